@@ -1,0 +1,1 @@
+"""Builds a topology on this machine from network namespaces, resolvers and real Kafka brokers."""

@@ -1,0 +1,167 @@
+"""The plan: what to probe, from one client, within which deadlines.
+
+A plan says what to look at and never what to find; comparing is the caller's work. Plans travel
+as JSON with a version, so that a probe on another host refuses what it does not understand.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from probes.outcome import Stage
+
+PLAN_VERSION: Final = 1
+MAX_PORT: Final = 65535
+
+VERIFY_STAGES: Final = (
+    Stage.RESOLVE,
+    Stage.CONNECT,
+    Stage.HANDSHAKE,
+    Stage.API,
+    Stage.METADATA,
+    Stage.IDENTITY,
+    Stage.PRODUCE,
+    Stage.CONSUME,
+    Stage.GROUP,
+)
+"""All stages but the measurements."""
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen value that refuses unknown fields when decoded."""
+
+
+class Endpoint(_Value, frozen=True):
+    """A name and port to probe. ``broker_id`` is None where any broker may answer (bootstrap)."""
+
+    name: str
+    port: int
+    broker_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("name is empty")
+        if not 1 <= self.port <= MAX_PORT:
+            raise ValueError(f"port {self.port} is not in 1..{MAX_PORT}")
+
+
+class ForbiddenConnect(_Value, frozen=True):
+    """An address and port that must not accept a connection, and why it must not."""
+
+    address: str
+    port: int
+    why: str
+
+
+class Tls(_Value, frozen=True):
+    """``ca_file`` is a PEM bundle on the probe's host; None is the host's own trust store."""
+
+    ca_file: str | None = None
+
+
+class TopicMode(StrEnum):
+    """Whether the probe makes its own topic or uses one that is there."""
+
+    CREATE = "create"
+    EXISTING = "existing"
+
+
+class TopicPlan(_Value, frozen=True):
+    """The topic produce and consume use.
+
+    ``create``: a topic of the probe's own, one partition led by each broker, removed afterwards;
+    ``name`` is its prefix. ``existing``: the topic called ``name``; nothing is created or removed
+    but the group.
+    """
+
+    mode: TopicMode = TopicMode.CREATE
+    name: str = "brokerproof"
+    replication_factor: int = 1
+    records_per_leader: int = 5
+    record_bytes: int = 256
+
+
+class Limits(_Value, frozen=True):
+    """Deadlines. Each stage honours its own and the plan's, also when a peer falls silent."""
+
+    resolve_ms: int = 2000
+    connect_ms: int = 2000
+    handshake_ms: int = 3000
+    request_ms: int = 3000
+    """api, metadata, identity: one request and its response."""
+    produce_ms: int = 8000
+    consume_ms: int = 8000
+    group_ms: int = 12000
+    plan_ms: int = 60000
+    concurrency: int = 64
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            if getattr(self, field) <= 0:
+                raise ValueError(f"{field} must be positive")
+
+
+class LatencyPlan(_Value, frozen=True):
+    """``samples`` records in all, spread over the leaders, at a fixed rate, after the warm-up."""
+
+    samples: int = 1000
+    warm_up: int = 50
+    rate_per_s: int = 500
+    record_bytes: int = 100
+
+
+class ThroughputPlan(_Value, frozen=True):
+    """Bounded in bytes and in time, whichever ends first."""
+
+    total_bytes: int = 32 * 1024 * 1024
+    max_ms: int = 3000
+    record_bytes: int = 1024
+
+
+class Plan(_Value, frozen=True):
+    """One client's work.
+
+    ``resolver`` None: the first nameserver the host is configured with. ``tls`` None: plaintext.
+    """
+
+    plan_id: str
+    client: str
+    bootstrap: tuple[Endpoint, ...]
+    brokers: tuple[Endpoint, ...] = ()
+    version: int = PLAN_VERSION
+    stages: tuple[Stage, ...] = VERIFY_STAGES
+    tls: Tls | None = None
+    resolver: str | None = None
+    topic: TopicPlan = TopicPlan()
+    limits: Limits = Limits()
+    latency: LatencyPlan | None = None
+    throughput: ThroughputPlan | None = None
+    forbidden: tuple[ForbiddenConnect, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.version != PLAN_VERSION:
+            raise ValueError(f"plan version {self.version}; this probe understands {PLAN_VERSION}")
+        if not self.bootstrap and not self.forbidden:
+            raise ValueError("bootstrap is empty: there is nothing to probe")
+
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Plan)
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """One JSON line, newline included."""
+    return _encoder.encode(plan) + b"\n"
+
+
+def decode_plan(text: bytes | str) -> Plan:
+    """Decode a plan.
+
+    Raises:
+        msgspec.DecodeError: not JSON, an unknown field, or a field out of range; the message
+            names the path.
+    """
+    return _decoder.decode(text)

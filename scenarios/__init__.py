@@ -1,0 +1,1 @@
+"""Pytest scenarios, one file a pattern, and their fixtures."""

@@ -1,0 +1,83 @@
+"""What one client must see, derived from a topology by :func:`topology.expectation.expect`.
+
+Plain values, so that scenarios, diagnosis and reports share one idea of "right" and none of them
+needs the topology itself.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from probes.outcome import Reason
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen value that refuses unknown fields when decoded."""
+
+
+class AddressKind(StrEnum):
+    """What an address a broker name resolves to is."""
+
+    BROKER_ENI = "broker_eni"
+    ENDPOINT_ENI = "endpoint_eni"
+    NLB_NODE = "nlb_node"
+
+
+class AddressView(_Value, frozen=True):
+    """One address a broker name must resolve to, and whether it must connect."""
+
+    address: str
+    kind: AddressKind
+    owner: str
+    """The AWS resource the address belongs to: an ENI, a VPC endpoint, a load balancer."""
+    zone_id: str
+    must_connect: bool = True
+    why_not: str = ""
+    """Where it must not connect: why, in words."""
+    fails_with: tuple[Reason, ...] = ()
+    """Where it must not connect: the reasons that are the right ones."""
+
+
+class BrokerView(_Value, frozen=True):
+    """One broker as this client must see it."""
+
+    broker_id: int
+    name: str
+    port: int
+    addresses: tuple[AddressView, ...]
+
+
+class BootstrapView(_Value, frozen=True):
+    """One bootstrap name and port. ``addresses`` as for a broker; any broker may answer."""
+
+    name: str
+    port: int
+    addresses: tuple[AddressView, ...]
+    broker_id: int | None = None
+    """Set where only that broker may answer at this name and port."""
+
+
+class ForbiddenView(_Value, frozen=True):
+    """An address and port that must not accept a connection from this client."""
+
+    address: str
+    port: int
+    why: str
+    fails_with: tuple[Reason, ...]
+
+
+class ClientView(_Value, frozen=True):
+    """Everything one client must see through the pattern it is meant to use."""
+
+    client: str
+    pattern: str
+    vpc_id: str
+    region_name: str
+    zone_id: str
+    cluster_name: str
+    tls: bool
+    bootstrap: tuple[BootstrapView, ...]
+    brokers: tuple[BrokerView, ...]
+    forbidden: tuple[ForbiddenView, ...] = ()
