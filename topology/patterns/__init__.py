@@ -1,1 +1,19 @@
-"""One builder a pattern."""
+"""One builder a pattern; :data:`PATTERNS` is the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from topology.models import Topology
+from topology.patterns import in_vpc, privatelink
+from topology.patterns.options import PatternOptions
+
+PATTERNS: Final[dict[str, Callable[[PatternOptions | None], Topology]]] = {
+    in_vpc.NAME: in_vpc.build,
+    privatelink.SINGLE: privatelink.build_single,
+    privatelink.MULTI: privatelink.build_multi,
+}
+"""Builder by pattern name."""
+
+__all__ = ["PATTERNS", "PatternOptions"]

@@ -1,0 +1,29 @@
+"""The baseline: a client in the cluster's own VPC, straight to the broker ENIs."""
+
+from __future__ import annotations
+
+from topology.files import checked
+from topology.models import Topology
+from topology.patterns.options import CLUSTER_CIDR, PatternOptions, cluster_parts
+
+NAME = "in_vpc"
+
+
+def build(options: PatternOptions | None = None) -> Topology:
+    """One client in the cluster VPC, admitted by the brokers' security group.
+
+    Raises:
+        TopologyError: the options ask for what AWS refuses.
+    """
+    options = options or PatternOptions()
+    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=NAME)
+    return checked(
+        Topology(
+            name=NAME,
+            vpcs=(parts.vpc,),
+            subnets=parts.subnets,
+            security_groups=parts.security_groups,
+            clusters=(parts.cluster,),
+            clients=(parts.client,),
+        )
+    )

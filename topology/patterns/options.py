@@ -1,0 +1,187 @@
+"""What a pattern builder can be asked for, and the parts every pattern shares: the cluster VPC, brokers, names."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+
+from pydantic import Field
+
+from topology.models import (
+    AdvertisedListener,
+    Broker,
+    Client,
+    Cluster,
+    ClusterListener,
+    IpPermission,
+    Model,
+    Port,
+    SecurityGroup,
+    Subnet,
+    Unserved,
+    Vpc,
+)
+
+
+class Overlap(StrEnum):
+    """Whether client VPCs have their own CIDR, the cluster VPC's, or one of each."""
+
+    OFF = "off"
+    ON = "on"
+    BOTH = "both"
+
+
+class PatternOptions(Model):
+    """Parameters of a builder. Every pattern takes all of them; some have no effect in some patterns."""
+
+    brokers: int = Field(default=3, ge=1, le=60)
+    zones: int = Field(default=3, ge=1, le=6)
+    cross_zone: bool = True
+    overlap: Overlap = Overlap.BOTH
+    zonal_alias: bool = False
+    """Alias each broker name to the endpoint's zonal name of the broker's own zone."""
+    first_listener_port: Port = 8443
+    bootstrap_port: Port = 9094
+    plaintext: bool = False
+    advertised_unchanged: bool = False
+    """Single NLB only: leave advertised.listeners as MSK creates them (a fault to try)."""
+    kafka_version: str = "4.1.1"
+    unserved: Unserved = Unserved.DROP
+
+
+REGION = "us-east-1"
+DOMAIN = f"demo.a1b2c3.c2.kafka.{REGION}.amazonaws.com"
+ZONE_NAME = DOMAIN
+"""A zone per cluster. The seed's wider ``kafka.<region>.amazonaws.com`` hides other clusters from the VPC."""
+CLUSTER_VPC = "vpc-cluster"
+CLUSTER_CIDR = IPv4Network("10.0.0.0/16")
+CLIENT_CIDR = IPv4Network("10.1.0.0/16")
+CLUSTER_NAME = "demo"
+BROKER_GROUP = "sg-brokers"
+CA_FILE = "/run/brokerproof/tls/ca.pem"
+"""Where the lab puts the authority that signed the brokers' certificates, seen from every client."""
+WITNESS_PORT = 7777
+
+
+def zone_id(index: int) -> str:
+    """The zone id of the index-th zone."""
+    return f"use1-az{index + 1}"
+
+
+def subnet_cidr(vpc: IPv4Network, index: int) -> IPv4Network:
+    """The index-th /20 of a VPC's block."""
+    return list(vpc.subnets(new_prefix=20))[index]
+
+
+def host(block: IPv4Network, offset: int) -> IPv4Address:
+    """The address at an offset into a block."""
+    return IPv4Address(int(block.network_address) + offset)
+
+
+def subnets(vpc_id: str, vpc: IPv4Network, zones: int) -> tuple[Subnet, ...]:
+    """One subnet a zone."""
+    return tuple(
+        Subnet(
+            subnet_id=f"subnet-{vpc_id.removeprefix('vpc-')}-{i + 1}",
+            vpc_id=vpc_id,
+            cidr_block=subnet_cidr(vpc, i),
+            availability_zone_id=zone_id(i),
+        )
+        for i in range(zones)
+    )
+
+
+def broker_name(broker_id: int) -> str:
+    """``b-N.`` and the cluster's domain, as MSK names provisioned brokers."""
+    return f"b-{broker_id}.{DOMAIN}"
+
+
+def broker_address(options: PatternOptions, broker_id: int) -> IPv4Address:
+    """The broker's ENI address: brokers go round the zones, as MSK places them."""
+    index = broker_id - 1
+    return host(subnet_cidr(CLUSTER_CIDR, index % options.zones), 10 + index // options.zones)
+
+
+class ClusterParts(Model):
+    """The cluster VPC with its brokers, before a pattern connects it to anything."""
+
+    vpc: Vpc
+    subnets: tuple[Subnet, ...]
+    security_groups: tuple[SecurityGroup, ...]
+    cluster: Cluster
+    client: Client
+
+
+def cluster_parts(
+    options: PatternOptions,
+    *,
+    admitted: tuple[IPv4Network, ...],
+    client_pattern: str | None,
+    advertised_ports: dict[int, int] | None = None,
+) -> ClusterParts:
+    """The cluster VPC: brokers, their security group, and client ``a`` in the same VPC.
+
+    ``admitted`` are the sources the brokers' security group lets in on the client ports;
+    ``advertised_ports`` maps broker ids to changed ports of the TLS listener.
+    """
+    listeners = [ClusterListener(name="CLIENT_SECURE", port=9094)]
+    if options.plaintext:
+        listeners.append(ClusterListener(name="CLIENT", port=9092))
+    parts = subnets(CLUSTER_VPC, CLUSTER_CIDR, options.zones)
+    brokers = tuple(
+        Broker(
+            broker_id=broker_id,
+            endpoint=broker_name(broker_id),
+            client_vpc_ip_address=broker_address(options, broker_id),
+            client_subnet=parts[(broker_id - 1) % options.zones].subnet_id,
+            security_groups=(BROKER_GROUP,),
+            advertised_listeners=(
+                ()
+                if advertised_ports is None
+                else (AdvertisedListener(name=broker_name(broker_id), port=advertised_ports[broker_id]),)
+            ),
+        )
+        for broker_id in range(1, options.brokers + 1)
+    )
+    ingress = [
+        IpPermission(ip_protocol="-1", referenced_group_id=BROKER_GROUP, description="brokers among themselves"),
+        *(
+            IpPermission(from_port=listener.port, to_port=listener.port, cidr_ipv4=source)
+            for listener in listeners
+            for source in admitted
+        ),
+    ]
+    return ClusterParts(
+        vpc=Vpc(vpc_id=CLUSTER_VPC, region_name=REGION, cidr_blocks=(CLUSTER_CIDR,)),
+        subnets=parts,
+        security_groups=(SecurityGroup(group_id=BROKER_GROUP, vpc_id=CLUSTER_VPC, ingress=tuple(ingress)),),
+        cluster=Cluster(
+            cluster_name=CLUSTER_NAME,
+            vpc_id=CLUSTER_VPC,
+            domain=DOMAIN,
+            kafka_version=options.kafka_version,
+            listeners=tuple(listeners),
+            brokers=brokers,
+        ),
+        client=Client(
+            name="a",
+            vpc_id=CLUSTER_VPC,
+            subnet_id=parts[0].subnet_id,
+            private_ip_address=host(parts[0].cidr_block, 200),
+            cluster_name=CLUSTER_NAME,
+            pattern=client_pattern,
+            ca_file=CA_FILE,
+        ),
+    )
+
+
+def client_vpcs(overlap: Overlap) -> tuple[tuple[str, IPv4Network], ...]:
+    """The client VPCs to build: ``b`` with its own CIDR, ``o`` with the cluster VPC's."""
+    both = (("b", CLIENT_CIDR), ("o", CLUSTER_CIDR))
+    match overlap:
+        case Overlap.OFF:
+            return both[:1]
+        case Overlap.ON:
+            return both[1:]
+        case Overlap.BOTH:
+            return both
