@@ -50,13 +50,13 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         case in_vpc.NAME:
             brokers = tuple(_direct(topology, client, cluster, broker) for broker in cluster.brokers)
             bootstrap = _as_bootstrap(brokers)
-            forbidden = tuple(_other_broker_ports(topology, client, cluster))
+            forbidden = tuple(_other_broker_ports(cluster))
         case privatelink.SINGLE | privatelink.MULTI:
             brokers = tuple(_through_endpoint(topology, client, cluster, broker) for broker in cluster.brokers)
             bootstrap = _endpoint_bootstrap(topology, client, cluster, brokers)
             forbidden = tuple(_around_endpoint(topology, client, cluster))
         case unknown:
-            known = ", ".join((in_vpc.NAME, privatelink.SINGLE, privatelink.MULTI))
+            known = f"{in_vpc.NAME}, {privatelink.SINGLE}, {privatelink.MULTI}"
             raise TopologyError(f"client {client.name}: pattern {unknown!r} is not one of {known}")
     return ClientView(
         client=client.name,
@@ -177,7 +177,7 @@ def _forbidden(address: IPv4Address, port: int, why: str, reasons: tuple[Reason,
     return ForbiddenView(address=str(address), port=port, why=why, fails_with=reasons)
 
 
-def _other_broker_ports(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
+def _other_broker_ports(cluster: Cluster) -> Iterator[ForbiddenView]:
     open_ports = {listener.port for listener in cluster.listeners}
     for broker in cluster.brokers:
         for port in BLOCKED_PORTS:

@@ -1,0 +1,310 @@
+"""A topology compiled to what the kernel, the resolvers and the brokers need. Pure: no I/O.
+
+Two blueprints can be compared, so a change of records, rules or routes is applied to a running lab
+by its difference alone. How each AWS resource is laid out is described in ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from lab import kafka_config, nameserver, packet_filter
+from lab.errors import LabError
+from topology.models import (
+    BrokerState,
+    EndpointState,
+    LoadBalancer,
+    ServerCertificate,
+    Topology,
+    VpcEndpoint,
+)
+from topology.rules import alias_names
+
+ROUTER = "169.254.1.1"
+"""Every ENI's next hop: its VPC's implicit router, at one link-local address on each link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A pair of interfaces joining two namespaces."""
+
+    namespace: str
+    interface: str
+    peer_namespace: str
+    peer_interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """One network namespace: addresses and routes as ``ip -batch`` lines, and its nftables ruleset."""
+
+    name: str
+    ip_lines: tuple[str, ...]
+    ruleset: str
+    forwards: bool = False
+    resolver: str = ""
+    """Nameserver that processes entering this namespace are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """The resolver of a VPC: unbound at the VPC's .2 address, in the VPC's router namespace."""
+
+    vpc_id: str
+    namespace: str
+    address: str
+    configuration: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerProcess:
+    """One Kafka broker: where it runs, and its server.properties without what only start-up knows."""
+
+    cluster_name: str
+    broker_id: int
+    namespace: str
+    properties: tuple[tuple[str, str], ...]
+    running: bool
+
+    @property
+    def key(self) -> str:
+        """Name of the broker's files and log."""
+        return f"{self.cluster_name}-{self.broker_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A listening socket on a client host: proof that the host would answer if it were reachable."""
+
+    namespace: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The certificate of one cluster's brokers."""
+
+    cluster_name: str
+    dns_names: tuple[str, ...]
+    asked: ServerCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """Everything a lab is made of."""
+
+    kafka_version: str
+    links: tuple[Link, ...]
+    namespaces: tuple[Namespace, ...]
+    resolvers: tuple[Resolver, ...]
+    brokers: tuple[BrokerProcess, ...]
+    certificates: tuple[Certificate, ...]
+    witnesses: tuple[Witness, ...]
+    clients: tuple[tuple[str, str], ...]
+    """(client name, namespace)."""
+
+
+@dataclass(slots=True)
+class _Host:
+    """A namespace with one or more ENIs while it is being laid out."""
+
+    name: str
+    ip_lines: list[str] = field(default_factory=list)
+    ruleset: str = ""
+    forwards: bool = False
+    resolver: str = ""
+
+    def frozen(self) -> Namespace:
+        return Namespace(self.name, tuple(self.ip_lines), self.ruleset, self.forwards, self.resolver)
+
+
+class _Layout:
+    """Collects hosts and links; one router namespace a VPC."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.links: list[Link] = []
+        self.hosts: dict[str, _Host] = {}
+        self.routers = {v.vpc_id: _Host(f"r-{v.vpc_id}", forwards=True) for v in topology.vpcs}
+        self.enis: dict[str, list[packet_filter.Eni]] = {v.vpc_id: [] for v in topology.vpcs}
+        self.transit_links = 0
+
+    def host(self, name: str) -> _Host:
+        return self.hosts.setdefault(name, _Host(name))
+
+    def attach(self, host: _Host, interface: str, vpc_id: str, address: IPv4Address, groups: tuple[str, ...]) -> None:
+        """Give the host an ENI in a VPC: a link to the VPC's router and a host route there."""
+        enis = self.enis[vpc_id]
+        router_side = f"eni{len(enis)}"
+        router = self.routers[vpc_id]
+        self.links.append(Link(router.name, router_side, host.name, interface))
+        enis.append(packet_filter.Eni(router_side, address, groups))
+        router.ip_lines += [
+            f"addr add {ROUTER}/32 dev {router_side}",
+            f"link set {router_side} up",
+            f"route add {address}/32 dev {router_side}",
+        ]
+        host.ip_lines += [
+            f"addr add {address}/32 dev {interface}",
+            f"link set {interface} up",
+        ]
+
+    def join(self, host: _Host, interface: str, peer: _Host, peer_interface: str) -> tuple[str, str]:
+        """Join two hosts by a link-local pair outside every VPC; gives both addresses."""
+        base = int(IPv4Address("169.254.128.0")) + 4 * self.transit_links
+        self.transit_links += 1
+        ours, theirs = str(IPv4Address(base + 1)), str(IPv4Address(base + 2))
+        self.links.append(Link(host.name, interface, peer.name, peer_interface))
+        for side, name, address in ((host, interface, ours), (peer, peer_interface, theirs)):
+            side.ip_lines += [f"addr add {address}/30 dev {name}", f"link set {name} up"]
+        return ours, theirs
+
+
+def compile_topology(topology: Topology) -> Blueprint:
+    """Lay a topology out on one machine.
+
+    Raises:
+        LabError: it asks for something the lab cannot build.
+    """
+    versions = {c.kafka_version for c in topology.clusters}
+    if len(versions) > 1:
+        raise LabError(f"one Kafka version a lab, but the topology has {', '.join(sorted(versions))}")
+    layout = _Layout(topology)
+    for cluster in topology.clusters:
+        for broker in cluster.brokers:
+            host = layout.host(f"{cluster.cluster_name}-b{broker.broker_id}")
+            layout.attach(host, "eth0", cluster.vpc_id, broker.client_vpc_ip_address, broker.security_groups)
+            host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
+    witnesses, clients = [], []
+    for client in topology.clients:
+        namespace = f"client-{client.name}"
+        host = layout.host(namespace)
+        layout.attach(host, "eth0", client.vpc_id, client.private_ip_address, client.security_groups)
+        host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
+        host.resolver = str(_resolver_address(topology, client.vpc_id))
+        clients.append((client.name, namespace))
+        if client.witness_port is not None:
+            witnesses.append(Witness(namespace, str(client.private_ip_address), client.witness_port))
+    for balancer in topology.load_balancers:
+        _lay_load_balancer(layout, balancer)
+    for vpc in topology.vpcs:
+        router = layout.routers[vpc.vpc_id]
+        router.ip_lines.insert(0, f"addr add {_resolver_address(topology, vpc.vpc_id)}/32 dev lo")
+        # A VPC without a route for a destination drops it in silence; it sends no ICMP error.
+        router.ip_lines.append("route add blackhole default")
+        router.ruleset = packet_filter.vpc_router(layout.enis[vpc.vpc_id], _group_members(layout), topology)
+    return Blueprint(
+        kafka_version=versions.pop(),
+        links=tuple(layout.links),
+        namespaces=tuple(h.frozen() for h in (*layout.routers.values(), *layout.hosts.values())),
+        resolvers=tuple(_resolvers(topology)),
+        brokers=tuple(_brokers(topology)),
+        certificates=tuple(
+            Certificate(c.cluster_name, c.server_certificate.dns_names or (f"*.{c.domain}",), c.server_certificate)
+            for c in topology.clusters
+        ),
+        witnesses=tuple(witnesses),
+        clients=tuple(clients),
+    )
+
+
+def _resolver_address(topology: Topology, vpc_id: str) -> IPv4Address:
+    """The Route 53 Resolver of a VPC: base of its first CIDR plus two (VPC guide, DNS attributes)."""
+    return IPv4Address(int(topology.vpc(vpc_id).cidr_blocks[0].network_address) + 2)
+
+
+def _resolvers(topology: Topology) -> Iterator[Resolver]:
+    names = alias_names(topology)
+    for vpc in topology.vpcs:
+        address = str(_resolver_address(topology, vpc.vpc_id))
+        yield Resolver(
+            vpc_id=vpc.vpc_id,
+            namespace=f"r-{vpc.vpc_id}",
+            address=address,
+            configuration=nameserver.configuration(topology, vpc, address, names),
+        )
+
+
+def _brokers(topology: Topology) -> Iterator[BrokerProcess]:
+    for cluster in topology.clusters:
+        for broker in cluster.brokers:
+            yield BrokerProcess(
+                cluster_name=cluster.cluster_name,
+                broker_id=broker.broker_id,
+                namespace=f"{cluster.cluster_name}-b{broker.broker_id}",
+                properties=kafka_config.server_properties(cluster, broker, topology.zone_of(broker.client_subnet)),
+                running=broker.state is BrokerState.RUNNING,
+            )
+
+
+def _group_members(layout: _Layout) -> dict[str, tuple[IPv4Address, ...]]:
+    """Addresses of the ENIs in each security group, for rules that refer to a group."""
+    members: dict[str, list[IPv4Address]] = {g.group_id: [] for g in layout.topology.security_groups}
+    for enis in layout.enis.values():
+        for eni in enis:
+            for group in eni.security_groups:
+                members[group].append(eni.address)
+    return {group: tuple(addresses) for group, addresses in members.items()}
+
+
+def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
+    """An NLB namespace with one ENI a zone, and behind it every endpoint that leads to it.
+
+    The zone a connection came in on is kept in a mark, so that it leaves by that zone's node
+    address and its answers go back the way they came.
+    """
+    topology = layout.topology
+    nlb = layout.host(balancer.load_balancer_name)
+    nlb.forwards = True
+    zones = [topology.zone_of(z.subnet_id) for z in balancer.availability_zones]
+    entries: list[packet_filter.Entry] = []
+    nodes: list[packet_filter.Node] = []
+    for index, node in enumerate(balancer.availability_zones):
+        interface, mark = f"eth{index}", index + 1
+        layout.attach(nlb, interface, balancer.vpc_id, node.private_ipv4_address, balancer.security_groups)
+        nlb.ip_lines += _mark_routes(interface, mark)
+        nodes.append(packet_filter.Node(interface, mark, str(node.private_ipv4_address)))
+        entries.append(packet_filter.Entry(interface, mark, zones[index], str(node.private_ipv4_address)))
+    services = {
+        s.service_name
+        for s in topology.endpoint_services
+        if s.network_load_balancer_name == balancer.load_balancer_name
+    }
+    links = 0
+    for endpoint in topology.vpc_endpoints:
+        if endpoint.service_name not in services:
+            continue
+        for nlb_interface, zone, address in _lay_endpoint(layout, endpoint, nlb, links):
+            entries.append(packet_filter.Entry(nlb_interface, zones.index(zone) + 1, zone, address))
+            links += 1
+    nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes)
+
+
+def _mark_routes(interface: str, mark: int) -> list[str]:
+    """Marked traffic leaves by this interface; after the main table, which has the link-local routes only."""
+    return [
+        f"rule add pref {40000 + mark} fwmark {mark} lookup {100 + mark}",
+        f"route add default via {ROUTER} dev {interface} onlink table {100 + mark}",
+    ]
+
+
+def _lay_endpoint(
+    layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link: int
+) -> Iterator[tuple[str, str, str]]:
+    """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
+    host = layout.host(endpoint.vpc_endpoint_id)
+    host.forwards = True
+    forwards: list[packet_filter.Forward] = []
+    for index, eni in enumerate(endpoint.network_interfaces):
+        interface, mark, inner = f"eth{index}", index + 1, f"nlb{index}"
+        layout.attach(host, interface, endpoint.vpc_id, eni.private_ip_address, endpoint.security_groups)
+        host.ip_lines += _mark_routes(interface, mark)
+        nlb_interface = f"pl{first_link + index}"
+        _, nlb_address = layout.join(host, inner, nlb, nlb_interface)
+        forwards.append(packet_filter.Forward(interface, mark, str(eni.private_ip_address), inner, nlb_address))
+        yield nlb_interface, layout.topology.zone_of(eni.subnet_id), nlb_address
+    passes = endpoint.state is EndpointState.AVAILABLE
+    host.ruleset = packet_filter.endpoint(forwards if passes else [])

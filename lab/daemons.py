@@ -1,0 +1,227 @@
+"""The processes of a lab: brokers, resolvers, certificates they read, witnesses. Runs as the lab's PID 1."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdataclass
+import dns.rdatatype
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+
+from lab import kernel, nameserver
+from lab.blueprint import BrokerProcess, Certificate, Resolver, Witness
+from lab.certificates import Authority, make_authority, make_server_pem
+from lab.errors import LabError
+from lab.kafka_config import STATE_DIR, certificate_path, data_dir
+
+BROKER_START_S = 90
+RESOLVER_START_S = 10
+STARTED = "Kafka Server started"
+"""What KafkaRaftServer logs once the broker is registered and unfenced."""
+_TAIL_LINES = 15
+
+Progress = Callable[[str], None]
+
+
+class Daemons:
+    """Every process the lab runs, by what it is."""
+
+    def __init__(self, *, java: str, jvm: Sequence[str]) -> None:
+        self._java = java
+        self._jvm = tuple(jvm)
+        self._brokers: dict[str, tuple[BrokerProcess, subprocess.Popen[bytes]]] = {}
+        self._stopped: set[str] = set()
+        self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
+        self._witnesses: dict[Witness, socket.socket] = {}
+        self._trusted: Authority | None = None
+        self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+    # certificates
+
+    def write_certificates(self, certificates: Iterable[Certificate]) -> None:
+        """Write each cluster's key and chain, and the authority clients trust."""
+        now = dt.datetime.now(dt.UTC)
+        if self._trusted is None:
+            self._trusted = make_authority("Lab Amazon RSA 2048 M01", now)
+            Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem)
+        for certificate in certificates:
+            asked = certificate.asked
+            authority = self._trusted if asked.trusted else make_authority("Somebody Else CA", now)
+            pem = make_server_pem(
+                authority,
+                certificate.dns_names,
+                now + dt.timedelta(days=asked.valid_from_days),
+                now + dt.timedelta(days=asked.valid_to_days),
+            )
+            path = Path(certificate_path(certificate.cluster_name))
+            path.touch(mode=0o600)
+            path.write_bytes(pem)
+
+    # brokers
+
+    def start_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
+        """Start these brokers; :meth:`wait_for_brokers` says when they serve."""
+        for broker in brokers:
+            self._brokers[broker.key] = (broker, self._start(broker))
+            self._stopped.discard(broker.key)
+
+    def _start(self, broker: BrokerProcess) -> subprocess.Popen[bytes]:
+        data = Path(data_dir(broker.cluster_name, broker.broker_id))
+        data.mkdir(parents=True, exist_ok=True)
+        meta = data / "meta.properties"
+        if not meta.exists():
+            # What StorageTool would write, without three more JVM starts.
+            directory_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").lstrip("-_") or "A"
+            meta.write_text(
+                f"version=1\ncluster.id={self._cluster_id}\nnode.id={broker.broker_id}\n"
+                f"directory.id={directory_id.ljust(22, 'A')}\n"
+            )
+        configuration = data.parent / f"{broker.key}.properties"
+        configuration.write_text("".join(f"{key}={value}\n" for key, value in broker.properties))
+        with _log(broker.key).open("wb") as log:
+            return subprocess.Popen(
+                kernel.inside(broker.namespace, self._java, *self._jvm, "kafka.Kafka", str(configuration)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+            )
+
+    def wait_for_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
+        """Wait until every one of these serves.
+
+        Raises:
+            LabError: one ended or did not come up in time; with the tail of its log.
+        """
+        waiting = {b.key: self._brokers[b.key][1] for b in brokers}
+        deadline = time.monotonic() + BROKER_START_S
+        while waiting:
+            for key, process in list(waiting.items()):
+                text = _log(key).read_text(errors="replace")
+                if STARTED in text:
+                    del waiting[key]
+                    progress(f"brokers: {key} is up, {len(waiting)} to go")
+                elif process.poll() is not None:
+                    raise LabError(f"broker {key} ended ({process.returncode}) while starting:\n{_tail(text)}")
+                elif time.monotonic() > deadline:
+                    raise LabError(f"broker {key} did not start within {BROKER_START_S} s:\n{_tail(text)}")
+            time.sleep(0.02)
+
+    def set_brokers(self, brokers: Sequence[BrokerProcess], restart: set[str], progress: Progress) -> None:
+        """Stop, start or restart brokers until they are as asked; ``restart`` names clusters to restart anyway."""
+        start: list[BrokerProcess] = []
+        for broker in brokers:
+            running = self._brokers.get(broker.key)
+            same = running is not None and running[0].properties == broker.properties
+            if running is not None and (not broker.running or not same or broker.cluster_name in restart):
+                progress(f"brokers: stopping {broker.key}")
+                self._stop(broker.key)
+                running = None
+            if broker.running and running is None:
+                start.append(broker)
+        if start:
+            progress(f"brokers: starting {', '.join(b.key for b in start)}")
+            self.start_brokers(start)
+            self.wait_for_brokers(start, progress)
+
+    def _stop(self, key: str) -> None:
+        """End a broker as a crash would: at once. Its log is recovered on the next start."""
+        _, process = self._brokers.pop(key)
+        process.kill()
+        process.wait()
+        self._stopped.add(key)
+
+    def broker_states(self) -> dict[str, str]:
+        """``running``, ``stopped`` or ``ended (code)`` by broker."""
+        states = dict.fromkeys(self._stopped, "stopped")
+        for key, (_, process) in self._brokers.items():
+            code = process.poll()
+            states[key] = "running" if code is None else f"ended ({code})"
+        return dict(sorted(states.items()))
+
+    # resolvers
+
+    def set_resolvers(self, resolvers: Sequence[Resolver]) -> None:
+        """Start or reload what changed, and see every change take effect.
+
+        Raises:
+            LabError: unbound refuses its configuration or does not answer.
+        """
+        changed = [r for r in resolvers if self._resolvers.get(r.vpc_id, (None,))[0] != r]
+        for resolver in changed:
+            path = Path(STATE_DIR, "unbound", f"{resolver.vpc_id}.conf")
+            path.write_text(resolver.configuration)
+            known = self._resolvers.get(resolver.vpc_id)
+            if known is None:
+                with _log(f"resolver-{resolver.vpc_id}").open("wb") as log:
+                    process = subprocess.Popen(
+                        kernel.inside(resolver.namespace, "unbound", "-d", "-c", str(path)),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                    )
+            else:
+                process = known[1]
+                process.send_signal(signal.SIGHUP)
+            self._resolvers[resolver.vpc_id] = (resolver, process)
+        for resolver in changed:
+            self._await_resolver(resolver)
+
+    def _await_resolver(self, resolver: Resolver) -> None:
+        wanted = nameserver.identity_of(resolver.configuration)
+        process = self._resolvers[resolver.vpc_id][1]
+        log = _log(f"resolver-{resolver.vpc_id}")
+
+        def announced() -> bool:
+            if process.poll() is not None:
+                raise LabError(f"resolver of {resolver.vpc_id} ended:\n{_tail(log.read_text(errors='replace'))}")
+            return kernel.in_namespace(resolver.namespace, lambda: _identity(resolver.address)) == wanted
+
+        try:
+            Retrying(stop=stop_after_delay(RESOLVER_START_S), wait=wait_fixed(0.01), retry=retry_if_not_result(bool))(
+                announced
+            )
+        except RetryError:
+            words = _tail(log.read_text(errors="replace"))
+            raise LabError(f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}") from None
+
+    # witnesses
+
+    def set_witnesses(self, witnesses: Sequence[Witness]) -> None:
+        """Open and close listening sockets on client hosts."""
+        for witness in [w for w in self._witnesses if w not in witnesses]:
+            self._witnesses.pop(witness).close()
+        for witness in witnesses:
+            if witness not in self._witnesses:
+                listen = partial(socket.create_server, (witness.address, witness.port), backlog=16)
+                self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
+
+
+def _log(name: str) -> Path:
+    return Path(STATE_DIR, "log", f"{name}.log")
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def _identity(address: str) -> str:
+    query = dns.message.make_query("id.server.", dns.rdatatype.TXT, dns.rdataclass.CH)
+    with suppress(dns.exception.DNSException, OSError):
+        answer = dns.query.udp(query, address, timeout=0.2)
+        for rrset in answer.answer:
+            return str(rrset[0]).strip('"')
+    return ""

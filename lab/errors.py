@@ -1,0 +1,7 @@
+"""What the lab raises: one sentence that says what happened and what to do."""
+
+from __future__ import annotations
+
+
+class LabError(RuntimeError):
+    """The lab cannot be built, reached or changed."""

@@ -1,0 +1,311 @@
+"""A lab from outside: start it, find it, change it, enter its client VPCs, end it.
+
+A running lab is known by an abstract Unix socket alone, so there is no file to leave behind and a
+name is free again the moment its lab is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lab import kafka_dist, preflight
+from lab.blueprint import compile_topology
+from lab.errors import LabError
+from lab.kafka_config import STATE_DIR
+from topology.models import Topology
+
+Progress = Callable[[str], None]
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,40}$")
+_START_S = 180
+
+
+def jvm_arguments(distribution: kafka_dist.KafkaDistribution) -> tuple[str, ...]:
+    """Options for a small broker that starts quickly and writes nothing outside the lab's own tmpfs."""
+    logging = Path(kafka_dist.__file__).parent / "kafka"
+    return (
+        *("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+        f"-Djava.io.tmpdir={STATE_DIR}/tmp",  # noqa: S108 - the lab's own tmpfs
+        f"-Dlog4j2.configurationFile={logging / 'log4j2.properties'}",
+        f"-Dlog4j.configuration=file:{logging / 'log4j.properties'}",
+        *("-cp", distribution.classpath),
+    )
+
+
+def _quiet(_text: str) -> None:
+    return None
+
+
+def _socket_name(name: str) -> str:
+    return f"\0brokerproof/{os.getuid()}/{name}"
+
+
+def running_labs() -> tuple[str, ...]:
+    """Names of this user's labs on this machine."""
+    prefix = f"@brokerproof/{os.getuid()}/"
+    names = set()
+    for line in Path("/proc/net/unix").read_text().splitlines():
+        path = line.split(maxsplit=7)[7] if len(line.split()) > 7 else ""  # noqa: PLR2004 - the Path column
+        if path.startswith(prefix):
+            names.add(path.removeprefix(prefix))
+    return tuple(sorted(names))
+
+
+class Lab:
+    """A running lab. As a context manager it ends with the block; so it does when this process dies."""
+
+    def __init__(self, name: str, connection: socket.socket, pid: int, process: subprocess.Popen[bytes] | None) -> None:
+        self.name = name
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+        self._pid = pid
+        self._process = process
+        self.topology: Topology
+        self.clients: Mapping[str, str] = {}
+
+    @classmethod
+    def start(
+        cls,
+        topology: Topology,
+        *,
+        name: str | None = None,
+        progress: Progress = _quiet,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """Build a lab and wait until its brokers serve.
+
+        Raises:
+            LabError: a tool is missing, the name is taken, or the lab does not come up; nothing is
+                left running.
+        """
+        name = name or f"run-{os.getpid()}-{secrets.token_hex(2)}"
+        if not _NAME.match(name):
+            raise LabError(f"lab name {name!r}: use lower-case letters, digits and hyphens, at most 41")
+        compile_topology(topology)  # an impossible topology is refused before anything starts
+        found = preflight.check(environ)
+        if found:
+            raise LabError("this machine cannot run the lab yet:\n" + "\n".join(f"- {p}" for p in found))
+        version = topology.clusters[0].kafka_version
+        try:
+            distribution = kafka_dist.locate(version, environ=environ)
+        except kafka_dist.KafkaMissingError as error:
+            raise LabError(str(error)) from None
+        lab = cls._spawn(name)
+        lab.build(topology, java=preflight.java_path(environ), jvm=jvm_arguments(distribution), progress=progress)
+        return lab
+
+    def build(self, topology: Topology, *, java: str, jvm: Sequence[str], progress: Progress) -> None:
+        """Build the topology in a lab that has just been spawned; ends the lab if that fails.
+
+        Raises:
+            LabError: what could not be built, with the words of the tool or the log that matters.
+        """
+        request = {"op": "build", "topology": topology.model_dump(mode="json"), "java": java, "jvm": list(jvm)}
+        try:
+            self._adopt(self._ask(request, progress))
+        except BaseException:
+            self.stop()
+            raise
+
+    @classmethod
+    def _spawn(cls, name: str) -> Self:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours, theirs = socket.socketpair()
+        with listener, theirs:
+            try:
+                listener.bind(_socket_name(name))
+            except OSError:
+                raise LabError(
+                    f"a lab named {name!r} is already running; choose another --name, or end it with "
+                    f"`brokerproof lab down --name {name}`"
+                ) from None
+            for descriptor in (listener, theirs):
+                os.set_inheritable(descriptor.fileno(), True)
+            namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+            if os.geteuid() != 0:
+                namespaces = ["--user", "--map-root-user", *namespaces]
+            process = subprocess.Popen(
+                [
+                    *("unshare", *namespaces, "--", sys.executable, "-m", "lab.supervisor"),
+                    *(name, str(theirs.fileno()), str(listener.fileno())),
+                ],
+                pass_fds=(listener.fileno(), theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            )
+        ours.settimeout(_START_S)
+        return cls(name, ours, 0, process)
+
+    @classmethod
+    def attach(cls, name: str | None = None) -> Self:
+        """Reach a lab that was started elsewhere; without a name, the only one there is.
+
+        Raises:
+            LabError: there is none of that name, or several and none was named.
+        """
+        names = running_labs()
+        if name is None:
+            if len(names) != 1:
+                raise LabError(
+                    "no lab is running; start one with `brokerproof lab up PATTERN`"
+                    if not names
+                    else f"several labs are running ({', '.join(names)}); choose one with --name"
+                )
+            name = names[0]
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(_START_S)
+        try:
+            connection.connect(_socket_name(name))
+        except OSError:
+            connection.close()
+            there = f"running: {', '.join(names)}" if names else "none is running"
+            raise LabError(f"no lab named {name!r}; {there}") from None
+        lab = cls(name, connection, _peer_pid(connection), None)
+        status = lab._ask({"op": "status"})
+        if not status["built"]:
+            lab.close()
+            raise LabError(f"lab {name!r} is still starting; try again in a few seconds")
+        lab._adopt(status)
+        return lab
+
+    def _adopt(self, status: dict[str, Any]) -> None:
+        self.topology = Topology.model_validate(status["topology"])
+        self.clients = status["clients"]
+        if self._pid == 0:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.connect(_socket_name(self.name))
+                self._pid = _peer_pid(probe)
+
+    @property
+    def pid(self) -> int:
+        """PID, on this machine, of the lab's first process; the lab ends with it."""
+        return self._pid
+
+    def apply(self, topology: Topology, progress: Progress = _quiet) -> None:
+        """Change the running lab to another topology by the difference.
+
+        Raises:
+            LabError: the difference needs a new lab, or could not be carried out.
+        """
+        self._adopt(self._ask({"op": "apply", "topology": topology.model_dump(mode="json")}, progress))
+
+    def status(self) -> dict[str, Any]:
+        """What runs: topology, brokers by state, clients, resolvers, uptime in seconds."""
+        return self._ask({"op": "status"})
+
+    def detach(self) -> None:
+        """Let the lab outlive this process; it ends by :meth:`stop` from anywhere."""
+        self._ask({"op": "detach"})
+
+    def command_prefix(self, client: str) -> tuple[str, ...]:
+        """The prefix that runs a command on a client host, with the client VPC's resolver.
+
+        Raises:
+            LabError: there is no such client.
+        """
+        if client not in self.clients:
+            raise LabError(f"lab {self.name!r} has no client {client!r}; it has: {', '.join(self.clients)}")
+        user = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
+        return (
+            *("nsenter", "--target", str(self._pid), *user, "--mount", "--pid", "--"),
+            *("/run/brokerproof/enter", self.clients[client], str(Path.cwd())),
+        )
+
+    def stop(self) -> None:
+        """End the lab and everything in it. Safe to call twice."""
+        with suppress(LabError):
+            self._ask({"op": "stop"})
+        self.close()
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+
+    def close(self) -> None:
+        """Close the connection; an owned lab that was not detached ends."""
+        self._lines.close()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _ask(self, request: dict[str, Any], progress: Progress = _quiet) -> dict[str, Any]:
+        try:
+            self._connection.sendall(json.dumps(request).encode() + b"\n")
+            while line := self._lines.readline():
+                match json.loads(line):
+                    case {"progress": str(text)}:
+                        progress(text)
+                    case {"done": dict(result)}:
+                        return result
+                    case {"error": str(text)}:
+                        raise LabError(text)
+                    case other:
+                        raise LabError(f"lab {self.name!r} answered {other!r}, which this version does not know")
+        except TimeoutError:
+            raise LabError(f"lab {self.name!r} did not answer within {_START_S} s") from None
+        except (OSError, ValueError) as error:
+            raise LabError(f"lab {self.name!r} cannot be reached: {error}{self._last_words()}") from None
+        raise LabError(f"lab {self.name!r} ended{self._last_words()}")
+
+    def _last_words(self) -> str:
+        """What the first process said before it went: why namespaces could not be made, for example."""
+        if self._process is None or self._process.stderr is None:
+            return ""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2)
+            words = self._process.stderr.read().decode(errors="replace").strip()
+            return f": {words}" if words else ""
+        return ""
+
+
+@contextmanager
+def running(topology: Topology, *, name: str | None = None, progress: Progress = _quiet) -> Iterator[Lab]:
+    """A lab for the length of a block.
+
+    Raises:
+        LabError: as :meth:`Lab.start`.
+    """
+    with Lab.start(topology, name=name, progress=progress) as lab:
+        yield lab
+
+
+def _peer_pid(connection: socket.socket) -> int:
+    """PID of the process that listens at the other end (unix(7), SO_PEERCRED)."""
+    return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
+
+
+def run_in_client(lab: Lab, client: str, command: Sequence[str]) -> int:
+    """Run a command on a client host with this terminal's input and output; gives its exit code.
+
+    Raises:
+        LabError: no such client, or no nsenter on this machine.
+    """
+    prefix = lab.command_prefix(client)
+    if shutil.which(prefix[0]) is None:
+        raise LabError("nsenter is not installed (Debian package util-linux)")
+    return subprocess.run([*prefix, *command], check=False).returncode

@@ -1,0 +1,83 @@
+"""server.properties of a lab broker: MSK's listener names and ports, small and quick to start. Pure."""
+
+from __future__ import annotations
+
+from topology.models import Broker, Cluster
+
+STATE_DIR = "/run/brokerproof"
+"""The lab's own tmpfs, seen only inside its mount namespace; it is gone with the lab."""
+
+REPLICATION_PORT = 9093
+CONTROLLER_PORT = 9097
+_MOST_CONTROLLERS = 3
+
+
+def certificate_path(cluster_name: str) -> str:
+    """Key and chain of a cluster's brokers, PEM with a PKCS#8 key (Kafka reads no other form)."""
+    return f"{STATE_DIR}/tls/{cluster_name}.pem"
+
+
+def data_dir(cluster_name: str, broker_id: int) -> str:
+    """The broker's log.dirs."""
+    return f"{STATE_DIR}/kafka/{cluster_name}-{broker_id}"
+
+
+def is_controller(cluster: Cluster, broker: Broker) -> bool:
+    """The first brokers are controllers too (KRaft combined mode), an odd number up to three."""
+    ids = [b.broker_id for b in cluster.brokers]
+    count = min(_MOST_CONTROLLERS, len(ids) - (len(ids) + 1) % 2)
+    return broker.broker_id in ids[:count]
+
+
+def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[tuple[str, str], ...]:
+    """The broker's configuration, sorted by key; the topology's ``server_properties`` win."""
+    address = broker.client_vpc_ip_address
+    changed = {a.listener: (a.name, a.port) for a in broker.advertised_listeners}
+    bound = [f"{entry.name}://{address}:{entry.port}" for entry in cluster.listeners]
+    told = []
+    for entry in cluster.listeners:
+        name, port = changed.get(entry.name, (broker.endpoint, entry.port))
+        told.append(f"{entry.name}://{name}:{port}")
+    replication = f"REPLICATION://{address}:{REPLICATION_PORT}"
+    controller = is_controller(cluster, broker)
+    replicas = str(min(3, len(cluster.brokers)))
+    properties = {
+        "process.roles": "broker,controller" if controller else "broker",
+        "node.id": str(broker.broker_id),
+        "broker.rack": zone_id,
+        "controller.quorum.voters": ",".join(
+            f"{b.broker_id}@{b.client_vpc_ip_address}:{CONTROLLER_PORT}"
+            for b in cluster.brokers
+            if is_controller(cluster, b)
+        ),
+        "controller.listener.names": "CONTROLLER",
+        "listeners": ",".join(
+            [*bound, replication, *([f"CONTROLLER://{address}:{CONTROLLER_PORT}"] if controller else [])]
+        ),
+        "advertised.listeners": ",".join([*told, replication]),
+        "listener.security.protocol.map": (
+            "CLIENT:PLAINTEXT,CLIENT_SECURE:SSL,REPLICATION:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        ),
+        "inter.broker.listener.name": "REPLICATION",
+        "listener.name.client_secure.ssl.keystore.type": "PEM",
+        "listener.name.client_secure.ssl.keystore.location": certificate_path(cluster.cluster_name),
+        "log.dirs": data_dir(cluster.cluster_name, broker.broker_id),
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": replicas,
+        "offsets.topic.replication.factor": replicas,
+        "offsets.topic.num.partitions": "3",
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "num.network.threads": "2",
+        "num.io.threads": "2",
+        "num.recovery.threads.per.data.dir": "1",
+        "log.segment.bytes": "67108864",
+        "log.index.size.max.bytes": "1048576",
+        "log.cleaner.dedupe.buffer.size": "4194304",
+        **cluster.server_properties,
+    }
+    return tuple(sorted(properties.items()))

@@ -1,0 +1,199 @@
+"""nftables rulesets: security groups in a VPC's router, the NLB's layer-4 pass-through, the endpoint's. Pure.
+
+An NLB TCP listener passes layer 4 through: refused, silent and reset come from the target itself.
+So it is DNAT plus source NAT here, never a proxy, which would accept before its target does.
+nft 1.0.6 wants every closing brace on its own line or after a semicolon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from topology.models import IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved
+
+# An unreachable host or a closed path is silent in a VPC. Path MTU messages are kept.
+_SILENT_ROUTER = """\
+  chain output {
+    type filter hook output priority 0
+    icmp type destination-unreachable icmp code != frag-needed drop
+  }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Eni:
+    """An ENI as its VPC's router sees it."""
+
+    interface: str
+    address: IPv4Address
+    security_groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where connections come in to an NLB: an interface, its zone's mark, and the address they are sent to."""
+
+    interface: str
+    mark: int
+    zone_id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An NLB node: where connections to targets leave, and from which address."""
+
+    interface: str
+    mark: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One endpoint ENI and the NLB node of its zone."""
+
+    interface: str
+    mark: int
+    address: str
+    inner_interface: str
+    nlb_address: str
+
+
+def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]], topology: Topology) -> str:
+    """Security groups, evaluated at the ENI: the sender's egress, then the receiver's ingress.
+
+    Stateful: what belongs to a known connection passes. What no rule allows is dropped in silence.
+    """
+    groups = {g.group_id: g for g in topology.security_groups}
+    leave = [f'    iifname "{e.interface}" jump from_{e.interface}' for e in enis if e.security_groups]
+    arrive = [
+        f'    oifname "{e.interface}" {f"goto to_{e.interface}" if e.security_groups else "accept"}' for e in enis
+    ]
+    chains: list[str] = []
+    for eni in enis:
+        if eni.security_groups:
+            own = [groups[g] for g in eni.security_groups]
+            chains += _chain(f"from_{eni.interface}", _matches(own, members, egress=True), allowed="return")
+            chains += _chain(f"to_{eni.interface}", _matches(own, members, egress=False), allowed="accept")
+    body = "\n".join(
+        [
+            "  chain forward {",
+            "    type filter hook forward priority 0; policy drop",
+            "    ct state established,related accept",
+            *leave,
+            *arrive,
+            "  }",
+            "  chain input {",
+            "    type filter hook input priority 0; policy drop",
+            "    ct state established,related accept",
+            "    udp dport 53 accept",
+            "    tcp dport 53 accept",
+            '    iifname "lo" accept',
+            "  }",
+            *chains,
+        ]
+    )
+    return _table(body + "\n" + _SILENT_ROUTER)
+
+
+def load_balancer(topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry], nodes: Sequence[Node]) -> str:
+    """Listeners as DNAT. Without cross-zone a node only uses the targets of its own zone."""
+    dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry)]
+    snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat to {n.address}' for n in nodes]
+    unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
+    body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", unserved, "  }"])
+    return _table(body + "\n" + _SILENT_ROUTER)
+
+
+def endpoint(forwards: Sequence[Forward]) -> str:
+    """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides."""
+    dnat = [
+        f'    iifname "{f.interface}" ip daddr {f.address} meta l4proto tcp'
+        f" meta mark set {f.mark} ct mark set {f.mark} dnat to {f.nlb_address}"
+        for f in forwards
+    ]
+    snat = [f'    oifname "{f.inner_interface}" masquerade' for f in forwards]
+    body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", "  }"])
+    return _table(body + "\n" + _SILENT_ROUTER)
+
+
+def _table(body: str) -> str:
+    """The whole ruleset of a namespace, replacing what was there in one transaction."""
+    return f"flush ruleset\ntable ip brokerproof {{\n{body}}}\n"
+
+
+def _marked_nat(dnat: list[str], snat: list[str]) -> list[str]:
+    """NAT chains, the mark restored for answers, and an input chain left open for the caller to close."""
+    return [
+        "  chain restore {",
+        "    type filter hook prerouting priority -150",
+        "    meta mark set ct mark",
+        "  }",
+        "  chain prerouting {",
+        "    type nat hook prerouting priority -100",
+        *dnat,
+        "  }",
+        "  chain postrouting {",
+        "    type nat hook postrouting priority 100",
+        *snat,
+        "  }",
+        "  chain forward {",
+        "    type filter hook forward priority 0; policy drop",
+        "    ct status dnat accept",
+        "  }",
+        "  chain input {",
+        "    type filter hook input priority 0; policy drop",
+    ]
+
+
+def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) -> Iterator[str]:
+    zone_of_target = {
+        b.client_vpc_ip_address: topology.zone_of(b.client_subnet) for c in topology.clusters for b in c.brokers
+    }
+    for listener in balancer.listeners:
+        group = topology.target_group(listener.target_group_name)
+        targets = [
+            (str(t.id), t.port or group.port)
+            for t in group.targets
+            if balancer.cross_zone_enabled or zone_of_target.get(t.id, entry.zone_id) == entry.zone_id
+        ]
+        if not targets:
+            continue
+        if len(targets) == 1:
+            to = f"dnat to {targets[0][0]}:{targets[0][1]}"
+        else:
+            choice = ", ".join(f"{i} : {address} . {port}" for i, (address, port) in enumerate(targets))
+            to = f"dnat ip to numgen inc mod {len(targets)} map {{ {choice} }}"
+        yield (
+            f'    iifname "{entry.interface}" ip daddr {entry.address} tcp dport {listener.port}'
+            f" meta mark set {entry.mark} ct mark set {entry.mark} {to}"
+        )
+
+
+def _chain(name: str, matches: list[str], *, allowed: str) -> list[str]:
+    return [f"  chain {name} {{", *(f"    {m} {allowed}" for m in matches), "    drop", "  }"]
+
+
+def _matches(groups: list[SecurityGroup], members: dict[str, tuple[IPv4Address, ...]], *, egress: bool) -> list[str]:
+    rules = [rule for group in groups for rule in (group.egress if egress else group.ingress)]
+    return [m for rule in rules if (m := _match(rule, members, "daddr" if egress else "saddr")) is not None]
+
+
+def _match(rule: IpPermission, members: dict[str, tuple[IPv4Address, ...]], side: str) -> str | None:
+    """One rule as an nft match; None where it refers to a group without members, which allows nobody."""
+    if rule.cidr_ipv4 is not None:
+        peer = f"ip {side} {rule.cidr_ipv4}"
+    else:
+        addresses = members.get(rule.referenced_group_id or "", ())
+        if not addresses:
+            return None
+        peer = f"ip {side} {{ {', '.join(map(str, addresses))} }}"
+    match rule.ip_protocol:
+        case "-1":
+            return peer
+        case "icmp":
+            return f"{peer} ip protocol icmp"
+        case "tcp" | "udp":
+            return f"{peer} {rule.ip_protocol} dport {rule.from_port}-{rule.to_port}"
