@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from topology.models import IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved
+from topology.models import BrokerState, IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved
 
 # An unreachable host or a closed path is silent in a VPC. Path MTU messages are kept.
 _SILENT_ROUTER = """\
@@ -154,13 +154,16 @@ def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) ->
     }
     for listener in balancer.listeners:
         group = topology.target_group(listener.target_group_name)
-        targets = [
-            (str(t.id), t.port or group.port)
+        reachable = [
+            (t.id, t.port or group.port)
             for t in group.targets
             if balancer.cross_zone_enabled or zone_of_target.get(t.id, entry.zone_id) == entry.zone_id
         ]
-        if not targets:
+        if not reachable:
             continue
+        targets = [(str(a), port) for a, port in reachable if health(topology, balancer, a, port)]
+        if not targets:  # every target unhealthy: the NLB fails open and uses them all
+            targets = [(str(a), port) for a, port in reachable]
         if len(targets) == 1:
             to = f"dnat to {targets[0][0]}:{targets[0][1]}"
         else:
@@ -170,6 +173,31 @@ def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) ->
             f'    iifname "{entry.interface}" ip daddr {entry.address} tcp dport {listener.port}'
             f" meta mark set {entry.mark} ct mark set {entry.mark} {to}"
         )
+
+
+def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, port: int) -> bool:
+    """What the NLB's TCP health check finds: the broker runs, listens there, and admits the NLB's nodes.
+
+    Evaluated, not probed, so that a change shows at once instead of after AWS's intervals (ELB guide,
+    health checks for Network Load Balancer target groups).
+    """
+    nodes = [z.private_ipv4_address for z in balancer.availability_zones]
+    groups = {g.group_id: g for g in topology.security_groups}
+    for cluster in topology.clusters:
+        for broker in cluster.brokers:
+            if broker.client_vpc_ip_address == address:
+                listens = port in {listener.port for listener in cluster.listeners}
+                rules = [r for g in broker.security_groups for r in groups[g].ingress]
+                admitted = not broker.security_groups or all(any(admits(r, n, port) for r in rules) for n in nodes)
+                return broker.state is BrokerState.RUNNING and listens and admitted
+    return False
+
+
+def admits(rule: IpPermission, source: IPv4Address, port: int) -> bool:
+    """Whether a rule with a CIDR peer lets TCP to this port in from this source."""
+    if rule.cidr_ipv4 is None or source not in rule.cidr_ipv4:
+        return False
+    return rule.ip_protocol == "-1" or (rule.ip_protocol == "tcp" and rule.from_port <= port <= rule.to_port)
 
 
 def _chain(name: str, matches: list[str], *, allowed: str) -> list[str]:

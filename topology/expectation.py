@@ -94,6 +94,7 @@ def _direct(topology: Topology, client: Client, cluster: Cluster, broker: Broker
         broker_id=broker.broker_id,
         name=broker.endpoint,
         port=bind_port(cluster, client.listener),
+        eni_address=str(broker.client_vpc_ip_address),
         addresses=(
             AddressView(
                 address=str(broker.client_vpc_ip_address),
@@ -127,6 +128,7 @@ def _through_endpoint(topology: Topology, client: Client, cluster: Cluster, brok
                 broker_id=broker.broker_id,
                 name=broker.endpoint,
                 port=listener.port,
+                eni_address=str(broker.client_vpc_ip_address),
                 addresses=_endpoint_addresses(
                     topology, endpoint, balancer, {topology.zone_of(broker.client_subnet)}, f"broker {broker.broker_id}"
                 ),

@@ -47,6 +47,8 @@ class BrokerView(_Value, frozen=True):
     name: str
     port: int
     addresses: tuple[AddressView, ...]
+    eni_address: str = ""
+    """The broker's own ENI: what its public record answers, also where that is unreachable."""
 
 
 class BootstrapView(_Value, frozen=True):
