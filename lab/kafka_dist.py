@@ -81,7 +81,7 @@ class KafkaDistribution:
 
     @property
     def logging_options(self) -> tuple[str, ...]:
-        """JVM options: warnings to standard output.
+        """JVM options: warnings, and the line that says the broker serves, to standard output.
 
         One option for log4j 2 (Kafka 4, every fetched one), one for reload4j (an installed
         Kafka 3); each ignores the other's.
