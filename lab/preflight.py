@@ -21,17 +21,6 @@ OLDEST_JAVA: Final = 17
 BROKER_MB: Final = 250
 """Resident memory of one broker as the lab starts it, with room for its page cache."""
 DEFAULT_BROKERS: Final = 3
-NAMESPACES: Final = (
-    "--user",
-    "--map-root-user",
-    "--net",
-    "--mount",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-)
-"""Options of unshare(1) for the namespaces the lab lives in."""
 
 _SYSTEM_DIRECTORIES: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian keeps nft and unbound; not on the PATH of ordinary users."""
@@ -147,6 +136,12 @@ def java_package() -> str:
     return "openjdk-17-jre-headless" if jammy else "default-jre-headless"
 
 
+def namespace_options() -> tuple[str, ...]:
+    """Options of unshare(1) for the namespaces the lab lives in; root needs no user namespace."""
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    return (*user, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
 def _install(package: str) -> str:
     return f"Install the Debian package {package} (`make setup` does)"
 
@@ -212,7 +207,7 @@ def _tool_problems(environ: Mapping[str, str]) -> Iterator[Problem]:
 
 def _namespace_problem(environ: Mapping[str, str]) -> Iterator[Problem]:
     # The link is set up because some settings allow the namespaces but no work inside them.
-    command = ["unshare", *NAMESPACES, "ip", "link", "set", "lo", "up"]
+    command = ["unshare", *namespace_options(), "ip", "link", "set", "lo", "up"]
     try:
         tried = subprocess.run(
             command,
@@ -233,7 +228,7 @@ def _namespace_problem(environ: Mapping[str, str]) -> Iterator[Problem]:
     setting, remedy = _what_forbids_namespaces()
     yield Problem(
         need=Need.NAMESPACES,
-        looked_for="Leave to make user, network, mount and PID namespaces, which the lab lives in",
+        looked_for="Leave to make namespaces, which the lab lives in",
         found=f"{said}{f'; {setting}' if setting else ''}",
         remedy=remedy,
     )

@@ -216,6 +216,15 @@ def test_namespaces_in_which_nothing_may_be_done_are_a_problem(machine: Machine)
     assert "said: exit 2 without a word" in the_problem(machine).found
 
 
+@pytest.mark.parametrize(("uid", "rootless"), [(0, False), (1000, True)])
+def test_only_root_does_without_a_user_namespace(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, *, uid: int, rootless: bool
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    machine.script("bin/unshare", 'echo "$*" >&2; exit 1')
+    assert ("said: --user --map-root-user --net" in the_problem(machine).found) is rootless
+
+
 def test_namespaces_that_hang_are_a_problem(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "_TRIAL_S", 0.1)
     machine.script("bin/unshare", "exec /bin/sleep 20")
