@@ -34,12 +34,10 @@ _START_S = 180
 
 def jvm_arguments(distribution: kafka_dist.KafkaDistribution) -> tuple[str, ...]:
     """Options for a small broker that starts quickly and writes nothing outside the lab's own tmpfs."""
-    logging = Path(kafka_dist.__file__).parent / "kafka"
     return (
         *("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
         f"-Djava.io.tmpdir={STATE_DIR}/tmp",  # noqa: S108 - the lab's own tmpfs
-        f"-Dlog4j2.configurationFile={logging / 'log4j2.properties'}",
-        f"-Dlog4j.configuration=file:{logging / 'log4j.properties'}",
+        *distribution.logging_options,
         *("-cp", distribution.classpath),
     )
 
@@ -94,8 +92,10 @@ class Lab:
         if not _NAME.match(name):
             raise LabError(f"lab name {name!r}: use lower-case letters, digits and hyphens, at most 41")
         compile_topology(topology)  # an impossible topology is refused before anything starts
-        found = preflight.check(environ)
-        if found:
+        brokers = sum(len(c.brokers) for c in topology.clusters)
+        found = preflight.check(environ, brokers=brokers)
+        java = preflight.find_java(environ)
+        if found or java is None:
             raise LabError("this machine cannot run the lab yet:\n" + "\n".join(f"- {p}" for p in found))
         version = topology.clusters[0].kafka_version
         try:
@@ -103,7 +103,7 @@ class Lab:
         except kafka_dist.KafkaMissingError as error:
             raise LabError(str(error)) from None
         lab = cls._spawn(name)
-        lab.build(topology, java=preflight.java_path(environ), jvm=jvm_arguments(distribution), progress=progress)
+        lab.build(topology, java=str(java.path), jvm=jvm_arguments(distribution), progress=progress)
         return lab
 
     def build(self, topology: Topology, *, java: str, jvm: Sequence[str], progress: Progress) -> None:
@@ -146,7 +146,11 @@ class Lab:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                env={
+                    **os.environ,
+                    "PATH": preflight.search_path(os.environ),
+                    "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+                },
             )
         ours.settimeout(_START_S)
         return cls(name, ours, 0, process)

@@ -34,19 +34,26 @@ class Overlap(StrEnum):
 class PatternOptions(Model):
     """Parameters of a builder. Every pattern takes all of them; some have no effect in some patterns."""
 
-    brokers: int = Field(default=3, ge=1, le=60)
-    zones: int = Field(default=3, ge=1, le=6)
-    cross_zone: bool = True
-    overlap: Overlap = Overlap.BOTH
-    zonal_alias: bool = False
-    """Alias each broker name to the endpoint's zonal name of the broker's own zone."""
-    first_listener_port: Port = 8443
-    bootstrap_port: Port = 9094
-    plaintext: bool = False
-    advertised_unchanged: bool = False
-    """Single NLB only: leave advertised.listeners as MSK creates them (a fault to try)."""
-    kafka_version: str = "4.1.1"
-    unserved: Unserved = Unserved.DROP
+    brokers: int = Field(default=3, ge=1, le=60, description="Brokers of the cluster.")
+    zones: int = Field(default=3, ge=1, le=6, description="Availability zones; brokers go round them.")
+    cross_zone: bool = Field(default=True, description="Cross-zone load balancing of the NLBs (AWS's default: off).")
+    overlap: Overlap = Field(
+        default=Overlap.BOTH,
+        description="Client VPCs: b with a CIDR of its own (off), o with the cluster's (on), or both.",
+    )
+    zonal_alias: bool = Field(
+        default=False, description="Alias each broker to the endpoint's zonal name of the broker's zone."
+    )
+    first_listener_port: Port = Field(default=8443, description="Single NLB: the first broker's listener.")
+    bootstrap_port: Port = Field(default=9094, description="Single NLB: the listener with every broker behind it.")
+    plaintext: bool = Field(default=False, description="Give the cluster a plaintext listener on 9092 too.")
+    advertised_unchanged: bool = Field(
+        default=False, description="Single NLB: leave advertised.listeners as MSK creates them (a fault to try)."
+    )
+    kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
+    unserved: Unserved = Field(
+        default=Unserved.DROP, description="What an NLB node does where it has no listener or target."
+    )
 
 
 REGION = "us-east-1"

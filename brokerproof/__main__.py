@@ -1,0 +1,5 @@
+"""``python -m brokerproof``."""
+
+from brokerproof.cli import main
+
+main()

@@ -1,0 +1,246 @@
+"""The command line. Exit codes: 0 done, 1 the path is not as it must be, 2 wrong use, 3 could not be carried out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any, ParamSpec
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from brokerproof.patterns import options_of, pattern_options
+from lab import kafka_dist
+from lab.errors import LabError
+from lab.handle import Lab, run_in_client, running_labs
+from topology.files import TopologyError, dumps, json_schema, load
+from topology.models import ClientVantage, Topology, VantageKind
+from topology.patterns import PATTERNS, PatternOptions
+
+COULD_NOT = 3
+P = ParamSpec("P")
+
+
+def sentences(function: Callable[P, None]) -> Callable[P, None]:
+    """Turn what the rooms raise into one message on standard error and an exit code."""
+
+    @wraps(function)
+    def carried_out(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except TopologyError as error:
+            raise _Said(str(error), 2) from None
+        except (LabError, kafka_dist.KafkaMissingError) as error:
+            raise _Said(str(error), COULD_NOT) from None
+        except KeyboardInterrupt:
+            raise _Said("interrupted; what was started has been ended", 130) from None
+
+    return carried_out
+
+
+class _Said(click.ClickException):
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        super().show(file)
+        sys.exit(self.code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("brokerproof"), prog_name="brokerproof")
+def main() -> None:
+    """Prove that a private network path to an Amazon MSK cluster works.
+
+    Scenarios are run by pytest: `pytest -m privatelink` on the embedded lab, or with
+    `--target FILE.yaml` against the cluster and clients that a file describes.
+    """
+
+
+# lab
+
+
+@main.group()
+def lab() -> None:
+    """Run the lab: real Kafka brokers, resolvers and packet paths on this machine."""
+
+
+def named(function: Callable[..., None]) -> Callable[..., None]:
+    """The option that says which lab."""
+    return click.option("--name", default=None, help="Which lab; not needed while only one runs.")(function)
+
+
+@lab.command("up")
+@click.argument("what", metavar="TOPOLOGY|PATTERN")
+@click.option("--name", default="lab", show_default=True, help="What to call it.")
+@click.option(
+    "--write-target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Write a topology file whose clients are this lab's, for `pytest --target FILE`.",
+)
+@options_of(PatternOptions)
+@sentences
+def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> None:
+    """Build a lab of a topology file or a pattern and leave it running.
+
+    Patterns: in_vpc, privatelink_single_nlb, privatelink_multi_nlb.
+    """
+    topology = _topology(what, chosen)
+    console = Console(stderr=True, highlight=False)
+    with console.status("starting") as status:
+
+        def progress(text: str) -> None:
+            console.print(f"  {text}")
+            status.update(text)
+
+        running = Lab.start(topology, name=name, progress=progress)
+    try:
+        if write_target is not None:
+            write_target.write_text(dumps(_as_target(topology, name)), encoding="utf-8")
+        running.detach()
+    except BaseException:
+        running.stop()
+        raise
+    running.close()
+    clients = ", ".join(running.clients)
+    click.echo(f"lab {name} is up: {topology.name}, clients {clients}")
+    click.echo(f"  try:  brokerproof lab exec {next(iter(running.clients))} -- dig +short {_first_broker(topology)}")
+    if write_target is not None:
+        click.echo(f"  or:   pytest --target {write_target}")
+    click.echo(f"  end:  brokerproof lab down --name {name}")
+
+
+def _first_broker(topology: Topology) -> str:
+    return topology.clusters[0].brokers[0].endpoint
+
+
+def _as_target(topology: Topology, name: str) -> Topology:
+    """The same topology with each client reached through `lab exec`."""
+    command = (sys.executable, "-m", "brokerproof", "lab", "exec", "--name", name)
+    clients = tuple(
+        client.model_copy(
+            update={
+                "vantage": ClientVantage(
+                    kind=VantageKind.EXEC, command=(*command, client.name, "--"), python=sys.executable
+                )
+            }
+        )
+        for client in topology.clients
+    )
+    return topology.model_copy(update={"clients": clients})
+
+
+def _topology(what: str, chosen: dict[str, Any]) -> Topology:
+    if what in PATTERNS:
+        return PATTERNS[what](pattern_options(chosen))
+    path = Path(what)
+    if not path.exists() and path.suffix not in {".yaml", ".yml"}:
+        raise TopologyError(f"{what!r} is neither a file nor a pattern; patterns: {', '.join(PATTERNS)}")
+    if chosen:
+        given = ", ".join("--" + key.replace("_", "-") for key in chosen)
+        raise TopologyError(f"{given}: options of a pattern; {what} is a file, which says it all itself")
+    return load(path)
+
+
+@lab.command("status")
+@click.option("--name", default=None, help="Only this lab.")
+@sentences
+def lab_status(name: str | None) -> None:
+    """Show the labs that run: brokers, clients, resolvers."""
+    names = (name,) if name is not None else running_labs()
+    if not names:
+        click.echo("no lab is running")
+    for each in names:
+        running = Lab.attach(each)
+        state = running.status()
+        running.close()
+        table = Table(
+            title=f"lab {each}: {state['topology']['name']}, Kafka {state['kafka_version']}", title_justify="left"
+        )
+        table.add_column("what")
+        table.add_column("state")
+        for broker, text in state["brokers"].items():
+            table.add_row(f"broker {broker}", text)
+        for resolver in state["resolvers"]:
+            table.add_row(f"resolver of {resolver['vpc_id']}", resolver["address"])
+        for client, namespace in state["clients"].items():
+            table.add_row(f"client {client}", namespace)
+        table.add_row("up for", f"{state['uptime_s']:.0f} s")
+        Console(highlight=False).print(table)
+
+
+@lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@named
+@click.argument("client")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@sentences
+def lab_exec(name: str | None, client: str, command: tuple[str, ...]) -> None:
+    """Run a command on a client host of the lab: dig, openssl, kcat, python -m probes, a shell.
+
+    The certificate authority of the lab's brokers is /run/brokerproof/tls/ca.pem there.
+    """
+    running = Lab.attach(name)
+    code = run_in_client(running, client, command[1:] if command[0] == "--" else command)
+    running.close()
+    sys.exit(code)
+
+
+@lab.command("down")
+@named
+@click.option("--all", "every", is_flag=True, help="End every lab of this user.")
+@sentences
+def lab_down(name: str | None, every: bool) -> None:
+    """End a lab; nothing of it is left."""
+    for each in running_labs() if every else (name,):
+        running = Lab.attach(each)
+        running.stop()
+        click.echo(f"lab {running.name} has ended")
+
+
+@lab.command("fetch")
+@click.option("--kafka-version", default=None, help="Which Kafka [default: BROKERPROOF_KAFKA_VERSION or the built-in].")
+@sentences
+def lab_fetch(kafka_version: str | None) -> None:
+    """Fetch the Kafka that the lab runs, once, with Maven."""
+    wanted = kafka_version or kafka_dist.wanted_version(os.environ)
+    found = kafka_dist.fetch(wanted, lambda text: click.echo(text, err=True), environ=os.environ)
+    click.echo(f"Kafka {found.version}: {len(found.jars)} jars ({found.source.value})")
+
+
+# topology
+
+
+@main.group()
+def topology() -> None:
+    """Show, check and describe topology files."""
+
+
+@topology.command("show")
+@click.argument("pattern", type=click.Choice(sorted(PATTERNS)))
+@options_of(PatternOptions)
+@sentences
+def topology_show(pattern: str, **chosen: Any) -> None:
+    """Print a pattern as YAML, to start a file from."""
+    click.echo(dumps(PATTERNS[pattern](pattern_options(chosen))), nl=False)
+
+
+@topology.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@sentences
+def topology_check(file: Path) -> None:
+    """Check a topology file; every problem with its line."""
+    checked = load(file)
+    click.echo(f"{file}: {len(checked.vpcs)} VPCs, {len(checked.clients)} clients: nothing wrong")
+
+
+@topology.command("schema")
+def topology_schema() -> None:
+    """Print the JSON Schema of topology files."""
+    click.echo(json_schema(), nl=False)

@@ -1,0 +1,149 @@
+"""What every client must pass, whatever its pattern. Each test asserts one slice of one run.
+
+A test that fails carries a cause. What only follows from it is skipped and says what it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from diagnosis.check import Check, Verdict
+from probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
+from scenarios.planning import ClientRun, outcomes_of
+
+
+class ClientContract:
+    """A client through its pattern. Subclass it in a pattern's file; ``run`` and ``broker`` come from the plugin."""
+
+    def test_name_resolves_to_the_intended_addresses(self, run: ClientRun, broker: str) -> None:
+        """The broker's name resolves, at the client's own resolver, to the pattern's addresses and no other."""
+        require(run, run.select(Stage.RESOLVE, broker))
+
+    def test_every_address_connects(self, run: ClientRun, broker: str) -> None:
+        """Each address the name resolves to, one by one, accepts a TCP connection."""
+        require(run, run.select(Stage.CONNECT, broker))
+
+    def test_certificate_is_valid_for_the_name(self, run: ClientRun, broker: str) -> None:
+        """With SNI and the broker's name: chain, dates and name, judged separately."""
+        if not run.view.tls:
+            pytest.skip("this client's listener is plaintext")
+        require(run, run.select(Stage.HANDSHAKE, broker))
+
+    def test_kafka_answers(self, run: ClientRun, broker: str) -> None:
+        """ApiVersions is answered on every address."""
+        require(run, run.select(Stage.API, broker))
+
+    def test_is_advertised_as_the_pattern_needs(self, run: ClientRun, broker: str) -> None:
+        """Metadata lists the broker at the name and port this client can reach."""
+        require(run, run.select(Stage.METADATA, broker))
+
+    def test_is_the_broker_it_names(self, run: ClientRun, broker: str) -> None:
+        """The broker itself answers for its id; TLS cannot tell, since a cluster shares one wildcard certificate."""
+        require(run, run.select(Stage.IDENTITY, broker))
+
+    def test_leader_takes_records(self, run: ClientRun, broker: str) -> None:
+        """As a leader it acknowledges records with acks=all."""
+        require(run, run.select(Stage.PRODUCE, broker))
+
+    def test_leader_gives_records_back(self, run: ClientRun, broker: str) -> None:
+        """The same records come back: none lost, duplicated or altered."""
+        require(run, run.select(Stage.CONSUME, broker))
+
+    def test_bootstrap_connects(self, run: ClientRun) -> None:
+        """Every address of every bootstrap name connects, presents a valid certificate and speaks Kafka."""
+        checks = [c for c in run.checks if c.subject == "bootstrap" and not c.isolation]
+        if not checks and run.view.bootstrap:
+            pytest.skip("the bootstrap names and ports are the brokers' own, which have tests of their own")
+        require(run, checks)
+
+    def test_metadata_is_of_one_cluster(self, run: ClientRun) -> None:
+        """Every answer has one cluster id, and lists no broker that the topology does not have."""
+        require(run, run.select(Stage.METADATA, "cluster"))
+
+    def test_consumer_group_works(self, run: ClientRun) -> None:
+        """A group is joined, consumes every partition, commits, and its offsets are read back."""
+        require(run, run.select(Stage.GROUP))
+
+    @pytest.mark.performance
+    def test_latency_is_measured(self, run: ClientRun) -> None:
+        """Produce-acknowledge and end-to-end latency, with enough samples to say p99."""
+        require(run, run.select(Stage.LATENCY))
+        facts = [o.facts for o in outcomes_of(run, Stage.LATENCY) if o.status is Status.OK]
+        overall = max((f for f in facts if isinstance(f, LatencyFacts)), key=lambda f: f.produce_ack.samples)
+        assert overall.produce_ack.p99_ns is not None, f"{overall.produce_ack.samples} samples cannot say p99"
+        assert overall.end_to_end.p99_ns is not None, f"{overall.end_to_end.samples} samples cannot say p99"
+
+    @pytest.mark.performance
+    def test_throughput_is_measured(self, run: ClientRun) -> None:
+        """Produce and consume, bounded in bytes and time; nothing lost, nothing twice."""
+        require(run, run.select(Stage.THROUGHPUT))
+        for outcome in outcomes_of(run, Stage.THROUGHPUT):
+            if isinstance(outcome.facts, ThroughputFacts):
+                assert outcome.facts.produce_bytes_per_s > 0
+                assert outcome.facts.consume_bytes_per_s > 0
+
+    @pytest.mark.isolation
+    def test_nothing_else_answers(self, run: ClientRun) -> None:
+        """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""
+        require(run, [c for c in run.checks if c.isolation and c.subject == "cluster"])
+
+    @pytest.mark.isolation
+    def test_addresses_without_a_target_do_not_connect(self, run: ClientRun, broker: str) -> None:
+        """Cross-zone off: an address in a zone without a target fails, for that reason."""
+        checks = run.select(Stage.CONNECT, broker, isolation=True)
+        if not checks:
+            pytest.skip("every address of this broker has a target")
+        require(run, checks)
+
+
+class ObserverContract:
+    """A host in the cluster VPC that must not reach the clients."""
+
+    @pytest.mark.isolation
+    def test_cannot_reach_the_clients(self, observer: ClientRun) -> None:
+        """The path is one-way: something listens on each client host, and does not answer from here."""
+        require(observer, [c for c in observer.checks if c.isolation])
+
+
+def require(run: ClientRun, checks: Iterable[Check]) -> None:
+    """Pass when every check passed; fail with the first cause; skip what waits for a cause elsewhere."""
+    checks = tuple(checks)
+    if not checks:
+        pytest.fail(f"nothing was probed for this: client {run.view.client}, {run.view.pattern}", pytrace=False)
+    for verdict in (Verdict.FAILED, Verdict.ERROR, Verdict.NOT_SEEN):
+        found = [c for c in checks if c.verdict is verdict]
+        if found:
+            pytest.fail(describe(found, len(checks)), pytrace=False)
+    blocked = [c for c in checks if c.verdict is Verdict.BLOCKED]
+    if blocked:
+        passed = (
+            f"{len(checks) - len(blocked)} of {len(checks)} passed; the rest " if len(blocked) < len(checks) else ""
+        )
+        pytest.skip(f"{passed}waits for {blocked[0].blocked_by or 'an earlier stage'}: {blocked[0].observed}")
+
+
+_HEAD = {
+    Verdict.FAILED: "",
+    Verdict.ERROR: "the probe failed, nothing is known about the path: ",
+    Verdict.NOT_SEEN: "not probed: ",
+}
+
+
+def describe(found: list[Check], total: int) -> str:
+    """The finding first, then observed, expected, what to change, and where else the same was seen."""
+    first = found[0]
+    reason = f" ({first.reason.value})" if first.reason is not None else ""
+    lines = [
+        f"{_HEAD[first.verdict]}{first.subject}: {first.stage} failed{reason}, client {first.client}"
+        if first.verdict is Verdict.FAILED
+        else f"{_HEAD[first.verdict]}{first.subject}: {first.stage}, client {first.client}",
+        f"  observed: {first.observed or 'nothing'}",
+        f"  expected: {first.expected}",
+    ]
+    if first.change:
+        lines.append(f"  change:   {first.change}")
+    if total > 1:
+        lines.append(f"  seen in {len(found)} of {total}: {', '.join(c.check_id for c in found)}")
+    return "\n".join(lines)

@@ -1,0 +1,90 @@
+"""A client's view turned into a plan, and its run turned into checks. No pytest here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from diagnosis.check import Check
+from diagnosis.judge import Evidence, judge
+from probes.outcome import Outcome, Stage
+from probes.plan import (
+    VERIFY_STAGES,
+    Endpoint,
+    ForbiddenConnect,
+    LatencyPlan,
+    Limits,
+    Plan,
+    ThroughputPlan,
+    Tls,
+    TopicMode,
+    TopicPlan,
+)
+from topology.models import Client
+from topology.view import ClientView
+from vantages.protocol import VantageRun
+
+LATENCY: Final = LatencyPlan(samples=1000, warm_up=60, rate_per_s=1000)
+THROUGHPUT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
+LIMITS: Final = Limits(connect_ms=1500, plan_ms=45_000)
+"""A connection that takes longer than 1.5 s has lost its first SYN (RFC 6298: retransmitted after 1 s)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRun:
+    """One client's run: what it had to see, what came back, what that means."""
+
+    view: ClientView
+    plan: Plan
+    run: VantageRun
+    checks: tuple[Check, ...]
+
+    def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
+        """The checks of one stage and subject; an empty subject is every subject."""
+        return tuple(
+            c for c in self.checks if c.stage is stage and c.isolation is isolation and subject in {"", c.subject}
+        )
+
+
+def make_plan(
+    view: ClientView,
+    client: Client,
+    *,
+    measure: bool,
+    stages: Sequence[Stage] = VERIFY_STAGES,
+    limits: Limits = LIMITS,
+) -> Plan:
+    """The plan that shows whether the client sees what it must."""
+    wanted = (*stages, Stage.LATENCY, Stage.THROUGHPUT) if measure and view.brokers else tuple(stages)
+    return Plan(
+        plan_id=f"{view.pattern}.{view.client}",
+        client=view.client,
+        bootstrap=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.bootstrap),
+        brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
+        stages=wanted,
+        tls=Tls(ca_file=client.ca_file) if view.tls else None,
+        topic=(
+            TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
+        ),
+        limits=limits,
+        latency=LATENCY if Stage.LATENCY in wanted else None,
+        throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
+        forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
+    )
+
+
+def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:
+    """Judge what came back."""
+    evidence = Evidence(
+        outcomes=run.outcomes,
+        complete=run.closing is not None and run.closing.complete,
+        error=run.error,
+    )
+    stages = {*plan.stages, Stage.CONNECT}  # isolation is a connect, whatever else was asked
+    return ClientRun(view=view, plan=plan, run=run, checks=judge(view, evidence, tuple(stages)))
+
+
+def outcomes_of(run: ClientRun, stage: Stage) -> tuple[Outcome, ...]:
+    """The outcomes of one stage, for what checks do not carry (measurements)."""
+    return tuple(o for o in run.run.outcomes if o.stage is stage)

@@ -1,0 +1,20 @@
+"""The baseline: a client in the cluster's own VPC connects straight to the broker ENIs.
+
+Names resolve to the brokers' private addresses by their public records, ports and
+advertised.listeners are as MSK creates them, and the brokers' security group admits the VPC to the
+client ports and to nothing else.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import ClientContract
+from topology.patterns import in_vpc
+
+PATTERN = in_vpc.NAME
+pytestmark = [pytest.mark.in_vpc]
+
+
+class TestClient(ClientContract):
+    """The client in the cluster VPC."""

@@ -1,0 +1,31 @@
+"""PrivateLink with an NLB, an endpoint service and an endpoint for each broker.
+
+A private zone in the client VPC sends each broker name to that broker's own endpoint; ports and
+advertised.listeners stay as MSK creates them. Client ``b`` has a CIDR of its own; client ``o`` has
+the cluster VPC's, which PrivateLink allows.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import ClientContract, ObserverContract
+from topology.patterns import PatternOptions, privatelink
+
+PATTERN = privatelink.MULTI
+pytestmark = [pytest.mark.privatelink]
+
+
+class TestClients(ClientContract):
+    """Every client behind the endpoints, cross-zone load balancing on."""
+
+
+class TestCrossZoneOff(ClientContract):
+    """AWS's default: an NLB node only uses targets of its own zone, so one address of each name is alive."""
+
+    VARIANT = "cross-zone-off"
+    OPTIONS = PatternOptions(cross_zone=False)
+
+
+class TestClusterVpc(ObserverContract):
+    """The other direction: nothing in the cluster VPC can open a connection to a client."""

@@ -1,0 +1,33 @@
+"""PrivateLink with one NLB for all brokers.
+
+The client VPC has one interface endpoint, an ENI a zone. A private zone sends every broker name to
+it; what tells brokers apart is the port: the NLB has a listener a broker, each with that broker as
+its only target, and brokers advertise their own name with their own port. One more listener has
+all brokers as targets, for bootstrap. Client ``b`` has a CIDR of its own; client ``o`` has the
+cluster VPC's, which PrivateLink allows.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import ClientContract, ObserverContract
+from topology.patterns import PatternOptions, privatelink
+
+PATTERN = privatelink.SINGLE
+pytestmark = [pytest.mark.privatelink]
+
+
+class TestClients(ClientContract):
+    """Every client behind the endpoint, cross-zone load balancing on."""
+
+
+class TestCrossZoneOff(ClientContract):
+    """AWS's default: an NLB node only uses targets of its own zone, so one address of each name is alive."""
+
+    VARIANT = "cross-zone-off"
+    OPTIONS = PatternOptions(cross_zone=False)
+
+
+class TestClusterVpc(ObserverContract):
+    """The other direction: nothing in the cluster VPC can open a connection to a client."""

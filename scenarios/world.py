@@ -1,0 +1,118 @@
+"""Where scenarios run: a pattern in the lab, or the clients of a file; each client's plan runs once."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab.handle import Lab
+from reports.journal import Journal
+from scenarios.planning import ClientRun, conclude, make_plan
+from topology.expectation import expect
+from topology.files import digest, load
+from topology.models import Client, Topology, VantageKind
+from vantages.exec import ExecVantage
+from vantages.local import LocalVantage
+from vantages.protocol import Vantage
+
+LAB = "lab"
+
+
+class TargetError(ValueError):
+    """The target cannot be probed; one sentence that says why and what to do."""
+
+
+def load_target(path: Path) -> Topology:
+    """The topology of a target file, whose clients must say where they are.
+
+    Raises:
+        TopologyError: the file is wrong.
+        TargetError: a client has no vantage outside the lab.
+    """
+    topology = load(path)
+    for client in topology.clients:
+        if client.vantage.kind is VantageKind.LAB:
+            raise TargetError(
+                f"{path}: client {client.name} has no vantage; say how to run a command on its host, e.g. "
+                'vantage: {kind: exec, command: ["ssh", "host", "--"]}'
+            )
+    return topology
+
+
+class World:
+    """One topology with its clients reachable. Ends its vantages, not the lab it was given."""
+
+    def __init__(self, topology: Topology, *, lab: Lab | None, journal: Journal | None, label: str = "") -> None:
+        self.topology = topology
+        self._lab = lab
+        self._journal = journal
+        self._label = label
+        self._stack = ExitStack()
+        self._vantages: dict[str, Vantage] = {}
+        self._runs: dict[str, ClientRun] = {}
+
+    def run(self, name: str, *, measure: bool) -> ClientRun:
+        """The client's run: made the first time, the same value afterwards."""
+        if name not in self._runs:
+            client = self.topology.client(name)
+            view = expect(self.topology, name)
+            plan = make_plan(view, client, measure=measure)
+            written = (
+                None
+                if self._journal is None
+                else self._journal.client(view, label=self._label, topology_digest=digest(self.topology))
+            )
+            run = self._vantage(client).run(plan, None if written is None else written.line)
+            concluded = conclude(view, plan, run)
+            if written is not None:
+                for line in (run.started, run.closing):
+                    if line is not None:
+                        written.line(line)
+                if run.error:
+                    written.vantage_failed(run.error)
+                written.checks(concluded.checks)
+            self._runs[name] = concluded
+        return self._runs[name]
+
+    def _vantage(self, client: Client) -> Vantage:
+        if client.name not in self._vantages:
+            self._vantages[client.name] = self._stack.enter_context(open_client(client, self._lab))
+        return self._vantages[client.name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def open_client(client: Client, lab: Lab | None) -> Vantage:
+    """The vantage a client's entry names; in the lab, its namespace.
+
+    Raises:
+        TargetError: the client is in a lab, but there is none.
+    """
+    match client.vantage.kind:
+        case VantageKind.LOCAL:
+            return LocalVantage(client.name)
+        case VantageKind.EXEC:
+            return ExecVantage(
+                client.name,
+                client.vantage.command,
+                python=client.vantage.python,
+                environment=client.vantage.environment,
+            )
+        case VantageKind.LAB:
+            if lab is None:
+                raise TargetError(f"client {client.name} is a lab client, but no lab runs")
+            return lab_vantage(lab, client.name)
+
+
+def lab_vantage(lab: Lab, client: str) -> Vantage:
+    """A client of a running lab, with this interpreter and these probes."""
+    return ExecVantage(client, lab.command_prefix(client), python=sys.executable, environment={})
