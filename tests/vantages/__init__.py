@@ -1,0 +1,1 @@
+"""Tests of the vantages: good and bad far sides, as real processes."""

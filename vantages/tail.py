@@ -1,0 +1,45 @@
+"""The last words of a far side: bounded, and safe to print and to put in a report."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SAID_BYTES: Final = 4096
+"""How much of what the far side said is kept, from the end."""
+
+
+def printable(text: bytes) -> str:
+    """Decode as UTF-8; what cannot be decoded or printed becomes U+FFFD.
+
+    A terminal escape or a NUL from a far side would otherwise reach a terminal or an XML report.
+    """
+    decoded = text.replace(b"\r\n", b"\n").decode("utf-8", errors="replace")
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in decoded)
+
+
+class Tail:
+    """Keeps the last :data:`SAID_BYTES` of what it is fed."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._cut = False
+
+    def feed(self, text: bytes) -> None:
+        """Add to the end, forget from the start."""
+        self._kept += text[-SAID_BYTES:]
+        excess = len(self._kept) - SAID_BYTES
+        if excess > 0 or len(text) > SAID_BYTES:
+            self._cut = True
+        if excess > 0:
+            del self._kept[:excess]
+
+    def feed_line(self, line: bytes) -> None:
+        """Add one line, on a line of its own."""
+        if self._kept and not self._kept.endswith(b"\n"):
+            self.feed(b"\n")
+        self.feed(line + b"\n")
+
+    def text(self) -> str:
+        """What is kept; starts with ``[...]`` where something before it was forgotten."""
+        text = printable(bytes(self._kept)).strip()
+        return f"[...]{text}" if self._cut else text
