@@ -17,6 +17,7 @@ from rich.table import Table
 from brokerproof.patterns import options_of, pattern_options
 from lab import kafka_dist
 from lab.errors import LabError
+from lab.faults import FAULTS
 from lab.handle import Lab, run_in_client, running_labs
 from topology.files import TopologyError, dumps, json_schema, load
 from topology.models import ClientVantage, Topology, VantageKind
@@ -202,6 +203,33 @@ def lab_down(name: str | None, every: bool) -> None:
         running = Lab.attach(each)
         running.stop()
         click.echo(f"lab {running.name} has ended")
+
+
+@lab.command("break")
+@click.argument("fault", type=click.Choice(sorted(FAULTS)))
+@named
+@sentences
+def lab_break(fault: str, name: str | None) -> None:
+    """Put a fault into a running lab; `lab heal` takes it out again."""
+    running = Lab.attach(name)
+    chosen = FAULTS[fault]
+    if running.intended.name not in chosen.patterns:
+        running.close()
+        raise LabError(f"fault {fault} is not of pattern {running.intended.name}, but of: {', '.join(chosen.patterns)}")
+    running.apply(chosen.edit(running.topology), lambda text: click.echo(f"  {text}", err=True))
+    running.close()
+    click.echo(f"lab {running.name}: {chosen.title}")
+
+
+@lab.command("heal")
+@named
+@sentences
+def lab_heal(name: str | None) -> None:
+    """Take every fault out of a running lab."""
+    running = Lab.attach(name)
+    running.apply(running.intended, lambda text: click.echo(f"  {text}", err=True))
+    running.close()
+    click.echo(f"lab {running.name} is as it was built")
 
 
 @lab.command("fetch")

@@ -42,6 +42,10 @@ def jvm_arguments(distribution: kafka_dist.KafkaDistribution) -> tuple[str, ...]
     )
 
 
+_detached: list[subprocess.Popen[bytes]] = []
+"""Kept so that Popen does not warn of a child that is meant to outlive this process."""
+
+
 def _quiet(_text: str) -> None:
     return None
 
@@ -71,6 +75,9 @@ class Lab:
         self._pid = pid
         self._process = process
         self.topology: Topology
+        """What the lab is now."""
+        self.intended: Topology
+        """What it was built as; a fault is a difference between the two."""
         self.clients: Mapping[str, str] = {}
 
     @classmethod
@@ -127,6 +134,7 @@ class Lab:
             try:
                 listener.bind(_socket_name(name))
             except OSError:
+                ours.close()
                 raise LabError(
                     f"a lab named {name!r} is already running; choose another --name, or end it with "
                     f"`brokerproof lab down --name {name}`"
@@ -189,6 +197,7 @@ class Lab:
 
     def _adopt(self, status: dict[str, Any]) -> None:
         self.topology = Topology.model_validate(status["topology"])
+        self.intended = Topology.model_validate(status["intended"])
         self.clients = status["clients"]
         if self._pid == 0:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -215,6 +224,11 @@ class Lab:
     def detach(self) -> None:
         """Let the lab outlive this process; it ends by :meth:`stop` from anywhere."""
         self._ask({"op": "detach"})
+        if self._process is not None:
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+            _detached.append(self._process)
+            self._process = None
 
     def command_prefix(self, client: str) -> tuple[str, ...]:
         """The prefix that runs a command on a client host, with the client VPC's resolver.
@@ -272,8 +286,10 @@ class Lab:
                         raise LabError(f"lab {self.name!r} answered {other!r}, which this version does not know")
         except TimeoutError:
             raise LabError(f"lab {self.name!r} did not answer within {_START_S} s") from None
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # as the end of the stream: the first process is gone
         except (OSError, ValueError) as error:
-            raise LabError(f"lab {self.name!r} cannot be reached: {error}{self._last_words()}") from None
+            raise LabError(f"lab {self.name!r} cannot be reached: {error}") from None
         raise LabError(f"lab {self.name!r} ended{self._last_words()}")
 
     def _last_words(self) -> str:

@@ -125,6 +125,7 @@ def fetch(
     *,
     environ: Mapping[str, str],
     deadline_s: float = FETCH_DEADLINE_S,
+    stopped: Callable[[], bool] = bool,
 ) -> KafkaDistribution:
     """What :func:`locate` finds, after fetching it with Maven where it is not complete.
 
@@ -136,9 +137,11 @@ def fetch(
         progress: called with a line for people, every few seconds.
         environ: for ``KAFKA_HOME``, the cache directory, ``PATH`` and Maven.
         deadline_s: for waiting and fetching together.
+        stopped: asked several times a second; true ends the fetch. For a caller in another thread,
+            whom no signal reaches.
 
     Raises:
-        KafkaMissingError: Maven is missing, failed, or did not finish in time.
+        KafkaMissingError: Maven is missing, failed, did not finish in time, or was stopped.
     """
     try:
         return locate(version, environ=environ)
@@ -153,13 +156,17 @@ def fetch(
             f"Install the Debian package maven, or set {HOME_VARIABLE} to an installed Kafka."
         )
     ends_at = time.monotonic() + deadline_s
+
+    def ended() -> bool:
+        return stopped() or time.monotonic() > ends_at
+
     cache = cache_directory(environ)
     cache.mkdir(parents=True, exist_ok=True)
-    with _alone(cache / f".{version}.lock", version, progress, ends_at):
+    with _alone(cache / f".{version}.lock", version, progress, ended):
         try:
             return _cached(version, cache)  # the one we waited for has done it
         except KafkaMissingError:
-            _fetch_into(cache, version, maven=maven, progress=progress, environ=environ, ends_at=ends_at)
+            _fetch_into(cache, version, maven=maven, progress=progress, environ=environ, ended=ended)
     return _cached(version, cache)
 
 
@@ -249,7 +256,7 @@ def _size(jar: Path) -> int:
 
 
 @contextmanager
-def _alone(lock: Path, version: str, progress: Progress, ends_at: float) -> Iterator[None]:
+def _alone(lock: Path, version: str, progress: Progress, ended: Callable[[], bool]) -> Iterator[None]:
     """Hold the file lock; the kernel gives it back however this process ends."""
     with lock.open("w") as held:
         told = False
@@ -258,7 +265,7 @@ def _alone(lock: Path, version: str, progress: Progress, ends_at: float) -> Iter
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > ends_at:
+                if ended():
                     raise KafkaMissingError(
                         f"Another fetch of Kafka {version} has not finished (it holds {lock})."
                     ) from None
@@ -270,7 +277,13 @@ def _alone(lock: Path, version: str, progress: Progress, ends_at: float) -> Iter
 
 
 def _fetch_into(
-    cache: Path, version: str, *, maven: str, progress: Progress, environ: Mapping[str, str], ends_at: float
+    cache: Path,
+    version: str,
+    *,
+    maven: str,
+    progress: Progress,
+    environ: Mapping[str, str],
+    ended: Callable[[], bool],
 ) -> None:
     """Fill a directory beside the final one and rename it. The caller holds the lock."""
     for stale in cache.glob(f".{version}.partial-*"):
@@ -289,9 +302,11 @@ def _fetch_into(
     progress(f"Kafka {version}: fetching it with Maven into {cache}")
     try:
         with log.open("w", encoding="utf-8") as output:
-            code = _run(command, output, environ, ends_at, lambda: progress(_so_far(version, log)))
+            code = _run(command, output, environ, ended, lambda: progress(_so_far(version, log)))
         if code is None:
-            raise KafkaMissingError(f"Maven did not fetch Kafka {version} in time; its output is in {log}.")
+            raise KafkaMissingError(
+                f"Maven did not fetch Kafka {version} in the time it was given; its output is in {log}."
+            )
         if code != 0:
             raise KafkaMissingError(
                 f"Maven could not fetch Kafka {version} (exit {code}; all of its output is in {log}):\n{_tail(log)}"
@@ -312,18 +327,25 @@ def _fetch_into(
 
 
 def _run(
-    command: list[str], output: IO[str], environ: Mapping[str, str], ends_at: float, beat: Callable[[], None]
+    command: list[str],
+    output: IO[str],
+    environ: Mapping[str, str],
+    ended: Callable[[], bool],
+    beat: Callable[[], None],
 ) -> int | None:
-    """Exit code, or None when the deadline came first; the child never outlives this call."""
+    """Exit code, or None when it was ended first; the child never outlives this call."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environ)
     ) as child:
+        last_beat = time.monotonic()
         try:
-            while (left_s := ends_at - time.monotonic()) > 0:
+            while not ended():
                 try:
-                    return child.wait(min(_BEAT_S, left_s))
+                    return child.wait(_POLL_S)
                 except subprocess.TimeoutExpired:
-                    beat()
+                    if time.monotonic() - last_beat >= _BEAT_S:
+                        last_beat = time.monotonic()
+                        beat()
         finally:
             if child.poll() is None:
                 child.kill()
@@ -339,5 +361,5 @@ def _so_far(version: str, log: Path) -> str:
 def _tail(log: Path) -> str:
     """The lines that matter: Maven's first errors, or else its last lines."""
     lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("[ERROR]")]
+    errors = [line for line in lines if line.startswith("[ERROR] ")]
     return "\n".join(errors[:2] if errors else lines[-_TAIL_LINES:])

@@ -73,6 +73,7 @@ class Supervisor:
         self.name = name
         self._changing = threading.Lock()
         self._topology: Topology | None = None
+        self._intended: Topology | None = None
         self._blueprint: Blueprint | None = None
         self._daemons: Daemons | None = None
         self._started = time.monotonic()
@@ -126,6 +127,7 @@ class Supervisor:
         daemons.set_witnesses(blueprint.witnesses)
         daemons.wait_for_brokers([b for b in blueprint.brokers if b.running], lambda text: answer({"progress": text}))
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
+        self._intended = topology
         answer({"done": self._status()})
 
     def _apply(self, request: dict[str, Any], answer: Answer) -> None:
@@ -150,8 +152,8 @@ class Supervisor:
         answer({"done": self._status()})
 
     def _status(self) -> dict[str, Any]:
-        blueprint, daemons, topology = self._blueprint, self._daemons, self._topology
-        if blueprint is None or daemons is None or topology is None:
+        blueprint, daemons, topology, intended = self._blueprint, self._daemons, self._topology, self._intended
+        if blueprint is None or daemons is None or topology is None or intended is None:
             return {"name": self.name, "built": False, "uptime_s": self._uptime()}
         return {
             "name": self.name,
@@ -159,6 +161,7 @@ class Supervisor:
             "uptime_s": self._uptime(),
             "detached": self.detached,
             "topology": topology.model_dump(mode="json"),
+            "intended": intended.model_dump(mode="json"),
             "kafka_version": blueprint.kafka_version,
             "clients": dict(blueprint.clients),
             "brokers": daemons.broker_states(),

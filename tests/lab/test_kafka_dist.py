@@ -221,9 +221,20 @@ def test_a_maven_that_ends_well_with_too_little_is_not_believed(environ: dict[st
 
 def test_a_maven_that_hangs_is_ended_at_the_deadline(environ: dict[str, str]) -> None:
     before = time.monotonic()
-    with pytest.raises(KafkaMissingError, match=r"did not fetch Kafka 4\.1\.1 in time"):
+    with pytest.raises(KafkaMissingError, match=r"did not fetch Kafka 4\.1\.1 in the time"):
         fetch("4.1.1", quiet, environ=environ | {"MAVEN_DOES": "hang"}, deadline_s=0.5)
     assert time.monotonic() - before < 10
+    assert left_in(cache_directory(environ)) == {".4.1.1.lock", "4.1.1.log"}
+
+
+def test_a_fetch_can_be_stopped_from_another_thread(environ: dict[str, str]) -> None:
+    with pytest.raises(KafkaMissingError, match=r"did not fetch Kafka 4\.1\.1"):
+        fetch(
+            "4.1.1",
+            quiet,
+            environ=environ | {"MAVEN_DOES": "hang"},
+            stopped=lambda: Path(environ["RUNS"]).exists(),
+        )
     assert left_in(cache_directory(environ)) == {".4.1.1.lock", "4.1.1.log"}
 
 

@@ -57,10 +57,10 @@ _BROKER_PORT = 9094
 
 
 class _Front(Model):
-    """One NLB: its listeners, as (port, broker ids behind it)."""
+    """One NLB: its listeners, as (what it is for, port, broker ids behind it)."""
 
     key: str
-    listeners: tuple[tuple[int, tuple[int, ...]], ...]
+    listeners: tuple[tuple[str, int, tuple[int, ...]], ...]
 
     @property
     def balancer(self) -> str:
@@ -82,8 +82,8 @@ def build_single(options: PatternOptions | None = None) -> Topology:
     options = options or PatternOptions()
     ids = range(1, options.brokers + 1)
     ports = {broker_id: options.first_listener_port + broker_id - 1 for broker_id in ids}
-    listeners = [(port, (broker_id,)) for broker_id, port in ports.items()]
-    front = _Front(key="all", listeners=(*listeners, (options.bootstrap_port, tuple(ids))))
+    listeners = [(f"b{broker_id}", port, (broker_id,)) for broker_id, port in ports.items()]
+    front = _Front(key="all", listeners=(*listeners, ("bootstrap", options.bootstrap_port, tuple(ids))))
     return _build(SINGLE, options, fronts=(front,), advertised_ports=None if options.advertised_unchanged else ports)
 
 
@@ -95,7 +95,7 @@ def build_multi(options: PatternOptions | None = None) -> Topology:
     """
     options = options or PatternOptions()
     fronts = tuple(
-        _Front(key=f"b{broker_id}", listeners=((_BROKER_PORT, (broker_id,)),))
+        _Front(key=f"b{broker_id}", listeners=((f"b{broker_id}", _BROKER_PORT, (broker_id,)),))
         for broker_id in range(1, options.brokers + 1)
     )
     return _build(MULTI, options, fronts=fronts, advertised_ports=None)
@@ -112,7 +112,9 @@ def _build(
             vpcs=(parts.vpc, *(side.vpc for side in sides)),
             subnets=(*parts.subnets, *(subnet for side in sides for subnet in side.subnets)),
             security_groups=(*parts.security_groups, *(side.security_group for side in sides)),
-            target_groups=tuple(_target_group(front, ids, options) for front in fronts for _, ids in front.listeners),
+            target_groups=tuple(
+                _target_group(front, use, ids, options) for front in fronts for use, _, ids in front.listeners
+            ),
             load_balancers=tuple(_balancer(front, i, parts.subnets, options) for i, front in enumerate(fronts)),
             endpoint_services=tuple(
                 EndpointService(service_name=front.service, network_load_balancer_name=front.balancer)
@@ -127,13 +129,13 @@ def _build(
     )
 
 
-def _group_name(front: _Front, ids: tuple[int, ...]) -> str:
-    return f"tg-{front.key}-{f'b{ids[0]}' if len(ids) == 1 else 'bootstrap'}"
+def _group_name(front: _Front, use: str) -> str:
+    return f"tg-{front.key}-{use}"
 
 
-def _target_group(front: _Front, ids: tuple[int, ...], options: PatternOptions) -> TargetGroup:
+def _target_group(front: _Front, use: str, ids: tuple[int, ...], options: PatternOptions) -> TargetGroup:
     return TargetGroup(
-        target_group_name=_group_name(front, ids),
+        target_group_name=_group_name(front, use),
         vpc_id=CLUSTER_VPC,
         port=_BROKER_PORT,
         targets=tuple(TargetDescription(id=broker_address(options, broker_id)) for broker_id in ids),
@@ -150,7 +152,7 @@ def _balancer(front: _Front, index: int, zones: tuple[Subnet, ...], options: Pat
         ),
         cross_zone_enabled=options.cross_zone,
         listeners=tuple(
-            Listener(port=port, target_group_name=_group_name(front, ids)) for port, ids in front.listeners
+            Listener(port=port, target_group_name=_group_name(front, use)) for use, port, _ in front.listeners
         ),
     )
 
@@ -174,7 +176,7 @@ def _client_side(
         vpc_id=vpc_id,
         ingress=tuple(
             IpPermission(from_port=port, to_port=port, cidr_ipv4=cidr)
-            for port in sorted({port for front in fronts for port, _ in front.listeners})
+            for port in sorted({port for front in fronts for _, port, _ in front.listeners})
         ),
     )
     endpoints = {
@@ -190,7 +192,7 @@ def _client_side(
         )
         for i, front in enumerate(fronts)
     }
-    front_of = {ids[0]: front.key for front in fronts for _, ids in front.listeners if len(ids) == 1}
+    front_of = {ids[0]: front.key for front in fronts for _, _, ids in front.listeners if len(ids) == 1}
     records = tuple(
         ResourceRecordSet(
             name=broker_name(broker_id),

@@ -1,0 +1,119 @@
+"""``python -m brokerproof.provision [--bench]``: the order of set-up, and what it tells a person."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from brokerproof.provision import environment, packages
+from brokerproof.provision.step import Runner, SetupError, say
+from lab import kafka_dist, preflight
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+INTERRUPTED: Final = 130
+
+
+def main() -> int:
+    """Set up; the exit code is 0 only when everything is there."""
+    parser = argparse.ArgumentParser(prog="setup.sh", description="Set up this checkout.")
+    parser.add_argument("--bench", action="store_true", help="also what the benchmarks compare with")
+    bench = parser.parse_args().bench
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    try:
+        with _alone(ROOT / "build"):
+            worked = set_up(ROOT, os.environ, bench=bench)
+    except KeyboardInterrupt:
+        say("interrupted; run it again to finish")
+        return INTERRUPTED
+    except (SetupError, kafka_dist.KafkaMissingError, OSError) as error:
+        say(str(error))
+        return 1
+    say(f"{'ready' if worked else 'nothing is missing'} ({time.monotonic() - started:.1f} s)")
+    return 0
+
+
+def set_up(root: Path, environ: Mapping[str, str], *, bench: bool) -> bool:
+    """Install what is missing, in order; whether there was anything to do.
+
+    Raises:
+        SetupError: something cannot be installed here, or failed; the message says what to do.
+        KafkaMissingError: likewise, for Kafka.
+    """
+    runner = Runner(directory=root, log=root / "build" / "setup.log", environ=environ)
+    kafka = _kafka_is_here(environ)
+    made = environment.state(root) is environment.State.COMPLETE
+
+    def look() -> tuple[packages.Missing, ...]:
+        return packages.missing(environ, maven=not kafka, venv=not made, bench=bench)
+
+    lacking = look()
+    if lacking or not made or not kafka:
+        runner.log.unlink(missing_ok=True)
+    if lacking:
+        packages.install(lacking, runner)
+        still = look()
+        if still:
+            names = ", ".join(f"{thing.what} (package {thing.package})" for thing in still)
+            raise SetupError(f"the packages were installed, and yet there is no {names}.")
+    with _fetching(environ) if not kafka else nullcontext():
+        environment.make(root, runner)
+    for problem in preflight.check(environ):
+        say(f"the lab will not run here: {problem}")
+    return bool(lacking) or not made or not kafka
+
+
+def _kafka_is_here(environ: Mapping[str, str]) -> bool:
+    try:
+        kafka_dist.locate(kafka_dist.wanted_version(environ), environ=environ)
+    except kafka_dist.KafkaMissingError:
+        if environ.get(kafka_dist.HOME_VARIABLE):
+            raise  # somebody's own Kafka: not for set-up to mend
+        return False
+    return True
+
+
+@contextmanager
+def _fetching(environ: Mapping[str, str]) -> Iterator[None]:
+    """Fetch Kafka beside the block, both being slow; leave when both are done, or either fails."""
+    stop = Event()
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            fetch = beside.submit(
+                kafka_dist.fetch,
+                kafka_dist.wanted_version(environ),
+                say,
+                environ=environ,
+                stopped=stop.is_set,
+            )
+            yield
+            fetch.result()
+        finally:
+            stop.set()
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One set-up of a checkout at a time; the kernel gives the lock back however this one ends."""
+    directory.mkdir(exist_ok=True)
+    with (directory / "setup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up of this checkout")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Which Debian packages this machine lacks, and how they get there: root, sudo, or a person."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from brokerproof.provision.step import Runner, SetupError, say
+from lab import preflight
+
+_INSTALL: Final = Path(__file__).with_name("install.sh")
+_COMMANDS: Final = {
+    "ps": "procps",
+    "dig": "bind9-dnsutils",
+    "openssl": "openssl",
+}
+_BENCH_COMMANDS: Final = {"kcat": "kcat"}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One thing that is not on this machine, and the package that has it."""
+
+    what: str
+    package: str
+
+
+def missing(environ: Mapping[str, str], *, maven: bool, venv: bool, bench: bool) -> tuple[Missing, ...]:
+    """What has to be installed.
+
+    Args:
+        environ: for ``PATH`` and ``JAVA_HOME``.
+        maven: whether Kafka is still to be fetched.
+        venv: whether ``.venv`` is still to be made.
+        bench: whether the benchmarks' tools are wanted too.
+
+    Raises:
+        SetupError: something is missing that no Debian package gives.
+    """
+    found = [
+        Missing(problem.looked_for.partition(",")[0], problem.package)
+        for problem in preflight.check(environ)
+        if problem.package
+    ]
+    commands = _COMMANDS | (_BENCH_COMMANDS if bench else {}) | ({"mvn": "maven"} if maven else {})
+    found += [
+        Missing(command, package)
+        for command, package in commands.items()
+        if preflight.find_tool(command, environ) is None
+    ]
+    if venv and importlib.util.find_spec("ensurepip") is None:
+        found.append(Missing("Python's venv and pip", _venv_package(Path(sys.executable).resolve())))
+    return tuple(found)
+
+
+def _venv_package(python: Path) -> str:
+    # Debian keeps ensurepip apart from its own Pythons; nobody else does.
+    if python.parent != Path("/usr/bin"):
+        raise SetupError(
+            f"{python} has no ensurepip, so no virtual environment can be made with it. "
+            "Name another Python: make setup PYTHON=/path/to/python3"
+        )
+    return f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+
+
+def install(things: Sequence[Missing], runner: Runner) -> None:
+    """Install what is missing, or say exactly what a person has to install.
+
+    Raises:
+        SetupError: this user may not install packages, or apt-get failed.
+    """
+    packages = sorted({thing.package for thing in things})
+    prefix = _as_root(runner.environ)
+    if prefix is None:
+        raise SetupError(_asking_for(things, packages, runner.environ))
+    runner.run(f"installing Debian packages: {' '.join(packages)}", [*prefix, "sh", _INSTALL, *packages])
+
+
+def _as_root(environ: Mapping[str, str]) -> list[str] | None:
+    """The words before a command that runs as root; None where that, or apt-get, is not to be had."""
+    path = environ.get("PATH")
+    if shutil.which("apt-get", path=path) is None:
+        return None
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo", path=path)
+    if sudo is None:
+        return None
+    if subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo, "-n"]
+    if sys.stdin.isatty():
+        say("packages are missing; sudo asks for your password to install them")
+        if subprocess.run([sudo, "-v"], check=False).returncode == 0:
+            return [sudo, "-n"]
+    return None
+
+
+def _asking_for(things: Sequence[Missing], packages: Sequence[str], environ: Mapping[str, str]) -> str:
+    names = ", ".join(thing.what for thing in things)
+    if shutil.which("apt-get", path=environ.get("PATH")) is None:
+        return (
+            f"missing: {names}. There is no apt-get here; install them with this machine's own package "
+            f"manager (Debian calls the packages {' '.join(packages)}), then run this again."
+        )
+    lines = [
+        f"missing: {names}. This user may install nothing (not root, no sudo without a password).",
+        "Have root run this, then run this again:",
+        "",
+        f"    apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}",
+    ]
+    if "unbound" in packages:
+        lines += [
+            "",
+            "Only unbound's program is needed; its service, which the package starts, can be switched off:",
+            "",
+            "    systemctl disable --now unbound",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,43 @@
+"""Faults of brokers themselves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.faults.fault import EVERY, SINGLE, Fault, Layer
+from probes.outcome import Reason, Stage
+from topology.edit import with_broker
+from topology.models import BrokerState, Topology
+
+
+def _stopped(topology: Topology) -> Topology:
+    return with_broker(topology, 2, state=BrokerState.STOPPED)
+
+
+def _advertised_unchanged(topology: Topology) -> Topology:
+    for broker in topology.clusters[0].brokers:
+        topology = with_broker(topology, broker.broker_id, advertised_listeners=())
+    return topology
+
+
+FAULTS: Final = (
+    Fault(
+        name="broker-stopped",
+        title="Broker 2 does not run.",
+        layer=Layer.BROKER,
+        patterns=EVERY,
+        edit=_stopped,
+        stage=Stage.CONNECT,
+        reasons=(Reason.REFUSED,),
+        brokers=(2,),
+    ),
+    Fault(
+        name="advertised-listeners-unchanged",
+        title="Behind one NLB, brokers still advertise port 9094.",
+        layer=Layer.BROKER,
+        patterns=SINGLE,
+        edit=_advertised_unchanged,
+        stage=Stage.METADATA,
+        reasons=(None,),
+    ),
+)

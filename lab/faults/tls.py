@@ -1,0 +1,48 @@
+"""Faults of the brokers' certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from lab.faults.fault import EVERY, Fault, Layer
+from probes.outcome import Reason, Stage
+from topology.edit import with_changes
+from topology.models import ServerCertificate, Topology
+
+
+def _certificate(certificate: ServerCertificate) -> Callable[[Topology], Topology]:
+    return lambda topology: with_changes(topology, "clusters", 0, server_certificate=certificate)
+
+
+_OTHER_NAME = ServerCertificate(dns_names=("*.other.z9y8x7.c2.kafka.us-east-1.amazonaws.com",))
+
+FAULTS: Final = (
+    Fault(
+        name="certificate-other-name",
+        title="The certificate is for another cluster's names.",
+        layer=Layer.TLS,
+        patterns=EVERY,
+        edit=_certificate(_OTHER_NAME),
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.NAME_MISMATCH,),
+    ),
+    Fault(
+        name="certificate-other-authority",
+        title="The certificate is from an authority the client does not trust.",
+        layer=Layer.TLS,
+        patterns=EVERY,
+        edit=_certificate(ServerCertificate(trusted=False)),
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.CHAIN_UNTRUSTED,),
+    ),
+    Fault(
+        name="certificate-expired",
+        title="The certificate expired yesterday.",
+        layer=Layer.TLS,
+        patterns=EVERY,
+        edit=_certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.CERTIFICATE_EXPIRED,),
+    ),
+)

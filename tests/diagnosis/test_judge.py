@@ -1,0 +1,225 @@
+"""Verdicts: green only when earned, red only for a cause, blocked for what follows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diagnosis.check import Check, Verdict
+from diagnosis.judge import Evidence, judge
+from probes.outcome import AdvertisedBroker, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from tests.diagnosis.perfect import bend, perfect, skipped
+from tests.topology.strategies import options, patterns
+from topology.expectation import expect
+from topology.patterns import PATTERNS, PatternOptions
+from topology.view import ClientView
+
+replace = msgspec.structs.replace
+
+
+def view_of(pattern: str, client: str, **chosen: object) -> ClientView:
+    return expect(PATTERNS[pattern](PatternOptions.model_validate(chosen)), client)
+
+
+SINGLE = view_of("privatelink_single_nlb", "b")
+MULTI = view_of("privatelink_multi_nlb", "b")
+
+
+def reds(checks: tuple[Check, ...]) -> set[str]:
+    return {c.check_id for c in checks if c.verdict is Verdict.FAILED}
+
+
+@settings(max_examples=40, deadline=None)
+@given(pattern=patterns, chosen=options)
+def test_a_perfect_run_is_all_green_and_ids_are_unique(pattern: str, chosen: PatternOptions) -> None:
+    topology = PATTERNS[pattern](chosen)
+    for client in topology.clients:
+        view = expect(topology, client.name)
+        checks = judge(view, Evidence(perfect(view)))
+        assert {c.verdict for c in checks} <= {Verdict.PASSED}, [c for c in checks if c.verdict is not Verdict.PASSED]
+        assert len({c.check_id for c in checks}) == len(checks)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(), dropped=st.sets(st.integers(0, 60), max_size=10))
+def test_the_order_of_outcomes_changes_nothing(seed: int, dropped: set[int]) -> None:
+    outcomes = [o for i, o in enumerate(perfect(SINGLE)) if i not in dropped]
+    shuffled = outcomes.copy()
+    random.Random(seed).shuffle(shuffled)
+    assert judge(SINGLE, Evidence(tuple(outcomes))) == judge(SINGLE, Evidence(tuple(shuffled)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(index=st.integers(0, 200))
+def test_whatever_is_missing_is_never_green(index: int) -> None:
+    outcomes = perfect(SINGLE)
+    gone = outcomes[index % len(outcomes)]
+    rest = tuple(o for o in outcomes if o is not gone)
+    before, after = judge(SINGLE, Evidence(outcomes)), judge(SINGLE, Evidence(rest, complete=False))
+    changed = [c for b, c in zip(before, after, strict=True) if b.verdict is not c.verdict]
+    if gone.stage is Stage.METADATA or (gone.stage is Stage.IDENTITY and gone.target.role is Role.BOOTSTRAP):
+        return  # every connection says the same; one fewer takes nothing away
+    assert changed, gone
+    assert {c.verdict for c in changed} <= {Verdict.NOT_SEEN, Verdict.BLOCKED}
+
+
+def test_nothing_seen_is_not_green_and_a_vantage_error_is_not_red() -> None:
+    assert {c.verdict for c in judge(SINGLE, Evidence((), complete=False))} == {Verdict.NOT_SEEN}
+    assert {c.verdict for c in judge(SINGLE, Evidence((), complete=False, error="ssh: refused"))} == {Verdict.ERROR}
+
+
+def is_(stage: Stage, broker_id: int, role: Role = Role.BROKER) -> Callable[[Outcome], bool]:
+    name = f"b-{broker_id}."
+    return lambda o: o.stage is stage and o.target.name.startswith(name) and o.target.role is role
+
+
+def fail(reason: Reason) -> Callable[[Outcome], Outcome]:
+    return lambda o: replace(o, status=Status.FAILED, reason=reason, facts=None)
+
+
+def answers(*addresses: str) -> Callable[[Outcome], Outcome]:
+    return lambda o: replace(o, facts=ResolveFacts(resolver="10.1.0.2", rcode="NOERROR", a=addresses))
+
+
+def test_a_wrong_answer_is_red_at_resolve_though_the_probe_was_content() -> None:
+    outcomes = bend(perfect(SINGLE), is_(Stage.RESOLVE, 2), answers("10.0.16.10"))
+    outcomes = bend(outcomes, lambda o: o.target.name.startswith("b-2.") and bool(o.target.address), lambda _: None)
+    checks = judge(SINGLE, Evidence(outcomes))
+    assert reds(checks) == {"broker-2/resolve"}
+    [red] = [c for c in checks if c.verdict is Verdict.FAILED]
+    assert "10.0.16.10 (ENI of broker 2)" in red.observed
+    assert red.change == "associate the private hosted zone with vpc-b: the public record answers there"
+    blocked = [c for c in checks if c.verdict is Verdict.BLOCKED]
+    assert {c.subject for c in blocked} == {"broker-2", "bootstrap"}
+    assert {c.blocked_by for c in blocked} == {"broker-2/resolve"}
+
+
+def test_a_name_that_is_answered_with_another_brokers_endpoint_says_whose_it_is() -> None:
+    theirs = tuple(a.address for a in MULTI.brokers[1].addresses)
+    checks = judge(MULTI, Evidence(bend(perfect(MULTI), is_(Stage.RESOLVE, 1), answers(*theirs))))
+    [red] = [c for c in checks if c.check_id == "broker-1/resolve"]
+    assert "vpce-b-b2 of broker 2" in red.observed
+    assert red.change.startswith("correct the record of b-1.")
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [
+        (Stage.CONNECT, Reason.TIMED_OUT),
+        (Stage.CONNECT, Reason.REFUSED),
+        (Stage.HANDSHAKE, Reason.NAME_MISMATCH),
+        (Stage.HANDSHAKE, Reason.CHAIN_UNTRUSTED),
+        (Stage.HANDSHAKE, Reason.CERTIFICATE_EXPIRED),
+        (Stage.API, Reason.NOT_KAFKA),
+        (Stage.IDENTITY, Reason.OTHER_BROKER),
+        (Stage.PRODUCE, Reason.NOT_LEADER),
+        (Stage.CONSUME, Reason.RECORDS_LOST),
+    ],
+)
+def test_a_failed_stage_is_red_there_and_blocks_what_comes_after(stage: Stage, reason: Reason) -> None:
+    order = list(Stage)
+    outcomes = bend(perfect(SINGLE), is_(stage, 3), fail(reason))
+    for later in order[order.index(stage) + 1 : order.index(Stage.GROUP)]:
+        if any(is_(later, 3)(o) for o in outcomes):
+            outcomes = bend(outcomes, is_(later, 3), lambda o: skipped(o, stage, o.target))
+    checks = judge(SINGLE, Evidence(outcomes))
+    red = [c for c in checks if c.verdict is Verdict.FAILED]
+    assert {c.stage for c in red} == {stage}
+    assert {c.reason for c in red} == {reason}
+    assert {c.subject for c in red} == {"broker-3"}
+    assert all(c.blocked_by.startswith(f"broker-3/{stage}") for c in checks if c.verdict is Verdict.BLOCKED)
+
+
+def test_a_failure_downstream_of_a_cause_is_blocked_not_red() -> None:
+    """The probe tried to produce anyway and failed; the broker's identity is the cause."""
+    outcomes = bend(perfect(SINGLE), is_(Stage.IDENTITY, 1), fail(Reason.OTHER_BROKER))
+    outcomes = bend(outcomes, is_(Stage.PRODUCE, 1), fail(Reason.NOT_LEADER))
+    outcomes = bend(outcomes, lambda o: o.stage is Stage.GROUP, fail(Reason.TIMED_OUT))
+    checks = judge(SINGLE, Evidence(outcomes))
+    assert {c.stage for c in checks if c.verdict is Verdict.FAILED} == {Stage.IDENTITY}
+
+
+def test_two_independent_faults_are_both_red() -> None:
+    outcomes = bend(perfect(SINGLE), is_(Stage.RESOLVE, 1), fail(Reason.NXDOMAIN))
+    outcomes = bend(outcomes, is_(Stage.IDENTITY, 2), fail(Reason.OTHER_BROKER))
+    assert {c.split("/")[0] for c in reds(judge(SINGLE, Evidence(outcomes)))} == {"broker-1", "broker-2"}
+
+
+def test_a_path_that_works_two_times_in_three_is_not_green() -> None:
+    outcomes = perfect(SINGLE)
+    again = next(o for o in outcomes if is_(Stage.CONNECT, 1)(o))
+    bad = replace(again, attempt=2, status=Status.FAILED, reason=Reason.TIMED_OUT)
+    checks = judge(SINGLE, Evidence((*outcomes, replace(again, attempt=3), bad)))
+    [red] = [c for c in checks if c.verdict is Verdict.FAILED]
+    assert red.observed.startswith("intermittent: 2 of 3 attempts worked")
+
+
+def test_unchanged_advertised_listeners_are_red_at_metadata() -> None:
+    unchanged = MetadataFacts(
+        cluster_id="c",
+        brokers=tuple(AdvertisedBroker(broker_id=b.broker_id, name=b.name, port=9094) for b in SINGLE.brokers),
+    )
+    outcomes = bend(
+        perfect(SINGLE),
+        lambda o: o.stage is Stage.METADATA and o.facts is not None,
+        lambda o: replace(o, facts=unchanged),
+    )
+    outcomes = bend(outcomes, lambda o: o.stage is Stage.PRODUCE, fail(Reason.NOT_LEADER))
+    checks = judge(SINGLE, Evidence(outcomes))
+    assert reds(checks) == {"broker-1/metadata", "broker-2/metadata", "broker-3/metadata"}
+    [red] = [c for c in checks if c.check_id == "broker-2/metadata"]
+    assert red.change == f"set advertised.listeners of broker 2 to {SINGLE.brokers[1].name}:8444"
+
+
+def test_a_broker_the_topology_does_not_have_is_red() -> None:
+    more = MetadataFacts(
+        cluster_id="c",
+        brokers=(
+            *(AdvertisedBroker(broker_id=b.broker_id, name=b.name, port=b.port) for b in SINGLE.brokers),
+            AdvertisedBroker(broker_id=4, name="b-4.demo", port=8446),
+        ),
+    )
+    outcomes = bend(perfect(SINGLE), is_(Stage.METADATA, 1), lambda o: replace(o, facts=more))
+    assert reds(judge(SINGLE, Evidence(outcomes))) == {"cluster/metadata"}
+
+
+def test_answers_from_two_clusters_are_red() -> None:
+    def other(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, MetadataFacts)
+        return replace(o, facts=replace(o.facts, cluster_id="another"))
+
+    assert reds(judge(SINGLE, Evidence(bend(perfect(SINGLE), is_(Stage.METADATA, 1), other)))) == {"cluster/metadata"}
+
+
+def forbidden(port: int) -> Callable[[Outcome], bool]:
+    return lambda o: o.target.role is Role.FORBIDDEN and o.target.port == port
+
+
+def test_what_must_not_answer_and_does_is_red() -> None:
+    outcomes = bend(perfect(SINGLE), forbidden(22), lambda o: replace(o, status=Status.OK, reason=None))
+    red = [c for c in judge(SINGLE, Evidence(outcomes)) if c.verdict is Verdict.FAILED]
+    assert red
+    assert all(c.isolation and "accepted a connection" in c.observed for c in red)
+
+
+def test_a_negative_that_fails_for_another_reason_is_red() -> None:
+    outcomes = bend(perfect(SINGLE), forbidden(22), fail(Reason.NETWORK_UNREACHABLE))
+    red = [c for c in judge(SINGLE, Evidence(outcomes)) if c.verdict is Verdict.FAILED]
+    assert red
+    assert all("for another reason than timed_out" in c.observed for c in red)
+
+
+def test_an_address_without_a_target_that_connects_is_red() -> None:
+    view = view_of("privatelink_multi_nlb", "b", cross_zone=False)
+    dead = next(a for a in view.brokers[0].addresses if not a.must_connect)
+    outcomes = bend(
+        perfect(view),
+        lambda o: is_(Stage.CONNECT, 1)(o) and o.target.address == dead.address,
+        lambda o: replace(o, status=Status.OK, reason=None),
+    )
+    assert reds(judge(view, Evidence(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}

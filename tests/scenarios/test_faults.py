@@ -1,0 +1,88 @@
+"""Each fault, in each pattern it applies to: red at its own stage, for its own reason, and nowhere else.
+
+The intended topology gives the view; the lab is given the broken one. A brokers' restart is the
+only slow part, so faults that need none come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from diagnosis.check import Verdict
+from lab.errors import LabError
+from lab.faults import FAULTS, Fault
+from lab.handle import Lab
+from probes.plan import Limits
+from scenarios.planning import ClientRun, conclude, make_plan
+from scenarios.world import lab_vantage
+from topology.expectation import expect
+from topology.patterns import PATTERNS
+
+pytestmark = pytest.mark.lab
+
+LIMITS = Limits(connect_ms=600, plan_ms=20_000)
+
+
+def run(lab: Lab, client: str) -> ClientRun:
+    """The client's run, judged by what was intended; isolation is not asked again."""
+    view = msgspec.structs.replace(expect(lab.intended, client), forbidden=())
+    plan = make_plan(view, lab.intended.client(client), measure=False, limits=LIMITS)
+    with lab_vantage(lab, client) as vantage:
+        return conclude(view, plan, vantage.run(plan))
+
+
+@pytest.fixture(scope="module", params=sorted(PATTERNS))
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with Lab.start(PATTERNS[request.param](None)) as built:
+        yield built
+
+
+def clients_of(lab: Lab) -> list[str]:
+    return [c.name for c in lab.intended.clients if c.pattern is not None]
+
+
+def test_healthy_is_green(lab: Lab) -> None:
+    for client in clients_of(lab):
+        result = run(lab, client)
+        assert {c.verdict for c in result.checks} == {Verdict.PASSED}, [
+            c for c in result.checks if c.verdict is not Verdict.PASSED
+        ]
+        assert result.run.closing is not None
+        assert result.run.closing.left_behind == ()
+
+
+@pytest.mark.parametrize(
+    "fault", sorted(FAULTS.values(), key=lambda f: f.layer in {"tls", "broker"}), ids=lambda f: f.name
+)
+def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> None:
+    if lab.intended.name not in fault.patterns:
+        pytest.skip(f"not a fault of {lab.intended.name}")
+    lab.apply(fault.edit(lab.intended))
+    try:
+        result = run(lab, clients_of(lab)[0])
+    finally:
+        lab.apply(lab.intended)
+    assert not result.run.error, result.run.said
+    red = [c for c in result.checks if c.verdict is Verdict.FAILED]
+    assert red, [(c.check_id, c.verdict, c.observed) for c in result.checks]
+    assert {c.stage for c in red} == {fault.stage}, [(c.check_id, c.observed) for c in red]
+    assert {c.reason for c in red} <= set(fault.reasons)
+    subjects = {c.subject for c in red} - {"bootstrap"}
+    assert subjects == {f"broker-{i}" for i in fault.brokers}
+    assert not [c for c in result.checks if c.verdict in {Verdict.ERROR, Verdict.NOT_SEEN}]
+    assert all(c.observed and c.expected for c in red)
+
+
+def test_undone_is_green_again(lab: Lab) -> None:
+    test_healthy_is_green(lab)
+
+
+def test_an_edit_that_moves_an_eni_is_no_fault(lab: Lab) -> None:
+    clients = lab.intended.clients[:-1] if len(lab.intended.clients) > 1 else ()
+    if not clients:
+        pytest.skip("the only client cannot go")
+    with pytest.raises(LabError, match="needs a new one"):
+        lab.apply(lab.intended.model_copy(update={"clients": clients}))

@@ -1,0 +1,23 @@
+"""Hypothesis strategies for builder parameters."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from topology.models import Unserved
+from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns.options import Overlap
+
+options = st.builds(
+    PatternOptions,
+    brokers=st.integers(1, 9),
+    zones=st.integers(1, 4),
+    cross_zone=st.booleans(),
+    overlap=st.sampled_from(Overlap),
+    zonal_alias=st.booleans(),
+    first_listener_port=st.integers(10_000, 20_000),
+    plaintext=st.booleans(),
+    advertised_unchanged=st.booleans(),
+    unserved=st.sampled_from(Unserved),
+)
+patterns = st.sampled_from(sorted(PATTERNS))

@@ -1,0 +1,102 @@
+"""Builders and what they refuse; expectations and their laws."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from probes.outcome import Reason
+from tests.topology.strategies import options, patterns
+from topology.expectation import advertised, expect
+from topology.files import TopologyError
+from topology.models import Topology
+from topology.patterns import PATTERNS, PatternOptions
+from topology.view import AddressKind
+
+
+@settings(max_examples=60, deadline=None)
+@given(pattern=patterns, chosen=options)
+def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chosen: PatternOptions) -> None:
+    topology = PATTERNS[pattern](chosen)
+    for client in topology.clients:
+        view = expect(topology, client.name)
+        if client.pattern is None:
+            assert not view.brokers
+            continue
+        assert [b.broker_id for b in view.brokers] == list(range(1, chosen.brokers + 1))
+        for broker in view.brokers:
+            alive = [a for a in broker.addresses if a.must_connect]
+            dead = [a for a in broker.addresses if not a.must_connect]
+            assert alive
+            assert all(a.why_not and a.fails_with for a in dead)
+            if pattern != "in_vpc":
+                assert len(broker.addresses) == chosen.zones
+                assert len(alive) == (chosen.zones if chosen.cross_zone else 1)
+                assert {a.kind for a in broker.addresses} == {AddressKind.ENDPOINT_ENI}
+        required = {(a.address, b.port) for b in view.brokers for a in b.addresses if a.must_connect}
+        assert not required & {(f.address, f.port) for f in view.forbidden}, "the same thing must and must not work"
+
+
+def test_single_nlb_advertises_a_port_a_broker_and_bootstraps_on_one() -> None:
+    topology = PATTERNS["privatelink_single_nlb"](None)
+    view = expect(topology, "b")
+    assert [b.port for b in view.brokers] == [8443, 8444, 8445]
+    assert {b.port for b in view.bootstrap} == {9094}
+    cluster = topology.clusters[0]
+    assert [advertised(cluster, b, "CLIENT_SECURE")[1] for b in cluster.brokers] == [8443, 8444, 8445]
+
+
+def test_multi_nlb_sends_each_broker_to_its_own_endpoint() -> None:
+    view = expect(PATTERNS["privatelink_multi_nlb"](None), "b")
+    owners = [{a.owner for a in b.addresses} for b in view.brokers]
+    assert owners == [{"vpce-b-b1"}, {"vpce-b-b2"}, {"vpce-b-b3"}]
+    assert {b.port for b in view.brokers} == {9094}
+
+
+def test_an_overlapping_client_is_not_asked_about_addresses_that_are_its_own() -> None:
+    topology = PATTERNS["privatelink_single_nlb"](None)
+    ours = {f.address for f in expect(topology, "b").forbidden}
+    theirs = {f.address for f in expect(topology, "o").forbidden}
+    assert "10.0.0.10" in ours
+    assert "10.0.0.10" not in theirs
+
+
+def test_the_observer_must_not_reach_any_client_behind_an_endpoint() -> None:
+    view = expect(PATTERNS["privatelink_multi_nlb"](None), "a")
+    assert {(f.address, f.port) for f in view.forbidden} == {("10.1.0.201", 7777), ("10.0.0.201", 7777)}
+    assert {f.fails_with for f in view.forbidden} == {(Reason.TIMED_OUT,)}
+
+
+def test_49_brokers_fit_one_nlb_and_50_do_not() -> None:
+    PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=49))
+    with pytest.raises(TopologyError, match="the quota is 50 listeners per Network Load Balancer"):
+        PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=50))
+
+
+def test_a_port_range_that_is_taken_is_refused() -> None:
+    with pytest.raises(TopologyError, match=r"port 9094 is already taken .* choose another port range"):
+        PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=5, first_listener_port=9092))
+
+
+def without_listener(topology: Topology, port: int) -> Topology:
+    balancer = topology.load_balancers[0]
+    kept = tuple(entry for entry in balancer.listeners if entry.port != port)
+    return topology.model_copy(update={"load_balancers": (balancer.model_copy(update={"listeners": kept}),)})
+
+
+def test_a_topology_that_cannot_carry_its_pattern_says_what_is_missing() -> None:
+    broken = without_listener(PATTERNS["privatelink_single_nlb"](None), 8444)
+    with pytest.raises(TopologyError, match="no endpoint in vpc-b leads to broker 2 alone"):
+        expect(broken, "b")
+
+
+def test_an_unknown_client_is_answered_with_those_there_are() -> None:
+    with pytest.raises(KeyError, match="it has: a, b, o"):
+        expect(PATTERNS["privatelink_single_nlb"](None), "z")
+
+
+def test_an_unknown_pattern_is_answered_with_those_there_are() -> None:
+    topology = PATTERNS["in_vpc"](None)
+    client = topology.clients[0].model_copy(update={"pattern": "carrier_pigeon"})
+    with pytest.raises(TopologyError, match="'carrier_pigeon' is not one of in_vpc, privatelink_single_nlb"):
+        expect(topology.model_copy(update={"clients": (client,)}), "a")

@@ -1,0 +1,29 @@
+"""Changing one resource of a frozen topology. Pure; the result is not checked, so that it can be wrong on purpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from topology.models import Broker, Cluster, Model, Topology
+
+
+def with_changes(topology: Topology, collection: str, index: int, **changes: Any) -> Topology:
+    """The topology with some fields of one resource of a collection replaced."""
+    items = list(getattr(topology, collection))
+    items[index] = items[index].model_copy(update=changes)
+    return topology.model_copy(update={collection: tuple(items)})
+
+
+def with_each(topology: Topology, collection: str, **changes: Any) -> Topology:
+    """The topology with some fields of every resource of a collection replaced."""
+    items: tuple[Model, ...] = getattr(topology, collection)
+    return topology.model_copy(update={collection: tuple(i.model_copy(update=changes) for i in items)})
+
+
+def with_broker(topology: Topology, broker_id: int, **changes: Any) -> Topology:
+    """The topology with some fields of one broker of its first cluster replaced."""
+    cluster: Cluster = topology.clusters[0]
+    brokers: tuple[Broker, ...] = tuple(
+        b.model_copy(update=changes) if b.broker_id == broker_id else b for b in cluster.brokers
+    )
+    return with_changes(topology, "clusters", 0, brokers=brokers)
