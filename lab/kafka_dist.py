@@ -125,7 +125,7 @@ def fetch(
     *,
     environ: Mapping[str, str],
     deadline_s: float = FETCH_DEADLINE_S,
-    stopped: Callable[[], bool] = bool,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> KafkaDistribution:
     """What :func:`locate` finds, after fetching it with Maven where it is not complete.
 

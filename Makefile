@@ -1,0 +1,50 @@
+# Every target is run from a fresh clone with git, make and Python 3.11 or newer; set-up does the rest.
+# PYTHON=/path/to/python3 chooses the interpreter; PYTEST_ARGS are handed to pytest.
+
+BIN := .venv/bin
+PYTEST_ARGS ?=
+# Not set-up's .venv alone: that cannot be made while the lock does not fit pyproject.toml.
+LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup gates lint-fix lock schema bench clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: setup ## build the lab, verify its brokers through PrivateLink, write a report
+	$(BIN)/pytest -m privatelink $(PYTEST_ARGS)
+
+test: gates ## all gates, then every test with branch coverage
+	$(BIN)/pytest -n 2 --cov --cov-report=term $(PYTEST_ARGS)
+
+setup: ## install what is missing: Debian packages, .venv, Kafka
+	@./setup.sh
+
+gates: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint-fix: setup ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## pin every Python package, also indirect ones, with hashes, for pyproject.toml as it is now
+	$(LOCK_PYTHON) -m venv --clear build/lock
+	build/lock/bin/pip --disable-pip-version-check install --quiet uv==0.13.9
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+schema: setup ## write the JSON Schemas of topology files and result documents
+	$(BIN)/brokerproof schema
+
+bench: ## compare a verification with dig, openssl and kcat doing the same
+	@./setup.sh --bench
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+clean: ## remove what set-up, gates and tests made here; reports and the Kafka cache stay
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
