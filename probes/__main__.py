@@ -1,0 +1,173 @@
+"""``python -m probes``: a plan, one JSON line, on stdin; JSON lines on stdout.
+
+Only this entry point prepares the interpreter for a quick start, and owns stdin, stdout and the
+signals; everything else is in :mod:`probes.engine`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from probes.outcome import Line
+
+USAGE: Final = """\
+usage: python -m probes [--serve | --help]
+
+Reads one plan, a JSON line, from stdin and probes it. Writes JSON lines to stdout: "started",
+"outcome" as they happen, and "closing" (or "refused" for a plan that cannot be used). No closing
+line means that the run was cut short. The exit code says nothing about the path.
+
+  --serve  keep the process for many plans, one line each, one after another. Keep stdin open until
+           the last closing line: its end means that nobody waits any more, so a plan under way is
+           ended, what it made is removed, and the process exits.
+  --help   show this
+
+SIGTERM and SIGINT end a plan under way in the same way. So does a stdout nobody reads any more.
+"""
+
+USAGE_ERROR: Final = 2
+MAX_PLAN_BYTES: Final = 16 << 20
+DRAIN_S: Final = 10.0
+"""How long the last lines may take to be read before the process gives up on its reader."""
+
+
+def _import_engine() -> None:
+    """Import the engine without what its libraries look for and the probe does not need.
+
+    kio imports hypothesis where it is installed, asyncio imports ssl, and dnspython asks
+    importlib.metadata for the versions of its own optional packages: together a third of the start.
+    """
+    sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]  # None: "not installed"
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    stub = types.ModuleType("importlib.metadata")
+    stubbed = sys.modules.setdefault("importlib.metadata", stub) is stub
+    import probes.engine  # noqa: F401, PLC0415  the point of this function
+
+    if stubbed:
+        del sys.modules["importlib.metadata"]
+
+
+class _Output:
+    """Writes lines from a thread of its own, so that a slow reader cannot stall a measurement."""
+
+    def __init__(self, on_broken: Callable[[], None]) -> None:
+        import queue  # noqa: PLC0415  see _import_engine
+        import threading  # noqa: PLC0415
+
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._on_broken = on_broken
+        self._thread = threading.Thread(target=self._write, name="stdout", daemon=True)
+        self._thread.start()
+
+    def emit(self, line: Line) -> None:
+        """Queue a line."""
+        from probes.outcome import encode_line  # noqa: PLC0415
+
+        self._lines.put(encode_line(line))
+
+    def drain(self) -> None:
+        """Wait until everything is written, or the reader has had its time."""
+        self._lines.put(None)
+        self._thread.join(DRAIN_S)
+
+    def _write(self) -> None:
+        broken = False
+        while (line := self._lines.get()) is not None:
+            try:
+                while line and not broken:
+                    line = line[os.write(1, line) :]
+            except OSError:
+                # Nobody reads: clean up and go. Later lines are dropped.
+                broken = True
+                self._on_broken()
+
+
+async def _main(*, serve: bool) -> None:
+    import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    loop = asyncio.get_running_loop()
+    abort = asyncio.Event()
+    plans: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def end() -> None:
+        abort.set()
+        plans.put_nowait(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    output = _Output(lambda: _tell(loop, end))
+    if serve:
+        _read_in_thread(lambda line: _tell(loop, plans.put_nowait, line), lambda: _tell(loop, end))
+    else:
+        plans.put_nowait(sys.stdin.buffer.readline(MAX_PLAN_BYTES))
+        plans.put_nowait(None)
+    while (line := await plans.get()) is not None and not abort.is_set():
+        await _probe(line, output, abort)
+    output.drain()
+
+
+async def _probe(line: bytes, output: _Output, abort: asyncio.Event) -> None:
+    import msgspec  # noqa: PLC0415
+
+    from probes import engine  # noqa: PLC0415
+    from probes.outcome import Refused  # noqa: PLC0415
+    from probes.plan import decode_plan  # noqa: PLC0415
+
+    if not line.strip():
+        output.emit(Refused(why="no plan on stdin: one JSON line is expected"))
+        return
+    try:
+        plan = decode_plan(line)
+    except msgspec.DecodeError as why:
+        output.emit(Refused(why=str(why)))
+        return
+    await engine.run(plan, output.emit, abort=abort)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: object) -> None:
+    """Call from another thread; harmless once the loop is gone."""
+    try:
+        loop.call_soon_threadsafe(call, *values)
+    except RuntimeError:
+        return
+
+
+def _read_in_thread(take: Callable[[bytes], None], at_end: Callable[[], None]) -> None:
+    import threading  # noqa: PLC0415
+
+    def read() -> None:
+        while line := sys.stdin.buffer.readline(MAX_PLAN_BYTES):
+            take(line)
+        at_end()
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit code is 2 for a wrong command line, else 0."""
+    if arguments == ["--help"]:
+        sys.stdout.write(USAGE)
+        return 0
+    if arguments not in ([], ["--serve"]):
+        sys.stderr.write(USAGE)
+        return USAGE_ERROR
+    _import_engine()
+    import asyncio  # noqa: PLC0415
+
+    asyncio.run(_main(serve=bool(arguments)))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    # Threads that still hang in a Kafka client or in getaddrinfo must not hold up the exit.
+    os._exit(code)

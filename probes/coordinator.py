@@ -1,0 +1,83 @@
+"""Who coordinates a consumer group, and the removal of the group, over the probe's own connections.
+
+Membership itself is the Kafka client's work (:mod:`probes.group`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
+from kio.schema.errors import ErrorCode
+from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
+from kio.schema.types import GroupId
+
+from probes.kafka_connection import KafkaConnection
+from probes.outcome import Reason
+
+POLL_S: Final = 0.02
+"""Between two questions while a cluster makes its offsets topic, on the first group of its life."""
+
+_NOT_YET: Final = frozenset({ErrorCode.coordinator_not_available, ErrorCode.coordinator_load_in_progress})
+_GONE: Final = frozenset({ErrorCode.none, ErrorCode.group_id_not_found})
+_STILL_LEAVING: Final = frozenset({ErrorCode.non_empty_group, ErrorCode.coordinator_load_in_progress})
+
+
+class CoordinatorError(Exception):
+    """A broker refused; ``reason`` is one the stage ``group`` may give."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinator:
+    """The broker that coordinates a group, at the endpoint this listener advertises for it."""
+
+    broker_id: int
+    name: str
+    port: int
+
+
+async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinator:
+    """Ask until there is a coordinator; the caller bounds the wait.
+
+    Raises:
+        CoordinatorError: the broker refuses for good.
+        BrokenStreamError: the conversation broke.
+    """
+    while True:
+        response = await connection.call(FindCoordinatorRequest(key=group), FindCoordinatorResponse)
+        code = response.error_code
+        if code is ErrorCode.none:
+            return Coordinator(int(response.node_id), response.host, int(response.port))
+        if code not in _NOT_YET:
+            reason = (
+                Reason.NOT_AUTHORIZED
+                if code is ErrorCode.group_authorization_failed
+                else Reason.COORDINATOR_UNAVAILABLE
+            )
+            raise CoordinatorError(reason, f"FindCoordinator: {code.name}: {response.error_message or ''}")
+        await asyncio.sleep(POLL_S)
+
+
+async def delete_group(connection: KafkaConnection, group: str) -> None:
+    """Delete ``group`` at its coordinator, waiting while its member is leaving; the caller bounds the wait.
+
+    Raises:
+        CoordinatorError: the broker refused.
+        BrokenStreamError: the conversation broke; the group may still exist.
+    """
+    while True:
+        response = await connection.call(DeleteGroupsRequest(groups_names=(GroupId(group),)), DeleteGroupsResponse)
+        codes = {result.error_code for result in response.results}
+        if codes <= _GONE:
+            return
+        if not codes <= _GONE | _STILL_LEAVING:
+            words = ", ".join(sorted(code.name for code in codes - _GONE))
+            raise CoordinatorError(Reason.KAFKA_ERROR, f"DeleteGroups: {words}")
+        await asyncio.sleep(POLL_S)

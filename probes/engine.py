@@ -1,0 +1,229 @@
+"""Runs one plan: everything at once, within its deadlines, to exactly one outcome a target and stage.
+
+:func:`run` is the probe in one call, for callers in the same process; :mod:`probes.__main__` is
+the same over stdin and stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import confluent_kafka
+import cryptography
+import dns.version
+import msgspec
+import OpenSSL
+
+from probes.connect import connect
+from probes.dns_exchange import Server, configured_server, is_address, parse_server
+from probes.exchange import RECORD_STAGES, Exchange
+from probes.ledger import Ledger
+from probes.measurements import Measurements
+from probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
+from probes.paths import PATH_STAGES, Paths
+from probes.plan import ForbiddenConnect, Plan
+from probes.records import CLUSTER
+from probes.seen import Seen, crashed, error
+
+PROBE_VERSION: Final = "1"
+"""Of the probe's behaviour, for reports; the plan has its own version."""
+
+CLEAN_UP_SHARE: Final = 0.1
+"""Of the plan's time: kept back for removing topic and group, at most :data:`MAX_CLEAN_UP_S`."""
+MAX_CLEAN_UP_S: Final = 3.0
+OVERRUN_SHARE: Final = 0.03
+"""How far beyond the plan's time cleaning up may reach; with what follows it stays below 5 %."""
+
+Emit = Callable[[Line], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a run ended before its end: what was not probed is reported with these."""
+
+    seen: Seen
+
+
+async def run(plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None) -> Closing | Refused:
+    """Probe ``plan`` and hand every line to ``emit`` as it comes: Started, Outcomes, Closing.
+
+    Args:
+        plan: What to probe.
+        emit: Called from the event loop; it must not block.
+        abort: Once set, the run is ended as by the plan's deadline: what was made is removed, what
+            was not probed is reported.
+
+    Returns:
+        The last line: Closing, or Refused where the plan cannot be used and nothing was probed.
+    """
+    try:
+        server = _usable(plan)
+    except ValueError as why:
+        refused = Refused(why=str(why))
+        emit(refused)
+        return refused
+    return await _Run(plan, emit, server).run(abort or asyncio.Event())
+
+
+def _usable(plan: Plan) -> Server | None:
+    """The resolver to ask.
+
+    Raises:
+        ValueError: something in the plan cannot be probed.
+    """
+    for index, each in enumerate(plan.forbidden):
+        if not is_address(each.address):
+            raise ValueError(f"$.forbidden[{index}].address: {each.address!r} is not an IP address")
+    if plan.resolver is None:
+        return configured_server()
+    return parse_server(plan.resolver)
+
+
+class _Run:
+    """One run of one plan."""
+
+    def __init__(self, plan: Plan, emit: Emit, server: Server | None) -> None:
+        self._plan = plan
+        self._emit = emit
+        emit(_started(plan))
+        self._ledger = Ledger(emit)
+        self._limiter = asyncio.Semaphore(plan.limits.concurrency)
+        self._paths = Paths(plan, self._ledger, server, self._limiter)
+        self._exchange = Exchange(plan, self._ledger, self._paths)
+
+    async def run(self, abort: asyncio.Event) -> Closing:
+        plan_s = self._plan.limits.plan_ms / 1000
+        begin = time.monotonic()
+        reserve_s = min(MAX_CLEAN_UP_S, plan_s * CLEAN_UP_SHARE) if self._makes_things() else 0
+        ending = await self._work(plan_s - reserve_s, abort)
+        self._sweep(ending)
+        left_s = max(begin + plan_s - time.monotonic(), 0) + plan_s * OVERRUN_SHARE
+        left_behind = await self._exchange.clean_up(min(MAX_CLEAN_UP_S, left_s))
+        self._paths.close()
+        closing = Closing(
+            plan_id=self._plan.plan_id,
+            outcomes=len(self._ledger),
+            complete=ending is None,
+            duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
+            left_behind=left_behind,
+        )
+        self._emit(closing)
+        return closing
+
+    def _makes_things(self) -> bool:
+        return Stage.PRODUCE in self._plan.stages and bool(self._plan.bootstrap)
+
+    async def _work(self, limit_s: float, abort: asyncio.Event) -> Ending | None:
+        """All stages; None where they came to their end."""
+        work = asyncio.ensure_future(self._everything())
+        aborted = asyncio.ensure_future(abort.wait())
+        await asyncio.wait({work, aborted}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        aborted.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+            words = "ended from outside" if abort.is_set() else f"the plan's {self._plan.limits.plan_ms} ms are over"
+            return Ending(error(Reason.DEADLINE_OF_PLAN, words))
+        defect = work.exception()
+        return Ending(crashed(defect)) if defect is not None else None
+
+    async def _everything(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forbidden())
+            if self._plan.bootstrap:
+                group.create_task(self._paths.run())
+                group.create_task(self._records())
+
+    async def _records(self) -> None:
+        await self._exchange.run()
+        await Measurements(self._plan, self._ledger, self._exchange).run()
+
+    async def _forbidden(self) -> None:
+        # Silence is the usual answer here: it must not hold up what is meant to work.
+        share = asyncio.Semaphore(max(1, self._plan.limits.concurrency // 2))
+
+        async def one(forbidden: ForbiddenConnect) -> None:
+            async with share, self._limiter:
+                await self._ledger.measure(Stage.CONNECT, _target(forbidden), self._knock(forbidden))
+
+        await asyncio.gather(*map(one, dict.fromkeys(self._plan.forbidden)))
+
+    async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Seen, None]:
+        limit_ms = self._plan.limits.connect_ms
+        seen, sock = await connect(forbidden.address, forbidden.port, limit_ms=limit_ms)
+        if sock is not None:
+            sock.close()
+        return seen, None
+
+    def _sweep(self, ending: Ending | None) -> None:
+        """Give every planned target and stage without an outcome one, then take no more."""
+        seen = ending.seen if ending else error(Reason.PROBE_CRASHED, "the probe forgot this stage")
+        for stage, target in self._planned():
+            if self._ledger.get(stage, target) is None:
+                self._ledger.settle(stage, target, seen)
+        self._ledger.seal()
+
+    def _planned(self) -> list[tuple[Stage, Target]]:
+        plan, planned = self._plan, []
+        names = set()
+        for endpoint in self._paths.endpoints:
+            name = endpoint.name.lower().rstrip(".")
+            if name not in names:
+                names.add(name)
+                planned.append((Stage.RESOLVE, Target(role=endpoint.role, name=endpoint.name)))
+            planned += [
+                (stage, endpoint.target(address))
+                for address in endpoint.addresses
+                for stage in PATH_STAGES
+                if stage is not Stage.HANDSHAKE or plan.tls is not None
+            ]
+        planned = [each for each in planned if each[0] in plan.stages]
+        planned += [(Stage.CONNECT, _target(forbidden)) for forbidden in plan.forbidden]
+        if not plan.bootstrap:
+            return planned
+        leaders = [each.target for each in self._exchange.candidates]
+        if not leaders and Stage.PRODUCE in plan.stages:
+            # The records never began: what was planned is all there is to name.
+            leaders = [each.target("") for each in self._paths.endpoints if each.role is Role.BROKER]
+        leaders = leaders or [CLUSTER]
+        planned += [(stage, target) for stage in RECORD_STAGES if stage in plan.stages for target in leaders]
+        if Stage.GROUP in plan.stages:
+            planned.append((Stage.GROUP, CLUSTER))
+        if plan.latency is not None:
+            planned += [(Stage.LATENCY, target) for target in dict.fromkeys((*leaders, CLUSTER))]
+        if plan.throughput is not None:
+            planned.append((Stage.THROUGHPUT, CLUSTER))
+        return planned
+
+
+def _target(forbidden: ForbiddenConnect) -> Target:
+    return Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
+
+
+def _started(plan: Plan) -> Started:
+    return Started(
+        plan_id=plan.plan_id,
+        client=plan.client,
+        probe_version=PROBE_VERSION,
+        host=platform.node(),
+        python=platform.python_version(),
+        libraries={
+            "confluent-kafka": _version(confluent_kafka.version()),
+            "librdkafka": _version(confluent_kafka.libversion()),
+            "cryptography": cryptography.__version__,
+            "dnspython": dns.version.version,
+            "msgspec": msgspec.__version__,
+            "pyopenssl": OpenSSL.__version__,
+        },
+        wall_clock=datetime.now(UTC).isoformat(),
+    )
+
+
+def _version(said: str | tuple[str, int]) -> str:
+    return said if isinstance(said, str) else said[0]

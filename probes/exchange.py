@@ -1,0 +1,354 @@
+"""Records through the cluster: who is to be produced to, and what must exist before and be gone after.
+
+Makes and awaits the topic over the probe's own verified connections, decides for every leader
+whether records can go there, lets :mod:`probes.records` move them, and removes topic and group
+again, also after a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from probes.client import Leader, Settings
+from probes.coordinator import Coordinator, CoordinatorError, delete_group, find_coordinator
+from probes.kafka_connection import KafkaConnection
+from probes.ledger import Ledger
+from probes.outcome import (
+    AdvertisedBroker,
+    GroupFacts,
+    Outcome,
+    Reason,
+    Role,
+    Stage,
+    Status,
+    Target,
+    WaitedFor,
+)
+from probes.paths import Paths, Verified
+from probes.plan import Plan, TopicMode
+from probes.records import CLUSTER, Records
+from probes.seen import Seen, failed
+from probes.stream import BrokenStreamError
+from probes.topic import Partitions, TopicError, create_topic, delete_topic, end_offset, find_partitions, spread
+
+RECORD_STAGES: Final = (Stage.PRODUCE, Stage.CONSUME)
+"""The stages with one outcome a leader."""
+_THREADS_SHARE: Final = 0.5
+"""Of the time for cleaning up: how much of it the clients may take to leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A broker that leads, or should lead, a partition of the topic."""
+
+    broker_id: int | None
+    target: Target
+    verified: Verified | None
+    root: WaitedFor
+    """Where it is not verified: what to wait for."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One run's records."""
+
+    plan: Plan
+    ledger: Ledger
+    paths: Paths
+    stop: threading.Event = field(default_factory=threading.Event)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(6))
+    settings: Settings | None = None
+    leaders: list[Leader] = field(default_factory=list)
+    """Those that were ready for records."""
+    candidates: list[Candidate] = field(default_factory=list)
+    _control: Verified | None = None
+    _creating: asyncio.Task[None] | None = None
+    _coordinator: Verified | None = None
+    _records: Records | None = None
+
+    @property
+    def topic(self) -> str:
+        """The name of the topic records go through."""
+        name = self.plan.topic.name
+        return f"{name}-{self.nonce}" if self.plan.topic.mode is TopicMode.CREATE else name
+
+    @property
+    def group(self) -> str:
+        """The name of the consumer group."""
+        return f"{self.plan.topic.name}-{self.nonce}"
+
+    async def run(self) -> None:
+        """Run the planned stages to one outcome a leader, and one for the group."""
+        if Stage.PRODUCE not in self.plan.stages:
+            for stage in {Stage.CONSUME, Stage.GROUP} & set(self.plan.stages):
+                waits = WaitedFor(stage=Stage.PRODUCE, target=CLUSTER)
+                self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, waits)
+            return
+        control = self._control = await asyncio.shield(self.paths.first_verified)
+        if control is None:
+            await self._nothing_verified()
+            return
+        self.settings = Settings(
+            bootstrap=f"{control.endpoint.name}:{control.endpoint.port}",
+            tls=self.plan.tls,
+            limits=self.plan.limits,
+        )
+        making = asyncio.ensure_future(self._partitions(control))
+        try:
+            listed = await asyncio.gather(*map(self._candidate, control.metadata.brokers))
+            self.candidates = [*listed, *await self._unlisted(control)]
+            partitions = await making
+        finally:
+            making.cancel()
+        self.leaders = await self._ready(partitions)
+        if self.leaders and isinstance(partitions, Partitions):
+            self._records = Records(
+                plan=self.plan,
+                ledger=self.ledger,
+                settings=self.settings,
+                topic=self.topic,
+                group=self.group,
+                nonce=self.nonce,
+                leaders=self.leaders,
+                partition_count=partitions.count,
+                stop=self.stop,
+            )
+            await self._records.run(self._find_coordinator(control))
+        self._skip_the_rest()
+
+    def root_of(self, candidate: Candidate) -> WaitedFor | None:
+        """What went wrong first with a leader's records; None where they went and came back."""
+        for stage in RECORD_STAGES:
+            outcome = self.ledger.get(stage, candidate.target)
+            if outcome is not None and outcome.status is not Status.OK:
+                return outcome.waited_for or WaitedFor(stage=stage, target=candidate.target)
+        return None if any(each.target == candidate.target for each in self.leaders) else candidate.root
+
+    async def clean_up(self, limit_s: float) -> tuple[str, ...]:
+        """Stop the clients, remove topic and group.
+
+        Returns:
+            What could not be removed within ``limit_s``, each with the reason.
+        """
+        self.stop.set()
+        records, control, creating = self._records, self._control, self._creating
+        left: list[Awaitable[str]] = []
+        if control is not None and creating is not None:
+            left.append(self._remove(f"topic {self.topic}", control, self._delete_topic, limit_s))
+        if records is not None and records.threads:
+            await asyncio.wait(records.threads, timeout=limit_s * _THREADS_SHARE)
+            if records.joined and self._coordinator is not None:
+                remaining_s = limit_s * (1 - _THREADS_SHARE)
+                left.append(self._remove(f"group {self.group}", self._coordinator, self._delete_group, remaining_s))
+        words = await asyncio.gather(*left)
+        if creating is not None and not creating.cancel() and not creating.cancelled():
+            # Its failure is in the outcomes; asyncio wants it looked at as well.
+            creating.exception()
+        return tuple(each for each in words if each)
+
+    # Before the records: who can be produced to.
+
+    async def _nothing_verified(self) -> None:
+        """No way in: every leader waits for its own broker's root outcome."""
+        brokers = [each for each in self.paths.endpoints if each.role is Role.BROKER]
+        for endpoint in brokers or self.paths.endpoints[:1]:
+            await endpoint.done.wait()
+            root = endpoint.root or WaitedFor(stage=Stage.IDENTITY, target=endpoint.target(endpoint.addresses[0]))
+            target = endpoint.target("") if brokers else CLUSTER
+            self.candidates.append(Candidate(endpoint.broker_id, target, None, root))
+            for stage in RECORD_STAGES:
+                self._skip(stage, target, root)
+        if self.candidates:
+            self._skip(Stage.GROUP, CLUSTER, self.candidates[0].root)
+
+    def _skip(self, stage: Stage, target: Target, waits: WaitedFor) -> None:
+        if stage in self.plan.stages:
+            reason = Reason.WAITS_FOR if waits.stage in self.plan.stages else Reason.NOT_PLANNED
+            self.ledger.skip(stage, target, reason, waits)
+
+    async def _candidate(self, broker: AdvertisedBroker) -> Candidate:
+        endpoint = await self.paths.advertised(broker)
+        await endpoint.settled.wait()
+        if broker.broker_id not in endpoint.verified:
+            await endpoint.done.wait()
+        role = Role.BROKER if endpoint.role is Role.BROKER else Role.ADVERTISED
+        return Candidate(
+            broker_id=broker.broker_id,
+            target=Target(role=role, name=broker.name, port=broker.port, broker_id=broker.broker_id),
+            verified=endpoint.verified.get(broker.broker_id),
+            root=endpoint.root or WaitedFor(stage=Stage.IDENTITY, target=endpoint.target(endpoint.addresses[0])),
+        )
+
+    async def _unlisted(self, control: Verified) -> list[Candidate]:
+        """Brokers of the plan that Metadata does not list: stopped, or of another cluster."""
+        listed = {broker.broker_id for broker in control.metadata.brokers}
+        planned = (each for each in self.plan.brokers if each.broker_id not in listed)
+        missing = {
+            each.broker_id: AdvertisedBroker(broker_id=each.broker_id, name=each.name, port=each.port)
+            for each in planned
+            if each.broker_id is not None
+        }
+        return list(await asyncio.gather(*map(self._candidate, missing.values())))
+
+    async def _ready(self, partitions: Partitions | Seen) -> list[Leader]:
+        """The leaders that accept records; the others get their outcome here."""
+        waiting = []
+        for candidate in self.candidates:
+            if candidate.verified is None:
+                for stage in RECORD_STAGES:
+                    self._skip(stage, candidate.target, candidate.root)
+            elif isinstance(partitions, Seen):
+                self.ledger.settle(Stage.PRODUCE, candidate.target, partitions)
+            elif candidate.broker_id is not None and candidate.broker_id in partitions.led_by:
+                partition = partitions.led_by[candidate.broker_id]
+                waiting.append(self._leader(candidate.target, candidate.broker_id, candidate.verified, partition))
+            else:
+                detail = f"broker {candidate.broker_id} leads no partition of {self.topic}"
+                self.ledger.settle(Stage.PRODUCE, candidate.target, failed(Reason.NO_LEADER, detail))
+        return [leader for leader in await asyncio.gather(*waiting) if leader is not None]
+
+    async def _leader(self, target: Target, broker_id: int, verified: Verified, partition: int) -> Leader | None:
+        limit_ms = self.plan.limits.produce_ms
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                offset = await end_offset(verified.connection, self.topic, partition)
+        except TimeoutError:
+            seen = failed(Reason.NO_LEADER, f"partition {partition} is not led within {limit_ms} ms")
+        except TopicError as refusal:
+            seen = failed(refusal.reason, refusal.detail)
+        except BrokenStreamError as broken:
+            seen = failed(Reason.TRANSPORT, f"ListOffsets: {broken.detail}")
+        else:
+            return Leader(target, broker_id, partition, offset)
+        self.ledger.settle(Stage.PRODUCE, target, seen)
+        return None
+
+    # The topic.
+
+    async def _partitions(self, control: Verified) -> Partitions | Seen:
+        """The topic's partitions, after making it where the plan says so; or why there is none."""
+        limit_ms = self.plan.limits.produce_ms
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                if self.plan.topic.mode is TopicMode.EXISTING:
+                    return await find_partitions(control.connection, self.topic)
+                # Every broker of the cluster leads one partition, reachable or not: so the topic is
+                # made while other brokers are still being probed.
+                ids = [broker.broker_id for broker in control.metadata.brokers]
+                # Not cancelled with the run: what is half made must be known to be removed.
+                self._creating = asyncio.ensure_future(self._create(control, ids))
+                await asyncio.shield(self._creating)
+                return Partitions(len(ids), {broker_id: index for index, broker_id in enumerate(ids)})
+        except TimeoutError:
+            return failed(Reason.TOPIC_NOT_CREATED, f"{self.topic}: no answer within {limit_ms} ms")
+        except TopicError as refusal:
+            return failed(refusal.reason, refusal.detail)
+        except BrokenStreamError as broken:
+            return failed(Reason.TRANSPORT, f"{self.topic}: {broken.detail}")
+
+    async def _create(self, control: Verified, ids: Sequence[int]) -> None:
+        replicas = spread(ids, self.plan.topic.replication_factor)
+        limit_ms = self.plan.limits.produce_ms
+        try:
+            await create_topic(control.connection, self.topic, replicas, limit_ms=limit_ms)
+        except TopicError as refusal:
+            if not refusal.wrong_controller:
+                raise
+            self._control = await self._controller(control)
+            await create_topic(self._control.connection, self.topic, replicas, limit_ms=limit_ms)
+
+    async def _controller(self, control: Verified) -> Verified:
+        """The connection to the controller Metadata names (clusters without KRaft)."""
+        for broker in control.metadata.brokers:
+            if broker.broker_id == control.metadata.controller_id:
+                candidate = await self._candidate(broker)
+                if candidate.verified is not None:
+                    return candidate.verified
+        detail = f"the controller, broker {control.metadata.controller_id}, is not reached"
+        raise TopicError(Reason.TOPIC_NOT_CREATED, detail)
+
+    # The group.
+
+    async def _find_coordinator(self, control: Verified) -> int | None:
+        """The coordinator to join at; where there is none to reach, the group's outcome is made here."""
+        if Stage.GROUP not in self.plan.stages:
+            return None
+        limit_ms = self.plan.limits.group_ms
+        facts = GroupFacts(group=self.group)
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                found = await find_coordinator(control.connection, self.group)
+                candidate = await self._candidate(_as_broker(found))
+        except TimeoutError:
+            seen = failed(Reason.COORDINATOR_UNAVAILABLE, f"no coordinator within {limit_ms} ms", facts)
+        except CoordinatorError as refusal:
+            seen = failed(refusal.reason, refusal.detail, facts)
+        except BrokenStreamError as broken:
+            seen = failed(Reason.TRANSPORT, f"FindCoordinator: {broken.detail}", facts)
+        else:
+            if candidate.verified is not None:
+                self._coordinator = candidate.verified
+                return found.broker_id
+            self._skip(Stage.GROUP, CLUSTER, candidate.root)
+            return None
+        self.ledger.settle(Stage.GROUP, CLUSTER, seen)
+        return None
+
+    # After the records.
+
+    def _skip_the_rest(self) -> None:
+        """Consume and group where nothing was produced."""
+        roots: list[Outcome] = []
+        for candidate in self.candidates:
+            produced = self.ledger.get(Stage.PRODUCE, candidate.target)
+            if produced is not None and produced.status is not Status.OK:
+                roots.append(produced)
+                waits = produced.waited_for or WaitedFor(stage=Stage.PRODUCE, target=candidate.target)
+                if self.ledger.get(Stage.CONSUME, candidate.target) is None:
+                    self._skip(Stage.CONSUME, candidate.target, waits)
+        if roots and self.ledger.get(Stage.GROUP, CLUSTER) is None:
+            # A failure of its own says more than a broker nobody could produce to.
+            root = next((each for each in roots if each.status is not Status.SKIPPED), roots[0])
+            self._skip(Stage.GROUP, CLUSTER, root.waited_for or WaitedFor(stage=root.stage, target=root.target))
+
+    async def _delete_topic(self, connection: KafkaConnection) -> None:
+        await delete_topic(connection, self.topic, limit_ms=self.plan.limits.request_ms)
+
+    async def _delete_group(self, connection: KafkaConnection) -> None:
+        await delete_group(connection, self.group)
+
+    async def _remove(
+        self, what: str, place: Verified, delete: Callable[[KafkaConnection], Awaitable[None]], limit_s: float
+    ) -> str:
+        """Remove one thing, over a fresh connection where the kept one has died meanwhile.
+
+        Returns:
+            Empty where it is gone; otherwise what is left, and why.
+        """
+        try:
+            async with asyncio.timeout(limit_s):
+                if self._creating is not None:
+                    # Else the topic could come into being after it was deleted.
+                    await asyncio.wait({self._creating})
+                try:
+                    await delete(place.connection)
+                except BrokenStreamError:
+                    connection = await self.paths.reconnect(place)
+                    try:
+                        await delete(connection)
+                    finally:
+                        connection.close()
+        except TimeoutError:
+            return f"{what}: no answer within {limit_s:.1f} s"
+        except (TopicError, CoordinatorError, BrokenStreamError) as refusal:
+            return f"{what}: {refusal.detail}"
+        return ""
+
+
+def _as_broker(coordinator: Coordinator) -> AdvertisedBroker:
+    return AdvertisedBroker(broker_id=coordinator.broker_id, name=coordinator.name, port=coordinator.port)

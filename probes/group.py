@@ -1,0 +1,136 @@
+"""Stage ``group``: join a consumer group, be assigned every partition, consume, commit, read back.
+
+Continues with the consumer that read the records without a group, so that its connections are
+paid for once. Runs in that consumer's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from probes.client import ClientLog, Delivery, Leader, Timed, reason_of, since
+from probes.outcome import STAGE_REASONS, GroupFacts, Reason, Stage
+from probes.seen import Seen, failed, ok
+
+POLL_S: Final = 0.02
+
+
+@dataclass(slots=True)
+class Grouping:
+    """One membership in a group of the probe's own."""
+
+    consumer: Consumer
+    topic: str
+    group: str
+    coordinator_id: int
+    partition_count: int
+    limit_ms: int
+    stop: threading.Event
+    deliveries: Mapping[int, Delivery]
+    log: ClientLog
+    _assigned: int = 0
+    _join_ns: int = 0
+    _received: dict[int, set[int]] = field(default_factory=dict)
+    _failure: KafkaError | None = None
+
+    def run(self, leaders: Sequence[Leader]) -> Timed:
+        """Join, read what was acknowledged, commit, and read the commit back."""
+        started = time.monotonic_ns()
+        deadline = started + self.limit_ms * 1_000_000
+        expected = {
+            leader.partition: set(delivery.values)
+            for leader in leaders
+            if (delivery := self.deliveries.get(leader.broker_id)) and delivery.complete
+        }
+        start_offsets = {leader.partition: leader.start_offset for leader in leaders}
+
+        def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self._join_ns = self._join_ns or time.monotonic_ns() - started
+            self._assigned = len(partitions)
+            for partition in partitions:
+                # Of a partition the probe did not write to, nothing is read.
+                partition.offset = start_offsets.get(partition.partition, OFFSET_END)
+            consumer.assign(partitions)
+
+        # Else the assignment without a group would still deliver.
+        self.consumer.unassign()
+        self.consumer.subscribe([self.topic], on_assign=assigned)
+        while not self._is_complete(expected) and self._failure is None:
+            if self.stop.is_set() or time.monotonic_ns() > deadline:
+                break
+            self._take(self.consumer.poll(POLL_S), expected)
+        committed = 0
+        words = ""
+        if self._is_complete(expected) and not self.stop.is_set():
+            committed, words = self._commit(expected, max(0.001, (deadline - time.monotonic_ns()) / 1e9))
+        facts = GroupFacts(
+            group=self.group,
+            coordinator_id=self.coordinator_id,
+            assigned_partitions=self._assigned,
+            received=sum(map(len, self._received.values())),
+            committed=committed,
+            join_ns=self._join_ns,
+            error_name=self._failure.name() if self._failure else "",
+            client_log=self.log.all(),
+        )
+        return since(started, self._judge(facts, expected, words))
+
+    def _is_complete(self, expected: Mapping[int, set[int]]) -> bool:
+        return self._assigned == self.partition_count and all(
+            offsets <= self._received.get(partition, set()) for partition, offsets in expected.items()
+        )
+
+    def _take(self, message: Message | None, expected: Mapping[int, set[int]]) -> None:
+        if message is None:
+            return
+        failure = message.error()
+        if failure is not None:
+            if not failure.retriable() and reason_of(failure, STAGE_REASONS[Stage.GROUP]) in _FINAL:
+                self._failure = failure
+            return
+        partition, offset = message.partition(), message.offset()
+        if partition is not None and offset in expected.get(partition, ()):
+            self._received.setdefault(partition, set()).add(offset or 0)
+
+    def _commit(self, expected: Mapping[int, set[int]], limit_s: float) -> tuple[int, str]:
+        """How many partitions' offsets were committed and read back, and what went wrong."""
+        wanted = {partition: max(offsets) + 1 for partition, offsets in expected.items()}
+        offsets = [TopicPartition(self.topic, partition, offset) for partition, offset in wanted.items()]
+        try:
+            answers = self.consumer.commit(offsets=offsets, asynchronous=False)
+            refused = next((answer.error for answer in answers or [] if answer.error is not None), None)
+            if refused is not None:
+                self._failure = refused
+                return 0, refused.str()
+            read = self.consumer.committed(
+                [TopicPartition(self.topic, partition) for partition in wanted], timeout=limit_s
+            )
+        except KafkaException as raised:
+            self._failure = raised.args[0]
+            return 0, raised.args[0].str()
+        back = sum(1 for each in read if each.offset == wanted[each.partition])
+        return back, "" if back == len(wanted) else f"{back} of {len(wanted)} offsets read back"
+
+    def _judge(self, facts: GroupFacts, expected: Mapping[int, set[int]], commit_words: str) -> Seen:
+        if commit_words:
+            return failed(Reason.COMMIT_FAILED, commit_words, facts)
+        if self._failure is not None:
+            return failed(reason_of(self._failure, STAGE_REASONS[Stage.GROUP]), self._failure.str(), facts)
+        if facts.assigned_partitions < self.partition_count:
+            detail = f"{facts.assigned_partitions} of {self.partition_count} partitions within {self.limit_ms} ms"
+            return failed(Reason.NOT_ASSIGNED, detail, facts)
+        wanted = sum(map(len, expected.values()))
+        if facts.received < wanted:
+            detail = f"{facts.received} of {wanted} records within {self.limit_ms} ms"
+            return failed(Reason.RECORDS_LOST, detail, facts)
+        return ok(facts)
+
+
+_FINAL: Final = frozenset({Reason.NOT_AUTHORIZED, Reason.TOPIC_NOT_FOUND})
+"""Errors that waiting does not mend."""

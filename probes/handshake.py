@@ -1,0 +1,325 @@
+"""Stage ``handshake``: TLS with the broker's name as SNI; chain, dates and name judged separately.
+
+Verification errors are collected while the handshake runs to its end, so that one connection
+tells all of them and the certificate is seen also where it is wrong. After a failed verification
+nothing more is sent: the caller closes the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+
+from probes.dns_exchange import is_address
+from probes.outcome import HandshakeFacts, Reason
+from probes.seen import Seen, failed, ok
+from probes.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_words
+
+MAX_HANDSHAKE_BYTES: Final = 1 << 20
+"""More than any certificate chain needs; a peer that sends more is not doing a handshake."""
+
+_RECORD_TYPES: Final = frozenset({20, 21, 22, 23})
+"""change_cipher_spec, alert, handshake, application_data (RFC 8446, 5.1)."""
+
+_CERTIFICATE_NOT_YET_VALID: Final = 9
+_CERTIFICATE_EXPIRED: Final = 10
+
+_VERIFY_WORDS: Final = {
+    2: "unable to get issuer certificate",
+    7: "certificate signature failure",
+    _CERTIFICATE_NOT_YET_VALID: "certificate is not yet valid",
+    _CERTIFICATE_EXPIRED: "certificate has expired",
+    18: "self-signed certificate",
+    19: "self-signed certificate in certificate chain",
+    20: "unable to get local issuer certificate",
+    21: "unable to verify the first certificate",
+    22: "certificate chain too long",
+    23: "certificate revoked",
+    24: "invalid CA certificate",
+    26: "unsuitable certificate purpose",
+    27: "certificate not trusted",
+    28: "certificate rejected",
+    66: "EE certificate key too weak",
+    67: "CA certificate key too weak",
+    68: "CA signature digest algorithm too weak",
+}
+"""OpenSSL's words for X509_V_ERR_* (x509_vfy.h), which pyOpenSSL does not hand out."""
+
+_ALERTS: Final = {
+    0: "close notify",
+    10: "unexpected message",
+    20: "bad record mac",
+    22: "record overflow",
+    40: "handshake failure",
+    42: "bad certificate",
+    43: "unsupported certificate",
+    44: "certificate revoked",
+    45: "certificate expired",
+    46: "certificate unknown",
+    47: "illegal parameter",
+    48: "unknown ca",
+    49: "access denied",
+    50: "decode error",
+    51: "decrypt error",
+    70: "protocol version",
+    71: "insufficient security",
+    80: "internal error",
+    86: "inappropriate fallback",
+    90: "user canceled",
+    109: "missing extension",
+    110: "unsupported extension",
+    112: "unrecognized name",
+    115: "unknown psk identity",
+    116: "certificate required",
+    120: "no application protocol",
+}
+"""Alert descriptions (RFC 8446, 6)."""
+
+
+class BadCaFileError(Exception):
+    """The CA bundle cannot be used; the message names the file and what is wrong with it."""
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What OpenSSL's callbacks and the socket told during one handshake."""
+
+    verify_errors: list[tuple[int, int]] = field(default_factory=list)
+    alert: str = ""
+    certificate_requested: bool = False
+    bytes_received: int = 0
+
+
+def trust(ca_file: str | None) -> SSL.Context:
+    """A client context that trusts ``ca_file``, or the host's own store where it is None.
+
+    Raises:
+        BadCaFileError: the file is missing, unreadable, or holds no certificate.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    if ca_file is None:
+        context.set_default_verify_paths()
+        return context
+    try:
+        with Path(ca_file).open("rb"):
+            # Opened only to know why, where it cannot be: OpenSSL merges all causes into one.
+            pass
+        context.load_verify_locations(ca_file)
+    except OSError as failure:
+        raise BadCaFileError(f"{ca_file}: {failure.strerror}") from failure
+    except SSL.Error as failure:
+        raise BadCaFileError(f"{ca_file}: no usable certificate in it ({openssl_words(failure)})") from failure
+    return context
+
+
+async def handshake(
+    sock: socket.socket, name: str, context: SSL.Context, *, limit_ms: int
+) -> tuple[Seen, TlsStream | None]:
+    """Do the handshake over a connected socket.
+
+    Args:
+        sock: Connected and non-blocking; the caller closes it.
+        name: What the certificate must be for. SNI carries it, unless it is an address (RFC 6066).
+        context: From :func:`trust`; shared by all connections of a plan.
+        limit_ms: Deadline for the whole handshake.
+
+    Returns:
+        What was seen, and the encrypted stream where chain, dates and name are all right.
+    """
+    host = name.rstrip(".")
+    sni = "" if is_address(host) else host
+    noted = _Noted()
+    tls = SSL.Connection(context, None)
+    _listen(tls, noted)
+    if sni:
+        try:
+            tls.set_tlsext_host_name(sni.encode("ascii"))
+        except UnicodeError as failure:
+            facts = HandshakeFacts(sni=sni)
+            return failed(Reason.NAME_MISMATCH, f"{sni!r} cannot be an SNI: {failure}", facts), None
+    tls.set_connect_state()
+    try:
+        async with asyncio.timeout(limit_ms / 1000):
+            await _run(tls, Stream(sock), noted)
+    except TimeoutError:
+        detail = f"no end of the handshake within {limit_ms} ms, {noted.bytes_received} bytes received"
+        return failed(Reason.TIMED_OUT, detail, _facts(sni, tls, noted)), None
+    except BrokenStreamError as failure:
+        return failed(failure.reason, failure.detail, _facts(sni, tls, noted)), None
+    return _judge(host, sni, tls, noted, sock)
+
+
+def _listen(tls: SSL.Connection, noted: _Noted) -> None:
+    def verify(_tls: SSL.Connection, _cert: crypto.X509, number: int, depth: int, _ok: int) -> bool:
+        if number:
+            noted.verify_errors.append((number, depth))
+        return True
+
+    def inform(connection: SSL.Connection, where: int, code: int) -> None:
+        if where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ:
+            number = code & 0xFF
+            noted.alert = f"{number} {_ALERTS.get(number, 'unknown')}"
+        if where & SSL.SSL_CB_LOOP and b"read server certificate request" in connection.get_state_string():
+            noted.certificate_requested = True
+
+    tls.set_verify(SSL.VERIFY_PEER, verify)
+    tls.set_info_callback(inform)
+
+
+async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
+    """Pump bytes until the handshake is done.
+
+    Raises:
+        BrokenStreamError: with any reason of the stage but those about the certificate.
+    """
+    while True:
+        try:
+            tls.do_handshake()
+        except SSL.WantReadError:
+            pass
+        except SSL.Error as failure:
+            words = openssl_words(failure)
+            if noted.alert:
+                raise BrokenStreamError(Reason.ALERT, f"alert {noted.alert} ({words})") from failure
+            raise BrokenStreamError(Reason.PROTOCOL_ERROR, words) from failure
+        else:
+            await stream.send(drain(tls))
+            return
+        await stream.send(drain(tls))
+        data = await stream.receive_some()
+        if not noted.bytes_received and not _starts_a_record(data):
+            raise BrokenStreamError(Reason.NOT_TLS, f"the peer does not speak TLS; it says {data[:32]!r}")
+        noted.bytes_received += len(data)
+        if noted.bytes_received > MAX_HANDSHAKE_BYTES:
+            raise BrokenStreamError(Reason.PROTOCOL_ERROR, f"over {MAX_HANDSHAKE_BYTES} bytes, no end in sight")
+        tls.bio_write(data)
+
+
+def _starts_a_record(data: bytes) -> bool:
+    return data[0] in _RECORD_TYPES and data[1:2] in {b"", b"\x03"}
+
+
+def _judge(
+    host: str, sni: str, tls: SSL.Connection, noted: _Noted, sock: socket.socket
+) -> tuple[Seen, TlsStream | None]:
+    certificate = tls.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return failed(Reason.PROTOCOL_ERROR, "the peer sent no certificate", _facts(sni, tls, noted)), None
+    numbers = {number for number, _ in noted.verify_errors}
+    now = datetime.now(UTC)
+    expired = _CERTIFICATE_EXPIRED in numbers or now > certificate.not_valid_after_utc
+    too_early = _CERTIFICATE_NOT_YET_VALID in numbers or now < certificate.not_valid_before_utc
+    chain_ok = not numbers - {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID}
+    name_words = _name_mismatch(certificate, host)
+    problems = {
+        Reason.CHAIN_UNTRUSTED: "" if chain_ok else "; ".join(_verify_words(noted, but_dates=True)),
+        Reason.CERTIFICATE_EXPIRED: f"expired at {_iso(certificate.not_valid_after_utc)}" if expired else "",
+        Reason.CERTIFICATE_NOT_YET_VALID: (
+            f"not valid before {_iso(certificate.not_valid_before_utc)}" if too_early else ""
+        ),
+        Reason.NAME_MISMATCH: name_words,
+    }
+    found = tuple(reason for reason, words in problems.items() if words)
+    facts = _facts(
+        sni,
+        tls,
+        noted,
+        certificate=certificate,
+        verdict=_Verdict(
+            chain_ok=chain_ok, name_ok=not name_words, dates_ok=not (expired or too_early), problems=found
+        ),
+    )
+    if found:
+        detail = "; ".join(words for words in problems.values() if words)
+        return failed(found[0], detail, facts), None
+    return ok(facts), TlsStream(sock, tls)
+
+
+def _name_mismatch(certificate: x509.Certificate, host: str) -> str:
+    """Why the certificate is not for ``host`` (RFC 6125, RFC 9525); empty where it is."""
+    try:
+        if is_address(host):
+            verify_certificate_ip_address(certificate, host)
+        else:
+            verify_certificate_hostname(certificate, host)
+    except VerificationError:
+        return f"not for {host}, but for {', '.join(_names(certificate)) or 'no name'}"
+    except (CertificateError, ValueError) as failure:
+        return f"not for {host}: {failure}"
+    return ""
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    addresses = (str(address) for address in names.get_values_for_type(x509.IPAddress))
+    return (*names.get_values_for_type(x509.DNSName), *addresses)
+
+
+def _verify_words(noted: _Noted, *, but_dates: bool = False) -> list[str]:
+    dates = {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID} if but_dates else set()
+    return [
+        f"{number}@{depth} {_VERIFY_WORDS.get(number, 'verification error')}"
+        for number, depth in noted.verify_errors
+        if number not in dates
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The three judgements; None where there was no certificate to judge."""
+
+    chain_ok: bool | None = None
+    name_ok: bool | None = None
+    dates_ok: bool | None = None
+    problems: tuple[Reason, ...] = ()
+
+
+def _facts(
+    sni: str,
+    tls: SSL.Connection,
+    noted: _Noted,
+    *,
+    certificate: x509.Certificate | None = None,
+    verdict: _Verdict = _Verdict(),
+) -> HandshakeFacts:
+    chain = tls.get_peer_cert_chain(as_cryptography=True) or []
+    if certificate is None and chain:
+        certificate = chain[0]
+    return HandshakeFacts(
+        sni=sni,
+        tls_version=tls.get_protocol_version_name() if certificate else "",
+        cipher=tls.get_cipher_name() or "",
+        chain_ok=verdict.chain_ok,
+        name_ok=verdict.name_ok,
+        dates_ok=verdict.dates_ok,
+        problems=verdict.problems,
+        verify_errors=tuple(_verify_words(noted)),
+        subject=certificate.subject.rfc4514_string() if certificate else "",
+        issuer=certificate.issuer.rfc4514_string() if certificate else "",
+        dns_names=_names(certificate) if certificate else (),
+        not_before=_iso(certificate.not_valid_before_utc) if certificate else "",
+        not_after=_iso(certificate.not_valid_after_utc) if certificate else "",
+        sha256=certificate.fingerprint(SHA256()).hex() if certificate else "",
+        chain=tuple(entry.subject.rfc4514_string() for entry in chain),
+        alert=noted.alert,
+        client_certificate_requested=noted.certificate_requested,
+        bytes_received=noted.bytes_received,
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat()

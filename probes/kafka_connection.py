@@ -1,0 +1,122 @@
+"""Kafka requests and responses over one stream: framing, headers, correlation, versions.
+
+kio encodes and decodes; this module owns the frame and judges it, because the peer may be
+anything. It has no deadlines and never retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import struct
+from typing import Any, Final, TypeVar
+
+from kio.serial import entity_reader, entity_writer
+
+from probes.frames import BadLengthError, check_lengths
+from probes.outcome import Reason
+from probes.stream import BrokenStreamError, Stream
+
+CLIENT_ID: Final = "brokerproof"
+MAX_FRAME_BYTES: Final = 4 << 20
+"""A response without topics is a few kilobytes; a longer frame is not one of ours."""
+_CORRELATION_BYTES: Final = 4
+
+R = TypeVar("R")
+
+
+class KafkaConnection:
+    """One connection to one broker, one request at a time.
+
+    ``versions`` maps an API key to the lowest and highest version the broker offers; it is empty
+    until the stage ``api`` filled it.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._correlation_id = 0
+        self._turn = asyncio.Lock()
+        self.versions: dict[int, tuple[int, int]] = {}
+        self.usable = True
+
+    async def call(self, request: Any, response_type: type[R]) -> R:
+        """Send one request, a kio entity, and read its response.
+
+        Raises:
+            BrokenStreamError: the peer does not offer the request's version, ended the
+                conversation, or answers what is not Kafka. The connection is of no further use,
+                except after ``unsupported_version``.
+        """
+        key, version = int(request.__api_key__), int(request.__version__)
+        lowest, highest = self.versions.get(key, (version, version))
+        if not lowest <= version <= highest:
+            detail = f"{type(request).__name__} v{version} is not in the broker's {lowest}..{highest}"
+            raise BrokenStreamError(Reason.UNSUPPORTED_VERSION, detail)
+        async with self._turn:
+            if not self.usable:
+                raise BrokenStreamError(Reason.CLOSED, "the connection broke earlier")
+            # Cancelled or broken half-way, request and response would no longer pair up.
+            self.usable = False
+            self._correlation_id += 1
+            await self._stream.send(_encode(request, self._correlation_id))
+            body = await self._receive_frame()
+            response = _decode(body, response_type, self._correlation_id)
+            self.usable = True
+            return response
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.usable = False
+        self._stream.close()
+
+    async def _receive_frame(self) -> bytes:
+        prefix = await self._receive_exactly(4)
+        (length,) = struct.unpack(">i", prefix)
+        if not _CORRELATION_BYTES <= length <= MAX_FRAME_BYTES:
+            detail = f"a frame of {length} bytes; the peer says {(prefix + self._buffer)[:32]!r}"
+            raise BrokenStreamError(Reason.NOT_KAFKA, detail)
+        return await self._receive_exactly(length)
+
+    async def _receive_exactly(self, count: int) -> bytes:
+        parts, have = [self._buffer], len(self._buffer)
+        while have < count:
+            data = await self._stream.receive_some()
+            parts.append(data)
+            have += len(data)
+        data = b"".join(parts)
+        self._buffer = data[count:]
+        return data[:count]
+
+
+def _encode(request: Any, correlation_id: int) -> bytes:
+    header_type = request.__header_schema__
+    header = header_type(
+        request_api_key=request.__api_key__,
+        request_api_version=request.__version__,
+        correlation_id=correlation_id,
+        client_id=CLIENT_ID,
+    )
+    buffer = io.BytesIO()
+    entity_writer(header_type)(buffer, header)
+    entity_writer(type(request))(buffer, request)
+    payload = buffer.getvalue()
+    return struct.pack(">i", len(payload)) + payload
+
+
+def _decode(frame: bytes, response_type: type[R], correlation_id: int) -> R:
+    echoed = int.from_bytes(frame[:_CORRELATION_BYTES], "big", signed=True)
+    if echoed != correlation_id:
+        detail = f"correlation id {echoed} where {correlation_id} was asked; the peer says {frame[:32]!r}"
+        raise BrokenStreamError(Reason.NOT_KAFKA, detail)
+    body = frame[_CORRELATION_BYTES:]
+    try:
+        check_lengths(response_type, body)
+        response: R = entity_reader(response_type)(body, 0)[0]  # type: ignore[type-var]  # a kio entity
+    except (BadLengthError, ValueError) as failure:
+        raise BrokenStreamError(Reason.NOT_KAFKA, f"unreadable {response_type.__name__}: {failure}") from failure
+    except Exception as failure:
+        # kio's native reader has its own exceptions, not all of them documented.
+        words = f"{type(failure).__name__}: {failure}"
+        raise BrokenStreamError(Reason.NOT_KAFKA, f"unreadable {response_type.__name__}: {words}") from failure
+    return response

@@ -1,0 +1,112 @@
+"""The outcomes of one run: each planned target and stage exactly once, in the order they happen.
+
+Nothing is measured here; the ledger only numbers, times and hands on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from probes.outcome import Outcome, Reason, Stage, Status, Target, WaitedFor
+from probes.seen import Seen, crashed
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Makes outcomes of what stages saw and hands each to ``emit`` once.
+
+    ``zero_ns`` is the monotonic clock at the beginning of the run.
+    """
+
+    def __init__(self, emit: Callable[[Outcome], None]) -> None:
+        self.zero_ns = time.monotonic_ns()
+        self._emit = emit
+        self._outcomes: dict[tuple[Stage, Target], Outcome] = {}
+        self._sealed = False
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def get(self, stage: Stage, target: Target) -> Outcome | None:
+        """The outcome of a stage on a target, once there is one."""
+        return self._outcomes.get((stage, target))
+
+    def seal(self) -> None:
+        """Take no more outcomes: what a thread still reports comes too late."""
+        self._sealed = True
+
+    def record(
+        self,
+        stage: Stage,
+        target: Target,
+        seen: Seen,
+        *,
+        started_ns: int,
+        ended_ns: int,
+        waited_for: WaitedFor | None = None,
+    ) -> Outcome:
+        """Make the outcome and emit it; a second one for the same stage and target is dropped.
+
+        Args:
+            stage: The stage.
+            target: What it is about.
+            seen: What the stage saw.
+            started_ns: Monotonic clock, as read.
+            ended_ns: Monotonic clock, as read.
+            waited_for: For a skipped outcome: the outcome it depends on.
+        """
+        key = (stage, target)
+        known = self._outcomes.get(key)
+        if known is not None:
+            return known
+        outcome = Outcome(
+            stage=stage,
+            target=target,
+            status=seen.status,
+            reason=seen.reason,
+            detail=seen.detail,
+            facts=seen.facts,
+            started_ns=max(0, started_ns - self.zero_ns),
+            duration_ns=max(0, ended_ns - started_ns),
+            waited_for=waited_for,
+        )
+        if not self._sealed:
+            self._outcomes[key] = outcome
+            self._emit(outcome)
+        return outcome
+
+    async def measure(
+        self, stage: Stage, target: Target, work: Awaitable[tuple[Seen, T | None]]
+    ) -> tuple[Outcome, T | None]:
+        """Run a stage and record it; an exception in it is the probe's own error."""
+        started_ns = time.monotonic_ns()
+        value: T | None = None
+        try:
+            seen, value = await work
+        except Exception as defect:  # noqa: BLE001  any defect must become an outcome
+            seen = crashed(defect)
+        ended_ns = time.monotonic_ns()
+        return self.record(stage, target, seen, started_ns=started_ns, ended_ns=ended_ns), value
+
+    def settle(self, stage: Stage, target: Target, seen: Seen, waited_for: WaitedFor | None = None) -> Outcome:
+        """Record what needed no time: a skip, or what was not reached."""
+        now_ns = time.monotonic_ns()
+        return self.record(stage, target, seen, started_ns=now_ns, ended_ns=now_ns, waited_for=waited_for)
+
+    def skip(self, stage: Stage, target: Target, reason: Reason, waited_for: WaitedFor) -> Outcome:
+        """Record that a stage was not tried, and what it waited for."""
+        words = {
+            Reason.WAITS_FOR: f"{waited_for.stage} of {describe(waited_for.target)} is not ok",
+            Reason.NOT_PLANNED: f"needs {waited_for.stage}, which the plan leaves out",
+        }[reason]
+        return self.settle(stage, target, Seen(Status.SKIPPED, reason, words), waited_for)
+
+
+def describe(target: Target) -> str:
+    """A target in words, for people."""
+    endpoint = f"{target.name}:{target.port}" if target.port else target.name
+    place = f"{endpoint} ({target.address})" if target.name and target.address else endpoint or target.address
+    return place or str(target.role)

@@ -1,0 +1,104 @@
+"""Which measurements run after the records, on which leaders, and what is skipped where they cannot.
+
+The measuring is in :mod:`probes.latency` and :mod:`probes.throughput`; each runs in a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException
+
+from probes.client import Leader, Settings, reason_of, since
+from probes.exchange import Exchange
+from probes.latency import Latency
+from probes.ledger import Ledger
+from probes.outcome import STAGE_REASONS, Reason, Stage, WaitedFor
+from probes.plan import LatencyPlan, Plan, ThroughputPlan
+from probes.records import CLUSTER
+from probes.seen import Seen, crashed, failed
+from probes.threads import in_thread
+from probes.throughput import Throughput
+
+
+@dataclass(slots=True)
+class Measurements:
+    """Latency first, so that throughput's load is not in it."""
+
+    plan: Plan
+    ledger: Ledger
+    exchange: Exchange
+
+    async def run(self) -> None:
+        """Run what the plan asks for; a leader whose records failed is skipped, and so is the whole."""
+        for stage, wanted in ((Stage.LATENCY, self.plan.latency), (Stage.THROUGHPUT, self.plan.throughput)):
+            if wanted is None and stage in self.plan.stages:
+                waits = WaitedFor(stage=stage, target=CLUSTER)
+                self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, waits)
+            elif wanted is not None:
+                await self._measure(wanted)
+
+    async def _measure(self, wanted: LatencyPlan | ThroughputPlan) -> None:
+        stage = Stage.LATENCY if isinstance(wanted, LatencyPlan) else Stage.THROUGHPUT
+        root: WaitedFor | None = None
+        for candidate in self.exchange.candidates:
+            waits = self.exchange.root_of(candidate)
+            if waits is None:
+                continue
+            root = root or waits
+            if stage is Stage.LATENCY and candidate.target != CLUSTER:
+                self.ledger.skip(stage, candidate.target, Reason.WAITS_FOR, waits)
+        if not self.exchange.candidates:
+            self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, WaitedFor(stage=Stage.PRODUCE, target=CLUSTER))
+            return
+        if root is not None:
+            self.ledger.skip(stage, CLUSTER, Reason.WAITS_FOR, root)
+        working = [each.target for each in self.exchange.candidates if self.exchange.root_of(each) is None]
+        leaders = [leader for leader in self.exchange.leaders if leader.target in working]
+        settings = self.exchange.settings
+        if not leaders or settings is None:
+            return
+        match wanted:
+            case LatencyPlan():
+                await self._latency(wanted, settings, leaders)
+            case ThroughputPlan() if root is None:
+                await self._throughput(wanted, settings, leaders)
+            case ThroughputPlan():
+                # A throughput without one of the leaders would look like a slow cluster.
+                pass
+
+    async def _latency(self, wanted: LatencyPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
+        started = time.monotonic_ns()
+        measuring = Latency(settings, self.exchange.topic, self.exchange.group, wanted, leaders, self.exchange.stop)
+        try:
+            each, every = await in_thread(measuring.run, "latency")
+        except Exception as failure:  # noqa: BLE001  any defect must become an outcome
+            every = since(started, _seen(Stage.LATENCY, failure))
+            each = dict.fromkeys(leaders, every)
+        for leader, timed in each.items():
+            self.ledger.record(
+                Stage.LATENCY,
+                leader.target,
+                timed.seen,
+                started_ns=timed.started_ns,
+                ended_ns=timed.ended_ns,
+            )
+        self.ledger.record(Stage.LATENCY, CLUSTER, every.seen, started_ns=every.started_ns, ended_ns=every.ended_ns)
+
+    async def _throughput(self, wanted: ThroughputPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
+        started = time.monotonic_ns()
+        measuring = Throughput(settings, self.exchange.topic, self.exchange.group, wanted, leaders, self.exchange.stop)
+        try:
+            timed = await in_thread(measuring.run, "throughput")
+        except Exception as failure:  # noqa: BLE001  any defect must become an outcome
+            timed = since(started, _seen(Stage.THROUGHPUT, failure))
+        self.ledger.record(Stage.THROUGHPUT, CLUSTER, timed.seen, started_ns=timed.started_ns, ended_ns=timed.ended_ns)
+
+
+def _seen(stage: Stage, failure: Exception) -> Seen:
+    """What the client refused before there was anything to measure, or a defect."""
+    if isinstance(failure, KafkaException):
+        return failed(reason_of(failure.args[0], STAGE_REASONS[stage]), failure.args[0].str())
+    return crashed(failure)

@@ -1,0 +1,332 @@
+"""From a name to a broker: every endpoint's stages from ``resolve`` to ``identity``.
+
+Each (name, address, port) gets one TCP connection, and its later stages run over that one. What
+is advertised but was not planned is probed as well. Connections that proved which broker is
+behind them are kept for the requests of :mod:`probes.exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from OpenSSL import SSL
+
+from probes.api import ask_versions
+from probes.connect import connect
+from probes.dns_exchange import Server
+from probes.handshake import BadCaFileError, handshake, trust
+from probes.identity import ask_identity
+from probes.kafka_connection import KafkaConnection
+from probes.ledger import Ledger
+from probes.metadata import ask_metadata
+from probes.outcome import (
+    AdvertisedBroker,
+    IdentityFacts,
+    MetadataFacts,
+    Outcome,
+    Reason,
+    Role,
+    Stage,
+    Target,
+    WaitedFor,
+)
+from probes.plan import Plan
+from probes.resolve import Addresses, resolve
+from probes.seen import Seen, error
+from probes.stream import BrokenStreamError, Stream
+
+T = TypeVar("T")
+
+PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
+"""The stages of one address, in order."""
+
+_STAGE_ORDER: Final = {stage: order for order, stage in enumerate(Stage)}
+
+
+@dataclass(slots=True)
+class Verified:
+    """An address at which the certificate is right and the broker has said who it is."""
+
+    endpoint: ProbedEndpoint
+    address: str
+    connection: KafkaConnection
+    metadata: MetadataFacts
+
+
+@dataclass(slots=True, eq=False)
+class ProbedEndpoint:
+    """A name and port under probe."""
+
+    role: Role
+    name: str
+    port: int
+    broker_id: int | None
+    addresses: Addresses = ("",)
+    """The one empty address stands for those not known."""
+    roots: list[Outcome] = field(default_factory=list)
+    """What went wrong first, of each address where something did."""
+    verified: dict[int, Verified] = field(default_factory=dict)
+    """By the broker that answered."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once one address is verified, or all of them are done."""
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def target(self, address: str) -> Target:
+        """The target of one of this endpoint's addresses."""
+        return Target(role=self.role, name=self.name, address=address, port=self.port, broker_id=self.broker_id)
+
+    @property
+    def root(self) -> WaitedFor | None:
+        """What to name where this endpoint is not ok: the failure of the address that got furthest.
+
+        Other addresses may be meant not to work at all; the one that came furthest was meant to.
+        """
+        if not self.roots:
+            return None
+        furthest = max(self.roots, key=lambda outcome: _STAGE_ORDER[outcome.stage])
+        return WaitedFor(stage=furthest.stage, target=furthest.target)
+
+
+def key_of(name: str, port: int) -> tuple[str, int]:
+    """What makes two endpoints the same: names compare without case and final dot (RFC 4343)."""
+    return name.lower().rstrip("."), port
+
+
+class _Walk:
+    """One address on its way through the stages."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, target: Target) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._target = target
+        self._blocked: tuple[Reason, WaitedFor] | None = None
+        self.root: Outcome | None = None
+
+    def block(self, reason: Reason, stage: Stage, target: Target) -> None:
+        """Let everything that follows wait for ``stage`` of ``target``."""
+        self._blocked = self._blocked or (reason, WaitedFor(stage=stage, target=target))
+
+    async def step(self, stage: Stage, work: Callable[[], Awaitable[tuple[Seen, T | None]]]) -> T | None:
+        """Run a stage, or record why not; its value where it is ok."""
+        if stage not in self._plan.stages:
+            self.block(Reason.NOT_PLANNED, stage, self._target)
+            return None
+        if self._blocked is not None:
+            self._ledger.skip(stage, self._target, *self._blocked)
+            return None
+        outcome, value = await self._ledger.measure(stage, self._target, work())
+        if outcome.reason is None:
+            return value
+        self.root = outcome
+        self.block(Reason.WAITS_FOR, stage, self._target)
+        return None
+
+
+class Paths:
+    """All endpoints of a plan, and those found on the way."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, server: Server | None, limiter: asyncio.Semaphore) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._server = server
+        self._limiter = limiter
+        self._resolutions: dict[str, asyncio.Task[tuple[Outcome | None, Addresses]]] = {}
+        self._advertised: dict[tuple[str, int, int], asyncio.Task[ProbedEndpoint]] = {}
+        self._context: SSL.Context | None = None
+        self._ca_problem = ""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.endpoints: list[ProbedEndpoint] = []
+        self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
+        """None where nothing was verified when all was done."""
+        if plan.tls is not None:
+            try:
+                self._context = trust(plan.tls.ca_file)
+            except BadCaFileError as problem:
+                self._ca_problem = str(problem)
+
+    async def run(self) -> None:
+        """Probe every planned endpoint, and every one that is advertised, to the end."""
+        brokers = dict.fromkeys((each.name, each.port, each.broker_id) for each in self._plan.brokers)
+        for name, port, broker_id in brokers:
+            self._add(Role.BROKER, name, port, broker_id)
+        for name, port in dict.fromkeys((each.name, each.port) for each in self._plan.bootstrap):
+            if self._find(name, port) is None:
+                self._add(Role.BOOTSTRAP, name, port, None)
+        try:
+            while self._tasks:
+                # Tasks add tasks: probing an endpoint finds others.
+                finished, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                self._tasks -= finished
+                for task in finished:
+                    task.result()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if not self.first_verified.done():
+                self.first_verified.set_result(None)
+
+    async def advertised(self, broker: AdvertisedBroker) -> ProbedEndpoint:
+        """The endpoint that says most about an advertised broker, probed where it was not yet."""
+        key = (*key_of(broker.name, broker.port), broker.broker_id)
+        task = self._advertised.get(key)
+        if task is None:
+            task = self._advertised[key] = self._start(self._cover(broker))
+        return await asyncio.shield(task)
+
+    async def reconnect(self, verified: Verified) -> KafkaConnection:
+        """A new connection to where ``verified`` was, judged like the first.
+
+        Raises:
+            BrokenStreamError: it cannot be had any more.
+        """
+        limits = self._plan.limits
+        seen, sock = await connect(verified.address, verified.endpoint.port, limit_ms=limits.connect_ms)
+        stream = Stream(sock) if sock is not None else None
+        if sock is not None and self._plan.tls is not None:
+            seen, stream = await self._shake_hands(sock, verified.endpoint.name)
+        if stream is None:
+            if sock is not None:
+                sock.close()
+            raise BrokenStreamError(seen.reason or Reason.SOCKET_ERROR, seen.detail)
+        connection = KafkaConnection(stream)
+        connection.versions.update(verified.connection.versions)
+        return connection
+
+    def close(self) -> None:
+        """Close every connection that was kept, and end what is still under way."""
+        for task in self._tasks:
+            task.cancel()
+        for endpoint in self.endpoints:
+            for verified in endpoint.verified.values():
+                verified.connection.close()
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        return task
+
+    def _add(self, role: Role, name: str, port: int, broker_id: int | None) -> ProbedEndpoint:
+        endpoint = ProbedEndpoint(role, name, port, broker_id)
+        self.endpoints.append(endpoint)
+        self._start(self._probe(endpoint))
+        return endpoint
+
+    def _find(self, name: str, port: int, broker_id: int | None = None) -> ProbedEndpoint | None:
+        """The endpoint there, preferably the one for ``broker_id``."""
+        there = [each for each in self.endpoints if key_of(each.name, each.port) == key_of(name, port)]
+        return next((each for each in there if each.broker_id == broker_id), there[0] if there else None)
+
+    async def _cover(self, broker: AdvertisedBroker) -> ProbedEndpoint:
+        known = self._find(broker.name, broker.port, broker.broker_id)
+        if known is None:
+            return self._add(Role.ADVERTISED, broker.name, broker.port, broker.broker_id)
+        if known.broker_id == broker.broker_id:
+            return known
+        await known.settled.wait()
+        if broker.broker_id not in known.verified:
+            await known.done.wait()
+        if broker.broker_id in known.verified or not known.verified:
+            return known
+        # It works, but another broker answered there: whether this one can be reached is still open.
+        return self._add(Role.ADVERTISED, broker.name, broker.port, broker.broker_id)
+
+    async def _probe(self, endpoint: ProbedEndpoint) -> None:
+        try:
+            outcome, addresses = await self._resolve(endpoint)
+            if addresses:
+                endpoint.addresses = addresses
+                await asyncio.gather(*(self._walk(endpoint, address) for address in addresses))
+            else:
+                await self._walk(endpoint, "", unresolved=outcome)
+        finally:
+            endpoint.done.set()
+            endpoint.settled.set()
+
+    async def _resolve(self, endpoint: ProbedEndpoint) -> tuple[Outcome | None, Addresses]:
+        if Stage.RESOLVE not in self._plan.stages:
+            return None, ()
+        key = endpoint.name.lower().rstrip(".")
+        if key not in self._resolutions:
+            self._resolutions[key] = self._start(self._resolve_once(endpoint))
+        return await asyncio.shield(self._resolutions[key])
+
+    async def _resolve_once(self, endpoint: ProbedEndpoint) -> tuple[Outcome, Addresses]:
+        target = Target(role=endpoint.role, name=endpoint.name)
+        found: Addresses = ()
+
+        async def work() -> tuple[Seen, None]:
+            nonlocal found
+            limit_ms = self._plan.limits.resolve_ms
+            seen, found = await resolve(endpoint.name, self._server, limit_ms=limit_ms)
+            return seen, None
+
+        async with self._limiter:
+            outcome, _ = await self._ledger.measure(Stage.RESOLVE, target, work())
+        return outcome, found
+
+    async def _walk(self, endpoint: ProbedEndpoint, address: str, *, unresolved: Outcome | None = None) -> None:
+        target = endpoint.target(address)
+        walk = _Walk(self._plan, self._ledger, target)
+        if not address and unresolved is None:
+            walk.block(Reason.NOT_PLANNED, Stage.RESOLVE, target)
+        elif unresolved is not None:
+            walk.root = unresolved
+            walk.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
+        async with self._limiter:
+            verified = await self._stages(walk, endpoint, address)
+        if walk.root is not None:
+            endpoint.roots.append(walk.root)
+        if verified is not None:
+            endpoint.settled.set()
+            if not self.first_verified.done():
+                self.first_verified.set_result(verified)
+
+    async def _stages(self, walk: _Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
+        limits = self._plan.limits
+        sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
+        keep = False
+        try:
+            stream: Stream | None = Stream(sock) if sock is not None else None
+            if self._plan.tls is not None:
+                stream = await walk.step(Stage.HANDSHAKE, lambda: self._shake_hands(sock, endpoint.name))
+            connection = KafkaConnection(stream) if stream is not None else None
+            await walk.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
+            metadata = await walk.step(
+                Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
+            )
+            for broker in metadata.brokers if metadata is not None else ():
+                self._start(self.advertised(broker))
+            identity = await walk.step(Stage.IDENTITY, lambda: self._identify(_need(connection), endpoint.broker_id))
+            if connection is None or metadata is None or identity is None or identity.answered_by is None:
+                return None
+            verified = Verified(endpoint, address, connection, metadata)
+            keep = endpoint.verified.setdefault(identity.answered_by, verified) is verified
+            return verified
+        finally:
+            if sock is not None and not keep:
+                sock.close()
+
+    async def _shake_hands(self, sock: socket.socket | None, name: str) -> tuple[Seen, Stream | None]:
+        if self._context is None or sock is None:
+            return error(Reason.BAD_CA_FILE, self._ca_problem), None
+        return await handshake(sock, name, self._context, limit_ms=self._plan.limits.handshake_ms)
+
+    async def _identify(self, connection: KafkaConnection, broker_id: int | None) -> tuple[Seen, IdentityFacts | None]:
+        seen = await ask_identity(connection, broker_id, limit_ms=self._plan.limits.request_ms)
+        return seen, seen.facts if isinstance(seen.facts, IdentityFacts) else None
+
+
+def _need(connection: KafkaConnection | None) -> KafkaConnection:
+    if connection is None:
+        raise AssertionError("a Kafka stage runs only where the stage before it is ok")
+    return connection
+
+
+async def _asked(
+    connection: KafkaConnection | None, ask: Callable[..., Awaitable[Seen]], limit_ms: int
+) -> tuple[Seen, None]:
+    return await ask(_need(connection), limit_ms=limit_ms), None

@@ -1,0 +1,160 @@
+"""The two Kafka client threads of a run: one produces, one consumes and then joins the group.
+
+What they see comes back to the event loop stage by stage. Topic and group are made ready and
+removed by :mod:`probes.exchange`; nothing here knows paths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from confluent_kafka import Consumer
+
+from probes.client import ClientLog, Leader, Settings, Timed
+from probes.consume import Consuming
+from probes.group import Grouping
+from probes.ledger import Ledger
+from probes.outcome import Role, Stage, Target
+from probes.plan import Plan
+from probes.produce import Producing
+from probes.seen import crashed
+from probes.threads import in_thread
+
+CLUSTER: Final = Target(role=Role.CLUSTER)
+POLL_S: Final = 0.002
+
+
+@dataclass(slots=True)
+class Records:
+    """Records through every leader that is ready, once."""
+
+    plan: Plan
+    ledger: Ledger
+    settings: Settings
+    topic: str
+    group: str
+    nonce: str
+    leaders: Sequence[Leader]
+    partition_count: int
+    stop: threading.Event
+    joined: bool = False
+    """The group may exist from here on."""
+    threads: list[asyncio.Future[None]] = field(default_factory=list)
+    _coordinator: concurrent.futures.Future[int | None] = field(default_factory=concurrent.futures.Future)
+
+    async def run(self, coordinator: Awaitable[int | None]) -> None:
+        """Produce, consume, and join the group if ``coordinator`` names one.
+
+        Done when every stage is; the consumer may still be leaving.
+        """
+        loop = asyncio.get_running_loop()
+        producing = Producing(
+            settings=self.settings,
+            topic=self.topic,
+            nonce=self.nonce,
+            records_per_leader=self.plan.topic.records_per_leader,
+            record_bytes=self.plan.topic.record_bytes,
+            limit_ms=self.plan.limits.produce_ms,
+            report=partial(self._report, loop, Stage.PRODUCE),
+            stop=self.stop,
+        )
+        producer = in_thread(partial(producing.run, self.leaders), "produce")
+        self.threads.append(producer)
+        read: asyncio.Future[None] = loop.create_future()
+        waiting = {producer}
+        if not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages):
+            consumer = in_thread(partial(self._read, producing, loop, read), "consume")
+            self.threads.append(consumer)
+            waiting.add(asyncio.ensure_future(_either(read, consumer)))
+        try:
+            self._coordinator.set_result(await coordinator)
+        finally:
+            self._coordinator.cancel()
+        await asyncio.wait(waiting)
+        for thread in waiting:
+            if (defect := thread.exception()) is not None:
+                self._crash(defect)
+
+    def _read(self, producing: Producing, loop: asyncio.AbstractEventLoop, read: asyncio.Future[None]) -> None:
+        """The consumer's thread."""
+        limits = self.plan.limits
+        log = ClientLog()
+        consumer = Consumer(self.settings.consumer(log, self.group, limit_ms=max(limits.consume_ms, limits.group_ms)))
+        try:
+            if Stage.CONSUME in self.plan.stages:
+                Consuming(
+                    consumer=consumer,
+                    topic=self.topic,
+                    nonce=self.nonce,
+                    limit_ms=limits.consume_ms,
+                    report=partial(self._report, loop, Stage.CONSUME),
+                    stop=self.stop,
+                    deliveries=producing.deliveries,
+                    log=log,
+                ).run(self.leaders)
+            coordinator_id = self._await_coordinator(producing)
+            if coordinator_id is not None:
+                self.joined = True
+                grouping = Grouping(
+                    consumer=consumer,
+                    topic=self.topic,
+                    group=self.group,
+                    coordinator_id=coordinator_id,
+                    partition_count=self.partition_count,
+                    limit_ms=limits.group_ms,
+                    stop=self.stop,
+                    deliveries=producing.deliveries,
+                    log=log,
+                )
+                loop.call_soon_threadsafe(self._note, Stage.GROUP, CLUSTER, grouping.run(self.leaders))
+            loop.call_soon_threadsafe(_settle, read)
+        finally:
+            # Leaves the group, so that it can be removed at once.
+            consumer.close()
+
+    def _await_coordinator(self, producing: Producing) -> int | None:
+        """The coordinator, once all records are sent and it is known; None where there is no group to join."""
+        while not self.stop.is_set():
+            if self._coordinator.done() and len(producing.deliveries) == len(self.leaders):
+                if self._coordinator.cancelled():
+                    return None
+                anything = any(delivery.complete for delivery in producing.deliveries.values())
+                return self._coordinator.result() if anything else None
+            time.sleep(POLL_S)
+        return None
+
+    def _report(self, loop: asyncio.AbstractEventLoop, stage: Stage, leader: Leader, timed: Timed) -> None:
+        loop.call_soon_threadsafe(self._note, stage, leader.target, timed)
+
+    def _note(self, stage: Stage, target: Target, timed: Timed) -> None:
+        if not self.stop.is_set():
+            self.ledger.record(stage, target, timed.seen, started_ns=timed.started_ns, ended_ns=timed.ended_ns)
+
+    def _crash(self, defect: BaseException) -> None:
+        """A client that cannot run at all: the probe's own error, on every stage without an outcome."""
+        seen = crashed(defect)
+        for leader in self.leaders:
+            for stage in (Stage.PRODUCE, Stage.CONSUME):
+                produced = self.ledger.get(Stage.PRODUCE, leader.target)
+                if stage in self.plan.stages and (produced is None or produced.reason is None):
+                    self.ledger.settle(stage, leader.target, seen)
+        if Stage.GROUP in self.plan.stages:
+            self.ledger.settle(Stage.GROUP, CLUSTER, seen)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _either(read: asyncio.Future[None], thread: asyncio.Future[None]) -> None:
+    await asyncio.wait({read, thread}, return_when=asyncio.FIRST_COMPLETED)
+    if not read.done():
+        thread.result()

@@ -1,0 +1,166 @@
+"""Stage ``throughput``: produce a bounded amount as fast as it goes, then consume the same records.
+
+Bounded in bytes and in time, whichever ends first; loss and duplicates are counted, because a
+fast path that loses records is not a fast path.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
+from probes.outcome import STAGE_REASONS, Reason, Stage, ThroughputFacts
+from probes.plan import ThroughputPlan
+from probes.seen import Seen, failed, ok
+
+INDEX_BYTES: Final = 8
+BATCH_RECORDS: Final = 1000
+POLL_S: Final = 0.05
+BATCHING: Final = {"linger.ms": 5, "batch.size": 1_000_000, "queue.buffering.max.kbytes": 65536}
+"""Here the client is to be fast, not to show each record on its own."""
+
+
+@dataclass(slots=True)
+class Throughput:
+    """One measurement over all leaders of a topic."""
+
+    settings: Settings
+    topic: str
+    group: str
+    plan: ThroughputPlan
+    leaders: Sequence[Leader]
+    stop: threading.Event
+    log: ClientLog = field(default_factory=ClientLog)
+    _acknowledged: int = 0
+    _last_ack_ns: int = 0
+    _failure: KafkaError | None = None
+
+    def run(self) -> Timed:
+        """Measure."""
+        started = time.monotonic_ns()
+        limits = self.settings.limits
+        config = self.settings.consumer(self.log, self.group, limit_ms=limits.consume_ms)
+        # Large fetches, at the client's own pace.
+        consumer = Consumer(config | {"fetch.wait.max.ms": 100})
+        try:
+            places = self._places(consumer)
+            produced, produce_ns = self._produce()
+            seen = bytearray(produced)
+            consume_ns, duplicated, reached_end = self._consume(consumer, places, seen)
+        finally:
+            consumer.close()
+        consumed = sum(1 for times in seen if times)
+        size = max(self.plan.record_bytes, INDEX_BYTES)
+        facts = ThroughputFacts(
+            record_bytes=size,
+            records_produced=self._acknowledged,
+            produce_bytes_per_s=self._acknowledged * size / (produce_ns / 1e9) if produce_ns else 0.0,
+            produce_duration_ns=produce_ns,
+            records_consumed=consumed,
+            consume_bytes_per_s=consumed * size / (consume_ns / 1e9) if consume_ns else 0.0,
+            consume_duration_ns=consume_ns,
+            lost=max(0, self._acknowledged - consumed),
+            duplicated=duplicated,
+        )
+        return since(started, self._judge(facts, produced, reached_end=reached_end))
+
+    def _places(self, consumer: Consumer) -> list[TopicPartition]:
+        """Where each partition ends before the first record."""
+        limit_s = self.settings.limits.consume_ms / 1000
+        places = []
+        for leader in self.leaders:
+            partition = TopicPartition(self.topic, leader.partition)
+            _, end = consumer.get_watermark_offsets(partition, timeout=limit_s)
+            places.append(TopicPartition(self.topic, leader.partition, end))
+        return places
+
+    def _produce(self) -> tuple[int, int]:
+        """How many records were sent, and how long until the last was acknowledged."""
+        limits = self.settings.limits
+        producer = Producer(self.settings.producer(self.log, limit_ms=limits.produce_ms) | BATCHING)
+        filler = b"." * max(0, self.plan.record_bytes - INDEX_BYTES)
+        partitions = [leader.partition for leader in self.leaders]
+        total = max(1, self.plan.total_bytes // max(self.plan.record_bytes, INDEX_BYTES))
+        begin = time.monotonic_ns()
+        end = begin + self.plan.max_ms * 1_000_000
+        index = 0
+        while index < total and time.monotonic_ns() < end and not self.stop.is_set():
+            value = index.to_bytes(INDEX_BYTES, "big") + filler
+            partition = partitions[index % len(partitions)]
+            try:
+                producer.produce(self.topic, value=value, partition=partition, on_delivery=self._delivered)
+            except BufferError:
+                producer.poll(POLL_S)
+                continue
+            index += 1
+            if index % BATCH_RECORDS == 0:
+                producer.poll(0)
+        deadline = time.monotonic_ns() + limits.produce_ms * 1_000_000
+        while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
+            producer.poll(POLL_S)
+        producer.purge()
+        producer.poll(0)
+        return index, max(0, self._last_ack_ns - begin)
+
+    def _delivered(self, failure: KafkaError | None, _message: Message) -> None:
+        if failure is not None:
+            self._failure = self._failure or failure
+        else:
+            self._acknowledged += 1
+            self._last_ack_ns = time.monotonic_ns()
+
+    def _consume(self, consumer: Consumer, places: Sequence[TopicPartition], seen: bytearray) -> tuple[int, int, bool]:
+        """How long the records took to come, how many came twice, and whether the logs were read to their end."""
+        limit_ms = max(self.plan.max_ms, self.settings.limits.consume_ms)
+        consumer.assign(list(places))
+        begin = time.monotonic_ns()
+        deadline = begin + limit_ms * 1_000_000
+        last_ns, received, duplicated = begin, 0, 0
+        while received < self._acknowledged and not self.stop.is_set():
+            if time.monotonic_ns() > deadline:
+                return last_ns - begin, duplicated, False
+            messages = consumer.consume(num_messages=BATCH_RECORDS, timeout=POLL_S)
+            if not messages and self._is_at_end(consumer, places):
+                break
+            for message in messages:
+                value = message.value()
+                if message.error() is not None or value is None:
+                    continue
+                index = int.from_bytes(value[:INDEX_BYTES], "big")
+                if index < len(seen) and not seen[index]:
+                    received += 1
+                    seen[index] = 1
+                elif index < len(seen):
+                    duplicated += 1
+                last_ns = time.monotonic_ns()
+        return last_ns - begin, duplicated, True
+
+    def _is_at_end(self, consumer: Consumer, places: Sequence[TopicPartition]) -> bool:
+        """Whether the logs hold nothing that was not read: what is missing then is lost, not late."""
+        for place in consumer.position(list(places)):
+            _, end = consumer.get_watermark_offsets(place, cached=True)
+            if end < 0 or place.offset < end:
+                return False
+        return True
+
+    def _judge(self, facts: ThroughputFacts, produced: int, *, reached_end: bool) -> Seen:
+        if self._failure is not None:
+            reason = reason_of(self._failure, STAGE_REASONS[Stage.THROUGHPUT])
+            return failed(reason, self._failure.str(), facts)
+        if facts.records_produced < produced:
+            detail = f"{facts.records_produced} of {produced} records acknowledged in time"
+            return failed(Reason.TIMED_OUT, detail, facts)
+        if facts.lost and not reached_end:
+            detail = f"{facts.records_consumed} of {facts.records_produced} records came in time"
+            return failed(Reason.TIMED_OUT, detail, facts)
+        if facts.lost:
+            return failed(Reason.RECORDS_LOST, f"{facts.lost} of {facts.records_produced} records lost", facts)
+        if facts.duplicated:
+            return failed(Reason.RECORDS_DUPLICATED, f"{facts.duplicated} records came twice", facts)
+        return ok(facts)

@@ -1,0 +1,190 @@
+"""The topic that records go through: made, found, waited for and removed over the probe's own connections.
+
+Making a topic is allowed to be slow and is never part of a measurement, so waiting here may ask
+again and again. No records pass through this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kio.schema.create_topics.v2 import CreateTopicsRequest, CreateTopicsResponse
+from kio.schema.create_topics.v2.request import (
+    CreatableReplicaAssignment,
+    CreatableTopic,
+    CreatableTopicConfig,
+)
+from kio.schema.delete_topics.v1 import DeleteTopicsRequest, DeleteTopicsResponse
+from kio.schema.errors import ErrorCode
+from kio.schema.list_offsets.v1 import ListOffsetsRequest, ListOffsetsResponse
+from kio.schema.list_offsets.v1.request import ListOffsetsPartition, ListOffsetsTopic
+from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
+from kio.schema.metadata.v4.request import MetadataRequestTopic
+from kio.schema.types import BrokerId, TopicName
+from kio.static.primitive import i16, i32, i32Timedelta, i64
+
+from probes.kafka_connection import KafkaConnection
+from probes.outcome import Reason
+
+POLL_S: Final = 0.005
+"""Between two questions whether a new topic is usable yet; it takes about 10 ms on one machine."""
+RETENTION_MS: Final = 3_600_000
+"""A topic that could not be removed holds its few records no longer than an hour."""
+
+_LATEST: Final = i64(-1)
+_CONSUMER: Final = BrokerId(-1)
+_UNASSIGNED: Final = -1
+
+_REASONS: Final = {
+    ErrorCode.topic_authorization_failed: Reason.NOT_AUTHORIZED,
+    ErrorCode.cluster_authorization_failed: Reason.NOT_AUTHORIZED,
+    ErrorCode.unknown_topic_or_partition: Reason.TOPIC_NOT_FOUND,
+    ErrorCode.not_leader_or_follower: Reason.NOT_LEADER,
+    ErrorCode.leader_not_available: Reason.NO_LEADER,
+}
+_NOT_YET: Final = frozenset(
+    {
+        ErrorCode.unknown_topic_or_partition,
+        ErrorCode.not_leader_or_follower,
+        ErrorCode.leader_not_available,
+        ErrorCode.replica_not_available,
+        ErrorCode.offset_not_available,
+        ErrorCode.kafka_storage_error,
+    }
+)
+
+
+class TopicError(Exception):
+    """A broker refused; ``reason`` is one the stage ``produce`` may give."""
+
+    def __init__(self, reason: Reason, detail: str, *, wrong_controller: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.wrong_controller = wrong_controller
+        """Without KRaft only the controller creates and deletes; the broker asked is not it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """Of one topic: how many, and one that each leader leads."""
+
+    count: int
+    led_by: dict[int, int]
+
+
+def spread(broker_ids: Sequence[int], replication_factor: int) -> tuple[tuple[int, ...], ...]:
+    """Replicas for each partition, so that partition i is led by the i-th broker.
+
+    The factor is bounded by the number of brokers.
+    """
+    count = min(replication_factor, len(broker_ids))
+    return tuple(
+        tuple(broker_ids[(index + step) % len(broker_ids)] for step in range(count)) for index in range(len(broker_ids))
+    )
+
+
+async def create_topic(
+    connection: KafkaConnection, name: str, replicas: Sequence[Sequence[int]], *, limit_ms: int
+) -> None:
+    """Create ``name`` with one partition for each entry of ``replicas``, led by its first broker.
+
+    Raises:
+        TopicError: the broker refused.
+        BrokenStreamError: the conversation broke; the topic may exist.
+    """
+    configs = {"retention.ms": str(RETENTION_MS)}
+    if len(replicas[0]) == 1:
+        # A cluster default of 2 would make every acks=all produce fail.
+        configs["min.insync.replicas"] = "1"
+    topic = CreatableTopic(
+        name=TopicName(name),
+        num_partitions=i32(_UNASSIGNED),
+        replication_factor=i16(_UNASSIGNED),
+        assignments=tuple(
+            CreatableReplicaAssignment(partition_index=i32(index), broker_ids=tuple(map(BrokerId, brokers)))
+            for index, brokers in enumerate(replicas)
+        ),
+        configs=tuple(CreatableTopicConfig(name=key, value=value) for key, value in configs.items()),
+    )
+    request = CreateTopicsRequest(topics=(topic,), timeout=_timeout(limit_ms), validate_only=False)
+    response = await connection.call(request, CreateTopicsResponse)
+    for result in response.topics:
+        if result.error_code is not ErrorCode.none:
+            reason = _REASONS.get(result.error_code, Reason.TOPIC_NOT_CREATED)
+            detail = f"CreateTopics {name}: {result.error_code.name}: {result.error_message or ''}".rstrip(": ")
+            raise TopicError(reason, detail, wrong_controller=result.error_code is ErrorCode.not_controller)
+
+
+async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
+    """The partitions of an existing topic and who leads them.
+
+    Raises:
+        TopicError: the topic does not exist or may not be described.
+        BrokenStreamError: the conversation broke.
+    """
+    request = MetadataRequest(topics=(MetadataRequestTopic(name=TopicName(name)),), allow_auto_topic_creation=False)
+    response = await connection.call(request, MetadataResponse)
+    led_by: dict[int, int] = {}
+    for topic in response.topics:
+        if topic.error_code is not ErrorCode.none:
+            reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
+            raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}")
+        for partition in sorted(topic.partitions, key=lambda each: each.partition_index):
+            led_by.setdefault(int(partition.leader_id), int(partition.partition_index))
+    led_by.pop(_UNASSIGNED, None)
+    return Partitions(count=sum(len(topic.partitions) for topic in response.topics), led_by=led_by)
+
+
+async def end_offset(connection: KafkaConnection, name: str, partition: int) -> int:
+    """Wait until the broker leads ``partition`` and say where its log ends.
+
+    Only the leader answers ListOffsets, so an answer proves that it accepts records too. A broker
+    lists a new partition in its metadata a moment before it does. Wait for as long as the caller
+    allows.
+
+    Raises:
+        TopicError: the broker refuses for good.
+        BrokenStreamError: the conversation broke.
+    """
+    question = ListOffsetsPartition(partition_index=i32(partition), timestamp=_LATEST)
+    request = ListOffsetsRequest(
+        replica_id=_CONSUMER,
+        topics=(ListOffsetsTopic(name=TopicName(name), partitions=(question,)),),
+    )
+    while True:
+        response = await connection.call(request, ListOffsetsResponse)
+        answers = [answer for topic in response.topics for answer in topic.partitions]
+        code = answers[0].error_code if answers else ErrorCode.unknown_topic_or_partition
+        if code is ErrorCode.none:
+            return int(answers[0].offset)
+        if code not in _NOT_YET:
+            raise TopicError(_REASONS.get(code, Reason.KAFKA_ERROR), f"ListOffsets {name}: {code.name}")
+        await asyncio.sleep(POLL_S)
+
+
+async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int) -> None:
+    """Delete ``name``; a topic that is not there is fine.
+
+    Raises:
+        TopicError: the broker refused.
+        BrokenStreamError: the conversation broke; the topic may still exist.
+    """
+    request = DeleteTopicsRequest(topic_names=(TopicName(name),), timeout=_timeout(limit_ms))
+    response = await connection.call(request, DeleteTopicsResponse)
+    for result in response.responses:
+        if result.error_code not in {ErrorCode.none, ErrorCode.unknown_topic_or_partition}:
+            reason = _REASONS.get(result.error_code, Reason.KAFKA_ERROR)
+            raise TopicError(
+                reason,
+                f"DeleteTopics: {result.error_code.name}",
+                wrong_controller=result.error_code is ErrorCode.not_controller,
+            )
+
+
+def _timeout(limit_ms: int) -> i32Timedelta:
+    return i32Timedelta.parse(dt.timedelta(milliseconds=limit_ms))
