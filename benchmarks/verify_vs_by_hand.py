@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shlex
 import shutil
 import statistics
@@ -121,12 +122,20 @@ class Timed(NamedTuple):
     """One turn of one side: the whole, and where in it the time went."""
 
     whole_s: float
+    cpu_s: float
+    """Of the processes on this machine; less noisy than the clock where others use it too."""
     parts_s: dict[str, float]
     work: str
 
 
 class SideError(Exception):
     """A side did not do its work, so its time means nothing."""
+
+
+def cpu_s() -> float:
+    """What ended children of this process have used so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def in_client(setting: Setting, *words: str) -> list[str]:
@@ -146,7 +155,7 @@ def probe(setting: Setting, topic: TopicPlan) -> Timed:
         resolver=setting.resolver,
         topic=topic,
     )
-    before = time.perf_counter()
+    used_s, before = cpu_s(), time.perf_counter()
     process = subprocess.Popen(
         in_client(setting, setting.python, "-m", "probes"),
         stdin=subprocess.PIPE,
@@ -160,7 +169,7 @@ def probe(setting: Setting, topic: TopicPlan) -> Timed:
         first_line = process.stdout.readline()
         first_line_s = time.perf_counter() - before
         rest = process.stdout.readlines()
-    whole_s = time.perf_counter() - before
+    whole_s, used_s = time.perf_counter() - before, cpu_s() - used_s
     try:
         lines = [decode_line(line) for line in (first_line, *rest) if line]
     except msgspec.DecodeError as error:
@@ -176,7 +185,7 @@ def probe(setting: Setting, topic: TopicPlan) -> Timed:
     if missing := [stage for stage in VERIFY_STAGES if stage not in done]:
         raise SideError(f"probe: did not do {', '.join(missing)}")
     parts_s = {"to its first line": first_line_s, "stages": closing.duration_ns / 1e9}
-    return Timed(whole_s, parts_s, f"{len(outcomes)} outcomes")
+    return Timed(whole_s, used_s, parts_s, f"{len(outcomes)} outcomes")
 
 
 def by_hand(setting: Setting, topic: str) -> Timed:
@@ -197,7 +206,7 @@ def by_hand(setting: Setting, topic: str) -> Timed:
     script.append(f"dig=({shlex.quote('@' + setting.resolver)})" if setting.resolver else "dig=()")
     kafka = ["-X", "security.protocol=SSL", "-X", f"ssl.ca.location={setting.ca_file}"]
     script.append(f"kcat=({shlex.join(kafka)})")
-    before = time.perf_counter()
+    used_s, before = cpu_s(), time.perf_counter()
     done = subprocess.run(
         [*setting.prefix, "bash", "-s"],
         input="\n".join([*script, BY_HAND]),
@@ -205,7 +214,7 @@ def by_hand(setting: Setting, topic: str) -> Timed:
         text=True,
         check=False,
     )
-    whole_s = time.perf_counter() - before
+    whole_s, used_s = time.perf_counter() - before, cpu_s() - used_s
     if done.returncode:
         raise SideError(done.stderr.strip() or f"by hand: exit status {done.returncode}")
     parts_s: dict[str, float] = {}
@@ -221,7 +230,7 @@ def by_hand(setting: Setting, topic: str) -> Timed:
                 work = f"{count} addresses"
             case _:
                 raise SideError(f"by hand: {line}")
-    return Timed(whole_s, parts_s, work)
+    return Timed(whole_s, used_s, parts_s, work)
 
 
 def prefix_alone(setting: Setting) -> float:
@@ -280,7 +289,8 @@ def summary(label: str, turns: list[Timed]) -> str:
         f"{part} {statistics.median(turn.parts_s[part] for turn in turns):.3f}" for part in turns[0].parts_s
     )
     low, middle, high = min(whole_s), statistics.median(whole_s), max(whole_s)
-    return f"{label:<22} {middle:.3f} s ({low:.3f}-{high:.3f})  {turns[0].work}; {parts}"
+    used_s = statistics.median(turn.cpu_s for turn in turns)
+    return f"{label:<22} {middle:.3f} s ({low:.3f}-{high:.3f})  cpu {used_s:.3f} s; {turns[0].work}; {parts}"
 
 
 def ratio(above: list[Timed], below: list[Timed]) -> tuple[float, float, float]:
