@@ -102,6 +102,8 @@ class Settings:
             "socket.timeout.ms": max(limit_ms, MIN_SETUP_TIMEOUT_MS),
             # A name may have addresses that cannot work; the client must get past each of them.
             "socket.connection.setup.timeout.ms": max(self.limits.connect_ms, MIN_SETUP_TIMEOUT_MS),
+            # Kept for the whole run, so that it walks them in turn; re-resolving shuffles them again.
+            "broker.address.ttl": 60_000,
             "socket.nagle.disable": True,
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 500,

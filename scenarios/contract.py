@@ -66,6 +66,23 @@ class ClientContract:
         """A group is joined, consumes every partition, commits, and its offsets are read back."""
         require(run, run.select(Stage.GROUP))
 
+    @pytest.mark.isolation
+    def test_nothing_else_answers(self, run: ClientRun) -> None:
+        """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""
+        require(run, [c for c in run.checks if c.isolation and c.subject == "cluster"])
+
+    @pytest.mark.isolation
+    def test_addresses_without_a_target_do_not_connect(self, run: ClientRun, broker: str) -> None:
+        """Cross-zone off: an address in a zone without a target fails, for that reason."""
+        checks = run.select(Stage.CONNECT, broker, isolation=True)
+        if not checks:
+            pytest.skip("every address of this broker has a target")
+        require(run, checks)
+
+
+class MeasuredContract(ClientContract):
+    """The same, and latency and throughput."""
+
     @pytest.mark.performance
     def test_latency_is_measured(self, run: ClientRun) -> None:
         """Produce-acknowledge and end-to-end latency, with enough samples to say p99."""
@@ -83,19 +100,6 @@ class ClientContract:
             if isinstance(outcome.facts, ThroughputFacts):
                 assert outcome.facts.produce_bytes_per_s > 0
                 assert outcome.facts.consume_bytes_per_s > 0
-
-    @pytest.mark.isolation
-    def test_nothing_else_answers(self, run: ClientRun) -> None:
-        """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""
-        require(run, [c for c in run.checks if c.isolation and c.subject == "cluster"])
-
-    @pytest.mark.isolation
-    def test_addresses_without_a_target_do_not_connect(self, run: ClientRun, broker: str) -> None:
-        """Cross-zone off: an address in a zone without a target fails, for that reason."""
-        checks = run.select(Stage.CONNECT, broker, isolation=True)
-        if not checks:
-            pytest.skip("every address of this broker has a target")
-        require(run, checks)
 
 
 class ObserverContract:

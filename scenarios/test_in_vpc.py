@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import ClientContract
+from scenarios.contract import MeasuredContract
 from topology.patterns import in_vpc
 
 PATTERN = in_vpc.NAME
 pytestmark = [pytest.mark.in_vpc]
 
 
-class TestClient(ClientContract):
+class TestClient(MeasuredContract):
     """The client in the cluster VPC."""

@@ -63,7 +63,7 @@ class World:
             written = (
                 None
                 if self._journal is None
-                else self._journal.client(view, label=self._label, topology_digest=digest(self.topology))
+                else self._journal.client(view, label=self._label_of(client), topology_digest=digest(self.topology))
             )
             run = self._vantage(client).run(plan, None if written is None else written.line)
             concluded = conclude(view, plan, run)
@@ -76,6 +76,10 @@ class World:
                 written.checks(concluded.checks)
             self._runs[name] = concluded
         return self._runs[name]
+
+    def _label_of(self, client: Client) -> str:
+        """An observer belongs to no pattern, so the topology tells its runs apart."""
+        return self._label if client.pattern is not None else self.topology.name
 
     def _vantage(self, client: Client) -> Vantage:
         if client.name not in self._vantages:

@@ -14,6 +14,7 @@ import pytest
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.faults import FAULTS, Fault
+from lab.faults.fault import Layer
 from lab.handle import Lab
 from probes.plan import Limits
 from scenarios.planning import ClientRun, conclude, make_plan
@@ -22,6 +23,8 @@ from topology.expectation import expect
 from topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
+
+ORDERED: list[Fault] = sorted(FAULTS.values(), key=lambda fault: fault.layer in {Layer.TLS, Layer.BROKER})
 
 LIMITS = Limits(connect_ms=600, plan_ms=20_000)
 
@@ -55,7 +58,7 @@ def test_healthy_is_green(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", sorted(FAULTS.values(), key=lambda f: f.layer in {"tls", "broker"}), ids=lambda f: f.name
+    "fault", ORDERED, ids=lambda f: f.name
 )
 def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> None:
     if lab.intended.name not in fault.patterns:
