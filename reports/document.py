@@ -1,0 +1,207 @@
+"""The result document: everything one run saw and concluded, as values.
+
+Every report is a rendering of this document and of nothing else. Reading, judging and drawing it
+live beside this module; here is only its shape, its version, and how it becomes JSON and back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+import msgspec
+
+from diagnosis.check import Check
+from probes.outcome import Closing, Outcome, Started
+from reports.files import write_atomically
+from topology.view import ClientView
+
+DOCUMENT_VERSION: Final = 1
+"""Raised with every change of shape. A new field with a default still reads older documents."""
+
+UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
+"""Wall clock, written as ISO 8601; a time without a zone is refused."""
+
+
+class DocumentError(ValueError):
+    """The text is not a result document this version understands."""
+
+
+class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
+
+
+class Tool(_Value, frozen=True, kw_only=True):
+    """What made the document: brokerproof's version and those of the libraries it measured with."""
+
+    version: str
+    libraries: dict[str, str] = {}
+
+
+class Host(_Value, frozen=True, kw_only=True):
+    """Facts of the machine the run was started on that explain a figure and are no secret."""
+
+    kernel: str
+    python: str
+    machine: str
+    cores: int
+    """Cores this process may use, not those the machine has."""
+
+
+class Run(_Value, frozen=True, kw_only=True):
+    """Who is running, where, against what: known before anything is probed.
+
+    ``target`` is ``lab`` or a file's name.
+
+    Raises:
+        ValueError: when ``target`` is a path, which would carry a machine's layout into the report.
+    """
+
+    run_id: str
+    target: str
+    tool: Tool
+    host: Host
+
+    def __post_init__(self) -> None:
+        if Path(self.target).name != self.target:
+            raise ValueError(f"target {self.target!r} is a path; give the file's name")
+
+
+class TestOutcome(StrEnum):
+    """pytest's own outcomes; ``error`` is a failure outside the test's body."""
+
+    __test__: ClassVar[bool] = False
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class TestPhase(StrEnum):
+    """pytest's phases of one test."""
+
+    __test__: ClassVar[bool] = False
+
+    SETUP = "setup"
+    CALL = "call"
+    TEARDOWN = "teardown"
+
+
+class TestResult(_Value, frozen=True, kw_only=True):
+    """One test of the run. ``message`` is the first line of what it said, empty when it passed."""
+
+    __test__: ClassVar[bool] = False
+
+    node_id: str
+    outcome: TestOutcome
+    duration_ns: int
+    phase: TestPhase = TestPhase.CALL
+    message: str = ""
+
+
+class ClientResult(_Value, frozen=True, kw_only=True):
+    """One client through one pattern: what it had to see, what it saw, what that means.
+
+    ``label`` tells apart several runs of one client through one pattern (``overlapping-cidrs``);
+    pattern, client and label together are unique in a document. ``checks`` holds one verdict a
+    thing the client must see. Findings, when there are any, stand beside ``checks``: a field more
+    with an empty default.
+
+    Raises:
+        ValueError: when two checks have the same id, because reports are keyed by it.
+    """
+
+    view: ClientView
+    label: str = ""
+    topology_digest: str = ""
+    """SHA-256 of the topology the view was derived from, hexadecimal."""
+    started: Started | None = None
+    """None: the probe never said that it began."""
+    outcomes: tuple[Outcome, ...] = ()
+    closing: Closing | None = None
+    """None: the probe's run was cut short."""
+    vantage_error: str = ""
+    """What went wrong between this host and the probe; nothing is known about the path then."""
+    checks: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({check.check_id for check in self.checks}) != len(self.checks):
+            raise ValueError(f"client {self.view.client}: two checks have the same check_id")
+
+    @property
+    def pattern(self) -> str:
+        """The pattern the client is meant to use."""
+        return self.view.pattern
+
+    @property
+    def name(self) -> str:
+        """``pattern.client`` or ``pattern.client.label``: stable between runs, unique in one."""
+        parts = (self.view.pattern, self.view.client, self.label)
+        return ".".join(part for part in parts if part)
+
+
+class ResultDocument(_Value, frozen=True, kw_only=True):
+    """One run, whole or as much of it as there is.
+
+    Raises:
+        ValueError: when ``complete`` and ``incomplete_because`` contradict each other, or two
+            clients have the same name.
+    """
+
+    document_version: int
+    run: Run
+    started: UtcTime
+    finished: UtcTime | None = None
+    complete: bool
+    """Everything that was begun was also recorded to its end."""
+    incomplete_because: tuple[str, ...] = ()
+    clients: tuple[ClientResult, ...] = ()
+    tests: tuple[TestResult, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.complete == bool(self.incomplete_because):
+            raise ValueError("a document is incomplete exactly when it says why")
+        if len({client.name for client in self.clients}) != len(self.clients):
+            raise ValueError("two clients have the same pattern, name and label")
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    document_version: int
+
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(ResultDocument)
+_version_decoder: Final = msgspec.json.Decoder(_Versioned)
+
+
+def encode_document(document: ResultDocument) -> bytes:
+    """The document as JSON, one line."""
+    return _encoder.encode(document) + b"\n"
+
+
+def decode_document(text: bytes | str) -> ResultDocument:
+    """Read a document of this version or an earlier one.
+
+    Raises:
+        DocumentError: not JSON, a later version, or a field that is missing, unknown or wrong; the
+            message names its path.
+    """
+    try:
+        version = _version_decoder.decode(text).document_version
+        if not 1 <= version <= DOCUMENT_VERSION:
+            raise DocumentError(f"result document version {version}; this brokerproof reads 1 to {DOCUMENT_VERSION}")
+        return _decoder.decode(text)
+    except msgspec.DecodeError as error:
+        raise DocumentError(f"not a result document: {error}") from error
+
+
+def write_document(document: ResultDocument, path: Path) -> None:
+    """Write the document so that ``path`` never holds half of one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    write_atomically(path, encode_document(document))
