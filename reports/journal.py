@@ -1,0 +1,249 @@
+"""The journal: a run written down as it happens, one file a process, one JSON line an event.
+
+Each line reaches the kernel before the call returns, so a process that is killed leaves all it had
+said. Reading the journals back is :mod:`reports.merge`; judging and drawing happen elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from diagnosis.check import Check
+from probes.outcome import Line
+from reports.document import Run, TestResult, UtcTime
+from reports.files import create_atomically
+from reports.words import encodable
+from topology.view import ClientView
+
+JOURNAL_FOLDER: Final = "journal"
+SUFFIX: Final = ".jsonl"
+OWNER: Final = "run"
+"""Name of the journal of the process that starts and ends the run; workers use their own."""
+
+
+class JournalError(Exception):
+    """The run directory cannot be written as, or read as, the journals of one run."""
+
+
+class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="event"):
+    """One line of a journal."""
+
+
+class Opened(_Event, frozen=True, kw_only=True, tag="opened"):
+    """First line of every journal: which run this is, and which process of it is writing."""
+
+    run: Run
+    writer: str
+    at: UtcTime
+
+
+class ClientSeen(_Event, frozen=True, kw_only=True, tag="client_seen"):
+    """A client is about to be probed; later lines refer to it by ``section``, unique in one file."""
+
+    section: int
+    view: ClientView
+    label: str
+    topology_digest: str
+
+
+class ProbeLine(_Event, frozen=True, kw_only=True, tag="probe_line"):
+    """A line of the probe, as it came."""
+
+    section: int
+    line: Line
+
+
+class VantageFailed(_Event, frozen=True, kw_only=True, tag="vantage_failed"):
+    """The probe could not be reached, or died, or talked rubbish."""
+
+    section: int
+    why: str
+
+
+class Judged(_Event, frozen=True, kw_only=True, tag="judged"):
+    """Checks of one client; several such lines add up."""
+
+    section: int
+    checks: tuple[Check, ...]
+
+
+class Tested(_Event, frozen=True, kw_only=True, tag="tested"):
+    """A test ended one of its phases."""
+
+    result: TestResult
+
+
+class Closed(_Event, frozen=True, kw_only=True, tag="closed"):
+    """Last line of every journal: its process wrote all it had to say."""
+
+    at: UtcTime
+
+
+class RunFinished(_Event, frozen=True, kw_only=True, tag="run_finished"):
+    """The owner's word that the run is over. ``cut_short`` says why it ended early, else empty.
+
+    ``writers`` are the other processes the owner knows of: one that left no journal is missed.
+    """
+
+    at: UtcTime
+    cut_short: str = ""
+    writers: tuple[str, ...] = ()
+
+
+Event = Opened | ClientSeen | ProbeLine | VantageFailed | Judged | Tested | RunFinished | Closed
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _line(event: Event) -> bytes:
+    try:
+        return _encoder.encode(event) + b"\n"
+    except UnicodeEncodeError:
+        # What a broken vantage said may hold bytes that were no text. A word spelt out beats a lost line.
+        return _encoder.encode(_encodable(msgspec.to_builtins(event))) + b"\n"
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return encodable(value)
+        case dict():
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+        case _:
+            return value
+
+
+class ClientJournal:
+    """Where one client's run is written down; made by :meth:`Journal.client`."""
+
+    def __init__(self, journal: Journal, section: int) -> None:
+        self._journal = journal
+        self._section = section
+        self._check_ids: set[str] = set()
+
+    def line(self, line: Line) -> None:
+        """A line of the probe: who it is, an outcome, the closing line, or a refusal."""
+        self._journal.append(ProbeLine(section=self._section, line=line))
+
+    def vantage_failed(self, why: str) -> None:
+        """What went wrong between this host and the probe."""
+        self._journal.append(VantageFailed(section=self._section, why=why))
+
+    def checks(self, checks: Iterable[Check]) -> None:
+        """What the outcomes mean. May be called again with more checks.
+
+        Raises:
+            ValueError: a check id was given before.
+        """
+        checks = tuple(checks)
+        for check in checks:
+            if check.check_id in self._check_ids:
+                raise ValueError(f"check {check.check_id} was recorded before")
+            self._check_ids.add(check.check_id)
+        self._journal.append(Judged(section=self._section, checks=checks))
+
+
+class Journal:
+    """One process's journal of a run.
+
+    Leaving the context closes the file and no more: only :meth:`close_complete` and
+    :meth:`finish_run` say that nothing is missing, so a run that raises is seen as cut short.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._sections = itertools.count()
+        self._names: set[tuple[str, str, str]] = set()
+
+    @classmethod
+    def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER) -> Journal:
+        """Begin the journal of process ``writer`` in ``run_dir``, which is made if need be.
+
+        The file never exists without its first line, so whatever is found can be told apart.
+
+        Raises:
+            JournalError: this writer has a journal there already (a run directory serves one run).
+            OSError: the folder cannot be written.
+        """
+        folder = run_dir / JOURNAL_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{writer}{SUFFIX}"
+        try:
+            create_atomically(path, _line(Opened(run=run, writer=writer, at=_now())))
+        except FileExistsError:
+            raise JournalError(f"{path} is there already: give each run a directory of its own") from None
+        return cls(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+
+    def append(self, event: Event) -> None:
+        """Write one event; it survives this process from here on.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
+        rest = memoryview(_line(event))
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def client(self, view: ClientView, *, label: str = "", topology_digest: str = "") -> ClientJournal:
+        """Begin a client; do it before the probe starts, so that a crash shows what it was doing.
+
+        Raises:
+            ValueError: this client, pattern and label were begun before in this journal.
+        """
+        name = (view.pattern, view.client, label)
+        if name in self._names:
+            raise ValueError(f"client {view.client} through {view.pattern} {label} was begun before")
+        self._names.add(name)
+        section = next(self._sections)
+        self.append(ClientSeen(section=section, view=view, label=label, topology_digest=topology_digest))
+        return ClientJournal(self, section)
+
+    def test(self, result: TestResult) -> None:
+        """A test's result, or that of one of its phases; the worst of them is kept."""
+        self.append(Tested(result=result))
+
+    def close_complete(self) -> None:
+        """Say that this process wrote all it had to say, and close."""
+        self.append(Closed(at=_now()))
+        self.close()
+
+    def finish_run(self, *, cut_short: str = "", writers: Iterable[str] = ()) -> None:
+        """Say that the run is over, and close. For the owner of the run, and only once.
+
+        Args:
+            cut_short: why it ended early (``interrupted``), empty when it did not.
+            writers: the other processes that took part, so that a lost journal is missed.
+        """
+        self.append(RunFinished(at=_now(), cut_short=cut_short, writers=tuple(writers)))
+        self.close_complete()
+
+    def close(self) -> None:
+        """Close the file without saying that all is written. Harmless when closed."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

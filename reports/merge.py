@@ -1,0 +1,224 @@
+"""The journals of a run, read back into one result document.
+
+Whatever can be read is kept, and whatever is missing is said: a document made here is complete
+only if every process, every client and the run itself were written to their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from diagnosis.check import Check
+from probes.outcome import Closing, Outcome, Refused, Started
+from reports.document import (
+    DOCUMENT_VERSION,
+    ClientResult,
+    ResultDocument,
+    TestOutcome,
+    TestResult,
+)
+from reports.journal import (
+    JOURNAL_FOLDER,
+    OWNER,
+    SUFFIX,
+    ClientSeen,
+    Closed,
+    Event,
+    JournalError,
+    Judged,
+    Opened,
+    ProbeLine,
+    RunFinished,
+    Tested,
+    VantageFailed,
+)
+from reports.words import count
+
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+
+_WORST_FIRST: Final = (TestOutcome.FAILED, TestOutcome.ERROR, TestOutcome.SKIPPED, TestOutcome.PASSED)
+
+
+class _Section:
+    """One client while its lines are being gathered."""
+
+    def __init__(self, seen: ClientSeen) -> None:
+        self.seen = seen
+        self.started: Started | None = None
+        self.outcomes: list[Outcome] = []
+        self.closing: Closing | None = None
+        self.vantage_errors: list[str] = []
+        self.checks: list[Check] = []
+        self.judged = False
+
+    def probe_line(self, line: Started | Outcome | Closing | Refused) -> None:
+        match line:
+            case Started():
+                self.started = line
+            case Outcome():
+                self.outcomes.append(line)
+            case Closing():
+                self.closing = line
+            case Refused(why=why):
+                self.vantage_errors.append(f"the probe refused the plan: {why}")
+
+    def missing(self) -> Iterator[str]:
+        if self.closing is None and not self.vantage_errors:
+            yield "the probe's closing line is missing, so its run was cut short"
+        if self.closing is not None and self.closing.outcomes != len(self.outcomes):
+            yield (f"the probe made {count(self.closing.outcomes, 'outcome')}, {len(self.outcomes):,} are recorded")
+        if not self.judged:
+            yield "its outcomes were not judged"
+
+    def result(self, label: str) -> ClientResult:
+        return ClientResult(
+            view=self.seen.view,
+            label=label,
+            topology_digest=self.seen.topology_digest,
+            started=self.started,
+            outcomes=tuple(self.outcomes),
+            closing=self.closing,
+            vantage_error="; ".join(self.vantage_errors),
+            checks=tuple(self.checks),
+        )
+
+
+class _Reading:
+    """One journal while it is being read."""
+
+    def __init__(self, path: Path) -> None:
+        self.writer = path.name.removesuffix(SUFFIX)
+        self.opened: Opened | None = None
+        self.sections: dict[int, _Section] = {}
+        self.tests: list[TestResult] = []
+        self.finished: RunFinished | None = None
+        self.closed: Closed | None = None
+        self.trouble: list[str] = []
+        self._homeless = 0
+        self._read(path)
+
+    def _read(self, path: Path) -> None:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                self._read_line(number, line)
+        if self._homeless:
+            self.trouble.append(f"{count(self._homeless, 'line')} about a client it does not name")
+        if self.closed is None:
+            self.trouble.append("it has no end line: its process was killed or is still running")
+
+    def _read_line(self, number: int, line: bytes) -> None:
+        try:
+            event = _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # A kill can only tear the last line, which then has no end; any other was damaged on disk.
+            whole = line.endswith(b"\n")
+            self.trouble.append(f"line {number} is unreadable" if whole else "its last line is torn")
+            return
+        self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Opened():
+                self.opened = event
+            case ClientSeen():
+                self.sections[event.section] = _Section(event)
+            case ProbeLine() | VantageFailed() | Judged():
+                self._take_for_client(event)
+            case Tested(result=result):
+                self.tests.append(result)
+            case RunFinished():
+                self.finished = event
+            case Closed():
+                self.closed = event
+
+    def _take_for_client(self, event: ProbeLine | VantageFailed | Judged) -> None:
+        section = self.sections.get(event.section)
+        if section is None:
+            self._homeless += 1
+            return
+        match event:
+            case ProbeLine(line=line):
+                section.probe_line(line)
+            case VantageFailed(why=why):
+                section.vantage_errors.append(why)
+            case Judged(checks=checks):
+                section.checks.extend(checks)
+                section.judged = True
+
+
+def _clients(readings: list[_Reading]) -> tuple[list[ClientResult], list[str]]:
+    """Every client, by name; two processes that ran the same one are told apart by their names."""
+    results: dict[str, ClientResult] = {}
+    missing: list[str] = []
+    for reading in readings:
+        for section in reading.sections.values():
+            result = section.result(section.seen.label)
+            while result.name in results:
+                result = section.result(f"{result.label} {reading.writer}".strip())
+            results[result.name] = result
+            missing.extend(f"client {result.name}: {what}" for what in section.missing())
+    return [results[name] for name in sorted(results)], missing
+
+
+def _tests(readings: list[_Reading]) -> tuple[TestResult, ...]:
+    """One result a test: the worst of its phases, with the time of all of them."""
+    worst: dict[str, TestResult] = {}
+    for reading in readings:
+        for result in reading.tests:
+            known = worst.get(result.node_id)
+            if known is None:
+                worst[result.node_id] = result
+                continue
+            keep = min(known, result, key=lambda one: _WORST_FIRST.index(one.outcome))
+            total = known.duration_ns + result.duration_ns
+            worst[result.node_id] = msgspec.structs.replace(keep, duration_ns=total)
+    return tuple(worst[node_id] for node_id in sorted(worst))
+
+
+def _missing_of_run(readings: list[_Reading]) -> Iterator[str]:
+    for reading in readings:
+        yield from (f"journal {reading.writer}: {what}" for what in reading.trouble)
+    finished = [reading.finished for reading in readings if reading.finished is not None]
+    if not finished:
+        yield "the run was never said to be over"
+    known = {reading.writer for reading in readings}
+    for end in finished:
+        if end.cut_short:
+            yield f"the run ended early: {end.cut_short}"
+        yield from (f"journal {writer} is missing" for writer in end.writers if writer not in known)
+
+
+def merge(run_dir: Path) -> ResultDocument:
+    """The document of the run recorded in ``run_dir``, as far as it got.
+
+    Raises:
+        JournalError: no journal is there, or the journals belong to different runs.
+        OSError: a journal cannot be read.
+    """
+    paths = sorted((run_dir / JOURNAL_FOLDER).glob(f"[!.]*{SUFFIX}"))
+    readings = [_Reading(path) for path in paths]
+    begun = [(reading.opened, reading.writer) for reading in readings if reading.opened is not None]
+    if not begun:
+        raise JournalError(f"{run_dir} holds no journal of a run: no process of it began to write")
+    if len({opened.run.run_id for opened, _ in begun}) > 1:
+        raise JournalError(f"{run_dir} holds journals of different runs: give each run its own directory")
+    # The owner's facts describe the run; any worker's do when the owner's journal is lost.
+    run = min(begun, key=lambda pair: pair[1] != OWNER)[0].run
+    clients, missing_of_clients = _clients(readings)
+    because = (*_missing_of_run(readings), *missing_of_clients)
+    ends: list[datetime] = [reading.finished.at for reading in readings if reading.finished is not None]
+    return ResultDocument(
+        document_version=DOCUMENT_VERSION,
+        run=run,
+        started=min(opened.at for opened, _ in begun),
+        finished=max(ends, default=None),
+        complete=not because,
+        incomplete_because=because,
+        clients=tuple(clients),
+        tests=_tests(readings),
+    )

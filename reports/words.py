@@ -1,0 +1,134 @@
+"""Figures, units, verdicts and hostile text as words a person can read in any report.
+
+Only values in, text out; what to say where belongs to the renderings.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from diagnosis.check import Verdict
+from probes.outcome import Reason, Status
+
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+
+_LONGEST_IN_MS: Final = 10_000
+_LONGEST_IN_S: Final = 120
+_SIGNIFICANT: Final = ((0.9995, 3), (9.995, 2), (99.95, 1))
+"""Below each bound, so many decimals leave three significant digits after rounding."""
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates spelt out, so that it can be written as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def printable(text: str) -> str:
+    r"""The text with control, format and unassigned characters spelt out (``\x1b``).
+
+    A broker's error message must not move the cursor, colour the terminal, reverse the reading
+    direction, or make an XML document invalid. Line breaks and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line that is not blank, or nothing."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def figure(value: float) -> str:
+    """A figure with three significant digits, at most three decimals, thousands separated."""
+    for below, decimals in _SIGNIFICANT:
+        if value < below:
+            return f"{value:.{decimals}f}"
+    return f"{value:,.0f}"
+
+
+def duration(ns: int) -> str:
+    """A duration in ms up to ten seconds, in s up to two minutes, then in min and s."""
+    ms = ns / NS_PER_MS
+    if ms < _LONGEST_IN_MS:
+        return f"{figure(ms)} ms" if ns == 0 or ms >= 0.001 else "<0.001 ms"  # noqa: PLR2004
+    seconds = ns / NS_PER_S
+    if seconds < _LONGEST_IN_S:
+        return f"{figure(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s"
+
+
+def percentile(ns: int | None, samples: int) -> str:
+    """A percentile, or why it cannot be said."""
+    return f"n={samples:,} is too few" if ns is None else duration(ns)
+
+
+def byte_rate(bytes_per_s: float) -> str:
+    """MB/s, decimal (1 MB is 1,000,000 bytes)."""
+    return f"{figure(bytes_per_s / 1e6)} MB/s"
+
+
+def record_rate(records: int, ns: int) -> str:
+    """Records a second, or a dash where no time passed."""
+    return f"{figure(records * NS_PER_S / ns)} records/s" if ns > 0 else "-"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 check``, ``2 checks``, ``1,200 checks``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def reason(value: Reason | None) -> str:
+    """A reason in words, empty for none."""
+    return "" if value is None else value.value.replace("_", " ")
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """The verdict's word, as it stands in a table cell."""
+    match verdict:
+        case Verdict.PASSED:
+            return "ok"
+        case Verdict.FAILED:
+            return "failed"
+        case Verdict.BLOCKED:
+            return "blocked"
+        case Verdict.ERROR:
+            return "error"
+        case Verdict.NOT_SEEN:
+            return "not seen"
+
+
+def verdict_symbol(verdict: Verdict) -> str:
+    """A mark that reads without colour; always beside a word."""
+    match verdict:
+        case Verdict.PASSED:
+            return "✓"
+        case Verdict.FAILED:
+            return "✗"
+        case Verdict.BLOCKED:
+            return "⊘"
+        case Verdict.ERROR:
+            return "!"
+        case Verdict.NOT_SEEN:
+            return "?"
+
+
+def status_verdict(status: Status) -> Verdict:
+    """The mark an outcome's status shares with a verdict; the words stay the status's own."""
+    match status:
+        case Status.OK:
+            return Verdict.PASSED
+        case Status.FAILED:
+            return Verdict.FAILED
+        case Status.SKIPPED:
+            return Verdict.BLOCKED
+        case Status.ERROR:
+            return Verdict.ERROR
