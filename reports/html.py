@@ -1,0 +1,65 @@
+"""The HTML report: one file with everything in it, that loads nothing and runs nothing.
+
+All text is escaped by the template engine and freed of control characters; which text stands
+where is decided in :mod:`reports.page`, how it looks in ``templates/``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from reports import verdict, words
+from reports.document import ResultDocument
+from reports.page import page
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+_CHUNK: Final = 64
+"""Template pieces joined before they are written; single pieces are a few bytes each."""
+
+
+def _finalize(value: Any) -> Any:
+    """Free text of control characters on its way into the page; markup the templates made stays."""
+    return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _clock(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clock=_clock,
+        duration=words.duration,
+        reason=words.reason,
+        mark=words.verdict_symbol,
+        word=words.verdict_word,
+        overall_mark=verdict.symbol,
+        overall_title=verdict.title,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+    )
+    environment.globals["count"] = words.count
+    return environment
+
+
+def render_html(document: ResultDocument) -> Iterator[bytes]:
+    """The page in pieces, UTF-8, so that a large run need not stand in memory as text."""
+    stream = _environment().get_template("report.html.j2").stream(page=page(document))
+    stream.enable_buffering(_CHUNK)
+    for piece in stream:
+        yield piece.encode()

@@ -1,0 +1,229 @@
+"""What stands on the HTML page and in which order: failures first, then client by client.
+
+A large run is folded here: rows that passed give way to a count, and the page says so. No markup.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from diagnosis.check import Check, Verdict
+from reports import words
+from reports.detail import Detail, Names, detail
+from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
+from reports.grid import Failure, Grid, Row, by_subject, failures, grid
+from reports.timings import (
+    END_TO_END,
+    PRODUCE_ACK,
+    LatencyRow,
+    ThroughputRow,
+    latency_rows,
+    slowest,
+    throughput_rows,
+)
+from reports.verdict import Judgement, Overall, judge_client, judge_from
+
+FOLD_ABOVE_OUTCOMES: Final = 4_000
+"""A run with more outcomes than this is folded; below, everything is on the page."""
+FOLDED_SECTIONS: Final = 100
+"""Clients with a section of their own on a folded page, worst first; all have a line in the table."""
+FOLDED_DETAIL_ROWS: Final = 4_000
+"""Outcome rows on a folded page, spent on subjects that did not pass."""
+LISTED_FAILURES: Final = 200
+"""Failures spelt out one by one; the rest are counted by what they have in common."""
+LISTED_TESTS: Final = 200
+LISTED_REASONS: Final = 20
+"""Reasons why a document is partial; one crash can cut many clients short."""
+
+_GRAVITY: Final = (
+    Overall.FAILED,
+    Overall.ERROR,
+    Overall.INCOMPLETE,
+    Overall.NOTHING_PROBED,
+    Overall.PASSED,
+)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One client in the table of clients. ``anchor`` is empty where it has no section."""
+
+    result: ClientResult
+    judgement: Judgement
+    anchor: str
+    produce_ack: LatencyRow | None
+    end_to_end: LatencyRow | None
+    throughput: tuple[ThroughputRow, ...]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one client."""
+
+    anchor: str
+    result: ClientResult
+    judgement: Judgement
+    grid: Grid
+    folded_rows: tuple[Row, ...]
+    """Rows that passed and are left out of the grid, because the page is folded."""
+    suffix: str
+    """What all broker names end in, said once instead of in every row."""
+    latency: tuple[LatencyRow, ...]
+    throughput: tuple[ThroughputRow, ...]
+    must_not: tuple[Check, ...]
+    details: tuple[Detail, ...]
+    details_left_out: int
+    dns: tuple[DnsRow, ...]
+    certificates: tuple[CertificateRow, ...]
+
+
+class Alike(msgspec.Struct, frozen=True, kw_only=True):
+    """Failures that were not spelt out, counted by pattern, stage and reason."""
+
+    pattern: str
+    stage: str
+    reason: str
+    number: int
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """The page from top to bottom. ``sections`` is made as it is read, and can be read once."""
+
+    document: ResultDocument
+    judgement: Judgement
+    took: str
+    folded: bool
+    because: tuple[str, ...]
+    because_left_out: int
+    failures: tuple[Failure, ...]
+    more_failures: tuple[Alike, ...]
+    troubled: tuple[Line, ...]
+    passed: tuple[Line, ...]
+    tests: tuple[TestResult, ...]
+    test_counts: tuple[tuple[str, int], ...]
+    sections: Iterator[Section]
+
+
+def page(document: ResultDocument) -> Page:
+    """Arrange a document for the page."""
+    judgements = tuple(judge_client(result) for result in document.clients)
+    folded = sum(len(result.outcomes) for result in document.clients) > FOLD_ABOVE_OUTCOMES
+    pairs = sorted(
+        zip(document.clients, judgements, strict=True),
+        key=lambda pair: (_GRAVITY.index(pair[1].overall), pair[0].name),
+    )
+    shown = [pair for pair in pairs if not folded or pair[1].overall is not Overall.PASSED]
+    shown = shown[:FOLDED_SECTIONS] if folded else shown
+    anchors = {result.name: f"client-{number}" for number, (result, _) in enumerate(shown, start=1)}
+    lines = tuple(_line(result, judgement, anchors.get(result.name, "")) for result, judgement in pairs)
+    all_failures = [failure for result, _ in pairs for failure in failures(result)]
+    # A probe's error is about the probe: it stands behind every failure of the path.
+    all_failures.sort(key=lambda failure: failure.check.verdict is not Verdict.FAILED)
+    counts = Counter(test.outcome for test in document.tests)
+    return Page(
+        document=document,
+        judgement=judge_from(document, judgements),
+        took=words.duration(_wall_ns(document)),
+        folded=folded,
+        because=document.incomplete_because[:LISTED_REASONS],
+        because_left_out=max(0, len(document.incomplete_because) - LISTED_REASONS),
+        failures=tuple(all_failures[:LISTED_FAILURES]),
+        more_failures=_alike(document, all_failures[LISTED_FAILURES:]),
+        troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),
+        passed=tuple(line for line in lines if line.judgement.overall is Overall.PASSED),
+        tests=tuple(test for test in document.tests if test.outcome in {TestOutcome.FAILED, TestOutcome.ERROR})[
+            :LISTED_TESTS
+        ],
+        test_counts=tuple((outcome.value, counts[outcome]) for outcome in TestOutcome if counts[outcome]),
+        sections=_sections(document, shown, anchors, folded=folded),
+    )
+
+
+def _wall_ns(document: ResultDocument) -> int:
+    if document.finished is None:
+        return 0
+    return int((document.finished - document.started).total_seconds() * words.NS_PER_S)
+
+
+def _line(result: ClientResult, judgement: Judgement, anchor: str) -> Line:
+    latency = latency_rows(result)
+    return Line(
+        result=result,
+        judgement=judgement,
+        anchor=anchor,
+        produce_ack=slowest(latency, PRODUCE_ACK),
+        end_to_end=slowest(latency, END_TO_END),
+        throughput=throughput_rows(result),
+    )
+
+
+def _alike(document: ResultDocument, rest: list[Failure]) -> tuple[Alike, ...]:
+    patterns = {result.name: result.pattern for result in document.clients}
+    counts = Counter(
+        (
+            patterns[failure.client],
+            failure.check.stage.value,
+            words.reason(failure.check.reason) or words.verdict_word(failure.check.verdict),
+        )
+        for failure in rest
+    )
+    return tuple(
+        Alike(pattern=pattern, stage=stage, reason=reason, number=number)
+        for (pattern, stage, reason), number in counts.most_common()
+    )
+
+
+def _sections(
+    document: ResultDocument,
+    shown: list[tuple[ClientResult, Judgement]],
+    anchors: dict[str, str],
+    *,
+    folded: bool,
+) -> Iterator[Section]:
+    left = FOLDED_DETAIL_ROWS if folded else None
+    for result, judgement in shown:
+        section = _section(document, result, judgement, anchors[result.name], left)
+        if left is not None:
+            left -= sum(len(detail.rows) for detail in section.details)
+        yield section
+
+
+def _section(
+    document: ResultDocument,
+    result: ClientResult,
+    judgement: Judgement,
+    anchor: str,
+    rows_left: int | None,
+) -> Section:
+    """One client's section. ``rows_left`` is None where nothing is folded."""
+    whole = grid(result)
+    kept = tuple(row for row in whole.rows if rows_left is None or row.verdict is not Verdict.PASSED)
+    wanted = {row.subject for row in kept}
+    details: list[Detail] = []
+    names = Names(result.view)
+    groups = by_subject(result.outcomes)
+    verdicts = {row.subject: row.verdict for row in whole.rows}
+    for subject, outcomes in groups.items():
+        if rows_left is not None:
+            if subject not in wanted or len(outcomes) > rows_left:
+                continue
+            rows_left -= len(outcomes)
+        details.append(detail(subject, outcomes, verdicts.get(subject), names))
+    return Section(
+        anchor=anchor,
+        result=result,
+        judgement=judgement,
+        grid=msgspec.structs.replace(whole, rows=kept),
+        folded_rows=tuple(row for row in whole.rows if row.subject not in wanted),
+        suffix=names.suffix,
+        latency=latency_rows(result),
+        throughput=throughput_rows(result),
+        must_not=tuple(check for check in result.checks if check.isolation),
+        details=tuple(details),
+        details_left_out=len(groups) - len(details),
+        dns=dns_answers(result),
+        certificates=certificates(result, document.started),
+    )
