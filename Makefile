@@ -1,8 +1,10 @@
 # Every target is run from a fresh clone with git, make and Python 3.11 or newer; set-up does the rest.
-# PYTHON=/path/to/python3 chooses the interpreter; PYTEST_ARGS are handed to pytest.
+# PYTHON=/path/to/python3 chooses the interpreter; PYTEST_ARGS and
+# BENCH_ARGS are handed on.
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 # Not set-up's .venv alone: that cannot be made while the lock does not fit pyproject.toml.
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
@@ -38,11 +40,13 @@ lock: ## pin every Python package, also indirect ones, with hashes, for pyprojec
 	  --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 schema: setup ## write the JSON Schemas of topology files and result documents
-	$(BIN)/brokerproof schema
+	$(BIN)/brokerproof topology schema > build/topology.schema.json
+	mv build/topology.schema.json topology/schema/topology.schema.json
+	$(BIN)/python -m reports.schema
 
 bench: ## compare a verification with dig, openssl and kcat doing the same
 	@./setup.sh --bench
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	$(BIN)/python benchmarks/verify_vs_by_hand.py $(BENCH_ARGS)
 
 clean: ## remove what set-up, gates and tests made here; reports and the Kafka cache stay
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \

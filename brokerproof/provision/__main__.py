@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
+from types import FrameType
 from typing import Final
 
 from brokerproof.provision import environment, packages
-from brokerproof.provision.step import Runner, SetupError, say
+from brokerproof.provision.step import POLL_S, Runner, SetupError, Stop, StoppedError, say
 from lab import kafka_dist, preflight
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -28,29 +29,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="setup.sh", description="Set up this checkout.")
     parser.add_argument("--bench", action="store_true", help="also what the benchmarks compare with")
     bench = parser.parse_args().bench
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop = Stop()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.wanted = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, on_signal)
     started = time.monotonic()
     try:
-        with _alone(ROOT / "build"):
-            worked = set_up(ROOT, os.environ, bench=bench)
-    except KeyboardInterrupt:
-        say("interrupted; run it again to finish")
-        return INTERRUPTED
-    except (SetupError, kafka_dist.KafkaMissingError, OSError) as error:
+        with _alone(ROOT / "build", stop):
+            worked = set_up(ROOT, os.environ, bench=bench, stop=stop)
+    except (StoppedError, SetupError, kafka_dist.KafkaMissingError, OSError) as error:
+        if stop.wanted:
+            say("interrupted; run it again to finish")
+            return INTERRUPTED
         say(str(error))
         return 1
     say(f"{'ready' if worked else 'nothing is missing'} ({time.monotonic() - started:.1f} s)")
     return 0
 
 
-def set_up(root: Path, environ: Mapping[str, str], *, bench: bool) -> bool:
+def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop) -> bool:
     """Install what is missing, in order; whether there was anything to do.
 
     Raises:
+        StoppedError: ``stop`` was set.
         SetupError: something cannot be installed here, or failed; the message says what to do.
         KafkaMissingError: likewise, for Kafka.
     """
-    runner = Runner(directory=root, log=root / "build" / "setup.log", environ=environ)
+    runner = Runner(directory=root, log=root / "build" / "setup.log", environ=environ, stop=stop)
     kafka = _kafka_is_here(environ)
     made = environment.state(root) is environment.State.COMPLETE
 
@@ -66,7 +75,7 @@ def set_up(root: Path, environ: Mapping[str, str], *, bench: bool) -> bool:
         if still:
             names = ", ".join(f"{thing.what} (package {thing.package})" for thing in still)
             raise SetupError(f"the packages were installed, and yet there is no {names}.")
-    with _fetching(environ) if not kafka else nullcontext():
+    with _fetching(environ, stop) if not kafka else nullcontext():
         environment.make(root, runner)
     for problem in preflight.check(environ):
         say(f"the lab will not run here: {problem}")
@@ -84,34 +93,42 @@ def _kafka_is_here(environ: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def _fetching(environ: Mapping[str, str]) -> Iterator[None]:
-    """Fetch Kafka beside the block, both being slow; leave when both are done, or either fails."""
-    stop = Event()
+def _fetching(environ: Mapping[str, str], stop: Stop) -> Iterator[None]:
+    """Fetch Kafka beside the block, both being slow; leave when both are done, or the block fails."""
+    failed = Event()
     with ThreadPoolExecutor(1) as beside:
+        fetch = beside.submit(
+            kafka_dist.fetch,
+            kafka_dist.wanted_version(environ),
+            say,
+            environ=environ,
+            stopped=lambda: stop.wanted or failed.is_set(),
+        )
         try:
-            fetch = beside.submit(
-                kafka_dist.fetch,
-                kafka_dist.wanted_version(environ),
-                say,
-                environ=environ,
-                stopped=stop.is_set,
-            )
             yield
-            fetch.result()
-        finally:
-            stop.set()
+        except BaseException:
+            failed.set()
+            raise
+        fetch.result()
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def _alone(directory: Path, stop: Stop) -> Iterator[None]:
     """One set-up of a checkout at a time; the kernel gives the lock back however this one ends."""
     directory.mkdir(exist_ok=True)
     with (directory / "setup.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another set-up of this checkout")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        told = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    say("waiting for another set-up of this checkout")
+                    told = True
+                if stop.wanted:
+                    raise StoppedError from None
+                time.sleep(POLL_S)
         yield
 
 

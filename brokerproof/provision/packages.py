@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -55,6 +56,7 @@ def missing(environ: Mapping[str, str], *, maven: bool, venv: bool, bench: bool)
         for command, package in commands.items()
         if preflight.find_tool(command, environ) is None
     ]
+    importlib.invalidate_caches()  # it may have been installed a moment ago
     if venv and importlib.util.find_spec("ensurepip") is None:
         found.append(Missing("Python's venv and pip", _venv_package(Path(sys.executable).resolve())))
     return tuple(found)
@@ -80,7 +82,11 @@ def install(things: Sequence[Missing], runner: Runner) -> None:
     prefix = _as_root(runner.environ)
     if prefix is None:
         raise SetupError(_asking_for(things, packages, runner.environ))
-    runner.run(f"installing Debian packages: {' '.join(packages)}", [*prefix, "sh", _INSTALL, *packages])
+    runner.run(
+        f"installing Debian packages: {' '.join(packages)}",
+        [*prefix, "sh", _INSTALL, *packages],
+        as_root=True,
+    )
 
 
 def _as_root(environ: Mapping[str, str]) -> list[str] | None:
