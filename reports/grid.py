@@ -58,11 +58,18 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A failed check or one the probe could not make, and how many later checks wait behind it."""
+    """A failed check or one the probe could not make, and what hangs on it.
+
+    Every failure of the path stands alone. A probe that died says the same of every check it left
+    unmade, so those are told once.
+    """
 
     client: str
     check: Check
     blocks: int
+    """Later checks that wait for this one."""
+    alike: int = 0
+    """Further checks of the client the probe could not make, for the same reason in the same words."""
 
 
 def natural(text: str) -> tuple[tuple[int, str], ...]:
@@ -168,10 +175,23 @@ def failures(result: ClientResult) -> tuple[Failure, ...]:
     """Failed checks, then those the probe could not make, in the order of the stages."""
     known = {check.check_id: check for check in result.checks}
     blocked = Counter(_root(check, known) for check in result.checks if check.blocked_by)
-    wanted = (check for check in result.checks if check.verdict in {Verdict.FAILED, Verdict.ERROR})
+    groups: defaultdict[tuple[object, ...], list[Check]] = defaultdict(list)
+    for check in sorted(result.checks, key=_weight):
+        match check.verdict:
+            case Verdict.FAILED:
+                groups[check.check_id,].append(check)
+            case Verdict.ERROR:
+                groups[check.verdict, check.observed, check.reason].append(check)
+            case Verdict.PASSED | Verdict.BLOCKED | Verdict.NOT_SEEN:
+                continue
     return tuple(
-        Failure(client=result.name, check=check, blocks=blocked[check.check_id])
-        for check in sorted(wanted, key=_weight)
+        Failure(
+            client=result.name,
+            check=first,
+            blocks=sum(blocked[check.check_id] for check in (first, *rest)),
+            alike=len(rest),
+        )
+        for first, *rest in groups.values()
     )
 
 

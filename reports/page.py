@@ -89,6 +89,17 @@ class Alike(msgspec.Struct, frozen=True, kw_only=True):
     number: int
 
 
+class Tests(msgspec.Struct, frozen=True, kw_only=True):
+    """pytest's side of the run."""
+
+    listed: tuple[TestResult, ...]
+    """Tests that failed or ended in an error."""
+    left_out: int
+    explained: bool
+    """They failed over checks that are not green, so the checks are the news."""
+    counts: tuple[tuple[str, int], ...]
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The page from top to bottom. ``sections`` is made as it is read, and can be read once."""
 
@@ -98,12 +109,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     folded: bool
     because: tuple[str, ...]
     because_left_out: int
+    unreached: tuple[Line, ...]
+    """Clients whose probe did not run to its end, where no failure in the list says so already."""
     failures: tuple[Failure, ...]
     more_failures: tuple[Alike, ...]
     troubled: tuple[Line, ...]
     passed: tuple[Line, ...]
-    tests: tuple[TestResult, ...]
-    test_counts: tuple[tuple[str, int], ...]
+    tests: Tests
     sections: Iterator[Section]
 
 
@@ -122,23 +134,32 @@ def page(document: ResultDocument) -> Page:
     all_failures = [failure for result, _ in pairs for failure in failures(result)]
     # A probe's error is about the probe: it stands behind every failure of the path.
     all_failures.sort(key=lambda failure: failure.check.verdict is not Verdict.FAILED)
-    counts = Counter(test.outcome for test in document.tests)
+    judgement = judge_from(document, judgements)
     return Page(
         document=document,
-        judgement=judge_from(document, judgements),
+        judgement=judgement,
         took=words.duration(_wall_ns(document)),
         folded=folded,
         because=document.incomplete_because[:LISTED_REASONS],
         because_left_out=max(0, len(document.incomplete_because) - LISTED_REASONS),
+        unreached=_unreached(lines, all_failures)[:LISTED_FAILURES],
         failures=tuple(all_failures[:LISTED_FAILURES]),
         more_failures=_alike(document, all_failures[LISTED_FAILURES:]),
         troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),
         passed=tuple(line for line in lines if line.judgement.overall is Overall.PASSED),
-        tests=tuple(test for test in document.tests if test.outcome in {TestOutcome.FAILED, TestOutcome.ERROR})[
-            :LISTED_TESTS
-        ],
-        test_counts=tuple((outcome.value, counts[outcome]) for outcome in TestOutcome if counts[outcome]),
+        tests=_tests(document, judgement),
         sections=_sections(document, shown, anchors, folded=folded),
+    )
+
+
+def _tests(document: ResultDocument, judgement: Judgement) -> Tests:
+    counts = Counter(test.outcome for test in document.tests)
+    red = tuple(test for test in document.tests if test.outcome in {TestOutcome.FAILED, TestOutcome.ERROR})
+    return Tests(
+        listed=red[:LISTED_TESTS],
+        left_out=max(0, len(red) - LISTED_TESTS),
+        explained=judgement.tally.passed < judgement.tally.total and not counts[TestOutcome.ERROR],
+        counts=tuple((outcome.value, counts[outcome]) for outcome in TestOutcome if counts[outcome]),
     )
 
 
@@ -160,16 +181,21 @@ def _line(result: ClientResult, judgement: Judgement, anchor: str) -> Line:
     )
 
 
+def _unreached(lines: tuple[Line, ...], found: list[Failure]) -> tuple[Line, ...]:
+    told = {(failure.client, failure.check.observed) for failure in found}
+    return tuple(
+        line
+        for line in lines
+        if line.judgement.because and not told & {(line.result.name, why) for why in line.judgement.because}
+    )
+
+
 def _alike(document: ResultDocument, rest: list[Failure]) -> tuple[Alike, ...]:
     patterns = {result.name: result.pattern for result in document.clients}
-    counts = Counter(
-        (
-            patterns[failure.client],
-            failure.check.stage.value,
-            words.reason(failure.check.reason) or words.verdict_word(failure.check.verdict),
-        )
-        for failure in rest
-    )
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for failure in rest:
+        why = words.reason(failure.check.reason) or words.verdict_word(failure.check.verdict)
+        counts[patterns[failure.client], failure.check.stage.value, why] += 1 + failure.alike
     return tuple(
         Alike(pattern=pattern, stage=stage, reason=reason, number=number)
         for (pattern, stage, reason), number in counts.most_common()

@@ -22,6 +22,8 @@ from reports.verdict import Judgement, Overall, Tally, judge_client, judge_from,
 
 LISTED_FAILURES: Final = 20
 LISTED_GRIDS: Final = 6
+DRAWN_WHEN_GREEN: Final = 2
+"""A run of so few clients is drawn also where it passed; of more, what passed is a line each."""
 LISTED_ROWS: Final = 16
 """Rows of one grid; beyond, those that passed give way."""
 LISTED_CLIENTS: Final = 20
@@ -52,16 +54,18 @@ def print_summary(document: ResultDocument, console: Console, *, reports: Iterab
     judgements = tuple(judge_client(result) for result in document.clients)
     overall = judge_from(document, judgements)
     pairs = list(zip(document.clients, judgements, strict=True))
-    troubled = [pair for pair in pairs if pair[1].overall is not Overall.PASSED]
-    # With nothing wrong the grids are the news; otherwise the room belongs to what is not green.
-    shown = troubled or pairs
+    # Grids are for what is not green, and for a run small enough to be looked at whole.
+    small = len(pairs) <= DRAWN_WHEN_GREEN
+    drawn = [pair for pair in pairs if small or pair[1].overall is not Overall.PASSED]
+    undrawn = [pair for pair in pairs if not small and pair[1].overall is Overall.PASSED]
     parts: list[RenderableType] = [*_headline(document, overall, console), *_partial(overall)]
     parts += _failures([failure for result, _ in pairs for failure in failures(result)])
     parts += _tests(document, overall)
-    for result, judgement in shown[:LISTED_GRIDS]:
+    for result, judgement in drawn[:LISTED_GRIDS]:
         parts += _client(result, judgement, console.width)
-    if len(shown) > LISTED_GRIDS:
-        parts.append(_text(f"and {words.count(len(shown) - LISTED_GRIDS, 'more client')}", "dim"))
+    if len(drawn) > LISTED_GRIDS:
+        parts.append(_text(f"and {words.count(len(drawn) - LISTED_GRIDS, 'more client')}", "dim"))
+    parts += _passed(undrawn)
     parts += _timings([result for result, _ in pairs], roomy=console.width >= USUAL_WIDTH)
     parts += [_text(f"{what}: {where}") for what, where in reports]
     with console.capture() as captured:
@@ -109,31 +113,36 @@ def _partial(judgement: Judgement) -> list[RenderableType]:
 def _failures(found: list[Failure]) -> list[RenderableType]:
     # A probe's error is about the probe: it stands behind every failure of the path.
     found = sorted(found, key=lambda failure: failure.check.verdict is not Verdict.FAILED)
-    parts: list[RenderableType] = []
-    for failure in found[:LISTED_FAILURES]:
-        check = failure.check
-        word = words.verdict_word(check.verdict).upper()
-        table = Table.grid(padding=(0, 1))
-        table.add_column(width=10)
-        table.add_column(overflow="fold")
-        table.add_row(_text("  observed", "dim"), _text(check.observed or words.reason(check.reason)))
-        table.add_row(_text("  expected", "dim"), _text(check.expected or check.title))
-        if check.change:
-            table.add_row(_text("  change", "dim"), _text(check.change, "bold"))
-        if failure.blocks:
-            later = words.count(failure.blocks, "later check waits", "later checks wait")
-            table.add_row(_text("  blocks", "dim"), _text(f"{later} for this one"))
-        head = _text(f"{word}  {failure.client}  {check.check_id}", _STYLES[check.verdict])
-        parts += [head, table, _GAP]
+    parts = [part for failure in found[:LISTED_FAILURES] for part in _failure(failure)]
     if len(found) > LISTED_FAILURES:
         more = words.count(len(found) - LISTED_FAILURES, "more failure")
         parts += [_text(f"and {more}, all in the report", "dim"), _GAP]
     return parts
 
 
+def _failure(failure: Failure) -> list[RenderableType]:
+    check = failure.check
+    many = f"{words.count(failure.alike + 1, 'check')} could not be made, from {check.check_id} on"
+    head = f"{words.verdict_word(check.verdict).upper()}  {failure.client}  {many if failure.alike else check.check_id}"
+    later = f"{words.count(failure.blocks, 'later check waits', 'later checks wait')} for this one"
+    told = (
+        ("observed", check.observed or words.reason(check.reason), ""),
+        ("expected", "" if failure.alike else check.expected or check.title, ""),
+        ("change", check.change, "bold"),
+        ("blocks", later if failure.blocks else "", ""),
+    )
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=10)
+    table.add_column(overflow="fold")
+    for what, text, style in told:
+        if text:
+            table.add_row(_text(f"  {what}", "dim"), _text(text, style))
+    return [_text(head, _STYLES[check.verdict]), table, _GAP]
+
+
 def _tests(document: ResultDocument, judgement: Judgement) -> list[RenderableType]:
     """Tests in trouble that no check explains: pytest itself has told about the others."""
-    explained = {TestOutcome.FAILED} if judgement.tally.failed else set()
+    explained = {TestOutcome.FAILED} if judgement.tally.passed < judgement.tally.total else set()
     wanted = {TestOutcome.ERROR, TestOutcome.FAILED} - explained
     found = [test for test in document.tests if test.outcome in wanted]
     lines = [
@@ -153,6 +162,13 @@ def _client(result: ClientResult, judgement: Judgement, width: int) -> list[Rend
     if not result.checks:
         return [*parts, _GAP]
     return [*parts, *_tables(grid(result), width), _GAP]
+
+
+def _passed(pairs: list[tuple[ClientResult, Judgement]]) -> list[RenderableType]:
+    lines = [_text(f"{result.name}: {judgement.sentence}") for result, judgement in pairs[:LISTED_CLIENTS]]
+    if len(pairs) > LISTED_CLIENTS:
+        lines.append(_text(f"and {words.count(len(pairs) - LISTED_CLIENTS, 'more client')} passed", "dim"))
+    return [*lines, _GAP] if lines else []
 
 
 def _tables(arranged: Grid, width: int) -> Iterator[RenderableType]:

@@ -137,15 +137,17 @@ def judge_from(document: ResultDocument, clients: tuple[Judgement, ...]) -> Judg
 
 
 def _overall(document: ResultDocument, clients: dict[Overall, list[str]], tests: Counter[TestOutcome]) -> Overall:
-    if clients[Overall.FAILED] or tests[TestOutcome.FAILED]:
-        return Overall.FAILED
-    if clients[Overall.ERROR] or tests[TestOutcome.ERROR]:
-        return Overall.ERROR
-    if clients[Overall.INCOMPLETE] or not document.complete:
-        return Overall.INCOMPLETE
-    if clients[Overall.NOTHING_PROBED] or not clients[Overall.PASSED]:
-        return Overall.NOTHING_PROBED
-    return Overall.PASSED
+    # In order of weight. A test fails also over a check that could not be made or was not seen: it
+    # says something of its own about the path only where there is no such check.
+    signs = (
+        (Overall.FAILED, bool(clients[Overall.FAILED])),
+        (Overall.ERROR, bool(clients[Overall.ERROR] or tests[TestOutcome.ERROR])),
+        (Overall.INCOMPLETE, bool(clients[Overall.INCOMPLETE])),
+        (Overall.FAILED, bool(tests[TestOutcome.FAILED])),
+        (Overall.INCOMPLETE, not document.complete),
+        (Overall.NOTHING_PROBED, bool(clients[Overall.NOTHING_PROBED]) or not clients[Overall.PASSED]),
+    )
+    return next((overall for overall, seen in signs if seen), Overall.PASSED)
 
 
 def _sentence(

@@ -138,3 +138,23 @@ def test_blockers_are_followed_to_the_first_cause_and_circles_end() -> None:
 )
 def test_the_subject_of_an_outcome(target: Target, subject: str) -> None:
     assert subject_of(target) == subject
+
+
+def test_what_the_probe_could_not_do_for_one_reason_is_told_once() -> None:
+    gone = [
+        msgspec.structs.replace(check(Verdict.ERROR, check_id=f"e-{number}"), observed="ssh: gone")
+        for number in range(5)
+    ]
+    other = msgspec.structs.replace(check(Verdict.ERROR, check_id="other"), observed="no resolver")
+    result = msgspec.structs.replace(client_result(view()), checks=(*gone, other, TIMED_OUT))
+    found = [(one.check.verdict, one.check.observed, one.alike) for one in failures(result)]
+    assert found == [
+        (Verdict.FAILED, "", 0),
+        (Verdict.ERROR, "ssh: gone", 4),
+        (Verdict.ERROR, "no resolver", 0),
+    ]
+
+
+def test_failures_of_the_path_are_never_lumped_together() -> None:
+    alike = [msgspec.structs.replace(TIMED_OUT, check_id=f"f-{number}") for number in range(3)]
+    assert len(failures(msgspec.structs.replace(client_result(view()), checks=tuple(alike)))) == 3

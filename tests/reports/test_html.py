@@ -221,6 +221,21 @@ def test_of_many_reasons_the_first_are_listed_and_the_rest_counted() -> None:
     assert "and 30 more reasons, all in result.json" in said
 
 
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_client_that_was_not_reached_is_told_once_among_what_is_wrong(judged: bool) -> None:
+    whole = client_result(view())
+    errors = tuple(
+        msgspec.structs.replace(check, verdict=Verdict.ERROR, observed="ssh: gone", reason=None)
+        for check in whole.checks
+    )
+    lost = msgspec.structs.replace(
+        whole, outcomes=(), started=None, closing=None, vantage_error="ssh: gone", checks=errors if judged else ()
+    )
+    wrong = read(document(lost)).said().partition("What is wrong")[2].partition("Clients")[0]
+    assert wrong.count("ssh: gone") == 1
+    assert ("33 checks could not be made" in wrong) == judged
+
+
 def test_an_empty_document_is_a_page_that_says_nothing_was_probed() -> None:
     said = read(document()).said()
     assert "✗ Nothing probed" in said

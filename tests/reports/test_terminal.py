@@ -72,7 +72,7 @@ def test_colour_only_on_a_terminal() -> None:
 def test_a_narrow_terminal_cuts_no_cell(width: int) -> None:
     said = summary(mixed(), width=width)
     assert "…" not in said
-    grid = said[said.index("resolve connect") :].partition("privatelink")[0]
+    grid = said[said.rindex("resolve connect") :].partition("privatelink")[0]
     for stage in ("resolve", "handshake", "identity", "consume", "must not"):
         assert grid.count(stage) == 1
     assert grid.count("FAILED") == 2
@@ -114,8 +114,16 @@ def test_a_run_of_many_is_counted_not_listed() -> None:
     many = document(*(client_result(view(f"client-{number:02}")) for number in range(30)))
     said = summary(many)
     assert "✓ PASSED  all 990 checks passed for 30 of 30 clients" in said
-    assert "and 24 more clients" in said
-    assert len(said.splitlines()) < 80
+    assert "privatelink_multi_nlb.client-19: all 33 checks passed" in said
+    assert "and 10 more clients passed" in said
+    assert len(said.splitlines()) < 40
+
+
+def test_a_run_of_many_draws_those_that_did_not_pass() -> None:
+    broken = client_result(view("client-99"), {(2, Stage.CONNECT): Reason.TIMED_OUT})
+    said = summary(document(*(client_result(view(f"client-{number:02}")) for number in range(5)), broken))
+    assert said.count("resolve connect") == 1
+    assert "privatelink_multi_nlb.client-04: all 33 checks passed" in said
 
 
 def test_a_client_with_many_brokers_shows_those_that_did_not_pass() -> None:
