@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,15 @@ import dns.message
 import dns.query
 import dns.rdataclass
 import dns.rdatatype
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from lab import kernel, nameserver
 from lab.blueprint import BrokerProcess, Certificate, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR, certificate_path, data_dir
+from lab.kafka_config import KEYSTORE_LOCATION, STATE_DIR, certificate_path, data_dir
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
@@ -51,12 +53,13 @@ class Daemons:
 
     # certificates
 
-    def write_certificates(self, certificates: Iterable[Certificate]) -> None:
-        """Write each cluster's key and chain, and the authority clients trust."""
+    def write_certificates(self, certificates: Iterable[Certificate]) -> dict[str, str]:
+        """Write a key and chain for each of these, and the authority clients trust; gives path by cluster."""
         now = dt.datetime.now(dt.UTC)
         if self._trusted is None:
             self._trusted = make_authority("Lab Amazon RSA 2048 M01", now)
             Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem)
+        written: dict[str, str] = {}
         for certificate in certificates:
             asked = certificate.asked
             authority = self._trusted if asked.trusted else make_authority("Somebody Else CA", now)
@@ -66,9 +69,24 @@ class Daemons:
                 now + dt.timedelta(days=asked.valid_from_days),
                 now + dt.timedelta(days=asked.valid_to_days),
             )
-            path = Path(certificate_path(certificate.cluster_name))
+            first = Path(certificate_path(certificate.cluster_name))
+            path = first if not first.exists() else first.with_stem(f"{first.stem}-{uuid.uuid4().hex[:8]}")
             path.touch(mode=0o600)
             path.write_bytes(pem)
+            written[certificate.cluster_name] = str(path)
+        return written
+
+    def present_certificates(self, paths: Mapping[str, str]) -> None:
+        """Have running brokers present other certificates, by dynamic configuration (KIP-226, KIP-978).
+
+        Raises:
+            LabError: a broker refuses.
+        """
+        for cluster_name, path in paths.items():
+            running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
+            if running:
+                change = partial(_set_keystore, running, path)
+                kernel.in_namespace(running[0].namespace, change)
 
     # brokers
 
@@ -120,13 +138,13 @@ class Daemons:
                     raise LabError(f"broker {key} did not start within {BROKER_START_S} s:\n{_tail(text)}")
             time.sleep(0.02)
 
-    def set_brokers(self, brokers: Sequence[BrokerProcess], restart: set[str], progress: Progress) -> None:
-        """Stop, start or restart brokers until they are as asked; ``restart`` names clusters to restart anyway."""
+    def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
+        """Stop, start or restart brokers until they are as asked."""
         start: list[BrokerProcess] = []
         for broker in brokers:
             running = self._brokers.get(broker.key)
             same = running is not None and running[0].properties == broker.properties
-            if running is not None and (not broker.running or not same or broker.cluster_name in restart):
+            if running is not None and (not broker.running or not same):
                 progress(f"brokers: stopping {broker.key}")
                 self._stop(broker.key)
                 running = None
@@ -208,6 +226,20 @@ class Daemons:
             if witness not in self._witnesses:
                 listen = partial(socket.create_server, (witness.address, witness.port), backlog=16)
                 self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
+
+
+def _set_keystore(brokers: Sequence[BrokerProcess], path: str) -> None:
+    """Runs in a broker's namespace: the client's threads are made there and stay there."""
+    addresses = [dict(b.properties)["listeners"].split("REPLICATION://")[1].split(",")[0] for b in brokers]
+    admin = AdminClient({"bootstrap.servers": ",".join(addresses)})
+    for broker in brokers:
+        entry = ConfigEntry(KEYSTORE_LOCATION, path, incremental_operation=AlterConfigOpType.SET)
+        wanted = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
+        [future] = admin.incremental_alter_configs([wanted], request_timeout=10).values()
+        try:
+            future.result(timeout=15)
+        except KafkaException as error:
+            raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
 
 
 def _log(name: str) -> Path:

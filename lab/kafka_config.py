@@ -7,6 +7,7 @@ from topology.models import Broker, Cluster
 STATE_DIR = "/run/brokerproof"
 """The lab's own tmpfs, seen only inside its mount namespace; it is gone with the lab."""
 
+KEYSTORE_LOCATION = "listener.name.client_secure.ssl.keystore.location"
 REPLICATION_PORT = 9093
 CONTROLLER_PORT = 9097
 _MOST_CONTROLLERS = 3
@@ -60,7 +61,10 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         ),
         "inter.broker.listener.name": "REPLICATION",
         "listener.name.client_secure.ssl.keystore.type": "PEM",
-        "listener.name.client_secure.ssl.keystore.location": certificate_path(cluster.cluster_name),
+        KEYSTORE_LOCATION: certificate_path(cluster.cluster_name),
+        # A fault may be a certificate for other names (KIP-978).
+        "ssl.allow.dn.changes": "true",
+        "ssl.allow.san.changes": "true",
         "log.dirs": data_dir(cluster.cluster_name, broker.broker_id),
         "auto.create.topics.enable": "false",
         "default.replication.factor": replicas,

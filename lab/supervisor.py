@@ -144,10 +144,9 @@ class Supervisor:
         kernel.filter_packets(n for n in new.namespaces if before[n.name] != n.ruleset)
         self._daemons.set_resolvers(new.resolvers)
         self._daemons.set_witnesses(new.witnesses)
+        self._daemons.set_brokers(new.brokers, lambda text: answer({"progress": text}))
         changed = [c for c in new.certificates if c not in old.certificates]
-        self._daemons.write_certificates(changed)
-        restart = {c.cluster_name for c in changed}
-        self._daemons.set_brokers(new.brokers, restart, lambda text: answer({"progress": text}))
+        self._daemons.present_certificates(self._daemons.write_certificates(changed))
         self._topology, self._blueprint = topology, new
         answer({"done": self._status()})
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from rich.console import Console
 
 from diagnosis.check import Verdict
 from lab.errors import LabError
@@ -26,6 +27,8 @@ from lab.handle import Lab
 from lab.kafka_dist import wanted_version
 from reports.document import Host, Run, TestOutcome, TestPhase, TestResult, Tool
 from reports.journal import OWNER, Journal
+from reports.render import Rendered, render_all
+from reports.terminal import print_summary
 from scenarios.planning import ClientRun
 from scenarios.world import LAB, TargetError, World, load_target
 from topology.files import TopologyError
@@ -59,6 +62,7 @@ class ScenarioSession:
         self.scenarios_selected = 0
         self.workers: set[str] = set()
         self._journal: Journal | None = None
+        self.rendered: Rendered | None = None
 
     def load(self) -> None:
         """Read the target file, if there is one."""
@@ -327,3 +331,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if state.opened or writers:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
+            state.rendered = render_all(state.run_dir)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The run in words, and where its reports are."""
+    state = config.stash[_SESSION]
+    if state.rendered is None:
+        return
+    terminalreporter.section("brokerproof")
+    console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth, highlight=False)  # noqa: SLF001
+    where = [(what, os.path.relpath(path)) for what, path in state.rendered.named()]
+    print_summary(state.rendered.document, console, reports=where)
