@@ -65,6 +65,7 @@ class _Output:
         self._on_broken = on_broken
         self._thread = threading.Thread(target=self._write, name="stdout", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._watch, name="stdout's reader", daemon=True).start()
 
     def emit(self, line: Line) -> None:
         """Queue a line."""
@@ -76,6 +77,15 @@ class _Output:
         """Wait until everything is written, or the reader has had its time."""
         self._lines.put(None)
         self._thread.join(DRAIN_S)
+
+    def _watch(self) -> None:
+        """Notice a reader that went away also while there is nothing to write."""
+        import select  # noqa: PLC0415
+
+        poll = select.poll()
+        poll.register(1, 0)
+        poll.poll()
+        self._on_broken()
 
     def _write(self) -> None:
         broken = False

@@ -38,8 +38,8 @@ from probes.topic import Partitions, TopicError, create_topic, delete_topic, end
 
 RECORD_STAGES: Final = (Stage.PRODUCE, Stage.CONSUME)
 """The stages with one outcome a leader."""
-_THREADS_SHARE: Final = 0.5
-"""Of the time for cleaning up: how much of it the clients may take to leave."""
+_WAIT_SHARE: Final = 0.4
+"""Of the time for cleaning up: how much of it may go to waiting for what is still under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +136,8 @@ class Exchange:
             What could not be removed within ``limit_s``, each with the reason.
         """
         self.stop.set()
-        records, control, creating = self._records, self._control, self._creating
-        left: list[Awaitable[str]] = []
-        if control is not None and creating is not None:
-            left.append(self._remove(f"topic {self.topic}", control, self._delete_topic, limit_s))
-        if records is not None and records.threads:
-            await asyncio.wait(records.threads, timeout=limit_s * _THREADS_SHARE)
-            if records.joined and self._coordinator is not None:
-                remaining_s = limit_s * (1 - _THREADS_SHARE)
-                left.append(self._remove(f"group {self.group}", self._coordinator, self._delete_group, remaining_s))
-        words = await asyncio.gather(*left)
-        if creating is not None and not creating.cancel() and not creating.cancelled():
-            # Its failure is in the outcomes; asyncio wants it looked at as well.
-            creating.exception()
-        return tuple(each for each in words if each)
+        left = await asyncio.gather(self._remove_topic(limit_s), self._remove_group(limit_s))
+        return tuple(each for each in left if each)
 
     # Before the records: who can be produced to.
 
@@ -316,11 +304,37 @@ class Exchange:
             root = next((each for each in roots if each.status is not Status.SKIPPED), roots[0])
             self._skip(Stage.GROUP, CLUSTER, root.waited_for or WaitedFor(stage=root.stage, target=root.target))
 
-    async def _delete_topic(self, connection: KafkaConnection) -> None:
-        await delete_topic(connection, self.topic, limit_ms=self.plan.limits.request_ms)
+    async def _remove_topic(self, limit_s: float) -> str:
+        if self._control is None or self._creating is None:
+            return ""
+        # Else the topic could come into being after it was deleted. An answer that never comes
+        # is not waited for longer; the connection it was to come on is of no more use then.
+        answered, unanswered = await asyncio.wait({self._creating}, timeout=limit_s * _WAIT_SHARE)
+        for creating in unanswered:
+            creating.cancel()
+        for creating in answered:
+            # Its failure is in the outcomes; asyncio wants it looked at as well.
+            creating.exception()
+        limit_ms = self.plan.limits.request_ms
 
-    async def _delete_group(self, connection: KafkaConnection) -> None:
-        await delete_group(connection, self.group)
+        async def delete(connection: KafkaConnection) -> None:
+            await delete_topic(connection, self.topic, limit_ms=limit_ms)
+
+        rest_s = limit_s * (1 - _WAIT_SHARE) if unanswered else limit_s
+        return await self._remove(f"topic {self.topic}", self._control, delete, rest_s)
+
+    async def _remove_group(self, limit_s: float) -> str:
+        if self._records is None or not self._records.threads:
+            return ""
+        _, hanging = await asyncio.wait(self._records.threads, timeout=limit_s * _WAIT_SHARE)
+        if not self._records.joined or self._coordinator is None:
+            return ""
+
+        async def delete(connection: KafkaConnection) -> None:
+            await delete_group(connection, self.group)
+
+        rest_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
+        return await self._remove(f"group {self.group}", self._coordinator, delete, rest_s)
 
     async def _remove(
         self, what: str, place: Verified, delete: Callable[[KafkaConnection], Awaitable[None]], limit_s: float
@@ -332,9 +346,6 @@ class Exchange:
         """
         try:
             async with asyncio.timeout(limit_s):
-                if self._creating is not None:
-                    # Else the topic could come into being after it was deleted.
-                    await asyncio.wait({self._creating})
                 try:
                     await delete(place.connection)
                 except BrokenStreamError:

@@ -49,9 +49,11 @@ class KafkaConnection:
                 except after ``unsupported_version``.
         """
         key, version = int(request.__api_key__), int(request.__version__)
-        lowest, highest = self.versions.get(key, (version, version))
+        # Nothing known yet: only ApiVersions itself is asked then.
+        lowest, highest = self.versions.get(key, (0, -1)) if self.versions else (version, version)
         if not lowest <= version <= highest:
-            detail = f"{type(request).__name__} v{version} is not in the broker's {lowest}..{highest}"
+            offer = f"{lowest}..{highest}" if highest >= 0 else "nothing of it"
+            detail = f"{type(request).__name__} v{version} is needed, the broker offers {offer}"
             raise BrokenStreamError(Reason.UNSUPPORTED_VERSION, detail)
         async with self._turn:
             if not self.usable:

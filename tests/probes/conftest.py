@@ -1,0 +1,42 @@
+"""Fixtures of the probe tests: nothing here may ask a real resolver or leave loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.probes.authority import Authority
+
+Names = dict[str, tuple[str, ...]]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(autouse=True)
+def os_names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """What the operating system resolves: names put in here, literals, and nothing else."""
+    names: Names = {}
+    real: Callable[..., Any] = socket.getaddrinfo
+
+    def lookup(host: bytes | str | None, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is None or name[0].isdigit() or ":" in name:
+            return real(host, *args, **kwargs)
+        if name not in names:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [answer for address in names[name] for answer in real(address, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return names
+
+
+@pytest.fixture
+def ca_file(authority: Authority) -> Path:
+    return authority.ca_file

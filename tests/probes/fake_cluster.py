@@ -1,0 +1,197 @@
+"""A Kafka cluster without Java: librdkafka's mock cluster behind proxies that answer what it cannot.
+
+The mock moves records and groups. The proxy in front of each of its brokers answers
+DescribeConfigs, CreateTopics, DeleteTopics and DeleteGroups itself, and rewrites versions and ports
+in what the mock says, so that clients stay in front of the proxies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Producer
+from kio.schema.api_versions.v0 import ApiVersionsResponse
+from kio.schema.create_topics.v2 import CreateTopicsRequest, CreateTopicsResponse
+from kio.schema.create_topics.v2.response import CreatableTopicResult
+from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
+from kio.schema.delete_groups.v1.response import DeletableGroupResult
+from kio.schema.delete_topics.v1 import DeleteTopicsRequest, DeleteTopicsResponse
+from kio.schema.delete_topics.v1.response import DeletableTopicResult
+from kio.schema.describe_configs.v1 import DescribeConfigsRequest
+from kio.schema.errors import ErrorCode
+from kio.serial import entity_reader
+
+from tests.probes.fake_kafka import API_KEYS, NO_THROTTLE, Handler, api_versions, encode, frame, identify
+from tests.probes.peers import LOOPBACK, peer
+
+PRODUCE, FETCH, METADATA, FIND_COORDINATOR, API_VERSIONS = 0, 1, 3, 10, 18
+CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 32, 42
+PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_CONFIGS, DELETE_GROUPS)
+"""What the mock does not offer."""
+
+
+@dataclass
+class FakeCluster:
+    """What the proxies were asked, and how they are to misbehave."""
+
+    brokers: int
+    created: list[str] = field(default_factory=list)
+    was_created: asyncio.Event = field(default_factory=asyncio.Event)
+    deleted: list[str] = field(default_factory=list)
+    deleted_groups: list[str] = field(default_factory=list)
+    create_code: ErrorCode = ErrorCode.none
+    delete_code: ErrorCode = ErrorCode.none
+    silent_on: set[int] = field(default_factory=set)
+    """API keys that get no answer."""
+    closing_on: set[int] = field(default_factory=set)
+    """API keys that end the connection, the first time on each broker."""
+    ports: dict[int, int] = field(default_factory=dict)
+    """The proxies', by broker."""
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        # The mock logs that bootstrap.servers is ignored; it need not.
+        self._mock = Producer({"test.mock.num.brokers": self.brokers, "log_level": 0})
+        listed = self._mock.list_topics(timeout=5).brokers
+        self.behind = {broker.id: broker.port for broker in listed.values()}
+        self._closed: set[tuple[int, int]] = set()
+
+    def leaders(self, topic: str) -> dict[int, int]:
+        """Make ``topic`` in the mock; the leader of each of its partitions."""
+        partitions = self._mock.list_topics(topic, timeout=5).topics[topic].partitions
+        return {index: each.leader for index, each in partitions.items()}
+
+    def put(self, topic: str, partition: int, value: bytes) -> None:
+        """A record of somebody else."""
+        self._mock.produce(topic, value=value, partition=partition)
+        assert self._mock.flush(5) == 0
+
+    def handlers(self, own_id: int) -> dict[int, tuple[Any, Handler]]:
+        return {
+            DESCRIBE_CONFIGS: (DescribeConfigsRequest, identify(own_id)),
+            CREATE_TOPICS: (CreateTopicsRequest, self._create),
+            DELETE_TOPICS: (DeleteTopicsRequest, self._delete),
+            DELETE_GROUPS: (DeleteGroupsRequest, self._delete_group),
+        }
+
+    def ends(self, own_id: int, key: int) -> bool:
+        if key in self.closing_on and (own_id, key) not in self._closed:
+            self._closed.add((own_id, key))
+            return True
+        return False
+
+    def _create(self, request: CreateTopicsRequest) -> CreateTopicsResponse:
+        (topic,) = request.topics
+        if self.create_code is ErrorCode.none:
+            self.created.append(topic.name)
+            self.was_created.set()
+            self.leaders(topic.name)
+        result = CreatableTopicResult(name=topic.name, error_code=self.create_code, error_message="as told")
+        return CreateTopicsResponse(throttle_time=NO_THROTTLE, topics=(result,))
+
+    def _delete(self, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
+        (name,) = request.topic_names
+        if self.delete_code is ErrorCode.none:
+            self.deleted.append(name)
+        result = DeletableTopicResult(name=name, error_code=self.delete_code)
+        return DeleteTopicsResponse(throttle_time=NO_THROTTLE, responses=(result,))
+
+    def _delete_group(self, request: DeleteGroupsRequest) -> DeleteGroupsResponse:
+        (group,) = request.groups_names
+        self.deleted_groups.append(group)
+        result = DeletableGroupResult(group_id=group, error_code=ErrorCode.none)
+        return DeleteGroupsResponse(throttle_time=NO_THROTTLE, results=(result,))
+
+
+@asynccontextmanager
+async def fake_cluster(brokers: int) -> AsyncIterator[FakeCluster]:
+    """Brokers 1..n, each behind its proxy."""
+    cluster = FakeCluster(brokers)
+    async with AsyncExitStack() as stack:
+        for own_id in cluster.behind:
+            cluster.ports[own_id] = await stack.enter_async_context(peer(_proxy(cluster, own_id)))
+        yield cluster
+
+
+def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
+    handlers = cluster.handlers(own_id)
+
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cluster.connections += 1
+        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, cluster.behind[own_id])
+        asked: dict[int, tuple[int, int]] = {}
+
+        async def back() -> None:
+            while True:
+                payload = await _read_frame(far_reader)
+                (correlation_id,) = struct.unpack(">i", payload[:4])
+                writer.write(frame(_rewritten(payload, *asked.pop(correlation_id), cluster)))
+
+        returning = asyncio.ensure_future(back())
+        try:
+            while True:
+                payload = await _read_frame(reader)
+                key, version, correlation_id, client = struct.unpack(">hhih", payload[:10])
+                if cluster.ends(own_id, key):
+                    return
+                if key in cluster.silent_on:
+                    continue
+                head = struct.pack(">i", correlation_id)
+                if key in handlers:
+                    request_type, handler = handlers[key]
+                    request = entity_reader(request_type)(payload, 10 + client)[0]
+                    writer.write(frame(head + encode(handler(request))))
+                else:
+                    asked[correlation_id] = (key, version)
+                    far_writer.write(frame(payload))
+        finally:
+            returning.cancel()
+            far_writer.transport.abort()
+
+    return behaviour
+
+
+async def _read_frame(reader: asyncio.StreamReader) -> bytes:
+    (length,) = struct.unpack(">i", await reader.readexactly(4))
+    return await reader.readexactly(length)
+
+
+def _rewritten(payload: bytes, key: int, version: int, cluster: FakeCluster) -> bytes:
+    """A response with the proxies' ports, and with one partition a broker where topics are listed."""
+    if key == FIND_COORDINATOR:
+        module = importlib.import_module(f"kio.schema.find_coordinator.v{version}")
+        header, body = _decode(payload, module.FindCoordinatorResponse)
+        return header + encode(dataclasses.replace(body, port=cluster.ports[body.node_id]))
+    if (key, version) == (API_VERSIONS, 0):
+        header, body = _decode(payload, ApiVersionsResponse)
+        own = api_versions({key: API_KEYS[key] for key in PROXIED}).api_keys
+        return header + encode(dataclasses.replace(body, api_keys=body.api_keys + own))
+    if key != METADATA:
+        return payload
+    module = importlib.import_module(f"kio.schema.metadata.v{version}")
+    header, body = _decode(payload, module.MetadataResponse)
+    brokers = tuple(
+        dataclasses.replace(each, port=cluster.ports[each.node_id])
+        for each in body.brokers
+        if each.node_id in cluster.ports
+    )
+    topics = tuple(
+        dataclasses.replace(
+            topic, partitions=tuple(each for each in topic.partitions if each.partition_index < cluster.brokers)
+        )
+        for topic in body.topics
+    )
+    return header + encode(dataclasses.replace(body, brokers=brokers, topics=topics))
+
+
+def _decode(payload: bytes, response: Any) -> tuple[bytes, Any]:
+    _, size = entity_reader(response.__header_schema__)(payload, 0)
+    body, _ = entity_reader(response)(payload, size)
+    return payload[:size], body

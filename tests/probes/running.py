@@ -1,0 +1,108 @@
+"""Run a plan in this process and look at its lines; what holds for every run is asserted here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from probes import engine
+from probes.outcome import Closing, Line, Outcome, Reason, Stage, Started, Status, Target
+from probes.plan import Endpoint, Limits, Plan
+
+QUICK = Limits(
+    resolve_ms=250,
+    connect_ms=250,
+    handshake_ms=250,
+    request_ms=250,
+    produce_ms=1000,
+    consume_ms=1000,
+    group_ms=6000,
+    plan_ms=15000,
+)
+TO_IDENTITY = (Stage.RESOLVE, Stage.CONNECT, Stage.API, Stage.METADATA, Stage.IDENTITY)
+TLS_TO_IDENTITY = (*TO_IDENTITY[:2], Stage.HANDSHAKE, *TO_IDENTITY[2:])
+OVERRUN = 1.05
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished run."""
+
+    started: Started
+    outcomes: list[Outcome]
+    closing: Closing
+    wall_s: float
+
+    def of(self, stage: Stage, **target: Any) -> list[Outcome]:
+        """The outcomes of a stage whose target has these fields."""
+        return [
+            each
+            for each in self.outcomes
+            if each.stage is stage and all(getattr(each.target, key) == value for key, value in target.items())
+        ]
+
+    def one(self, stage: Stage, **target: Any) -> Outcome:
+        found = self.of(stage, **target)
+        assert len(found) == 1, (stage, target, found)
+        return found[0]
+
+    def verdicts(self) -> dict[Stage, list[tuple[Status, Reason | None]]]:
+        """Status and reason by stage."""
+        table: dict[Stage, list[tuple[Status, Reason | None]]] = {}
+        for each in self.outcomes:
+            table.setdefault(each.stage, []).append((each.status, each.reason))
+        return table
+
+    def all_ok(self) -> bool:
+        return all(each.status is Status.OK for each in self.outcomes)
+
+
+def plan(*ports: int, name: str = "127.0.0.1", **fields: Any) -> Plan:
+    """A plan for brokers 1, 2, ... at these ports of one name, which are also the bootstrap."""
+    brokers = tuple(Endpoint(name=name, port=port, broker_id=index) for index, port in enumerate(ports, start=1))
+    defaults: dict[str, Any] = {
+        "plan_id": "p",
+        "client": "c",
+        "bootstrap": tuple(Endpoint(name=name, port=port) for port in ports),
+        "brokers": brokers,
+        "limits": QUICK,
+        "stages": TO_IDENTITY,
+    }
+    return Plan(**defaults | fields)
+
+
+async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
+    """Run ``planned`` and assert what must hold for any run."""
+    lines: list[Line] = []
+    begin = time.monotonic()
+    last = await engine.run(planned, lines.append, abort=abort)
+    wall_s = time.monotonic() - begin
+    started, *between, closing = lines
+    assert closing is last
+    assert isinstance(started, Started)
+    assert isinstance(closing, Closing)
+    outcomes = [each for each in between if isinstance(each, Outcome)]
+    assert len(outcomes) == len(between) == closing.outcomes
+    keys = [(each.stage, each.target) for each in outcomes]
+    assert len(keys) == len(set(keys)), "a stage of a target has two outcomes"
+    assert wall_s <= planned.limits.plan_ms / 1000 * OVERRUN
+    for each in outcomes:
+        _assert_it_waits_for_a_root(each, outcomes)
+        assert each.reason is not Reason.PROBE_CRASHED, each
+    return Result(started, outcomes, closing, wall_s)
+
+
+def _assert_it_waits_for_a_root(skipped: Outcome, outcomes: list[Outcome]) -> None:
+    if skipped.status is not Status.SKIPPED or skipped.reason is Reason.NOT_PLANNED:
+        return
+    assert skipped.waited_for is not None
+    key = (skipped.waited_for.stage, skipped.waited_for.target)
+    root = next((each for each in outcomes if (each.stage, each.target) == key), None)
+    assert root is not None, f"{skipped.stage} waits for {key}, which has no outcome"
+    assert root.status not in {Status.OK, Status.SKIPPED}, f"{skipped.stage} waits for {root}"
+
+
+def keys(outcomes: list[Outcome]) -> set[tuple[Stage, Target]]:
+    return {(each.stage, each.target) for each in outcomes}

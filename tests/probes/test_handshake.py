@@ -1,0 +1,268 @@
+"""Stage ``handshake``: what each certificate fault and each bad peer is called."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from probes.connect import connect
+from probes.handshake import BadCaFileError, handshake, trust
+from probes.outcome import HandshakeFacts, Reason, Status
+from probes.seen import Seen
+from tests.probes.authority import Authority
+from tests.probes.peers import (
+    LOOPBACK,
+    Behaviour,
+    closing,
+    dripping,
+    endless,
+    greeting,
+    peer,
+    resetting,
+    run,
+    saying,
+    silent,
+)
+
+NAME = "b-1.demo.abc123.c2.kafka.us-east-1.amazonaws.com"
+WILDCARD = "*.demo.abc123.c2.kafka.us-east-1.amazonaws.com"
+LIMIT_MS = 300
+GENEROUS_MS = 5000
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+TOMORROW = datetime.now(UTC) + timedelta(days=1)
+LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
+
+
+async def shake(port: int, name: str, ca_file: Path, limit_ms: int = GENEROUS_MS) -> tuple[Seen, HandshakeFacts]:
+    connected, sock = await connect(LOOPBACK, port, limit_ms=GENEROUS_MS)
+    assert sock is not None, connected
+    try:
+        seen, stream = await handshake(sock, name, trust(str(ca_file)), limit_ms=limit_ms)
+        assert (stream is not None) == (seen.status is Status.OK)
+    finally:
+        sock.close()
+    assert isinstance(seen.facts, HandshakeFacts)
+    return seen, seen.facts
+
+
+def judged(context: ssl.SSLContext, name: str, ca_file: Path) -> tuple[Seen, HandshakeFacts]:
+    async def work() -> tuple[Seen, HandshakeFacts]:
+        async with peer(silent, context=context) as port:
+            return await shake(port, name, ca_file)
+
+    return run(work())
+
+
+def test_a_right_certificate_is_recorded(authority: Authority) -> None:
+    seen, facts = judged(authority.server(WILDCARD, common_name="kafka"), NAME, authority.ca_file)
+    assert seen.status is Status.OK
+    assert (facts.chain_ok, facts.name_ok, facts.dates_ok) == (True, True, True)
+    assert facts.sni == NAME
+    assert facts.tls_version == "TLSv1.3"
+    assert facts.cipher
+    assert facts.subject == "CN=kafka"
+    assert facts.issuer == "CN=Test CA"
+    assert facts.dns_names == (WILDCARD,)
+    assert facts.chain == ("CN=kafka", "CN=Test CA")
+    assert datetime.fromisoformat(facts.not_before) < datetime.now(UTC) < datetime.fromisoformat(facts.not_after)
+    assert len(facts.sha256) == 64
+    assert facts.verify_errors == ()
+    assert not facts.client_certificate_requested
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [((NAME,), NAME), ((NAME,), NAME + "."), ((NAME.upper(),), NAME), ((LOOPBACK,), LOOPBACK)],
+    ids=["exact", "final dot", "case", "address"],
+)
+def test_names_that_match(authority: Authority, names: tuple[str, ...], asked: str) -> None:
+    seen, _ = judged(authority.server(*names), asked, authority.ca_file)
+    assert seen.status is Status.OK, seen
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (("b-2.other.kafka.amazonaws.com",), NAME),
+        (("*.abc123.c2.kafka.us-east-1.amazonaws.com",), NAME),
+        ((), NAME),
+        (("10.0.0.1",), LOOPBACK),
+        ((NAME,), LOOPBACK),
+    ],
+    ids=["another", "wildcard one label short", "no SAN", "another address", "name for an address"],
+)
+def test_names_that_do_not_match(authority: Authority, names: tuple[str, ...], asked: str) -> None:
+    seen, facts = judged(authority.server(*names), asked, authority.ca_file)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.NAME_MISMATCH)
+    assert (facts.chain_ok, facts.name_ok, facts.dates_ok) == (True, False, True)
+    assert facts.problems == (Reason.NAME_MISMATCH,)
+
+
+@pytest.mark.parametrize(
+    ("not_before", "not_after", "reason"),
+    [
+        (LAST_WEEK, YESTERDAY, Reason.CERTIFICATE_EXPIRED),
+        (TOMORROW, TOMORROW + timedelta(days=9), Reason.CERTIFICATE_NOT_YET_VALID),
+    ],
+)
+def test_dates(authority: Authority, not_before: datetime, not_after: datetime, reason: Reason) -> None:
+    context = authority.server(NAME, not_before=not_before, not_after=not_after)
+    seen, facts = judged(context, NAME, authority.ca_file)
+    assert (seen.status, seen.reason) == (Status.FAILED, reason)
+    assert (facts.chain_ok, facts.name_ok, facts.dates_ok) == (True, True, False)
+    assert facts.verify_errors
+
+
+def test_another_authority_is_an_untrusted_chain(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "Other CA")
+    seen, facts = judged(other.server(NAME), NAME, authority.ca_file)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.CHAIN_UNTRUSTED)
+    assert (facts.chain_ok, facts.name_ok, facts.dates_ok) == (False, True, True)
+    assert facts.verify_errors[0] == "19@1 self-signed certificate in certificate chain"
+    assert facts.issuer == "CN=Other CA"
+
+
+def test_three_faults_at_once_are_all_told_and_the_chain_comes_first(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "Other CA")
+    context = other.server("another.example", not_before=LAST_WEEK, not_after=YESTERDAY)
+    seen, facts = judged(context, NAME, authority.ca_file)
+    assert seen.reason is Reason.CHAIN_UNTRUSTED
+    assert facts.problems == (Reason.CHAIN_UNTRUSTED, Reason.CERTIFICATE_EXPIRED, Reason.NAME_MISMATCH)
+
+
+def test_sni_is_the_name_and_absent_for_an_address(authority: Authority) -> None:
+    heard: list[str | None] = []
+    context = authority.server(NAME, LOOPBACK)
+    context.sni_callback = lambda _socket, name, _context: heard.append(name)
+    judged(context, NAME, authority.ca_file)
+    judged(context, LOOPBACK, authority.ca_file)
+    assert heard == [NAME, None]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_request_for_a_client_certificate_is_noted(authority: Authority, version: ssl.TLSVersion) -> None:
+    context = authority.server(NAME, ask_client=True)
+    context.minimum_version = context.maximum_version = version
+    seen, facts = judged(context, NAME, authority.ca_file)
+    assert seen.status is Status.OK
+    assert facts.client_certificate_requested
+    assert facts.tls_version == version.name.replace("_", ".")
+
+
+def test_nothing_is_sent_to_a_peer_that_was_not_verified(authority: Authority, tmp_path: Path) -> None:
+    heard = bytearray()
+    ended = asyncio.Event()
+
+    async def listening(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            heard.extend(data)
+        ended.set()
+
+    async def work() -> Seen:
+        other = Authority(tmp_path, "Other CA")
+        async with peer(listening, context=other.server(NAME)) as port:
+            seen, _ = await shake(port, NAME, authority.ca_file)
+            await ended.wait()
+            return seen
+
+    assert run(work()).reason is Reason.CHAIN_UNTRUSTED
+    assert heard == b""
+
+
+TLS_ALERT = bytes([21, 3, 3, 0, 2, 2, 40])
+TLS_RECORD_CUT_SHORT = bytes([22, 3, 3, 64, 0])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason", "words"),
+    [
+        (silent, Reason.TIMED_OUT, "0 bytes received"),
+        (closing, Reason.CLOSED, "the peer closed the connection"),
+        (resetting, Reason.RESET, "ECONNRESET: Connection reset by peer"),
+        (greeting(b"220 mail.example ESMTP\r\n"), Reason.NOT_TLS, "it says b'220 mail.example ESMTP"),
+        (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Reason.NOT_TLS, "it says b'HTTP/1.1 400"),
+        (saying(b"\x00\x00\x00\x0a"), Reason.NOT_TLS, "does not speak TLS"),
+        (saying(b"\x16\x05\x01hello"), Reason.NOT_TLS, "does not speak TLS"),
+        (saying(b"\x16\x03\x03\x00\x05hello"), Reason.PROTOCOL_ERROR, ""),
+        (saying(TLS_ALERT), Reason.ALERT, "alert 40 handshake failure"),
+        (saying(TLS_RECORD_CUT_SHORT), Reason.TIMED_OUT, "5 bytes received"),
+        (dripping(TLS_RECORD_CUT_SHORT + bytes(1000)), Reason.TIMED_OUT, "bytes received"),
+        (endless(b"A" * 4096), Reason.NOT_TLS, "it says b'AAAA"),
+        (endless(b"\x16\x03\x03\x40\x00" + bytes(0x4000)), Reason.PROTOCOL_ERROR, ""),
+    ],
+    ids=[
+        "silent",
+        "closing",
+        "resetting",
+        "banner",
+        "http",
+        "plaintext kafka",
+        "wrong record version",
+        "garbage record",
+        "alert",
+        "record cut short",
+        "dripping",
+        "endless text",
+        "endless records",
+    ],
+)
+def test_bad_peers(authority: Authority, behaviour: Behaviour, reason: Reason, words: str) -> None:
+    async def work() -> tuple[Seen, HandshakeFacts]:
+        async with peer(behaviour) as port:
+            return await shake(port, NAME, authority.ca_file, LIMIT_MS)
+
+    begin = time.monotonic()
+    seen, facts = run(work())
+    assert (seen.status, seen.reason) == (Status.FAILED, reason), seen
+    assert words in seen.detail
+    assert (facts.chain_ok, facts.name_ok, facts.dates_ok) == (None, None, None)
+    assert time.monotonic() - begin < 4 * LIMIT_MS / 1000
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(70, "70 protocol version"), (112, "112 unrecognized name"), (99, "99 unknown")]
+)
+def test_an_alert_is_recorded_with_its_number(authority: Authority, number: int, words: str) -> None:
+    async def work() -> tuple[Seen, HandshakeFacts]:
+        async with peer(saying(bytes([21, 3, 3, 0, 2, 2, number]))) as port:
+            return await shake(port, NAME, authority.ca_file)
+
+    seen, facts = run(work())
+    assert (seen.reason, facts.alert) == (Reason.ALERT, words)
+
+
+def test_a_name_that_is_not_ascii_is_no_sni(authority: Authority) -> None:
+    with socket.socket() as sock:
+        seen, _ = run(handshake(sock, "bücher.example", trust(str(authority.ca_file)), limit_ms=LIMIT_MS))
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.NAME_MISMATCH)
+
+
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("no certificate here\n")
+    for path, words in [
+        (tmp_path / "missing.pem", "No such file"),
+        (tmp_path, "Is a directory"),
+        (empty, "no usable certificate"),
+    ]:
+        with pytest.raises(BadCaFileError, match=words) as problem:
+            trust(str(path))
+        assert str(path) in str(problem.value)
+
+
+def test_the_hosts_own_store_is_the_default(authority: Authority) -> None:
+    async def work() -> Seen:
+        async with peer(silent, context=authority.server(NAME)) as port:
+            _, sock = await connect(LOOPBACK, port, limit_ms=GENEROUS_MS)
+            assert sock is not None
+            seen, _ = await handshake(sock, NAME, trust(None), limit_ms=GENEROUS_MS)
+            sock.close()
+            return seen
+
+    assert run(work()).reason is Reason.CHAIN_UNTRUSTED

@@ -1,0 +1,236 @@
+"""Stages ``api``, ``metadata`` and ``identity``: whatever answers, the outcome says what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from kio.schema.api_versions.v0 import ApiVersionsRequest
+from kio.schema.describe_configs.v1 import DescribeConfigsRequest
+from kio.schema.errors import ErrorCode
+from kio.schema.metadata.v4 import MetadataRequest
+
+from probes.api import ask_versions
+from probes.connect import connect
+from probes.identity import ask_identity
+from probes.kafka_connection import KafkaConnection
+from probes.metadata import ask_metadata
+from probes.outcome import AdvertisedBroker, ApiFacts, IdentityFacts, MetadataFacts, Reason, Status
+from probes.seen import Seen
+from probes.stream import Stream
+from tests.probes.fake_kafka import Handler, api_versions, broker, described, frame, identify, metadata
+from tests.probes.peers import (
+    LOOPBACK,
+    Behaviour,
+    closing,
+    dripping,
+    endless,
+    peer,
+    resetting,
+    run,
+    saying,
+    silent,
+)
+
+LIMIT_MS = 250
+
+
+@asynccontextmanager
+async def connection_to(behaviour: Behaviour) -> AsyncIterator[KafkaConnection]:
+    async with peer(behaviour) as port:
+        seen, sock = await connect(LOOPBACK, port, limit_ms=2000)
+        assert sock is not None, seen
+        connection = KafkaConnection(Stream(sock))
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def asked(behaviour: Behaviour, ask: Callable[[KafkaConnection], Awaitable[Any]]) -> Any:
+    async def work() -> Any:
+        async with connection_to(behaviour) as connection:
+            return await ask(connection)
+
+    begin = time.monotonic()
+    result = run(work())
+    assert time.monotonic() - begin < 4 * LIMIT_MS / 1000
+    return result
+
+
+def api(behaviour: Behaviour) -> Seen:
+    seen: Seen = asked(behaviour, lambda connection: ask_versions(connection, limit_ms=LIMIT_MS))
+    return seen
+
+
+FIRST = struct.pack(">i", 1)
+"""The correlation id of a connection's first request."""
+
+HUGE_ARRAY = frame(FIRST + struct.pack(">hi", 0, 2**31 - 1) + bytes(6))
+BAD_PEERS = {
+    "silent": (silent, Reason.TIMED_OUT),
+    "closing": (closing, Reason.CLOSED),
+    "resetting": (resetting, Reason.RESET),
+    "http": (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Reason.NOT_KAFKA),
+    "frame of 2 GB": (saying(b"\x7f\xff\xff\xff"), Reason.NOT_KAFKA),
+    "negative frame": (saying(b"\xff\xff\xff\xff"), Reason.NOT_KAFKA),
+    "empty frame": (saying(frame(b"")), Reason.NOT_KAFKA),
+    "frame too short": (saying(frame(b"abc")), Reason.NOT_KAFKA),
+    "other correlation": (saying(frame(struct.pack(">i", 77) + bytes(6))), Reason.NOT_KAFKA),
+    "body cut short": (saying(frame(FIRST + b"\x00")), Reason.NOT_KAFKA),
+    "body too long": (saying(frame(FIRST + struct.pack(">hi", 0, 0) + b"more")), Reason.NOT_KAFKA),
+    "array of 2^31-1": (saying(HUGE_ARRAY), Reason.NOT_KAFKA),
+    "unknown error code": (saying(frame(FIRST + struct.pack(">hi", 9999, 0))), Reason.NOT_KAFKA),
+    "frame never ends": (saying(struct.pack(">i", 1000) + FIRST), Reason.TIMED_OUT),
+    "dripping": (dripping(struct.pack(">i", 1000) + bytes(1000)), Reason.TIMED_OUT),
+    "endless zeros": (endless(bytes(4096)), Reason.NOT_KAFKA),
+    "endless text": (endless(b"hello " * 700), Reason.NOT_KAFKA),
+    "endless frame": (endless(struct.pack(">i", 4 << 20) + bytes(60000)), Reason.NOT_KAFKA),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), BAD_PEERS.values(), ids=BAD_PEERS)
+def test_bad_peers(behaviour: Behaviour, reason: Reason) -> None:
+    seen = api(behaviour)
+    assert (seen.status, seen.reason) == (Status.FAILED, reason), seen
+
+
+def test_versions_are_noted() -> None:
+    async def work() -> tuple[Seen, dict[int, tuple[int, int]]]:
+        handlers: dict[type, Handler] = {ApiVersionsRequest: lambda _request: api_versions()}
+        async with connection_to(broker(handlers)) as connection:
+            return await ask_versions(connection, limit_ms=LIMIT_MS), connection.versions
+
+    seen, versions = run(work())
+    assert seen.facts == ApiFacts(error_code=0, api_count=10, produce_max_version=9, fetch_max_version=12)
+    assert versions[32] == (1, 4)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(35, Reason.UNSUPPORTED_VERSION), (41, Reason.KAFKA_ERROR)])
+def test_api_error_codes(code: int, reason: Reason) -> None:
+    seen = api(broker({ApiVersionsRequest: lambda _request: api_versions({}, code)}))
+    assert (seen.status, seen.reason) == (Status.FAILED, reason)
+    assert isinstance(seen.facts, ApiFacts)
+    assert seen.facts.error_code == code
+
+
+@pytest.mark.parametrize("offered", [{18: (0, 3)}, {18: (0, 3), 3: (5, 12)}, {18: (0, 3), 3: (0, 3)}])
+def test_a_version_the_broker_does_not_offer_is_not_sent(offered: dict[int, tuple[int, int]]) -> None:
+    async def ask(connection: KafkaConnection) -> Seen:
+        await ask_versions(connection, limit_ms=LIMIT_MS)
+        seen, _ = await ask_metadata(connection, limit_ms=LIMIT_MS)
+        return seen
+
+    seen = asked(broker({ApiVersionsRequest: lambda _request: api_versions(offered)}), ask)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.UNSUPPORTED_VERSION)
+
+
+def test_metadata_lists_what_is_advertised() -> None:
+    seen, facts = asked(
+        broker({MetadataRequest: lambda _request: metadata((2, "b-2", 9094), (1, "b-1", 8443))}),
+        lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS),
+    )
+    brokers = (
+        AdvertisedBroker(broker_id=1, name="b-1", port=8443),
+        AdvertisedBroker(broker_id=2, name="b-2", port=9094),
+    )
+    assert seen.status is Status.OK
+    assert facts == MetadataFacts(cluster_id="fake", controller_id=1, brokers=brokers)
+
+
+def test_metadata_asks_for_no_topic_and_creates_none() -> None:
+    asked_for: list[MetadataRequest] = []
+
+    def handle(request: MetadataRequest) -> Any:
+        asked_for.append(request)
+        return metadata((1, "b-1", 9094))
+
+    asked(broker({MetadataRequest: handle}), lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS))
+    assert asked_for == [MetadataRequest(topics=(), allow_auto_topic_creation=False)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (metadata(), Reason.NO_BROKERS),
+        (metadata(*((index, "b", 1) for index in range(501))), Reason.NOT_KAFKA),
+        (b"\x00\x00\x00\x0cHTTP/1.1 200", Reason.NOT_KAFKA),
+        (None, Reason.TIMED_OUT),
+    ],
+    ids=["none", "too many", "garbage", "silent"],
+)
+def test_metadata_that_is_none(answer: Any, reason: Reason) -> None:
+    seen, facts = asked(
+        broker({MetadataRequest: lambda _request: answer}),
+        lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS),
+    )
+    assert (seen.status, seen.reason, facts) == (Status.FAILED, reason, None)
+
+
+def identity(handler: Handler, broker_id: int | None) -> Seen:
+    seen: Seen = asked(
+        broker({DescribeConfigsRequest: handler}),
+        lambda connection: ask_identity(connection, broker_id, limit_ms=LIMIT_MS),
+    )
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("own_id", "expected", "status", "reason"),
+    [
+        (1, 1, Status.OK, None),
+        (2, 1, Status.FAILED, Reason.OTHER_BROKER),
+        (7, None, Status.OK, None),
+    ],
+    ids=["the expected one", "another", "any"],
+)
+def test_who_answers(own_id: int, expected: int | None, status: Status, reason: Reason | None) -> None:
+    seen = identity(identify(own_id), expected)
+    assert (seen.status, seen.reason) == (status, reason)
+    assert isinstance(seen.facts, IdentityFacts)
+    assert seen.facts.answered_by == own_id
+    assert (seen.facts.advertised_listeners != "") == (own_id == expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (described(ErrorCode.cluster_authorization_failed, None), Reason.NOT_AUTHORIZED),
+        (described(ErrorCode.topic_authorization_failed, "no"), Reason.NOT_AUTHORIZED),
+        (described(ErrorCode.invalid_request, "something else"), Reason.KAFKA_ERROR),
+        (described(ErrorCode.none, "", results=0), Reason.NOT_KAFKA),
+        (described(ErrorCode.none, "", results=2), Reason.NOT_KAFKA),
+        (b"garbage!" * 100, Reason.NOT_KAFKA),
+        (None, Reason.TIMED_OUT),
+    ],
+)
+def test_no_identity(answer: Any, reason: Reason) -> None:
+    seen = identity(lambda _request: answer, 1)
+    assert (seen.status, seen.reason) == (Status.FAILED, reason)
+
+
+def test_a_connection_that_broke_is_not_used_again() -> None:
+    """After a timeout the late response would be taken for the next one."""
+
+    async def ask(connection: KafkaConnection) -> tuple[Seen, Seen]:
+        first, _ = await ask_metadata(connection, limit_ms=50)
+        second, _ = await ask_metadata(connection, limit_ms=50)
+        return first, second
+
+    first, second = asked(silent, ask)
+    assert (first.reason, second.reason) == (Reason.TIMED_OUT, Reason.CLOSED)
+
+
+def test_requests_take_turns() -> None:
+    async def ask(connection: KafkaConnection) -> list[Seen]:
+        answers = await asyncio.gather(*(ask_metadata(connection, limit_ms=2000) for _ in range(10)))
+        return [seen for seen, _ in answers]
+
+    answer = metadata((1, "b-1", 9094))
+    seen = asked(broker({MetadataRequest: lambda _request: answer}), ask)
+    assert {each.status for each in seen} == {Status.OK}

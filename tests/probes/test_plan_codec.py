@@ -1,0 +1,81 @@
+"""A plan survives its journey to another host, and only a plan does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.outcome import Stage
+from probes.plan import (
+    Endpoint,
+    ForbiddenConnect,
+    LatencyPlan,
+    Limits,
+    Plan,
+    ThroughputPlan,
+    Tls,
+    TopicMode,
+    TopicPlan,
+    decode_plan,
+    encode_plan,
+)
+
+PORTS = st.integers(1, 65535)
+POSITIVE = st.integers(1, 10**9)
+ENDPOINTS = st.builds(Endpoint, name=st.text(min_size=1), port=PORTS, broker_id=st.none() | st.integers(0, 2**31 - 1))
+PLANS = st.builds(
+    Plan,
+    plan_id=st.text(),
+    client=st.text(),
+    bootstrap=st.lists(ENDPOINTS, min_size=1, max_size=4).map(tuple),
+    brokers=st.lists(ENDPOINTS, max_size=4).map(tuple),
+    stages=st.lists(st.sampled_from(Stage)).map(tuple),
+    tls=st.none() | st.builds(Tls, ca_file=st.none() | st.text()),
+    resolver=st.none() | st.text(),
+    topic=st.builds(
+        TopicPlan,
+        mode=st.sampled_from(TopicMode),
+        name=st.text(),
+        replication_factor=POSITIVE,
+        records_per_leader=POSITIVE,
+        record_bytes=POSITIVE,
+    ),
+    limits=st.builds(Limits, **dict.fromkeys(Limits.__struct_fields__, POSITIVE)),
+    latency=st.none() | st.builds(LatencyPlan, **dict.fromkeys(LatencyPlan.__struct_fields__, POSITIVE)),
+    throughput=st.none() | st.builds(ThroughputPlan, **dict.fromkeys(ThroughputPlan.__struct_fields__, POSITIVE)),
+    forbidden=st.lists(st.builds(ForbiddenConnect, address=st.text(), port=PORTS, why=st.text()), max_size=3).map(
+        tuple
+    ),
+)
+
+
+@given(PLANS)
+def test_a_plan_is_the_same_after_the_journey(plan: Plan) -> None:
+    line = encode_plan(plan)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert decode_plan(line) == plan
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": 2}, "plan version 2; this probe understands 1"),
+        ({"bootstrap": []}, "bootstrap is empty"),
+        ({"bootstrap": [{"name": "", "port": 1}]}, "name is empty"),
+        ({"bootstrap": [{"name": "b", "port": 65536}]}, "port 65536 is not in 1..65535"),
+        ({"limits": {"connect_ms": 0}}, "connect_ms must be positive"),
+        ({"stages": ["conect"]}, "$.stages[0]"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, Any], words: str) -> None:
+    good = {"plan_id": "p", "client": "c", "bootstrap": [{"name": "b", "port": 9094}]}
+    decode_plan(msgspec.json.encode(good))
+    with pytest.raises(msgspec.DecodeError) as problem:
+        decode_plan(msgspec.json.encode(good | change))
+    assert words in str(problem.value)

@@ -1,0 +1,291 @@
+"""Stages ``produce``, ``consume`` and ``group``, the measurements, and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from kio.schema.errors import ErrorCode
+
+from probes.outcome import (
+    ConsumeFacts,
+    GroupFacts,
+    LatencyFacts,
+    ProduceFacts,
+    Reason,
+    Role,
+    Stage,
+    Status,
+    ThroughputFacts,
+)
+from probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
+from tests.probes.fake_cluster import (
+    CREATE_TOPICS,
+    DELETE_TOPICS,
+    FETCH,
+    FIND_COORDINATOR,
+    PRODUCE,
+    FakeCluster,
+    fake_cluster,
+)
+from tests.probes.peers import run
+from tests.probes.running import QUICK, TO_IDENTITY, Result, plan, probe
+
+TO_CONSUME = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME)
+TO_GROUP = (*TO_CONSUME, Stage.GROUP)
+EXISTING = TopicPlan(mode=TopicMode.EXISTING, name="existing")
+
+
+def probed(brokers: int, prepare: Any = None, **fields: Any) -> tuple[Result, FakeCluster]:
+    async def work() -> tuple[Result, FakeCluster]:
+        async with fake_cluster(brokers) as cluster:
+            if prepare is not None:
+                prepare(cluster)
+            return await probe(planned(cluster, **fields)), cluster
+
+    return run(work())
+
+
+def planned(cluster: FakeCluster, **fields: Any) -> Plan:
+    ports = [cluster.ports[broker_id] for broker_id in sorted(cluster.ports)]
+    return plan(*ports, **{"stages": TO_CONSUME} | fields)
+
+
+def test_from_a_name_to_a_group_and_nothing_left_behind() -> None:
+    result, cluster = probed(1, stages=TO_GROUP)
+    assert result.all_ok(), result.verdicts()
+    produce = result.one(Stage.PRODUCE).facts
+    consume = result.one(Stage.CONSUME).facts
+    group = result.one(Stage.GROUP, role=Role.CLUSTER).facts
+    assert isinstance(produce, ProduceFacts)
+    assert isinstance(consume, ConsumeFacts)
+    assert isinstance(group, GroupFacts)
+    assert (produce.records, produce.acknowledged, produce.leader_id) == (5, 5, 1)
+    assert produce.first_ack_ns > 0
+    assert (consume.expected, consume.received, consume.lost, consume.duplicated) == (5, 5, 0, 0)
+    assert (group.assigned_partitions, group.received, group.committed, group.coordinator_id) == (1, 5, 1, 1)
+    assert group.join_ns > 0
+    assert produce.topic.startswith("brokerproof-")
+    assert cluster.created == cluster.deleted == [produce.topic]
+    assert cluster.deleted_groups == [group.group]
+    assert result.closing.left_behind == ()
+
+
+def test_an_existing_topic_is_used_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaders: dict[int, int] = {}
+
+    def prepare(cluster: FakeCluster) -> None:
+        leaders.update(cluster.leaders("existing"))
+        for partition in range(3):
+            cluster.put("existing", partition, b"somebody else's")
+
+    result, cluster = probed(3, prepare, topic=EXISTING)
+    leading = {leaders[partition] for partition in range(3)}
+    for broker_id in (1, 2, 3):
+        produce = result.one(Stage.PRODUCE, broker_id=broker_id)
+        consume = result.one(Stage.CONSUME, broker_id=broker_id)
+        if broker_id in leading:
+            assert isinstance(produce.facts, ProduceFacts)
+            assert leaders[produce.facts.partition] == broker_id
+            assert (produce.status, consume.status) == (Status.OK, Status.OK)
+        else:
+            assert (produce.reason, consume.reason) == (Reason.NO_LEADER, Reason.WAITS_FOR)
+    assert cluster.created == cluster.deleted == []
+    assert result.closing.left_behind == ()
+
+
+def test_a_topic_that_does_not_exist() -> None:
+    result, cluster = probed(1, topic=TopicPlan(mode=TopicMode.EXISTING, name="no/such/topic"))
+    assert result.one(Stage.PRODUCE).status is Status.FAILED
+    assert result.one(Stage.CONSUME).reason is Reason.WAITS_FOR
+    assert cluster.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (ErrorCode.topic_authorization_failed, Reason.NOT_AUTHORIZED),
+        (ErrorCode.cluster_authorization_failed, Reason.NOT_AUTHORIZED),
+        (ErrorCode.policy_violation, Reason.TOPIC_NOT_CREATED),
+        (ErrorCode.not_controller, Reason.TOPIC_NOT_CREATED),
+    ],
+)
+def test_a_topic_that_may_not_be_created(code: ErrorCode, reason: Reason) -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.create_code = code
+
+    result, _ = probed(1, prepare, stages=TO_GROUP)
+    produce = result.one(Stage.PRODUCE)
+    assert (produce.status, produce.reason) == (Status.FAILED, reason)
+    for stage in (Stage.CONSUME, Stage.GROUP):
+        waits = result.one(stage).waited_for
+        assert waits is not None
+        assert waits.stage is Stage.PRODUCE
+    assert result.closing.left_behind == ()
+
+
+def test_a_topic_that_nobody_answers_for_is_removed_all_the_same() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.silent_on.add(CREATE_TOPICS)
+
+    result, cluster = probed(1, prepare)
+    produce = result.one(Stage.PRODUCE)
+    assert (produce.status, produce.reason) == (Status.FAILED, Reason.TOPIC_NOT_CREATED)
+    # It may have come into being: over a fresh connection, the late answer would confuse the old one.
+    assert len(cluster.deleted) == 1
+    assert result.closing.left_behind == ()
+
+
+def test_a_produce_nobody_acknowledges() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.silent_on.add(PRODUCE)
+
+    result, cluster = probed(1, prepare, stages=TO_GROUP)
+    produce = result.one(Stage.PRODUCE)
+    assert (produce.status, produce.reason) == (Status.FAILED, Reason.TIMED_OUT)
+    assert produce.duration_ns < 1.5 * QUICK.produce_ms * 1e6
+    for stage in (Stage.CONSUME, Stage.GROUP):
+        waits = result.one(stage).waited_for
+        assert waits is not None
+        assert (waits.stage, waits.target) == (Stage.PRODUCE, produce.target)
+    assert cluster.deleted == cluster.created
+    assert cluster.deleted_groups == []
+
+
+def test_records_that_do_not_come_back() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.silent_on.add(FETCH)
+
+    result, _ = probed(1, prepare)
+    assert result.one(Stage.PRODUCE).status is Status.OK
+    consume = result.one(Stage.CONSUME)
+    assert (consume.status, consume.reason) == (Status.FAILED, Reason.TIMED_OUT)
+    assert isinstance(consume.facts, ConsumeFacts)
+    assert (consume.facts.expected, consume.facts.lost) == (5, 5)
+
+
+def test_a_group_without_a_coordinator() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.silent_on.add(FIND_COORDINATOR)
+
+    limits = Limits(group_ms=300, produce_ms=3000, plan_ms=15000)
+    result, cluster = probed(1, prepare, stages=TO_GROUP, limits=limits)
+    group = result.one(Stage.GROUP)
+    assert (group.status, group.reason) == (Status.FAILED, Reason.COORDINATOR_UNAVAILABLE)
+    assert result.one(Stage.CONSUME).status is Status.OK
+    assert cluster.deleted_groups == []
+
+
+def test_a_connection_that_died_while_idle_does_not_leave_the_topic_behind() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.closing_on.add(DELETE_TOPICS)
+
+    result, cluster = probed(1, prepare)
+    assert result.all_ok()
+    assert cluster.deleted == cluster.created
+    assert result.closing.left_behind == ()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (
+            lambda cluster: setattr(cluster, "delete_code", ErrorCode.topic_authorization_failed),
+            "DeleteTopics: topic_authorization_failed",
+        ),
+        (lambda cluster: cluster.silent_on.add(DELETE_TOPICS), "no answer within"),
+    ],
+    ids=["refused", "silent"],
+)
+def test_what_cannot_be_removed_is_named(prepare: Any, words: str) -> None:
+    result, cluster = probed(1, prepare, limits=Limits(plan_ms=1500))
+    (left,) = result.closing.left_behind
+    assert left.startswith(f"topic {cluster.created[0]}: ")
+    assert words in left
+
+
+def test_the_plans_deadline_in_the_middle_of_a_group_removes_both() -> None:
+    """The mock cluster waits three seconds before it lets a first member in."""
+    result, cluster = probed(1, stages=TO_GROUP, limits=Limits(plan_ms=2000))
+    assert not result.closing.complete
+    group = result.one(Stage.GROUP)
+    assert (group.status, group.reason) == (Status.ERROR, Reason.DEADLINE_OF_PLAN)
+    assert cluster.deleted == cluster.created
+    assert len(cluster.created) == 1
+    assert len(cluster.deleted_groups) == 1
+    assert result.closing.left_behind == ()
+
+
+def test_an_abort_while_producing_removes_the_topic() -> None:
+    async def work() -> tuple[Result, FakeCluster, float]:
+        async with fake_cluster(1) as cluster:
+            cluster.silent_on.add(PRODUCE)
+            abort = asyncio.Event()
+
+            async def once_created() -> None:
+                await cluster.was_created.wait()
+                await asyncio.sleep(0.1)
+                abort.set()
+
+            watching = asyncio.ensure_future(once_created())
+            limits = Limits(produce_ms=10000, plan_ms=15000)
+            begin = time.monotonic()
+            result = await probe(planned(cluster, limits=limits), abort)
+            await watching
+            return result, cluster, time.monotonic() - begin
+
+    result, cluster, wall_s = run(work())
+    assert wall_s < 2
+    assert result.one(Stage.PRODUCE).reason is Reason.DEADLINE_OF_PLAN
+    assert cluster.deleted == cluster.created
+
+
+def test_a_leader_that_cannot_be_reached_is_not_produced_to() -> None:
+    """The other leader is; the unreachable one names its own root."""
+    leaders: dict[int, int] = {}
+
+    async def work() -> Result:
+        async with fake_cluster(2) as cluster:
+            leaders.update(cluster.leaders("existing"))
+            wrong = planned(cluster, topic=EXISTING)
+            first, second = wrong.brokers
+            # The plan expects broker 3 where broker 2 answers.
+            brokers = (first, type(second)(name=second.name, port=second.port, broker_id=3))
+            return await probe(planned(cluster, topic=EXISTING, brokers=brokers))
+
+    result = run(work())
+    identity = result.one(Stage.IDENTITY, broker_id=3)
+    assert identity.reason is Reason.OTHER_BROKER
+    for stage in (Stage.PRODUCE, Stage.CONSUME):
+        for broker_id in (2, 3):
+            waits = result.one(stage, broker_id=broker_id).waited_for
+            assert waits is not None
+            assert (waits.stage, waits.target) == (Stage.IDENTITY, identity.target)
+
+
+def test_latency_and_throughput_are_measured() -> None:
+    latency = LatencyPlan(samples=60, warm_up=6, rate_per_s=300)
+    throughput = ThroughputPlan(total_bytes=200_000, max_ms=1000, record_bytes=500)
+    result, cluster = probed(1, latency=latency, throughput=throughput)
+    assert result.all_ok(), result.verdicts()
+    every = result.one(Stage.LATENCY, role=Role.CLUSTER).facts
+    one = result.one(Stage.LATENCY, role=Role.BROKER).facts
+    assert isinstance(every, LatencyFacts)
+    assert isinstance(one, LatencyFacts)
+    assert every == one
+    for distribution in (every.produce_ack, every.end_to_end):
+        assert distribution.samples == 60
+        assert 0 < distribution.min_ns <= (distribution.p50_ns or 0) <= distribution.max_ns * 1.001
+        # 60 samples say a median, and nothing beyond it.
+        assert (distribution.p95_ns, distribution.p99_ns) == (None, None)
+        assert distribution.hdr
+    assert (every.lost, every.warm_up_samples, every.record_bytes) == (0, 6, 100)
+    measured = result.one(Stage.THROUGHPUT, role=Role.CLUSTER).facts
+    assert isinstance(measured, ThroughputFacts)
+    assert (measured.records_produced, measured.records_consumed) == (400, 400)
+    assert (measured.lost, measured.duplicated) == (0, 0)
+    assert measured.produce_bytes_per_s > 0
+    assert measured.consume_bytes_per_s > 0
+    assert cluster.deleted == cluster.created

@@ -1,0 +1,274 @@
+"""Stage ``resolve``: each answer of a resolver is told apart, and so is the operating system's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from probes.dns_exchange import Server, configured_server, parse_server
+from probes.outcome import Reason, ResolveFacts, Status
+from probes.resolve import Addresses, resolve
+from probes.seen import Seen
+from tests.probes.conftest import Names
+from tests.probes.fake_dns import SOA, Reply, answering, dns_server
+from tests.probes.peers import LOOPBACK, closed_port, run
+
+NAME = "b-1.demo.kafka.us-east-1.amazonaws.com"
+A = f"{NAME}. 30 IN A 10.0.0.2|10.0.0.10"
+AAAA = f"{NAME}. 20 IN AAAA fd00::1"
+LIMIT_MS = 250
+
+
+def resolved(reply: Reply, name: str = NAME) -> tuple[Seen, ResolveFacts, Addresses]:
+    async def work() -> tuple[Seen, Addresses]:
+        async with dns_server(reply) as server:
+            return await resolve(name, server, limit_ms=LIMIT_MS)
+
+    begin = time.monotonic()
+    seen, addresses = run(work())
+    assert time.monotonic() - begin < 4 * LIMIT_MS / 1000
+    assert isinstance(seen.facts, ResolveFacts)
+    return seen, seen.facts, addresses
+
+
+def test_a_full_answer(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.10", "fd00::1", "10.0.0.2")
+    seen, facts, addresses = resolved(answering(A, AAAA))
+    assert seen.status is Status.OK
+    assert addresses == ("10.0.0.2", "10.0.0.10", "fd00::1")
+    assert (facts.a, facts.aaaa) == (("10.0.0.2", "10.0.0.10"), ("fd00::1",))
+    assert (facts.rcode, facts.aaaa_rcode, facts.ttl_s, facts.truncated) == ("NOERROR", "NOERROR", 20, False)
+    assert set(facts.os_addresses) == set(addresses)
+    assert facts.query_ns > 0
+    assert facts.os_ns > 0
+
+
+def test_a_cname_chain_is_followed_and_its_lowest_ttl_counts(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.2",)
+    chain = (
+        f"{NAME}. 300 IN CNAME one.example.",
+        "one.example. 5 IN CNAME two.example.",
+        "two.example. 60 IN A 10.0.0.2",
+    )
+    seen, facts, addresses = resolved(answering(*chain))
+    assert seen.status is Status.OK
+    assert facts.cname_chain == ("one.example.", "two.example.")
+    assert facts.ttl_s == 5
+    assert addresses == ("10.0.0.2",)
+
+
+def test_a_cname_loop_is_malformed() -> None:
+    seen, _, addresses = resolved(answering(f"{NAME}. 5 IN CNAME {NAME}."))
+    assert (seen.status, seen.reason, addresses) == (Status.FAILED, Reason.MALFORMED_ANSWER, ())
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason", "rcode", "soa"),
+    [
+        (
+            answering(rcode=dns.rcode.NXDOMAIN, authority=(SOA,)),
+            Reason.NXDOMAIN,
+            "NXDOMAIN",
+            "kafka.us-east-1.amazonaws.com.",
+        ),
+        (answering(authority=(SOA,)), Reason.NO_DATA, "NOERROR", "kafka.us-east-1.amazonaws.com."),
+        (answering(), Reason.NO_DATA, "NOERROR", ""),
+        (answering(rcode=dns.rcode.SERVFAIL), Reason.SERVFAIL, "SERVFAIL", ""),
+        (answering(rcode=dns.rcode.REFUSED), Reason.BAD_RCODE, "REFUSED", ""),
+        (answering(rcode=dns.rcode.NOTIMP), Reason.BAD_RCODE, "NOTIMP", ""),
+    ],
+)
+def test_negative_answers_are_kept_apart(reply: Reply, reason: Reason, rcode: str, soa: str) -> None:
+    seen, facts, addresses = resolved(reply)
+    assert (seen.status, seen.reason, addresses) == (Status.FAILED, reason, ())
+    assert (facts.rcode, facts.soa) == (rcode, soa)
+
+
+def _without_question(query: dns.message.Message, _tcp: bool) -> list[bytes]:
+    return [query.id.to_bytes(2, "big") + b"\x81\x82" + bytes(8)]
+
+
+def test_a_refusal_may_come_without_its_question() -> None:
+    seen, facts, _ = resolved(_without_question)
+    assert (seen.reason, facts.rcode) == (Reason.SERVFAIL, "SERVFAIL")
+
+
+def _other_id(query: dns.message.Message, _tcp: bool) -> list[bytes]:
+    response = dns.message.make_response(query)
+    response.id ^= 1
+    return [response.to_wire()]
+
+
+def _other_question(query: dns.message.Message, _tcp: bool) -> list[bytes]:
+    response = dns.message.make_response(dns.message.make_query("evil.example", "A", id=query.id))
+    return [response.to_wire()]
+
+
+def _garbage(_query: dns.message.Message, _tcp: bool) -> list[bytes]:
+    return [b"", b"x", b"HTTP/1.1 400 Bad Request\r\n"]
+
+
+def _garbage_with_the_right_id(query: dns.message.Message, _tcp: bool) -> list[bytes]:
+    return [query.id.to_bytes(2, "big") + b"\x81\x80\x00\x01\x00\x01" + b"\xc0" * 30]
+
+
+def _echo(query: dns.message.Message, _tcp: bool) -> list[bytes]:
+    return [query.to_wire()]
+
+
+@pytest.mark.parametrize("reply", [_other_id, _other_question, _garbage, _garbage_with_the_right_id, _echo])
+def test_what_does_not_answer_the_question_is_malformed(reply: Reply) -> None:
+    seen, _, addresses = resolved(reply)
+    assert (seen.status, seen.reason, addresses) == (Status.FAILED, Reason.MALFORMED_ANSWER, ())
+
+
+def test_a_mismatched_packet_does_not_hide_the_answer_behind_it(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.2", "10.0.0.10")
+    right = answering(A)
+    seen, _, _ = resolved(lambda query, tcp: [*_other_id(query, tcp), b"junk", *right(query, tcp)])
+    assert seen.status is Status.OK
+
+
+def test_silence_times_out() -> None:
+    seen, facts, addresses = resolved(lambda _query, _tcp: [])
+    assert (seen.status, seen.reason, addresses) == (Status.FAILED, Reason.TIMED_OUT, ())
+    assert facts.rcode == ""
+
+
+def test_a_closed_port_is_refused() -> None:
+    seen, _ = run(resolve(NAME, Server(LOOPBACK, closed_port()), limit_ms=LIMIT_MS))
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.REFUSED)
+
+
+def _truncated(over_tcp: Reply) -> Reply:
+    def reply(query: dns.message.Message, tcp: bool) -> list[bytes]:
+        if tcp:
+            return over_tcp(query, tcp)
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.TC
+        return [response.to_wire()]
+
+    return reply
+
+
+def test_a_truncated_answer_is_asked_for_over_tcp(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.2", "10.0.0.10")
+    seen, facts, addresses = resolved(_truncated(answering(A)))
+    assert (seen.status, facts.truncated) == (Status.OK, True)
+    assert addresses == ("10.0.0.2", "10.0.0.10")
+
+
+@pytest.mark.parametrize(
+    ("over_tcp", "reason"),
+    [
+        (lambda _query, _tcp: [], Reason.SOCKET_ERROR),
+        (_other_id, Reason.MALFORMED_ANSWER),
+        (_garbage_with_the_right_id, Reason.MALFORMED_ANSWER),
+    ],
+    ids=["closes", "other id", "garbage"],
+)
+def test_tcp_that_fails_after_truncation(over_tcp: Reply, reason: Reason) -> None:
+    seen, _, _ = resolved(_truncated(over_tcp))
+    assert (seen.status, seen.reason) == (Status.FAILED, reason)
+
+
+def test_the_operating_system_may_differ(os_names: Names) -> None:
+    os_names[NAME] = ("10.9.9.9",)
+    seen, facts, addresses = resolved(answering(A))
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_ANSWER_DIFFERS)
+    assert "10.9.9.9" in seen.detail
+    assert facts.os_addresses == ("10.9.9.9",)
+    # The raw answer stays the one that is probed.
+    assert addresses == ("10.0.0.2", "10.0.0.10")
+
+
+@pytest.mark.parametrize(
+    ("os_says", "differs"),
+    [
+        (("10.0.0.2", "10.0.0.10", "fd00::1"), False),
+        (("10.0.0.2", "10.0.0.10"), False),
+        (("fd00:0:0::1",), False),
+        (("10.0.0.2", "fd00::1"), True),
+        (("10.0.0.2", "10.0.0.10", "fd00::2"), True),
+        (("10.0.0.2", "10.0.0.10", "10.0.0.11"), True),
+    ],
+    ids=["same", "no IPv6 here", "no IPv4 here", "one missing", "another IPv6", "one more"],
+)
+def test_a_family_the_os_leaves_out_is_no_difference(os_names: Names, os_says: tuple[str, ...], differs: bool) -> None:
+    os_names[NAME] = os_says
+    seen, _, _ = resolved(answering(A, AAAA))
+    assert (seen.reason is Reason.OS_ANSWER_DIFFERS) == differs
+
+
+def test_the_operating_system_may_fail() -> None:
+    seen, facts, addresses = resolved(answering(A))
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_RESOLUTION_FAILED)
+    assert facts.os_error == "Name or service not known"
+    assert addresses == ("10.0.0.2", "10.0.0.10")
+
+
+def test_an_operating_system_that_hangs_does_not_hold_up_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(5))
+    try:
+        seen, facts, _ = resolved(answering(A))
+    finally:
+        release.set()
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_RESOLUTION_FAILED)
+    assert facts.os_error == f"no answer within {LIMIT_MS} ms"
+
+
+def test_an_address_is_a_name_already() -> None:
+    for literal in ("10.0.0.2", "fd00::1"):
+        seen, addresses = run(resolve(literal, None, limit_ms=LIMIT_MS))
+        assert (seen.status, addresses) == (Status.OK, (literal,))
+        assert isinstance(seen.facts, ResolveFacts)
+        assert seen.facts.rcode == "literal"
+
+
+def test_no_resolver_is_the_hosts_own_fault() -> None:
+    seen, addresses = run(resolve(NAME, None, limit_ms=LIMIT_MS))
+    assert (seen.status, seen.reason, addresses) == (Status.ERROR, Reason.NO_RESOLVER, ())
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".example", "two..dots"], ids=["long label", "empty label"])
+def test_a_name_that_cannot_be_asked_for(name: str) -> None:
+    seen, _, _ = resolved(answering(A), name)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_RESOLUTION_FAILED)
+    assert "not a DNS name" in seen.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("10.0.0.2", Server("10.0.0.2")),
+        ("10.0.0.2:5353", Server("10.0.0.2", 5353)),
+        ("fd00::2", Server("fd00::2")),
+        ("[fd00::2]:5353", Server("fd00::2", 5353)),
+        ("[fd00::2]", Server("fd00::2")),
+    ],
+)
+def test_a_resolver_is_an_address_and_perhaps_a_port(text: str, server: Server) -> None:
+    assert parse_server(text) == server
+
+
+@pytest.mark.parametrize("text", ["", "resolver.example", "10.0.0.2:", "10.0.0.2:0", "10.0.0.2:65536", "10.0.0"])
+def test_anything_else_is_no_resolver(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an IP address"):
+        parse_server(text)
+
+
+def test_the_configured_server_is_the_first_nameserver(tmp_path: Path) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("# nameserver 1.1.1.1\nsearch x\nnameserver nonsense\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n")
+    assert configured_server(conf) == Server("10.0.0.2")
+    conf.write_text("search x\n")
+    assert configured_server(conf) is None
+    assert configured_server(tmp_path / "missing") is None
