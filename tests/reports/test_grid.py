@@ -56,6 +56,9 @@ REFUSED = check(Verdict.FAILED, reason=Reason.REFUSED)
         ([check(Verdict.BLOCKED), TIMED_OUT], Verdict.FAILED, "timed out (1 of 2)"),
         ([check(Verdict.ERROR, reason=Reason.PROBE_CRASHED), PASSED], Verdict.ERROR, "probe crashed (1 of 2)"),
         ([check(Verdict.NOT_SEEN), check(Verdict.BLOCKED)], Verdict.NOT_SEEN, "not seen (1 of 2)"),
+        ([check(Verdict.NOT_SEEN), TIMED_OUT], Verdict.FAILED, "timed out (1 of 2)"),
+        ([check(Verdict.NOT_SEEN), check(Verdict.ERROR)], Verdict.ERROR, "error (1 of 2)"),
+        ([check(Verdict.ERROR), TIMED_OUT], Verdict.FAILED, "timed out (1 of 2)"),
         ([check(Verdict.BLOCKED, reason=Reason.WAITS_FOR)], Verdict.BLOCKED, "blocked"),
     ],
 )

@@ -303,6 +303,12 @@ def test_a_folded_page_with_everything_broken_is_bounded(monkeypatch: pytest.Mon
     assert "The rest, counted" in read(fleet(30, 30)).said()
 
 
+def test_every_failure_of_the_path_comes_before_any_error_of_a_probe() -> None:
+    runs = (client_result(view(name, "privatelink_single_nlb"), BROKEN) for name in ("ledger", "orders"))
+    verdicts = [failure.check.verdict for failure in page(document(*runs)).failures]
+    assert verdicts == [Verdict.FAILED] * 4 + [Verdict.ERROR] * 2
+
+
 def test_what_waits_for_one_cause_is_one_row() -> None:
     (section,) = page(document(client_result(view(), {(2, Stage.RESOLVE): Reason.NXDOMAIN}))).sections
     (detail,) = [one for one in section.details if one.subject == "broker-2"]
