@@ -66,6 +66,9 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "ssl.allow.dn.changes": "true",
         "ssl.allow.san.changes": "true",
         "log.dirs": data_dir(cluster.cluster_name, broker.broker_id),
+        # A broker that was killed may register again only when its session has ended (default 9 s).
+        "broker.session.timeout.ms": "6000",
+        "broker.heartbeat.interval.ms": "1500",
         "auto.create.topics.enable": "false",
         "default.replication.factor": replicas,
         "offsets.topic.replication.factor": replicas,

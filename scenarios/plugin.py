@@ -61,6 +61,7 @@ class ScenarioSession:
         self.runs: list[ClientRun] = []
         self.scenarios_selected = 0
         self.workers: set[str] = set()
+        self.writers: set[str] = set()
         self._journal: Journal | None = None
         self.rendered: Rendered | None = None
 
@@ -272,7 +273,10 @@ def observer(request: pytest.FixtureRequest, world: World) -> ClientRun:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Keep each test's result with the run (workers write their own)."""
     session = _current.get("session")
-    if session is None or session.workers or not report.nodeid.startswith("scenarios/"):
+    if session is None or not report.nodeid.startswith("scenarios/"):
+        return
+    if session.workers:  # workers write down their own tests; here it is enough to know who ran one
+        session.writers.add(str(getattr(report, "worker_id", "")))
         return
     if report.when != "call" and report.outcome == "passed":
         return
@@ -293,7 +297,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def _first_line(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):  # a skip: (file, line, reason)
         return str(report.longrepr[2]).removeprefix("Skipped: ").splitlines()[0]
-    text = str(report.longrepr).strip()
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr if crash is None else crash.message).strip()
     return text.splitlines()[0] if text else ""
 
 
@@ -326,8 +331,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             state.journal.close_complete()
         return
     if state.opened or state.workers:
-        journals = state.run_dir / "journal"
-        writers = sorted(w for w in state.workers if (journals / f"{w}.jsonl").exists())
+        writers = sorted(state.writers - {""})
         if state.opened or writers:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
