@@ -141,6 +141,18 @@ class TestTheEnvironment:
         environment.make(checkout, runner)
         assert self.steps(checkout) == ["venv", "lock", "project", "check"]
 
+    @pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+    def test_what_failed_halfway_is_not_complete_when_its_cause_is_taken_back(
+        self, checkout: Path, runner: Runner, file: str
+    ) -> None:
+        environment.make(checkout, runner)
+        before = (checkout / file).read_text()
+        (checkout / file).write_text(before.replace("x", "y"))
+        with pytest.raises(SetupError):
+            environment.make(checkout, self.with_environ(checkout, FAIL_AT="check"))
+        (checkout / file).write_text(before)
+        assert environment.state(checkout) is State.ABSENT
+
 
 class TestAStep:
     def test_a_failure_quotes_its_own_end(self, tmp_path: Path) -> None:

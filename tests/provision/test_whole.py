@@ -187,7 +187,9 @@ class TestTheExitCode:
     ) -> None:
         def fetch(_version: str, _say: object, *, environ: object, stopped: Callable[[], bool]) -> None:
             assert environ == {}
+            ends_at = time.monotonic() + 5
             while slow == "Kafka" and not stopped():
+                assert time.monotonic() < ends_at, "nobody stopped the fetch"
                 time.sleep(0.01)
             raise KafkaMissingError("Kafka failed")
 
