@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 from confluent_kafka import KafkaError
 
 from probes.kafka_connection import CLIENT_ID
@@ -82,8 +82,7 @@ class ClientLog:
         return tuple(self._lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What all clients of one run have in common."""
 
     bootstrap: str
@@ -140,8 +139,7 @@ class Settings:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Leader:
+class Leader(msgspec.Struct, frozen=True):
     """A broker records are sent to: the target of its outcomes, and a partition it leads."""
 
     target: Target
@@ -151,17 +149,15 @@ class Leader:
     """Where the partition's log ended before the probe's first record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """The acknowledged records of one leader: value by offset."""
 
-    values: dict[int, bytes] = field(default_factory=dict)
+    values: dict[int, bytes] = msgspec.field(default_factory=dict)
     complete: bool = False
     """Every record was acknowledged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
+class Timed(msgspec.Struct, frozen=True):
     """What a stage saw in a client thread, with the thread's own times."""
 
     seen: Seen

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from probes.client import ClientLog, Delivery, Leader, Report, Timed, reason_of, since
@@ -21,12 +21,11 @@ from probes.seen import Seen, failed, ok
 POLL_S: Final = 0.005
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """What came back of one leader's records."""
 
-    received: set[int] = field(default_factory=set)
-    altered: set[int] = field(default_factory=set)
+    received: set[int] = msgspec.field(default_factory=set)
+    altered: set[int] = msgspec.field(default_factory=set)
     duplicated: int = 0
     next_offset: int = 0
 
@@ -51,8 +50,7 @@ def count(values: Mapping[int, bytes], came: Sequence[tuple[int, bytes | None]],
     return tally
 
 
-@dataclass(slots=True)
-class Consuming:
+class Consuming(msgspec.Struct):
     """The consumer's side of a run, up to the group."""
 
     consumer: Consumer
@@ -64,9 +62,9 @@ class Consuming:
     deliveries: Mapping[int, Delivery]
     """Filled by the producing thread while this one runs."""
     log: ClientLog
-    _came: dict[int, list[tuple[int, bytes | None]]] = field(default_factory=dict)
-    _failures: dict[int, KafkaError] = field(default_factory=dict)
-    _acknowledged_ns: dict[int, int] = field(default_factory=dict)
+    _came: dict[int, list[tuple[int, bytes | None]]] = msgspec.field(default_factory=dict)
+    _failures: dict[int, KafkaError] = msgspec.field(default_factory=dict)
+    _acknowledged_ns: dict[int, int] = msgspec.field(default_factory=dict)
 
     def run(self, leaders: Sequence[Leader]) -> None:
         """Read until every leader's records are there, its time is over, or a stop.

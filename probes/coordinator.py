@@ -6,9 +6,9 @@ Membership itself is the Kafka client's work (:mod:`probes.group`).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
@@ -17,7 +17,8 @@ from kio.schema.types import GroupId
 from probes.kafka_connection import KafkaConnection
 from probes.outcome import Reason
 
-POLL_S: Final = 0.02
+FIRST_POLL_S: Final = 0.02
+LONGEST_POLL_S: Final = 0.5
 """Between two questions while a cluster makes its offsets topic, on the first group of its life."""
 
 _NOT_YET: Final = frozenset({ErrorCode.coordinator_not_available, ErrorCode.coordinator_load_in_progress})
@@ -34,8 +35,7 @@ class CoordinatorError(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Coordinator:
+class Coordinator(msgspec.Struct, frozen=True):
     """The broker that coordinates a group, at the endpoint this listener advertises for it."""
 
     broker_id: int
@@ -50,6 +50,7 @@ async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinat
         CoordinatorError: the broker refuses for good.
         BrokenStreamError: the conversation broke.
     """
+    pause_s = FIRST_POLL_S
     while True:
         response = await connection.call(FindCoordinatorRequest(key=group), FindCoordinatorResponse)
         code = response.error_code
@@ -62,7 +63,8 @@ async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinat
                 else Reason.COORDINATOR_UNAVAILABLE
             )
             raise CoordinatorError(reason, f"FindCoordinator: {code.name}: {response.error_message or ''}")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_POLL_S)
 
 
 async def delete_group(connection: KafkaConnection, group: str) -> None:
@@ -80,4 +82,4 @@ async def delete_group(connection: KafkaConnection, group: str) -> None:
         if not codes <= _GONE | _STILL_LEAVING:
             words = ", ".join(sorted(code.name for code in codes - _GONE))
             raise CoordinatorError(Reason.KAFKA_ERROR, f"DeleteGroups: {words}")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(FIRST_POLL_S)

@@ -10,7 +10,6 @@ import asyncio
 import errno
 import socket
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import msgspec
 
 from probes.outcome import Reason
 from probes.plan import MAX_PORT
@@ -41,8 +41,7 @@ class DnsFailureError(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """A resolver's address and port."""
 
     address: str
@@ -59,8 +58,7 @@ class Server:
         return socket.AF_INET6 if ":" in self.address else socket.AF_INET
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What one question brought."""
 
     rcode: str

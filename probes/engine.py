@@ -10,7 +10,6 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -43,8 +42,7 @@ OVERRUN_SHARE: Final = 0.03
 Emit = Callable[[Line], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """Why a run ended before its end: what was not probed is reported with these."""
 
     seen: Seen

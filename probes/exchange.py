@@ -11,8 +11,9 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from probes.client import Leader, Settings
 from probes.coordinator import Coordinator, CoordinatorError, delete_group, find_coordinator
@@ -42,8 +43,7 @@ _WAIT_SHARE: Final = 0.4
 """Of the time for cleaning up: how much of it may go to waiting for what is still under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A broker that leads, or should lead, a partition of the topic."""
 
     broker_id: int | None
@@ -53,19 +53,18 @@ class Candidate:
     """Where it is not verified: what to wait for."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """One run's records."""
 
     plan: Plan
     ledger: Ledger
     paths: Paths
-    stop: threading.Event = field(default_factory=threading.Event)
-    nonce: str = field(default_factory=lambda: secrets.token_hex(6))
+    stop: threading.Event = msgspec.field(default_factory=threading.Event)
+    nonce: str = msgspec.field(default_factory=lambda: secrets.token_hex(6))
     settings: Settings | None = None
-    leaders: list[Leader] = field(default_factory=list)
+    leaders: list[Leader] = msgspec.field(default_factory=list)
     """Those that were ready for records."""
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[Candidate] = msgspec.field(default_factory=list)
     _control: Verified | None = None
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from probes.client import ClientLog, Delivery, Leader, Timed, reason_of, since
@@ -21,8 +21,7 @@ from probes.seen import Seen, failed, ok
 POLL_S: Final = 0.02
 
 
-@dataclass(slots=True)
-class Grouping:
+class Grouping(msgspec.Struct):
     """One membership in a group of the probe's own."""
 
     consumer: Consumer
@@ -36,7 +35,7 @@ class Grouping:
     log: ClientLog
     _assigned: int = 0
     _join_ns: int = 0
-    _received: dict[int, set[int]] = field(default_factory=dict)
+    _received: dict[int, set[int]] = msgspec.field(default_factory=dict)
     _failure: KafkaError | None = None
 
     def run(self, leaders: Sequence[Leader]) -> Timed:

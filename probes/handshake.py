@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
@@ -90,11 +90,10 @@ class BadCaFileError(Exception):
     """The CA bundle cannot be used; the message names the file and what is wrong with it."""
 
 
-@dataclass(slots=True)
-class _Noted:
+class _Noted(msgspec.Struct):
     """What OpenSSL's callbacks and the socket told during one handshake."""
 
-    verify_errors: list[tuple[int, int]] = field(default_factory=list)
+    verify_errors: list[tuple[int, int]] = msgspec.field(default_factory=list)
     alert: str = ""
     certificate_requested: bool = False
     bytes_received: int = 0
@@ -278,8 +277,7 @@ def _verify_words(noted: _Noted, *, but_dates: bool = False) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(msgspec.Struct, frozen=True):
     """The three judgements; None where there was no certificate to judge."""
 
     chain_ok: bool | None = None
@@ -288,13 +286,16 @@ class _Verdict:
     problems: tuple[Reason, ...] = ()
 
 
+_UNJUDGED: Final = _Verdict()
+
+
 def _facts(
     sni: str,
     tls: SSL.Connection,
     noted: _Noted,
     *,
     certificate: x509.Certificate | None = None,
-    verdict: _Verdict = _Verdict(),
+    verdict: _Verdict = _UNJUDGED,
 ) -> HandshakeFacts:
     chain = tls.get_peer_cert_chain(as_cryptography=True) or []
     if certificate is None and chain:

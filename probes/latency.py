@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
@@ -24,18 +24,16 @@ INDEX_BYTES: Final = 8
 POLL_S: Final = 0.05
 
 
-@dataclass(slots=True)
-class _Samples:
+class _Samples(msgspec.Struct):
     """One leader's: nanoseconds, without the warm-up."""
 
-    ack_ns: list[int] = field(default_factory=list)
-    end_to_end_ns: list[int] = field(default_factory=list)
+    ack_ns: list[int] = msgspec.field(default_factory=list)
+    end_to_end_ns: list[int] = msgspec.field(default_factory=list)
     sent: int = 0
     failure: KafkaError | None = None
 
 
-@dataclass(slots=True)
-class Latency:
+class Latency(msgspec.Struct):
     """One measurement over all leaders of a topic."""
 
     settings: Settings
@@ -44,10 +42,10 @@ class Latency:
     plan: LatencyPlan
     leaders: Sequence[Leader]
     stop: threading.Event
-    log: ClientLog = field(default_factory=ClientLog)
-    _samples: dict[int, _Samples] = field(default_factory=dict)
-    _sent_ns: list[int] = field(default_factory=list)
-    _outstanding: set[int] = field(default_factory=set)
+    log: ClientLog = msgspec.field(default_factory=ClientLog)
+    _samples: dict[int, _Samples] = msgspec.field(default_factory=dict)
+    _sent_ns: list[int] = msgspec.field(default_factory=list)
+    _outstanding: set[int] = msgspec.field(default_factory=set)
     _sending: bool = True
 
     def run(self) -> tuple[dict[Leader, Timed], Timed]:

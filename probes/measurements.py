@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from confluent_kafka import KafkaException
 
 from probes.client import Leader, Settings, reason_of, since
 from probes.exchange import Exchange
-from probes.latency import Latency
 from probes.ledger import Ledger
 from probes.outcome import STAGE_REASONS, Reason, Stage, WaitedFor
 from probes.plan import LatencyPlan, Plan, ThroughputPlan
 from probes.records import CLUSTER
 from probes.seen import Seen, crashed, failed
 from probes.threads import in_thread
-from probes.throughput import Throughput
 
 
-@dataclass(slots=True)
-class Measurements:
+class Measurements(msgspec.Struct):
     """Latency first, so that throughput's load is not in it."""
 
     plan: Plan
@@ -70,6 +67,8 @@ class Measurements:
                 pass
 
     async def _latency(self, wanted: LatencyPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
+        from probes.latency import Latency  # noqa: PLC0415  most runs do not measure; starting is measured
+
         started = time.monotonic_ns()
         measuring = Latency(settings, self.exchange.topic, self.exchange.group, wanted, leaders, self.exchange.stop)
         try:
@@ -88,6 +87,8 @@ class Measurements:
         self.ledger.record(Stage.LATENCY, CLUSTER, every.seen, started_ns=every.started_ns, ended_ns=every.ended_ns)
 
     async def _throughput(self, wanted: ThroughputPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
+        from probes.throughput import Throughput  # noqa: PLC0415  likewise
+
         started = time.monotonic_ns()
         measuring = Throughput(settings, self.exchange.topic, self.exchange.group, wanted, leaders, self.exchange.stop)
         try:

@@ -8,6 +8,7 @@ outside it cannot be constructed.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -480,7 +481,12 @@ class Refused(_Value, frozen=True, tag="refused", tag_field="type"):
 Line = Started | Outcome | Closing | Refused
 
 _encoder: Final = msgspec.json.Encoder()
-_line_decoder: Final[msgspec.json.Decoder[Line]] = msgspec.json.Decoder(Line)
+
+
+@cache
+def _line_decoder() -> msgspec.json.Decoder[Line]:
+    # Made when first used: the probe itself never decodes lines, and its start is measured.
+    return msgspec.json.Decoder(Line)
 
 
 def encode_line(line: Line) -> bytes:
@@ -495,4 +501,4 @@ def decode_line(text: bytes | str) -> Line:
         msgspec.DecodeError: the text is not one of the four lines (this includes
             :class:`msgspec.ValidationError`, which names the path of the wrong field).
     """
-    return _line_decoder.decode(text)
+    return _line_decoder().decode(text)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+import msgspec
 from OpenSSL import SSL
 
 from probes.api import ask_versions
@@ -47,8 +47,7 @@ PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA,
 _STAGE_ORDER: Final = {stage: order for order, stage in enumerate(Stage)}
 
 
-@dataclass(slots=True)
-class Verified:
+class Verified(msgspec.Struct):
     """An address at which the certificate is right and the broker has said who it is."""
 
     endpoint: ProbedEndpoint
@@ -57,8 +56,7 @@ class Verified:
     metadata: MetadataFacts
 
 
-@dataclass(slots=True, eq=False)
-class ProbedEndpoint:
+class ProbedEndpoint(msgspec.Struct, eq=False):
     """A name and port under probe."""
 
     role: Role
@@ -67,13 +65,13 @@ class ProbedEndpoint:
     broker_id: int | None
     addresses: Addresses = ("",)
     """The one empty address stands for those not known."""
-    roots: list[Outcome] = field(default_factory=list)
+    roots: list[Outcome] = msgspec.field(default_factory=list)
     """What went wrong first, of each address where something did."""
-    verified: dict[int, Verified] = field(default_factory=dict)
+    verified: dict[int, Verified] = msgspec.field(default_factory=dict)
     """By the broker that answered."""
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     """Set once one address is verified, or all of them are done."""
-    done: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
     def target(self, address: str) -> Target:
         """The target of one of this endpoint's addresses."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from probes.client import ClientLog, Delivery, Leader, Report, Settings, reason_of, since
@@ -29,21 +29,19 @@ def record_value(nonce: str, partition: int, index: int, size: int) -> bytes:
     return (head + filler * (size // len(filler) + 1))[: max(size, len(head))]
 
 
-@dataclass(slots=True)
-class _Sending:
+class _Sending(msgspec.Struct):
     """One leader's records under way."""
 
     leader: Leader
     records: int
     started_ns: int
-    values: dict[int, bytes] = field(default_factory=dict)
+    values: dict[int, bytes] = msgspec.field(default_factory=dict)
     first_ack_ns: int = 0
     failure: KafkaError | None = None
     answered: int = 0
 
 
-@dataclass(slots=True)
-class Producing:
+class Producing(msgspec.Struct):
     """The producer's side of a run.
 
     ``deliveries`` has an entry for each leader that is done; other threads may read it at any time.
@@ -57,8 +55,8 @@ class Producing:
     limit_ms: int
     report: Report
     stop: threading.Event
-    deliveries: dict[int, Delivery] = field(default_factory=dict)
-    log: ClientLog = field(default_factory=ClientLog)
+    deliveries: dict[int, Delivery] = msgspec.field(default_factory=dict)
+    log: ClientLog = msgspec.field(default_factory=ClientLog)
 
     def run(self, leaders: Sequence[Leader]) -> None:
         """Send and wait for every acknowledgement, until done, stopped, or out of time."""

@@ -11,10 +11,10 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import msgspec
 from confluent_kafka import Consumer
 
 from probes.client import ClientLog, Leader, Settings, Timed
@@ -31,8 +31,7 @@ CLUSTER: Final = Target(role=Role.CLUSTER)
 POLL_S: Final = 0.002
 
 
-@dataclass(slots=True)
-class Records:
+class Records(msgspec.Struct):
     """Records through every leader that is ready, once."""
 
     plan: Plan
@@ -46,8 +45,8 @@ class Records:
     stop: threading.Event
     joined: bool = False
     """The group may exist from here on."""
-    threads: list[asyncio.Future[None]] = field(default_factory=list)
-    _coordinator: concurrent.futures.Future[int | None] = field(default_factory=concurrent.futures.Future)
+    threads: list[asyncio.Future[None]] = msgspec.field(default_factory=list)
+    _coordinator: concurrent.futures.Future[int | None] = msgspec.field(default_factory=concurrent.futures.Future)
 
     async def run(self, coordinator: Awaitable[int | None]) -> None:
         """Produce, consume, and join the group if ``coordinator`` names one.

@@ -6,13 +6,12 @@ it. No I/O and no deadlines live here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from probes.outcome import Facts, Reason, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """A stage's own part of an outcome."""
 
     status: Status

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
@@ -26,8 +26,7 @@ BATCHING: Final = {"linger.ms": 5, "batch.size": 1_000_000, "queue.buffering.max
 """Here the client is to be fast, not to show each record on its own."""
 
 
-@dataclass(slots=True)
-class Throughput:
+class Throughput(msgspec.Struct):
     """One measurement over all leaders of a topic."""
 
     settings: Settings
@@ -36,7 +35,7 @@ class Throughput:
     plan: ThroughputPlan
     leaders: Sequence[Leader]
     stop: threading.Event
-    log: ClientLog = field(default_factory=ClientLog)
+    log: ClientLog = msgspec.field(default_factory=ClientLog)
     _acknowledged: int = 0
     _last_ack_ns: int = 0
     _failure: KafkaError | None = None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from kio.schema.create_topics.v2 import CreateTopicsRequest, CreateTopicsResponse
 from kio.schema.create_topics.v2.request import (
     CreatableReplicaAssignment,
@@ -69,8 +69,7 @@ class TopicError(Exception):
         """Without KRaft only the controller creates and deletes; the broker asked is not it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Partitions:
+class Partitions(msgspec.Struct, frozen=True):
     """Of one topic: how many, and one that each leader leads."""
 
     count: int

@@ -48,6 +48,7 @@ class Authority:
         not_after: datetime | None = None,
         common_name: str = "broker",
         ask_client: bool = False,
+        leaf_only: bool = False,
     ) -> ssl.SSLContext:
         """A server context with a certificate for ``names`` (DNS names and addresses)."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -73,7 +74,7 @@ class Authority:
                 serialization.NoEncryption(),
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
-            + self._certificate.public_bytes(serialization.Encoding.PEM)
+            + (b"" if leaf_only else self._certificate.public_bytes(serialization.Encoding.PEM))
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ QUICK = Limits(
 TO_IDENTITY = (Stage.RESOLVE, Stage.CONNECT, Stage.API, Stage.METADATA, Stage.IDENTITY)
 TLS_TO_IDENTITY = (*TO_IDENTITY[:2], Stage.HANDSHAKE, *TO_IDENTITY[2:])
 OVERRUN = 1.05
+CLIENT_THREADS = {"produce", "consume", "latency", "throughput"}
+CLIENTS_LEAVE_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
     begin = time.monotonic()
     last = await engine.run(planned, lines.append, abort=abort)
     wall_s = time.monotonic() - begin
+    await _clients_are_gone()
     started, *between, closing = lines
     assert closing is last
     assert isinstance(started, Started)
@@ -92,6 +96,14 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
         _assert_it_waits_for_a_root(each, outcomes)
         assert each.reason is not Reason.PROBE_CRASHED, each
     return Result(started, outcomes, closing, wall_s)
+
+
+async def _clients_are_gone() -> None:
+    """A client thread that runs on would join a group, or produce, after the probe has cleaned up."""
+    deadline = time.monotonic() + CLIENTS_LEAVE_WITHIN_S
+    while left := [each.name for each in threading.enumerate() if each.name in CLIENT_THREADS]:
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.01)
 
 
 def _assert_it_waits_for_a_root(skipped: Outcome, outcomes: list[Outcome]) -> None:

@@ -136,6 +136,15 @@ def test_three_faults_at_once_are_all_told_and_the_chain_comes_first(authority: 
     assert facts.problems == (Reason.CHAIN_UNTRUSTED, Reason.CERTIFICATE_EXPIRED, Reason.NAME_MISMATCH)
 
 
+def test_dates_are_judged_also_where_the_chain_cannot_be_built(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "Other CA")
+    context = other.server(NAME, not_before=LAST_WEEK, not_after=YESTERDAY, leaf_only=True)
+    seen, facts = judged(context, NAME, authority.ca_file)
+    assert facts.problems == (Reason.CHAIN_UNTRUSTED, Reason.CERTIFICATE_EXPIRED)
+    assert facts.chain == ("CN=broker",)
+    assert "20@0 unable to get local issuer certificate" in seen.detail
+
+
 def test_sni_is_the_name_and_absent_for_an_address(authority: Authority) -> None:
     heard: list[str | None] = []
     context = authority.server(NAME, LOOPBACK)

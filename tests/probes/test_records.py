@@ -145,7 +145,7 @@ def test_a_produce_nobody_acknowledges() -> None:
     result, cluster = probed(1, prepare, stages=TO_GROUP)
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TIMED_OUT)
-    assert produce.duration_ns < 1.5 * QUICK.produce_ms * 1e6
+    assert produce.duration_ns < 1.25 * QUICK.produce_ms * 1e6
     for stage in (Stage.CONSUME, Stage.GROUP):
         waits = result.one(stage).waited_for
         assert waits is not None

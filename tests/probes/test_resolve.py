@@ -132,7 +132,10 @@ def test_what_does_not_answer_the_question_is_malformed(reply: Reply) -> None:
 def test_a_mismatched_packet_does_not_hide_the_answer_behind_it(os_names: Names) -> None:
     os_names[NAME] = ("10.0.0.2", "10.0.0.10")
     right = answering(A)
-    seen, _, _ = resolved(lambda query, tcp: [*_other_id(query, tcp), b"junk", *right(query, tcp)])
+    wrong = (_other_id, _other_question, _garbage, _echo)
+    seen, _, _ = resolved(
+        lambda query, tcp: [*(packet for each in wrong for packet in each(query, tcp)), *right(query, tcp)]
+    )
     assert seen.status is Status.OK
 
 

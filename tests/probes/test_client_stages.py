@@ -1,0 +1,174 @@
+"""Reasons of ``consume`` and ``group`` that a working cluster does not give, from a consumer made of words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from probes.client import ClientLog, Delivery, Leader, Timed
+from probes.consume import Consuming
+from probes.group import Grouping
+from probes.outcome import ConsumeFacts, GroupFacts, Reason, Role, Status, Target
+
+NONCE = "0123456789ab"
+LEADER = Leader(Target(role=Role.BROKER, name="b-1", port=9094, broker_id=1), 1, 0, 7)
+VALUES = {offset: f"{NONCE}/0/{offset}/".encode() for offset in (7, 8, 9)}
+LIMIT_MS = 150
+
+
+def record(offset: int, value: bytes | None = None) -> Message:
+    return Message(topic="t", partition=0, offset=offset, value=VALUES[offset] if value is None else value)
+
+
+def problem(code: int) -> Message:
+    return Message(topic="t", partition=0, error=KafkaError(code))
+
+
+class Consumer:
+    """Hands out what it was given, then nothing."""
+
+    def __init__(
+        self,
+        messages: list[Message],
+        *,
+        end: int = 10,
+        assigns: int = 1,
+        commits: Callable[[list[TopicPartition]], list[TopicPartition]] = lambda offsets: offsets,
+    ) -> None:
+        self._messages = list(messages)
+        self._end = end
+        self._assigns = assigns
+        self._commits = commits
+        self._committed: list[TopicPartition] = []
+        self.assigned: list[TopicPartition] = []
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned = partitions
+
+    def unassign(self) -> None:
+        self.assigned = []
+
+    def subscribe(self, topics: list[str], on_assign: Any) -> None:
+        if self._assigns:
+            on_assign(self, [TopicPartition(topics[0], index) for index in range(self._assigns)])
+
+    def poll(self, _timeout: float) -> Message | None:
+        return self._messages.pop(0) if self._messages else None
+
+    def get_watermark_offsets(self, _partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
+        assert cached
+        return 0, self._end
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        assert not asynchronous
+        self._committed = self._commits(offsets)
+        return self._committed
+
+    def committed(self, _partitions: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        return self._committed
+
+
+def consumed(consumer: Consumer) -> tuple[Timed, ConsumeFacts]:
+    reported: list[Timed] = []
+    Consuming(
+        consumer=consumer,  # type: ignore[arg-type]
+        topic="t",
+        nonce=NONCE,
+        limit_ms=LIMIT_MS,
+        report=lambda _leader, timed: reported.append(timed),
+        stop=threading.Event(),
+        deliveries={1: Delivery(VALUES, complete=True)},
+        log=ClientLog(),
+    ).run([LEADER])
+    (timed,) = reported
+    assert isinstance(timed.seen.facts, ConsumeFacts)
+    return timed, timed.seen.facts
+
+
+@pytest.mark.parametrize(
+    ("messages", "end", "reason"),
+    [
+        ([record(7), record(8), record(9)], 10, None),
+        ([record(7), record(9)], 10, Reason.RECORDS_LOST),
+        ([record(7), record(8)], 10, Reason.TIMED_OUT),
+        ([], 10, Reason.TIMED_OUT),
+        ([record(7), record(8), record(9), record(10, VALUES[9])], 11, Reason.RECORDS_DUPLICATED),
+        ([record(7), record(8, b"altered"), record(9)], 10, Reason.RECORDS_ALTERED),
+        ([problem(KafkaError.TOPIC_AUTHORIZATION_FAILED)], 10, Reason.NOT_AUTHORIZED),
+        ([problem(KafkaError.UNKNOWN_TOPIC_OR_PART)], 10, Reason.TOPIC_NOT_FOUND),
+    ],
+    ids=["all", "one lost", "one late", "none", "twice", "altered", "not authorized", "no topic"],
+)
+def test_consume(messages: list[Message], end: int, reason: Reason | None) -> None:
+    timed, facts = consumed(Consumer(messages, end=end))
+    assert timed.seen.reason is reason, timed.seen
+    assert facts.expected == 3
+    assert facts.received + facts.lost == 3
+
+
+def test_consume_starts_where_the_log_ended_before() -> None:
+    consumer = Consumer([record(7), record(8), record(9)])
+    consumed(consumer)
+    assert [(each.partition, each.offset) for each in consumer.assigned] == [(0, 7)]
+
+
+def grouped(consumer: Consumer, partition_count: int = 1) -> tuple[Timed, GroupFacts]:
+    timed = Grouping(
+        consumer=consumer,  # type: ignore[arg-type]
+        topic="t",
+        group="g",
+        coordinator_id=1,
+        partition_count=partition_count,
+        limit_ms=LIMIT_MS,
+        stop=threading.Event(),
+        deliveries={1: Delivery(VALUES, complete=True)},
+        log=ClientLog(),
+    ).run([LEADER])
+    assert isinstance(timed.seen.facts, GroupFacts)
+    return timed, timed.seen.facts
+
+
+ALL = [record(7), record(8), record(9)]
+
+
+def test_group_with_a_partition_the_probe_did_not_write_to() -> None:
+    consumer = Consumer(ALL, assigns=2)
+    timed, facts = grouped(consumer, partition_count=2)
+    assert timed.seen.status is Status.OK
+    assert (facts.assigned_partitions, facts.received, facts.committed) == (2, 3, 1)
+    assert [each.offset for each in consumer.assigned] == [7, -1], "the other one is read from its end"
+
+
+@pytest.mark.parametrize(
+    ("consumer", "partition_count", "reason"),
+    [
+        (lambda: Consumer(ALL, assigns=0), 1, Reason.NOT_ASSIGNED),
+        (lambda: Consumer(ALL, assigns=1), 2, Reason.NOT_ASSIGNED),
+        (lambda: Consumer(ALL[:2]), 1, Reason.RECORDS_LOST),
+        (lambda: Consumer(ALL, commits=lambda _offsets: []), 1, Reason.COMMIT_FAILED),
+        (lambda: Consumer(ALL, commits=_refuse), 1, Reason.COMMIT_FAILED),
+        (
+            lambda: Consumer([problem(KafkaError.GROUP_AUTHORIZATION_FAILED)], assigns=0),
+            1,
+            Reason.NOT_AUTHORIZED,
+        ),
+        (
+            lambda: Consumer([problem(KafkaError._ALL_BROKERS_DOWN), *ALL]),
+            1,
+            None,
+        ),
+    ],
+    ids=["no partition", "too few", "records missing", "not read back", "refused", "not authorized", "a passing error"],
+)
+def test_group(consumer: Callable[[], Consumer], partition_count: int, reason: Reason | None) -> None:
+    timed, _ = grouped(consumer(), partition_count)
+    assert timed.seen.reason is reason, timed.seen
+
+
+def _refuse(_offsets: list[TopicPartition]) -> list[TopicPartition]:
+    raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
