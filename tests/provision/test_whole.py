@@ -185,12 +185,16 @@ class TestTheExitCode:
     def test_the_environment_and_kafka_are_made_side_by_side_and_either_may_fail(
         self, monkeypatch: pytest.MonkeyPatch, slow: str
     ) -> None:
+        stopped_in_time: list[str] = []
+
         def fetch(_version: str, _say: object, *, environ: object, stopped: Callable[[], bool]) -> None:
             assert environ == {}
             ends_at = time.monotonic() + 5
             while slow == "Kafka" and not stopped():
-                assert time.monotonic() < ends_at, "nobody stopped the fetch"
+                if time.monotonic() > ends_at:
+                    raise TimeoutError("nobody stopped the fetch")
                 time.sleep(0.01)
+            stopped_in_time.append(slow)
             raise KafkaMissingError("Kafka failed")
 
         monkeypatch.setattr("lab.kafka_dist.fetch", fetch)
@@ -203,6 +207,7 @@ class TestTheExitCode:
 
         with pytest.raises((SetupError, KafkaMissingError), match=expected):
             make_both()
+        assert stopped_in_time == [slow]
 
 
 def processes_of_session(session: int) -> list[str]:
