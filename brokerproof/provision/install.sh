@@ -8,34 +8,41 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C
 # Debian policy, "interfacing with init scripts": policy-rc.d is asked before a service is started.
 policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 kept=$policy.kept-by-brokerproof
+installed() {
+  [ "$(dpkg-query --show --showformat='${db:Status-Status}' unbound 2>/dev/null)" = installed ] && echo yes || echo no
+}
 restore() {
   if [ -e "$kept" ]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
 }
-ours() { grep -qs 'brokerproof' "$policy"; }
+finish() {
+  restore
+  if [ "$before" = no ] && [ "$(installed)" = yes ]; then update-rc.d unbound disable >/dev/null 2>&1 || true; fi
+}
 
+before=$(installed)
 # What an earlier run left that was killed.
-if ours || { [ -e "$kept" ] && [ ! -e "$policy" ]; }; then restore; fi
+if grep -qs brokerproof "$policy"; then
+  before=$(sed -n 's/^# unbound before: //p' "$policy")
+  restore
+elif [ -e "$kept" ] && [ ! -e "$policy" ]; then
+  restore
+fi
 
-trap restore EXIT
+trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 if [ -e "$policy" ]; then mv "$policy" "$kept"; fi
 cat >"$policy" <<POLICY
 #!/bin/sh
 # Here only while brokerproof's set-up installs packages: unbound stays off, all else as before.
+# unbound before: $before
 case " \$* " in *" unbound "* | *" unbound.service "*) exit 101 ;; esac
 [ ! -x "$kept" ] || exec "$kept" "\$@"
 exit 0
 POLICY
 chmod 755 "$policy"
 
-was=$(dpkg-query --show --showformat='${db:Status-Status}' unbound 2>/dev/null) || was=absent
-
 dpkg --configure -a
 apt-get --quiet update || echo 'apt-get update failed; trying with the package lists as they are'
 apt-get --quiet --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
   -o Dpkg::Options::=--force-confold install "$@"
-
-if [ "$was" != installed ] && command -v unbound >/dev/null; then
-  update-rc.d unbound disable >/dev/null 2>&1 || true
-fi

@@ -21,23 +21,28 @@ class TestInstallingPackages:
 
     @pytest.fixture
     def apt(self, bin_directory: Path) -> Path:
-        """apt-get that asks policy-rc.d whether two services may start, as their packages do."""
+        """A log of what apt and its kin were asked, and what policy-rc.d said of two services."""
         log = bin_directory.parent / "apt.log"
-        for name, body in {
-            "apt-get": (
-                f'echo "apt-get $*" >> {log}\ncase "$*" in\n'
-                '*" update"*) exit "${UPDATE_FAILS:-0}" ;;\n*" install "*)\n'
-                'for unit in unbound unbound.service ssh; do "$POLICY_RC_D" $unit start; '
-                f'echo "$unit $?" >> {log}; done\n'
-                'if [ -n "${HANG:-}" ]; then echo hanging; exec sleep 20; fi\n'
-                "touch_unbound\n"
-                'exit "${INSTALL_FAILS:-0}" ;;\nesac'
-            ),
-            "touch_unbound": f"cat /dev/null > {bin_directory}/unbound; chmod 755 {bin_directory}/unbound",
+        installed = bin_directory.parent / "unbound-is-installed"
+        bodies = {
+            "apt-get": f"""
+                echo "apt-get $*" >> {log}
+                case "$*" in
+                *" update"*) exit "${{UPDATE_FAILS:-0}}" ;;
+                *" install "*)
+                  [ -n "${{INSTALL_FAILS:-}}" ] && exit "$INSTALL_FAILS"
+                  echo > {installed}
+                  for unit in unbound unbound.service ssh; do
+                    "$POLICY_RC_D" $unit start
+                    echo "$unit $?" >> {log}
+                  done
+                  if [ -n "${{HANG:-}}" ]; then echo hanging; exec sleep 20; fi ;;
+                esac""",
             "dpkg": f'echo "dpkg $*" >> {log}',
-            "dpkg-query": '[ -n "${WAS:-}" ] && printf "$WAS"',
+            "dpkg-query": f"[ -e {installed} ] && echo installed",
             "update-rc.d": f'echo "update-rc.d $*" >> {log}',
-        }.items():
+        }
+        for name, body in bodies.items():
             script(bin_directory / name, body)
         return log
 
@@ -63,7 +68,8 @@ class TestInstallingPackages:
         assert not policy.exists()
 
     def test_an_unbound_that_was_there_keeps_its_service(self, bin_directory: Path, policy: Path, apt: Path) -> None:
-        assert self.run(bin_directory, policy, WAS="installed") == 0
+        (policy.parent / "unbound-is-installed").touch()
+        assert self.run(bin_directory, policy) == 0
         assert "update-rc.d" not in apt.read_text()
 
     def test_a_policy_of_the_machine_still_rules_and_comes_back(
@@ -90,24 +96,37 @@ class TestInstallingPackages:
         assert self.run(bin_directory, policy, UPDATE_FAILS="100") == 0
         assert " install unbound nftables" in apt.read_text()
 
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_interrupted_it_leaves_no_service_and_no_policy(
+        self, bin_directory: Path, policy: Path, apt: Path, number: signal.Signals
+    ) -> None:
+        assert self.ended_by(number, bin_directory, policy) == 128 + number
+        assert apt.read_text().endswith("update-rc.d unbound disable\n")
+        assert not self.policies(policy)
+
     @pytest.mark.parametrize("own", [None, "exit 102"])
-    def test_the_run_after_a_killed_one_puts_the_policy_right(
+    def test_the_run_after_a_killed_one_puts_everything_right(
         self, bin_directory: Path, policy: Path, apt: Path, own: str | None
     ) -> None:
         if own:
             script(policy, own)
-        command, environ = self.command(bin_directory, policy, HANG="1")
-        killed = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        assert killed.stdout is not None
-        with killed.stdout:
-            assert killed.stdout.readline() == "hanging\n"
-            os.killpg(killed.pid, signal.SIGKILL)
-            killed.wait()
+        self.ended_by(signal.SIGKILL, bin_directory, policy)
         assert "brokerproof" in policy.read_text()
+        assert "update-rc.d" not in apt.read_text()
         assert self.run(bin_directory, policy) == 0
-        assert apt.exists()
+        assert apt.read_text().endswith("update-rc.d unbound disable\n")
         assert self.policies(policy) == ({policy.name} if own else set())
         assert own is None or own in policy.read_text()
+
+    def ended_by(self, number: signal.Signals, bin_directory: Path, policy: Path) -> int:
+        """Signal an installation, and the apt-get it waits for, when unbound is unpacked."""
+        command, environ = self.command(bin_directory, policy, HANG="1")
+        running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert running.stdout is not None
+        with running.stdout:
+            assert running.stdout.readline() == "hanging\n"
+            os.killpg(running.pid, number)
+            return running.wait(20)
 
     @staticmethod
     def policies(policy: Path) -> set[str]:
