@@ -101,6 +101,7 @@ class _Output:
 
 async def _main(*, serve: bool) -> None:
     import asyncio  # noqa: PLC0415
+    import functools  # noqa: PLC0415
     import signal  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
@@ -114,11 +115,8 @@ async def _main(*, serve: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     output = _Output(lambda: _tell(loop, end))
-    if serve:
-        _read_in_thread(lambda line: _tell(loop, plans.put_nowait, line), lambda: _tell(loop, end))
-    else:
-        plans.put_nowait(sys.stdin.buffer.readline(MAX_PLAN_BYTES))
-        plans.put_nowait(None)
+    take = functools.partial(_tell, loop, plans.put_nowait)
+    _in_thread(lambda: _read_plans(take, lambda: _tell(loop, end)) if serve else _read_plan(take))
     while (line := await plans.get()) is not None and not abort.is_set():
         await _probe(line, output, abort)
     output.drain()
@@ -150,15 +148,23 @@ def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: o
         return
 
 
-def _read_in_thread(take: Callable[[bytes], None], at_end: Callable[[], None]) -> None:
+def _in_thread(read: Callable[[], None]) -> None:
+    """Beside the loop, so that a signal is heard also while no plan comes."""
     import threading  # noqa: PLC0415
 
-    def read() -> None:
-        while line := sys.stdin.buffer.readline(MAX_PLAN_BYTES):
-            take(line)
-        at_end()
-
     threading.Thread(target=read, name="stdin", daemon=True).start()
+
+
+def _read_plan(take: Callable[[bytes | None], None]) -> None:
+    # The end of stdin right behind a single plan is how ``echo`` writes it, and means nothing.
+    take(sys.stdin.buffer.readline(MAX_PLAN_BYTES))
+    take(None)
+
+
+def _read_plans(take: Callable[[bytes | None], None], at_end: Callable[[], None]) -> None:
+    while line := sys.stdin.buffer.readline(MAX_PLAN_BYTES):
+        take(line)
+    at_end()
 
 
 def main(arguments: list[str]) -> int:

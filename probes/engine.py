@@ -78,6 +78,16 @@ def _usable(plan: Plan) -> Server | None:
     for index, each in enumerate(plan.forbidden):
         if not is_address(each.address):
             raise ValueError(f"$.forbidden[{index}].address: {each.address!r} is not an IP address")
+    for name, value in (
+        ("topic.replication_factor", plan.topic.replication_factor),
+        ("topic.records_per_leader", plan.topic.records_per_leader),
+        ("topic.record_bytes", plan.topic.record_bytes),
+        ("latency.rate_per_s", plan.latency.rate_per_s if plan.latency else 1),
+        ("latency.samples", plan.latency.samples if plan.latency else 1),
+        ("throughput.total_bytes", plan.throughput.total_bytes if plan.throughput else 1),
+    ):
+        if value <= 0:
+            raise ValueError(f"$.{name}: {value} is not positive")
     if plan.resolver is None:
         return configured_server()
     return parse_server(plan.resolver)

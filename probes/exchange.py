@@ -30,7 +30,7 @@ from probes.outcome import (
     Target,
     WaitedFor,
 )
-from probes.paths import Paths, Verified
+from probes.paths import Paths, ProbedEndpoint, Verified
 from probes.plan import Plan, TopicMode
 from probes.records import CLUSTER, Records
 from probes.seen import Seen, failed
@@ -93,7 +93,7 @@ class Exchange(msgspec.Struct):
             await self._nothing_verified()
             return
         self.settings = Settings(
-            bootstrap=f"{control.endpoint.name}:{control.endpoint.port}",
+            bootstrap=_bootstrap(control.endpoint),
             tls=self.plan.tls,
             limits=self.plan.limits,
         )
@@ -358,6 +358,11 @@ class Exchange(msgspec.Struct):
         except (TopicError, CoordinatorError, BrokenStreamError) as refusal:
             return f"{what}: {refusal.detail}"
         return ""
+
+
+def _bootstrap(endpoint: ProbedEndpoint) -> str:
+    name = f"[{endpoint.name}]" if ":" in endpoint.name else endpoint.name
+    return f"{name}:{endpoint.port}"
 
 
 def _as_broker(coordinator: Coordinator) -> AdvertisedBroker:

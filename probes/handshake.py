@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -216,9 +216,8 @@ def _judge(
     if certificate is None:
         return failed(Reason.PROTOCOL_ERROR, "the peer sent no certificate", _facts(sni, tls, noted)), None
     numbers = {number for number, _ in noted.verify_errors}
-    now = datetime.now(UTC)
-    expired = _CERTIFICATE_EXPIRED in numbers or now > certificate.not_valid_after_utc
-    too_early = _CERTIFICATE_NOT_YET_VALID in numbers or now < certificate.not_valid_before_utc
+    expired = _CERTIFICATE_EXPIRED in numbers
+    too_early = _CERTIFICATE_NOT_YET_VALID in numbers
     chain_ok = not numbers - {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID}
     name_words = _name_mismatch(certificate, host)
     problems = {

@@ -21,6 +21,8 @@ CLIENT_ID: Final = "brokerproof"
 MAX_FRAME_BYTES: Final = 4 << 20
 """A response without topics is a few kilobytes; a longer frame is not one of ours."""
 _CORRELATION_BYTES: Final = 4
+_TLS_ALERT: Final = b"\x15\x03"
+"""What a TLS listener says to a plaintext client (RFC 8446, 5.1)."""
 
 R = TypeVar("R")
 
@@ -76,8 +78,9 @@ class KafkaConnection:
         prefix = await self._receive_exactly(4)
         (length,) = struct.unpack(">i", prefix)
         if not _CORRELATION_BYTES <= length <= MAX_FRAME_BYTES:
-            detail = f"a frame of {length} bytes; the peer says {(prefix + self._buffer)[:32]!r}"
-            raise BrokenStreamError(Reason.NOT_KAFKA, detail)
+            said = (prefix + self._buffer)[:32]
+            words = "a TLS alert: this port wants TLS" if said.startswith(_TLS_ALERT) else repr(said)
+            raise BrokenStreamError(Reason.NOT_KAFKA, f"no Kafka frame; the peer says {words}")
         return await self._receive_exactly(length)
 
     async def _receive_exactly(self, count: int) -> bytes:

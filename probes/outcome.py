@@ -366,7 +366,7 @@ class Distribution(_Value, frozen=True):
 
 
 class LatencyFacts(_Value, frozen=True, tag="latency"):
-    """Measured after the warm-up, one record in flight a broker, fixed rate."""
+    """Measured after the warm-up at a fixed arrival rate, whether or not earlier records came back."""
 
     record_bytes: int
     warm_up_samples: int

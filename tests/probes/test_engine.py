@@ -23,6 +23,7 @@ from probes.plan import (
     Plan,
     ThroughputPlan,
     Tls,
+    TopicPlan,
 )
 from tests.probes.authority import Authority
 from tests.probes.conftest import Names
@@ -289,6 +290,8 @@ def test_forbidden_is_only_knocked_at() -> None:
             {"forbidden": (ForbiddenConnect(address="b-1.example", port=1, why=""),)},
             "$.forbidden[0].address: 'b-1.example' is not an IP address",
         ),
+        ({"topic": TopicPlan(records_per_leader=0)}, "$.topic.records_per_leader: 0 is not positive"),
+        ({"latency": LatencyPlan(rate_per_s=0)}, "$.latency.rate_per_s: 0 is not positive"),
     ],
 )
 def test_a_plan_that_cannot_be_used_is_refused(fields: dict[str, Any], words: str) -> None:

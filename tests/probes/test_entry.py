@@ -181,6 +181,25 @@ def test_a_signal_ends_the_plan_with_its_closing_line(number: int) -> None:
     }
 
 
+@pytest.mark.parametrize("arguments", [(), ("--serve",)])
+def test_a_signal_is_heard_while_no_plan_comes(arguments: tuple[str, ...]) -> None:
+    async def work() -> int:
+        async with probes(*arguments) as process:
+            while not _catches(process.pid, signal.SIGTERM):
+                await asyncio.sleep(0.02)
+            process.send_signal(signal.SIGTERM)
+            return await asyncio.wait_for(process.wait(), PROMPT_S)
+
+    assert run(work()) == 0
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler by now (proc(5), SigCgt)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 def test_the_end_of_stdin_ends_a_served_plan() -> None:
     async def work() -> tuple[list[Line], float]:
         async with peer(silent) as port, probes("--serve") as process:

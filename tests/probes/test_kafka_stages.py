@@ -100,6 +100,12 @@ def test_bad_peers(behaviour: Behaviour, reason: Reason) -> None:
     assert (seen.status, seen.reason) == (Status.FAILED, reason), seen
 
 
+def test_a_tls_listener_is_recognised_by_its_alert() -> None:
+    seen = api(saying(bytes([21, 3, 3, 0, 2, 2, 80])))
+    assert seen.reason is Reason.NOT_KAFKA
+    assert "this port wants TLS" in seen.detail
+
+
 def test_versions_are_noted() -> None:
     async def work() -> tuple[Seen, dict[int, tuple[int, int]]]:
         handlers: dict[type, Handler] = {ApiVersionsRequest: lambda _request: api_versions()}
