@@ -185,7 +185,7 @@ def test_a_signal_ends_the_plan_with_its_closing_line(number: int) -> None:
 def test_a_signal_is_heard_while_no_plan_comes(arguments: tuple[str, ...]) -> None:
     async def work() -> int:
         async with probes(*arguments) as process:
-            while not _catches(process.pid, signal.SIGTERM):
+            while not _catches(process.pid, signal.SIGTERM):  # noqa: ASYNC110  another process has no Event
                 await asyncio.sleep(0.02)
             process.send_signal(signal.SIGTERM)
             return await asyncio.wait_for(process.wait(), PROMPT_S)
