@@ -22,6 +22,7 @@ from lab.handle import Lab, run_in_client, running_labs
 from topology.files import TopologyError, dumps, json_schema, load
 from topology.models import ClientVantage, Topology, VantageKind
 from topology.patterns import PATTERNS, PatternOptions
+from vantages.local import this_probe
 
 COULD_NOT = 3
 P = ParamSpec("P")
@@ -129,7 +130,10 @@ def _as_target(topology: Topology, name: str) -> Topology:
         client.model_copy(
             update={
                 "vantage": ClientVantage(
-                    kind=VantageKind.EXEC, command=(*command, client.name, "--"), python=sys.executable
+                    kind=VantageKind.EXEC,
+                    command=(*command, client.name, "--"),
+                    python=sys.executable,
+                    environment=this_probe(),
                 )
             }
         )

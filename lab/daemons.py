@@ -6,6 +6,7 @@ import datetime as dt
 import signal
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
@@ -138,6 +139,16 @@ class Daemons:
                     raise LabError(f"broker {key} did not start within {BROKER_START_S} s:\n{_tail(text)}")
             time.sleep(0.02)
 
+    def warm_up(self) -> None:
+        """Have the offsets topic made, which any cluster in use has; not waited for."""
+        running = [b for b, _ in self._brokers.values()]
+        if running:
+            threading.Thread(
+                target=kernel.in_namespace,
+                args=(running[0].namespace, partial(_find_a_coordinator, running)),
+                daemon=True,
+            ).start()
+
     def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
         """Stop, start or restart brokers until they are as asked."""
         start: list[BrokerProcess] = []
@@ -228,10 +239,21 @@ class Daemons:
                 self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
 
 
-def _set_keystore(brokers: Sequence[BrokerProcess], path: str) -> None:
-    """Runs in a broker's namespace: the client's threads are made there and stay there."""
+def _admin(brokers: Sequence[BrokerProcess]) -> AdminClient:
+    """A client at the brokers' own listener; made in a broker's namespace, so its threads stay there."""
     addresses = [dict(b.properties)["listeners"].split("REPLICATION://")[1].split(",")[0] for b in brokers]
-    admin = AdminClient({"bootstrap.servers": ",".join(addresses)})
+    return AdminClient({"bootstrap.servers": ",".join(addresses), "log_level": 0})
+
+
+def _find_a_coordinator(brokers: Sequence[BrokerProcess]) -> None:
+    admin = _admin(brokers)
+    for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
+        with suppress(KafkaException, TimeoutError):
+            future.result(timeout=20)
+
+
+def _set_keystore(brokers: Sequence[BrokerProcess], path: str) -> None:
+    admin = _admin(brokers)
     for broker in brokers:
         entry = ConfigEntry(KEYSTORE_LOCATION, path, incremental_operation=AlterConfigOpType.SET)
         wanted = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])

@@ -128,6 +128,7 @@ class Supervisor:
         daemons.wait_for_brokers([b for b in blueprint.brokers if b.running], lambda text: answer({"progress": text}))
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
         self._intended = topology
+        daemons.warm_up()
         answer({"done": self._status()})
 
     def _apply(self, request: dict[str, Any], answer: Answer) -> None:

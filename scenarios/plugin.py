@@ -185,8 +185,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             pattern = _pattern(item)
             variant = getattr(getattr(item, "cls", None), "VARIANT", "")
-            observes = "observer" in getattr(item, "fixturenames", ())
-            usable = pattern is None or (not variant and (observes or pattern in patterns))
+            usable = pattern is None or (not variant and pattern in patterns)
             (keep if usable else drop).append(item)
         items[:] = keep
         config.hook.pytest_deselected(items=drop)
@@ -241,7 +240,7 @@ def world(request: pytest.FixtureRequest, lab: Lab | None) -> Iterator[World]:
     topology = session.topology(_pattern(request) or "", getattr(request.cls, "OPTIONS", None))
     if lab is not None:
         lab.apply(topology)
-    with World(topology, lab=lab, journal=session.journal, label=label) as opened:
+    with World(topology, lab=lab, journal=session.journal, label=label, beside=_pattern(request) or "") as opened:
         yield opened
 
 
@@ -310,6 +309,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     _current["session"] = session.config.stash[_SESSION]
 
 
+def _short(path: Path) -> str:
+    """Relative where that is below this directory, so that it can be clicked and copied."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def red_outside_the_selection(runs: list[ClientRun]) -> list[str]:
     """Ids of red checks; a session must not end green over them, whatever tests were selected."""
     red = {Verdict.FAILED, Verdict.ERROR, Verdict.NOT_SEEN}
@@ -345,5 +349,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("brokerproof")
     console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth, highlight=False)  # noqa: SLF001
-    where = [(what, os.path.relpath(path)) for what, path in state.rendered.named()]
+    where = [(what, _short(Path(path))) for what, path in state.rendered.named()]
     print_summary(state.rendered.document, console, reports=where)

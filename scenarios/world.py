@@ -15,7 +15,7 @@ from topology.expectation import expect
 from topology.files import digest, load
 from topology.models import Client, Topology, VantageKind
 from vantages.exec import ExecVantage
-from vantages.local import LocalVantage
+from vantages.local import LocalVantage, this_probe
 from vantages.protocol import Vantage
 
 LAB = "lab"
@@ -45,11 +45,14 @@ def load_target(path: Path) -> Topology:
 class World:
     """One topology with its clients reachable. Ends its vantages, not the lab it was given."""
 
-    def __init__(self, topology: Topology, *, lab: Lab | None, journal: Journal | None, label: str = "") -> None:
+    def __init__(
+        self, topology: Topology, *, lab: Lab | None, journal: Journal | None, label: str = "", beside: str = ""
+    ) -> None:
         self.topology = topology
         self._lab = lab
         self._journal = journal
         self._label = label
+        self._beside = beside
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
         self._runs: dict[str, ClientRun] = {}
@@ -78,8 +81,8 @@ class World:
         return self._runs[name]
 
     def _label_of(self, client: Client) -> str:
-        """An observer belongs to no pattern, so the topology tells its runs apart."""
-        return self._label if client.pattern is not None else self.topology.name
+        """An observer belongs to no pattern; the pattern whose clients it watches tells its runs apart."""
+        return self._label if client.pattern is not None else self._beside
 
     def _vantage(self, client: Client) -> Vantage:
         if client.name not in self._vantages:
@@ -119,4 +122,4 @@ def open_client(client: Client, lab: Lab | None) -> Vantage:
 
 def lab_vantage(lab: Lab, client: str) -> Vantage:
     """A client of a running lab, with this interpreter and these probes."""
-    return ExecVantage(client, lab.command_prefix(client), python=sys.executable, environment={})
+    return ExecVantage(client, lab.command_prefix(client), python=sys.executable, environment=this_probe())

@@ -57,9 +57,7 @@ def test_healthy_is_green(lab: Lab) -> None:
         assert result.run.closing.left_behind == ()
 
 
-@pytest.mark.parametrize(
-    "fault", ORDERED, ids=lambda f: f.name
-)
+@pytest.mark.parametrize("fault", ORDERED, ids=lambda f: f.name)
 def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> None:
     if lab.intended.name not in fault.patterns:
         pytest.skip(f"not a fault of {lab.intended.name}")

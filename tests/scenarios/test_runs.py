@@ -1,0 +1,182 @@
+"""pytest as a user runs it: against a lab started elsewhere, with a fault, with workers, with bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from brokerproof.cli import main
+from lab.faults import FAULTS
+from lab.handle import Lab
+from reports.document import ResultDocument, decode_document
+from topology.files import dumps
+from topology.patterns import PATTERNS
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).parents[2]
+NAME = f"target-{os.getpid()}"
+QUICK = ["-m", "privatelink and not performance", "-q", "-p", "no:cacheprovider"]
+
+
+def run_pytest(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+def result(run_dir: Path) -> ResultDocument:
+    return decode_document((run_dir / "result.json").read_bytes())
+
+
+def verdicts(run_dir: Path) -> dict[str, str]:
+    return {f"{c.name}/{k.check_id}": k.verdict.value for c in result(run_dir).clients for k in c.checks}
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A lab started by the command line, and the file that describes it."""
+    path = tmp_path_factory.mktemp("target") / "lab.yaml"
+    done = CliRunner().invoke(main, ["lab", "up", "privatelink_multi_nlb", "--name", NAME, "--write-target", str(path)])
+    assert done.exit_code == 0, done.output
+    yield path
+    assert CliRunner().invoke(main, ["lab", "down", "--name", NAME]).exit_code == 0
+
+
+def test_a_target_file_is_probed_like_the_lab(target: Path, tmp_path: Path) -> None:
+    done = run_pytest(*QUICK, "--target", target, "--run-dir", tmp_path / "run")
+    assert done.returncode == 0, done.stdout
+    document = result(tmp_path / "run")
+    assert document.complete
+    assert document.run.target == "lab.yaml"
+    assert {c.name for c in document.clients} == {
+        "privatelink_multi_nlb.b",
+        "privatelink_multi_nlb.o",
+        "observer.a.privatelink_multi_nlb",
+    }
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "run" / "junit.xml").exists()
+    assert str(ROOT) not in (tmp_path / "run" / "result.json").read_text(), "a path of this machine"
+
+
+def test_with_workers_the_verdicts_are_the_same(target: Path, tmp_path: Path) -> None:
+    alone = run_pytest(*QUICK, "--target", target, "--run-dir", tmp_path / "one")
+    workers = run_pytest(*QUICK, "-n", "2", "--target", target, "--run-dir", tmp_path / "two")
+    assert (alone.returncode, workers.returncode) == (0, 0), workers.stdout
+    assert verdicts(tmp_path / "one") == verdicts(tmp_path / "two") != {}
+
+
+def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_path: Path) -> None:
+    with_fault = FAULTS["target-of-another-broker"]
+    lab = Lab.attach(NAME)
+    lab.apply(with_fault.edit(lab.intended))
+    try:
+        done = run_pytest(*QUICK, "--target", target, "--run-dir", tmp_path / "run", "-k", "TestClients")
+        elsewhere = run_pytest(
+            *QUICK,
+            "--target",
+            target,
+            "--run-dir",
+            tmp_path / "other",
+            "-k",
+            "test_leader_takes_records and b-broker-1",
+        )
+    finally:
+        lab.apply(lab.intended)
+        lab.close()
+    failed = sorted(line.split("::")[-1] for line in done.stdout.splitlines() if line.startswith("FAILED scenarios/"))
+    assert failed == [
+        "test_is_the_broker_it_names[b-broker-2]",
+        "test_is_the_broker_it_names[o-broker-2]",
+    ], done.stdout
+    assert "broker-2: identity failed (other_broker), client b\n  observed: " in done.stdout
+    assert "change:   correct the target of the listener behind 10.1." in done.stdout
+    assert done.returncode == 1
+    # The selected test passes, but the run it comes from has a red check.
+    assert elsewhere.returncode == 1, elsewhere.stdout
+    assert "red beyond the selected tests: privatelink_multi_nlb/b/broker-2/identity" in elsewhere.stderr
+
+
+def test_nothing_to_probe_is_a_failure_in_words(target: Path) -> None:
+    done = run_pytest("-q", "-m", "in_vpc", "--target", target)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "nothing to probe: no selected scenario fits" in done.stderr
+    assert "privatelink_multi_nlb" in done.stderr
+
+
+def test_a_wrong_target_file_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(dumps(PATTERNS["in_vpc"](None)).replace("broker_id: 2", "broker_id: two"))
+    done = run_pytest("-q", "--target", path)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "brokers[1].broker_id: input should be a valid integer" in done.stderr
+    path.write_text(dumps(PATTERNS["in_vpc"](None)))
+    assert "client a has no vantage; say how to run a command on its host" in run_pytest("--target", path).stderr
+
+
+def test_an_unreachable_vantage_is_an_error_not_a_failed_path(target: Path, tmp_path: Path) -> None:
+    text = target.read_text().replace(sys.executable, "/no/such/python", 1)
+    path = tmp_path / "unreachable.yaml"
+    path.write_text(text)
+    assert "/no/such/python" in text
+    done = run_pytest(*QUICK, "--target", path, "--run-dir", tmp_path / "run", "-k", "TestClusterVpc")
+    assert done.returncode == 1
+    assert "the probe failed, nothing is known about the path" in done.stdout
+    [client] = result(tmp_path / "run").clients
+    assert client.vantage_error
+    assert {c.verdict.value for c in client.checks} == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["lab", "up", "nonsense"], 2, "'nonsense' is neither a file nor a pattern; patterns: in_vpc"),
+        (["lab", "up", "in_vpc", "--brokers", "99"], 2, "--brokers: Input should be less than or equal to 60"),
+        (
+            ["lab", "up", "privatelink_single_nlb", "--brokers", "5", "--first-listener-port", "9092"],
+            2,
+            "already taken",
+        ),
+        (["lab", "up", "in_vpc", "--name", "Not A Name"], 3, "use lower-case letters, digits and hyphens"),
+        (["lab", "exec", "--name", "nobody", "b", "--", "true"], 3, "no lab named 'nobody'"),
+        (["lab", "down", "--name", "nobody"], 3, "no lab named 'nobody'"),
+        (["topology", "check", "missing.yaml"], 2, "missing.yaml: cannot be read"),
+        (["lab", "break", "no-such-fault"], 2, "'no-such-fault' is not one of"),
+    ],
+    ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_bad_input_is_a_sentence(arguments: list[str], code: int, words: str) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == code, done.output
+    assert words in done.output
+    assert "Traceback" not in done.output
+
+
+def test_show_gives_a_file_that_check_accepts(tmp_path: Path) -> None:
+    for pattern in PATTERNS:
+        shown = CliRunner().invoke(main, ["topology", "show", pattern, "--overlap", "off"])
+        path = tmp_path / f"{pattern}.yaml"
+        path.write_text(shown.output)
+        assert CliRunner().invoke(main, ["topology", "check", str(path)]).output.endswith("nothing wrong\n")
+    assert json.loads(CliRunner().invoke(main, ["topology", "schema"]).output)["title"] == "brokerproof topology"
+
+
+def test_break_and_heal(target: Path) -> None:
+    del target
+    broken = CliRunner().invoke(main, ["lab", "break", "record-missing", "--name", NAME])
+    assert "lacks the record of broker 2" in broken.output
+    state = Lab.attach(NAME)
+    assert state.topology != state.intended
+    state.close()
+    refused = CliRunner().invoke(main, ["lab", "break", "advertised-listeners-unchanged", "--name", NAME])
+    assert (refused.exit_code, "is not of pattern privatelink_multi_nlb" in refused.output) == (3, True)
+    assert CliRunner().invoke(main, ["lab", "heal", "--name", NAME]).exit_code == 0
+    state = Lab.attach(NAME)
+    assert state.topology == state.intended
+    state.close()
