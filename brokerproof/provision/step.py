@@ -108,6 +108,7 @@ class Runner:
                 last_word = now
                 last = self._tail(begin).rpartition("\n")[2].strip()[:_WIDTH]
                 say(f"  still at it after {now - started:.0f} s: {last}")
+        say("  ending it in good order")
         # Asked first: a package manager cut short leaves more work than it saves.
         _signal(child, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
