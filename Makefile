@@ -44,9 +44,9 @@ schema: setup ## write the JSON Schemas of topology files and result documents
 	mv build/topology.schema.json topology/schema/topology.schema.json
 	$(BIN)/python -m reports.schema
 
-bench: ## compare a verification with dig, openssl and kcat doing the same
+bench: ## compare with dig, openssl, kcat and bare brokers, in one run
 	@./setup.sh --bench
-	$(BIN)/python benchmarks/verify_vs_by_hand.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/on_the_lab.py $(BENCH_ARGS)
 
 clean: ## remove what set-up, gates and tests made here; reports and the Kafka cache stay
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -140,14 +141,11 @@ class Daemons:
             time.sleep(0.02)
 
     def warm_up(self) -> None:
-        """Have the offsets topic made, which any cluster in use has; not waited for."""
+        """Have the offsets topic made and a first handshake done, as any cluster in use has; not waited for."""
         running = [b for b, _ in self._brokers.values()]
         if running:
-            threading.Thread(
-                target=kernel.in_namespace,
-                args=(running[0].namespace, partial(_find_a_coordinator, running)),
-                daemon=True,
-            ).start()
+            work = partial(kernel.in_namespace, running[0].namespace, partial(_use_once, running))
+            threading.Thread(target=work, daemon=True).start()
 
     def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
         """Stop, start or restart brokers until they are as asked."""
@@ -241,11 +239,23 @@ class Daemons:
 
 def _admin(brokers: Sequence[BrokerProcess]) -> AdminClient:
     """A client at the brokers' own listener; made in a broker's namespace, so its threads stay there."""
-    addresses = [dict(b.properties)["listeners"].split("REPLICATION://")[1].split(",")[0] for b in brokers]
+    addresses = [_bound(b, "REPLICATION") for b in brokers]
     return AdminClient({"bootstrap.servers": ",".join(addresses), "log_level": 0})
 
 
-def _find_a_coordinator(brokers: Sequence[BrokerProcess]) -> None:
+def _bound(broker: BrokerProcess, listener: str) -> str:
+    """``address:port`` a listener of a broker is bound to."""
+    listeners = dict(entry.split("://") for entry in dict(broker.properties)["listeners"].split(","))
+    return listeners[listener]
+
+
+def _use_once(brokers: Sequence[BrokerProcess]) -> None:
+    for broker in brokers:
+        host, _, port = _bound(broker, "CLIENT_SECURE").partition(":")
+        with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
+            unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+            unverified.wrap_socket(connection).close()
     admin = _admin(brokers)
     for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
         with suppress(KafkaException, TimeoutError):

@@ -27,7 +27,7 @@ from vantages.protocol import VantageRun
 
 LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
 THROUGHPUT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
-LIMITS: Final = Limits(connect_ms=1500, plan_ms=45_000)
+LIMITS: Final = Limits(connect_ms=1500, handshake_ms=5000, plan_ms=45_000)
 """A connection that takes longer than 1.5 s has lost its first SYN (RFC 6298: retransmitted after 1 s)."""
 
 

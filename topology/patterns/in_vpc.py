@@ -10,13 +10,18 @@ NAME = "in_vpc"
 
 
 def build(options: PatternOptions | None = None) -> Topology:
-    """One client in the cluster VPC, admitted by the brokers' security group.
+    """Client ``a`` in the cluster VPC, admitted by the brokers' security group; with plaintext also ``p``, who uses it.
 
     Raises:
         TopologyError: the options ask for what AWS refuses.
     """
     options = options or PatternOptions()
     parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=NAME)
+    clients = [parts.client]
+    if options.plaintext:
+        address = parts.client.private_ip_address + 1
+        plain = {"name": "p", "listener": "CLIENT", "ca_file": None, "private_ip_address": address}
+        clients.append(parts.client.model_copy(update=plain))
     return checked(
         Topology(
             name=NAME,
@@ -24,6 +29,6 @@ def build(options: PatternOptions | None = None) -> Topology:
             subnets=parts.subnets,
             security_groups=parts.security_groups,
             clusters=(parts.cluster,),
-            clients=(parts.client,),
+            clients=tuple(clients),
         )
     )
