@@ -15,7 +15,6 @@ from typing import Final
 
 import confluent_kafka
 import cryptography
-import dns.version
 import msgspec
 import OpenSSL
 
@@ -225,7 +224,6 @@ def _started(plan: Plan) -> Started:
             "confluent-kafka": _version(confluent_kafka.version()),
             "librdkafka": _version(confluent_kafka.libversion()),
             "cryptography": cryptography.__version__,
-            "dnspython": dns.version.version,
             "msgspec": msgspec.__version__,
             "pyopenssl": OpenSSL.__version__,
         },

@@ -8,7 +8,7 @@ again, also after a failure.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -60,7 +60,7 @@ class Exchange(msgspec.Struct):
     ledger: Ledger
     paths: Paths
     stop: threading.Event = msgspec.field(default_factory=threading.Event)
-    nonce: str = msgspec.field(default_factory=lambda: secrets.token_hex(6))
+    nonce: str = msgspec.field(default_factory=lambda: os.urandom(6).hex())
     settings: Settings | None = None
     leaders: list[Leader] = msgspec.field(default_factory=list)
     """Those that were ready for records."""
