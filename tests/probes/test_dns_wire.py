@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import struct
 from contextlib import suppress
 
@@ -81,8 +82,12 @@ def test_an_answer_is_what_dnspython_wrote(
             (f"{name.lower()}.", ttl) for name, ttl, _, _ in lines
         ]
         for record, (_, _, rdtype, data) in zip(records, lines, strict=True):
-            wanted = {"A": data, "AAAA": data, "CNAME": data.lower(), "SOA": "5"}.get(rdtype, "")
-            assert record.data == wanted
+            wanted = {"CNAME": data.lower(), "SOA": "5", "TXT": ""}.get(rdtype, data)
+            if rdtype in {"A", "AAAA"}:
+                # One IPv6 address has several spellings.
+                assert ipaddress.ip_address(record.data) == ipaddress.ip_address(data)
+            else:
+                assert record.data == wanted
 
 
 @given(st.binary(max_size=80), st.integers(0, 3), st.integers(0, 5))
