@@ -92,7 +92,7 @@ def named(function: Callable[..., None]) -> Callable[..., None]:
 def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> None:
     """Build a lab of a topology file or a pattern and leave it running.
 
-    Patterns: in_vpc, privatelink_single_nlb, privatelink_multi_nlb.
+    `brokerproof topology show --help` lists the patterns.
     """
     topology = _topology(what, chosen)
     console = Console(stderr=True, highlight=False)

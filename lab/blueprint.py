@@ -16,6 +16,7 @@ from topology.models import (
     BrokerState,
     EndpointState,
     LoadBalancer,
+    PeeringStatus,
     ServerCertificate,
     Topology,
     VpcEndpoint,
@@ -24,6 +25,11 @@ from topology.rules import alias_names
 
 ROUTER = "169.254.1.1"
 """Every ENI's next hop: its VPC's implicit router, at one link-local address on each link."""
+
+
+_FIRST_TABLE = 1000
+_FIRST_PREFERENCE = 33000
+_LAST_PREFERENCE = 60000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,10 @@ class Namespace:
     forwards: bool = False
     resolver: str = ""
     """Nameserver that processes entering this namespace are given."""
+    routing: tuple[str, ...] = ()
+    """Rules and routes that may change in a running lab, as ``ip -batch`` lines."""
+    tables: tuple[int, ...] = ()
+    """The tables that ``routing`` fills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +126,19 @@ class _Host:
     ruleset: str = ""
     forwards: bool = False
     resolver: str = ""
+    routing: list[str] = field(default_factory=list)
+    tables: list[int] = field(default_factory=list)
 
     def frozen(self) -> Namespace:
-        return Namespace(self.name, tuple(self.ip_lines), self.ruleset, self.forwards, self.resolver)
+        return Namespace(
+            name=self.name,
+            ip_lines=tuple(self.ip_lines),
+            ruleset=self.ruleset,
+            forwards=self.forwards,
+            resolver=self.resolver,
+            routing=tuple(self.routing),
+            tables=tuple(self.tables),
+        )
 
 
 class _Layout:
@@ -131,17 +151,22 @@ class _Layout:
         self.routers = {v.vpc_id: _Host(f"r-{v.vpc_id}", forwards=True) for v in topology.vpcs}
         self.enis: dict[str, list[packet_filter.Eni]] = {v.vpc_id: [] for v in topology.vpcs}
         self.transit_links = 0
+        self.next_hops: dict[tuple[str, str], str] = {}
+        """(VPC, peering connection) -> the address of the other side's router on the link between them."""
 
     def host(self, name: str) -> _Host:
         return self.hosts.setdefault(name, _Host(name))
 
-    def attach(self, host: _Host, interface: str, vpc_id: str, address: IPv4Address, groups: tuple[str, ...]) -> None:
-        """Give the host an ENI in a VPC: a link to the VPC's router and a host route there."""
+    def attach(
+        self, host: _Host, interface: str, subnet_id: str, address: IPv4Address, groups: tuple[str, ...]
+    ) -> None:
+        """Give the host an ENI in a subnet: a link to the VPC's router and a host route there."""
+        vpc_id = self.topology.subnet(subnet_id).vpc_id
         enis = self.enis[vpc_id]
         router_side = f"eni{len(enis)}"
         router = self.routers[vpc_id]
         self.links.append(Link(router.name, router_side, host.name, interface))
-        enis.append(packet_filter.Eni(router_side, address, groups))
+        enis.append(packet_filter.Eni(router_side, address, groups, subnet_id))
         router.ip_lines += [
             f"addr add {ROUTER}/32 dev {router_side}",
             f"link set {router_side} up",
@@ -176,13 +201,13 @@ def compile_topology(topology: Topology) -> Blueprint:
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             host = layout.host(f"{cluster.cluster_name}-b{broker.broker_id}")
-            layout.attach(host, "eth0", cluster.vpc_id, broker.client_vpc_ip_address, broker.security_groups)
+            layout.attach(host, "eth0", broker.client_subnet, broker.client_vpc_ip_address, broker.security_groups)
             host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
     witnesses, clients = [], []
     for client in topology.clients:
         namespace = f"client-{client.name}"
         host = layout.host(namespace)
-        layout.attach(host, "eth0", client.vpc_id, client.private_ip_address, client.security_groups)
+        layout.attach(host, "eth0", client.subnet_id, client.private_ip_address, client.security_groups)
         host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
         host.resolver = str(_resolver_address(topology, client.vpc_id))
         clients.append((client.name, namespace))
@@ -190,11 +215,12 @@ def compile_topology(topology: Topology) -> Blueprint:
             witnesses.append(Witness(namespace, str(client.private_ip_address), client.witness_port))
     for balancer in topology.load_balancers:
         _lay_load_balancer(layout, balancer)
+    _join_peerings(layout)
     for vpc in topology.vpcs:
         router = layout.routers[vpc.vpc_id]
         router.ip_lines.insert(0, f"addr add {_resolver_address(topology, vpc.vpc_id)}/32 dev lo")
-        # A VPC without a route for a destination drops it in silence; it sends no ICMP error.
-        router.ip_lines.append("route add blackhole default")
+        router.ip_lines += [f"route add blackhole {block}" for block in vpc.cidr_blocks]
+        _lay_routes(layout, vpc.vpc_id)
         router.ruleset = packet_filter.vpc_router(layout.enis[vpc.vpc_id], _group_members(layout), topology)
     return Blueprint(
         kafka_version=versions.pop(),
@@ -209,6 +235,40 @@ def compile_topology(topology: Topology) -> Blueprint:
         witnesses=tuple(witnesses),
         clients=tuple(clients),
     )
+
+
+def _join_peerings(layout: _Layout) -> None:
+    """A link between two routers for each peering connection, whatever its status: routes decide what uses it."""
+    for index, peering in enumerate(layout.topology.vpc_peering_connections):
+        name = f"pcx{index}"
+        requester, accepter = peering.sides
+        ours, theirs = layout.join(layout.routers[requester], name, layout.routers[accepter], name)
+        layout.next_hops[requester, peering.vpc_peering_connection_id] = theirs
+        layout.next_hops[accepter, peering.vpc_peering_connection_id] = ours
+
+
+def _lay_routes(layout: _Layout, vpc_id: str) -> None:
+    """The VPC's route tables: each ENI's traffic is looked up in the table of its subnet.
+
+    The ``local`` route is the main table. What comes in from a peering is looked up there alone, so
+    peering is not transitive. What no table knows is dropped in silence, as a VPC does; a route to a
+    connection that is not active is a blackhole.
+    """
+    router = layout.routers[vpc_id]
+    for index, table in enumerate(t for t in layout.topology.route_tables if t.vpc_id == vpc_id):
+        number = _FIRST_TABLE + index
+        router.tables.append(number)
+        for route in table.routes:
+            peering = layout.topology.peering(route.vpc_peering_connection_id)
+            if peering.status is PeeringStatus.ACTIVE:
+                hop = layout.next_hops[vpc_id, peering.vpc_peering_connection_id]
+                router.routing.append(f"route add {route.destination_cidr_block} via {hop} table {number}")
+            else:
+                router.routing.append(f"route add blackhole {route.destination_cidr_block} table {number}")
+        for eni in layout.enis[vpc_id]:
+            if eni.subnet_id in table.subnet_ids:
+                router.routing.append(f"rule add pref {_FIRST_PREFERENCE} iif {eni.interface} lookup {number}")
+    router.routing.append(f"rule add pref {_LAST_PREFERENCE} blackhole")
 
 
 def _resolver_address(topology: Topology, vpc_id: str) -> IPv4Address:
@@ -264,7 +324,7 @@ def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
     nodes: list[packet_filter.Node] = []
     for index, node in enumerate(balancer.availability_zones):
         interface, mark = f"eth{index}", index + 1
-        layout.attach(nlb, interface, balancer.vpc_id, node.private_ipv4_address, balancer.security_groups)
+        layout.attach(nlb, interface, node.subnet_id, node.private_ipv4_address, balancer.security_groups)
         nlb.ip_lines += _mark_routes(interface, mark)
         nodes.append(packet_filter.Node(interface, mark, str(node.private_ipv4_address)))
         entries.append(packet_filter.Entry(interface, mark, zones[index], str(node.private_ipv4_address)))
@@ -300,7 +360,7 @@ def _lay_endpoint(
     forwards: list[packet_filter.Forward] = []
     for index, eni in enumerate(endpoint.network_interfaces):
         interface, mark, inner = f"eth{index}", index + 1, f"nlb{index}"
-        layout.attach(host, interface, endpoint.vpc_id, eni.private_ip_address, endpoint.security_groups)
+        layout.attach(host, interface, eni.subnet_id, eni.private_ip_address, endpoint.security_groups)
         host.ip_lines += _mark_routes(interface, mark)
         nlb_interface = f"pl{first_link + index}"
         _, nlb_address = layout.join(host, inner, nlb, nlb_interface)

@@ -106,9 +106,28 @@ def _configure(namespace: Namespace) -> None:
     settings = {**_SYSCTLS, **(_FORWARD if namespace.forwards else {})}
     script = "; ".join(f"echo {value} > /proc/sys/{key}" for key, value in settings.items())
     run(inside(namespace.name, "sh", "-ec", script))
-    run(["ip", "-n", namespace.name, "-batch", "-"], feed="\n".join(["link set lo up", *namespace.ip_lines]) + "\n")
+    _ip(namespace, ["link set lo up", *namespace.ip_lines, *namespace.routing])
     if namespace.ruleset:
         _filter(namespace)
+
+
+def route_packets(namespaces: Iterable[Namespace]) -> None:
+    """Replace what these namespaces route by: their rules, and the tables that the rules lead to."""
+    for namespace in namespaces:
+        # A table that was never filled cannot be flushed, which is as good.
+        flush = [f"route flush table {number}" for number in namespace.tables]
+        lines = ["rule flush", "rule add pref 32766 lookup main", *flush]
+        _ip(namespace, lines, force=True)
+        _ip(namespace, namespace.routing)
+
+
+def _ip(namespace: Namespace, lines: Sequence[str], *, force: bool = False) -> None:
+    command = ["ip", "-n", namespace.name, *(["-force"] if force else []), "-batch", "-"]
+    feed = "\n".join(lines) + "\n"
+    if force:
+        subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=_COMMAND_TIMEOUT_S)
+    else:
+        run(command, feed=feed)
 
 
 def _filter(namespace: Namespace) -> None:

@@ -29,6 +29,7 @@ class Eni:
     interface: str
     address: IPv4Address
     security_groups: tuple[str, ...]
+    subnet_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]],
             "    ct state established,related accept",
             *leave,
             *arrive,
+            '    oifname "pcx*" accept',  # leaving the VPC: the other side's groups decide
             "  }",
             "  chain input {",
             "    type filter hook input priority 0; policy drop",

@@ -141,8 +141,9 @@ class Supervisor:
                 "the change adds, removes or moves an ENI, client or VPC; records, rules, listeners, targets, "
                 "certificates and brokers can be changed in a running lab, the rest needs a new one"
             )
-        before = {n.name: n.ruleset for n in old.namespaces}
-        kernel.filter_packets(n for n in new.namespaces if before[n.name] != n.ruleset)
+        before = {n.name: n for n in old.namespaces}
+        kernel.route_packets(n for n in new.namespaces if before[n.name].routing != n.routing)
+        kernel.filter_packets(n for n in new.namespaces if before[n.name].ruleset != n.ruleset)
         self._daemons.set_resolvers(new.resolvers)
         self._daemons.set_witnesses(new.witnesses)
         self._daemons.set_brokers(new.brokers, lambda text: answer({"progress": text}))

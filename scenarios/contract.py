@@ -103,11 +103,11 @@ class MeasuredContract(ClientContract):
 
 
 class ObserverContract:
-    """A host in the cluster VPC that must not reach the clients."""
+    """A host that must not get through: from the cluster VPC to a client, or from outside to a broker."""
 
     @pytest.mark.isolation
-    def test_cannot_reach_the_clients(self, observer: ClientRun) -> None:
-        """The path is one-way: something listens on each client host, and does not answer from here."""
+    def test_reaches_nothing_it_must_not(self, observer: ClientRun) -> None:
+        """Something listens there, and does not answer from here, for the reason it must not."""
         require(observer, [c for c in observer.checks if c.isolation])
 
 

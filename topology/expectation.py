@@ -22,7 +22,7 @@ from topology.models import (
     Topology,
     VpcEndpoint,
 )
-from topology.patterns import in_vpc, privatelink
+from topology.patterns import in_vpc, peering, privatelink
 from topology.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
 SILENT: Final = (Reason.TIMED_OUT,)
@@ -46,7 +46,11 @@ def expect(topology: Topology, client_name: str) -> ClientView:
     brokers: tuple[BrokerView, ...] = ()
     match client.pattern:
         case None:
-            forbidden = tuple(_reverse(topology, client))
+            forbidden = (*_reverse(topology, client), *_unreached_brokers(topology, client, cluster))
+        case peering.NAME:
+            brokers = tuple(_direct(topology, client, cluster, broker) for broker in cluster.brokers)
+            bootstrap = _as_bootstrap(brokers)
+            forbidden = (*_other_broker_ports(cluster), *_beyond_peering(topology, client))
         case in_vpc.NAME:
             brokers = tuple(_direct(topology, client, cluster, broker) for broker in cluster.brokers)
             bootstrap = _as_bootstrap(brokers)
@@ -56,7 +60,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
             bootstrap = _endpoint_bootstrap(topology, client, cluster, brokers)
             forbidden = tuple(_around_endpoint(topology, client, cluster))
         case unknown:
-            known = f"{in_vpc.NAME}, {privatelink.SINGLE}, {privatelink.MULTI}"
+            known = f"{in_vpc.NAME}, {peering.NAME}, {privatelink.SINGLE}, {privatelink.MULTI}"
             raise TopologyError(f"client {client.name}: pattern {unknown!r} is not one of {known}")
     return ClientView(
         client=client.name,
@@ -217,6 +221,40 @@ def _around_endpoint(topology: Topology, client: Client, cluster: Cluster) -> It
                 f"{client.vpc_id} has no route to the cluster VPC",
                 SILENT,
             )
+
+
+def _peered(topology: Topology, vpc_id: str) -> set[str]:
+    """The VPC and those it is peered with directly; a peering leads no further."""
+    return {vpc_id} | {side for p in topology.vpc_peering_connections if vpc_id in p.sides for side in p.sides}
+
+
+def _beyond_peering(topology: Topology, client: Client) -> Iterator[ForbiddenView]:
+    """Of the cluster VPC only the broker ports answer; a VPC that is not peered with this one does not at all."""
+    near = _peered(topology, client.vpc_id)
+    for other in topology.clients:
+        if other.witness_port is None or other.vpc_id == client.vpc_id:
+            continue
+        if other.vpc_id not in near:
+            why = f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}"
+        elif other.vpc_id == topology.cluster(client.cluster_name).vpc_id:
+            why = f"the security group of host {other.name} in the cluster VPC admits its own VPC alone"
+        else:
+            continue
+        yield _forbidden(other.private_ip_address, other.witness_port, why, SILENT)
+
+
+def _unreached_brokers(topology: Topology, observer: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
+    """An observer outside the cluster VPC reaches no broker: for want of a path, or of admission."""
+    if observer.vpc_id == cluster.vpc_id:
+        return
+    peered = cluster.vpc_id in _peered(topology, observer.vpc_id)
+    why = (
+        f"the brokers' security group does not admit host {observer.name}"
+        if peered
+        else f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
+    )
+    for broker in cluster.brokers:
+        yield _forbidden(broker.client_vpc_ip_address, bind_port(cluster, observer.listener), why, SILENT)
 
 
 def _reverse(topology: Topology, observer: Client) -> Iterator[ForbiddenView]:

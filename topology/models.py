@@ -52,6 +52,50 @@ class Subnet(Model):
     availability_zone_id: Id
 
 
+class Route(Model):
+    """A route of a VPC route table to a peering connection; the ``local`` route is implied."""
+
+    destination_cidr_block: IPv4Network
+    vpc_peering_connection_id: Id
+
+
+class RouteTable(Model):
+    """A VPC route table and the subnets associated with it (DescribeRouteTables)."""
+
+    route_table_id: Id
+    vpc_id: Id
+    subnet_ids: tuple[Id, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+
+class PeeringStatus(StrEnum):
+    """Codes of DescribeVpcPeeringConnections; only ``active`` passes traffic (VPC Peering guide, lifecycle)."""
+
+    INITIATING_REQUEST = "initiating-request"
+    PENDING_ACCEPTANCE = "pending-acceptance"
+    PROVISIONING = "provisioning"
+    ACTIVE = "active"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+class VpcPeeringConnection(Model):
+    """A peering of two VPCs, of any accounts and Regions. Not transitive."""
+
+    vpc_peering_connection_id: Id
+    requester_vpc_id: Id
+    accepter_vpc_id: Id
+    status: PeeringStatus = PeeringStatus.ACTIVE
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Both VPCs, the requester first."""
+        return self.requester_vpc_id, self.accepter_vpc_id
+
+
 class IpPermission(Model):
     """One security group rule: a protocol, a port range, and one kind of peer."""
 
@@ -312,6 +356,8 @@ class Topology(Model):
     name: Id
     vpcs: tuple[Vpc, ...] = Field(min_length=1)
     subnets: tuple[Subnet, ...] = Field(min_length=1)
+    route_tables: tuple[RouteTable, ...] = ()
+    vpc_peering_connections: tuple[VpcPeeringConnection, ...] = ()
     security_groups: tuple[SecurityGroup, ...] = ()
     target_groups: tuple[TargetGroup, ...] = ()
     load_balancers: tuple[LoadBalancer, ...] = ()
@@ -329,6 +375,10 @@ class Topology(Model):
     def subnet(self, subnet_id: str) -> Subnet:
         """The subnet of that id."""
         return next(s for s in self.subnets if s.subnet_id == subnet_id)
+
+    def peering(self, connection_id: str) -> VpcPeeringConnection:
+        """The peering connection of that id."""
+        return next(p for p in self.vpc_peering_connections if p.vpc_peering_connection_id == connection_id)
 
     def zone_of(self, subnet_id: str) -> str:
         """The availability zone id of a subnet."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
-from topology.models import HostedZone, Subnet, Topology, zonal_dns_name
+from topology.models import HostedZone, PeeringStatus, Subnet, Topology, zonal_dns_name
 
 LISTENERS_PER_NLB = 50
 """Default quota: listeners per Network Load Balancer (ELB quotas)."""
@@ -45,6 +45,8 @@ def problems(topology: Topology) -> tuple[Problem, ...]:
         return tuple(found)
     return (
         *_addresses(topology),
+        *_peerings(topology),
+        *_routes(topology),
         *_permissions(topology),
         *_load_balancers(topology),
         *_endpoints(topology),
@@ -57,6 +59,8 @@ def problems(topology: Topology) -> tuple[Problem, ...]:
 _IDS = (
     ("vpcs", "vpc_id"),
     ("subnets", "subnet_id"),
+    ("route_tables", "route_table_id"),
+    ("vpc_peering_connections", "vpc_peering_connection_id"),
     ("security_groups", "group_id"),
     ("target_groups", "target_group_name"),
     ("load_balancers", "load_balancer_name"),
@@ -69,6 +73,10 @@ _IDS = (
 
 _REFERENCES = (
     ("subnets", "vpc_id", "vpcs"),
+    ("route_tables", "vpc_id", "vpcs"),
+    ("route_tables", "subnet_ids", "subnets"),
+    ("vpc_peering_connections", "requester_vpc_id", "vpcs"),
+    ("vpc_peering_connections", "accepter_vpc_id", "vpcs"),
     ("security_groups", "vpc_id", "vpcs"),
     ("target_groups", "vpc_id", "vpcs"),
     ("load_balancers", "vpc_id", "vpcs"),
@@ -86,6 +94,7 @@ _REFERENCES = (
 )
 
 _NESTED_REFERENCES = (
+    ("route_tables", "routes", "vpc_peering_connection_id", "vpc_peering_connections"),
     ("load_balancers", "availability_zones", "subnet_id", "subnets"),
     ("load_balancers", "listeners", "target_group_name", "target_groups"),
     ("vpc_endpoints", "network_interfaces", "subnet_id", "subnets"),
@@ -192,6 +201,53 @@ def _unusable(subnet: Subnet, address: IPv4Address) -> str | None:
     if offset <= 3 or address == block.broadcast_address:  # noqa: PLR2004 - AWS reserves .0 to .3 and the last
         return f"{address} is reserved by AWS in {block} (the first four addresses and the last)"
     return None
+
+
+def _peerings(topology: Topology) -> Iterator[Problem]:
+    """What CreateVpcPeeringConnection refuses (VPC Peering guide, basics and limitations)."""
+    pairs: dict[frozenset[str], int] = {}
+    for i, peering in enumerate(topology.vpc_peering_connections):
+        path: Path = ("vpc_peering_connections", i)
+        first, second = (topology.vpc(side) for side in peering.sides)
+        pair = frozenset(peering.sides)
+        if pair in pairs:
+            other = topology.vpc_peering_connections[pairs[pair]].vpc_peering_connection_id
+            yield Problem(path, f"{other} already peers these VPCs (AWS: VpcPeeringConnectionAlreadyExists)")
+        pairs.setdefault(pair, i)
+        overlaps = [(a, b) for a in first.cidr_blocks for b in second.cidr_blocks if a.overlaps(b)]
+        if overlaps and peering.status is PeeringStatus.ACTIVE:
+            a, b = overlaps[0]
+            yield Problem(
+                path,
+                f"{first.vpc_id} {a} overlaps {second.vpc_id} {b} (AWS: the connection's status becomes failed)",
+            )
+
+
+def _routes(topology: Topology) -> Iterator[Problem]:
+    associated: dict[str, str] = {}
+    for i, table in enumerate(topology.route_tables):
+        base: Path = ("route_tables", i)
+        for j, subnet_id in enumerate(table.subnet_ids):
+            if topology.subnet(subnet_id).vpc_id != table.vpc_id:
+                yield Problem((*base, "subnet_ids", j), f"{subnet_id} is not in {table.vpc_id}")
+            if subnet_id in associated:
+                yield Problem(
+                    (*base, "subnet_ids", j),
+                    f"{subnet_id} is already associated with {associated[subnet_id]} (AWS: Resource.AlreadyAssociated)",
+                )
+            associated.setdefault(subnet_id, table.route_table_id)
+        seen: dict[IPv4Network, int] = {}
+        for j, route in enumerate(table.routes):
+            path: Path = (*base, "routes", j)
+            if route.destination_cidr_block in seen:
+                yield Problem(path, f"a second route to {route.destination_cidr_block} (AWS: RouteAlreadyExists)")
+            seen.setdefault(route.destination_cidr_block, j)
+            peering = topology.peering(route.vpc_peering_connection_id)
+            if table.vpc_id not in peering.sides:
+                yield Problem(path, f"{table.vpc_id} is no side of {peering.vpc_peering_connection_id}")
+            local = [b for b in topology.vpc(table.vpc_id).cidr_blocks if route.destination_cidr_block.subnet_of(b)]
+            if local:
+                yield Problem(path, f"{route.destination_cidr_block} is inside the VPC's own {local[0]}")
 
 
 def _permissions(topology: Topology) -> Iterator[Problem]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.faults import broker, dns, load_balancer, security, tls
+from lab.faults import broker, dns, load_balancer, route, security, tls
 from lab.faults.fault import Fault
 
 FAULTS: Final[dict[str, Fault]] = {
-    fault.name: fault for fault in (*dns.FAULTS, *security.FAULTS, *load_balancer.FAULTS, *tls.FAULTS, *broker.FAULTS)
+    fault.name: fault
+    for fault in (*dns.FAULTS, *route.FAULTS, *security.FAULTS, *load_balancer.FAULTS, *tls.FAULTS, *broker.FAULTS)
 }
 """Fault by name."""
 

@@ -13,13 +13,15 @@ from topology.models import Topology
 PRIVATELINK: Final = ("privatelink_single_nlb", "privatelink_multi_nlb")
 SINGLE: Final = PRIVATELINK[:1]
 MULTI: Final = PRIVATELINK[1:]
-EVERY: Final = ("in_vpc", *PRIVATELINK)
+PEERING: Final = ("peering",)
+EVERY: Final = ("in_vpc", *PEERING, *PRIVATELINK)
 
 
 class Layer(StrEnum):
     """Where a fault sits."""
 
     DNS = "dns"
+    ROUTE = "route"
     SECURITY = "security"
     LOAD_BALANCER = "load_balancer"
     TLS = "tls"

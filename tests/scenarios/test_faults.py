@@ -47,6 +47,11 @@ def clients_of(lab: Lab) -> list[str]:
     return [c.name for c in lab.intended.clients if c.pattern is not None]
 
 
+def afflicted(lab: Lab) -> str:
+    """The client that shows the fault: the first one of the pattern itself."""
+    return next(c.name for c in lab.intended.clients if c.pattern == lab.intended.name)
+
+
 def test_healthy_is_green(lab: Lab) -> None:
     for client in clients_of(lab):
         result = run(lab, client)
@@ -63,7 +68,7 @@ def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> No
         pytest.skip(f"not a fault of {lab.intended.name}")
     lab.apply(fault.edit(lab.intended))
     try:
-        result = run(lab, clients_of(lab)[0])
+        result = run(lab, afflicted(lab))
     finally:
         lab.apply(lab.intended)
     assert not result.run.error, result.run.said

@@ -11,6 +11,7 @@ from topology.expectation import advertised, expect
 from topology.files import TopologyError
 from topology.models import Topology
 from topology.patterns import PATTERNS, PatternOptions
+from topology.rules import problems
 from topology.view import AddressKind
 
 
@@ -29,7 +30,7 @@ def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chose
             dead = [a for a in broker.addresses if not a.must_connect]
             assert alive
             assert all(a.why_not and a.fails_with for a in dead)
-            if pattern != "in_vpc":
+            if view.pattern.startswith("privatelink"):
                 assert len(broker.addresses) == chosen.zones
                 assert len(alive) == (chosen.zones if chosen.cross_zone else 1)
                 assert {a.kind for a in broker.addresses} == {AddressKind.ENDPOINT_ENI}
@@ -98,5 +99,50 @@ def test_an_unknown_client_is_answered_with_those_there_are() -> None:
 def test_an_unknown_pattern_is_answered_with_those_there_are() -> None:
     topology = PATTERNS["in_vpc"](None)
     client = topology.clients[0].model_copy(update={"pattern": "carrier_pigeon"})
-    with pytest.raises(TopologyError, match="'carrier_pigeon' is not one of in_vpc, privatelink_single_nlb"):
+    with pytest.raises(TopologyError, match="'carrier_pigeon' is not one of in_vpc, peering, privatelink_single_nlb"):
         expect(topology.model_copy(update={"clients": (client,)}), "a")
+
+
+def peering(**changes: object) -> Topology:
+    topology = PATTERNS["peering"](None)
+    return topology.model_copy(update=changes)
+
+
+def test_overlapping_vpcs_are_not_peered() -> None:
+    topology = PATTERNS["peering"](None)
+    overlapping = tuple(
+        v.model_copy(update={"cidr_blocks": topology.vpcs[0].cidr_blocks}) if v.vpc_id == "vpc-b" else v
+        for v in topology.vpcs
+    )
+    found = [str(p) for p in problems(peering(vpcs=overlapping))]
+    assert any("10.0.0.0/16 overlaps" in p and "status becomes failed" in p for p in found)
+
+
+def test_two_vpcs_are_peered_once() -> None:
+    first = PATTERNS["peering"](None).vpc_peering_connections[0]
+    twice = first.model_copy(update={"vpc_peering_connection_id": "pcx-again"})
+    found = [str(p) for p in problems(peering(vpc_peering_connections=(first, twice), route_tables=()))]
+    assert found == [
+        "vpc_peering_connections[1]: pcx-cluster-b already peers these VPCs (AWS: VpcPeeringConnectionAlreadyExists)"
+    ]
+
+
+def test_a_subnet_has_one_route_table_and_a_table_one_route_to_a_destination() -> None:
+    tables = PATTERNS["peering"](None).route_tables
+    again = tables[0].model_copy(
+        update={"route_table_id": "rtb-again", "routes": (tables[0].routes[0], tables[0].routes[0])}
+    )
+    found = " ".join(str(p) for p in problems(peering(route_tables=(*tables, again))))
+    assert "(AWS: Resource.AlreadyAssociated)" in found
+    assert "(AWS: RouteAlreadyExists)" in found
+
+
+def test_what_peering_must_not_let_through_is_said_with_its_reason() -> None:
+    topology = PATTERNS["peering"](None)
+    assert {f.why for f in expect(topology, "d").forbidden} == {
+        "peering is not transitive: vpc-d is not peered with the cluster VPC"
+    }
+    assert {f.why for f in expect(topology, "x").forbidden} == {"the brokers' security group does not admit host x"}
+    assert "peering is not transitive: vpc-c is not peered with vpc-b" in {
+        f.why for f in expect(topology, "c").forbidden
+    }

@@ -70,9 +70,10 @@ CA_FILE = "/run/brokerproof/tls/ca.pem"
 WITNESS_PORT = 7777
 
 
-def zone_id(index: int) -> str:
-    """The zone id of the index-th zone."""
-    return f"use1-az{index + 1}"
+def zone_id(index: int, region_name: str = REGION) -> str:
+    """The zone id of the index-th zone: ``us-east-1`` has ``use1-az1``, ``us-west-2`` has ``usw2-az1``."""
+    continent, direction, number = region_name.split("-")
+    return f"{continent}{direction[0]}{number}-az{index + 1}"
 
 
 def subnet_cidr(vpc: IPv4Network, index: int) -> IPv4Network:
@@ -85,14 +86,14 @@ def host(block: IPv4Network, offset: int) -> IPv4Address:
     return IPv4Address(int(block.network_address) + offset)
 
 
-def subnets(vpc_id: str, vpc: IPv4Network, zones: int) -> tuple[Subnet, ...]:
+def subnets(vpc_id: str, vpc: IPv4Network, zones: int, *, region_name: str = REGION) -> tuple[Subnet, ...]:
     """One subnet a zone."""
     return tuple(
         Subnet(
             subnet_id=f"subnet-{vpc_id.removeprefix('vpc-')}-{i + 1}",
             vpc_id=vpc_id,
             cidr_block=subnet_cidr(vpc, i),
-            availability_zone_id=zone_id(i),
+            availability_zone_id=zone_id(i, region_name),
         )
         for i in range(zones)
     )

@@ -1,0 +1,26 @@
+"""VPC peering: clients go straight to the broker ENIs.
+
+Names resolve by the brokers' public records to their private addresses; ports and
+advertised.listeners are as MSK creates them. Client ``b`` is in another account of the same Region,
+client ``c`` in another Region. What must not get through: any port but the brokers', a host that the
+security group does not admit (``x``), a VPC that is peered with ``b``'s alone (``d``), and from ``c``
+to ``b`` through the cluster VPC, since peering is not transitive.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import MeasuredContract, ObserverContract
+from topology.patterns import peering
+
+PATTERN = peering.NAME
+pytestmark = [pytest.mark.peering, pytest.mark.cross_region]
+
+
+class TestClients(MeasuredContract):
+    """Clients in the peered VPCs."""
+
+
+class TestOutsiders(ObserverContract):
+    """Hosts that must reach no broker: outside the security group, and a peering further away."""
