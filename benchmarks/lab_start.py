@@ -22,8 +22,6 @@ from lab.handle import Lab, jvm_arguments
 from lab.kafka_config import STATE_DIR
 from topology.patterns import PATTERNS, PatternOptions
 
-NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-
 
 def bare_child(pattern: str, brokers: int) -> None:
     """Inside fresh namespaces: start the brokers and print the seconds it took."""
@@ -55,9 +53,18 @@ def bare_child(pattern: str, brokers: int) -> None:
 
 
 def bare(pattern: str, brokers: int) -> float:
-    prefix = NAMESPACES if os.geteuid() == 0 else [NAMESPACES[0], "--user", "--map-root-user", *NAMESPACES[1:]]
     done = subprocess.run(
-        [*prefix, sys.executable, __file__, "--bare-child", "--pattern", pattern, "--brokers", str(brokers)],
+        [
+            "unshare",
+            *preflight.namespace_options(),
+            sys.executable,
+            __file__,
+            "--bare-child",
+            "--pattern",
+            pattern,
+            "--brokers",
+            str(brokers),
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -29,7 +29,7 @@ from lab import kernel, nameserver
 from lab.blueprint import BrokerProcess, Certificate, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
-from lab.kafka_config import KEYSTORE_LOCATION, STATE_DIR, certificate_path, data_dir
+from lab.kafka_config import KEYSTORE_LOCATION, STATE_DIR, UNBOUND, certificate_path, data_dir
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
@@ -195,7 +195,7 @@ class Daemons:
             if known is None:
                 with _log(f"resolver-{resolver.vpc_id}").open("wb") as log:
                     process = subprocess.Popen(
-                        kernel.inside(resolver.namespace, "unbound", "-d", "-c", str(path)),
+                        kernel.inside(resolver.namespace, UNBOUND, "-d", "-c", str(path)),
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,

@@ -141,12 +141,9 @@ class Lab:
                 ) from None
             for descriptor in (listener, theirs):
                 os.set_inheritable(descriptor.fileno(), True)
-            namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-            if os.geteuid() != 0:
-                namespaces = ["--user", "--map-root-user", *namespaces]
             process = subprocess.Popen(
                 [
-                    *("unshare", *namespaces, "--", sys.executable, "-m", "lab.supervisor"),
+                    *("unshare", *preflight.namespace_options(), "--", sys.executable, "-m", "lab.supervisor"),
                     *(name, str(theirs.fileno()), str(listener.fileno())),
                 ],
                 pass_fds=(listener.fileno(), theirs.fileno()),

@@ -7,6 +7,9 @@ from topology.models import Broker, Cluster
 STATE_DIR = "/run/brokerproof"
 """The lab's own tmpfs, seen only inside its mount namespace; it is gone with the lab."""
 
+UNBOUND = f"{STATE_DIR}/unbound/unbound"
+"""The lab's own copy of the resolver."""
+
 KEYSTORE_LOCATION = "listener.name.client_secure.ssl.keystore.location"
 REPLICATION_PORT = 9093
 CONTROLLER_PORT = 9097

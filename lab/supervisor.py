@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from lab import kernel
 from lab.blueprint import Blueprint, compile_topology
 from lab.daemons import Daemons
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR
+from lab.kafka_config import STATE_DIR, UNBOUND
 from topology.models import Topology
 
 _OWNER_BYTES = 1 << 26
@@ -61,6 +62,11 @@ def mount_private_run() -> None:
     nowhere = Path(STATE_DIR, "resolv", "nowhere")
     nowhere.write_text("nameserver 127.0.0.1\n")
     kernel.run(["mount", "--bind", str(nowhere), "/etc/resolv.conf"])
+    unbound = shutil.which("unbound")
+    if unbound is None:
+        raise LabError("unbound is not installed; run `make setup`")
+    # Debian's AppArmor profile binds /usr/sbin/unbound to /etc/unbound; a copy has no profile.
+    shutil.copy(unbound, UNBOUND)
     enter = Path(STATE_DIR, "enter")
     enter.write_text(_ENTER)
     enter.chmod(0o755)

@@ -90,7 +90,11 @@ def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_p
     finally:
         lab.apply(lab.intended)
         lab.close()
-    failed = sorted(line.split("::")[-1] for line in done.stdout.splitlines() if line.startswith("FAILED scenarios/"))
+    failed = sorted(
+        line.split(" - ")[0].split("::")[-1]
+        for line in done.stdout.splitlines()
+        if line.startswith("FAILED scenarios/")
+    )
     assert failed == [
         "test_is_the_broker_it_names[b-broker-2]",
         "test_is_the_broker_it_names[o-broker-2]",
