@@ -19,6 +19,7 @@ from topology.models import (
     PeeringStatus,
     ServerCertificate,
     Topology,
+    TransitGatewayRouteTable,
     VpcEndpoint,
 )
 from topology.rules import alias_names
@@ -152,7 +153,7 @@ class _Layout:
         self.enis: dict[str, list[packet_filter.Eni]] = {v.vpc_id: [] for v in topology.vpcs}
         self.transit_links = 0
         self.next_hops: dict[tuple[str, str], str] = {}
-        """(VPC, peering connection) -> the address of the other side's router on the link between them."""
+        """(VPC, peering connection or gateway) -> the address of the other side on the link between them."""
 
     def host(self, name: str) -> _Host:
         return self.hosts.setdefault(name, _Host(name))
@@ -216,6 +217,7 @@ def compile_topology(topology: Topology) -> Blueprint:
     for balancer in topology.load_balancers:
         _lay_load_balancer(layout, balancer)
     _join_peerings(layout)
+    gateways = _lay_transit_gateways(layout)
     for vpc in topology.vpcs:
         router = layout.routers[vpc.vpc_id]
         router.ip_lines.insert(0, f"addr add {_resolver_address(topology, vpc.vpc_id)}/32 dev lo")
@@ -225,7 +227,7 @@ def compile_topology(topology: Topology) -> Blueprint:
     return Blueprint(
         kafka_version=versions.pop(),
         links=tuple(layout.links),
-        namespaces=tuple(h.frozen() for h in (*layout.routers.values(), *layout.hosts.values())),
+        namespaces=tuple(h.frozen() for h in (*layout.routers.values(), *gateways, *layout.hosts.values())),
         resolvers=tuple(_resolvers(topology)),
         brokers=tuple(_brokers(topology)),
         certificates=tuple(
@@ -247,6 +249,60 @@ def _join_peerings(layout: _Layout) -> None:
         layout.next_hops[accepter, peering.vpc_peering_connection_id] = ours
 
 
+def _lay_transit_gateways(layout: _Layout) -> list[_Host]:
+    """A router a gateway, a link an attachment; each attachment's traffic is looked up in its associated table."""
+    topology = layout.topology
+    gateways = {g.transit_gateway_id: _Host(g.transit_gateway_id, forwards=True) for g in topology.transit_gateways}
+    ends: dict[str, tuple[str, str]] = {}
+    """Attachment -> the gateway's interface, and the address beyond it."""
+    for index, attachment in enumerate(topology.transit_gateway_attachments):
+        name, gateway = f"att{index}", gateways[attachment.transit_gateway_id]
+        own = attachment.transit_gateway_attachment_id
+        if attachment.vpc_id is not None:
+            ours, theirs = layout.join(gateway, name, layout.routers[attachment.vpc_id], f"tgw{index}")
+            layout.next_hops[attachment.vpc_id, attachment.transit_gateway_id] = ours
+            ends[own] = (name, theirs)
+        elif own not in ends:
+            other = attachment.peer_attachment_id or ""
+            peer = next(a for a in topology.transit_gateway_attachments if a.transit_gateway_attachment_id == other)
+            ours, theirs = layout.join(gateway, name, gateways[peer.transit_gateway_id], f"{name}p")
+            ends[own], ends[other] = (name, theirs), (f"{name}p", ours)
+    for index, table in enumerate(topology.transit_gateway_route_tables):
+        _lay_gateway_table(topology, gateways[table.transit_gateway_id], table, _FIRST_TABLE + index, ends)
+    for gateway in gateways.values():
+        gateway.routing.append(f"rule add pref {_LAST_PREFERENCE} blackhole")
+        gateway.ruleset = packet_filter.transit_gateway()
+    return list(gateways.values())
+
+
+def _lay_gateway_table(
+    topology: Topology,
+    gateway: _Host,
+    table: TransitGatewayRouteTable,
+    number: int,
+    ends: dict[str, tuple[str, str]],
+) -> None:
+    """Static routes win over propagated ones to the same destination (Transit Gateway guide, route evaluation)."""
+    own = table.transit_gateway_route_table_id
+    gateway.tables.append(number)
+    routes = {
+        block: ends[a.transit_gateway_attachment_id][1]
+        for a in topology.transit_gateway_attachments
+        if a.vpc_id is not None and own in a.propagations
+        for block in topology.vpc(a.vpc_id).cidr_blocks
+    }
+    for route in table.routes:
+        target = route.transit_gateway_attachment_id
+        routes[route.destination_cidr_block] = "" if target is None else ends[target][1]
+    for block, hop in routes.items():
+        where = f"{block} via {hop}" if hop else f"blackhole {block}"
+        gateway.routing.append(f"route add {where} table {number}")
+    for attachment in topology.transit_gateway_attachments:
+        if attachment.association == own:
+            interface = ends[attachment.transit_gateway_attachment_id][0]
+            gateway.routing.append(f"rule add pref {_FIRST_PREFERENCE} iif {interface} lookup {number}")
+
+
 def _lay_routes(layout: _Layout, vpc_id: str) -> None:
     """The VPC's route tables: each ENI's traffic is looked up in the table of its subnet.
 
@@ -259,9 +315,10 @@ def _lay_routes(layout: _Layout, vpc_id: str) -> None:
         number = _FIRST_TABLE + index
         router.tables.append(number)
         for route in table.routes:
-            peering = layout.topology.peering(route.vpc_peering_connection_id)
-            if peering.status is PeeringStatus.ACTIVE:
-                hop = layout.next_hops[vpc_id, peering.vpc_peering_connection_id]
+            target = route.vpc_peering_connection_id or route.transit_gateway_id or ""
+            connection = route.vpc_peering_connection_id
+            if connection is None or layout.topology.peering(connection).status is PeeringStatus.ACTIVE:
+                hop = layout.next_hops[vpc_id, target]
                 router.routing.append(f"route add {route.destination_cidr_block} via {hop} table {number}")
             else:
                 router.routing.append(f"route add blackhole {route.destination_cidr_block} table {number}")

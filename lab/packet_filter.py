@@ -85,7 +85,7 @@ def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]],
             "    ct state established,related accept",
             *leave,
             *arrive,
-            '    oifname "pcx*" accept',  # leaving the VPC: the other side's groups decide
+            '    oifname { "pcx*", "tgw*" } accept',  # leaving the VPC: the other side's groups decide
             "  }",
             "  chain input {",
             "    type filter hook input priority 0; policy drop",
@@ -119,6 +119,11 @@ def endpoint(forwards: Sequence[Forward]) -> str:
     snat = [f'    oifname "{f.inner_interface}" masquerade' for f in forwards]
     body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", "  }"])
     return _table(body + "\n" + _SILENT_ROUTER)
+
+
+def transit_gateway() -> str:
+    """A gateway forwards what its tables know, and is silent about the rest."""
+    return _table(_SILENT_ROUTER)
 
 
 def _table(body: str) -> str:

@@ -38,6 +38,7 @@ from topology.patterns import PATTERNS, PatternOptions
 MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",
     "peering": "VPC peering, same Region and another",
+    "transit_gateway": "Transit Gateway, one Region and two peered ones",
     "cross_region": "a client in another Region than the cluster",
     "privatelink": "PrivateLink, with one NLB or one a broker",
     "isolation": "what must not work",

@@ -22,7 +22,7 @@ from topology.models import (
     Topology,
     VpcEndpoint,
 )
-from topology.patterns import in_vpc, peering, privatelink
+from topology.patterns import in_vpc, peering, privatelink, transit_gateway
 from topology.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
 SILENT: Final = (Reason.TIMED_OUT,)
@@ -51,6 +51,10 @@ def expect(topology: Topology, client_name: str) -> ClientView:
             brokers = tuple(_direct(topology, client, cluster, broker) for broker in cluster.brokers)
             bootstrap = _as_bootstrap(brokers)
             forbidden = (*_other_broker_ports(cluster), *_beyond_peering(topology, client))
+        case transit_gateway.NAME:
+            brokers = tuple(_direct(topology, client, cluster, broker) for broker in cluster.brokers)
+            bootstrap = _as_bootstrap(brokers)
+            forbidden = tuple(_other_broker_ports(cluster))
         case in_vpc.NAME:
             brokers = tuple(_direct(topology, client, cluster, broker) for broker in cluster.brokers)
             bootstrap = _as_bootstrap(brokers)
@@ -60,7 +64,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
             bootstrap = _endpoint_bootstrap(topology, client, cluster, brokers)
             forbidden = tuple(_around_endpoint(topology, client, cluster))
         case unknown:
-            known = f"{in_vpc.NAME}, {peering.NAME}, {privatelink.SINGLE}, {privatelink.MULTI}"
+            known = f"{in_vpc.NAME}, {peering.NAME}, {transit_gateway.NAME}, {privatelink.SINGLE}, {privatelink.MULTI}"
             raise TopologyError(f"client {client.name}: pattern {unknown!r} is not one of {known}")
     return ClientView(
         client=client.name,
@@ -247,12 +251,13 @@ def _unreached_brokers(topology: Topology, observer: Client, cluster: Cluster) -
     """An observer outside the cluster VPC reaches no broker: for want of a path, or of admission."""
     if observer.vpc_id == cluster.vpc_id:
         return
-    peered = cluster.vpc_id in _peered(topology, observer.vpc_id)
-    why = (
-        f"the brokers' security group does not admit host {observer.name}"
-        if peered
-        else f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
-    )
+    attached = any(a.vpc_id == observer.vpc_id for a in topology.transit_gateway_attachments)
+    if cluster.vpc_id in _peered(topology, observer.vpc_id):
+        why = f"the brokers' security group does not admit host {observer.name}"
+    elif attached:
+        why = f"the gateway attachment of {observer.vpc_id} is associated with no route table"
+    else:
+        why = f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
     for broker in cluster.brokers:
         yield _forbidden(broker.client_vpc_ip_address, bind_port(cluster, observer.listener), why, SILENT)
 

@@ -53,10 +53,11 @@ class Subnet(Model):
 
 
 class Route(Model):
-    """A route of a VPC route table to a peering connection; the ``local`` route is implied."""
+    """A route of a VPC route table to a peering connection or a transit gateway; ``local`` is implied."""
 
     destination_cidr_block: IPv4Network
-    vpc_peering_connection_id: Id
+    vpc_peering_connection_id: Id | None = None
+    transit_gateway_id: Id | None = None
 
 
 class RouteTable(Model):
@@ -94,6 +95,45 @@ class VpcPeeringConnection(Model):
     def sides(self) -> tuple[str, str]:
         """Both VPCs, the requester first."""
         return self.requester_vpc_id, self.accepter_vpc_id
+
+
+class TransitGateway(Model):
+    """A transit gateway of one Region."""
+
+    transit_gateway_id: Id
+    owner_id: Id = "111111111111"
+    region_name: str = "us-east-1"
+
+
+class TransitGatewayAttachment(Model):
+    """A VPC, or another gateway (peering), attached to a gateway.
+
+    ``association``: the one table that traffic coming in by this attachment is looked up in.
+    ``propagations``: the tables that learn the VPC's CIDRs; a gateway peering propagates nothing.
+    """
+
+    transit_gateway_attachment_id: Id
+    transit_gateway_id: Id
+    vpc_id: Id | None = None
+    peer_attachment_id: Id | None = None
+    """For a gateway peering: the attachment of the other gateway; each names the other."""
+    association: Id | None = None
+    propagations: tuple[Id, ...] = ()
+
+
+class TransitGatewayRoute(Model):
+    """A static route: to an attachment, or a blackhole."""
+
+    destination_cidr_block: IPv4Network
+    transit_gateway_attachment_id: Id | None = None
+
+
+class TransitGatewayRouteTable(Model):
+    """A gateway's route table and its static routes; what propagates to it is said by the attachments."""
+
+    transit_gateway_route_table_id: Id
+    transit_gateway_id: Id
+    routes: tuple[TransitGatewayRoute, ...] = ()
 
 
 class IpPermission(Model):
@@ -358,6 +398,9 @@ class Topology(Model):
     subnets: tuple[Subnet, ...] = Field(min_length=1)
     route_tables: tuple[RouteTable, ...] = ()
     vpc_peering_connections: tuple[VpcPeeringConnection, ...] = ()
+    transit_gateways: tuple[TransitGateway, ...] = ()
+    transit_gateway_attachments: tuple[TransitGatewayAttachment, ...] = ()
+    transit_gateway_route_tables: tuple[TransitGatewayRouteTable, ...] = ()
     security_groups: tuple[SecurityGroup, ...] = ()
     target_groups: tuple[TargetGroup, ...] = ()
     load_balancers: tuple[LoadBalancer, ...] = ()

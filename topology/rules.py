@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from topology.models import HostedZone, PeeringStatus, Subnet, Topology, zonal_dns_name
+from topology.models import HostedZone, PeeringStatus, Route, Subnet, Topology, zonal_dns_name
 
 LISTENERS_PER_NLB = 50
 """Default quota: listeners per Network Load Balancer (ELB quotas)."""
@@ -47,6 +47,7 @@ def problems(topology: Topology) -> tuple[Problem, ...]:
         *_addresses(topology),
         *_peerings(topology),
         *_routes(topology),
+        *_attachments(topology),
         *_permissions(topology),
         *_load_balancers(topology),
         *_endpoints(topology),
@@ -61,6 +62,9 @@ _IDS = (
     ("subnets", "subnet_id"),
     ("route_tables", "route_table_id"),
     ("vpc_peering_connections", "vpc_peering_connection_id"),
+    ("transit_gateways", "transit_gateway_id"),
+    ("transit_gateway_attachments", "transit_gateway_attachment_id"),
+    ("transit_gateway_route_tables", "transit_gateway_route_table_id"),
     ("security_groups", "group_id"),
     ("target_groups", "target_group_name"),
     ("load_balancers", "load_balancer_name"),
@@ -77,6 +81,12 @@ _REFERENCES = (
     ("route_tables", "subnet_ids", "subnets"),
     ("vpc_peering_connections", "requester_vpc_id", "vpcs"),
     ("vpc_peering_connections", "accepter_vpc_id", "vpcs"),
+    ("transit_gateway_attachments", "transit_gateway_id", "transit_gateways"),
+    ("transit_gateway_attachments", "vpc_id", "vpcs"),
+    ("transit_gateway_attachments", "peer_attachment_id", "transit_gateway_attachments"),
+    ("transit_gateway_attachments", "association", "transit_gateway_route_tables"),
+    ("transit_gateway_attachments", "propagations", "transit_gateway_route_tables"),
+    ("transit_gateway_route_tables", "transit_gateway_id", "transit_gateways"),
     ("security_groups", "vpc_id", "vpcs"),
     ("target_groups", "vpc_id", "vpcs"),
     ("load_balancers", "vpc_id", "vpcs"),
@@ -95,6 +105,13 @@ _REFERENCES = (
 
 _NESTED_REFERENCES = (
     ("route_tables", "routes", "vpc_peering_connection_id", "vpc_peering_connections"),
+    ("route_tables", "routes", "transit_gateway_id", "transit_gateways"),
+    (
+        "transit_gateway_route_tables",
+        "routes",
+        "transit_gateway_attachment_id",
+        "transit_gateway_attachments",
+    ),
     ("load_balancers", "availability_zones", "subnet_id", "subnets"),
     ("load_balancers", "listeners", "target_group_name", "target_groups"),
     ("vpc_endpoints", "network_interfaces", "subnet_id", "subnets"),
@@ -117,8 +134,8 @@ def _references(topology: Topology) -> Iterator[Problem]:
     keys = dict(_IDS)
     known = {name: {getattr(i, key) for i in getattr(topology, name)} for name, key in _IDS}
 
-    def check(path: Path, value: str | tuple[str, ...], kind: str) -> Iterator[Problem]:
-        values = value if isinstance(value, tuple) else (value,)
+    def check(path: Path, value: str | tuple[str, ...] | None, kind: str) -> Iterator[Problem]:
+        values = value if isinstance(value, tuple) else () if value is None else (value,)
         for one in values:
             if one not in known[kind]:
                 have = ", ".join(sorted(known[kind])) or "none"
@@ -242,12 +259,62 @@ def _routes(topology: Topology) -> Iterator[Problem]:
             if route.destination_cidr_block in seen:
                 yield Problem(path, f"a second route to {route.destination_cidr_block} (AWS: RouteAlreadyExists)")
             seen.setdefault(route.destination_cidr_block, j)
-            peering = topology.peering(route.vpc_peering_connection_id)
-            if table.vpc_id not in peering.sides:
-                yield Problem(path, f"{table.vpc_id} is no side of {peering.vpc_peering_connection_id}")
+            yield from _target(topology, table.vpc_id, route, path)
             local = [b for b in topology.vpc(table.vpc_id).cidr_blocks if route.destination_cidr_block.subnet_of(b)]
             if local:
                 yield Problem(path, f"{route.destination_cidr_block} is inside the VPC's own {local[0]}")
+
+
+def _target(topology: Topology, vpc_id: str, route: Route, path: Path) -> Iterator[Problem]:
+    if (route.vpc_peering_connection_id is None) == (route.transit_gateway_id is None):
+        yield Problem(path, "give exactly one of vpc_peering_connection_id and transit_gateway_id")
+    elif route.vpc_peering_connection_id is not None:
+        if vpc_id not in topology.peering(route.vpc_peering_connection_id).sides:
+            yield Problem(path, f"{vpc_id} is no side of {route.vpc_peering_connection_id}")
+    elif not any(
+        a.vpc_id == vpc_id and a.transit_gateway_id == route.transit_gateway_id
+        for a in topology.transit_gateway_attachments
+    ):
+        yield Problem(path, f"{vpc_id} is not attached to {route.transit_gateway_id} (AWS: InvalidTransitGatewayID)")
+
+
+def _attachments(topology: Topology) -> Iterator[Problem]:
+    gateway_of = {t.transit_gateway_route_table_id: t.transit_gateway_id for t in topology.transit_gateway_route_tables}
+    attached: set[tuple[str, str]] = set()
+    for i, attachment in enumerate(topology.transit_gateway_attachments):
+        path: Path = ("transit_gateway_attachments", i)
+        if (attachment.vpc_id is None) == (attachment.peer_attachment_id is None):
+            yield Problem(path, "give exactly one of vpc_id and peer_attachment_id")
+        if attachment.vpc_id is not None:
+            key = (attachment.transit_gateway_id, attachment.vpc_id)
+            if key in attached:
+                yield Problem(
+                    path, f"{key[1]} is already attached to {key[0]} (AWS: DuplicateTransitGatewayAttachment)"
+                )
+            attached.add(key)
+        elif attachment.propagations:
+            yield Problem((*path, "propagations"), "a gateway peering propagates nothing; it needs static routes")
+        tables = {*attachment.propagations, attachment.association} - {None}
+        for name in sorted(t for t in tables if t is not None and gateway_of[t] != attachment.transit_gateway_id):
+            yield Problem(path, f"{name} is a table of {gateway_of[name]}")
+    yield from _gateway_peerings(topology)
+
+
+def _gateway_peerings(topology: Topology) -> Iterator[Problem]:
+    by_id = {a.transit_gateway_attachment_id: a for a in topology.transit_gateway_attachments}
+    for i, attachment in enumerate(topology.transit_gateway_attachments):
+        peer = by_id.get(attachment.peer_attachment_id or "")
+        if peer is not None and peer.peer_attachment_id != attachment.transit_gateway_attachment_id:
+            path: Path = ("transit_gateway_attachments", i, "peer_attachment_id")
+            yield Problem(path, f"{peer.transit_gateway_attachment_id} names another peer")
+    for i, table in enumerate(topology.transit_gateway_route_tables):
+        for j, route in enumerate(table.routes):
+            target = by_id.get(route.transit_gateway_attachment_id or "")
+            if target is not None and target.transit_gateway_id != table.transit_gateway_id:
+                where: Path = ("transit_gateway_route_tables", i, "routes", j)
+                yield Problem(
+                    where, f"{target.transit_gateway_attachment_id} is an attachment of {target.transit_gateway_id}"
+                )
 
 
 def _permissions(topology: Topology) -> Iterator[Problem]:

@@ -14,7 +14,8 @@ PRIVATELINK: Final = ("privatelink_single_nlb", "privatelink_multi_nlb")
 SINGLE: Final = PRIVATELINK[:1]
 MULTI: Final = PRIVATELINK[1:]
 PEERING: Final = ("peering",)
-EVERY: Final = ("in_vpc", *PEERING, *PRIVATELINK)
+GATEWAY: Final = ("transit_gateway",)
+EVERY: Final = ("in_vpc", *PEERING, *GATEWAY, *PRIVATELINK)
 
 
 class Layer(StrEnum):

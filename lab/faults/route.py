@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from typing import Final
 
-from lab.faults.fault import PEERING, Fault, Layer
+from lab.faults.fault import GATEWAY, PEERING, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
-from topology.models import PeeringStatus, Topology
+from topology.models import PeeringStatus, Topology, TransitGatewayRoute
 
 
 def _without_routes(topology: Topology, subnet_prefix: str) -> Topology:
@@ -34,12 +35,41 @@ def _deleted(topology: Topology) -> Topology:
     return with_each(topology, "vpc_peering_connections", status=PeeringStatus.DELETED)
 
 
-def _fault(name: str, title: str, edit: Callable[[Topology], Topology], brokers: tuple[int, ...] = (1, 2, 3)) -> Fault:
+def _not_associated(topology: Topology) -> Topology:
+    return _attachment_of_b(topology, association=None)
+
+
+def _not_propagated(topology: Topology) -> Topology:
+    return _attachment_of_b(topology, propagations=())
+
+
+def _attachment_of_b(topology: Topology, **changes: object) -> Topology:
+    for index, attachment in enumerate(topology.transit_gateway_attachments):
+        if attachment.vpc_id == "vpc-b":
+            topology = with_changes(topology, "transit_gateway_attachments", index, **changes)
+    return topology
+
+
+def _gateway_blackhole(topology: Topology) -> Topology:
+    """A more specific static route wins over the propagated one."""
+    for index, table in enumerate(topology.transit_gateway_route_tables):
+        hole = TransitGatewayRoute(destination_cidr_block=IPv4Network("10.0.16.0/20"))
+        topology = with_changes(topology, "transit_gateway_route_tables", index, routes=(*table.routes, hole))
+    return topology
+
+
+def _fault(
+    name: str,
+    title: str,
+    edit: Callable[[Topology], Topology],
+    brokers: tuple[int, ...] = (1, 2, 3),
+    patterns: tuple[str, ...] = (*PEERING, *GATEWAY),
+) -> Fault:
     return Fault(
         name=name,
         title=title,
         layer=Layer.ROUTE,
-        patterns=PEERING,
+        patterns=patterns,
         edit=edit,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
@@ -53,5 +83,26 @@ FAULTS: Final = (
     ),
     _fault("route-missing-return", "The broker subnets' route tables have no route back.", _missing_at_cluster),
     _fault("route-missing-one-subnet", "Broker 2's subnet has no route back.", _missing_in_one_subnet, brokers=(2,)),
-    _fault("peering-deleted", "The peering connection was deleted; its routes are blackholes.", _deleted),
+    _fault(
+        "peering-deleted", "The peering connection was deleted; its routes are blackholes.", _deleted, patterns=PEERING
+    ),
+    _fault(
+        "gateway-attachment-not-associated",
+        "The client VPC's gateway attachment is associated with no route table.",
+        _not_associated,
+        patterns=GATEWAY,
+    ),
+    _fault(
+        "gateway-propagation-missing",
+        "The client VPC's CIDR propagates to no route table of the gateway; answers find no way back.",
+        _not_propagated,
+        patterns=GATEWAY,
+    ),
+    _fault(
+        "gateway-static-blackhole",
+        "A static blackhole route of the gateway covers broker 2's subnet.",
+        _gateway_blackhole,
+        brokers=(2,),
+        patterns=GATEWAY,
+    ),
 )

@@ -99,7 +99,9 @@ def test_an_unknown_client_is_answered_with_those_there_are() -> None:
 def test_an_unknown_pattern_is_answered_with_those_there_are() -> None:
     topology = PATTERNS["in_vpc"](None)
     client = topology.clients[0].model_copy(update={"pattern": "carrier_pigeon"})
-    with pytest.raises(TopologyError, match="'carrier_pigeon' is not one of in_vpc, peering, privatelink_single_nlb"):
+    with pytest.raises(
+        TopologyError, match="'carrier_pigeon' is not one of in_vpc, peering, transit_gateway, privatelink_single"
+    ):
         expect(topology.model_copy(update={"clients": (client,)}), "a")
 
 
@@ -146,3 +148,32 @@ def test_what_peering_must_not_let_through_is_said_with_its_reason() -> None:
     assert "peering is not transitive: vpc-c is not peered with vpc-b" in {
         f.why for f in expect(topology, "c").forbidden
     }
+
+
+def gateway(**changes: object) -> Topology:
+    return PATTERNS["transit_gateway"](None).model_copy(update=changes)
+
+
+def test_a_vpc_is_attached_to_a_gateway_once() -> None:
+    attachments = PATTERNS["transit_gateway"](None).transit_gateway_attachments
+    again = attachments[0].model_copy(update={"transit_gateway_attachment_id": "tgw-attach-again"})
+    found = [str(p) for p in problems(gateway(transit_gateway_attachments=(*attachments, again)))]
+    assert len(found) == 1
+    assert found[0].endswith("is already attached to tgw-east (AWS: DuplicateTransitGatewayAttachment)")
+
+
+def test_a_gateway_peering_propagates_nothing_and_tables_belong_to_one_gateway() -> None:
+    attachments = list(PATTERNS["transit_gateway"](None).transit_gateway_attachments)
+    peering = next(i for i, a in enumerate(attachments) if a.peer_attachment_id is not None)
+    attachments[peering] = attachments[peering].model_copy(update={"propagations": ("tgw-rtb-west",)})
+    found = " ".join(str(p) for p in problems(gateway(transit_gateway_attachments=tuple(attachments))))
+    assert "a gateway peering propagates nothing; it needs static routes" in found
+    assert "tgw-rtb-west is a table of tgw-west" in found
+
+
+def test_a_route_to_a_gateway_needs_an_attachment_to_it() -> None:
+    attachments = PATTERNS["transit_gateway"](None).transit_gateway_attachments
+    rest = tuple(a for a in attachments if a.vpc_id != "vpc-b")
+    found = [str(p) for p in problems(gateway(transit_gateway_attachments=rest))]
+    assert found
+    assert all("vpc-b is not attached to tgw-east" in p for p in found)

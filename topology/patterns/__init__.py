@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 from topology.models import Topology
-from topology.patterns import in_vpc, peering, privatelink
+from topology.patterns import in_vpc, peering, privatelink, transit_gateway
 from topology.patterns.options import PatternOptions
 
 PATTERNS: Final[dict[str, Callable[[PatternOptions | None], Topology]]] = {
     in_vpc.NAME: in_vpc.build,
     peering.NAME: peering.build,
+    transit_gateway.NAME: transit_gateway.build,
     privatelink.SINGLE: privatelink.build_single,
     privatelink.MULTI: privatelink.build_multi,
 }

@@ -1,0 +1,25 @@
+"""Transit Gateway: clients go to the broker ENIs through a gateway, or two peered ones.
+
+Names, ports and advertised.listeners are as MSK creates them. Client ``b`` is attached to the cluster's
+own gateway, ``c`` and ``d`` (another account on the same gateway) to the one of another Region, which is
+peered with it and needs static routes both ways. ``n`` is attached but associated with no route table,
+and must reach nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import MeasuredContract, ObserverContract
+from topology.patterns import transit_gateway
+
+PATTERN = transit_gateway.NAME
+pytestmark = [pytest.mark.transit_gateway, pytest.mark.cross_region]
+
+
+class TestClients(MeasuredContract):
+    """Clients behind the gateways."""
+
+
+class TestNotAssociated(ObserverContract):
+    """A VPC that is attached and no more."""

@@ -1,0 +1,173 @@
+"""Transit Gateway: one gateway a Region, peered, with static routes between them.
+
+The cluster VPC and ``b`` (another account) are attached to the gateway of us-east-1; ``c`` and ``d`` (two
+more accounts) to the gateway of us-west-2. ``n`` is attached to the first gateway, but its attachment is
+associated with no table and propagates to none, so it reaches nothing.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+from topology.files import checked
+from topology.models import (
+    Client,
+    Model,
+    Route,
+    RouteTable,
+    Subnet,
+    Topology,
+    TransitGateway,
+    TransitGatewayAttachment,
+    TransitGatewayRoute,
+    TransitGatewayRouteTable,
+    Vpc,
+)
+from topology.patterns.options import (
+    CA_FILE,
+    CLUSTER_CIDR,
+    CLUSTER_NAME,
+    CLUSTER_VPC,
+    REGION,
+    WITNESS_PORT,
+    PatternOptions,
+    cluster_parts,
+    host,
+    subnets,
+)
+
+NAME = "transit_gateway"
+_FAR_REGION = "us-west-2"
+_GATEWAYS = {REGION: "tgw-east", _FAR_REGION: "tgw-west"}
+_TABLES = {"tgw-east": "tgw-rtb-east", "tgw-west": "tgw-rtb-west"}
+_PEERINGS = {"tgw-east": "tgw-attach-peer-east", "tgw-west": "tgw-attach-peer-west"}
+_EVERYTHING = IPv4Network("10.0.0.0/8")
+
+
+class _Member(Model):
+    """A VPC attached to its Region's gateway."""
+
+    vpc_id: str
+    cidr: IPv4Network
+    region_name: str = REGION
+    owner_id: str = "111111111111"
+    routed: bool = True
+
+    @property
+    def gateway(self) -> str:
+        return _GATEWAYS[self.region_name]
+
+    @property
+    def key(self) -> str:
+        return self.vpc_id.removeprefix("vpc-")
+
+
+_MEMBERS = (
+    _Member(vpc_id="vpc-b", cidr=IPv4Network("10.1.0.0/16"), owner_id="222222222222"),
+    _Member(vpc_id="vpc-c", cidr=IPv4Network("10.2.0.0/16"), region_name=_FAR_REGION, owner_id="333333333333"),
+    _Member(vpc_id="vpc-d", cidr=IPv4Network("10.3.0.0/16"), region_name=_FAR_REGION, owner_id="444444444444"),
+    _Member(vpc_id="vpc-n", cidr=IPv4Network("10.4.0.0/16"), owner_id="555555555555", routed=False),
+)
+_CLUSTER = _Member(vpc_id=CLUSTER_VPC, cidr=CLUSTER_CIDR)
+
+
+def build(options: PatternOptions | None = None) -> Topology:
+    """Two peered gateways, with clients behind both.
+
+    Raises:
+        TopologyError: the options ask for what AWS refuses.
+    """
+    options = options or PatternOptions()
+    nets = {m.key: subnets(m.vpc_id, m.cidr, options.zones, region_name=m.region_name) for m in _MEMBERS}
+    admitted = (CLUSTER_CIDR, *(m.cidr for m in _MEMBERS))
+    parts = cluster_parts(options, admitted=admitted, client_pattern="in_vpc")
+    everything = (*parts.subnets, *(subnet for key in nets for subnet in nets[key]))
+    gateway_of = {m.vpc_id: m.gateway for m in (_CLUSTER, *_MEMBERS)}
+    return checked(
+        Topology(
+            name=NAME,
+            vpcs=(
+                parts.vpc,
+                *(
+                    Vpc(vpc_id=m.vpc_id, owner_id=m.owner_id, region_name=m.region_name, cidr_blocks=(m.cidr,))
+                    for m in _MEMBERS
+                ),
+            ),
+            subnets=everything,
+            route_tables=tuple(_table(subnet, gateway_of[subnet.vpc_id]) for subnet in everything),
+            transit_gateways=tuple(
+                TransitGateway(transit_gateway_id=gateway, region_name=region) for region, gateway in _GATEWAYS.items()
+            ),
+            transit_gateway_attachments=(*map(_attachment, (_CLUSTER, *_MEMBERS)), *_peering()),
+            transit_gateway_route_tables=tuple(_gateway_table(gateway) for gateway in _GATEWAYS.values()),
+            security_groups=parts.security_groups,
+            clusters=(parts.cluster,),
+            clients=(
+                parts.client,
+                _client("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                _client("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                _client("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                _client("n", nets["n"][0]),
+            ),
+        )
+    )
+
+
+def _table(subnet: Subnet, gateway: str) -> RouteTable:
+    return RouteTable(
+        route_table_id=f"rtb-{subnet.subnet_id.removeprefix('subnet-')}",
+        vpc_id=subnet.vpc_id,
+        subnet_ids=(subnet.subnet_id,),
+        routes=(Route(destination_cidr_block=_EVERYTHING, transit_gateway_id=gateway),),
+    )
+
+
+def _attachment(member: _Member) -> TransitGatewayAttachment:
+    table = _TABLES[member.gateway]
+    return TransitGatewayAttachment(
+        transit_gateway_attachment_id=f"tgw-attach-{member.key}",
+        transit_gateway_id=member.gateway,
+        vpc_id=member.vpc_id,
+        association=table if member.routed else None,
+        propagations=(table,) if member.routed else (),
+    )
+
+
+def _peering() -> tuple[TransitGatewayAttachment, ...]:
+    """The gateway peering: an attachment on either side, each naming the other."""
+    east, west = _GATEWAYS.values()
+    return tuple(
+        TransitGatewayAttachment(
+            transit_gateway_attachment_id=_PEERINGS[here],
+            transit_gateway_id=here,
+            peer_attachment_id=_PEERINGS[there],
+            association=_TABLES[here],
+        )
+        for here, there in ((east, west), (west, east))
+    )
+
+
+def _gateway_table(gateway: str) -> TransitGatewayRouteTable:
+    """What propagates is said by the attachments; the other Region's VPCs need static routes."""
+    far = [m.cidr for m in (_CLUSTER, *_MEMBERS) if m.gateway != gateway and m.routed]
+    return TransitGatewayRouteTable(
+        transit_gateway_route_table_id=_TABLES[gateway],
+        transit_gateway_id=gateway,
+        routes=tuple(
+            TransitGatewayRoute(destination_cidr_block=cidr, transit_gateway_attachment_id=_PEERINGS[gateway])
+            for cidr in far
+        ),
+    )
+
+
+def _client(name: str, subnet: Subnet, **more: Any) -> Client:
+    return Client(
+        name=name,
+        vpc_id=subnet.vpc_id,
+        subnet_id=subnet.subnet_id,
+        private_ip_address=host(subnet.cidr_block, 201),
+        cluster_name=CLUSTER_NAME,
+        ca_file=CA_FILE,
+        **more,
+    )
