@@ -101,11 +101,11 @@ class Settings(msgspec.Struct, frozen=True):
             "socket.timeout.ms": max(limit_ms, MIN_SETUP_TIMEOUT_MS),
             # A name may have addresses that cannot work; the client must get past each of them.
             "socket.connection.setup.timeout.ms": max(self.limits.connect_ms, MIN_SETUP_TIMEOUT_MS),
-            # Kept for the whole run, so that it walks them in turn; re-resolving shuffles them again.
+            # Kept for the whole run; which address is tried next is drawn anew, so the pauses between are short.
             "broker.address.ttl": 60_000,
             "socket.nagle.disable": True,
-            "reconnect.backoff.ms": 100,
-            "reconnect.backoff.max.ms": 500,
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 100,
             "topic.metadata.refresh.fast.interval.ms": 20,
             "allow.auto.create.topics": False,
             "enable.metrics.push": False,
