@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import importlib
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -48,6 +49,8 @@ class FakeCluster:
     deleted_groups: list[str] = field(default_factory=list)
     create_code: ErrorCode = ErrorCode.none
     delete_code: ErrorCode = ErrorCode.none
+    controller_id: int | None = None
+    """Without KRaft: the only broker that creates and deletes."""
     silent_on: set[int] = field(default_factory=set)
     """API keys that get no answer."""
     closing_on: set[int] = field(default_factory=set)
@@ -76,8 +79,8 @@ class FakeCluster:
     def handlers(self, own_id: int) -> dict[int, tuple[Any, Handler]]:
         return {
             DESCRIBE_CONFIGS: (DescribeConfigsRequest, identify(own_id)),
-            CREATE_TOPICS: (CreateTopicsRequest, self._create),
-            DELETE_TOPICS: (DeleteTopicsRequest, self._delete),
+            CREATE_TOPICS: (CreateTopicsRequest, functools.partial(self._create, own_id)),
+            DELETE_TOPICS: (DeleteTopicsRequest, functools.partial(self._delete, own_id)),
             DELETE_GROUPS: (DeleteGroupsRequest, self._delete_group),
         }
 
@@ -87,20 +90,25 @@ class FakeCluster:
             return True
         return False
 
-    def _create(self, request: CreateTopicsRequest) -> CreateTopicsResponse:
+    def _here(self, own_id: int, code: ErrorCode) -> ErrorCode:
+        return code if self.controller_id in {None, own_id} else ErrorCode.not_controller
+
+    def _create(self, own_id: int, request: CreateTopicsRequest) -> CreateTopicsResponse:
         (topic,) = request.topics
-        if self.create_code is ErrorCode.none:
+        code = self._here(own_id, self.create_code)
+        if code is ErrorCode.none:
             self.created.append(topic.name)
             self.was_created.set()
             self.leaders(topic.name)
-        result = CreatableTopicResult(name=topic.name, error_code=self.create_code, error_message="as told")
+        result = CreatableTopicResult(name=topic.name, error_code=code, error_message="as told")
         return CreateTopicsResponse(throttle_time=NO_THROTTLE, topics=(result,))
 
-    def _delete(self, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
+    def _delete(self, own_id: int, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
         (name,) = request.topic_names
-        if self.delete_code is ErrorCode.none:
+        code = self._here(own_id, self.delete_code)
+        if code is ErrorCode.none:
             self.deleted.append(name)
-        result = DeletableTopicResult(name=name, error_code=self.delete_code)
+        result = DeletableTopicResult(name=name, error_code=code)
         return DeleteTopicsResponse(throttle_time=NO_THROTTLE, responses=(result,))
 
     def _delete_group(self, request: DeleteGroupsRequest) -> DeleteGroupsResponse:
@@ -188,6 +196,8 @@ def _rewritten(payload: bytes, key: int, version: int, cluster: FakeCluster) -> 
         )
         for topic in body.topics
     )
+    if cluster.controller_id is not None:
+        body = dataclasses.replace(body, controller_id=cluster.controller_id)
     return header + encode(dataclasses.replace(body, brokers=brokers, topics=topics))
 
 

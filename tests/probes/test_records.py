@@ -126,6 +126,21 @@ def test_a_topic_that_may_not_be_created(code: ErrorCode, reason: Reason) -> Non
     assert result.closing.left_behind == ()
 
 
+@pytest.mark.parametrize("controller_id", [1, 2])
+def test_without_kraft_the_controller_creates_and_deletes(controller_id: int) -> None:
+    """Whichever broker is verified first, one of the two runs meets a broker that is not the controller."""
+
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.controller_id = controller_id
+
+    stages = (*TO_IDENTITY, Stage.PRODUCE)
+    result, cluster = probed(2, prepare, stages=stages, limits=Limits(produce_ms=300, plan_ms=15000))
+    assert len(cluster.created) == 1
+    assert cluster.deleted == cluster.created
+    assert result.closing.left_behind == ()
+    assert Reason.TOPIC_NOT_CREATED not in {each.reason for each in result.of(Stage.PRODUCE)}
+
+
 def test_a_topic_that_nobody_answers_for_is_removed_all_the_same() -> None:
     def prepare(cluster: FakeCluster) -> None:
         cluster.silent_on.add(CREATE_TOPICS)
