@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import struct
 from pathlib import Path
 from typing import Final
 
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
 import msgspec
 
-from probes.dns_wire import (
-    BadMessageError,
-    RecordType,
-    Response,
-    decode_response,
-    encode_query,
-    follow,
-)
 from probes.outcome import Reason
 from probes.plan import MAX_PORT
 from probes.stream import BrokenStreamError, Stream, words_of
 
 DNS_PORT: Final = 53
-_ID_BYTES: Final = 2
-_LENGTH_BYTES: Final = 2
+UDP_PAYLOAD_BYTES: Final = 1232
+"""EDNS0 payload that avoids fragmentation (DNS flag day 2020)."""
+_HEADER_BYTES: Final = 12
+_CONCLUSIVE: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 class DnsFailureError(Exception):
@@ -111,20 +110,21 @@ def configured_server(resolv_conf: Path = Path("/etc/resolv.conf")) -> Server | 
     return None
 
 
-async def ask(name: str, rdtype: RecordType, server: Server, *, limit_ms: int) -> Answer:
+async def ask(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, limit_ms: int) -> Answer:
     """Ask once.
 
     Raises:
         DnsFailureError: within ``limit_ms`` no answer that belongs to the question, or one that
             cannot be read.
-        BadNameError: ``name`` cannot be written as a DNS name.
+        dns.exception.DNSException: ``name`` cannot be written as a DNS name.
     """
-    query = encode_query(name, rdtype, int.from_bytes(os.urandom(_ID_BYTES), "big"))
+    absolute = dns.name.from_text(name, origin=dns.name.root)
+    query = dns.message.make_query(absolute, rdtype, use_edns=0, payload=UDP_PAYLOAD_BYTES)
     ignored: list[bytes] = []
     try:
         async with asyncio.timeout(limit_ms / 1000):
             response = await _ask_udp(query, server, ignored)
-            truncated = response.truncated
+            truncated = bool(response.flags & dns.flags.TC)
             if truncated:
                 response = await _ask_tcp(query, server)
     except TimeoutError as silence:
@@ -132,56 +132,76 @@ async def ask(name: str, rdtype: RecordType, server: Server, *, limit_ms: int) -
             detail = f"{len(ignored)} packets within {limit_ms} ms, none of them answers the question"
             raise DnsFailureError(Reason.MALFORMED_ANSWER, detail) from silence
         raise DnsFailureError(Reason.TIMED_OUT, f"no answer within {limit_ms} ms") from silence
+    return _read(response, truncated=truncated)
+
+
+def _read(response: dns.message.Message, *, truncated: bool) -> Answer:
+    if not isinstance(response, dns.message.QueryMessage):
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, "the answer is not to a query")
+    soa = next((str(rrset.name) for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), "")
+    rcode = dns.rcode.to_text(response.rcode())
+    if response.rcode() not in _CONCLUSIVE:
+        # Such an answer may come without its question, and has nothing to follow.
+        return Answer(rcode=rcode, addresses=(), ttl_s=None, cname_chain=(), soa=soa, truncated=truncated)
     try:
-        chain = follow(response, name, rdtype)
-    except BadMessageError as failure:
-        raise DnsFailureError(Reason.MALFORMED_ANSWER, f"{response.rcode}: {failure}") from failure
+        chain = response.resolve_chaining()
+    except dns.exception.DNSException as failure:
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, f"{rcode}: {_words(failure)}") from failure
+    addresses = tuple(sorted((rdata.address for rdata in chain.answer), key=_numeric)) if chain.answer else ()
     return Answer(
-        rcode=response.rcode,
-        addresses=chain.addresses,
-        ttl_s=chain.ttl_s,
-        cname_chain=chain.aliases,
-        soa=next((record.name for record in response.authority if record.rdtype == RecordType.SOA), ""),
+        rcode=rcode,
+        addresses=addresses,
+        ttl_s=chain.minimum_ttl if addresses or soa or chain.cnames else None,
+        cname_chain=tuple(str(rdata.target) for rrset in chain.cnames for rdata in rrset),
+        soa=soa,
         truncated=truncated,
     )
 
 
-async def _ask_udp(query: bytes, server: Server, ignored: list[bytes]) -> Response:
+def _numeric(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+async def _ask_udp(query: dns.message.Message, server: Server, ignored: list[bytes]) -> dns.message.Message:
     loop = asyncio.get_running_loop()
     with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         try:
             # A connected socket hears only this server, and its ICMP errors.
             await loop.sock_connect(sock, (server.address, server.port))
-            await loop.sock_sendall(sock, query)
+            await loop.sock_sendall(sock, query.to_wire())
             while True:
                 packet = await loop.sock_recv(sock, 65535)
                 response = _match(query, packet)
                 if response is not None:
                     return response
-                ignored.append(packet[:_ID_BYTES])
+                ignored.append(packet[:_HEADER_BYTES])
         except OSError as failure:
             reason = Reason.REFUSED if failure.errno == errno.ECONNREFUSED else Reason.SOCKET_ERROR
             raise DnsFailureError(reason, words_of(failure)) from failure
 
 
-def _match(query: bytes, packet: bytes) -> Response | None:
-    """The packet where it answers ``query``; None where it is to be ignored."""
+def _match(query: dns.message.Message, packet: bytes) -> dns.message.Message | None:
+    """The packet as a message where it answers ``query``; None where it is to be ignored."""
+    if len(packet) < _HEADER_BYTES or packet[:2] != query.id.to_bytes(2, "big"):
+        return None
     try:
-        return decode_response(packet, query)
-    except BadMessageError as failure:
-        # The id is right, so this is the answer.
-        raise DnsFailureError(Reason.MALFORMED_ANSWER, str(failure)) from failure
+        response = dns.message.from_wire(packet, ignore_trailing=True)
+    except Exception as failure:
+        # The id is right, so it is the answer; dnspython raises more than DNSException on garbage.
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, _words(failure)) from failure
+    return response if query.is_response(response) else None
 
 
-async def _ask_tcp(query: bytes, server: Server) -> Response:
+async def _ask_tcp(query: dns.message.Message, server: Server) -> dns.message.Message:
     """The same question over TCP (RFC 7766)."""
     sock = socket.socket(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     stream = Stream(sock)
     try:
         await asyncio.get_running_loop().sock_connect(sock, (server.address, server.port))
-        await stream.send(struct.pack(">H", len(query)) + query)
+        wire = query.to_wire()
+        await stream.send(struct.pack(">H", len(wire)) + wire)
         data = b""
-        while len(data) < _LENGTH_BYTES or len(data) < _LENGTH_BYTES + _length(data):
+        while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):  # noqa: PLR2004 length prefix
             data += await stream.receive_some()
     except OSError as failure:
         reason = Reason.REFUSED if failure.errno == errno.ECONNREFUSED else Reason.SOCKET_ERROR
@@ -191,11 +211,11 @@ async def _ask_tcp(query: bytes, server: Server) -> Response:
         raise DnsFailureError(reason, f"TCP after truncation: {failure.detail}") from failure
     finally:
         stream.close()
-    response = _match(query, data[_LENGTH_BYTES : _LENGTH_BYTES + _length(data)])
-    if response is None or response.truncated:
+    response = _match(query, data[2 : 2 + int.from_bytes(data[:2], "big")])
+    if response is None or response.flags & dns.flags.TC:
         raise DnsFailureError(Reason.MALFORMED_ANSWER, "the TCP answer is to another question, or cut short")
     return response
 
 
-def _length(data: bytes) -> int:
-    return int.from_bytes(data[:_LENGTH_BYTES], "big")
+def _words(failure: BaseException) -> str:
+    return f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__

@@ -15,6 +15,7 @@ from typing import Final
 
 import confluent_kafka
 import cryptography
+import dns.version
 import msgspec
 import OpenSSL
 
@@ -224,6 +225,7 @@ def _started(plan: Plan) -> Started:
             "confluent-kafka": _version(confluent_kafka.version()),
             "librdkafka": _version(confluent_kafka.libversion()),
             "cryptography": cryptography.__version__,
+            "dnspython": dns.version.version,
             "msgspec": msgspec.__version__,
             "pyopenssl": OpenSSL.__version__,
         },

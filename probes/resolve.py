@@ -11,8 +11,10 @@ import socket
 import time
 from typing import Final
 
+import dns.exception
+import dns.rdatatype
+
 from probes.dns_exchange import Answer, DnsFailureError, Server, ask, is_address
-from probes.dns_wire import BadNameError, RecordType
 from probes.outcome import Reason, ResolveFacts
 from probes.seen import Seen, error, failed, ok
 from probes.threads import in_thread
@@ -41,8 +43,8 @@ async def resolve(name: str, server: Server | None, *, limit_ms: int) -> tuple[S
     started = time.monotonic_ns()
     try:
         a, aaaa = await asyncio.gather(
-            _ask_raw(name, RecordType.A, server, limit_ms=limit_ms),
-            _ask_raw(name, RecordType.AAAA, server, limit_ms=limit_ms),
+            _ask_raw(name, dns.rdatatype.A, server, limit_ms=limit_ms),
+            _ask_raw(name, dns.rdatatype.AAAA, server, limit_ms=limit_ms),
         )
         query_ns = time.monotonic_ns() - started
         os_addresses, os_error, os_ns = await os_lookup
@@ -69,11 +71,11 @@ async def resolve(name: str, server: Server | None, *, limit_ms: int) -> tuple[S
 
 
 async def _ask_raw(
-    name: str, rdtype: RecordType, server: Server, *, limit_ms: int
-) -> Answer | DnsFailureError | BadNameError:
+    name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, limit_ms: int
+) -> Answer | DnsFailureError | dns.exception.DNSException:
     try:
         return await ask(name, rdtype, server, limit_ms=limit_ms)
-    except (DnsFailureError, BadNameError) as failure:
+    except (DnsFailureError, dns.exception.DNSException) as failure:
         return failure
 
 
