@@ -106,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True):
             "socket.nagle.disable": True,
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 100,
+            # Where the first address of every leader is dead, all brokers are "down" for a moment; starting over
+            # (KIP-899, librdkafka's default) would forget them and their next addresses, for 2 s a time.
+            "metadata.recovery.strategy": "none",
             "topic.metadata.refresh.fast.interval.ms": 20,
             "allow.auto.create.topics": False,
             "enable.metrics.push": False,
