@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 from pydantic import Field
 
@@ -108,6 +109,19 @@ def broker_address(options: PatternOptions, broker_id: int) -> IPv4Address:
     """The broker's ENI address: brokers go round the zones, as MSK places them."""
     index = broker_id - 1
     return host(subnet_cidr(CLUSTER_CIDR, index % options.zones), 10 + index // options.zones)
+
+
+def client_host(name: str, subnet: Subnet, **more: Any) -> Client:
+    """A client of the demo cluster in a subnet, with the lab's certificate authority."""
+    return Client(
+        name=name,
+        vpc_id=subnet.vpc_id,
+        subnet_id=subnet.subnet_id,
+        private_ip_address=host(subnet.cidr_block, 201),
+        cluster_name=CLUSTER_NAME,
+        ca_file=CA_FILE,
+        **more,
+    )
 
 
 class ClusterParts(Model):

@@ -8,11 +8,9 @@ by the brokers' security group. ``d`` is in a VPC peered with ``b``'s only: peer
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Any
 
 from topology.files import checked
 from topology.models import (
-    Client,
     IpPermission,
     Model,
     Route,
@@ -24,15 +22,13 @@ from topology.models import (
     VpcPeeringConnection,
 )
 from topology.patterns.options import (
-    CA_FILE,
     CLUSTER_CIDR,
-    CLUSTER_NAME,
     CLUSTER_VPC,
     REGION,
     WITNESS_PORT,
     PatternOptions,
+    client_host,
     cluster_parts,
-    host,
     subnets,
 )
 
@@ -110,10 +106,10 @@ def build(options: PatternOptions | None = None) -> Topology:
             clusters=(parts.cluster,),
             clients=(
                 parts.client.model_copy(update=beside),
-                _client("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                _client("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                _client("x", outside),
-                _client("d", nets["d"][0]),
+                client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                client_host("x", outside),
+                client_host("d", nets["d"][0]),
             ),
         )
     )
@@ -130,16 +126,4 @@ def _table(subnet: Subnet) -> RouteTable:
             Route(destination_cidr_block=_CIDRS[other], vpc_peering_connection_id=_connection(subnet.vpc_id, other))
             for other in others
         ),
-    )
-
-
-def _client(name: str, subnet: Subnet, **more: Any) -> Client:
-    return Client(
-        name=name,
-        vpc_id=subnet.vpc_id,
-        subnet_id=subnet.subnet_id,
-        private_ip_address=host(subnet.cidr_block, 201),
-        cluster_name=CLUSTER_NAME,
-        ca_file=CA_FILE,
-        **more,
     )

@@ -33,9 +33,7 @@ from topology.models import (
     zonal_dns_name,
 )
 from topology.patterns.options import (
-    CA_FILE,
     CLUSTER_CIDR,
-    CLUSTER_NAME,
     CLUSTER_VPC,
     REGION,
     WITNESS_PORT,
@@ -43,6 +41,7 @@ from topology.patterns.options import (
     PatternOptions,
     broker_address,
     broker_name,
+    client_host,
     client_vpcs,
     cluster_parts,
     host,
@@ -210,14 +209,5 @@ def _client_side(
         security_group=group,
         endpoints=tuple(endpoints.values()),
         zone=HostedZone(hosted_zone_id=f"Z{key.upper()}", name=ZONE_NAME, vpc_ids=(vpc_id,), record_sets=records),
-        client=Client(
-            name=key,
-            vpc_id=vpc_id,
-            subnet_id=nets[0].subnet_id,
-            private_ip_address=host(nets[0].cidr_block, 201),
-            cluster_name=CLUSTER_NAME,
-            pattern=pattern,
-            ca_file=CA_FILE,
-            witness_port=WITNESS_PORT,
-        ),
+        client=client_host(key, nets[0], pattern=pattern, witness_port=WITNESS_PORT),
     )

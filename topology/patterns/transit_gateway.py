@@ -8,11 +8,9 @@ associated with no table and propagates to none, so it reaches nothing.
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Any
 
 from topology.files import checked
 from topology.models import (
-    Client,
     Model,
     Route,
     RouteTable,
@@ -25,15 +23,13 @@ from topology.models import (
     Vpc,
 )
 from topology.patterns.options import (
-    CA_FILE,
     CLUSTER_CIDR,
-    CLUSTER_NAME,
     CLUSTER_VPC,
     REGION,
     WITNESS_PORT,
     PatternOptions,
+    client_host,
     cluster_parts,
-    host,
     subnets,
 )
 
@@ -105,10 +101,10 @@ def build(options: PatternOptions | None = None) -> Topology:
             clusters=(parts.cluster,),
             clients=(
                 parts.client,
-                _client("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                _client("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                _client("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                _client("n", nets["n"][0]),
+                client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                client_host("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                client_host("n", nets["n"][0]),
             ),
         )
     )
@@ -158,16 +154,4 @@ def _gateway_table(gateway: str) -> TransitGatewayRouteTable:
             TransitGatewayRoute(destination_cidr_block=cidr, transit_gateway_attachment_id=_PEERINGS[gateway])
             for cidr in far
         ),
-    )
-
-
-def _client(name: str, subnet: Subnet, **more: Any) -> Client:
-    return Client(
-        name=name,
-        vpc_id=subnet.vpc_id,
-        subnet_id=subnet.subnet_id,
-        private_ip_address=host(subnet.cidr_block, 201),
-        cluster_name=CLUSTER_NAME,
-        ca_file=CA_FILE,
-        **more,
     )
