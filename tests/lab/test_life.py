@@ -109,6 +109,7 @@ def test_killing_the_owner_at_any_moment_leaves_nothing(said: str, number: signa
 @pytest.mark.usefixtures("nothing_left")
 def test_an_exception_in_the_block_leaves_nothing() -> None:
     process = owner(f"raised-{os.getpid()}", "raise")
+    read_until(process, "up")
     assert finish(process) == 1
 
 
