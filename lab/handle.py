@@ -14,8 +14,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -298,17 +298,6 @@ class Lab:
             words = self._process.stderr.read().decode(errors="replace").strip()
             return f": {words}" if words else ""
         return ""
-
-
-@contextmanager
-def running(topology: Topology, *, name: str | None = None, progress: Progress = _quiet) -> Iterator[Lab]:
-    """A lab for the length of a block.
-
-    Raises:
-        LabError: as :meth:`Lab.start`.
-    """
-    with Lab.start(topology, name=name, progress=progress) as lab:
-        yield lab
 
 
 def _peer_pid(connection: socket.socket) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from topology.expectation import advertised
 from topology.models import Broker, Cluster
 
 STATE_DIR = "/run/brokerproof"
@@ -36,11 +37,10 @@ def is_controller(cluster: Cluster, broker: Broker) -> bool:
 def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[tuple[str, str], ...]:
     """The broker's configuration, sorted by key; the topology's ``server_properties`` win."""
     address = broker.client_vpc_ip_address
-    changed = {a.listener: (a.name, a.port) for a in broker.advertised_listeners}
     bound = [f"{entry.name}://{address}:{entry.port}" for entry in cluster.listeners]
     told = []
     for entry in cluster.listeners:
-        name, port = changed.get(entry.name, (broker.endpoint, entry.port))
+        name, port = advertised(cluster, broker, entry.name)
         told.append(f"{entry.name}://{name}:{port}")
     replication = f"REPLICATION://{address}:{REPLICATION_PORT}"
     controller = is_controller(cluster, broker)

@@ -1,6 +1,6 @@
 """What is measured, from inside the client VPC: one module a stage.
 
 This package travels alone to a client host. It may import dnspython, confluent-kafka, kio,
-pyOpenSSL/cryptography, service-identity, msgspec and tenacity, and nothing else of this project.
+pyOpenSSL/cryptography, service-identity, hdrhistogram and msgspec, and nothing else of this project.
 The plain types other rooms may use are in :mod:`probes.outcome` and :mod:`probes.plan`.
 """
