@@ -1,0 +1,80 @@
+"""The model: AWS resources and what surrounds them, frozen, referring to each other by id.
+
+Field names and states are those AWS's own Describe calls return, in snake_case. Shape and single
+values are checked here; what spans resources is checked in :mod:`topology.rules`.
+"""
+
+from __future__ import annotations
+
+from topology.models.base import DnsName, Id, Model, Port
+from topology.models.client import Client, ClientVantage, VantageKind
+from topology.models.cluster import AdvertisedListener, Broker, BrokerState, Cluster, ClusterListener, ServerCertificate
+from topology.models.dns import AliasTarget, HostedZone, ResourceRecordSet
+from topology.models.lab import LabSettings, Unserved
+from topology.models.load_balancing import (
+    EndpointInterface,
+    EndpointService,
+    EndpointState,
+    Listener,
+    LoadBalancer,
+    LoadBalancerZone,
+    TargetDescription,
+    TargetGroup,
+    VpcEndpoint,
+    zonal_dns_name,
+)
+from topology.models.security import ALLOW_ALL, IpPermission, SecurityGroup
+from topology.models.transit_gateway import (
+    TransitGateway,
+    TransitGatewayAttachment,
+    TransitGatewayRoute,
+    TransitGatewayRouteTable,
+)
+from topology.models.vpc import PeeringStatus, Route, RouteTable, Subnet, Vpc, VpcPeeringConnection
+from topology.models.whole import TOPOLOGY_VERSION, Topology
+
+__all__ = [
+    "ALLOW_ALL",
+    "TOPOLOGY_VERSION",
+    "AdvertisedListener",
+    "AliasTarget",
+    "Broker",
+    "BrokerState",
+    "Client",
+    "ClientVantage",
+    "Cluster",
+    "ClusterListener",
+    "DnsName",
+    "EndpointInterface",
+    "EndpointService",
+    "EndpointState",
+    "HostedZone",
+    "Id",
+    "IpPermission",
+    "LabSettings",
+    "Listener",
+    "LoadBalancer",
+    "LoadBalancerZone",
+    "Model",
+    "PeeringStatus",
+    "Port",
+    "ResourceRecordSet",
+    "Route",
+    "RouteTable",
+    "SecurityGroup",
+    "ServerCertificate",
+    "Subnet",
+    "TargetDescription",
+    "TargetGroup",
+    "Topology",
+    "TransitGateway",
+    "TransitGatewayAttachment",
+    "TransitGatewayRoute",
+    "TransitGatewayRouteTable",
+    "Unserved",
+    "VantageKind",
+    "Vpc",
+    "VpcEndpoint",
+    "VpcPeeringConnection",
+    "zonal_dns_name",
+]

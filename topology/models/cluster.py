@@ -1,0 +1,75 @@
+"""Clusters, their listeners and brokers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Literal
+
+from pydantic import Field
+
+from topology.models.base import DnsName, Id, Model, Port
+
+
+class ClusterListener(Model):
+    """A client listener of every broker, by Kafka's listener name on MSK."""
+
+    name: Literal["CLIENT", "CLIENT_SECURE"] = "CLIENT_SECURE"
+    port: Port = 9094
+
+    @property
+    def tls(self) -> bool:
+        """Whether the listener speaks TLS."""
+        return self.name != "CLIENT"
+
+
+class AdvertisedListener(Model):
+    """What a broker advertises for one listener."""
+
+    listener: str = "CLIENT_SECURE"
+    name: DnsName
+    port: Port
+
+
+class BrokerState(StrEnum):
+    """Whether the broker process runs."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class Broker(Model):
+    """A broker (ListNodes). ``advertised_listeners`` empty: as MSK creates them, unchanged."""
+
+    broker_id: int = Field(ge=1, le=999)
+    endpoint: DnsName
+    client_vpc_ip_address: IPv4Address
+    client_subnet: Id
+    security_groups: tuple[Id, ...] = ()
+    advertised_listeners: tuple[AdvertisedListener, ...] = ()
+    state: BrokerState = BrokerState.RUNNING
+
+
+class ServerCertificate(Model):
+    """The certificate the lab gives every broker of the cluster; ignored for a real cluster.
+
+    ``dns_names`` empty: one wildcard of the cluster's domain, as on MSK.
+    """
+
+    dns_names: tuple[str, ...] = ()
+    trusted: bool = True
+    valid_from_days: int = -30
+    valid_to_days: int = 365
+
+
+class Cluster(Model):
+    """A provisioned MSK cluster. ``domain`` is what follows ``b-N.`` in its broker names."""
+
+    cluster_name: Id
+    vpc_id: Id
+    domain: DnsName
+    kafka_version: str = Field(default="4.1.1", pattern=r"^\d+\.\d+\.\d+$")
+    listeners: tuple[ClusterListener, ...] = Field(default=(ClusterListener(),), min_length=1)
+    brokers: tuple[Broker, ...] = Field(min_length=1)
+    server_certificate: ServerCertificate = ServerCertificate()
+    server_properties: dict[str, str] = Field(default_factory=dict)

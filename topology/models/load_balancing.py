@@ -1,0 +1,106 @@
+"""Network Load Balancers, endpoint services and interface endpoints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Literal
+
+from pydantic import Field
+
+from topology.models.base import DnsName, Id, Model, Port
+
+
+class TargetDescription(Model):
+    """A registered IP target; ``port`` overrides the group's."""
+
+    id: IPv4Address
+    port: Port | None = None
+
+
+class TargetGroup(Model):
+    """An NLB target group of IP targets."""
+
+    target_group_name: Id
+    vpc_id: Id
+    port: Port
+    protocol: Literal["TCP", "TLS"] = "TCP"
+    targets: tuple[TargetDescription, ...] = ()
+
+
+class Listener(Model):
+    """A listener with one forward action."""
+
+    port: Port
+    target_group_name: Id
+    protocol: Literal["TCP", "TLS"] = "TCP"
+
+
+class LoadBalancerZone(Model):
+    """One NLB node: its subnet and private address."""
+
+    subnet_id: Id
+    private_ipv4_address: IPv4Address
+
+
+class LoadBalancer(Model):
+    """An internal Network Load Balancer.
+
+    ``cross_zone_enabled`` is attribute ``load_balancing.cross_zone.enabled``, off by default in AWS.
+    """
+
+    load_balancer_name: Id
+    vpc_id: Id
+    dns_name: DnsName
+    availability_zones: tuple[LoadBalancerZone, ...] = Field(min_length=1)
+    security_groups: tuple[Id, ...] = ()
+    cross_zone_enabled: bool = False
+    listeners: tuple[Listener, ...] = ()
+
+
+class EndpointService(Model):
+    """A VPC endpoint service (AWS PrivateLink) in front of a load balancer."""
+
+    service_name: Id
+    network_load_balancer_name: Id
+    acceptance_required: bool = False
+
+
+class EndpointState(StrEnum):
+    """States of DescribeVpcEndpoints; only ``available`` passes traffic."""
+
+    PENDING_ACCEPTANCE = "pendingAcceptance"
+    PENDING = "pending"
+    AVAILABLE = "available"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class EndpointInterface(Model):
+    """One ENI of an interface endpoint."""
+
+    subnet_id: Id
+    private_ip_address: IPv4Address
+
+
+class VpcEndpoint(Model):
+    """An interface endpoint; ``dns_name`` is its regional name, answering every ENI."""
+
+    vpc_endpoint_id: Id
+    vpc_id: Id
+    service_name: Id
+    dns_name: DnsName
+    state: EndpointState = EndpointState.AVAILABLE
+    network_interfaces: tuple[EndpointInterface, ...] = Field(min_length=1)
+    security_groups: tuple[Id, ...] = ()
+
+
+def zonal_dns_name(endpoint: VpcEndpoint, zone_id: str) -> str:
+    """The zonal name of an endpoint: its regional name with ``-<zone>`` after the first label.
+
+    AWS puts the zone *name* there; the model keeps zone ids only, so the id stands for it.
+    """
+    first, rest = endpoint.dns_name.split(".", 1)
+    return f"{first}-{zone_id}.{rest}"

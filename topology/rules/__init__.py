@@ -1,0 +1,41 @@
+"""What spans resources: references, addresses, quotas, and what AWS itself refuses.
+
+Every rule yields problems with the path of the field; AWS's own error name is given where AWS
+refuses the same thing. One module a subject; :func:`problems` asks them all.
+"""
+
+from __future__ import annotations
+
+from topology.models import Topology
+from topology.rules.addresses import addresses, placements
+from topology.rules.cluster import clients, clusters
+from topology.rules.dns import alias_names, zones
+from topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
+from topology.rules.problem import Path, Problem, dotted
+from topology.rules.references import duplicates, references
+from topology.rules.routing import attachments, peerings, routes
+from topology.rules.security import permissions
+
+__all__ = ["LISTENERS_PER_NLB", "Path", "Problem", "alias_names", "dotted", "placements", "problems"]
+
+_RULES = (
+    addresses,
+    peerings,
+    routes,
+    attachments,
+    permissions,
+    load_balancers,
+    endpoints,
+    zones,
+    clusters,
+    clients,
+)
+
+
+def problems(topology: Topology) -> tuple[Problem, ...]:
+    """Everything wrong with the topology beyond its shape, in file order."""
+    found = [*duplicates(topology), *references(topology)]
+    if found:
+        # The rules below follow references, so they only make sense when these hold.
+        return tuple(found)
+    return tuple(problem for rule in _RULES for problem in rule(topology))
