@@ -15,7 +15,7 @@ import msgspec
 
 from diagnosis.check import Check, Verdict
 from diagnosis.remedy import remedy
-from probes.outcome import MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from topology.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
 _ORDER: Final = {stage: index for index, stage in enumerate(Stage)}
@@ -93,6 +93,7 @@ class _Judge:
             yield self._nothing_unexpected_advertised()
             for stage in (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT):
                 yield self._cluster(stage)
+            yield from self._source()
         yield from self._isolation()
 
     def _check(self, check_id: str, stage: Stage, subject: str, outcomes: Sequence[Outcome], title: str) -> Check:
@@ -282,6 +283,25 @@ class _Judge:
         }
         outcomes = [o for o in self.seen.evidence.outcomes if o.stage is stage and o.target.role is Role.CLUSTER]
         return self._with_remedy(self._check(f"cluster/{stage}", stage, "cluster", outcomes, titles[stage]))
+
+    def _source(self) -> Iterator[Check]:
+        """The path a connection took shows at its far end: where the coordinator sees this client from."""
+        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is Stage.GROUP and o.target.role is Role.CLUSTER]
+        facts = next((o.facts for o in outcomes if isinstance(o.facts, GroupFacts)), None)
+        by_id = {b.broker_id: b.sources for b in self.view.brokers}
+        wanted = by_id.get(facts.coordinator_id) if facts is not None and facts.coordinator_id else None
+        if wanted is None:
+            wanted = tuple(dict.fromkeys(address for sources in by_id.values() for address in sources))
+        if not wanted:
+            return
+        title = f"the group's coordinator sees this client at {' or '.join(wanted)}"
+        check = self._check("cluster/source", Stage.GROUP, "cluster", outcomes, title)
+        if check.verdict is Verdict.FAILED:
+            check = _with(check, verdict=Verdict.BLOCKED, reason=None, blocked_by="cluster/group")
+        if check.verdict is Verdict.PASSED and facts is not None and facts.client_host not in wanted:
+            seen = f"it sees it at {facts.client_host}" if facts.client_host else "it did not say where it sees it"
+            check = _with(check, verdict=Verdict.FAILED if facts.client_host else Verdict.NOT_SEEN, observed=seen)
+        yield self._with_remedy(check)
 
     def _isolation(self) -> Iterator[Check]:
         groups: dict[str, list[ForbiddenView]] = {}

@@ -51,6 +51,8 @@ def remedy(check: Check, view: ClientView) -> str:
             if view.pattern == "privatelink_single_nlb"
             else "restore advertised.listeners to what MSK creates"
         )
+    elif check.check_id == "cluster/source":
+        words = "find the second path into the cluster VPC: routes, peerings and records that lead around this pattern"
     elif check.stage is Stage.RESOLVE and check.reason is None:
         words = _wrong_answer(check, view) if by_endpoint else "find what overrides the public record of {name}"
     elif check.stage is Stage.CONNECT and check.reason is Reason.TIMED_OUT:

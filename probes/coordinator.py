@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
+from kio.schema.describe_groups.v4 import DescribeGroupsRequest, DescribeGroupsResponse
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
 from kio.schema.types import GroupId
@@ -65,6 +66,26 @@ async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinat
             raise CoordinatorError(reason, f"FindCoordinator: {code.name}: {response.error_message or ''}")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_POLL_S)
+
+
+async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ...]:
+    """Addresses of the group's members as their coordinator sees them.
+
+    Behind a load balancer that is the load balancer's address, not the client's: what shows, from
+    the client alone, which path its connections took.
+
+    Raises:
+        CoordinatorError: the coordinator refused.
+        BrokenStreamError: the conversation broke.
+    """
+    request = DescribeGroupsRequest(groups=(GroupId(group),), include_authorized_operations=False)
+    response = await connection.call(request, DescribeGroupsResponse)
+    refused = [each.error_code for each in response.groups if each.error_code is not ErrorCode.none]
+    if refused:
+        raise CoordinatorError(Reason.KAFKA_ERROR, f"DescribeGroups: {refused[0].name}")
+    # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
+    hosts = {member.client_host.rpartition("/")[2] for each in response.groups for member in each.members}
+    return tuple(sorted(hosts))
 
 
 async def delete_group(connection: KafkaConnection, group: str) -> None:

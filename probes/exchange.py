@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from probes.client import Leader, Settings
-from probes.coordinator import Coordinator, CoordinatorError, delete_group, find_coordinator
+from probes.coordinator import Coordinator, CoordinatorError, client_hosts, delete_group, find_coordinator
 from probes.kafka_connection import KafkaConnection
 from probes.ledger import Ledger
 from probes.outcome import (
@@ -117,7 +117,7 @@ class Exchange(msgspec.Struct):
                 partition_count=partitions.count,
                 stop=self.stop,
             )
-            await self._records.run(self._find_coordinator(control))
+            await self._records.run(self._find_coordinator(control), self._client_host)
         self._skip_the_rest()
 
     def root_of(self, candidate: Candidate) -> WaitedFor | None:
@@ -285,6 +285,15 @@ class Exchange(msgspec.Struct):
             return None
         self.ledger.settle(Stage.GROUP, CLUSTER, seen)
         return None
+
+    async def _client_host(self) -> str:
+        """Where the coordinator sees the group's member; empty where it does not say."""
+        if self._coordinator is None:
+            return ""
+        try:
+            return ", ".join(await client_hosts(self._coordinator.connection, self.group))
+        except (CoordinatorError, BrokenStreamError):
+            return ""
 
     # After the records.
 

@@ -68,8 +68,13 @@ def _element(annotation: Any, kafka_type: str | None) -> Walker:
 
 
 def _primitive(kafka_type: str | None) -> Walker:
-    if kafka_type == "string":
-        return _string
+    match kafka_type:
+        case "string":
+            return _string
+        case "bytes":
+            return _bytes
+        case _:
+            pass
     size = _FIXED_BYTES[kafka_type or ""]
 
     def walk(body: bytes, at: int) -> int:
@@ -80,6 +85,11 @@ def _primitive(kafka_type: str | None) -> Walker:
 
 def _string(body: bytes, at: int) -> int:
     start = _within(body, at + 2)
+    return _within(body, start + max(0, int.from_bytes(body[at:start], "big", signed=True)))
+
+
+def _bytes(body: bytes, at: int) -> int:
+    start = _within(body, at + 4)
     return _within(body, start + max(0, int.from_bytes(body[at:start], "big", signed=True)))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -33,6 +33,8 @@ class Grouping(msgspec.Struct):
     stop: threading.Event
     deliveries: Mapping[int, Delivery]
     log: ClientLog
+    seen_from: Callable[[], str] = str
+    """Asks the coordinator, while this member is there, where it sees it from."""
     _assigned: int = 0
     _join_ns: int = 0
     _received: dict[int, set[int]] = msgspec.field(default_factory=dict)
@@ -65,15 +67,17 @@ class Grouping(msgspec.Struct):
                 break
             self._take(self.consumer.poll(POLL_S), expected)
         committed = 0
-        words = ""
+        words = client_host = ""
         if self._is_complete(expected) and not self.stop.is_set():
             committed, words = self._commit(expected, max(0.001, (deadline - time.monotonic_ns()) / 1e9))
+            client_host = self.seen_from()
         facts = GroupFacts(
             group=self.group,
             coordinator_id=self.coordinator_id,
             assigned_partitions=self._assigned,
             received=sum(map(len, self._received.values())),
             committed=committed,
+            client_host=client_host,
             join_ns=self._join_ns,
             error_name=self._failure.name() if self._failure else "",
             client_log=self.log.all(),

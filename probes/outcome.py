@@ -342,6 +342,8 @@ class GroupFacts(_Value, frozen=True, tag="group"):
     assigned_partitions: int = 0
     received: int = 0
     committed: int = 0
+    client_host: str = ""
+    """This client's address as the coordinator sees it (DescribeGroups); empty where it was not said."""
     join_ns: int = 0
     error_name: str = ""
     client_log: tuple[str, ...] = ()

@@ -10,9 +10,9 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from confluent_kafka import Consumer
@@ -48,8 +48,10 @@ class Records(msgspec.Struct):
     threads: list[asyncio.Future[None]] = msgspec.field(default_factory=list)
     _coordinator: concurrent.futures.Future[int | None] = msgspec.field(default_factory=concurrent.futures.Future)
 
-    async def run(self, coordinator: Awaitable[int | None]) -> None:
-        """Produce, consume, and join the group if ``coordinator`` names one.
+    async def run(
+        self, coordinator: Awaitable[int | None], client_host: Callable[[], Coroutine[Any, Any, str]]
+    ) -> None:
+        """Produce, consume, and join the group if ``coordinator`` names one; ``client_host`` asks it about this member.
 
         Done when every stage is; the consumer may still be leaving.
         """
@@ -69,7 +71,7 @@ class Records(msgspec.Struct):
         read: asyncio.Future[None] = loop.create_future()
         waiting = {producer}
         if not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages):
-            consumer = in_thread(partial(self._read, producing, loop, read), "consume")
+            consumer = in_thread(partial(self._read, producing, loop, read, client_host), "consume")
             self.threads.append(consumer)
             waiting.add(asyncio.ensure_future(_either(read, consumer)))
         try:
@@ -81,7 +83,13 @@ class Records(msgspec.Struct):
             if (defect := thread.exception()) is not None:
                 self._crash(defect)
 
-    def _read(self, producing: Producing, loop: asyncio.AbstractEventLoop, read: asyncio.Future[None]) -> None:
+    def _read(
+        self,
+        producing: Producing,
+        loop: asyncio.AbstractEventLoop,
+        read: asyncio.Future[None],
+        client_host: Callable[[], Coroutine[Any, Any, str]],
+    ) -> None:
         """The consumer's thread."""
         limits = self.plan.limits
         log = ClientLog()
@@ -111,6 +119,7 @@ class Records(msgspec.Struct):
                     stop=self.stop,
                     deliveries=producing.deliveries,
                     log=log,
+                    seen_from=partial(_wait_for, loop, client_host, limits.request_ms),
                 )
                 loop.call_soon_threadsafe(self._note, Stage.GROUP, CLUSTER, grouping.run(self.leaders))
             loop.call_soon_threadsafe(_settle, read)
@@ -146,6 +155,14 @@ class Records(msgspec.Struct):
                     self.ledger.settle(stage, leader.target, seen)
         if Stage.GROUP in self.plan.stages:
             self.ledger.settle(Stage.GROUP, CLUSTER, seen)
+
+
+def _wait_for(loop: asyncio.AbstractEventLoop, ask: Callable[[], Coroutine[Any, Any, str]], limit_ms: int) -> str:
+    """The answer, asked for in the loop and awaited in this thread; empty where none came in time."""
+    try:
+        return asyncio.run_coroutine_threadsafe(ask(), loop).result(limit_ms / 1000)
+    except (TimeoutError, concurrent.futures.CancelledError):
+        return ""
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -47,6 +47,8 @@ class BrokerView(_Value, frozen=True):
     name: str
     port: int
     addresses: tuple[AddressView, ...]
+    sources: tuple[str, ...] = ()
+    """Where this broker must see the client from: the client's own address, or a load balancer's nodes."""
     eni_address: str = ""
     """The broker's own ENI: what its public record answers, also where that is unreachable."""
 

@@ -9,6 +9,7 @@ import msgspec
 from probes.outcome import (
     AdvertisedBroker,
     Facts,
+    GroupFacts,
     IdentityFacts,
     MetadataFacts,
     Outcome,
@@ -60,7 +61,9 @@ def _all(view: ClientView) -> Iterator[Outcome]:
             yield from _connections(view, entry, Role.BOOTSTRAP, metadata)
     for stage in (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT):
         if view.brokers:
-            yield outcome(stage, Target(role=Role.CLUSTER))
+            first = view.brokers[0]
+            joined = GroupFacts(group="g", coordinator_id=first.broker_id, client_host="".join(first.sources[:1]))
+            yield outcome(stage, Target(role=Role.CLUSTER), facts=joined if stage is Stage.GROUP else None)
     for forbidden in view.forbidden:
         target = Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
         yield outcome(Stage.CONNECT, target, Status.FAILED, forbidden.fails_with[0])

@@ -1,7 +1,7 @@
 """A Kafka cluster without Java: librdkafka's mock cluster behind proxies that answer what it cannot.
 
 The mock moves records and groups. The proxy in front of each of its brokers answers
-DescribeConfigs, CreateTopics, DeleteTopics and DeleteGroups itself, and rewrites versions and ports
+DescribeConfigs, CreateTopics, DeleteTopics, DescribeGroups and DeleteGroups itself, and rewrites versions and ports
 in what the mock says, so that clients stay in front of the proxies.
 """
 
@@ -26,6 +26,8 @@ from kio.schema.delete_groups.v1.response import DeletableGroupResult
 from kio.schema.delete_topics.v1 import DeleteTopicsRequest, DeleteTopicsResponse
 from kio.schema.delete_topics.v1.response import DeletableTopicResult
 from kio.schema.describe_configs.v1 import DescribeConfigsRequest
+from kio.schema.describe_groups.v4 import DescribeGroupsRequest, DescribeGroupsResponse
+from kio.schema.describe_groups.v4.response import DescribedGroup, DescribedGroupMember
 from kio.schema.errors import ErrorCode
 from kio.serial import entity_reader
 
@@ -33,8 +35,8 @@ from tests.probes.fake_kafka import API_KEYS, NO_THROTTLE, Handler, api_versions
 from tests.probes.peers import LOOPBACK, peer
 
 PRODUCE, FETCH, METADATA, FIND_COORDINATOR, API_VERSIONS = 0, 1, 3, 10, 18
-CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 32, 42
-PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_CONFIGS, DELETE_GROUPS)
+CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 15, 32, 42
+PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS)
 """What the mock does not offer."""
 
 
@@ -49,6 +51,7 @@ class FakeCluster:
     deleted_groups: list[str] = field(default_factory=list)
     create_code: ErrorCode = ErrorCode.none
     delete_code: ErrorCode = ErrorCode.none
+    describe_code: ErrorCode = ErrorCode.none
     controller_id: int | None = None
     """Without KRaft: the only broker that creates and deletes."""
     silent_on: set[int] = field(default_factory=set)
@@ -81,6 +84,7 @@ class FakeCluster:
             DESCRIBE_CONFIGS: (DescribeConfigsRequest, identify(own_id)),
             CREATE_TOPICS: (CreateTopicsRequest, functools.partial(self._create, own_id)),
             DELETE_TOPICS: (DeleteTopicsRequest, functools.partial(self._delete, own_id)),
+            DESCRIBE_GROUPS: (DescribeGroupsRequest, self._describe_group),
             DELETE_GROUPS: (DeleteGroupsRequest, self._delete_group),
         }
 
@@ -110,6 +114,26 @@ class FakeCluster:
             self.deleted.append(name)
         result = DeletableTopicResult(name=name, error_code=code)
         return DeleteTopicsResponse(throttle_time=NO_THROTTLE, responses=(result,))
+
+    def _describe_group(self, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
+        (group,) = request.groups
+        member = DescribedGroupMember(
+            member_id="m",
+            group_instance_id=None,
+            client_id="c",
+            client_host="/10.0.0.100",
+            member_metadata=b"",
+            member_assignment=b"",
+        )
+        described = DescribedGroup(
+            error_code=self.describe_code,
+            group_id=group,
+            group_state="Stable",
+            protocol_type="consumer",
+            protocol_data="range",
+            members=(member,),
+        )
+        return DescribeGroupsResponse(throttle_time=NO_THROTTLE, groups=(described,))
 
     def _delete_group(self, request: DeleteGroupsRequest) -> DeleteGroupsResponse:
         (group,) = request.groups_names

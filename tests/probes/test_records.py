@@ -67,6 +67,7 @@ def test_from_a_name_to_a_group_and_nothing_left_behind() -> None:
     assert (consume.expected, consume.received, consume.lost, consume.duplicated) == (5, 5, 0, 0)
     assert (group.assigned_partitions, group.received, group.committed, group.coordinator_id) == (1, 5, 1, 1)
     assert group.join_ns > 0
+    assert group.client_host == "10.0.0.100"
     assert produce.topic.startswith("brokerproof-")
     assert cluster.created == cluster.deleted == [produce.topic]
     assert cluster.deleted_groups == [group.group]

@@ -23,6 +23,7 @@ from topology.models.load_balancing import (
     VpcEndpoint,
     zonal_dns_name,
 )
+from topology.models.multi_vpc import VpcAuthentication, VpcConnection, VpcConnectionState
 from topology.models.security import ALLOW_ALL, IpPermission, SecurityGroup
 from topology.models.transit_gateway import (
     TransitGateway,
@@ -74,6 +75,9 @@ __all__ = [
     "Unserved",
     "VantageKind",
     "Vpc",
+    "VpcAuthentication",
+    "VpcConnection",
+    "VpcConnectionState",
     "VpcEndpoint",
     "VpcPeeringConnection",
     "zonal_dns_name",

@@ -31,6 +31,7 @@ class ClientVantage(Model):
 class Client(Model):
     """A host in a client VPC and the pattern it is meant to use.
 
+    ``endpoint_vpc_id``: the VPC whose interface endpoints it uses, where that is not its own.
     ``pattern`` None makes it an observer: it only proves what must not be reachable from there.
     ``witness_port``: a port on which this host listens, so that "the cluster VPC cannot reach the
     client" is proved against something that would answer.
@@ -42,6 +43,7 @@ class Client(Model):
     private_ip_address: IPv4Address
     cluster_name: Id
     pattern: str | None = None
+    endpoint_vpc_id: Id | None = None
     listener: str = "CLIENT_SECURE"
     security_groups: tuple[Id, ...] = ()
     vantage: ClientVantage = ClientVantage()

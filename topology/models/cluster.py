@@ -9,18 +9,29 @@ from typing import Literal
 from pydantic import Field
 
 from topology.models.base import DnsName, Id, Model, Port
+from topology.models.multi_vpc import VpcAuthentication
 
 
 class ClusterListener(Model):
-    """A client listener of every broker, by Kafka's listener name on MSK."""
+    """A client listener of every broker, by Kafka's listener name on MSK.
 
-    name: Literal["CLIENT", "CLIENT_SECURE"] = "CLIENT_SECURE"
+    The ``_VPCE`` listeners are those behind multi-VPC connectivity.
+    """
+
+    name: Literal["CLIENT", "CLIENT_SECURE", "CLIENT_SECURE_VPCE", "CLIENT_SASL_SCRAM_VPCE", "CLIENT_IAM_VPCE"] = (
+        "CLIENT_SECURE"
+    )
     port: Port = 9094
 
     @property
     def tls(self) -> bool:
         """Whether the listener speaks TLS."""
         return self.name != "CLIENT"
+
+    @property
+    def vpc_authentication(self) -> VpcAuthentication | None:
+        """The scheme of multi-VPC connectivity it serves; None for an ordinary listener."""
+        return next((scheme for scheme in VpcAuthentication if scheme.listener == self.name), None)
 
 
 class AdvertisedListener(Model):
@@ -71,5 +82,9 @@ class Cluster(Model):
     kafka_version: str = Field(default="4.1.1", pattern=r"^\d+\.\d+\.\d+$")
     listeners: tuple[ClusterListener, ...] = Field(default=(ClusterListener(),), min_length=1)
     brokers: tuple[Broker, ...] = Field(min_length=1)
+    vpc_connectivity: tuple[VpcAuthentication, ...] = ()
+    """Schemes that multi-VPC connectivity is turned on for (ConnectivityInfo.VpcConnectivity)."""
+    cluster_policy_principals: tuple[str, ...] = ()
+    """Accounts that the cluster policy lets create a VPC connection."""
     server_certificate: ServerCertificate = ServerCertificate()
     server_properties: dict[str, str] = Field(default_factory=dict)

@@ -64,6 +64,8 @@ class EndpointService(Model):
     service_name: Id
     network_load_balancer_name: Id
     acceptance_required: bool = False
+    supported_regions: tuple[str, ...] = ()
+    """Other Regions whose VPCs may have an endpoint for it (PrivateLink guide, cross-Region access)."""
 
 
 class EndpointState(StrEnum):
@@ -92,6 +94,8 @@ class VpcEndpoint(Model):
     vpc_id: Id
     service_name: Id
     dns_name: DnsName
+    service_region: str | None = None
+    """The service's Region, where it is not the endpoint's own."""
     state: EndpointState = EndpointState.AVAILABLE
     network_interfaces: tuple[EndpointInterface, ...] = Field(min_length=1)
     security_groups: tuple[Id, ...] = ()

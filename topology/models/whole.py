@@ -12,6 +12,7 @@ from topology.models.cluster import Cluster
 from topology.models.dns import HostedZone
 from topology.models.lab import LabSettings
 from topology.models.load_balancing import EndpointService, LoadBalancer, TargetGroup, VpcEndpoint
+from topology.models.multi_vpc import VpcConnection
 from topology.models.security import SecurityGroup
 from topology.models.transit_gateway import TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable
 from topology.models.vpc import RouteTable, Subnet, Vpc, VpcPeeringConnection
@@ -38,6 +39,7 @@ class Topology(Model):
     vpc_endpoints: tuple[VpcEndpoint, ...] = ()
     hosted_zones: tuple[HostedZone, ...] = ()
     clusters: tuple[Cluster, ...] = Field(min_length=1)
+    vpc_connections: tuple[VpcConnection, ...] = ()
     clients: tuple[Client, ...] = Field(min_length=1)
     lab: LabSettings = LabSettings()
 
@@ -72,6 +74,11 @@ class Topology(Model):
     def cluster(self, cluster_name: str) -> Cluster:
         """The cluster of that name."""
         return next(c for c in self.clusters if c.cluster_name == cluster_name)
+
+    def host_of(self, client: Client) -> Client:
+        """The first client entry of the same host: a host may be listed once a pattern."""
+        host = (client.vpc_id, client.private_ip_address)
+        return next(c for c in self.clients if (c.vpc_id, c.private_ip_address) == host)
 
     def client(self, name: str) -> Client:
         """The client of that name.

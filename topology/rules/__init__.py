@@ -11,6 +11,7 @@ from topology.rules.addresses import addresses, placements
 from topology.rules.cluster import clients, clusters
 from topology.rules.dns import alias_names, zones
 from topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
+from topology.rules.multi_vpc import connections, connectivity
 from topology.rules.problem import Path, Problem, dotted
 from topology.rules.references import duplicates, references
 from topology.rules.routing import attachments, peerings, routes
@@ -28,6 +29,8 @@ _RULES = (
     endpoints,
     zones,
     clusters,
+    connectivity,
+    connections,
     clients,
 )
 

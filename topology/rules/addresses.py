@@ -8,6 +8,12 @@ from ipaddress import IPv4Address
 from topology.models import Subnet, Topology
 from topology.rules.problem import Path, Problem, dotted
 
+_ENIS = (
+    ("load_balancers", "availability_zones", "private_ipv4_address"),
+    ("vpc_endpoints", "network_interfaces", "private_ip_address"),
+    ("vpc_connections", "network_interfaces", "private_ip_address"),
+)
+
 
 def placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv4Address]]:
     """Every ENI of the topology: path of its address, VPC, subnet, address."""
@@ -15,31 +21,14 @@ def placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv4Address
         for j, broker in enumerate(cluster.brokers):
             path: Path = ("clusters", i, "brokers", j, "client_vpc_ip_address")
             yield path, cluster.vpc_id, broker.client_subnet, broker.client_vpc_ip_address
-    for i, balancer in enumerate(topology.load_balancers):
-        for j, zone in enumerate(balancer.availability_zones):
-            path = ("load_balancers", i, "availability_zones", j, "private_ipv4_address")
-            yield path, balancer.vpc_id, zone.subnet_id, zone.private_ipv4_address
-    for i, endpoint in enumerate(topology.vpc_endpoints):
-        for j, eni in enumerate(endpoint.network_interfaces):
-            path = ("vpc_endpoints", i, "network_interfaces", j, "private_ip_address")
-            yield path, endpoint.vpc_id, eni.subnet_id, eni.private_ip_address
+    for collection, inner, field in _ENIS:
+        for i, owner in enumerate(getattr(topology, collection)):
+            for j, eni in enumerate(getattr(owner, inner)):
+                yield (collection, i, inner, j, field), owner.vpc_id, eni.subnet_id, getattr(eni, field)
     for i, client in enumerate(topology.clients):
-        if not _is_remote(topology, client.name):
-            yield (
-                ("clients", i, "private_ip_address"),
-                client.vpc_id,
-                client.subnet_id,
-                client.private_ip_address,
-            )
-
-
-def _is_remote(topology: Topology, name: str) -> bool:
-    """A second client entry for the same host (another pattern) shares its address on purpose."""
-    client = topology.client(name)
-    first = next(
-        c for c in topology.clients if (c.vpc_id, c.private_ip_address) == (client.vpc_id, client.private_ip_address)
-    )
-    return first.name != name
+        if topology.host_of(client).name == client.name:
+            path = ("clients", i, "private_ip_address")
+            yield path, client.vpc_id, client.subnet_id, client.private_ip_address
 
 
 def addresses(topology: Topology) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from topology.models import Topology
+from topology.models import EndpointService, Topology, VpcEndpoint
 from topology.rules.problem import Path, Problem
 
 LISTENERS_PER_NLB = 50
@@ -50,9 +50,14 @@ def load_balancers(topology: Topology) -> Iterator[Problem]:
 
 
 def endpoints(topology: Topology) -> Iterator[Problem]:
-    """What CreateVpcEndpoint refuses."""
+    """What CreateVpcEndpoint refuses. Across Regions zones are not matched."""
     for i, endpoint in enumerate(topology.vpc_endpoints):
-        balancer = topology.load_balancer(topology.service(endpoint.service_name).network_load_balancer_name)
+        service = topology.service(endpoint.service_name)
+        balancer = topology.load_balancer(service.network_load_balancer_name)
+        here, there = topology.vpc(endpoint.vpc_id).region_name, topology.vpc(balancer.vpc_id).region_name
+        if here != there:
+            yield from _across_regions(endpoint, service, (here, there), ("vpc_endpoints", i))
+            continue
         offered = {topology.zone_of(z.subnet_id) for z in balancer.availability_zones}
         zones: set[str] = set()
         for j, eni in enumerate(endpoint.network_interfaces):
@@ -67,3 +72,23 @@ def endpoints(topology: Topology) -> Iterator[Problem]:
             if zone in zones:
                 yield Problem(path, f"a second ENI in zone {zone} (AWS: DuplicateSubnetsInSameZone)")
             zones.add(zone)
+
+
+def _across_regions(
+    endpoint: VpcEndpoint, service: EndpointService, regions: tuple[str, str], path: Path
+) -> Iterator[Problem]:
+    """An endpoint of another Region names the service's, and the service supports its own."""
+    here, there = regions
+    if endpoint.service_region != there:
+        yield Problem(
+            (*path, "service_region"),
+            f"{service.service_name} is in {there} and {endpoint.vpc_id} in {here}: say service_region: {there} "
+            "(AWS: InvalidServiceName)",
+        )
+    if here not in service.supported_regions:
+        have = ", ".join(service.supported_regions) or "no other Region"
+        yield Problem(
+            (*path, "service_name"),
+            f"{service.service_name} supports {have}; expected {here} among its supported_regions "
+            "(AWS: InvalidServiceName)",
+        )

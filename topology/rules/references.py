@@ -22,6 +22,7 @@ _IDS = (
     ("vpc_endpoints", "vpc_endpoint_id"),
     ("hosted_zones", "hosted_zone_id"),
     ("clusters", "cluster_name"),
+    ("vpc_connections", "vpc_connection_arn"),
     ("clients", "name"),
 )
 
@@ -48,7 +49,12 @@ _REFERENCES = (
     ("vpc_endpoints", "security_groups", "security_groups"),
     ("hosted_zones", "vpc_ids", "vpcs"),
     ("clusters", "vpc_id", "vpcs"),
+    ("vpc_connections", "target_cluster_name", "clusters"),
+    ("vpc_connections", "vpc_id", "vpcs"),
+    ("vpc_connections", "client_subnets", "subnets"),
+    ("vpc_connections", "security_groups", "security_groups"),
     ("clients", "vpc_id", "vpcs"),
+    ("clients", "endpoint_vpc_id", "vpcs"),
     ("clients", "subnet_id", "subnets"),
     ("clients", "cluster_name", "clusters"),
     ("clients", "security_groups", "security_groups"),
@@ -67,6 +73,7 @@ _NESTED_REFERENCES = (
     ("load_balancers", "availability_zones", "subnet_id", "subnets"),
     ("load_balancers", "listeners", "target_group_name", "target_groups"),
     ("vpc_endpoints", "network_interfaces", "subnet_id", "subnets"),
+    ("vpc_connections", "network_interfaces", "subnet_id", "subnets"),
     ("clusters", "brokers", "client_subnet", "subnets"),
     ("clusters", "brokers", "security_groups", "security_groups"),
 )

@@ -1,0 +1,104 @@
+"""What must not work for a client, each with the reason it must fail for. Pure.
+
+Only what the topology itself says is closed is listed: a port no rule admits, a VPC no route leads
+to, a direction PrivateLink does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import Final
+
+from probes.outcome import Reason
+from topology.models import Client, Cluster, PeeringStatus, Topology
+from topology.patterns.names import ONE_WAY
+from topology.view import ForbiddenView
+
+SILENT: Final = (Reason.TIMED_OUT,)
+"""A security group or a missing route drops in silence."""
+NOT_SERVED: Final = (Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET)
+"""An NLB node without a listener or target: AWS does not document whether it drops or resets."""
+BLOCKED_PORTS: Final = (22, 2181, 9092, 9096, 9098)
+"""Ports of a cluster VPC that a client path must not open: SSH, ZooKeeper, plaintext, SCRAM, IAM (MSK port list)."""
+
+
+def forbidden(address: IPv4Address, port: int, why: str, reasons: tuple[Reason, ...] = SILENT) -> ForbiddenView:
+    """One thing that must not connect."""
+    return ForbiddenView(address=str(address), port=port, why=why, fails_with=reasons)
+
+
+def other_broker_ports(cluster: Cluster) -> Iterator[ForbiddenView]:
+    """Ports of the broker ENIs that no listener and no rule is for."""
+    open_ports = {listener.port for listener in cluster.listeners}
+    for broker in cluster.brokers:
+        for port in BLOCKED_PORTS:
+            if port not in open_ports:
+                why = f"the security group of broker {broker.broker_id} does not admit port {port}"
+                yield forbidden(broker.client_vpc_ip_address, port, why)
+
+
+def without_route(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
+    """The cluster VPC beside an endpoint: nothing of it answers directly, where no other path leads there."""
+    if joined(topology, client.vpc_id, cluster.vpc_id):
+        return
+    own = topology.vpc(client.vpc_id).cidr_blocks
+    ports = sorted({listener.port for listener in cluster.listeners} | {22})
+    for broker in cluster.brokers:
+        if any(broker.client_vpc_ip_address in block for block in own):
+            continue  # the same address means something else in this VPC
+        for port in ports:
+            yield forbidden(broker.client_vpc_ip_address, port, f"{client.vpc_id} has no route to the cluster VPC")
+
+
+def peered(topology: Topology, vpc_id: str) -> set[str]:
+    """The VPC and those it is peered with directly; a peering leads no further."""
+    sides = (p.sides for p in topology.vpc_peering_connections if p.status is PeeringStatus.ACTIVE)
+    return {vpc_id} | {side for pair in sides if vpc_id in pair for side in pair}
+
+
+def joined(topology: Topology, vpc_id: str, other: str) -> bool:
+    """Whether two VPCs are one, peered, or both attached to gateways."""
+    attached = {a.vpc_id for a in topology.transit_gateway_attachments}
+    return other in peered(topology, vpc_id) or {vpc_id, other} <= attached
+
+
+def beyond_peering(topology: Topology, client: Client) -> Iterator[ForbiddenView]:
+    """Hosts of the cluster VPC beside its brokers, and VPCs that are not peered with this one, do not answer."""
+    near = peered(topology, client.vpc_id)
+    cluster_vpc = topology.cluster(client.cluster_name).vpc_id
+    for other in topology.clients:
+        if other.witness_port is None or other.vpc_id == client.vpc_id:
+            continue
+        if other.vpc_id not in near:
+            why = f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}"
+        elif other.vpc_id == cluster_vpc:
+            why = f"the security group of host {other.name} in the cluster VPC admits its own VPC alone"
+        else:
+            continue
+        yield forbidden(other.private_ip_address, other.witness_port, why)
+
+
+def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, port: int) -> Iterator[ForbiddenView]:
+    """An observer outside the cluster VPC reaches no broker: for want of a path, or of admission."""
+    if observer.vpc_id == cluster.vpc_id:
+        return
+    attached = any(a.vpc_id == observer.vpc_id for a in topology.transit_gateway_attachments)
+    if cluster.vpc_id in peered(topology, observer.vpc_id):
+        why = f"the brokers' security group does not admit host {observer.name}"
+    elif attached:
+        why = f"the gateway attachment of {observer.vpc_id} is associated with no route table"
+    else:
+        why = f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
+    for broker in cluster.brokers:
+        yield forbidden(broker.client_vpc_ip_address, port, why)
+
+
+def the_other_direction(topology: Topology, host: Client) -> Iterator[ForbiddenView]:
+    """PrivateLink is one-way: the cluster VPC cannot open a connection to a client behind an endpoint."""
+    for client in topology.clients:
+        if client.witness_port is None or client.pattern not in ONE_WAY:
+            continue
+        if not joined(topology, host.vpc_id, client.vpc_id):
+            why = f"PrivateLink is one-way: {host.vpc_id} cannot reach client {client.name} in {client.vpc_id}"
+            yield forbidden(client.private_ip_address, client.witness_port, why)
