@@ -12,6 +12,8 @@ from ipaddress import IPv4Address
 
 from lab import kafka_config, nameserver, packet_filter
 from lab.errors import LabError
+from topology.fronts import node_zone
+from topology.managed import with_managed
 from topology.models import (
     BrokerState,
     EndpointState,
@@ -96,9 +98,10 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The certificate of one cluster's brokers."""
+    """The certificate of one cluster's brokers at one listener."""
 
     cluster_name: str
+    listener: str
     dns_names: tuple[str, ...]
     asked: ServerCertificate
 
@@ -198,6 +201,7 @@ def compile_topology(topology: Topology) -> Blueprint:
     versions = {c.kafka_version for c in topology.clusters}
     if len(versions) > 1:
         raise LabError(f"one Kafka version a lab, but the topology has {', '.join(sorted(versions))}")
+    topology = with_managed(topology)
     layout = _Layout(topology)
     for cluster in topology.clusters:
         for broker in cluster.brokers:
@@ -206,11 +210,12 @@ def compile_topology(topology: Topology) -> Blueprint:
             host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
     witnesses, clients = [], []
     for client in topology.clients:
-        namespace = f"client-{client.name}"
+        namespace = f"client-{topology.host_of(client).name}"
         host = layout.host(namespace)
-        layout.attach(host, "eth0", client.subnet_id, client.private_ip_address, client.security_groups)
-        host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
-        host.resolver = str(_resolver_address(topology, client.vpc_id))
+        if not host.resolver:  # a host that is listed once a pattern is one host
+            layout.attach(host, "eth0", client.subnet_id, client.private_ip_address, client.security_groups)
+            host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
+            host.resolver = str(_resolver_address(topology, client.vpc_id))
         clients.append((client.name, namespace))
         if client.witness_port is not None:
             witnesses.append(Witness(namespace, str(client.private_ip_address), client.witness_port))
@@ -230,10 +235,7 @@ def compile_topology(topology: Topology) -> Blueprint:
         namespaces=tuple(h.frozen() for h in (*layout.routers.values(), *gateways, *layout.hosts.values())),
         resolvers=tuple(_resolvers(topology)),
         brokers=tuple(_brokers(topology)),
-        certificates=tuple(
-            Certificate(c.cluster_name, c.server_certificate.dns_names or (f"*.{c.domain}",), c.server_certificate)
-            for c in topology.clusters
-        ),
+        certificates=tuple(_certificates(topology)),
         witnesses=tuple(witnesses),
         clients=tuple(clients),
     )
@@ -357,6 +359,17 @@ def _brokers(topology: Topology) -> Iterator[BrokerProcess]:
             )
 
 
+def _certificates(topology: Topology) -> Iterator[Certificate]:
+    """One wildcard a cluster; a listener of multi-VPC connectivity has names of its own, with one more label."""
+    for cluster in topology.clusters:
+        asked = cluster.server_certificate
+        for listener in cluster.listeners:
+            scheme = listener.vpc_authentication
+            domain = cluster.domain if scheme is None else f"{scheme.label}.{cluster.domain}"
+            if listener.tls:
+                yield Certificate(cluster.cluster_name, listener.name, asked.dns_names or (f"*.{domain}",), asked)
+
+
 def _group_members(layout: _Layout) -> dict[str, tuple[IPv4Address, ...]]:
     """Addresses of the ENIs in each security group, for rules that refer to a group."""
     members: dict[str, list[IPv4Address]] = {g.group_id: [] for g in layout.topology.security_groups}
@@ -376,7 +389,6 @@ def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
     topology = layout.topology
     nlb = layout.host(balancer.load_balancer_name)
     nlb.forwards = True
-    zones = [topology.zone_of(z.subnet_id) for z in balancer.availability_zones]
     entries: list[packet_filter.Entry] = []
     nodes: list[packet_filter.Node] = []
     for index, node in enumerate(balancer.availability_zones):
@@ -384,7 +396,8 @@ def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
         layout.attach(nlb, interface, node.subnet_id, node.private_ipv4_address, balancer.security_groups)
         nlb.ip_lines += _mark_routes(interface, mark)
         nodes.append(packet_filter.Node(interface, mark, str(node.private_ipv4_address)))
-        entries.append(packet_filter.Entry(interface, mark, zones[index], str(node.private_ipv4_address)))
+        zone = topology.zone_of(node.subnet_id)
+        entries.append(packet_filter.Entry(interface, mark, zone, str(node.private_ipv4_address)))
     services = {
         s.service_name
         for s in topology.endpoint_services
@@ -394,8 +407,10 @@ def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
     for endpoint in topology.vpc_endpoints:
         if endpoint.service_name not in services:
             continue
-        for nlb_interface, zone, address in _lay_endpoint(layout, endpoint, nlb, links):
-            entries.append(packet_filter.Entry(nlb_interface, zones.index(zone) + 1, zone, address))
+        for index, (nlb_interface, address) in enumerate(_lay_endpoint(layout, endpoint, nlb, links)):
+            zone = node_zone(topology, endpoint, balancer, index)
+            mark = [entry.zone_id for entry in entries].index(zone) + 1
+            entries.append(packet_filter.Entry(nlb_interface, mark, zone, address))
             links += 1
     nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes)
 
@@ -408,9 +423,7 @@ def _mark_routes(interface: str, mark: int) -> list[str]:
     ]
 
 
-def _lay_endpoint(
-    layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link: int
-) -> Iterator[tuple[str, str, str]]:
+def _lay_endpoint(layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link: int) -> Iterator[tuple[str, str]]:
     """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
     host = layout.host(endpoint.vpc_endpoint_id)
     host.forwards = True
@@ -422,6 +435,6 @@ def _lay_endpoint(
         nlb_interface = f"pl{first_link + index}"
         _, nlb_address = layout.join(host, inner, nlb, nlb_interface)
         forwards.append(packet_filter.Forward(interface, mark, str(eni.private_ip_address), inner, nlb_address))
-        yield nlb_interface, layout.topology.zone_of(eni.subnet_id), nlb_address
+        yield nlb_interface, nlb_address
     passes = endpoint.state is EndpointState.AVAILABLE
     host.ruleset = packet_filter.endpoint(forwards if passes else [])

@@ -29,7 +29,7 @@ from lab import kernel, nameserver
 from lab.blueprint import BrokerProcess, Certificate, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
-from lab.kafka_config import KEYSTORE_LOCATION, STATE_DIR, UNBOUND, certificate_path, data_dir
+from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir, keystore_location
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
@@ -55,13 +55,13 @@ class Daemons:
 
     # certificates
 
-    def write_certificates(self, certificates: Iterable[Certificate]) -> dict[str, str]:
-        """Write a key and chain for each of these, and the authority clients trust; gives path by cluster."""
+    def write_certificates(self, certificates: Iterable[Certificate]) -> dict[tuple[str, str], str]:
+        """Write a key and chain for each of these, and the authority clients trust; gives path by cluster, listener."""
         now = dt.datetime.now(dt.UTC)
         if self._trusted is None:
             self._trusted = make_authority("Lab Amazon RSA 2048 M01", now)
             Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem)
-        written: dict[str, str] = {}
+        written: dict[tuple[str, str], str] = {}
         for certificate in certificates:
             asked = certificate.asked
             authority = self._trusted if asked.trusted else make_authority("Somebody Else CA", now)
@@ -71,23 +71,23 @@ class Daemons:
                 now + dt.timedelta(days=asked.valid_from_days),
                 now + dt.timedelta(days=asked.valid_to_days),
             )
-            first = Path(certificate_path(certificate.cluster_name))
+            first = Path(certificate_path(certificate.cluster_name, certificate.listener))
             path = first if not first.exists() else first.with_stem(f"{first.stem}-{uuid.uuid4().hex[:8]}")
             path.touch(mode=0o600)
             path.write_bytes(pem)
-            written[certificate.cluster_name] = str(path)
+            written[certificate.cluster_name, certificate.listener] = str(path)
         return written
 
-    def present_certificates(self, paths: Mapping[str, str]) -> None:
+    def present_certificates(self, paths: Mapping[tuple[str, str], str]) -> None:
         """Have running brokers present other certificates, by dynamic configuration (KIP-226, KIP-978).
 
         Raises:
             LabError: a broker refuses.
         """
-        for cluster_name, path in paths.items():
+        for (cluster_name, listener), path in paths.items():
             running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
             if running:
-                change = partial(_set_keystore, running, path)
+                change = partial(_set_keystore, running, keystore_location(listener), path)
                 kernel.in_namespace(running[0].namespace, change)
 
     # brokers
@@ -262,10 +262,10 @@ def _use_once(brokers: Sequence[BrokerProcess]) -> None:
             future.result(timeout=20)
 
 
-def _set_keystore(brokers: Sequence[BrokerProcess], path: str) -> None:
+def _set_keystore(brokers: Sequence[BrokerProcess], location: str, path: str) -> None:
     admin = _admin(brokers)
     for broker in brokers:
-        entry = ConfigEntry(KEYSTORE_LOCATION, path, incremental_operation=AlterConfigOpType.SET)
+        entry = ConfigEntry(location, path, incremental_operation=AlterConfigOpType.SET)
         wanted = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
         [future] = admin.incremental_alter_configs([wanted], request_timeout=10).values()
         try:

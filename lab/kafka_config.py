@@ -11,15 +11,19 @@ STATE_DIR = "/run/brokerproof"
 UNBOUND = f"{STATE_DIR}/unbound/unbound"
 """The lab's own copy of the resolver."""
 
-KEYSTORE_LOCATION = "listener.name.client_secure.ssl.keystore.location"
 REPLICATION_PORT = 9093
 CONTROLLER_PORT = 9097
 _MOST_CONTROLLERS = 3
 
 
-def certificate_path(cluster_name: str) -> str:
-    """Key and chain of a cluster's brokers, PEM with a PKCS#8 key (Kafka reads no other form)."""
-    return f"{STATE_DIR}/tls/{cluster_name}.pem"
+def certificate_path(cluster_name: str, listener: str) -> str:
+    """Key and chain of a cluster's brokers at a listener, PEM with a PKCS#8 key (Kafka reads no other form)."""
+    return f"{STATE_DIR}/tls/{cluster_name}-{listener.lower()}.pem"
+
+
+def keystore_location(listener: str) -> str:
+    """The property that names the keystore of a listener."""
+    return f"listener.name.{listener.lower()}.ssl.keystore.location"
 
 
 def data_dir(cluster_name: str, broker_id: int) -> str:
@@ -59,12 +63,15 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
             [*bound, replication, *([f"CONTROLLER://{address}:{CONTROLLER_PORT}"] if controller else [])]
         ),
         "advertised.listeners": ",".join([*told, replication]),
-        "listener.security.protocol.map": (
-            "CLIENT:PLAINTEXT,CLIENT_SECURE:SSL,REPLICATION:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        "listener.security.protocol.map": ",".join(
+            [
+                *(f"{entry.name}:{'SSL' if entry.tls else 'PLAINTEXT'}" for entry in cluster.listeners),
+                "REPLICATION:PLAINTEXT",
+                "CONTROLLER:PLAINTEXT",
+            ]
         ),
         "inter.broker.listener.name": "REPLICATION",
-        "listener.name.client_secure.ssl.keystore.type": "PEM",
-        KEYSTORE_LOCATION: certificate_path(cluster.cluster_name),
+        **_keystores(cluster),
         # A fault may be a certificate for other names (KIP-978).
         "ssl.allow.dn.changes": "true",
         "ssl.allow.san.changes": "true",
@@ -91,3 +98,12 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         **cluster.server_properties,
     }
     return tuple(sorted(properties.items()))
+
+
+def _keystores(cluster: Cluster) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    for listener in cluster.listeners:
+        if listener.tls:
+            properties[f"listener.name.{listener.name.lower()}.ssl.keystore.type"] = "PEM"
+            properties[keystore_location(listener.name)] = certificate_path(cluster.cluster_name, listener.name)
+    return properties
