@@ -18,6 +18,8 @@ options = st.builds(
     first_listener_port=st.integers(10_000, 20_000),
     plaintext=st.booleans(),
     advertised_unchanged=st.booleans(),
+    local_zone=st.booleans(),
+    remote=st.booleans(),
     unserved=st.sampled_from(Unserved),
 )
 patterns = st.sampled_from(sorted(PATTERNS))

@@ -10,7 +10,7 @@ from tests.topology.strategies import options, patterns
 from topology.expectation import advertised, expect
 from topology.files import TopologyError
 from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns import PATTERNS, PatternOptions, names
 from topology.rules import problems
 from topology.view import AddressKind
 
@@ -21,7 +21,7 @@ def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chose
     topology = PATTERNS[pattern](chosen)
     for client in topology.clients:
         view = expect(topology, client.name)
-        if client.pattern is None:
+        if client.pattern in {None, names.LOCAL_WITHOUT_ZONE}:
             assert not view.brokers
             continue
         assert [b.broker_id for b in view.brokers] == list(range(1, chosen.brokers + 1))
@@ -30,10 +30,18 @@ def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chose
             dead = [a for a in broker.addresses if not a.must_connect]
             assert alive
             assert all(a.why_not and a.fails_with for a in dead)
-            if view.pattern.startswith("privatelink"):
+            local = client.vpc_id == topology.clusters[0].vpc_id
+            [kind] = {a.kind for a in broker.addresses}
+            if view.pattern == names.MULTI and local:
+                assert kind is AddressKind.BROKER_ENI
+            elif view.pattern.startswith("privatelink"):
                 assert len(broker.addresses) == chosen.zones
                 assert len(alive) == (chosen.zones if chosen.cross_zone else 1)
-                assert {a.kind for a in broker.addresses} == {AddressKind.ENDPOINT_ENI}
+                assert kind is (AddressKind.NLB_NODE if local else AddressKind.ENDPOINT_ENI)
+                assert len(broker.sources) == (chosen.zones if chosen.cross_zone else 1)
+                assert not {a.address for a in broker.addresses} & set(broker.sources) or local
+            else:
+                assert broker.sources
         required = {(a.address, b.port) for b in view.brokers for a in b.addresses if a.must_connect}
         assert not required & {(f.address, f.port) for f in view.forbidden}, "the same thing must and must not work"
 
@@ -62,10 +70,38 @@ def test_an_overlapping_client_is_not_asked_about_addresses_that_are_its_own() -
     assert "10.0.0.10" not in theirs
 
 
-def test_the_observer_must_not_reach_any_client_behind_an_endpoint() -> None:
-    view = expect(PATTERNS["privatelink_multi_nlb"](None), "a")
-    assert {(f.address, f.port) for f in view.forbidden} == {("10.1.0.201", 7777), ("10.0.0.201", 7777)}
-    assert {f.fails_with for f in view.forbidden} == {(Reason.TIMED_OUT,)}
+def test_the_cluster_vpc_must_not_reach_any_client_behind_an_endpoint() -> None:
+    for pattern, client in (("privatelink_multi_nlb", "a"), ("privatelink_single_nlb", "a")):
+        view = expect(PATTERNS[pattern](None), client)
+        reverse = [f for f in view.forbidden if f.port == 7777]
+        assert {f.address for f in reverse} == {"10.1.0.201", "10.0.0.201", "10.2.0.201", "10.3.0.201"}
+        assert {f.fails_with for f in reverse} == {(Reason.TIMED_OUT,)}
+        assert {f.why.split(":")[0] for f in reverse} == {"PrivateLink is one-way"}
+
+
+def test_without_its_own_zone_a_client_of_the_cluster_vpc_has_bootstrap_and_nothing_else() -> None:
+    topology = PATTERNS["privatelink_single_nlb"](PatternOptions(local_zone=False))
+    view = expect(topology, "a")
+    assert view.brokers == ()
+    assert [(b.port, [a.address for a in b.addresses]) for b in view.bootstrap] == [
+        (9094, ["10.0.0.10"]),
+        (9094, ["10.0.16.10"]),
+        (9094, ["10.0.32.10"]),
+    ]
+    assert [(f.address, f.port) for f in view.forbidden if f.port != 7777] == [
+        ("10.0.0.10", 8443),
+        ("10.0.16.10", 8444),
+        ("10.0.32.10", 8445),
+    ]
+
+
+def test_a_remote_client_uses_the_endpoints_of_the_vpc_it_is_joined_to() -> None:
+    topology = PATTERNS["privatelink_single_nlb"](None)
+    at_home, *far = (expect(topology, name) for name in ("b", "r", "t"))
+    for view in far:
+        assert [b.addresses for b in view.brokers] == [b.addresses for b in at_home.brokers]
+        assert view.region_name == "us-west-2"
+        assert ("10.0.0.10", 9094) in {(f.address, f.port) for f in view.forbidden}
 
 
 def test_49_brokers_fit_one_nlb_and_50_do_not() -> None:

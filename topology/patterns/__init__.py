@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from topology.models import Topology
-from topology.patterns import in_vpc, peering, privatelink, transit_gateway
+from topology.patterns import combination, in_vpc, multi_vpc, peering, privatelink, transit_gateway
 from topology.patterns.options import PatternOptions
 
 PATTERNS: Final[dict[str, Callable[[PatternOptions | None], Topology]]] = {
@@ -15,6 +15,9 @@ PATTERNS: Final[dict[str, Callable[[PatternOptions | None], Topology]]] = {
     transit_gateway.NAME: transit_gateway.build,
     privatelink.SINGLE: privatelink.build_single,
     privatelink.MULTI: privatelink.build_multi,
+    privatelink.CROSS_REGION: privatelink.build_cross_region,
+    multi_vpc.NAME: multi_vpc.build,
+    combination.NAME: combination.build,
 }
 """Builder by pattern name."""
 

@@ -21,6 +21,7 @@ from topology.models import (
     Subnet,
     Unserved,
     Vpc,
+    VpcAuthentication,
 )
 
 
@@ -51,6 +52,16 @@ class PatternOptions(Model):
     advertised_unchanged: bool = Field(
         default=False, description="Single NLB: leave advertised.listeners as MSK creates them (a fault to try)."
     )
+    local_zone: bool = Field(
+        default=True, description="Single NLB: a private zone that sends clients of the cluster VPC to the NLB."
+    )
+    remote: bool = Field(
+        default=True, description="PrivateLink: clients r and t of another Region, by peering and by a gateway."
+    )
+    authentication: VpcAuthentication = Field(
+        default=VpcAuthentication.TLS,
+        description="Multi-VPC connectivity: the scheme of the VPC connections. The lab speaks TLS without SASL.",
+    )
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(
         default=Unserved.DROP, description="What an NLB node does where it has no listener or target."
@@ -58,6 +69,7 @@ class PatternOptions(Model):
 
 
 REGION = "us-east-1"
+FAR_REGION = "us-west-2"
 DOMAIN = f"demo.a1b2c3.c2.kafka.{REGION}.amazonaws.com"
 ZONE_NAME = DOMAIN
 """A zone per cluster. The seed's wider ``kafka.<region>.amazonaws.com`` hides other clusters from the VPC."""

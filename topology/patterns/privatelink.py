@@ -2,6 +2,7 @@
 
 What both have in common is here once: the client VPC with its endpoint ENIs, private zone and
 client. They differ in how brokers are spread over load balancers, and in what brokers advertise.
+The single-NLB form is also built with the endpoint in another Region than its service.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ from topology.models import (
     VpcEndpoint,
     zonal_dns_name,
 )
+from topology.patterns import names
 from topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_VPC,
+    FAR_REGION,
     REGION,
     WITNESS_PORT,
     ZONE_NAME,
@@ -48,14 +51,17 @@ from topology.patterns.options import (
     subnets,
     zone_id,
 )
+from topology.patterns.remote import CIDRS, remote_parts
 
-SINGLE = "privatelink_single_nlb"
-MULTI = "privatelink_multi_nlb"
+SINGLE = names.SINGLE
+MULTI = names.MULTI
+CROSS_REGION = names.CROSS_REGION
 
+_FAR_CIDR = IPv4Network("10.2.0.0/16")
 _BROKER_PORT = 9094
 
 
-class _Front(Model):
+class Front(Model):
     """One NLB: its listeners, as (what it is for, port, broker ids behind it)."""
 
     key: str
@@ -63,27 +69,56 @@ class _Front(Model):
 
     @property
     def balancer(self) -> str:
+        """Name of its load balancer."""
         return f"nlb-{self.key}"
 
     @property
+    def dns_name(self) -> str:
+        """DNS name of its load balancer."""
+        return f"{self.balancer}-0123456789abcdef.elb.{REGION}.amazonaws.com"
+
+    @property
     def service(self) -> str:
+        """Name of the endpoint service in front of it."""
         return f"com.amazonaws.vpce.{REGION}.vpce-svc-{self.key}"
+
+    def endpoint_service(self, client_region: str = REGION) -> EndpointService:
+        """The service in front of it; it supports the clients' Region where that is another."""
+        return EndpointService(
+            service_name=self.service,
+            network_load_balancer_name=self.balancer,
+            supported_regions=() if client_region == REGION else (client_region,),
+        )
 
 
 def build_single(options: PatternOptions | None = None) -> Topology:
     """One NLB: a listener and a target group of one a broker, and a bootstrap listener with all of them.
 
-    Brokers advertise their own name with their own port.
+    Brokers advertise their own name with their own port. ``a`` in the cluster VPC is sent to the NLB by a
+    private zone of its own, since the advertised ports are not at the broker ENIs.
 
     Raises:
         TopologyError: the options ask for what AWS refuses (50 brokers, a port used twice, ...).
     """
     options = options or PatternOptions()
-    ids = range(1, options.brokers + 1)
-    ports = {broker_id: options.first_listener_port + broker_id - 1 for broker_id in ids}
-    listeners = [(f"b{broker_id}", port, (broker_id,)) for broker_id, port in ports.items()]
-    front = _Front(key="all", listeners=(*listeners, ("bootstrap", options.bootstrap_port, tuple(ids))))
-    return _build(SINGLE, options, fronts=(front,), advertised_ports=None if options.advertised_unchanged else ports)
+    sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
+    return _build(SINGLE, options, fronts=(_one_front(options),), sides=sides)
+
+
+def build_cross_region(options: PatternOptions | None = None) -> Topology:
+    """One NLB as in :func:`build_single`; the client VPCs and their endpoints are in another Region.
+
+    Raises:
+        TopologyError: the options ask for what AWS refuses.
+    """
+    options = options or PatternOptions()
+    far = {"b": _Side(key="c", cidr=_FAR_CIDR, region_name=FAR_REGION)}
+    sides = [
+        far.get(key, _Side(key=key, cidr=cidr, region_name=FAR_REGION)) for key, cidr in client_vpcs(options.overlap)
+    ]
+    return _build(
+        CROSS_REGION, options.model_copy(update={"remote": False}), fronts=(_one_front(options),), sides=sides
+    )
 
 
 def build_multi(options: PatternOptions | None = None) -> Topology:
@@ -93,46 +128,116 @@ def build_multi(options: PatternOptions | None = None) -> Topology:
         TopologyError: the options ask for what AWS refuses.
     """
     options = options or PatternOptions()
-    fronts = tuple(
-        _Front(key=f"b{broker_id}", listeners=((f"b{broker_id}", _BROKER_PORT, (broker_id,)),))
+    sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
+    return _build(MULTI, options, fronts=broker_fronts(options), sides=sides)
+
+
+class _Side(Model):
+    """A client VPC to be built."""
+
+    key: str
+    cidr: IPv4Network
+    region_name: str = REGION
+
+
+def _ports(options: PatternOptions) -> dict[int, int]:
+    return {broker_id: options.first_listener_port + broker_id - 1 for broker_id in range(1, options.brokers + 1)}
+
+
+def _one_front(options: PatternOptions) -> Front:
+    ports = _ports(options)
+    listeners = [(f"b{broker_id}", port, (broker_id,)) for broker_id, port in ports.items()]
+    return Front(key="all", listeners=(*listeners, ("bootstrap", options.bootstrap_port, tuple(ports))))
+
+
+def broker_fronts(options: PatternOptions) -> tuple[Front, ...]:
+    """One NLB a broker."""
+    return tuple(
+        Front(key=f"b{broker_id}", listeners=((f"b{broker_id}", _BROKER_PORT, (broker_id,)),))
         for broker_id in range(1, options.brokers + 1)
     )
-    return _build(MULTI, options, fronts=fronts, advertised_ports=None)
 
 
-def _build(
-    name: str, options: PatternOptions, *, fronts: Sequence[_Front], advertised_ports: dict[int, int] | None
-) -> Topology:
-    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=None, advertised_ports=advertised_ports)
-    sides = [_client_side(name, options, key, cidr, fronts) for key, cidr in client_vpcs(options.overlap)]
+def _build(name: str, options: PatternOptions, *, fronts: Sequence[Front], sides: Sequence[_Side]) -> Topology:
+    changed = None if name == MULTI or options.advertised_unchanged else _ports(options)
+    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=None, advertised_ports=changed)
+    clients = [
+        client_side(name, options, side.key, side.cidr, fronts, region_name=side.region_name, beyond=beyond)
+        for side, beyond in zip(sides, (CIDRS if options.remote else (), *((),) * len(sides)), strict=False)
+    ]
+    remote = remote_parts(name, clients[0].vpc, clients[0].subnets, options.zones) if options.remote else None
+    zones = [clients[0].zone, *(side.zone for side in clients[1:])]
+    if remote is not None:
+        joined = (clients[0].vpc.vpc_id, *(vpc.vpc_id for vpc in remote.vpcs))
+        zones[0] = zones[0].model_copy(update={"vpc_ids": joined})
+    local = name != MULTI and options.local_zone
     return checked(
         Topology(
             name=name,
-            vpcs=(parts.vpc, *(side.vpc for side in sides)),
-            subnets=(*parts.subnets, *(subnet for side in sides for subnet in side.subnets)),
-            security_groups=(*parts.security_groups, *(side.security_group for side in sides)),
-            target_groups=tuple(
-                _target_group(front, use, ids, options) for front in fronts for use, _, ids in front.listeners
+            vpcs=(parts.vpc, *(side.vpc for side in clients), *(remote.vpcs if remote else ())),
+            subnets=(
+                *parts.subnets,
+                *(s for side in clients for s in side.subnets),
+                *(remote.subnets if remote else ()),
             ),
-            load_balancers=tuple(_balancer(front, i, parts.subnets, options) for i, front in enumerate(fronts)),
-            endpoint_services=tuple(
-                EndpointService(service_name=front.service, network_load_balancer_name=front.balancer)
-                for front in fronts
-            ),
-            vpc_endpoints=tuple(endpoint for side in sides for endpoint in side.endpoints),
-            hosted_zones=tuple(side.zone for side in sides),
+            route_tables=remote.route_tables if remote else (),
+            vpc_peering_connections=(remote.vpc_peering_connection,) if remote else (),
+            transit_gateways=remote.transit_gateways if remote else (),
+            transit_gateway_attachments=remote.transit_gateway_attachments if remote else (),
+            transit_gateway_route_tables=remote.transit_gateway_route_tables if remote else (),
+            security_groups=(*parts.security_groups, *(side.security_group for side in clients)),
+            target_groups=target_groups(fronts, options),
+            load_balancers=load_balancers(fronts, parts.subnets, options),
+            endpoint_services=tuple(front.endpoint_service(clients[0].vpc.region_name) for front in fronts),
+            vpc_endpoints=tuple(endpoint for side in clients for endpoint in side.endpoints),
+            hosted_zones=(*((_local_zone(options, fronts[0]),) if local else ()), *zones),
             clusters=(parts.cluster,),
-            clients=(parts.client, *(side.client for side in sides)),
+            clients=(
+                parts.client.model_copy(update={"pattern": _local_pattern(name, options)}),
+                *(side.client for side in clients),
+                *(remote.clients if remote else ()),
+            ),
             lab=LabSettings(unserved=options.unserved),
         )
     )
 
 
-def _group_name(front: _Front, use: str) -> str:
+def _local_pattern(name: str, options: PatternOptions) -> str | None:
+    """What the client in the cluster VPC is meant to use; across Regions it only looks the other way."""
+    if name == CROSS_REGION:
+        return None
+    return name if name == MULTI or options.local_zone else names.LOCAL_WITHOUT_ZONE
+
+
+def _local_zone(options: PatternOptions, front: Front) -> HostedZone:
+    """In the cluster VPC every broker name leads to the NLB itself."""
+    alias = AliasTarget(dns_name=front.dns_name)
+    names_of_brokers = (broker_name(broker_id) for broker_id in range(1, options.brokers + 1))
+    return HostedZone(
+        hosted_zone_id="ZCLUSTER",
+        name=ZONE_NAME,
+        vpc_ids=(CLUSTER_VPC,),
+        record_sets=tuple(ResourceRecordSet(name=name, alias_target=alias) for name in names_of_brokers),
+    )
+
+
+def target_groups(fronts: Sequence[Front], options: PatternOptions) -> tuple[TargetGroup, ...]:
+    """One target group a listener."""
+    return tuple(_target_group(front, use, ids, options) for front in fronts for use, _, ids in front.listeners)
+
+
+def load_balancers(
+    fronts: Sequence[Front], zones: tuple[Subnet, ...], options: PatternOptions
+) -> tuple[LoadBalancer, ...]:
+    """One NLB a front, with a node in each of these subnets."""
+    return tuple(_balancer(front, i, zones, options) for i, front in enumerate(fronts))
+
+
+def _group_name(front: Front, use: str) -> str:
     return f"tg-{front.key}-{use}"
 
 
-def _target_group(front: _Front, use: str, ids: tuple[int, ...], options: PatternOptions) -> TargetGroup:
+def _target_group(front: Front, use: str, ids: tuple[int, ...], options: PatternOptions) -> TargetGroup:
     return TargetGroup(
         target_group_name=_group_name(front, use),
         vpc_id=CLUSTER_VPC,
@@ -141,11 +246,11 @@ def _target_group(front: _Front, use: str, ids: tuple[int, ...], options: Patter
     )
 
 
-def _balancer(front: _Front, index: int, zones: tuple[Subnet, ...], options: PatternOptions) -> LoadBalancer:
+def _balancer(front: Front, index: int, zones: tuple[Subnet, ...], options: PatternOptions) -> LoadBalancer:
     return LoadBalancer(
         load_balancer_name=front.balancer,
         vpc_id=CLUSTER_VPC,
-        dns_name=f"{front.balancer}-0123456789abcdef.elb.{REGION}.amazonaws.com",
+        dns_name=front.dns_name,
         availability_zones=tuple(
             LoadBalancerZone(subnet_id=s.subnet_id, private_ipv4_address=host(s.cidr_block, 100 + index)) for s in zones
         ),
@@ -156,7 +261,9 @@ def _balancer(front: _Front, index: int, zones: tuple[Subnet, ...], options: Pat
     )
 
 
-class _ClientSide(Model):
+class ClientSide(Model):
+    """A client VPC with its endpoints, zone and client."""
+
     vpc: Vpc
     subnets: tuple[Subnet, ...]
     security_group: SecurityGroup
@@ -165,17 +272,26 @@ class _ClientSide(Model):
     client: Client
 
 
-def _client_side(
-    pattern: str, options: PatternOptions, key: str, cidr: IPv4Network, fronts: Sequence[_Front]
-) -> _ClientSide:
+def client_side(
+    pattern: str,
+    options: PatternOptions,
+    key: str,
+    cidr: IPv4Network,
+    fronts: Sequence[Front],
+    *,
+    region_name: str = REGION,
+    beyond: Sequence[IPv4Network] = (),
+) -> ClientSide:
+    """A client VPC; its endpoints also admit what lies ``beyond`` it."""
     vpc_id = f"vpc-{key}"
-    nets = subnets(vpc_id, cidr, options.zones)
+    nets = subnets(vpc_id, cidr, options.zones, region_name=region_name)
     group = SecurityGroup(
         group_id=f"sg-endpoints-{key}",
         vpc_id=vpc_id,
         ingress=tuple(
-            IpPermission(from_port=port, to_port=port, cidr_ipv4=cidr)
+            IpPermission(from_port=port, to_port=port, cidr_ipv4=source)
             for port in sorted({port for front in fronts for _, port, _ in front.listeners})
+            for source in (cidr, *beyond)
         ),
     )
     endpoints = {
@@ -183,7 +299,10 @@ def _client_side(
             vpc_endpoint_id=f"vpce-{key}-{front.key}",
             vpc_id=vpc_id,
             service_name=front.service,
-            dns_name=f"vpce-{key}-{front.key}-abcdefgh.{front.service.rsplit('.', 1)[1]}.{REGION}.vpce.amazonaws.com",
+            dns_name=(
+                f"vpce-{key}-{front.key}-abcdefgh.{front.service.rsplit('.', 1)[1]}.{region_name}.vpce.amazonaws.com"
+            ),
+            service_region=None if region_name == REGION else REGION,
             network_interfaces=tuple(
                 EndpointInterface(subnet_id=s.subnet_id, private_ip_address=host(s.cidr_block, 150 + i)) for s in nets
             ),
@@ -196,15 +315,15 @@ def _client_side(
         ResourceRecordSet(
             name=broker_name(broker_id),
             alias_target=AliasTarget(
-                dns_name=zonal_dns_name(endpoints[front_key], zone_id((broker_id - 1) % options.zones))
+                dns_name=zonal_dns_name(endpoints[front_key], zone_id((broker_id - 1) % options.zones, region_name))
                 if options.zonal_alias
                 else endpoints[front_key].dns_name
             ),
         )
         for broker_id, front_key in sorted(front_of.items())
     )
-    return _ClientSide(
-        vpc=Vpc(vpc_id=vpc_id, owner_id="222222222222", region_name=REGION, cidr_blocks=(cidr,)),
+    return ClientSide(
+        vpc=Vpc(vpc_id=vpc_id, owner_id="222222222222", region_name=region_name, cidr_blocks=(cidr,)),
         subnets=nets,
         security_group=group,
         endpoints=tuple(endpoints.values()),

@@ -16,15 +16,14 @@ from topology.models import (
     RouteTable,
     Subnet,
     Topology,
-    TransitGateway,
-    TransitGatewayAttachment,
-    TransitGatewayRoute,
-    TransitGatewayRouteTable,
     Vpc,
 )
+from topology.patterns import names
+from topology.patterns.gateways import GATEWAYS, attachment, gateway_peering, gateway_table, gateways
 from topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_VPC,
+    FAR_REGION,
     REGION,
     WITNESS_PORT,
     PatternOptions,
@@ -33,11 +32,7 @@ from topology.patterns.options import (
     subnets,
 )
 
-NAME = "transit_gateway"
-_FAR_REGION = "us-west-2"
-_GATEWAYS = {REGION: "tgw-east", _FAR_REGION: "tgw-west"}
-_TABLES = {"tgw-east": "tgw-rtb-east", "tgw-west": "tgw-rtb-west"}
-_PEERINGS = {"tgw-east": "tgw-attach-peer-east", "tgw-west": "tgw-attach-peer-west"}
+NAME = names.TRANSIT_GATEWAY
 _EVERYTHING = IPv4Network("10.0.0.0/8")
 
 
@@ -52,7 +47,7 @@ class _Member(Model):
 
     @property
     def gateway(self) -> str:
-        return _GATEWAYS[self.region_name]
+        return GATEWAYS[self.region_name]
 
     @property
     def key(self) -> str:
@@ -61,8 +56,8 @@ class _Member(Model):
 
 _MEMBERS = (
     _Member(vpc_id="vpc-b", cidr=IPv4Network("10.1.0.0/16"), owner_id="222222222222"),
-    _Member(vpc_id="vpc-c", cidr=IPv4Network("10.2.0.0/16"), region_name=_FAR_REGION, owner_id="333333333333"),
-    _Member(vpc_id="vpc-d", cidr=IPv4Network("10.3.0.0/16"), region_name=_FAR_REGION, owner_id="444444444444"),
+    _Member(vpc_id="vpc-c", cidr=IPv4Network("10.2.0.0/16"), region_name=FAR_REGION, owner_id="333333333333"),
+    _Member(vpc_id="vpc-d", cidr=IPv4Network("10.3.0.0/16"), region_name=FAR_REGION, owner_id="444444444444"),
     _Member(vpc_id="vpc-n", cidr=IPv4Network("10.4.0.0/16"), owner_id="555555555555", routed=False),
 )
 _CLUSTER = _Member(vpc_id=CLUSTER_VPC, cidr=CLUSTER_CIDR)
@@ -92,11 +87,15 @@ def build(options: PatternOptions | None = None) -> Topology:
             ),
             subnets=everything,
             route_tables=tuple(_table(subnet, gateway_of[subnet.vpc_id]) for subnet in everything),
-            transit_gateways=tuple(
-                TransitGateway(transit_gateway_id=gateway, region_name=region) for region, gateway in _GATEWAYS.items()
+            transit_gateways=gateways(),
+            transit_gateway_attachments=(
+                *(attachment(m.vpc_id, m.gateway, routed=m.routed) for m in (_CLUSTER, *_MEMBERS)),
+                *gateway_peering(),
             ),
-            transit_gateway_attachments=(*map(_attachment, (_CLUSTER, *_MEMBERS)), *_peering()),
-            transit_gateway_route_tables=tuple(_gateway_table(gateway) for gateway in _GATEWAYS.values()),
+            transit_gateway_route_tables=tuple(
+                gateway_table(gateway, far=[m.cidr for m in (_CLUSTER, *_MEMBERS) if m.gateway != gateway and m.routed])
+                for gateway in GATEWAYS.values()
+            ),
             security_groups=parts.security_groups,
             clusters=(parts.cluster,),
             clients=(
@@ -111,47 +110,10 @@ def build(options: PatternOptions | None = None) -> Topology:
 
 
 def _table(subnet: Subnet, gateway: str) -> RouteTable:
+    """A table of its own for each subnet, as a reminder that every one of them needs the route."""
     return RouteTable(
         route_table_id=f"rtb-{subnet.subnet_id.removeprefix('subnet-')}",
         vpc_id=subnet.vpc_id,
         subnet_ids=(subnet.subnet_id,),
         routes=(Route(destination_cidr_block=_EVERYTHING, transit_gateway_id=gateway),),
-    )
-
-
-def _attachment(member: _Member) -> TransitGatewayAttachment:
-    table = _TABLES[member.gateway]
-    return TransitGatewayAttachment(
-        transit_gateway_attachment_id=f"tgw-attach-{member.key}",
-        transit_gateway_id=member.gateway,
-        vpc_id=member.vpc_id,
-        association=table if member.routed else None,
-        propagations=(table,) if member.routed else (),
-    )
-
-
-def _peering() -> tuple[TransitGatewayAttachment, ...]:
-    """The gateway peering: an attachment on either side, each naming the other."""
-    east, west = _GATEWAYS.values()
-    return tuple(
-        TransitGatewayAttachment(
-            transit_gateway_attachment_id=_PEERINGS[here],
-            transit_gateway_id=here,
-            peer_attachment_id=_PEERINGS[there],
-            association=_TABLES[here],
-        )
-        for here, there in ((east, west), (west, east))
-    )
-
-
-def _gateway_table(gateway: str) -> TransitGatewayRouteTable:
-    """What propagates is said by the attachments; the other Region's VPCs need static routes."""
-    far = [m.cidr for m in (_CLUSTER, *_MEMBERS) if m.gateway != gateway and m.routed]
-    return TransitGatewayRouteTable(
-        transit_gateway_route_table_id=_TABLES[gateway],
-        transit_gateway_id=gateway,
-        routes=tuple(
-            TransitGatewayRoute(destination_cidr_block=cidr, transit_gateway_attachment_id=_PEERINGS[gateway])
-            for cidr in far
-        ),
     )
