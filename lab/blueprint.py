@@ -6,6 +6,8 @@ by its difference alone. How each AWS resource is laid out is described in ARCHI
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -152,7 +154,7 @@ class _Layout:
         self.topology = topology
         self.links: list[Link] = []
         self.hosts: dict[str, _Host] = {}
-        self.routers = {v.vpc_id: _Host(f"r-{v.vpc_id}", forwards=True) for v in topology.vpcs}
+        self.routers = {v.vpc_id: _Host(router_name(v.vpc_id), forwards=True) for v in topology.vpcs}
         self.enis: dict[str, list[packet_filter.Eni]] = {v.vpc_id: [] for v in topology.vpcs}
         self.transit_links = 0
         self.next_hops: dict[tuple[str, str], str] = {}
@@ -241,6 +243,19 @@ def compile_topology(topology: Topology) -> Blueprint:
     )
 
 
+def namespace_name(resource_id: str) -> str:
+    """The resource's id where a file may be called so; otherwise what is legible of it, and a digest."""
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,60}", resource_id):
+        return resource_id
+    legible = re.sub(r"[^A-Za-z0-9]+", "-", resource_id)[-40:].strip("-")
+    return f"{legible}-{hashlib.sha256(resource_id.encode()).hexdigest()[:8]}"
+
+
+def router_name(vpc_id: str) -> str:
+    """The namespace of a VPC's router."""
+    return namespace_name(f"r-{vpc_id}")
+
+
 def _join_peerings(layout: _Layout) -> None:
     """A link between two routers for each peering connection, whatever its status: routes decide what uses it."""
     for index, peering in enumerate(layout.topology.vpc_peering_connections):
@@ -254,7 +269,10 @@ def _join_peerings(layout: _Layout) -> None:
 def _lay_transit_gateways(layout: _Layout) -> list[_Host]:
     """A router a gateway, a link an attachment; each attachment's traffic is looked up in its associated table."""
     topology = layout.topology
-    gateways = {g.transit_gateway_id: _Host(g.transit_gateway_id, forwards=True) for g in topology.transit_gateways}
+    gateways = {
+        g.transit_gateway_id: _Host(namespace_name(g.transit_gateway_id), forwards=True)
+        for g in topology.transit_gateways
+    }
     ends: dict[str, tuple[str, str]] = {}
     """Attachment -> the gateway's interface, and the address beyond it."""
     for index, attachment in enumerate(topology.transit_gateway_attachments):
@@ -341,7 +359,7 @@ def _resolvers(topology: Topology) -> Iterator[Resolver]:
         address = str(_resolver_address(topology, vpc.vpc_id))
         yield Resolver(
             vpc_id=vpc.vpc_id,
-            namespace=f"r-{vpc.vpc_id}",
+            namespace=router_name(vpc.vpc_id),
             address=address,
             configuration=nameserver.configuration(topology, vpc, address, names),
         )
@@ -387,7 +405,7 @@ def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
     address and its answers go back the way they came.
     """
     topology = layout.topology
-    nlb = layout.host(balancer.load_balancer_name)
+    nlb = layout.host(namespace_name(balancer.load_balancer_name))
     nlb.forwards = True
     entries: list[packet_filter.Entry] = []
     nodes: list[packet_filter.Node] = []
@@ -425,7 +443,7 @@ def _mark_routes(interface: str, mark: int) -> list[str]:
 
 def _lay_endpoint(layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link: int) -> Iterator[tuple[str, str]]:
     """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
-    host = layout.host(endpoint.vpc_endpoint_id)
+    host = layout.host(namespace_name(endpoint.vpc_endpoint_id))
     host.forwards = True
     forwards: list[packet_filter.Forward] = []
     for index, eni in enumerate(endpoint.network_interfaces):

@@ -189,11 +189,11 @@ class Daemons:
         """
         changed = [r for r in resolvers if self._resolvers.get(r.vpc_id, (None,))[0] != r]
         for resolver in changed:
-            path = Path(STATE_DIR, "unbound", f"{resolver.vpc_id}.conf")
+            path = Path(STATE_DIR, "unbound", f"{resolver.namespace}.conf")
             path.write_text(resolver.configuration)
             known = self._resolvers.get(resolver.vpc_id)
             if known is None:
-                with _log(f"resolver-{resolver.vpc_id}").open("wb") as log:
+                with _log(f"resolver-{resolver.namespace}").open("wb") as log:
                     process = subprocess.Popen(
                         kernel.inside(resolver.namespace, UNBOUND, "-d", "-c", str(path)),
                         stdin=subprocess.DEVNULL,
@@ -210,7 +210,7 @@ class Daemons:
     def _await_resolver(self, resolver: Resolver) -> None:
         wanted = nameserver.identity_of(resolver.configuration)
         process = self._resolvers[resolver.vpc_id][1]
-        log = _log(f"resolver-{resolver.vpc_id}")
+        log = _log(f"resolver-{resolver.namespace}")
 
         def announced() -> bool:
             if process.poll() is not None:

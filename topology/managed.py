@@ -7,6 +7,7 @@ MSK documents the names' effect and the ports (14001-14100), not these resources
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Final
@@ -129,7 +130,8 @@ def _endpoint(topology: Topology, connection: VpcConnection) -> VpcEndpoint:
 
 
 def _endpoint_label(connection: VpcConnection) -> str:
-    return "".join(c if c.isalnum() else "-" for c in connection.vpc_connection_arn.lower())[-60:].strip("-")
+    """As AWS makes them, ``vpce-`` and 17 hexadecimal digits; here they follow from the connection."""
+    return f"vpce-{hashlib.sha256(connection.vpc_connection_arn.encode()).hexdigest()[:17]}"
 
 
 def _zone(topology: Topology, connection: VpcConnection) -> HostedZone:

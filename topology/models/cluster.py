@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from topology.models.base import DnsName, Id, Model, Port
 from topology.models.multi_vpc import VpcAuthentication
+
+ClusterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
+"""CreateCluster: letters, digits and hyphens, at most 64."""
 
 
 class ClusterListener(Model):
@@ -76,7 +79,7 @@ class ServerCertificate(Model):
 class Cluster(Model):
     """A provisioned MSK cluster. ``domain`` is what follows ``b-N.`` in its broker names."""
 
-    cluster_name: Id
+    cluster_name: ClusterName
     vpc_id: Id
     domain: DnsName
     kafka_version: str = Field(default="4.1.1", pattern=r"^\d+\.\d+\.\d+$")
