@@ -2,14 +2,16 @@
 
 A private zone in the client VPC sends each broker name to that broker's own endpoint; ports and
 advertised.listeners stay as MSK creates them. Client ``b`` has a CIDR of its own; client ``o`` has
-the cluster VPC's, which PrivateLink allows.
+the cluster VPC's, which PrivateLink allows. ``r`` and ``t`` are in another Region and use ``b``'s endpoints, by a
+peering and by transit gateways. ``a`` is in the cluster VPC, where nothing is to set up. Nothing in the
+cluster VPC can open a connection to a client.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import ClientContract, MeasuredContract, ObserverContract
+from scenarios.contract import ClientContract, MeasuredContract
 from topology.models import Unserved
 from topology.patterns import PatternOptions, privatelink
 
@@ -30,7 +32,3 @@ class TestCrossZoneOff(ClientContract):
 
     VARIANT = "cross-zone-off"
     OPTIONS = PatternOptions(cross_zone=False, unserved=Unserved.RESET)
-
-
-class TestClusterVpc(ObserverContract):
-    """The other direction: nothing in the cluster VPC can open a connection to a client."""

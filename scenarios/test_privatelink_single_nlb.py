@@ -4,16 +4,21 @@ The client VPC has one interface endpoint, an ENI a zone. A private zone sends e
 it; what tells brokers apart is the port: the NLB has a listener a broker, each with that broker as
 its only target, and brokers advertise their own name with their own port. One more listener has
 all brokers as targets, for bootstrap. Client ``b`` has a CIDR of its own; client ``o`` has the
-cluster VPC's, which PrivateLink allows.
+cluster VPC's, which PrivateLink allows. ``r`` and ``t`` are in another Region and use ``b``'s endpoint, by a
+peering and by transit gateways. ``a`` is in the cluster VPC, and needs a zone of its own that leads to
+the NLB, because the advertised ports are not at the broker ENIs. Nothing in the cluster VPC can open a
+connection to a client.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import ClientContract, MeasuredContract, ObserverContract
+from probes.outcome import Stage, Status
+from scenarios.contract import ClientContract, MeasuredContract, require
+from scenarios.planning import ClientRun, outcomes_of
 from topology.models import Unserved
-from topology.patterns import PatternOptions, privatelink
+from topology.patterns import PatternOptions, names, privatelink
 
 PATTERN = privatelink.SINGLE
 pytestmark = [pytest.mark.privatelink]
@@ -34,5 +39,29 @@ class TestCrossZoneOff(ClientContract):
     OPTIONS = PatternOptions(cross_zone=False, unserved=Unserved.RESET)
 
 
-class TestClusterVpc(ObserverContract):
-    """The other direction: nothing in the cluster VPC can open a connection to a client."""
+class TestLocalWithoutZone:
+    """A client in the cluster VPC without the private zone: bootstrap works, and everything after it fails."""
+
+    VARIANT = "without-local-zone"
+    OPTIONS = PatternOptions(local_zone=False)
+    CLIENTS = names.LOCAL_WITHOUT_ZONE
+
+    def test_bootstrap_works(self, run: ClientRun) -> None:
+        """The names lead to the broker ENIs, where the bind port still answers with a valid certificate."""
+        require(run, [c for c in run.checks if c.subject == "bootstrap"])
+
+    @pytest.mark.isolation
+    def test_the_advertised_ports_do_not_answer(self, run: ClientRun) -> None:
+        """Metadata sends the client to ports that only the NLB has."""
+        advertised = [c for c in run.checks if c.isolation and "advertised ports" in c.title]
+        require(run, advertised)
+
+    def test_no_record_goes_through(self, run: ClientRun) -> None:
+        """The finding to expect: every leader waits for a connect that is never answered."""
+        sent = outcomes_of(run, Stage.PRODUCE)
+        assert sent, "nothing was probed for this"
+        for outcome in sent:
+            assert outcome.status is Status.SKIPPED, outcome
+            assert outcome.waited_for is not None
+            assert outcome.waited_for.stage is Stage.CONNECT, outcome
+            assert outcome.waited_for.target.port != run.view.bootstrap[0].port, outcome

@@ -1,0 +1,35 @@
+"""Several patterns on one cluster; each client goes by its own, and is proved to.
+
+Proved at both ends: the addresses that broker names resolve to and connect at, and the address that the
+cluster sees the client at. Client ``b`` is peered, ``t`` comes by transit gateways from another Region, ``o``
+has the cluster VPC's CIDR and comes by an NLB a broker. The VPC of ``w`` is peered *and* has the endpoints,
+which it is meant to use; the peering would connect as well, so that it does connect proves nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import ClientContract
+from topology.patterns import combination, names
+
+PATTERN = combination.NAME
+pytestmark = [pytest.mark.combination]
+
+
+class TestPeering(ClientContract):
+    """``b``: straight to the broker ENIs."""
+
+    CLIENTS = names.PEERING
+
+
+class TestTransitGateway(ClientContract):
+    """``t``: straight to the broker ENIs, from another Region."""
+
+    CLIENTS = names.TRANSIT_GATEWAY
+
+
+class TestPrivateLink(ClientContract):
+    """``o`` and ``w``: by the endpoints, also where a second path leads to the same brokers."""
+
+    CLIENTS = names.MULTI

@@ -1,0 +1,21 @@
+"""MSK multi-VPC private connectivity: a managed VPC connection, with names and ports of its own.
+
+Broker N is ``b-N.tls.<cluster>...`` (or ``scram``, ``iam``) at port 14000+N; the names answer the ENIs of the
+endpoint that MSK made in the client VPC, and the certificate has names of that form, since the cluster's
+wildcard does not reach two labels. The ordinary bootstrap string stays unreachable. Client ``m`` has a CIDR
+of its own; client ``o`` has the cluster VPC's, which PrivateLink underneath allows.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.contract import MeasuredContract
+from topology.patterns import multi_vpc
+
+PATTERN = multi_vpc.NAME
+pytestmark = [pytest.mark.multi_vpc]
+
+
+class TestClients(MeasuredContract):
+    """Clients with a VPC connection."""
