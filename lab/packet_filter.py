@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from lab import acl
+from topology.acl import connects
 from topology.models import BrokerState, IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved
 
 # An unreachable host or a closed path is silent in a VPC. Path MTU messages are kept.
@@ -78,8 +80,12 @@ def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]],
             own = [groups[g] for g in eni.security_groups]
             chains += _chain(f"from_{eni.interface}", _matches(own, members, egress=True), allowed="return")
             chains += _chain(f"to_{eni.interface}", _matches(own, members, egress=False), allowed="accept")
+    interfaces: dict[str, list[str]] = {}
+    for eni in enis:
+        interfaces.setdefault(eni.subnet_id, []).append(eni.interface)
     body = "\n".join(
         [
+            *acl.chains(topology, interfaces),
             "  chain forward {",
             "    type filter hook forward priority 0; policy drop",
             "    ct state established,related accept",
@@ -185,18 +191,22 @@ def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) ->
 def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, port: int) -> bool:
     """What the NLB's TCP health check finds: the broker runs, listens there, and admits the NLB's nodes.
 
+    Admission is the security groups' and the network ACLs'.
+
     Evaluated, not probed, so that a change shows at once instead of after AWS's intervals (ELB guide,
     health checks for Network Load Balancer target groups).
     """
-    nodes = [z.private_ipv4_address for z in balancer.availability_zones]
+    nodes = [(z.subnet_id, z.private_ipv4_address) for z in balancer.availability_zones]
     groups = {g.group_id: g for g in topology.security_groups}
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             if broker.client_vpc_ip_address == address:
                 listens = port in {listener.port for listener in cluster.listeners}
                 rules = [r for g in broker.security_groups for r in groups[g].ingress]
-                admitted = not broker.security_groups or all(any(admits(r, n, port) for r in rules) for n in nodes)
-                return broker.state is BrokerState.RUNNING and listens and admitted
+                admitted = not broker.security_groups or all(any(admits(r, n, port) for r in rules) for _, n in nodes)
+                target = (broker.client_subnet, address)
+                passes = all(connects(topology, node, target, port) for node in nodes)
+                return broker.state is BrokerState.RUNNING and listens and admitted and passes
     return False
 
 

@@ -1,13 +1,14 @@
-"""Faults of security groups."""
+"""Faults of security groups and network ACLs."""
 
 from __future__ import annotations
 
-from typing import Final
+from ipaddress import IPv4Network
+from typing import Final, Literal
 
-from lab.faults.fault import EVERY, PRIVATELINK, Fault, Layer
+from lab.faults.fault import EVERY, GATEWAY, PEERING, PRIVATELINK, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
-from topology.models import Topology
+from topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
 
 
 def _brokers_closed(topology: Topology) -> Topology:
@@ -26,6 +27,43 @@ def _endpoints_closed(topology: Topology) -> Topology:
     return topology
 
 
+_ANYWHERE = IPv4Network("0.0.0.0/0")
+
+
+def _acl(subnet_id: str, vpc_id: str, *ingress: NetworkAclEntry) -> NetworkAcl:
+    """An ACL that lets everything out, and in what the entries say."""
+    out = NetworkAclEntry(rule_number=100, rule_action="allow", egress=True, cidr_block=_ANYWHERE)
+    return NetworkAcl(network_acl_id="acl-fault", vpc_id=vpc_id, subnet_ids=(subnet_id,), entries=(*ingress, out))
+
+
+def _tcp_in(rule_number: int, action: Literal["allow", "deny"], first: int, last: int) -> NetworkAclEntry:
+    ports = PortRange(from_port=first, to_port=last)
+    return NetworkAclEntry(
+        rule_number=rule_number, rule_action=action, egress=False, protocol="6", cidr_block=_ANYWHERE, port_range=ports
+    )
+
+
+def _broker_port_denied(topology: Topology) -> Topology:
+    """The subnet of broker 2; the entry that allows the same port comes too late."""
+    broker = topology.clusters[0].brokers[1]
+    rest = NetworkAclEntry(rule_number=200, rule_action="allow", egress=False, cidr_block=_ANYWHERE)
+    denied = _acl(
+        broker.client_subnet,
+        topology.clusters[0].vpc_id,
+        _tcp_in(100, "deny", 9094, 9094),
+        _tcp_in(110, "allow", 9094, 9094),
+        rest,
+    )
+    return topology.model_copy(update={"network_acls": (denied,)})
+
+
+def _no_ephemeral_ports(topology: Topology) -> Topology:
+    """The client's subnet lets Kafka's ports in, as if answers came to those."""
+    client = next(c for c in topology.clients if c.pattern == topology.name)
+    closed = _acl(client.subnet_id, client.vpc_id, _tcp_in(100, "allow", 1, 9999))
+    return topology.model_copy(update={"network_acls": (closed,)})
+
+
 FAULTS: Final = (
     Fault(
         name="broker-security-group-closed",
@@ -42,6 +80,25 @@ FAULTS: Final = (
         layer=Layer.SECURITY,
         patterns=PRIVATELINK,
         edit=_endpoints_closed,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+    ),
+    Fault(
+        name="acl-deny-broker-port",
+        title="The network ACL of broker 2's subnet denies port 9094 before it allows it.",
+        layer=Layer.SECURITY,
+        patterns=("in_vpc", *PEERING, *GATEWAY),
+        edit=_broker_port_denied,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+        brokers=(2,),
+    ),
+    Fault(
+        name="acl-ephemeral-return-missing",
+        title="The network ACL of the client's subnet lets no ephemeral ports in, so answers do not arrive.",
+        layer=Layer.SECURITY,
+        patterns=(*PEERING, *GATEWAY, *PRIVATELINK),
+        edit=_no_ephemeral_ports,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
     ),

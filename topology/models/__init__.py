@@ -24,7 +24,14 @@ from topology.models.load_balancing import (
     zonal_dns_name,
 )
 from topology.models.multi_vpc import VpcAuthentication, VpcConnection, VpcConnectionState
-from topology.models.security import ALLOW_ALL, IpPermission, SecurityGroup
+from topology.models.security import (
+    ALLOW_ALL,
+    IpPermission,
+    NetworkAcl,
+    NetworkAclEntry,
+    PortRange,
+    SecurityGroup,
+)
 from topology.models.transit_gateway import (
     TransitGateway,
     TransitGatewayAttachment,
@@ -57,8 +64,11 @@ __all__ = [
     "LoadBalancer",
     "LoadBalancerZone",
     "Model",
+    "NetworkAcl",
+    "NetworkAclEntry",
     "PeeringStatus",
     "Port",
+    "PortRange",
     "ResourceRecordSet",
     "Route",
     "RouteTable",

@@ -13,7 +13,7 @@ from topology.models.dns import HostedZone
 from topology.models.lab import LabSettings
 from topology.models.load_balancing import EndpointService, LoadBalancer, TargetGroup, VpcEndpoint
 from topology.models.multi_vpc import VpcConnection
-from topology.models.security import SecurityGroup
+from topology.models.security import NetworkAcl, SecurityGroup
 from topology.models.transit_gateway import TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable
 from topology.models.vpc import RouteTable, Subnet, Vpc, VpcPeeringConnection
 
@@ -32,6 +32,7 @@ class Topology(Model):
     transit_gateways: tuple[TransitGateway, ...] = ()
     transit_gateway_attachments: tuple[TransitGatewayAttachment, ...] = ()
     transit_gateway_route_tables: tuple[TransitGatewayRouteTable, ...] = ()
+    network_acls: tuple[NetworkAcl, ...] = ()
     security_groups: tuple[SecurityGroup, ...] = ()
     target_groups: tuple[TargetGroup, ...] = ()
     load_balancers: tuple[LoadBalancer, ...] = ()
@@ -54,6 +55,10 @@ class Topology(Model):
     def peering(self, connection_id: str) -> VpcPeeringConnection:
         """The peering connection of that id."""
         return next(p for p in self.vpc_peering_connections if p.vpc_peering_connection_id == connection_id)
+
+    def network_acl(self, subnet_id: str) -> NetworkAcl | None:
+        """The network ACL of a subnet; None is AWS's default one, which allows everything."""
+        return next((a for a in self.network_acls if subnet_id in a.subnet_ids), None)
 
     def zone_of(self, subnet_id: str) -> str:
         """The availability zone id of a subnet."""

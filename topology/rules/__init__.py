@@ -15,7 +15,7 @@ from topology.rules.multi_vpc import connections, connectivity
 from topology.rules.problem import Path, Problem, dotted
 from topology.rules.references import duplicates, references
 from topology.rules.routing import attachments, peerings, routes
-from topology.rules.security import permissions
+from topology.rules.security import network_acls, permissions
 
 __all__ = ["LISTENERS_PER_NLB", "Path", "Problem", "alias_names", "dotted", "placements", "problems"]
 
@@ -25,6 +25,7 @@ _RULES = (
     routes,
     attachments,
     permissions,
+    network_acls,
     load_balancers,
     endpoints,
     zones,
