@@ -37,7 +37,10 @@ _SILENT_ENDPOINT: Final = (
     "check, in this order: the listener of port {port}, the endpoint's security group, the target's security group "
     "(it must admit the NLB's addresses), the endpoint's state"
 )
-_SILENT_DIRECT: Final = "check the broker's security group and the routes both ways"
+_SILENT_DIRECT: Final = (
+    "check the broker's security group, the routes both ways, and the network ACLs of both subnets, where answers "
+    "need the ephemeral ports"
+)
 
 
 def remedy(check: Check, view: ClientView) -> str:

@@ -84,7 +84,14 @@ def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, po
     if observer.vpc_id == cluster.vpc_id:
         return
     attached = any(a.vpc_id == observer.vpc_id for a in topology.transit_gateway_attachments)
-    if cluster.vpc_id in peered(topology, observer.vpc_id):
+    own, theirs = (topology.vpc(v).cidr_blocks for v in (observer.vpc_id, cluster.vpc_id))
+    overlap = next((b for b in own for c in theirs if b.overlaps(c)), None)
+    if overlap is not None:
+        why = (
+            f"{observer.vpc_id} overlaps the cluster VPC: its local route to {overlap} wins over every other, "
+            "so a packet to a broker never leaves it"
+        )
+    elif cluster.vpc_id in peered(topology, observer.vpc_id):
         why = f"the brokers' security group does not admit host {observer.name}"
     elif attached:
         why = f"the gateway attachment of {observer.vpc_id} is associated with no route table"

@@ -15,7 +15,7 @@ def _brokers_closed(topology: Topology) -> Topology:
     """The brokers keep admitting each other, so the cluster itself stays whole."""
     for index, group in enumerate(topology.security_groups):
         if group.group_id == "sg-brokers":
-            own = tuple(r for r in group.ingress if r.referenced_group_id is not None)
+            own = tuple(r for r in group.ingress if r.referenced_group_id == group.group_id)
             topology = with_changes(topology, "security_groups", index, ingress=own)
     return topology
 

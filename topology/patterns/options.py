@@ -152,10 +152,12 @@ def cluster_parts(
     admitted: tuple[IPv4Network, ...],
     client_pattern: str | None,
     advertised_ports: dict[int, int] | None = None,
+    admitted_groups: tuple[str, ...] = (),
 ) -> ClusterParts:
     """The cluster VPC: brokers, their security group, and client ``a`` in the same VPC.
 
-    ``admitted`` are the sources the brokers' security group lets in on the client ports;
+    ``admitted`` are the sources the brokers' security group lets in on the client ports, ``admitted_groups``
+    security groups whose members it lets in;
     ``advertised_ports`` maps broker ids to changed ports of the TLS listener.
     """
     listeners = [ClusterListener(name="CLIENT_SECURE", port=9094)]
@@ -183,6 +185,11 @@ def cluster_parts(
             IpPermission(from_port=listener.port, to_port=listener.port, cidr_ipv4=source)
             for listener in listeners
             for source in admitted
+        ),
+        *(
+            IpPermission(from_port=listener.port, to_port=listener.port, referenced_group_id=group)
+            for listener in listeners
+            for group in admitted_groups
         ),
     ]
     return ClusterParts(

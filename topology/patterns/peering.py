@@ -1,8 +1,10 @@
 """VPC peering: clients in peered VPCs go straight to the broker ENIs.
 
 ``b`` is in another account of the same Region, ``c`` in another Region; both VPCs are peered with the
-cluster VPC and routed both ways in every subnet's table. ``x`` sits in ``b``'s VPC but is not admitted
-by the brokers' security group. ``d`` is in a VPC peered with ``b``'s only: peering is not transitive.
+cluster VPC and routed both ways in every subnet's table. The brokers' security group admits ``b`` by its own
+group, which the same Region allows also between accounts, and ``c`` by its subnets, since a group of another
+Region cannot be named. ``x`` sits in ``b``'s VPC and is in no such group. ``d`` is in a VPC peered with ``b``'s
+only: peering is not transitive.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from topology.patterns.options import (
 
 NAME = "peering"
 _LOCAL_GROUP = "sg-client-a"
+_PEER_GROUP = "sg-client-b"
 
 
 class _Peer(Model):
@@ -75,12 +78,18 @@ def build(options: PatternOptions | None = None) -> Topology:
         cidr_block=IPv4Network("10.1.240.0/20"),
         availability_zone_id=nets["b"][0].availability_zone_id,
     )
-    admitted = (CLUSTER_CIDR, *(s.cidr_block for key in ("b", "c") for s in nets[key]), _CIDRS["vpc-d"])
-    parts = cluster_parts(options, admitted=admitted, client_pattern=None)
+    admitted = (CLUSTER_CIDR, *(s.cidr_block for s in nets["c"]), _CIDRS["vpc-d"])
+    parts = cluster_parts(options, admitted=admitted, client_pattern=None, admitted_groups=(_PEER_GROUP,))
     local = SecurityGroup(
         group_id=_LOCAL_GROUP,
         vpc_id=CLUSTER_VPC,
         ingress=(IpPermission(ip_protocol="-1", cidr_ipv4=CLUSTER_CIDR),),
+    )
+    named = SecurityGroup(
+        group_id=_PEER_GROUP,
+        vpc_id="vpc-b",
+        # Open, so that only the want of a path keeps others away.
+        ingress=(IpPermission(ip_protocol="-1", cidr_ipv4=IPv4Network("10.0.0.0/8")),),
     )
     beside = {"security_groups": (_LOCAL_GROUP,), "witness_port": WITNESS_PORT, "pattern": "in_vpc"}
     everything = (*parts.subnets, *nets["b"], outside, *nets["c"], *nets["d"])
@@ -102,11 +111,11 @@ def build(options: PatternOptions | None = None) -> Topology:
                 )
                 for one, other in _PAIRS
             ),
-            security_groups=(*parts.security_groups, local),
+            security_groups=(*parts.security_groups, local, named),
             clusters=(parts.cluster,),
             clients=(
                 parts.client.model_copy(update=beside),
-                client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+                client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT, security_groups=(_PEER_GROUP,)),
                 client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
                 client_host("x", outside),
                 client_host("d", nets["d"][0]),

@@ -1,0 +1,113 @@
+"""A client VPC with the cluster VPC's CIDR and a peering between them, which AWS does not let become active.
+
+Where such a route exists all the same, the VPC's local route wins and the client's packets never leave it.
+A VPC that differs in its CIDR alone is the control: from there the same brokers connect.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+import pytest
+
+from diagnosis.check import Verdict
+from lab.handle import Lab
+from probes.outcome import Reason, Stage, Status
+from probes.plan import Limits
+from scenarios.planning import ClientRun, conclude, make_plan, outcomes_of
+from scenarios.world import lab_vantage
+from topology.edit import with_changes
+from topology.expectation import expect
+from topology.models import IpPermission, Route, RouteTable, Topology, Vpc, VpcPeeringConnection
+from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns.options import CLUSTER_CIDR, CLUSTER_VPC, client_host, subnets
+from topology.rules import problems
+
+OVERLAPPING, APART = CLUSTER_CIDR, IPv4Network("10.9.0.0/16")
+EVERYWHERE = IpPermission(from_port=9094, to_port=9094, cidr_ipv4=IPv4Network("10.0.0.0/8"))
+
+
+def forced() -> Topology:
+    """Clients ``o`` (the cluster's CIDR) and ``e`` (another), each peered and routed by force; not checked."""
+    topology = PATTERNS["peering"](PatternOptions(brokers=1, zones=1))
+    brokers = topology.security_groups[0]
+    topology = with_changes(topology, "security_groups", 0, ingress=(*brokers.ingress, EVERYWHERE))
+    for key, cidr in (("o", OVERLAPPING), ("e", APART)):
+        vpc_id, connection = f"vpc-{key}", f"pcx-cluster-{key}"
+        [subnet] = subnets(vpc_id, cidr, 1)
+        there = Route(destination_cidr_block=CLUSTER_CIDR, vpc_peering_connection_id=connection)
+        back = Route(destination_cidr_block=cidr, vpc_peering_connection_id=connection)
+        home = topology.route_tables[0]
+        topology = with_changes(topology, "route_tables", 0, routes=(*home.routes, back))
+        peering = VpcPeeringConnection(
+            vpc_peering_connection_id=connection, requester_vpc_id=vpc_id, accepter_vpc_id=CLUSTER_VPC
+        )
+        table = RouteTable(route_table_id=f"rtb-{key}", vpc_id=vpc_id, subnet_ids=(subnet.subnet_id,), routes=(there,))
+        topology = topology.model_copy(
+            update={
+                "vpcs": (*topology.vpcs, Vpc(vpc_id=vpc_id, cidr_blocks=(cidr,))),
+                "subnets": (*topology.subnets, subnet),
+                "route_tables": (*topology.route_tables, table),
+                "vpc_peering_connections": (*topology.vpc_peering_connections, peering),
+                "clients": (*topology.clients, client_host(key, subnet)),
+            }
+        )
+    return topology
+
+
+def test_validation_refuses_it() -> None:
+    said = [str(p) for p in problems(forced())]
+    assert any("vpc-o 10.0.0.0/16 overlaps vpc-cluster 10.0.0.0/16 (AWS: the connection's status" in s for s in said)
+    assert not any("vpc-e" in s for s in said)
+
+
+def test_the_reason_is_the_local_route() -> None:
+    [why] = {f.why for f in expect(forced(), "o").forbidden}
+    assert why.startswith("vpc-o overlaps the cluster VPC: its local route to 10.0.0.0/16 wins over every other")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab.start(forced()) as built:
+        yield built
+
+
+def run(lab: Lab, client: str) -> ClientRun:
+    view = expect(lab.topology, client)
+    plan = make_plan(view, lab.topology.client(client), measure=False, limits=Limits(connect_ms=600))
+    with lab_vantage(lab, client) as vantage:
+        return conclude(view, plan, vantage.run(plan))
+
+
+def sent_over_peering(lab: Lab, client: str) -> int:
+    """Packets that the router of the client's VPC sent to the cluster VPC."""
+    index = [p.requester_vpc_id for p in lab.topology.vpc_peering_connections].index(f"vpc-{client}")
+    into_the_lab = lab.command_prefix(client)[:-3]  # without the script that enters a client host
+    command = [*into_the_lab, "nsenter", f"--net=/run/netns/r-vpc-{client}", "--", "cat", "/proc/net/dev"]
+    counters = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+    [line] = [line for line in counters.splitlines() if line.strip().startswith(f"pcx{index}:")]
+    return int(line.split(":")[1].split()[9])
+
+
+@pytest.mark.lab
+def test_its_packets_never_leave_its_vpc(lab: Lab) -> None:
+    before = sent_over_peering(lab, "o")
+    result = run(lab, "o")
+    [check] = [c for c in result.checks if c.isolation]
+    assert check.verdict is Verdict.PASSED, check.observed
+    [outcome] = outcomes_of(result, Stage.CONNECT)
+    assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.TIMED_OUT)
+    assert sent_over_peering(lab, "o") == before
+
+
+@pytest.mark.lab
+def test_the_same_vpc_with_a_cidr_of_its_own_connects(lab: Lab) -> None:
+    before = sent_over_peering(lab, "e")
+    result = run(lab, "e")
+    [check] = [c for c in result.checks if c.isolation]
+    assert check.verdict is Verdict.FAILED, "the control must get through what the observer must not"
+    [outcome] = outcomes_of(result, Stage.CONNECT)
+    assert outcome.status is Status.OK
+    assert sent_over_peering(lab, "e") > before
