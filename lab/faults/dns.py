@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.faults.fault import MULTI, PRIVATELINK, Fault, Layer
+from lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
 from topology.models import Topology
@@ -32,7 +32,51 @@ def _aliases_swapped(topology: Topology) -> Topology:
     return topology
 
 
+def _zone_without_remote(topology: Topology) -> Topology:
+    """Still associated with the endpoint VPC, no longer with the VPCs that are joined to it."""
+    for index, zone in enumerate(topology.hosted_zones):
+        if len(zone.vpc_ids) > 1:
+            topology = with_changes(topology, "hosted_zones", index, vpc_ids=zone.vpc_ids[:1])
+    return topology
+
+
+def _local_zone_missing(topology: Topology) -> Topology:
+    home = topology.clusters[0].vpc_id
+    kept = tuple(zone for zone in topology.hosted_zones if home not in zone.vpc_ids)
+    return topology.model_copy(update={"hosted_zones": kept})
+
+
 FAULTS: Final = (
+    Fault(
+        name="zone-not-associated-remote",
+        title="The private zone is not associated with the remote VPC that uses the endpoints.",
+        layer=Layer.DNS,
+        patterns=REMOTE,
+        edit=_zone_without_remote,
+        stage=Stage.RESOLVE,
+        reasons=(None,),
+        client="r",
+    ),
+    Fault(
+        name="local-zone-missing",
+        title="Behind one NLB, the cluster VPC has no private zone that leads to the NLB.",
+        layer=Layer.DNS,
+        patterns=ONE_NLB,
+        edit=_local_zone_missing,
+        stage=Stage.RESOLVE,
+        reasons=(None,),
+        client="a",
+    ),
+    Fault(
+        name="second-path-taken",
+        title="The zone is not associated where a peering leads to the same brokers; it works, by the wrong path.",
+        layer=Layer.DNS,
+        patterns=COMBINATION,
+        edit=_zone_not_associated,
+        stage=Stage.RESOLVE,
+        reasons=(None,),
+        client="w",
+    ),
     Fault(
         name="zone-not-associated",
         title="The private zone is not associated with the client VPC; the public records answer.",

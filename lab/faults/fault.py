@@ -8,14 +8,20 @@ from enum import StrEnum
 from typing import Final
 
 from probes.outcome import Reason, Stage
-from topology.models import Topology
+from topology.models import Client, Topology
+from topology.patterns import names
 
-PRIVATELINK: Final = ("privatelink_single_nlb", "privatelink_multi_nlb")
-SINGLE: Final = PRIVATELINK[:1]
-MULTI: Final = PRIVATELINK[1:]
-PEERING: Final = ("peering",)
-GATEWAY: Final = ("transit_gateway",)
-EVERY: Final = ("in_vpc", *PEERING, *GATEWAY, *PRIVATELINK)
+ONE_NLB: Final = (names.SINGLE,)
+MULTI: Final = (names.MULTI,)
+REMOTE: Final = (names.SINGLE, names.MULTI)
+"""Patterns with clients of another Region behind the endpoint VPC."""
+SINGLE: Final = (names.SINGLE, names.CROSS_REGION)
+PRIVATELINK: Final = (*SINGLE, *MULTI)
+PEERING: Final = (names.PEERING,)
+GATEWAY: Final = (names.TRANSIT_GATEWAY,)
+MULTI_VPC: Final = (names.MULTI_VPC,)
+COMBINATION: Final = (names.COMBINATION,)
+EVERY: Final = (names.IN_VPC, *PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION)
 
 
 class Layer(StrEnum):
@@ -35,6 +41,7 @@ class Fault:
 
     ``brokers`` are the broker ids that show it at ``stage`` with one of ``reasons``; a None among
     the reasons means that the probe was content and only the comparison with the view was not.
+    ``client`` is the client that shows it; None is the first one outside the cluster VPC.
     """
 
     name: str
@@ -45,3 +52,13 @@ class Fault:
     stage: Stage
     reasons: tuple[Reason | None, ...]
     brokers: tuple[int, ...] = (1, 2, 3)
+    client: str | None = None
+
+
+def afflicted(topology: Topology, fault: Fault | None = None) -> Client:
+    """The client that shows a fault: the one it names, else the first that crosses a boundary to the cluster."""
+    if fault is not None and fault.client is not None:
+        return topology.client(fault.client)
+    home = topology.clusters[0].vpc_id
+    clients = [c for c in topology.clients if c.pattern is not None]
+    return next((c for c in clients if c.vpc_id != home), clients[0])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.faults.fault import PRIVATELINK, Fault, Layer
+from lab.faults.fault import MULTI_VPC, PRIVATELINK, Fault, Layer
 from probes.outcome import Reason, Stage
-from topology.edit import with_changes
-from topology.models import Topology
+from topology.edit import with_changes, with_each
+from topology.models import EndpointState, Topology, VpcConnectionState
 
 
 def _listener_missing(topology: Topology) -> Topology:
@@ -25,7 +25,34 @@ def _target_of_another_broker(topology: Topology) -> Topology:
     return topology
 
 
+def _endpoint_rejected(topology: Topology) -> Topology:
+    return with_each(topology, "vpc_endpoints", state=EndpointState.REJECTED)
+
+
+def _connection_inactive(topology: Topology) -> Topology:
+    """What turning the scheme off and on again on the cluster leaves behind (MSK developer guide)."""
+    return with_each(topology, "vpc_connections", state=VpcConnectionState.INACTIVE)
+
+
 FAULTS: Final = (
+    Fault(
+        name="endpoint-rejected",
+        title="The provider rejected the endpoint connection.",
+        layer=Layer.LOAD_BALANCER,
+        patterns=PRIVATELINK,
+        edit=_endpoint_rejected,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+    ),
+    Fault(
+        name="vpc-connection-inactive",
+        title="The VPC connection is INACTIVE.",
+        layer=Layer.LOAD_BALANCER,
+        patterns=MULTI_VPC,
+        edit=_connection_inactive,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+    ),
     Fault(
         name="listener-missing",
         title="The NLB has no listener for broker 2.",

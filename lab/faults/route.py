@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
-from lab.faults.fault import GATEWAY, PEERING, Fault, Layer
+from lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
 from topology.models import PeeringStatus, Topology, TransitGatewayRoute
@@ -58,12 +58,22 @@ def _gateway_blackhole(topology: Topology) -> Topology:
     return topology
 
 
+def _far_static_route_missing(topology: Topology) -> Topology:
+    """The gateway of the other Region has no static route to this one's VPCs."""
+    for index, table in enumerate(topology.transit_gateway_route_tables):
+        if table.transit_gateway_id == "tgw-west":
+            topology = with_changes(topology, "transit_gateway_route_tables", index, routes=())
+    return topology
+
+
 def _fault(
     name: str,
     title: str,
     edit: Callable[[Topology], Topology],
+    *,
     brokers: tuple[int, ...] = (1, 2, 3),
     patterns: tuple[str, ...] = (*PEERING, *GATEWAY),
+    client: str | None = None,
 ) -> Fault:
     return Fault(
         name=name,
@@ -74,6 +84,7 @@ def _fault(
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         brokers=brokers,
+        client=client,
     )
 
 
@@ -104,5 +115,26 @@ FAULTS: Final = (
         _gateway_blackhole,
         brokers=(2,),
         patterns=GATEWAY,
+    ),
+    _fault(
+        "remote-peering-deleted",
+        "The peering between the remote VPC and the endpoint VPC was deleted.",
+        _deleted,
+        patterns=REMOTE,
+        client="r",
+    ),
+    _fault(
+        "gateway-static-route-missing",
+        "The gateway of the other Region has no static route to this Region's VPCs.",
+        _far_static_route_missing,
+        patterns=REMOTE,
+        client="t",
+    ),
+    _fault(
+        "gateway-static-route-missing-direct",
+        "The gateway of the client's Region has no static route to the cluster VPC.",
+        _far_static_route_missing,
+        patterns=GATEWAY,
+        client="c",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Final, Literal
 
-from lab.faults.fault import EVERY, GATEWAY, PEERING, PRIVATELINK, Fault, Layer
+from lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, REMOTE, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
 from topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
@@ -24,6 +24,35 @@ def _endpoints_closed(topology: Topology) -> Topology:
     for index, group in enumerate(topology.security_groups):
         if group.group_id.startswith("sg-endpoints"):
             topology = with_changes(topology, "security_groups", index, ingress=())
+    return topology
+
+
+def _endpoints_closed_to_remote(topology: Topology) -> Topology:
+    """Only the endpoint VPC's own hosts are let in."""
+    for index, group in enumerate(topology.security_groups):
+        if group.group_id.startswith("sg-endpoints"):
+            own = tuple(r for r in group.ingress if r.cidr_ipv4 in topology.vpc(group.vpc_id).cidr_blocks)
+            topology = with_changes(topology, "security_groups", index, ingress=own)
+    return topology
+
+
+def _connection_closed(topology: Topology) -> Topology:
+    return _connection_ports(topology, ())
+
+
+def _connection_range_short(topology: Topology) -> Topology:
+    return _connection_ports(topology, ((14001, 14002),))
+
+
+def _connection_ports(topology: Topology, ranges: tuple[tuple[int, int], ...]) -> Topology:
+    for index, group in enumerate(topology.security_groups):
+        if group.group_id.startswith("sg-connection"):
+            rules = tuple(
+                rule.model_copy(update={"from_port": first, "to_port": last})
+                for rule in group.ingress
+                for first, last in ranges
+            )
+            topology = with_changes(topology, "security_groups", index, ingress=rules)
     return topology
 
 
@@ -59,7 +88,7 @@ def _broker_port_denied(topology: Topology) -> Topology:
 
 def _no_ephemeral_ports(topology: Topology) -> Topology:
     """The client's subnet lets Kafka's ports in, as if answers came to those."""
-    client = next(c for c in topology.clients if c.pattern == topology.name)
+    client = afflicted(topology)
     closed = _acl(client.subnet_id, client.vpc_id, _tcp_in(100, "allow", 1, 9999))
     return topology.model_copy(update={"network_acls": (closed,)})
 
@@ -82,6 +111,35 @@ FAULTS: Final = (
         edit=_endpoints_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+    ),
+    Fault(
+        name="endpoint-security-group-without-remote",
+        title="The endpoints' security group does not admit the peered VPC of the other Region.",
+        layer=Layer.SECURITY,
+        patterns=REMOTE,
+        edit=_endpoints_closed_to_remote,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+        client="r",
+    ),
+    Fault(
+        name="vpc-connection-security-group-closed",
+        title="The VPC connection's security group admits nobody.",
+        layer=Layer.SECURITY,
+        patterns=MULTI_VPC,
+        edit=_connection_closed,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+    ),
+    Fault(
+        name="vpc-connection-port-range-short",
+        title="The VPC connection's security group admits ports 14001-14002, but broker 3 is at 14003.",
+        layer=Layer.SECURITY,
+        patterns=MULTI_VPC,
+        edit=_connection_range_short,
+        stage=Stage.CONNECT,
+        reasons=(Reason.TIMED_OUT,),
+        brokers=(3,),
     ),
     Fault(
         name="acl-deny-broker-port",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from lab.faults.fault import EVERY, Fault, Layer
+from lab.faults.fault import EVERY, MULTI_VPC, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
 from topology.models import ServerCertificate, Topology
@@ -13,6 +13,11 @@ from topology.models import ServerCertificate, Topology
 
 def _certificate(certificate: ServerCertificate) -> Callable[[Topology], Topology]:
     return lambda topology: with_changes(topology, "clusters", 0, server_certificate=certificate)
+
+
+def _one_label_too_few(topology: Topology) -> Topology:
+    """The cluster's own wildcard, which does not match two labels (RFC 6125, 6.4.3)."""
+    return _certificate(ServerCertificate(dns_names=(f"*.{topology.clusters[0].domain}",)))(topology)
 
 
 _OTHER_NAME = ServerCertificate(dns_names=("*.other.z9y8x7.c2.kafka.us-east-1.amazonaws.com",))
@@ -44,5 +49,14 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CERTIFICATE_EXPIRED,),
+    ),
+    Fault(
+        name="certificate-without-connection-names",
+        title="The listener of multi-VPC connectivity presents the cluster's ordinary wildcard.",
+        layer=Layer.TLS,
+        patterns=MULTI_VPC,
+        edit=_one_label_too_few,
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.NAME_MISMATCH,),
     ),
 )

@@ -14,7 +14,7 @@ import pytest
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.faults import FAULTS, Fault
-from lab.faults.fault import Layer
+from lab.faults.fault import Layer, afflicted
 from lab.handle import Lab
 from probes.plan import Limits
 from scenarios.planning import ClientRun, conclude, make_plan
@@ -47,11 +47,6 @@ def clients_of(lab: Lab) -> list[str]:
     return [c.name for c in lab.intended.clients if c.pattern is not None]
 
 
-def afflicted(lab: Lab) -> str:
-    """The client that shows the fault: the first one of the pattern itself."""
-    return next(c.name for c in lab.intended.clients if c.pattern == lab.intended.name)
-
-
 def test_healthy_is_green(lab: Lab) -> None:
     for client in clients_of(lab):
         result = run(lab, client)
@@ -68,7 +63,7 @@ def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> No
         pytest.skip(f"not a fault of {lab.intended.name}")
     lab.apply(fault.edit(lab.intended))
     try:
-        result = run(lab, afflicted(lab))
+        result = run(lab, afflicted(lab.intended, fault).name)
     finally:
         lab.apply(lab.intended)
     assert not result.run.error, result.run.said
