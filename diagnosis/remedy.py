@@ -6,6 +6,7 @@ from typing import Final
 
 from diagnosis.check import Check
 from probes.outcome import Reason, Stage
+from topology.patterns import names
 from topology.view import AddressKind, ClientView
 
 _RECORD: Final = "add the record of {name} to the private hosted zone of {vpc}"
@@ -33,9 +34,18 @@ _WORDS: Final[dict[tuple[Stage, Reason], str]] = {
         "correct the target of the listener behind {address}:{port}: it is another broker's ENI"
     ),
 }
+_OPEN_PATH: Final = "close that path: the security group, route or listener that lets it through"
 _SILENT_ENDPOINT: Final = (
     "check, in this order: the listener of port {port}, the endpoint's security group, the target's security group "
     "(it must admit the NLB's addresses), the endpoint's state"
+)
+_SILENT_NLB: Final = (
+    "check, in this order: the NLB's listener of port {port}, its security groups, the target's security group "
+    "(it must admit the NLB's addresses)"
+)
+_SILENT_CONNECTION: Final = (
+    "check, in this order: the VPC connection's state (AVAILABLE), its security group (ports 14001-14100 from this "
+    "client), that the scheme is still turned on for the cluster"
 )
 _SILENT_DIRECT: Final = (
     "check the broker's security group, the routes both ways, and the network ACLs of both subnets, where answers "
@@ -45,32 +55,59 @@ _SILENT_DIRECT: Final = (
 
 def remedy(check: Check, view: ClientView) -> str:
     """One sentence naming the AWS resource to look at; empty where nothing can be said."""
-    if check.isolation:
-        return "close that path: the security group, route or listener that lets it through"
-    by_endpoint = any(a.kind is AddressKind.ENDPOINT_ENI for b in view.brokers for a in b.addresses)
-    if check.stage is Stage.METADATA:
-        words = (
-            "set advertised.listeners of broker {broker} to {name}:{port}"
-            if view.pattern == "privatelink_single_nlb"
-            else "restore advertised.listeners to what MSK creates"
-        )
-    elif check.check_id == "cluster/source":
-        words = "find the second path into the cluster VPC: routes, peerings and records that lead around this pattern"
-    elif check.stage is Stage.RESOLVE and check.reason is None:
-        words = _wrong_answer(check, view) if by_endpoint else "find what overrides the public record of {name}"
-    elif check.stage is Stage.CONNECT and check.reason is Reason.TIMED_OUT:
-        words = _SILENT_ENDPOINT if by_endpoint else _SILENT_DIRECT
-    elif check.reason is not None:
-        words = _WORDS.get((check.stage, check.reason), "")
-    else:
-        words = ""
+    words = _OPEN_PATH if check.isolation else _sentence(check, view)
     return words.format(
         name=check.name, vpc=view.vpc_id, address=check.address, port=check.port, broker=check.broker_id
     )
 
 
-def _wrong_answer(check: Check, view: ClientView) -> str:
+def _sentence(check: Check, view: ClientView) -> str:
+    if check.check_id == "cluster/source":
+        return "find the second path into the cluster VPC: routes, peerings and records that lead around this pattern"
+    if view.pattern == names.MULTI_VPC and (words := _managed(check)):
+        return words
+    kinds = {a.kind for b in view.brokers for a in b.addresses}
+    match check.stage, check.reason:
+        case Stage.METADATA, _:
+            return _advertised(view)
+        case Stage.RESOLVE, None:
+            return _wrong_answer(check, view, kinds)
+        case Stage.CONNECT, Reason.TIMED_OUT:
+            return _silent(kinds)
+        case stage, reason:
+            return _WORDS.get((stage, reason), "") if reason is not None else ""
+
+
+def _managed(check: Check) -> str:
+    """What MSK runs itself; empty where it is as in any other pattern."""
+    match check.stage, check.reason:
+        case Stage.RESOLVE, _:
+            return "check that {vpc} has a VPC connection for this scheme, and no private zone that covers {name}"
+        case Stage.CONNECT, Reason.TIMED_OUT:
+            return _SILENT_CONNECTION
+        case Stage.HANDSHAKE, Reason.NAME_MISMATCH:
+            return "use the names of the connection's own bootstrap string, not the cluster's ordinary ones"
+        case _:
+            return ""
+
+
+def _advertised(view: ClientView) -> str:
+    if view.pattern in {names.SINGLE, names.CROSS_REGION}:
+        return "set advertised.listeners of broker {broker} to {name}:{port}"
+    return "restore advertised.listeners to what MSK creates"
+
+
+def _silent(kinds: set[AddressKind]) -> str:
+    if AddressKind.ENDPOINT_ENI in kinds:
+        return _SILENT_ENDPOINT
+    return _SILENT_NLB if AddressKind.NLB_NODE in kinds else _SILENT_DIRECT
+
+
+def _wrong_answer(check: Check, view: ClientView, kinds: set[AddressKind]) -> str:
+    if kinds == {AddressKind.BROKER_ENI}:
+        return "find what overrides the public record of {name}"
     eni = next((b.eni_address for b in view.brokers if b.name == check.name), "")
     if eni and f"{eni} " in check.observed:
         return "associate the private hosted zone with {vpc}: the public record answers there"
-    return "correct the record of {name}: its alias must be this broker's own endpoint"
+    target = "the NLB" if AddressKind.NLB_NODE in kinds else "this broker's own endpoint"
+    return f"correct the record of {{name}}: its alias must be {target}"

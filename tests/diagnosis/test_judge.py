@@ -223,3 +223,47 @@ def test_an_address_without_a_target_that_connects_is_red() -> None:
         lambda o: replace(o, status=Status.OK, reason=None),
     )
     assert reds(judge(view, Evidence(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}
+
+
+def seen_at(address: str) -> Callable[[Outcome], Outcome]:
+    return lambda o: replace(o, facts=replace(o.facts, client_host=address))  # type: ignore[type-var]
+
+
+def test_a_client_that_is_seen_elsewhere_came_by_another_path() -> None:
+    """Everything works, and the coordinator sees the client itself where it must see a load balancer."""
+    assert MULTI.brokers[0].sources == ("10.0.0.100", "10.0.16.100", "10.0.32.100")
+    checks = judge(MULTI, Evidence(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at("10.1.0.201"))))
+    assert reds(checks) == {"cluster/source"}
+    [red] = [c for c in checks if c.verdict is Verdict.FAILED]
+    assert red.observed == "it sees it at 10.1.0.201"
+    assert red.expected == "the group's coordinator sees this client at 10.0.0.100 or 10.0.16.100 or 10.0.32.100"
+    assert red.change.startswith("find the second path into the cluster VPC")
+
+
+def test_where_the_coordinator_does_not_say_the_path_is_not_proved() -> None:
+    checks = judge(MULTI, Evidence(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at(""))))
+    [source] = [c for c in checks if c.check_id == "cluster/source"]
+    assert source.verdict is Verdict.NOT_SEEN
+
+
+@pytest.mark.parametrize(
+    ("pattern", "client", "stage", "reason", "words"),
+    [
+        ("multi_vpc", "m", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the VPC connection's state"),
+        ("multi_vpc", "m", Stage.HANDSHAKE, Reason.NAME_MISMATCH, "use the names of the connection's own bootstrap"),
+        ("multi_vpc", "m", Stage.RESOLVE, Reason.NXDOMAIN, "check that vpc-m has a VPC connection for this scheme"),
+        ("privatelink_single_nlb", "a", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the NLB's listener"),
+        ("privatelink_cross_region", "c", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the listener of"),
+        ("peering", "b", Stage.CONNECT, Reason.TIMED_OUT, "check the broker's security group"),
+    ],
+)
+def test_the_remedy_names_what_the_pattern_is_made_of(
+    pattern: str, client: str, stage: Stage, reason: Reason, words: str
+) -> None:
+    view = view_of(pattern, client)
+    [red, *_] = [
+        c
+        for c in judge(view, Evidence(bend(perfect(view), is_(stage, 1), fail(reason))))
+        if c.verdict is Verdict.FAILED
+    ]
+    assert red.change.startswith(words)
