@@ -58,9 +58,7 @@ class Namespace:
     resolver: str = ""
     """Nameserver that processes entering this namespace are given."""
     routing: tuple[str, ...] = ()
-    """Rules and routes that may change in a running lab, as ``ip -batch`` lines."""
-    tables: tuple[int, ...] = ()
-    """The tables that ``routing`` fills."""
+    """Rules and routes of route tables, as ``ip -batch`` lines; they need every link and address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,11 @@ class BrokerProcess:
     def key(self) -> str:
         """Name of the broker's files and log."""
         return f"{self.cluster_name}-{self.broker_id}"
+
+    @property
+    def voters(self) -> str:
+        """The controllers of its cluster; a quorum's state is of no use to another one."""
+        return dict(self.properties)["controller.quorum.voters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,6 @@ class _Host:
     forwards: bool = False
     resolver: str = ""
     routing: list[str] = field(default_factory=list)
-    tables: list[int] = field(default_factory=list)
 
     def frozen(self) -> Namespace:
         return Namespace(
@@ -143,7 +145,6 @@ class _Host:
             forwards=self.forwards,
             resolver=self.resolver,
             routing=tuple(self.routing),
-            tables=tuple(self.tables),
         )
 
 
@@ -304,7 +305,6 @@ def _lay_gateway_table(
 ) -> None:
     """Static routes win over propagated ones to the same destination (Transit Gateway guide, route evaluation)."""
     own = table.transit_gateway_route_table_id
-    gateway.tables.append(number)
     routes = {
         block: ends[a.transit_gateway_attachment_id][1]
         for a in topology.transit_gateway_attachments
@@ -333,7 +333,6 @@ def _lay_routes(layout: _Layout, vpc_id: str) -> None:
     router = layout.routers[vpc_id]
     for index, table in enumerate(t for t in layout.topology.route_tables if t.vpc_id == vpc_id):
         number = _FIRST_TABLE + index
-        router.tables.append(number)
         for route in table.routes:
             target = route.vpc_peering_connection_id or route.transit_gateway_id or ""
             connection = route.vpc_peering_connection_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import signal
 import socket
 import ssl
@@ -26,7 +27,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from lab import kernel, nameserver
-from lab.blueprint import BrokerProcess, Certificate, Resolver, Witness
+from lab.blueprint import Blueprint, BrokerProcess, Certificate, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
 from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir, keystore_location
@@ -47,7 +48,7 @@ class Daemons:
         self._java = java
         self._jvm = tuple(jvm)
         self._brokers: dict[str, tuple[BrokerProcess, subprocess.Popen[bytes]]] = {}
-        self._stopped: set[str] = set()
+        self._stopped: dict[str, BrokerProcess] = {}
         self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
         self._witnesses: dict[Witness, socket.socket] = {}
         self._trusted: Authority | None = None
@@ -72,7 +73,8 @@ class Daemons:
                 now + dt.timedelta(days=asked.valid_to_days),
             )
             first = Path(certificate_path(certificate.cluster_name, certificate.listener))
-            path = first if not first.exists() else first.with_stem(f"{first.stem}-{uuid.uuid4().hex[:8]}")
+            unused = certificate.cluster_name not in {b.cluster_name for b in self._known()} or not first.exists()
+            path = first if unused else first.with_stem(f"{first.stem}-{uuid.uuid4().hex[:8]}")
             path.touch(mode=0o600)
             path.write_bytes(pem)
             written[certificate.cluster_name, certificate.listener] = str(path)
@@ -86,7 +88,7 @@ class Daemons:
         """
         for (cluster_name, listener), path in paths.items():
             running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
-            if running:
+            if running and path != certificate_path(cluster_name, listener):  # which brokers start with
                 change = partial(_set_keystore, running, keystore_location(listener), path)
                 kernel.in_namespace(running[0].namespace, change)
 
@@ -96,7 +98,7 @@ class Daemons:
         """Start these brokers; :meth:`wait_for_brokers` says when they serve."""
         for broker in brokers:
             self._brokers[broker.key] = (broker, self._start(broker))
-            self._stopped.discard(broker.key)
+            self._stopped.pop(broker.key, None)
 
     def _start(self, broker: BrokerProcess) -> subprocess.Popen[bytes]:
         data = Path(data_dir(broker.cluster_name, broker.broker_id))
@@ -147,6 +149,26 @@ class Daemons:
             work = partial(kernel.in_namespace, running[0].namespace, partial(_use_once, running))
             threading.Thread(target=work, daemon=True).start()
 
+    def forget_clusters(self, new: Blueprint) -> set[str]:
+        """End the brokers of clusters that go, lose a broker or get other controllers, and drop what they stored.
+
+        Gives the names of those clusters. Replicas on a broker that is gone, and a quorum of other voters, cannot be carried over.
+        """
+        keys = {b.key for b in new.brokers}
+        voters = {b.cluster_name: b.voters for b in new.brokers}
+        known = self._known()
+        gone = {b.cluster_name for b in known if b.key not in keys or voters.get(b.cluster_name) != b.voters}
+        for broker in [b for b in known if b.cluster_name in gone]:
+            if broker.key in self._brokers:
+                self._stop(broker.key)
+            del self._stopped[broker.key]
+            shutil.rmtree(data_dir(broker.cluster_name, broker.broker_id))
+        return gone
+
+    def _known(self) -> list[BrokerProcess]:
+        """Brokers that run or did, as they were started."""
+        return [*(b for b, _ in self._brokers.values()), *self._stopped.values()]
+
     def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
         """Stop, start or restart brokers until they are as asked."""
         start: list[BrokerProcess] = []
@@ -166,10 +188,10 @@ class Daemons:
 
     def _stop(self, key: str) -> None:
         """End a broker as a crash would: at once. Its log is recovered on the next start."""
-        _, process = self._brokers.pop(key)
+        broker, process = self._brokers.pop(key)
         process.kill()
         process.wait()
-        self._stopped.add(key)
+        self._stopped[key] = broker
 
     def broker_states(self) -> dict[str, str]:
         """``running``, ``stopped`` or ``ended (code)`` by broker."""
@@ -178,6 +200,10 @@ class Daemons:
             code = process.poll()
             states[key] = "running" if code is None else f"ended ({code})"
         return dict(sorted(states.items()))
+
+    def broker_pids(self) -> dict[str, int]:
+        """Process id, in the lab's PID namespace, of each broker that runs: another id is another start."""
+        return {key: process.pid for key, (_, process) in sorted(self._brokers.items()) if process.poll() is None}
 
     # resolvers
 
@@ -207,6 +233,15 @@ class Daemons:
         for resolver in changed:
             self._await_resolver(resolver)
 
+    def end_resolvers(self, kept: Sequence[Resolver]) -> None:
+        """End the resolvers of VPCs that go or answer at another address; a reload binds no other address."""
+        places = {(r.vpc_id, r.namespace, r.address) for r in kept}
+        for vpc_id, (resolver, process) in list(self._resolvers.items()):
+            if (vpc_id, resolver.namespace, resolver.address) not in places:
+                process.kill()
+                process.wait()
+                del self._resolvers[vpc_id]
+
     def _await_resolver(self, resolver: Resolver) -> None:
         wanted = nameserver.identity_of(resolver.configuration)
         process = self._resolvers[resolver.vpc_id][1]
@@ -228,13 +263,17 @@ class Daemons:
     # witnesses
 
     def set_witnesses(self, witnesses: Sequence[Witness]) -> None:
-        """Open and close listening sockets on client hosts."""
-        for witness in [w for w in self._witnesses if w not in witnesses]:
-            self._witnesses.pop(witness).close()
+        """Open listening sockets on client hosts, and close those that are not among these."""
+        self.close_witnesses(witnesses)
         for witness in witnesses:
             if witness not in self._witnesses:
                 listen = partial(socket.create_server, (witness.address, witness.port), backlog=16)
                 self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
+
+    def close_witnesses(self, kept: Sequence[Witness]) -> None:
+        """Close the others."""
+        for witness in [w for w in self._witnesses if w not in kept]:
+            self._witnesses.pop(witness).close()
 
 
 def _admin(brokers: Sequence[BrokerProcess]) -> AdminClient:

@@ -77,7 +77,9 @@ class Lab:
         self.topology: Topology
         """What the lab is now."""
         self.intended: Topology
-        """What it was built as; a fault is a difference between the two."""
+        """What it is meant to be; a fault is a difference between the two."""
+        self.unknown = ""
+        """Why nobody can say what the lab is, after a change that failed half-way; else empty."""
         self.clients: Mapping[str, str] = {}
 
     @classmethod
@@ -196,6 +198,7 @@ class Lab:
         self.topology = Topology.model_validate(status["topology"])
         self.intended = Topology.model_validate(status["intended"])
         self.clients = status["clients"]
+        self.unknown = status["unknown"]
         if self._pid == 0:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
                 probe.connect(_socket_name(self.name))
@@ -207,12 +210,37 @@ class Lab:
         return self._pid
 
     def apply(self, topology: Topology, progress: Progress = _quiet) -> None:
-        """Change the running lab to another topology by the difference.
+        """Change the running lab to another topology by the difference; what is intended stays: a fault.
+
+        Brokers are restarted only where their own properties differ. A cluster that loses a broker, or
+        whose controllers differ, starts anew without its data.
 
         Raises:
-            LabError: the difference needs a new lab, or could not be carried out.
+            LabError: the lab refuses and is as before, or the change failed half-way: then :attr:`unknown`
+                says so, and all that the lab still does is stop.
         """
-        self._adopt(self._ask({"op": "apply", "topology": topology.model_dump(mode="json")}, progress))
+        self._change({"op": "apply", "topology": topology.model_dump(mode="json")}, progress)
+
+    def rebuild(self, topology: Topology, progress: Progress = _quiet) -> None:
+        """As :meth:`apply`, and the new topology is the intended one from now on.
+
+        Raises:
+            LabError: as for :meth:`apply`.
+        """
+        self._change({"op": "apply", "topology": topology.model_dump(mode="json"), "intended": True}, progress)
+
+    def _change(self, request: dict[str, Any], progress: Progress) -> None:
+        self._require_known()
+        try:
+            self._adopt(self._ask(request, progress))
+        except LabError:
+            with suppress(LabError):
+                self.unknown = str(self.status()["unknown"])
+            raise
+
+    def _require_known(self) -> None:
+        if self.unknown:
+            raise LabError(self.unknown)
 
     def status(self) -> dict[str, Any]:
         """What runs: topology, brokers by state, clients, resolvers, uptime in seconds."""
@@ -231,8 +259,9 @@ class Lab:
         """The prefix that runs a command on a client host, with the client VPC's resolver.
 
         Raises:
-            LabError: there is no such client.
+            LabError: there is no such client, or the lab's state is unknown.
         """
+        self._require_known()
         if client not in self.clients:
             raise LabError(f"lab {self.name!r} has no client {client!r}; it has: {', '.join(self.clients)}")
         user = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from lab.blueprint import Blueprint, Namespace
+from lab.blueprint import Link, Namespace
+from lab.difference import Difference, NamespaceChange
 from lab.errors import LabError
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ _SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/accept_local": "1",
 }
-_FORWARD = {"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/send_redirects": "0"}
+_DOOMED = 99
+"""The interface group of links about to be removed."""
 
 
 def run(command: Sequence[str], *, feed: str = "") -> str:
@@ -79,50 +81,79 @@ def in_namespace(namespace: str, work: Callable[[], T]) -> T:
     return result[0]
 
 
-def build(blueprint: Blueprint) -> None:
-    """Make every namespace and link, then address and filter them, several at a time."""
-    lines = [f"netns add {n.name}" for n in blueprint.namespaces]
-    lines += [
+def change(steps: Difference) -> None:
+    """Carry out a difference: remove, add, then settle what stays; several namespaces at a time.
+
+    Raises:
+        LabError: a step failed; what it was part of is then half done.
+    """
+    _remove_links(steps.links_removed)
+    # One process for all of them: removing and adding a namespace takes less than starting `ip`.
+    _batch([f"netns delete {name}" for name in steps.namespaces_removed])
+    _batch([f"netns add {n.name}" for n in steps.namespaces_added])
+    _add_links(steps.links_added)
+    _each(_configure, steps.namespaces_added)
+    _each(_alter, steps.namespaces_changed)
+
+
+def _add_links(links: Sequence[Link]) -> None:
+    _batch(
         f"link add {link.interface} netns {link.namespace} type veth"
         f" peer name {link.peer_interface} netns {link.peer_namespace}"
-        for link in blueprint.links
-    ]
-    run(["ip", "-batch", "-"], feed="\n".join(lines) + "\n")
-    _each(_configure, blueprint.namespaces)
+        for link in links
+    )
 
 
-def filter_packets(namespaces: Iterable[Namespace]) -> None:
-    """Replace the rulesets of these namespaces, each in one transaction."""
-    _each(_filter, [n for n in namespaces if n.ruleset])
+def _remove_links(links: Sequence[Link]) -> None:
+    """Remove links by one end each, those of one namespace at once: one at a time, the kernel waits for each."""
+    ends: dict[str, list[str]] = {}
+    for link in links:
+        ends.setdefault(link.namespace, []).append(link.interface)
+    for namespace, interfaces in ends.items():
+        lines = [f"link set {interface} group {_DOOMED}" for interface in interfaces]
+        _ip(namespace, [*lines, f"link delete group {_DOOMED}"])
 
 
-def _each(work: Callable[[Namespace], None], namespaces: Sequence[Namespace]) -> None:
+def _batch(lines: Iterable[str]) -> None:
+    feed = "".join(f"{line}\n" for line in lines)
+    if feed:
+        run(["ip", "-batch", "-"], feed=feed)
+
+
+def _each(work: Callable[[T], None], namespaces: Sequence[T]) -> None:
     with ThreadPoolExecutor(max_workers=4) as pool:
         for _ in pool.map(work, namespaces):
             pass
 
 
 def _configure(namespace: Namespace) -> None:
-    settings = {**_SYSCTLS, **(_FORWARD if namespace.forwards else {})}
-    script = "; ".join(f"echo {value} > /proc/sys/{key}" for key, value in settings.items())
-    run(inside(namespace.name, "sh", "-ec", script))
-    _ip(namespace, ["link set lo up", *namespace.ip_lines, *namespace.routing])
+    _set(namespace)
+    _ip(namespace.name, ["link set lo up", *namespace.ip_lines, *namespace.routing])
     if namespace.ruleset:
         _filter(namespace)
 
 
-def route_packets(namespaces: Iterable[Namespace]) -> None:
-    """Replace what these namespaces route by: their rules, and the tables that the rules lead to."""
-    for namespace in namespaces:
-        # A table that was never filled cannot be flushed, which is as good.
-        flush = [f"route flush table {number}" for number in namespace.tables]
-        lines = ["rule flush", "rule add pref 32766 lookup main", *flush]
-        _ip(namespace, lines, force=True)
-        _ip(namespace, namespace.routing)
+def _alter(altered: NamespaceChange) -> None:
+    namespace = altered.namespace
+    if altered.settings:
+        _set(namespace)
+    if altered.undone:
+        _ip(namespace.name, altered.undone, force=True)
+    if altered.run:
+        _ip(namespace.name, altered.run)
+    if altered.ruleset:
+        _filter(namespace)
 
 
-def _ip(namespace: Namespace, lines: Sequence[str], *, force: bool = False) -> None:
-    command = ["ip", "-n", namespace.name, *(["-force"] if force else []), "-batch", "-"]
+def _set(namespace: Namespace) -> None:
+    forward = {"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/send_redirects": "0"} if namespace.forwards else {}
+    settings = {"net/ipv4/ip_forward": "0", **_SYSCTLS, **forward}
+    script = "; ".join(f"echo {value} > /proc/sys/{key}" for key, value in settings.items())
+    run(inside(namespace.name, "sh", "-ec", script))
+
+
+def _ip(namespace: str, lines: Sequence[str], *, force: bool = False) -> None:
+    command = ["ip", "-n", namespace, *(["-force"] if force else []), "-batch", "-"]
     feed = "\n".join(lines) + "\n"
     if force:
         subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=_COMMAND_TIMEOUT_S)
@@ -132,6 +163,6 @@ def _ip(namespace: Namespace, lines: Sequence[str], *, force: bool = False) -> N
 
 def _filter(namespace: Namespace) -> None:
     try:
-        run(inside(namespace.name, "nft", "-f", "-"), feed=namespace.ruleset)
+        run(inside(namespace.name, "nft", "-f", "-"), feed=namespace.ruleset or "flush ruleset\n")
     except LabError as error:
         raise LabError(f"{error}\nin namespace {namespace.name}, ruleset:\n{namespace.ruleset}") from None

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import kernel
-from lab.blueprint import Blueprint, compile_topology
+from lab.blueprint import Blueprint, Namespace, compile_topology
 from lab.daemons import Daemons
+from lab.difference import difference, from_nothing
 from lab.errors import LabError
 from lab.kafka_config import STATE_DIR, UNBOUND
 from topology.models import Topology
@@ -80,6 +81,8 @@ class Supervisor:
         self._changing = threading.Lock()
         self._topology: Topology | None = None
         self._intended: Topology | None = None
+        self._unknown = ""
+        """Why nobody can say what the lab is now; empty while its topology is what it is."""
         self._blueprint: Blueprint | None = None
         self._daemons: Daemons | None = None
         self._started = time.monotonic()
@@ -118,14 +121,13 @@ class Supervisor:
         mount_private_run()
         for namespace in blueprint.namespaces:
             if namespace.resolver:
-                text = f"nameserver {namespace.resolver}\noptions timeout:2 attempts:2\n"
-                Path(STATE_DIR, "resolv", namespace.name).write_text(text)
+                _write_resolv(namespace)
         kernel.run(["ip", "link", "set", "lo", "up"])
         daemons = Daemons(java=request["java"], jvm=request["jvm"])
         answer({"progress": f"networks: {len(blueprint.namespaces)} namespaces, {len(blueprint.links)} links"})
         # Brokers take seconds and need only their addresses, so they start before the rest is filtered.
         daemons.write_certificates(blueprint.certificates)
-        kernel.build(blueprint)
+        kernel.change(from_nothing(blueprint))
         answer({"progress": f"brokers: starting {len(blueprint.brokers)} Kafka {blueprint.kafka_version}"})
         daemons.start_brokers([b for b in blueprint.brokers if b.running])
         answer({"progress": f"resolvers: {len(blueprint.resolvers)}"})
@@ -140,22 +142,25 @@ class Supervisor:
     def _apply(self, request: dict[str, Any], answer: Answer) -> None:
         if self._blueprint is None or self._daemons is None:
             raise LabError("this lab is not built yet")
+        if self._unknown:
+            raise LabError(self._unknown)
         topology = Topology.model_validate(request["topology"])
         old, new = self._blueprint, compile_topology(topology)
-        if (old.links, [_shape(n) for n in old.namespaces]) != (new.links, [_shape(n) for n in new.namespaces]):
-            raise LabError(
-                "the change adds, removes or moves an ENI, client or VPC; records, rules, listeners, targets, "
-                "certificates and brokers can be changed in a running lab, the rest needs a new one"
+        if old.kafka_version != new.kafka_version:
+            raise LabError(f"this lab runs Kafka {old.kafka_version}; Kafka {new.kafka_version} needs a new lab")
+        self._unknown = "the lab is in the middle of a change"
+        try:
+            _carry_out(old, new, self._daemons, lambda text: answer({"progress": text}))
+        except Exception as error:
+            words = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+            self._unknown = (
+                f"a change of this lab failed half-way, so its state is unknown; end it and start a new one. "
+                f"The change to {topology.name} failed: {words}"
             )
-        before = {n.name: n for n in old.namespaces}
-        kernel.route_packets(n for n in new.namespaces if before[n.name].routing != n.routing)
-        kernel.filter_packets(n for n in new.namespaces if before[n.name].ruleset != n.ruleset)
-        self._daemons.set_resolvers(new.resolvers)
-        self._daemons.set_witnesses(new.witnesses)
-        self._daemons.set_brokers(new.brokers, lambda text: answer({"progress": text}))
-        changed = [c for c in new.certificates if c not in old.certificates]
-        self._daemons.present_certificates(self._daemons.write_certificates(changed))
-        self._topology, self._blueprint = topology, new
+            raise LabError(self._unknown) from None
+        self._topology, self._blueprint, self._unknown = topology, new, ""
+        if request.get("intended"):
+            self._intended = topology
         answer({"done": self._status()})
 
     def _status(self) -> dict[str, Any]:
@@ -165,6 +170,7 @@ class Supervisor:
         return {
             "name": self.name,
             "built": True,
+            "unknown": self._unknown,
             "uptime_s": self._uptime(),
             "detached": self.detached,
             "topology": topology.model_dump(mode="json"),
@@ -172,6 +178,7 @@ class Supervisor:
             "kafka_version": blueprint.kafka_version,
             "clients": dict(blueprint.clients),
             "brokers": daemons.broker_states(),
+            "broker_pids": daemons.broker_pids(),
             "resolvers": [{"vpc_id": r.vpc_id, "address": r.address} for r in blueprint.resolvers],
         }
 
@@ -179,8 +186,34 @@ class Supervisor:
         return round(time.monotonic() - self._started, 1)
 
 
-def _shape(namespace: Any) -> tuple[str, tuple[str, ...], bool]:
-    return (namespace.name, namespace.ip_lines, namespace.forwards)
+def _write_resolv(namespace: Namespace) -> None:
+    """What client hosts have as /etc/resolv.conf."""
+    text = f"nameserver {namespace.resolver}\noptions timeout:2 attempts:2\n"
+    Path(STATE_DIR, "resolv", namespace.name).write_text(text)
+
+
+def _carry_out(old: Blueprint, new: Blueprint, daemons: Daemons, progress: Callable[[str], None]) -> None:
+    """End what has no place in the new network, change the network, then set what runs in it.
+
+    Raises:
+        LabError: a step failed; nothing is undone.
+    """
+    steps = difference(old, new)
+    anew = daemons.forget_clusters(new)
+    daemons.end_resolvers(new.resolvers)
+    daemons.close_witnesses(new.witnesses)
+    if steps:
+        progress(steps.words())
+    kernel.change(steps)
+    for namespace in (*steps.namespaces_added, *(c.namespace for c in steps.namespaces_changed)):
+        if namespace.resolver:
+            _write_resolv(namespace)
+    daemons.set_resolvers(new.resolvers)
+    daemons.set_witnesses(new.witnesses)
+    changed = [c for c in new.certificates if c not in old.certificates or c.cluster_name in anew]
+    written = daemons.write_certificates(changed)
+    daemons.set_brokers(new.brokers, progress)
+    daemons.present_certificates(written)
 
 
 def _serve(connection: socket.socket, supervisor: Supervisor) -> None:

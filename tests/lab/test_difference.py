@@ -1,0 +1,193 @@
+"""The difference of two blueprints, carried out on a model of a kernel, gives the second one's network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.blueprint import Blueprint, Link, Namespace, compile_topology
+from lab.difference import Difference, NamespaceChange, difference, from_nothing, interface_of, inverse
+from tests.topology.strategies import options, patterns
+from topology.models import Topology
+from topology.patterns import PATTERNS, PatternOptions
+
+
+class Kernel:
+    """Namespaces with links and lines, as strict as the real one, and no kinder than it may be."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[str]] = {}
+        self.interfaces: dict[str, set[str]] = {}
+        self.links: set[Link] = set()
+        self.rest: dict[str, tuple[object, ...]] = {}
+
+    def carry_out(self, steps: Difference) -> None:
+        for link in steps.links_removed:
+            self._unlink(link)
+        for name in steps.namespaces_removed:
+            for link in [at for at in self.links if name in {at.namespace, at.peer_namespace}]:
+                assert {link.namespace, link.peer_namespace} <= set(steps.namespaces_removed), "left to another end"
+                self._unlink(link)
+            del self.lines[name], self.interfaces[name], self.rest[name]
+        for namespace in steps.namespaces_added:
+            assert namespace.name not in self.lines
+            self.lines[namespace.name], self.interfaces[namespace.name] = [], {"lo"}
+        for link in steps.links_added:
+            for at, name in ends(link):
+                assert name not in self.interfaces[at], "exists"
+                self.interfaces[at].add(name)
+            self.links.add(link)
+        for namespace in steps.namespaces_added:
+            self._run(namespace.name, (*namespace.ip_lines, *namespace.routing))
+            self.rest[namespace.name] = rest_of(namespace)
+        for change in steps.namespaces_changed:
+            self._alter(change)
+
+    def _unlink(self, link: Link) -> None:
+        self.links.remove(link)
+        for at, name in ends(link):
+            self.interfaces[at].remove(name)
+            # A route by next hop alone goes too if the next hop was there; the model assumes that it was.
+            self.lines[at] = [
+                line
+                for line in self.lines[at]
+                if interface_of(line) != name and not (interface_of(line) is None and " via " in line)
+            ]
+
+    def _alter(self, change: NamespaceChange) -> None:
+        name = change.namespace.name
+        lines = self.lines[name]
+        undone = {inverse(line): line for line in lines if " add " in line}
+        for line in change.undone:
+            if line in undone:
+                lines.remove(undone[line])
+            else:
+                assert " via " in line, f"undone, but not there: {line}"
+        self._run(name, change.run)
+        old = self.rest[name]
+        wanted = rest_of(change.namespace)
+        replaced = (change.settings, change.ruleset, change.resolver)
+        self.rest[name] = tuple(new if done else was for was, new, done in zip(old, wanted, replaced, strict=True))
+
+    def _run(self, name: str, lines: tuple[str, ...]) -> None:
+        for line in lines:
+            interface = interface_of(line)
+            assert line not in self.lines[name], f"exists: {line}"
+            assert interface is None or interface in self.interfaces[name], f"no such device: {line}"
+            if line.startswith("route add") and interface not in {None, "lo"}:
+                assert f"link set {interface} up" in self.lines[name], f"network is down: {line}"
+            self.lines[name].append(line)
+
+
+def ends(link: Link) -> tuple[tuple[str, str], ...]:
+    return (link.namespace, link.interface), (link.peer_namespace, link.peer_interface)
+
+
+def rest_of(namespace: Namespace) -> tuple[object, ...]:
+    return namespace.forwards, namespace.ruleset, namespace.resolver
+
+
+def assert_is(kernel: Kernel, blueprint: Blueprint) -> None:
+    assert kernel.links == set(blueprint.links)
+    assert {name: Counter(lines) for name, lines in kernel.lines.items()} == {
+        n.name: Counter((*n.ip_lines, *n.routing)) for n in blueprint.namespaces
+    }
+    assert kernel.rest == {n.name: rest_of(n) for n in blueprint.namespaces}
+
+
+@st.composite
+def blueprints(draw: st.DrawFn) -> Blueprint:
+    """Of a pattern; some of its clients may have gone, and one may have moved."""
+    topology: Topology = PATTERNS[draw(patterns)](draw(options))
+    keep = draw(st.integers(1, len(topology.clients)))
+    clients = list(topology.clients[:keep])
+    if draw(st.booleans()):
+        moved = clients.pop()
+        clients.append(moved.model_copy(update={"private_ip_address": moved.private_ip_address + 7}))
+    return compile_topology(topology.model_copy(update={"clients": tuple(clients)}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(one=blueprints(), other=blueprints())
+def test_the_difference_turns_one_network_into_the_other_and_back(one: Blueprint, other: Blueprint) -> None:
+    kernel = Kernel()
+    kernel.carry_out(from_nothing(one))
+    assert_is(kernel, one)
+    kernel.carry_out(difference(one, other))
+    assert_is(kernel, other)
+    kernel.carry_out(difference(other, one))
+    assert_is(kernel, one)
+
+
+@settings(max_examples=20, deadline=None)
+@given(one=blueprints())
+def test_equal_blueprints_do_not_differ(one: Blueprint) -> None:
+    assert not difference(one, one)
+    assert not difference(one, dataclasses.replace(one))
+    assert from_nothing(one)
+
+
+@settings(max_examples=20, deadline=None)
+@given(pattern=patterns, other=patterns, chosen=options)
+def test_of_the_same_brokers_none_is_touched(pattern: str, other: str, chosen: PatternOptions) -> None:
+    """Between any two patterns of one cluster VPC, no broker's namespace or link changes."""
+    one, two = (compile_topology(PATTERNS[name](chosen)) for name in (pattern, other))
+    steps = difference(one, two)
+    homes = {b.namespace for b in one.brokers}
+    assert homes == {b.namespace for b in two.brokers}
+    assert not homes & {*steps.namespaces_removed, *(n.name for n in steps.namespaces_added)}
+    assert not homes & {c.namespace.name for c in steps.namespaces_changed}
+    assert not homes & {at for link in (*steps.links_removed, *steps.links_added) for at, _ in ends(link)}
+
+
+def blueprint(*namespaces: Namespace, links: tuple[Link, ...] = ()) -> Blueprint:
+    return Blueprint("4.1.1", links, namespaces, (), (), (), (), ())
+
+
+WIRE = Link("r", "eni0", "host", "eth0")
+ROUTER = Namespace("r", ("addr add 169.254.1.1/32 dev eni0", "link set eni0 up", "route add 10.0.0.9/32 dev eni0"), "")
+HOST = Namespace("host", ("addr add 10.0.0.9/32 dev eth0", "link set eth0 up", "route add default dev eth0"), "")
+
+
+def test_a_route_is_undone_alone_and_an_address_takes_the_link_with_it() -> None:
+    old = blueprint(ROUTER, HOST, links=(WIRE,))
+    without = dataclasses.replace(HOST, ip_lines=HOST.ip_lines[:2])
+    [change] = difference(old, blueprint(ROUTER, without, links=(WIRE,))).namespaces_changed
+    assert (change.undone, change.run) == (("route del default dev eth0",), ())
+    moved = dataclasses.replace(HOST, ip_lines=("addr add 10.0.0.8/32 dev eth0", *HOST.ip_lines[1:]))
+    steps = difference(old, blueprint(ROUTER, moved, links=(WIRE,)))
+    assert steps.links_removed == steps.links_added == (WIRE,)
+    assert {c.namespace.name: (c.undone, c.run) for c in steps.namespaces_changed} == {
+        "r": ((), ROUTER.ip_lines),
+        "host": ((), moved.ip_lines),
+    }
+
+
+def test_rules_go_in_the_reverse_order_and_next_hops_are_looked_for_again() -> None:
+    rules = ("route add 10.1.0.0/16 via 169.254.128.1 table 1000", "rule add pref 33000 iif eni0 lookup 1000")
+    routed = dataclasses.replace(ROUTER, routing=rules)
+    [gone] = difference(
+        blueprint(routed, HOST, links=(WIRE,)), blueprint(ROUTER, HOST, links=(WIRE,))
+    ).namespaces_changed
+    assert gone.undone == (
+        "rule del pref 33000 iif eni0 lookup 1000",
+        "route del 10.1.0.0/16 via 169.254.128.1 table 1000",
+    )
+    [cut] = difference(blueprint(routed, HOST, links=(WIRE,)), blueprint(routed)).namespaces_changed
+    assert rules[0] in cut.run, "its next hop may have been on the link that went"
+    assert rules[1] not in cut.run, "a rule waits for its interface to come back"
+
+
+def test_what_else_differs_is_said() -> None:
+    other = dataclasses.replace(ROUTER, forwards=True, ruleset="flush ruleset\n", resolver="10.0.0.2")
+    [change] = difference(blueprint(ROUTER), blueprint(other)).namespaces_changed
+    assert (change.settings, change.ruleset, change.resolver, change.run) == (True, True, True, ())
+
+
+def test_a_line_that_adds_nothing_has_no_inverse() -> None:
+    with pytest.raises(ValueError, match="without an inverse"):
+        inverse("link set eth0 up")
