@@ -152,7 +152,8 @@ class Daemons:
     def forget_clusters(self, new: Blueprint) -> set[str]:
         """End the brokers of clusters that go, lose a broker or get other controllers, and drop what they stored.
 
-        Gives the names of those clusters. Replicas on a broker that is gone, and a quorum of other voters, cannot be carried over.
+        Gives the names of those clusters. Replicas on a broker that is gone, and a quorum of other voters,
+        cannot be carried over.
         """
         keys = {b.key for b in new.brokers}
         voters = {b.cluster_name: b.voters for b in new.brokers}

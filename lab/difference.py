@@ -63,7 +63,9 @@ def difference(old: Blueprint, new: Blueprint) -> Difference:
     kept = {link for link in old.links if link in set(new.links) and not _readdressed(link, before, after)}
     removed = [link for link in old.links if link not in kept]
     lost = set(_ends(removed))
-    changes = (_change(before[n.name], n, {i for at, i in lost if at == n.name}) for n in new.namespaces if n.name in before)
+    changes = (
+        _change(before[n.name], n, {i for at, i in lost if at == n.name}) for n in new.namespaces if n.name in before
+    )
     return Difference(
         links_removed=tuple(link for link in removed if {link.namespace, link.peer_namespace} & set(after)),
         namespaces_removed=tuple(name for name in before if name not in after),

@@ -151,7 +151,7 @@ class Supervisor:
         self._unknown = "the lab is in the middle of a change"
         try:
             _carry_out(old, new, self._daemons, lambda text: answer({"progress": text}))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lab is half changed
             words = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
             self._unknown = (
                 f"a change of this lab failed half-way, so its state is unknown; end it and start a new one. "

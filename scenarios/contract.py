@@ -17,10 +17,12 @@ from scenarios.planning import ClientRun, outcomes_of
 class ClientContract:
     """A client through its pattern. Subclass it in a pattern's file; ``run`` and ``broker`` come from the plugin."""
 
+    @pytest.mark.canary
     def test_name_resolves_to_the_intended_addresses(self, run: ClientRun, broker: str) -> None:
         """The broker's name resolves, at the client's own resolver, to the pattern's addresses and no other."""
         require(run, run.select(Stage.RESOLVE, broker))
 
+    @pytest.mark.canary
     def test_every_address_connects(self, run: ClientRun, broker: str) -> None:
         """Each address the name resolves to, one by one, accepts a TCP connection."""
         require(run, run.select(Stage.CONNECT, broker))
@@ -39,14 +41,17 @@ class ClientContract:
         """Metadata lists the broker at the name and port this client can reach."""
         require(run, run.select(Stage.METADATA, broker))
 
+    @pytest.mark.canary
     def test_is_the_broker_it_names(self, run: ClientRun, broker: str) -> None:
         """The broker itself answers for its id; TLS cannot tell, since a cluster shares one wildcard certificate."""
         require(run, run.select(Stage.IDENTITY, broker))
 
+    @pytest.mark.canary
     def test_leader_takes_records(self, run: ClientRun, broker: str) -> None:
         """As a leader it acknowledges records with acks=all."""
         require(run, run.select(Stage.PRODUCE, broker))
 
+    @pytest.mark.canary
     def test_leader_gives_records_back(self, run: ClientRun, broker: str) -> None:
         """The same records come back: none lost, duplicated or altered."""
         require(run, run.select(Stage.CONSUME, broker))
@@ -62,6 +67,7 @@ class ClientContract:
         """Every answer has one cluster id, and lists no broker that the topology does not have."""
         require(run, run.select(Stage.METADATA, "cluster"))
 
+    @pytest.mark.canary
     def test_consumer_group_works(self, run: ClientRun) -> None:
         """A group is joined, consumes every partition, commits, and its offsets are read back."""
         require(run, [c for c in run.checks if c.check_id == "cluster/group"])

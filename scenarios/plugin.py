@@ -1,8 +1,8 @@
 """The pytest side of scenarios: options, markers, parameters, fixtures, and the run directory.
 
-Registered by the top-level conftest.py. A lab is started once a file and shared by its classes; a
-class may vary the topology, which is applied to the running lab. Under pytest-xdist a file goes to
-one worker (``--dist=loadfile``), so workers never share a lab.
+Registered by the top-level conftest.py. One lab runs a process, and is changed to the topology of each
+class in turn; only other brokers need another lab. Under pytest-xdist a file goes to one worker
+(``--dist=loadfile``), and every worker has a lab of its own.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 import platform
 import secrets
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -23,13 +23,14 @@ from rich.console import Console
 
 from diagnosis.check import Verdict
 from lab.errors import LabError
-from lab.handle import Lab
 from lab.kafka_dist import wanted_version
 from reports.document import Host, Run, TestOutcome, TestPhase, TestResult, Tool
 from reports.journal import OWNER, Journal
 from reports.render import Rendered, render_all
 from reports.terminal import print_summary
 from scenarios.planning import ClientRun
+from scenarios.pool import LabPool, brokers_of
+from scenarios.selection import by_brokers, client_of, lab_only, label, options_of, parametrize, pattern_of
 from scenarios.world import LAB, TargetError, World, load_target
 from topology.files import TopologyError
 from topology.models import Topology
@@ -39,10 +40,15 @@ MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",
     "peering": "VPC peering, same Region and another",
     "transit_gateway": "Transit Gateway, one Region and two peered ones",
-    "cross_region": "a client in another Region than the cluster",
     "privatelink": "PrivateLink, with one NLB or one a broker",
+    "multi_vpc": "MSK multi-VPC private connectivity",
+    "combination": "one cluster reached by several patterns at once",
+    "cross_region": "clients in another Region than their cluster",
+    "local_client": "clients in the cluster's own VPC that go by a pattern's path all the same",
     "isolation": "what must not work",
     "performance": "measurements: latency and throughput",
+    "acceptance": "all that must hold after a change: everything but measurements",
+    "canary": "a client's way from end to end: names, addresses, the right broker, records both ways, groups",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
 _LIBRARIES: Final = ("confluent-kafka", "cryptography", "dnspython", "kio", "msgspec", "pyopenssl", "pytest")
@@ -67,6 +73,15 @@ class ScenarioSession:
         self.writers: set[str] = set()
         self._journal: Journal | None = None
         self.rendered: Rendered | None = None
+        self.labs: LabPool | None = None
+
+    @property
+    def combined(self) -> bool:
+        """Whether the target's clients reach one cluster by several patterns; in the lab the pattern's name says it."""
+        return self.target is not None and any(
+            len({c.pattern for c in self.target.clients if c.cluster_name == cluster.cluster_name} - {None}) > 1
+            for cluster in self.target.clusters
+        )
 
     def load(self) -> None:
         """Read the target file, if there is one."""
@@ -105,6 +120,13 @@ class ScenarioSession:
             return self.target
         options = options or PatternOptions()
         return PATTERNS[pattern](options.model_copy(update={"kafka_version": wanted_version(os.environ)}))
+
+    def brokers(self, pattern: str) -> Hashable:
+        """What tells patterns apart that cannot share a lab; one that cannot be built is told when it is asked for."""
+        try:
+            return brokers_of(self.topology(pattern, None))
+        except LabError:
+            return pattern
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -150,49 +172,32 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["run_dir"] = str(session.run_dir)
 
 
-def _pattern(node: Any) -> str | None:
-    return getattr(getattr(node, "module", None), "PATTERN", None)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a client, or a client and broker, named in words."""
-    pattern = _pattern(metafunc)
+    pattern = pattern_of(metafunc)
     if pattern is None or not {"run", "observer"} & set(metafunc.fixturenames):
         return
     session = metafunc.config.stash[_SESSION]
-    topology = session.topology(pattern, getattr(metafunc.cls, "OPTIONS", None))
-    if "observer" in metafunc.fixturenames:
-        names = [c.name for c in topology.clients if c.pattern is None]
-        metafunc.parametrize("observer", names, indirect=True, scope="class")
-        return
-    clients = [c for c in topology.clients if c.pattern == pattern]
-    if "broker" not in metafunc.fixturenames:
-        metafunc.parametrize("run", [c.name for c in clients], indirect=True, scope="class")
-        return
-    pairs = [
-        pytest.param(c.name, f"broker-{b.broker_id}", id=f"{c.name}-broker-{b.broker_id}")
-        for c in clients
-        for b in topology.cluster(c.cluster_name).brokers
-    ]
-    metafunc.parametrize(("run", "broker"), pairs, indirect=["run"], scope="class")
+    parametrize(metafunc, session.topology(pattern, options_of(metafunc)), combined=session.combined)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With a target file, drop the variants, which only the lab can build, and patterns nobody uses."""
+    """With a target file, drop what only the lab can build, and patterns nobody uses; else save lab starts."""
     session = config.stash[_SESSION]
     if session.target is not None:
         patterns = {c.pattern for c in session.target.clients}
         keep: list[pytest.Item] = []
         drop: list[pytest.Item] = []
         for item in items:
-            pattern = _pattern(item)
-            variant = getattr(getattr(item, "cls", None), "VARIANT", "")
-            usable = pattern is None or (not variant and pattern in patterns)
+            pattern = pattern_of(item)
+            usable = pattern is None or (not lab_only(item) and pattern in patterns)
             (keep if usable else drop).append(item)
         items[:] = keep
         config.hook.pytest_deselected(items=drop)
-    session.scenarios_selected = sum(_pattern(item) is not None for item in items)
+    else:
+        items[:] = by_brokers(items, session.brokers)
+    session.scenarios_selected = sum(pattern_of(item) is not None for item in items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -202,7 +207,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         pytest.UsageError: nothing would be probed.
     """
     state = session.config.stash[_SESSION]
-    if state.target is not None and not any(_pattern(item) for item in session.items) and not state.worker:
+    if state.target is not None and not any(pattern_of(item) for item in session.items) and not state.worker:
         patterns = ", ".join(sorted({c.pattern or "observer" for c in state.target.clients}))
         raise pytest.UsageError(
             f"nothing to probe: no selected scenario fits the clients of {state.target_option}, "
@@ -210,40 +215,43 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         )
 
 
-@pytest.fixture(scope="module")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab | None]:
-    """The lab of this file's pattern; None when a target file is probed."""
-    session = request.config.stash[_SESSION]
-    if session.target is not None:
-        yield None
-        return
-    topology = session.topology(_pattern(request) or "", None)
+@pytest.fixture(scope="session")
+def labs(request: pytest.FixtureRequest) -> Iterator[LabPool]:
+    """The lab of this process, as whatever topology is asked for; it ends with the last test that uses it."""
     reporter = request.config.pluginmanager.getplugin("terminalreporter")
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    began = time.monotonic()
 
     def progress(text: str) -> None:
         if reporter is not None and capture is not None:
             with capture.global_and_fixture_disabled():
-                reporter.write_line(f"lab {topology.name}: {time.monotonic() - began:4.1f} s  {text}")
+                reporter.write_line(text)
 
-    try:
-        built = Lab.start(topology, progress=progress)
-    except LabError as error:
-        pytest.fail(str(error), pytrace=False)
-    with built:
-        yield built
+    session = request.config.stash[_SESSION]
+    session.labs = LabPool(progress)
+    yield session.labs
+    session.labs.close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the lab when no test follows that uses it, so that it takes no memory from others."""
+    labs = item.config.stash[_SESSION].labs
+    if labs is not None and "labs" not in getattr(nextitem, "fixturenames", ()):
+        labs.close()
 
 
 @pytest.fixture(scope="class")
-def world(request: pytest.FixtureRequest, lab: Lab | None) -> Iterator[World]:
-    """This class's topology, applied to the lab, with its clients reachable."""
+def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
+    """This class's topology with its clients reachable, in the lab or where the target file says."""
     session = request.config.stash[_SESSION]
-    label = getattr(request.cls, "VARIANT", "")
-    topology = session.topology(_pattern(request) or "", getattr(request.cls, "OPTIONS", None))
-    if lab is not None:
-        lab.apply(topology)
-    with World(topology, lab=lab, journal=session.journal, label=label, beside=_pattern(request) or "") as opened:
+    topology = session.topology(pattern_of(request) or "", options_of(request))
+    lab = None
+    if session.target is None:
+        try:
+            lab = labs.lab(topology)
+        except LabError as error:
+            pytest.fail(str(error), pytrace=False)
+    with World(topology, lab=lab, journal=session.journal, label=partial(label, request)) as opened:
         yield opened
 
 
@@ -252,7 +260,7 @@ def _run(request: pytest.FixtureRequest, world: World) -> ClientRun:
     measured = any(
         item.get_closest_marker("performance") is not None
         for item in request.session.items
-        if getattr(item, "cls", None) is request.cls
+        if getattr(item, "cls", None) is request.cls and client_of(item) == request.param
     )
     run = world.run(request.param, measure=measured)
     if run not in session.runs:

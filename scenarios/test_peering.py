@@ -15,7 +15,7 @@ from scenarios.contract import MeasuredContract, ObserverContract
 from topology.patterns import peering
 
 PATTERN = peering.NAME
-pytestmark = [pytest.mark.peering, pytest.mark.cross_region]
+pytestmark = [pytest.mark.peering]
 
 
 class TestClients(MeasuredContract):

@@ -14,7 +14,7 @@ from scenarios.contract import MeasuredContract, ObserverContract
 from topology.patterns import transit_gateway
 
 PATTERN = transit_gateway.NAME
-pytestmark = [pytest.mark.transit_gateway, pytest.mark.cross_region]
+pytestmark = [pytest.mark.transit_gateway]
 
 
 class TestClients(MeasuredContract):

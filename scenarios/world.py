@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -46,13 +47,12 @@ class World:
     """One topology with its clients reachable. Ends its vantages, not the lab it was given."""
 
     def __init__(
-        self, topology: Topology, *, lab: Lab | None, journal: Journal | None, label: str = "", beside: str = ""
+        self, topology: Topology, *, lab: Lab | None, journal: Journal | None, label: Callable[[Client], str]
     ) -> None:
         self.topology = topology
         self._lab = lab
         self._journal = journal
         self._label = label
-        self._beside = beside
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
         self._runs: dict[str, ClientRun] = {}
@@ -66,7 +66,7 @@ class World:
             written = (
                 None
                 if self._journal is None
-                else self._journal.client(view, label=self._label_of(client), topology_digest=digest(self.topology))
+                else self._journal.client(view, label=self._label(client), topology_digest=digest(self.topology))
             )
             run = self._vantage(client).run(plan, None if written is None else written.line)
             concluded = conclude(view, plan, run)
@@ -79,10 +79,6 @@ class World:
                 written.checks(concluded.checks)
             self._runs[name] = concluded
         return self._runs[name]
-
-    def _label_of(self, client: Client) -> str:
-        """An observer belongs to no pattern; the pattern whose clients it watches tells its runs apart."""
-        return self._label if client.pattern is not None else self._beside
 
     def _vantage(self, client: Client) -> Vantage:
         if client.name not in self._vantages:

@@ -1,0 +1,102 @@
+"""Which tests there are: a parameter a client, in words, with marks that follow from the client; and their order.
+
+A scenario file names its pattern (``PATTERN``). A class may choose other options of the builder
+(``OPTIONS``, told apart by ``VARIANT``) and clients of another pattern (``CLIENTS``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import pytest
+
+from topology.models import Client, Topology
+from topology.patterns import PatternOptions, in_vpc
+
+
+def pattern_of(node: Any) -> str | None:
+    """The pattern whose builder makes the topology; None where this is no scenario."""
+    return getattr(getattr(node, "module", None), "PATTERN", None)
+
+
+def clients_of(node: Any) -> str | None:
+    """The pattern whose clients are probed."""
+    return getattr(getattr(node, "cls", None), "CLIENTS", None) or pattern_of(node)
+
+
+def options_of(node: Any) -> PatternOptions | None:
+    """What the class asks of the builder."""
+    return getattr(getattr(node, "cls", None), "OPTIONS", None)
+
+
+def variant_of(node: Any) -> str:
+    """What tells the class apart from the pattern as it is."""
+    return str(getattr(getattr(node, "cls", None), "VARIANT", ""))
+
+
+def label(node: Any, client: Client) -> str:
+    """What tells a client's run in this class from its runs elsewhere.
+
+    The file's pattern, where it is not the client's own, and the variant.
+    """
+    beside = pattern_of(node) if client.pattern != pattern_of(node) else ""
+    return "-".join(part for part in (beside, variant_of(node)) if part)
+
+
+def client_of(item: pytest.Item) -> str | None:
+    """The client a collected test is about."""
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return params.get("run") or params.get("observer")
+
+
+def lab_only(node: Any) -> bool:
+    """Whether only the lab can build this: a variant, or clients beside the pattern's, who in a file have their own."""
+    return bool(variant_of(node)) or clients_of(node) != pattern_of(node)
+
+
+def parametrize(metafunc: pytest.Metafunc, topology: Topology, *, combined: bool) -> None:
+    """One test a client, or a client and broker; ``combined`` says that clients share a cluster by several patterns."""
+    measured = metafunc.definition.get_closest_marker("performance") is not None
+
+    def marks(client: Client) -> list[pytest.MarkDecorator]:
+        names = marker_names(topology, client)
+        names += [] if measured else ["acceptance"]
+        names += ["combination"] if combined and client.pattern is not None else []
+        return [getattr(pytest.mark, name) for name in names]
+
+    if "observer" in metafunc.fixturenames:
+        observers = [pytest.param(c.name, marks=marks(c)) for c in topology.clients if c.pattern is None]
+        metafunc.parametrize("observer", observers, indirect=True, scope="class")
+        return
+    clients = [c for c in topology.clients if c.pattern == clients_of(metafunc)]
+    if "broker" not in metafunc.fixturenames:
+        alone = [pytest.param(c.name, marks=marks(c)) for c in clients]
+        metafunc.parametrize("run", alone, indirect=True, scope="class")
+        return
+    pairs = [
+        pytest.param(c.name, f"broker-{b.broker_id}", id=f"{c.name}-broker-{b.broker_id}", marks=marks(c))
+        for c in clients
+        for b in topology.cluster(c.cluster_name).brokers
+    ]
+    metafunc.parametrize(("run", "broker"), pairs, indirect=["run"], scope="class")
+
+
+def marker_names(topology: Topology, client: Client) -> list[str]:
+    """What a client is by where it is: in another Region than its cluster, or in the cluster's VPC."""
+    home = topology.vpc(topology.cluster(client.cluster_name).vpc_id)
+    names = []
+    if topology.vpc(client.vpc_id).region_name != home.region_name:
+        names.append("cross_region")
+    if client.vpc_id == home.vpc_id and client.pattern not in {None, in_vpc.NAME}:
+        names.append("local_client")
+    return names
+
+
+def by_brokers(items: Sequence[pytest.Item], key: Callable[[str], Hashable]) -> list[pytest.Item]:
+    """Scenario files with the same brokers one after another, else as they were; other tests stay in place."""
+    scenarios = [item for item in items if pattern_of(item)]
+    keys = {pattern: key(pattern) for pattern in dict.fromkeys(str(pattern_of(item)) for item in scenarios)}
+    first = {group: index for index, group in reversed(list(enumerate(keys.values())))}
+    ordered = iter(sorted(scenarios, key=lambda item: first[keys[str(pattern_of(item))]]))
+    return [next(ordered) if pattern_of(item) else item for item in items]
