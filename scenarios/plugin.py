@@ -30,11 +30,11 @@ from reports.render import Rendered, render_all
 from reports.terminal import print_summary
 from scenarios.planning import ClientRun
 from scenarios.pool import LabPool, brokers_of
-from scenarios.selection import by_brokers, client_of, lab_only, label, options_of, parametrize, pattern_of
+from scenarios.selection import by_brokers, client_of, fits_nobody, lab_only, label, options_of, parametrize, pattern_of
 from scenarios.world import LAB, TargetError, World, load_target
 from topology.files import TopologyError
 from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns import PATTERNS, PatternOptions, in_vpc
 
 MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",
@@ -74,12 +74,16 @@ class ScenarioSession:
         self._journal: Journal | None = None
         self.rendered: Rendered | None = None
         self.labs: LabPool | None = None
+        self._built: dict[tuple[str, str], Topology] = {}
 
     @property
     def combined(self) -> bool:
-        """Whether the target's clients reach one cluster by several patterns; in the lab the pattern's name says it."""
+        """Whether clients of the target reach one cluster from elsewhere by several patterns."""
         return self.target is not None and any(
-            len({c.pattern for c in self.target.clients if c.cluster_name == cluster.cluster_name} - {None}) > 1
+            len(
+                {c.pattern for c in self.target.clients if c.cluster_name == cluster.cluster_name} - {None, in_vpc.NAME}
+            )
+            > 1
             for cluster in self.target.clusters
         )
 
@@ -118,8 +122,11 @@ class ScenarioSession:
         """The topology of a pattern: the target's own, or the builder's."""
         if self.target is not None:
             return self.target
-        options = options or PatternOptions()
-        return PATTERNS[pattern](options.model_copy(update={"kafka_version": wanted_version(os.environ)}))
+        options = (options or PatternOptions()).model_copy(update={"kafka_version": wanted_version(os.environ)})
+        key = (pattern, options.model_dump_json())
+        if key not in self._built:  # asked for once a test
+            self._built[key] = PATTERNS[pattern](options)
+        return self._built[key]
 
     def brokers(self, pattern: str) -> Hashable:
         """What tells patterns apart that cannot share a lab; one that cannot be built is told when it is asked for."""
@@ -191,7 +198,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         drop: list[pytest.Item] = []
         for item in items:
             pattern = pattern_of(item)
-            usable = pattern is None or (not lab_only(item) and pattern in patterns)
+            usable = pattern is None or (not lab_only(item) and pattern in patterns and not fits_nobody(item))
             (keep if usable else drop).append(item)
         items[:] = keep
         config.hook.pytest_deselected(items=drop)

@@ -45,9 +45,15 @@ def label(node: Any, client: Client) -> str:
 
 
 def client_of(item: pytest.Item) -> str | None:
-    """The client a collected test is about."""
+    """The client a collected test is about, if any."""
     params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    return params.get("run") or params.get("observer")
+    client = params.get("run", params.get("observer"))
+    return client if isinstance(client, str) else None
+
+
+def fits_nobody(item: pytest.Item) -> bool:
+    """Whether the test is about clients, but the topology has none for its class."""
+    return bool({"run", "observer"} & set(getattr(item, "fixturenames", ()))) and client_of(item) is None
 
 
 def lab_only(node: Any) -> bool:

@@ -1,54 +1,36 @@
-"""What each marker selects, by client and file, on the lab and on a target file. Nothing is run."""
+"""What each marker selects, by test id, on the lab and on target files. Nothing is probed."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from scenarios.plugin import MARKERS
-from topology.edit import with_changes
+from topology.edit import with_each
 from topology.files import dumps
 from topology.models import ClientVantage, Topology, VantageKind
 from topology.patterns import PATTERNS
 
 ROOT = Path(__file__).parents[2]
-_ID = re.compile(r"^scenarios/test_(?P<file>\w+)\.py::(?P<cls>\w+)::(?P<test>\w+)\[(?P<client>[a-z0-9]+)(-broker-\d+)?\]$")
 
-Selected = dict[str, set[str]]
-"""``file.client`` -> the tests selected for that client, of any class."""
-
-
-def collect(*arguments: str) -> Selected:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run([*command, "scenarios"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode in {0, 5}, done.stdout + done.stderr
-    found: Selected = defaultdict(set)
-    for line in done.stdout.splitlines():
-        if line.startswith("scenarios/"):
-            match = _ID.match(line)
-            assert match, f"a test id that is not in words: {line}"
-            found[f"{match['file']}.{match['client']}"].add(match["test"])
-    return found
-
-
-CONTRACT = {
-    "test_name_resolves_to_the_intended_addresses",
-    "test_every_address_connects",
-    "test_certificate_is_valid_for_the_name",
-    "test_kafka_answers",
-    "test_is_advertised_as_the_pattern_needs",
-    "test_is_the_broker_it_names",
-    "test_leader_takes_records",
-    "test_leader_gives_records_back",
-    "test_bootstrap_connects",
-    "test_metadata_is_of_one_cluster",
-    "test_consumer_group_works",
+FILES = {
+    "in_vpc": "in_vpc",
+    "peering": "peering",
+    "transit_gateway": "transit_gateway",
+    "privatelink_single_nlb": "privatelink",
+    "privatelink_multi_nlb": "privatelink",
+    "privatelink_cross_region": "privatelink",
+    "multi_vpc": "multi_vpc",
+    "combination": "combination",
 }
+"""The marker of each scenario file."""
+
 CANARY = {
     "test_name_resolves_to_the_intended_addresses",
     "test_every_address_connects",
@@ -57,8 +39,150 @@ CANARY = {
     "test_leader_gives_records_back",
     "test_consumer_group_works",
 }
-PATH = {"test_comes_by_its_own_path"}
-ISOLATION = {"test_nothing_else_answers", "test_addresses_without_a_target_do_not_connect"}
 MEASURED = {"test_latency_is_measured", "test_throughput_is_measured"}
-OBSERVER = {"test_reaches_nothing_it_must_not"}
-EVERYTHING = CONTRACT | PATH | ISOLATION | MEASURED
+ISOLATION = {
+    "test_nothing_else_answers",
+    "test_addresses_without_a_target_do_not_connect",
+    "test_reaches_nothing_it_must_not",
+}
+
+_ID = re.compile(
+    r"^scenarios/test_(?P<file>\w+)\.py::(?P<cls>\w+)::(?P<test>\w+)\[(?P<client>[a-z0-9]+)(-broker-\d+)?\]$"
+)
+_COLLECT = """
+import sys, pytest
+
+class Dump:
+    def pytest_collection_finish(self, session):
+        for item in session.items:
+            print("item", item.nodeid, *sorted({m.name for m in item.iter_markers()}))
+
+sys.exit(pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", "scenarios", *sys.argv[1:]], plugins=[Dump()]))
+"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A collected test, taken apart."""
+
+    node_id: str
+    file: str
+    name: str
+    client: str
+    markers: frozenset[str]
+
+
+def collect(*arguments: str) -> list[Item]:
+    command = [sys.executable, "-c", _COLLECT, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return list(_parsed(done.stdout))
+
+
+def _parsed(text: str) -> Iterator[Item]:
+    for line in text.splitlines():
+        if line.startswith("item "):
+            _, node_id, *markers = line.split()
+            match = _ID.match(node_id)
+            assert match, f"a test id that is not in words: {node_id}"
+            yield Item(node_id, match["file"], match["test"], match["client"], frozenset(markers))
+
+
+def where(topology: Topology, name: str) -> tuple[bool, bool]:
+    """Whether a client is in another Region than the cluster, and whether it is in the cluster's VPC."""
+    client = topology.client(name)
+    home = topology.vpc(topology.cluster(client.cluster_name).vpc_id)
+    return topology.vpc(client.vpc_id).region_name != home.region_name, client.vpc_id == home.vpc_id
+
+
+def expected(topology_of: Callable[[Item], Topology]) -> dict[str, Callable[[Item], bool]]:
+    """For each marker, whether a test must have it."""
+    return {marker: lambda t, m=marker: FILES[t.file] == m for marker in set(FILES.values()) - {"combination"}} | {
+        "cross_region": lambda t: where(topology_of(t), t.client)[0],
+        "local_client": lambda t: (
+            where(topology_of(t), t.client)[1] and topology_of(t).client(t.client).pattern not in {None, "in_vpc"}
+        ),
+        "isolation": lambda t: t.name in ISOLATION,
+        "performance": lambda t: t.name in MEASURED,
+        "canary": lambda t: t.name in CANARY,
+        "acceptance": lambda t: t.name not in MEASURED,
+    }
+
+
+def assert_selected(tests: list[Item], rules: dict[str, Callable[[Item], bool]]) -> None:
+    for marker, rule in rules.items():
+        selected = {t.node_id for t in tests if marker in t.markers}
+        assert selected == {t.node_id for t in tests if rule(t)}, marker
+
+
+@pytest.fixture(scope="module")
+def in_lab() -> list[Item]:
+    return collect()
+
+
+def as_target(topology: Topology, path: Path) -> str:
+    vantage = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "host", "--"))
+    path.write_text(dumps(with_each(topology, "clients", vantage=vantage)))
+    return f"--target={path}"
+
+
+def test_in_the_lab_each_marker_selects_what_its_name_says(in_lab: list[Item]) -> None:
+    rules = expected(lambda t: PATTERNS[t.file](None))
+    rules["combination"] = lambda t: t.file == "combination"
+    assert_selected(in_lab, rules)
+    for marker in {FILES[t.file] for t in in_lab} | {
+        "cross_region",
+        "isolation",
+        "performance",
+        "canary",
+        "acceptance",
+    }:
+        assert any(marker in t.markers for t in in_lab), f"{marker} selects nothing"
+    assert set(rules) | {"lab"} <= set(MARKERS)
+
+
+def test_of_peered_clients_the_one_in_another_region_is_cross_region(in_lab: list[Item]) -> None:
+    selected = {f"{t.file}.{t.client}" for t in in_lab if "cross_region" in t.markers}
+    assert selected & {"in_vpc.a", "peering.b", "peering.c", "peering.d", "transit_gateway.c", "transit_gateway.n"} == {
+        "peering.c",
+        "transit_gateway.c",
+    }
+
+
+def test_against_a_file_its_clients_decide(tmp_path: Path) -> None:
+    topology = PATTERNS["peering"](None)
+    tests = collect(as_target(topology, tmp_path / "mine.yaml"))
+    rules = expected(lambda _: topology)
+    rules["combination"] = lambda _: False
+    assert_selected(tests, rules)
+    assert {f"{t.file}.{t.client}" for t in tests if t.name in CANARY} == {"in_vpc.a", "peering.b", "peering.c"}
+
+
+def test_a_file_with_several_patterns_is_a_combination(tmp_path: Path) -> None:
+    target = as_target(PATTERNS["combination"](None), tmp_path / "mine.yaml")
+    tests = collect(target, "-m", "combination and canary")
+    assert {f"{t.file}.{t.client}" for t in tests} == {
+        "in_vpc.a",
+        "peering.b",
+        "transit_gateway.t",
+        "privatelink_multi_nlb.o",
+        "privatelink_multi_nlb.w",
+    }
+    assert {t.name for t in tests} == CANARY
+
+
+def test_a_marker_is_understood_on_the_command_line(in_lab: list[Item]) -> None:
+    tests = collect("-m", "cross_region and not performance")
+    wanted = [t for t in in_lab if "cross_region" in t.markers and "performance" not in t.markers]
+    assert {t.node_id for t in tests} == {t.node_id for t in wanted}
+
+
+def test_files_that_share_brokers_follow_one_another(in_lab: list[Item]) -> None:
+    order = list(dict.fromkeys(t.file for t in in_lab))
+    assert len(order) == len(
+        [t for t, before in zip(in_lab, [None, *in_lab], strict=False) if not before or t.file != before.file]
+    )
+    shared = [f for f in order if f in {"in_vpc", "peering", "transit_gateway", "privatelink_multi_nlb"}]
+    first = order.index(shared[0])
+    assert order[first : first + 4] == shared
+    assert "privatelink_single_nlb" not in order[first : first + 4]
