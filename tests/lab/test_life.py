@@ -224,9 +224,13 @@ def test_a_change_of_records_takes_effect_without_a_broker_restart(lab: Lab) -> 
 
 
 def test_a_change_that_needs_a_new_lab_is_refused_and_changes_nothing(lab: Lab) -> None:
-    with pytest.raises(LabError, match="needs a new one"):
-        lab.apply(PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=2)))
+    other = PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=1, kafka_version="3.9.1"))
+    with pytest.raises(LabError, match=r"this lab runs Kafka 4\.1\.1; Kafka 3\.9\.1 needs a new lab"):
+        lab.rebuild(other)
+    assert lab.unknown == ""
+    assert lab.topology == lab.intended != other
     assert lab.status()["brokers"] == {"demo-1": "running"}
+    assert lab.command_prefix("b")
 
 
 def test_an_unknown_client_and_an_unknown_lab_are_answered_with_those_there_are(lab: Lab) -> None:

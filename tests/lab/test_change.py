@@ -1,0 +1,64 @@
+"""Changes of a running lab's brokers, and what is left when a change fails half-way."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from lab.errors import LabError
+from lab.handle import Lab
+from topology.models import Topology
+from topology.patterns import PATTERNS, PatternOptions
+
+pytestmark = pytest.mark.lab
+
+
+def brokers(number: int, **properties: str) -> Topology:
+    topology = PATTERNS["in_vpc"](PatternOptions(brokers=number))
+    cluster = topology.clusters[0].model_copy(update={"server_properties": properties})
+    return topology.model_copy(update={"clusters": (cluster,)})
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab.start(brokers(1)) as built:
+        yield built
+
+
+def test_brokers_come_and_go_and_progress_is_said(lab: Lab) -> None:
+    """A cluster that loses a broker starts anew: replicas and votes on it are gone."""
+    said: list[str] = []
+    lab.rebuild(brokers(2), said.append)
+    assert lab.status()["brokers"] == {"demo-1": "running", "demo-2": "running"}
+    assert said[0] == "namespaces: 1 added, 2 changed", "the broker; its router, and the client by its side"
+    assert "brokers: demo-2 is up" in " ".join(said)
+    first = lab.status()["broker_pids"]["demo-1"]
+    lab.rebuild(brokers(1))
+    assert lab.status()["brokers"] == {"demo-1": "running"}
+    assert lab.status()["broker_pids"]["demo-1"] != first
+    lab.rebuild(brokers(1))
+    answer = subprocess.run(
+        [*lab.command_prefix("a"), "openssl", "s_client", "-connect", "10.0.0.10:9094", "-brief"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "CONNECTION ESTABLISHED" in answer.stderr
+
+
+def test_a_change_that_fails_half_way_leaves_a_lab_that_only_stops(lab: Lab) -> None:
+    with pytest.raises(LabError, match=r"(?s)failed half-way.*unknown.*broker demo-1 ended .*num\.network\.threads"):
+        lab.apply(brokers(1, **{"num.network.threads": "none"}))
+    for refused in (lambda: lab.apply(brokers(1)), lambda: lab.rebuild(brokers(1)), lambda: lab.command_prefix("a")):
+        with pytest.raises(LabError, match="its state is unknown; end it and start a new one"):
+            refused()
+    again = Lab.attach(lab.name)
+    assert "failed half-way" in again.unknown
+    with pytest.raises(LabError, match="its state is unknown"):
+        again.command_prefix("a")
+    again.stop()
+    with pytest.raises(LabError, match="ended"):
+        lab.status()
