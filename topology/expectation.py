@@ -6,7 +6,7 @@ pattern (this broker's endpoint in this VPC), so that a wrong record is found an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from topology import isolation
@@ -18,9 +18,11 @@ from topology.models import (
     Broker,
     Client,
     Cluster,
+    LoadBalancer,
     Topology,
     VpcAuthentication,
     VpcConnection,
+    VpcEndpoint,
 )
 from topology.patterns import names
 from topology.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
@@ -156,7 +158,7 @@ def _through_load_balancer(topology: Topology, client: Client, cluster: Cluster)
     bootstrap = bootstrap_of(met, cluster, brokers) or _as_bootstrap(brokers)
     if local:
         return brokers, bootstrap, ()
-    must_not = (*_beside_listeners(topology, client), *isolation.without_route(topology, client, cluster))
+    must_not = (*_beside_listeners(endpoints_of(topology, client)), *isolation.without_route(topology, client, cluster))
     return brokers, bootstrap, must_not
 
 
@@ -173,9 +175,9 @@ def _met(met: list[Front], client: Client, cluster: Cluster, broker: Broker) -> 
     return view
 
 
-def _beside_listeners(topology: Topology, client: Client) -> Iterator[ForbiddenView]:
+def _beside_listeners(met: Iterable[tuple[VpcEndpoint, LoadBalancer]]) -> Iterator[ForbiddenView]:
     """Nothing but the listeners answers at the endpoint."""
-    for endpoint, balancer in endpoints_of(topology, client):
+    for endpoint, balancer in met:
         served = {listener.port for listener in balancer.listeners}
         for eni in endpoint.network_interfaces:
             for port in BLOCKED_PORTS:
@@ -192,7 +194,8 @@ def _managed(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
     connection = _connection_of(topology, client, cluster)
     name = balancer_name(cluster, connection.authentication)
     endpoint = next(e for e in whole.vpc_endpoints if e.vpc_endpoint_id == connection.vpc_connection_arn)
-    met = list(fronts(whole, whole.load_balancer(name), endpoint))
+    balancer = whole.load_balancer(name)
+    met = list(fronts(whole, balancer, endpoint))
     brokers = []
     for broker in cluster.brokers:
         called = connection_name(broker, connection.authentication)
@@ -202,7 +205,8 @@ def _managed(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
         brokers.append(view)
     seen = tuple(brokers)
     # The ordinary bootstrap string stays unreachable (MSK developer guide, multi-VPC connectivity).
-    return seen, _as_bootstrap(seen), tuple(isolation.without_route(topology, client, cluster))
+    must_not = (*_beside_listeners([(endpoint, balancer)]), *isolation.without_route(topology, client, cluster))
+    return seen, _as_bootstrap(seen), must_not
 
 
 def _connection_of(topology: Topology, client: Client, cluster: Cluster) -> VpcConnection:
