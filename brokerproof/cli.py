@@ -178,6 +178,8 @@ def lab_status(name: str | None) -> None:
         for client, namespace in state["clients"].items():
             table.add_row(f"client {client}", namespace)
         table.add_row("up for", f"{state['uptime_s']:.0f} s")
+        if state["unknown"]:
+            table.add_row("UNKNOWN", state["unknown"])
         Console(highlight=False).print(table)
 
 

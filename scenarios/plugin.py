@@ -33,8 +33,8 @@ from scenarios.pool import LabPool, brokers_of
 from scenarios.selection import by_brokers, client_of, fits_nobody, lab_only, label, options_of, parametrize, pattern_of
 from scenarios.world import LAB, TargetError, World, load_target
 from topology.files import TopologyError
-from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions, in_vpc
+from topology.models import Client, Cluster, Topology
+from topology.patterns import PATTERNS, PatternOptions
 
 MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",
@@ -53,6 +53,10 @@ MARKERS: Final = {
 }
 _LIBRARIES: Final = ("confluent-kafka", "cryptography", "dnspython", "kio", "msgspec", "pyopenssl", "pytest")
 _SESSION = pytest.StashKey["ScenarioSession"]()
+
+
+def _from_elsewhere(client: Client, cluster: Cluster) -> bool:
+    return client.cluster_name == cluster.cluster_name and client.vpc_id != cluster.vpc_id
 
 
 class ScenarioSession:
@@ -80,10 +84,7 @@ class ScenarioSession:
     def combined(self) -> bool:
         """Whether clients of the target reach one cluster from elsewhere by several patterns."""
         return self.target is not None and any(
-            len(
-                {c.pattern for c in self.target.clients if c.cluster_name == cluster.cluster_name} - {None, in_vpc.NAME}
-            )
-            > 1
+            len({c.pattern for c in self.target.clients if c.pattern and _from_elsewhere(c, cluster)}) > 1
             for cluster in self.target.clusters
         )
 
