@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from brokerproof.patterns import options_of, pattern_options
+from brokerproof.picture import shape_of, written
 from lab import kafka_dist
 from lab.errors import LabError
 from lab.faults import FAULTS
 from lab.handle import Lab, run_in_client, running_labs
+from reports.drawing import DrawError, Shape
 from topology.files import TopologyError, dumps, json_schema, load
 from topology.models import ClientVantage, Topology, VantageKind
 from topology.patterns import PATTERNS, PatternOptions
@@ -37,7 +39,7 @@ def sentences(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except TopologyError as error:
             raise _Said(str(error), 2) from None
-        except (LabError, kafka_dist.KafkaMissingError) as error:
+        except (LabError, kafka_dist.KafkaMissingError, DrawError) as error:
             raise _Said(str(error), COULD_NOT) from None
         except KeyboardInterrupt:
             raise _Said("interrupted; what was started has been ended", 130) from None
@@ -272,6 +274,37 @@ def topology_check(file: Path) -> None:
     """Check a topology file; every problem with its line."""
     checked = load(file)
     click.echo(f"{file}: {len(checked.vpcs)} VPCs, {len(checked.clients)} clients: nothing wrong")
+
+
+@topology.command("draw")
+@click.argument("what", metavar="TOPOLOGY|PATTERN")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Where to write the picture [default: standard output].",
+)
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice([shape.value for shape in Shape]),
+    default=None,
+    help="What to write [default: as the file is called, else svg]. dot needs no Graphviz.",
+)
+@options_of(PatternOptions)
+@sentences
+def topology_draw(what: str, output: Path | None, shape: str | None, **chosen: Any) -> None:
+    """Draw a topology file or a pattern: VPCs, routes, endpoints, and which way each client goes."""
+    wanted = shape_of(output, shape)
+    drawn = written(_topology(what, chosen), wanted)
+    if output is None:
+        click.echo(drawn, nl=False)
+        return
+    try:
+        output.write_bytes(drawn)
+    except OSError as error:
+        raise DrawError(f"{output}: cannot be written: {error.strerror or error}") from None
 
 
 @topology.command("schema")

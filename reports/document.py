@@ -143,6 +143,19 @@ class ClientResult(_Value, frozen=True, kw_only=True):
         return ".".join(part for part in parts if part)
 
 
+class Drawing(_Value, frozen=True, kw_only=True):
+    """The picture of a topology of the run, as Graphviz DOT: what it was, without anything secret of it.
+
+    How clients are reached (their commands and environments) is no part of a picture.
+    """
+
+    topology_digest: str
+    title: str
+    description: str
+    """What the picture shows, in words."""
+    dot: str
+
+
 class ResultDocument(_Value, frozen=True, kw_only=True):
     """One run, whole or as much of it as there is.
 
@@ -160,6 +173,8 @@ class ResultDocument(_Value, frozen=True, kw_only=True):
     incomplete_because: tuple[str, ...] = ()
     clients: tuple[ClientResult, ...] = ()
     tests: tuple[TestResult, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    """One a distinct topology; clients name theirs by ``topology_digest``."""
 
     def __post_init__(self) -> None:
         if self.complete == bool(self.incomplete_because):

@@ -16,7 +16,8 @@ import jinja2
 from markupsafe import Markup
 
 from reports import verdict, words
-from reports.document import ResultDocument
+from reports.document import Drawing, ResultDocument
+from reports.drawing import DrawError, can_draw, inline_svg, style
 from reports.page import page
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -27,6 +28,16 @@ _CHUNK: Final = 64
 def _finalize(value: Any) -> Any:
     """Free text of control characters on its way into the page; markup the templates made stays."""
     return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@functools.lru_cache(maxsize=64)
+def _inline(drawing: Drawing) -> Markup:
+    """The picture as an element, or a line that says why there is none. Escaped where it is made."""
+    try:
+        drawn = inline_svg(drawing.dot, title=drawing.title, description=drawing.description)
+    except DrawError as error:
+        return Markup('<p class="quiet">{}</p>').format(words.printable(f"The picture could not be made: {error}"))
+    return Markup(drawn)  # noqa: S704
 
 
 def _clock(at: datetime | None) -> str:
@@ -53,13 +64,15 @@ def _environment() -> jinja2.Environment:
         overall_title=verdict.title,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
+    environment.filters["picture"] = _inline
     environment.globals["count"] = words.count
+    environment.globals["picture_style"] = Markup(style())  # noqa: S704
     return environment
 
 
 def render_html(document: ResultDocument) -> Iterator[bytes]:
     """The page in pieces, UTF-8, so that a large run need not stand in memory as text."""
-    stream = _environment().get_template("report.html.j2").stream(page=page(document))
+    stream = _environment().get_template("report.html.j2").stream(page=page(document), can_draw=can_draw())
     stream.enable_buffering(_CHUNK)
     for piece in stream:
         yield piece.encode()

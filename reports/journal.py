@@ -18,7 +18,7 @@ import msgspec
 
 from diagnosis.check import Check
 from probes.outcome import Line
-from reports.document import Run, TestResult, UtcTime
+from reports.document import Drawing, Run, TestResult, UtcTime
 from reports.files import create_atomically
 from reports.words import encodable
 from topology.view import ClientView
@@ -52,6 +52,12 @@ class ClientSeen(_Event, frozen=True, kw_only=True, tag="client_seen"):
     view: ClientView
     label: str
     topology_digest: str
+
+
+class Drawn(_Event, frozen=True, kw_only=True, tag="drawn"):
+    """The picture of a topology whose clients follow."""
+
+    drawing: Drawing
 
 
 class ProbeLine(_Event, frozen=True, kw_only=True, tag="probe_line"):
@@ -98,7 +104,7 @@ class RunFinished(_Event, frozen=True, kw_only=True, tag="run_finished"):
     writers: tuple[str, ...] = ()
 
 
-Event = Opened | ClientSeen | ProbeLine | VantageFailed | Judged | Tested | RunFinished | Closed
+Event = Opened | Drawn | ClientSeen | ProbeLine | VantageFailed | Judged | Tested | RunFinished | Closed
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -168,6 +174,7 @@ class Journal:
         self._descriptor = descriptor
         self._sections = itertools.count()
         self._names: set[tuple[str, str, str]] = set()
+        self._drawn: set[str] = set()
 
     @classmethod
     def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER) -> Journal:
@@ -211,6 +218,16 @@ class Journal:
         section = next(self._sections)
         self.append(ClientSeen(section=section, view=view, label=label, topology_digest=topology_digest))
         return ClientJournal(self, section)
+
+    def drawn(self, topology_digest: str) -> bool:
+        """Whether this journal has the picture of that topology."""
+        return topology_digest in self._drawn
+
+    def drawing(self, drawing: Drawing) -> None:
+        """The picture of a topology; written once, however often it is given."""
+        if not self.drawn(drawing.topology_digest):
+            self._drawn.add(drawing.topology_digest)
+            self.append(Drawn(drawing=drawing))
 
     def test(self, result: TestResult) -> None:
         """A test's result, or that of one of its phases; the worst of them is kept."""

@@ -18,6 +18,7 @@ from probes.outcome import Closing, Outcome, Refused, Started
 from reports.document import (
     DOCUMENT_VERSION,
     ClientResult,
+    Drawing,
     ResultDocument,
     TestOutcome,
     TestResult,
@@ -28,6 +29,7 @@ from reports.journal import (
     SUFFIX,
     ClientSeen,
     Closed,
+    Drawn,
     Event,
     JournalError,
     Judged,
@@ -96,6 +98,7 @@ class _Reading:
         self.opened: Opened | None = None
         self.sections: dict[int, _Section] = {}
         self.tests: list[TestResult] = []
+        self.drawings: list[Drawing] = []
         self.finished: RunFinished | None = None
         self.closed: Closed | None = None
         self.trouble: list[str] = []
@@ -129,6 +132,8 @@ class _Reading:
                 self.sections[event.section] = _Section(event)
             case ProbeLine() | VantageFailed() | Judged():
                 self._take_for_client(event)
+            case Drawn(drawing=drawing):
+                self.drawings.append(drawing)
             case Tested(result=result):
                 self.tests.append(result)
             case RunFinished():
@@ -221,4 +226,5 @@ def merge(run_dir: Path) -> ResultDocument:
         incomplete_because=because,
         clients=tuple(clients),
         tests=_tests(readings),
+        drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )

@@ -14,7 +14,7 @@ import msgspec
 from diagnosis.check import Check, Verdict
 from reports import words
 from reports.detail import Detail, Names, detail
-from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
 from reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
 from reports.grid import Failure, Grid, Row, by_subject, failures, grid
 from reports.timings import (
@@ -37,6 +37,9 @@ FOLDED_DETAIL_ROWS: Final = 4_000
 LISTED_FAILURES: Final = 200
 """Failures spelt out one by one; the rest are counted by what they have in common."""
 LISTED_TESTS: Final = 200
+LISTED_PICTURES: Final = 24
+LISTED_CLIENTS: Final = 8
+"""Clients named at a picture."""
 LISTED_REASONS: Final = 20
 """Reasons why a document is partial; one crash can cut many clients short."""
 
@@ -100,6 +103,15 @@ class Tests(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[tuple[str, int], ...]
 
 
+class PictureOf(msgspec.Struct, frozen=True, kw_only=True):
+    """A topology's picture, and the clients whose topology it is. Topologies that look alike share one."""
+
+    anchor: str
+    drawing: Drawing
+    clients: tuple[str, ...]
+    clients_left_out: int
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The page from top to bottom. ``sections`` is made as it is read, and can be read once."""
 
@@ -116,6 +128,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     troubled: tuple[Line, ...]
     passed: tuple[Line, ...]
     tests: Tests
+    pictures: tuple[PictureOf, ...]
+    picture_of: dict[str, str]
+    """The anchor of a topology's picture, by the topology's digest."""
+    pictures_left_out: int
     sections: Iterator[Section]
 
 
@@ -135,6 +151,7 @@ def page(document: ResultDocument) -> Page:
     # A probe's error is about the probe: it stands behind every failure of the path.
     all_failures.sort(key=lambda failure: failure.check.verdict is not Verdict.FAILED)
     judgement = judge_from(document, judgements)
+    pictures, picture_of = _pictures(document)
     return Page(
         document=document,
         judgement=judgement,
@@ -148,6 +165,9 @@ def page(document: ResultDocument) -> Page:
         troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),
         passed=tuple(line for line in lines if line.judgement.overall is Overall.PASSED),
         tests=_tests(document, judgement),
+        pictures=pictures[:LISTED_PICTURES],
+        picture_of=picture_of,
+        pictures_left_out=max(0, len(pictures) - LISTED_PICTURES),
         sections=_sections(document, shown, anchors, folded=folded),
     )
 
@@ -161,6 +181,29 @@ def _tests(document: ResultDocument, judgement: Judgement) -> Tests:
         explained=judgement.tally.passed < judgement.tally.total and not counts[TestOutcome.ERROR],
         counts=tuple((outcome.value, counts[outcome]) for outcome in TestOutcome if counts[outcome]),
     )
+
+
+def _pictures(document: ResultDocument) -> tuple[tuple[PictureOf, ...], dict[str, str]]:
+    alike: dict[str, list[Drawing]] = {}
+    for drawing in document.drawings:
+        alike.setdefault(drawing.dot, []).append(drawing)
+    pictures = []
+    picture_of: dict[str, str] = {}
+    for number, drawings in enumerate(alike.values(), start=1):
+        digests = {drawing.topology_digest for drawing in drawings}
+        names = [client.name for client in document.clients if client.topology_digest in digests]
+        anchor = f"topology-{number}"
+        if number <= LISTED_PICTURES:
+            picture_of.update(dict.fromkeys(digests, anchor))
+        pictures.append(
+            PictureOf(
+                anchor=anchor,
+                drawing=drawings[0],
+                clients=tuple(names[:LISTED_CLIENTS]),
+                clients_left_out=max(0, len(names) - LISTED_CLIENTS),
+            )
+        )
+    return tuple(pictures), picture_of
 
 
 def _wall_ns(document: ResultDocument) -> int:

@@ -10,11 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from lab.handle import Lab
+from reports.document import Drawing
 from reports.journal import Journal
 from scenarios.planning import ClientRun, conclude, make_plan
 from topology.expectation import expect
 from topology.files import digest, load
 from topology.models import Client, Topology, VantageKind
+from topology.picture import picture
 from vantages.exec import ExecVantage
 from vantages.local import LocalVantage, this_probe
 from vantages.protocol import Vantage
@@ -63,11 +65,11 @@ class World:
             client = self.topology.client(name)
             view = expect(self.topology, name)
             plan = make_plan(view, client, measure=measure)
-            written = (
-                None
-                if self._journal is None
-                else self._journal.client(view, label=self._label(client), topology_digest=digest(self.topology))
-            )
+            written = None
+            if self._journal is not None:
+                known_as = digest(self.topology)
+                self._draw(self._journal, known_as)
+                written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
             run = self._vantage(client).run(plan, None if written is None else written.line)
             concluded = conclude(view, plan, run)
             if written is not None:
@@ -79,6 +81,14 @@ class World:
                 written.checks(concluded.checks)
             self._runs[name] = concluded
         return self._runs[name]
+
+    def _draw(self, journal: Journal, known_as: str) -> None:
+        """The topology's picture into the journal, once."""
+        if not journal.drawn(known_as):
+            made = picture(self.topology)
+            journal.drawing(
+                Drawing(topology_digest=known_as, title=made.title, description=made.description, dot=made.dot)
+            )
 
     def _vantage(self, client: Client) -> Vantage:
         if client.name not in self._vantages:

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "ps": "procps",
     "dig": "bind9-dnsutils",
     "openssl": "openssl",
+    "dot": "graphviz",
 }
 _BENCH_COMMANDS: Final = {"kcat": "kcat"}
 

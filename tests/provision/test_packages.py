@@ -32,7 +32,7 @@ class TestWhatIsMissing:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         assert self.found(bin_directory, bench=True) == {
             *("iproute2", "nftables", "unbound", "util-linux", preflight.java_package()),
-            *("procps", "bind9-dnsutils", "openssl", "maven", "kcat", f"python{version}-venv"),
+            *("procps", "bind9-dnsutils", "openssl", "graphviz", "maven", "kcat", f"python{version}-venv"),
         }
 
     def test_only_what_is_wanted_is_asked_for(self, bin_directory: Path) -> None:
@@ -43,7 +43,7 @@ class TestWhatIsMissing:
     def test_what_is_there_is_not_asked_for(self, bin_directory: Path) -> None:
         for tool in ("nft", "unbound", "mvn", "java", "ps"):
             script(bin_directory / tool, "echo 'openjdk version \"21\"' >&2")
-        assert self.found(bin_directory) == {"iproute2", "util-linux", "bind9-dnsutils", "openssl"}
+        assert self.found(bin_directory) == {"iproute2", "util-linux", "bind9-dnsutils", "openssl", "graphviz"}
 
     def test_a_python_that_is_not_debians_cannot_be_mended_by_a_package(
         self, bin_directory: Path, monkeypatch: pytest.MonkeyPatch

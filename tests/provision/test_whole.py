@@ -42,7 +42,7 @@ class TestTheWhole:
 
     @pytest.fixture
     def environ(self, bin_directory: Path, tmp_path: Path) -> dict[str, str]:
-        for tool in ("ip", "nft", "unbound", "nsenter", "unshare", "ps", "dig", "openssl"):
+        for tool in ("ip", "nft", "unbound", "nsenter", "unshare", "ps", "dig", "openssl", "dot"):
             script(bin_directory / tool, "exit 0")
         script(bin_directory / "java", "echo 'openjdk version \"17.0.1\"' >&2")
         # Hangs, as a fetch over a slow line would, and says so.
