@@ -15,6 +15,11 @@ from topology.picture import picture
 _BY_SUFFIX: Final = {".svg": Shape.SVG, ".png": Shape.PNG, ".dot": Shape.DOT, ".gv": Shape.DOT}
 
 
+def is_terminal() -> bool:
+    """Whether standard output is a person's screen."""
+    return sys.stdout.isatty()
+
+
 def shape_of(output: Path | None, named: str | None) -> Shape:
     """What to write: as named, else as the file is called, else SVG.
 
@@ -25,7 +30,7 @@ def shape_of(output: Path | None, named: str | None) -> Shape:
         raise click.UsageError(f"{output} does not say what to write: end it in .svg, .png or .dot, or give --format")
     by_name = Shape.SVG if output is None else _BY_SUFFIX.get(output.suffix.lower(), Shape.SVG)
     shape = by_name if named is None else Shape(named)
-    if shape is Shape.PNG and output is None and sys.stdout.isatty():
+    if shape is Shape.PNG and output is None and is_terminal():
         raise click.UsageError("a PNG is no text for a terminal: give a file with -o, or redirect")
     return shape
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from topology.managed import balancer_name
 from topology.models import (
     Broker,
     Client,
@@ -101,8 +102,10 @@ def peering_rows(connection: VpcPeeringConnection) -> list[Row]:
 def gateway_rows(topology: Topology, gateway: TransitGateway) -> list[Row]:
     """A transit gateway with its route tables."""
     rows = [Row(gateway.transit_gateway_id, bold=True), Row("transit gateway", quiet=True)]
+    gateway_of = {a.transit_gateway_attachment_id: a.transit_gateway_id for a in topology.transit_gateway_attachments}
     names = {
-        a.transit_gateway_attachment_id: a.vpc_id or a.transit_gateway_attachment_id
+        a.transit_gateway_attachment_id: a.vpc_id
+        or gateway_of.get(a.peer_attachment_id or "", a.transit_gateway_attachment_id)
         for a in topology.transit_gateway_attachments
     }
     tables = [t for t in topology.transit_gateway_route_tables if t.transit_gateway_id == gateway.transit_gateway_id]
@@ -125,15 +128,19 @@ def gateway_rows(topology: Topology, gateway: TransitGateway) -> list[Row]:
 
 def service_rows(services: Sequence[EndpointService]) -> list[Row]:
     """An endpoint service, or many."""
-    return [
-        _name([service.service_name.rsplit(".", 1)[-1] for service in services]),
-        Row("endpoint service", quiet=True),
-    ]
+    return [_name([short(service.service_name) for service in services]), Row("endpoint service", quiet=True)]
+
+
+def short(key: str) -> str:
+    """An id as it is shown: of an ARN, and of an endpoint service's name, what tells it from others."""
+    return "…/" + "/".join(key.split("/")[-2:]) if "/" in key else key.rsplit(".", 1)[-1]
 
 
 def endpoint_rows(topology: Topology, endpoints: Sequence[VpcEndpoint]) -> list[Row]:
     """An interface endpoint with an address a zone, or many of them."""
-    rows = [_name([e.vpc_endpoint_id for e in endpoints]), Row("interface endpoint", quiet=True)]
+    connections = {connection.vpc_connection_arn for connection in topology.vpc_connections}
+    kind = "VPC connection" if endpoints[0].vpc_endpoint_id in connections else "interface endpoint"
+    rows = [_name([short(e.vpc_endpoint_id) for e in endpoints]), Row(kind, quiet=True)]
     if len(endpoints) == 1:
         enis = endpoints[0].network_interfaces
         rows += [Row(f"{e.private_ip_address} {topology.zone_of(e.subnet_id)}", quiet=True) for e in enis]
@@ -151,7 +158,7 @@ def zone_rows(zone: HostedZone) -> list[Row]:
     """A private hosted zone: its name, and what its records point to."""
     number = len(zone.record_sets)
     rows = [
-        Row(f"private zone {zone.hosted_zone_id}", bold=True),
+        Row(f"private zone {short(zone.hosted_zone_id)}", bold=True),
         *(Row(part, quiet=True) for part in _domain_lines(zone.name)),
         Row(f"{number} record{'' if number == 1 else 's'}", quiet=True),
     ]
@@ -173,9 +180,11 @@ def balancer_rows(topology: Topology, balancers: Sequence[LoadBalancer]) -> list
     first = balancers[0]
     cross = {b.cross_zone_enabled for b in balancers}
     zone_words = {frozenset({True}): "on", frozenset({False}): "off"}.get(frozenset(cross), "on for some")
+    managed = {balancer_name(c, scheme) for c in topology.clusters for scheme in c.vpc_connectivity}
+    whose = "MSK's " if first.load_balancer_name in managed else ""
     rows = [
         _name([b.load_balancer_name for b in balancers]),
-        Row(f"{'NLB' if len(balancers) == 1 else 'NLBs'}, cross-zone {zone_words}", quiet=True),
+        Row(f"{whose}{'NLB' if len(balancers) == 1 else 'NLBs'}, cross-zone {zone_words}", quiet=True),
     ]
     if len(balancers) == 1:
         rows += [

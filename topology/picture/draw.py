@@ -16,7 +16,16 @@ from topology.managed import with_managed
 from topology.models import Cluster, Topology, Vpc, VpcPeeringConnection
 from topology.picture import boxes
 from topology.picture.label import Row, box, frame_label, legend, text
-from topology.picture.links import Link, LinkKind, cluster_frame, links_of, vpc_anchor, vpc_frame
+from topology.picture.links import (
+    DRAWN_HOSTS,
+    Link,
+    LinkKind,
+    cluster_frame,
+    links_of,
+    must_not_note,
+    vpc_anchor,
+    vpc_frame,
+)
 from topology.picture.palette import Ink, way_ink
 from topology.picture.places import Boxes, frame_name, node_name
 from topology.picture.way import Kind, Place, broker_place, way_of
@@ -158,6 +167,10 @@ class _Drawing:
                     ink = self._inks.get(way.client.name, Ink.MUST_NOT)
                     rows = boxes.client_rows(topology, way.client, way.trouble)
                     frame.node(self._boxes.node(Place(Kind.CLIENT, way.client.name)), box(rows, border=ink, width=2))
+                    hosts = [place.key for place in way.must_not if place.kind is Kind.CLIENT]
+                    if len(hosts) > DRAWN_HOSTS:
+                        note = Row(f"no way to hosts {', '.join(hosts)}", alarm=True)
+                        frame.node(must_not_note(way), box([note], border=Ink.MUST_NOT))
             endpoints = [e for e in topology.vpc_endpoints if e.vpc_id == vpc.vpc_id]
             for node, ends in self._grouped(endpoints, lambda e: Place(Kind.ENDPOINT, e.vpc_endpoint_id)):
                 frame.node(node, box(boxes.endpoint_rows(topology, ends)))

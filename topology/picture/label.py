@@ -54,8 +54,10 @@ def _words(row: Row) -> str:
     longest = 3 * LONGEST if row.alarm else LONGEST
     shown = text(row.words, longest=longest)
     if row.alarm:
-        shown = '<BR ALIGN="LEFT"/>'.join(text(line, longest=longest) for line in wrapped(row.words))
-        shown = f'<FONT COLOR="{Ink.MUST_NOT}">{shown}<BR ALIGN="LEFT"/></FONT>'
+        lines = [text(line, longest=longest) for line in wrapped(row.words)]
+        # Without a break at its end, Graphviz would centre the last line below the others.
+        shown = lines[0] if len(lines) == 1 else "".join(f'{line}<BR ALIGN="LEFT"/>' for line in lines)
+        shown = f'<FONT COLOR="{Ink.MUST_NOT}">{shown}</FONT>'
     if row.bold:
         shown = f"<B>{shown}</B>"
     if row.quiet:
@@ -83,7 +85,7 @@ def legend(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
 
 
 def _lines(words: str) -> str:
-    return "".join(f'{text(line, longest=200)}<BR ALIGN="LEFT"/>' for line in wrapped(words, width=110))
+    return "".join(f'{text(line, longest=200)}<BR ALIGN="LEFT"/>' for line in wrapped(words, width=150))
 
 
 def wrapped(words: str, *, width: int = 44) -> list[str]:

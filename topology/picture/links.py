@@ -6,12 +6,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from topology.models import LoadBalancer, Topology
 from topology.picture.boxes import listener_port, routes_rows
 from topology.picture.palette import Ink
 from topology.picture.places import Boxes, frame_name, node_name
 from topology.picture.way import Kind, Place, Way, brokers_of
+
+DRAWN_HOSTS: Final = 1
+"""Hosts that get a line of their own from whoever must not reach them; more are named in a box beside it."""
 
 
 class LinkKind(StrEnum):
@@ -44,6 +48,11 @@ def vpc_anchor(topology: Topology, vpc_id: str) -> str:
         return node_name(Kind.ROUTES.value, vpc_id)
     inside = [node_name(Kind.CLIENT.value, c.name) for c in topology.clients if c.vpc_id == vpc_id]
     return inside[0] if inside else node_name("vpc", vpc_id)
+
+
+def must_not_note(way: Way) -> str:
+    """The box that names the hosts a client must not reach, where they are too many for a line each."""
+    return node_name("must-not", way.client.name)
 
 
 def vpc_frame(vpc_id: str) -> str:
@@ -206,7 +215,12 @@ def _must_not_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link
     ]
     for name in whole:
         yield _to_frame(topology, Link(LinkKind.MUST_NOT, observer, ""), name, boxes)
+    hosts = [place for place in way.must_not if place.kind is Kind.CLIENT]
+    if len(hosts) > DRAWN_HOSTS:
+        yield Link(LinkKind.MUST_NOT, observer, must_not_note(way))
     for place in way.must_not:
+        if place.kind is Kind.CLIENT and len(hosts) > DRAWN_HOSTS:
+            continue
         if place.kind is Kind.BROKER and place.key.rsplit("/", 1)[0] in whole:
             continue
         yield (

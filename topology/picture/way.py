@@ -211,7 +211,7 @@ def _through_gateways(
             return places, f"{came_by.transit_gateway_attachment_id} is associated with no route table"
         leaves_by = _lookup(topology, came_by.association, address)
         if leaves_by is None:
-            return places, f"{came_by.association} has no route to {address}"
+            return places, f"{came_by.association} has no route to {address}, or a blackhole for it"
         if leaves_by.peer_attachment_id is None:
             if leaves_by.vpc_id == vpc_id:
                 return places, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from topology.picture.boxes import short
 from topology.picture.label import ranges
 from topology.picture.way import Kind, Place, Way
 
@@ -31,13 +32,12 @@ def way_words(way: Way) -> str:
 def _merged(places: tuple[Place, ...]) -> str:
     brokers = [int(p.key.rsplit("/", 1)[1]) for p in places if p.kind is Kind.BROKER]
     clients = [p.key for p in places if p.kind is Kind.CLIENT]
-    others = [p.key.rsplit(".", 1)[-1] if p.kind is Kind.SERVICE else p.key for p in places]
-    others = [key for key, p in zip(others, places, strict=True) if p.kind not in {Kind.BROKER, Kind.CLIENT}]
+    others = [short(p.key) for p in places if p.kind not in {Kind.BROKER, Kind.CLIENT}]
     parts = [_short(others)] if others else []
     if brokers:
         parts.append(f"broker{'' if len(brokers) == 1 else 's'} {ranges(brokers)}")
     if clients:
-        parts.append(f"host{'' if len(clients) == 1 else 's'} {_short(clients)}")
+        parts.append(f"host{'' if len(clients) == 1 else 's'} {', '.join(clients)}")
     return " and ".join(parts)
 
 
