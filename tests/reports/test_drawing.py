@@ -39,6 +39,7 @@ def root(request: pytest.FixtureRequest) -> ET.Element:
 
 def test_it_is_drawing_alone(root: ET.Element) -> None:
     assert {element.tag for element in root.iter()} <= TAGS
+    assert sum(element.tag == f"{SVG}title" for element in root.iter()) == 1, "boxes keep Graphviz's names"
     names = {name for element in root.iter() for name in element.attrib}
     assert not {name for name in names if name.startswith("on") or "href" in name or name in {"id", "src"}}
     assert "url(" not in ET.tostring(root, encoding="unicode")

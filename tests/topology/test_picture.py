@@ -60,7 +60,11 @@ def test_everything_is_in_the_picture(pattern: str, chosen: PatternOptions) -> N
 @settings(max_examples=20, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_line_ends_at_a_box_that_is_there(pattern: str, chosen: PatternOptions) -> None:
-    drawn = dot(PATTERNS[pattern](chosen))
+    assert every_line_ends_at_a_box(dot(PATTERNS[pattern](chosen)))
+
+
+def every_line_ends_at_a_box(drawn: str) -> int:
+    """The number of lines."""
     labels = dict(re.findall(r'^\t+("[^"]+"|\w+) \[label=<(.*)>\]$', drawn, re.MULTILINE))
     assert len(labels) == len(NODE.findall(drawn)), "a box is drawn twice"
     frames = set(FRAME.findall(drawn))
@@ -68,6 +72,7 @@ def test_every_line_ends_at_a_box_that_is_there(pattern: str, chosen: PatternOpt
         assert {tail, head} <= set(labels)
         assert not port or f'PORT="{port}"' in labels[tail]
     assert {f'"{frame}"' for frame in re.findall(r'lhead="([^"]+)"', drawn)} <= frames
+    return len(EDGE.findall(drawn))
 
 
 @settings(max_examples=6, deadline=None)
@@ -209,6 +214,13 @@ def test_hostile_words_are_escaped() -> None:
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
     assert not {"\x00", "\x1b", "\u202e"} & set(drawn)
+
+
+def test_ids_may_hold_what_dot_reads_as_ports_and_folders() -> None:
+    plain = PATTERNS["peering"](None)
+    odd = loads(dumps(plain).replace("vpc-b", "vpc:b/1@2").replace("pcx-cluster-b", "pcx:cluster/b"), source="odd")
+    assert odd.vpcs[1].vpc_id == "vpc:b/1@2"
+    assert every_line_ends_at_a_box(dot(odd)) == every_line_ends_at_a_box(dot(plain))
 
 
 @given(words=st.text(max_size=200))
