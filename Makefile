@@ -9,7 +9,7 @@ BENCH_ARGS ?=
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup gates lint-fix lock schema bench clean
+.PHONY: help demo test setup gates lint-fix lock schema pictures bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ schema: setup ## write the JSON Schemas of topology files and result documents
 	$(BIN)/brokerproof topology schema > build/topology.schema.json
 	mv build/topology.schema.json topology/schema/topology.schema.json
 	$(BIN)/python -m reports.schema
+
+pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
+	$(BIN)/python -m brokerproof.pattern_pages
 
 bench: ## compare with dig, openssl, kcat and bare brokers, in one run
 	@./setup.sh --bench

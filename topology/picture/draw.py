@@ -54,11 +54,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture: its name, what it shows in words, and its DOT text."""
+    """A picture: its name, what it shows, and its DOT text."""
 
     title: str
-    description: str
+    ways: tuple[str, ...]
+    """Each client's way in words, in the order of the file."""
     dot: str
+
+    @property
+    def description(self) -> str:
+        """What the picture shows, in words."""
+        return ". ".join(self.ways) + "."
 
 
 def picture(topology: Topology) -> Picture:
@@ -66,7 +72,7 @@ def picture(topology: Topology) -> Picture:
     drawing = _Drawing(topology)
     return Picture(
         title=f"Topology {topology.name}",
-        description=". ".join(way_words(way) for way in drawing.ways) + ".",
+        ways=tuple(way_words(way) for way in drawing.ways),
         dot=drawing.source(),
     )
 
