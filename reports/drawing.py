@@ -22,8 +22,8 @@ PACKAGE: Final = "graphviz"
 LONGEST_S: Final = 60
 """A picture of 49 brokers takes well under a second; this only ends what will not."""
 PX_PER_PT: Final = 4 / 3
-SMALLEST: Final = 0.66
-"""How far a picture may shrink: its 10 pt text is then about 9 px high."""
+SMALLEST: Final = 0.6
+"""How far a picture may shrink: its 10 pt text is then 8 px high."""
 DIGEST_ATTRIBUTE: Final = "data-dot-sha256"
 
 _ELEMENTS: Final = frozenset({"g", "path", "polygon", "polyline", "ellipse", "text"})
@@ -76,7 +76,7 @@ def style() -> str:
     )
     return (
         f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
-        f"@media print{{.{_CLASS}{{min-width:0 !important;break-inside:avoid}}}}"
+        f"@media print{{.{_CLASS}{{min-width:0 !important;max-height:220mm}}details:has(.{_CLASS}){{break-inside:avoid}}}}"
     )
 
 
