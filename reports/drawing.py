@@ -76,7 +76,8 @@ def style() -> str:
     )
     return (
         f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
-        f"@media print{{.{_CLASS}{{min-width:0 !important;max-height:220mm}}details:has(.{_CLASS}){{break-inside:avoid}}}}"
+        f"@media print{{.{_CLASS}{{min-width:0 !important;max-height:220mm}}"
+        f"details:has(.{_CLASS}){{break-inside:avoid}}}}"
     )
 
 
