@@ -13,7 +13,7 @@ from topology.acl import EVERY_PROTOCOL, TCP, UDP, ordered
 from topology.models import NetworkAcl, NetworkAclEntry, Topology
 
 
-def chains(topology: Topology, interfaces: Mapping[str, Sequence[str]]) -> list[str]:
+def chains(topology: Topology, interfaces: Mapping[str, Sequence[str]], *, ipv6: bool = False) -> list[str]:
     """The chains for one router, whose interfaces are given by subnet; none where no subnet has an ACL."""
     used = {s: acl for s in interfaces if (acl := topology.network_acl(s)) is not None}
     if not used:
@@ -29,12 +29,14 @@ def chains(topology: Topology, interfaces: Mapping[str, Sequence[str]]) -> list[
     for acl in {acl.network_acl_id: acl for acl in used.values()}.values():
         for egress, way in ((True, "out"), (False, "in")):
             name = f"acl{number[acl.network_acl_id]}_{way}"
-            lines += [f"  chain {name} {{", *_rules(acl, egress=egress), "    drop", "  }"]
+            lines += [f"  chain {name} {{", *_rules(acl, egress=egress, ipv6=ipv6), "    drop", "  }"]
     return lines
 
 
-def _rules(acl: NetworkAcl, *, egress: bool) -> Iterator[str]:
+def _rules(acl: NetworkAcl, *, egress: bool, ipv6: bool) -> Iterator[str]:
     for entry in ordered(acl, egress=egress):
+        if entry.cidr_block is None and not ipv6:
+            continue  # about packets this VPC does not have
         verdict = "return" if entry.rule_action == "allow" else "drop"
         yield f"    {_match(entry, 'daddr' if egress else 'saddr')} {verdict}"
 

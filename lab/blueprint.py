@@ -10,14 +10,17 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from lab import kafka_config, nameserver, packet_filter
+from lab import ipv6, kafka_config, nameserver, packet_filter
 from lab.errors import LabError
 from topology.fronts import node_zone
+from topology.isolation import address_of
 from topology.managed import with_managed
 from topology.models import (
+    Broker,
     BrokerState,
+    Client,
     EndpointState,
     LoadBalancer,
     PeeringStatus,
@@ -55,10 +58,21 @@ class Namespace:
     ip_lines: tuple[str, ...]
     ruleset: str
     forwards: bool = False
+    ipv6: bool = False
+    """Whether it needs IPv6 turned on."""
     resolver: str = ""
     """Nameserver that processes entering this namespace are given."""
     routing: tuple[str, ...] = ()
     """Rules and routes of route tables, as ``ip -batch`` lines; they need every link and address."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """The other end of a link between two routers, and the interface it is on."""
+
+    address: str
+    ipv6_address: str
+    interface: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,7 @@ class _Host:
     ip_lines: list[str] = field(default_factory=list)
     ruleset: str = ""
     forwards: bool = False
+    ipv6: bool = False
     resolver: str = ""
     routing: list[str] = field(default_factory=list)
 
@@ -143,6 +158,7 @@ class _Host:
             ip_lines=tuple(self.ip_lines),
             ruleset=self.ruleset,
             forwards=self.forwards,
+            ipv6=self.ipv6,
             resolver=self.resolver,
             routing=tuple(self.routing),
         )
@@ -155,17 +171,26 @@ class _Layout:
         self.topology = topology
         self.links: list[Link] = []
         self.hosts: dict[str, _Host] = {}
-        self.routers = {v.vpc_id: _Host(router_name(v.vpc_id), forwards=True) for v in topology.vpcs}
+        self.routers = {
+            v.vpc_id: _Host(router_name(v.vpc_id), forwards=True, ipv6=bool(v.ipv6_cidr_blocks)) for v in topology.vpcs
+        }
         self.enis: dict[str, list[packet_filter.Eni]] = {v.vpc_id: [] for v in topology.vpcs}
         self.transit_links = 0
-        self.next_hops: dict[tuple[str, str], str] = {}
-        """(VPC, peering connection or gateway) -> the address of the other side on the link between them."""
+        self.next_hops: dict[tuple[str, str], NextHop] = {}
+        """(VPC, peering connection or gateway) -> the other side of the link between them."""
 
     def host(self, name: str) -> _Host:
         return self.hosts.setdefault(name, _Host(name))
 
     def attach(
-        self, host: _Host, interface: str, subnet_id: str, address: IPv4Address, groups: tuple[str, ...]
+        self,
+        host: _Host,
+        interface: str,
+        subnet_id: str,
+        address: IPv4Address,
+        groups: tuple[str, ...],
+        *,
+        ipv6_address: IPv6Address | None = None,
     ) -> None:
         """Give the host an ENI in a subnet: a link to the VPC's router and a host route there."""
         vpc_id = self.topology.subnet(subnet_id).vpc_id
@@ -173,24 +198,49 @@ class _Layout:
         router_side = f"eni{len(enis)}"
         router = self.routers[vpc_id]
         self.links.append(Link(router.name, router_side, host.name, interface))
-        enis.append(packet_filter.Eni(router_side, address, groups, subnet_id))
+        enis.append(packet_filter.Eni(router_side, address, groups, subnet_id, ipv6_address))
+        before: list[str] = []
+        after: list[str] = []
+        if ipv6_address is not None:
+            before, after = ipv6.router_side(router_side, ipv6_address)
+            host.ip_lines += ipv6.host_side(interface, ipv6_address)
+            host.ipv6 = True
         router.ip_lines += [
+            *before,
             f"addr add {ROUTER}/32 dev {router_side}",
             f"link set {router_side} up",
             f"route add {address}/32 dev {router_side}",
+            *after,
         ]
         host.ip_lines += [
             f"addr add {address}/32 dev {interface}",
             f"link set {interface} up",
         ]
 
+    def settle(self, host: _Host, placed: Broker | Client) -> None:
+        """Give the host its one ENI, and everything by it."""
+        match placed:
+            case Broker():
+                subnet_id, address = placed.client_subnet, placed.client_vpc_ip_address
+            case Client():
+                subnet_id, address = placed.subnet_id, placed.private_ip_address
+        self.attach(host, "eth0", subnet_id, address, placed.security_groups, ipv6_address=placed.ipv6_address)
+        host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
+        if placed.ipv6_address is not None:
+            host.ip_lines.append(ipv6.default_route("eth0"))
+
     def join(self, host: _Host, interface: str, peer: _Host, peer_interface: str) -> tuple[str, str]:
-        """Join two hosts by a link-local pair outside every VPC; gives both addresses."""
+        """Join two hosts by a link-local pair outside every VPC; gives both addresses.
+
+        Where both have IPv6, :data:`lab.ipv6.JOINED` are theirs.
+        """
         base = int(IPv4Address("169.254.128.0")) + 4 * self.transit_links
         self.transit_links += 1
         ours, theirs = str(IPv4Address(base + 1)), str(IPv4Address(base + 2))
         self.links.append(Link(host.name, interface, peer.name, peer_interface))
-        for side, name, address in ((host, interface, ours), (peer, peer_interface, theirs)):
+        for end, (side, name, address) in enumerate(((host, interface, ours), (peer, peer_interface, theirs))):
+            if host.ipv6 and peer.ipv6:
+                side.ip_lines += ipv6.joined(name, end)
             side.ip_lines += [f"addr add {address}/30 dev {name}", f"link set {name} up"]
         return ours, theirs
 
@@ -209,19 +259,17 @@ def compile_topology(topology: Topology) -> Blueprint:
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             host = layout.host(f"{cluster.cluster_name}-b{broker.broker_id}")
-            layout.attach(host, "eth0", broker.client_subnet, broker.client_vpc_ip_address, broker.security_groups)
-            host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
+            layout.settle(host, broker)
     witnesses, clients = [], []
     for client in topology.clients:
         namespace = f"client-{topology.host_of(client).name}"
         host = layout.host(namespace)
         if not host.resolver:  # a host that is listed once a pattern is one host
-            layout.attach(host, "eth0", client.subnet_id, client.private_ip_address, client.security_groups)
-            host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
+            layout.settle(host, client)
             host.resolver = str(_resolver_address(topology, client.vpc_id))
         clients.append((client.name, namespace))
         if client.witness_port is not None:
-            witnesses.append(Witness(namespace, str(client.private_ip_address), client.witness_port))
+            witnesses.append(Witness(namespace, str(address_of(client)), client.witness_port))
     for balancer in topology.load_balancers:
         _lay_load_balancer(layout, balancer)
     _join_peerings(layout)
@@ -230,8 +278,11 @@ def compile_topology(topology: Topology) -> Blueprint:
         router = layout.routers[vpc.vpc_id]
         router.ip_lines.insert(0, f"addr add {_resolver_address(topology, vpc.vpc_id)}/32 dev lo")
         router.ip_lines += [f"route add blackhole {block}" for block in vpc.cidr_blocks]
+        router.ip_lines += [ipv6.nowhere(block) for block in vpc.ipv6_cidr_blocks]
         _lay_routes(layout, vpc.vpc_id)
-        router.ruleset = packet_filter.vpc_router(layout.enis[vpc.vpc_id], _group_members(layout), topology)
+        router.ruleset = packet_filter.vpc_router(
+            layout.enis[vpc.vpc_id], _group_members(layout), topology, ipv6=router.ipv6
+        )
     return Blueprint(
         kafka_version=versions.pop(),
         links=tuple(layout.links),
@@ -263,36 +314,39 @@ def _join_peerings(layout: _Layout) -> None:
         name = f"pcx{index}"
         requester, accepter = peering.sides
         ours, theirs = layout.join(layout.routers[requester], name, layout.routers[accepter], name)
-        layout.next_hops[requester, peering.vpc_peering_connection_id] = theirs
-        layout.next_hops[accepter, peering.vpc_peering_connection_id] = ours
+        layout.next_hops[requester, peering.vpc_peering_connection_id] = NextHop(theirs, ipv6.JOINED[1], name)
+        layout.next_hops[accepter, peering.vpc_peering_connection_id] = NextHop(ours, ipv6.JOINED[0], name)
 
 
 def _lay_transit_gateways(layout: _Layout) -> list[_Host]:
     """A router a gateway, a link an attachment; each attachment's traffic is looked up in its associated table."""
     topology = layout.topology
+    dual = any(v.ipv6_cidr_blocks for v in topology.vpcs)
     gateways = {
-        g.transit_gateway_id: _Host(namespace_name(g.transit_gateway_id), forwards=True)
+        g.transit_gateway_id: _Host(namespace_name(g.transit_gateway_id), forwards=True, ipv6=dual)
         for g in topology.transit_gateways
     }
-    ends: dict[str, tuple[str, str]] = {}
-    """Attachment -> the gateway's interface, and the address beyond it."""
+    ends: dict[str, NextHop] = {}
+    """Attachment -> what is beyond it."""
     for index, attachment in enumerate(topology.transit_gateway_attachments):
         name, gateway = f"att{index}", gateways[attachment.transit_gateway_id]
         own = attachment.transit_gateway_attachment_id
         if attachment.vpc_id is not None:
             ours, theirs = layout.join(gateway, name, layout.routers[attachment.vpc_id], f"tgw{index}")
-            layout.next_hops[attachment.vpc_id, attachment.transit_gateway_id] = ours
-            ends[own] = (name, theirs)
+            hop = NextHop(ours, ipv6.JOINED[0], f"tgw{index}")
+            layout.next_hops[attachment.vpc_id, attachment.transit_gateway_id] = hop
+            ends[own] = NextHop(theirs, ipv6.JOINED[1], name)
         elif own not in ends:
             other = attachment.peer_attachment_id or ""
             peer = next(a for a in topology.transit_gateway_attachments if a.transit_gateway_attachment_id == other)
             ours, theirs = layout.join(gateway, name, gateways[peer.transit_gateway_id], f"{name}p")
-            ends[own], ends[other] = (name, theirs), (f"{name}p", ours)
+            ends[own] = NextHop(theirs, ipv6.JOINED[1], name)
+            ends[other] = NextHop(ours, ipv6.JOINED[0], f"{name}p")
     for index, table in enumerate(topology.transit_gateway_route_tables):
         _lay_gateway_table(topology, gateways[table.transit_gateway_id], table, _FIRST_TABLE + index, ends)
     for gateway in gateways.values():
-        gateway.routing.append(f"rule add pref {_LAST_PREFERENCE} blackhole")
-        gateway.ruleset = packet_filter.transit_gateway()
+        _close(gateway)
+        gateway.ruleset = packet_filter.transit_gateway(ipv6=gateway.ipv6)
     return list(gateways.values())
 
 
@@ -301,26 +355,22 @@ def _lay_gateway_table(
     gateway: _Host,
     table: TransitGatewayRouteTable,
     number: int,
-    ends: dict[str, tuple[str, str]],
+    ends: dict[str, NextHop],
 ) -> None:
     """Static routes win over propagated ones to the same destination (Transit Gateway guide, route evaluation)."""
     own = table.transit_gateway_route_table_id
-    routes = {
-        block: ends[a.transit_gateway_attachment_id][1]
-        for a in topology.transit_gateway_attachments
-        if a.vpc_id is not None and own in a.propagations
-        for block in topology.vpc(a.vpc_id).cidr_blocks
-    }
+    routes: dict[IPv4Network | IPv6Network, NextHop | None] = {}
+    for attachment in topology.transit_gateway_attachments:
+        if attachment.vpc_id is not None and own in attachment.propagations:
+            vpc, hop = topology.vpc(attachment.vpc_id), ends[attachment.transit_gateway_attachment_id]
+            routes |= dict.fromkeys(vpc.cidr_blocks, hop) | dict.fromkeys(vpc.ipv6_cidr_blocks, hop)
     for route in table.routes:
         target = route.transit_gateway_attachment_id
-        routes[route.destination_cidr_block] = "" if target is None else ends[target][1]
-    for block, hop in routes.items():
-        where = f"{block} via {hop}" if hop else f"blackhole {block}"
-        gateway.routing.append(f"route add {where} table {number}")
+        routes[route.destination_cidr_block] = None if target is None else ends[target]
+    gateway.routing += [_route(block, hop, number) for block, hop in routes.items()]
     for attachment in topology.transit_gateway_attachments:
         if attachment.association == own:
-            interface = ends[attachment.transit_gateway_attachment_id][0]
-            gateway.routing.append(f"rule add pref {_FIRST_PREFERENCE} iif {interface} lookup {number}")
+            _look_up(gateway, ends[attachment.transit_gateway_attachment_id].interface, number)
 
 
 def _lay_routes(layout: _Layout, vpc_id: str) -> None:
@@ -336,15 +386,34 @@ def _lay_routes(layout: _Layout, vpc_id: str) -> None:
         for route in table.routes:
             target = route.vpc_peering_connection_id or route.transit_gateway_id or ""
             connection = route.vpc_peering_connection_id
-            if connection is None or layout.topology.peering(connection).status is PeeringStatus.ACTIVE:
-                hop = layout.next_hops[vpc_id, target]
-                router.routing.append(f"route add {route.destination_cidr_block} via {hop} table {number}")
-            else:
-                router.routing.append(f"route add blackhole {route.destination_cidr_block} table {number}")
+            passes = connection is None or layout.topology.peering(connection).status is PeeringStatus.ACTIVE
+            hop = layout.next_hops[vpc_id, target] if passes else None
+            router.routing.append(_route(route.destination, hop, number))
         for eni in layout.enis[vpc_id]:
             if eni.subnet_id in table.subnet_ids:
-                router.routing.append(f"rule add pref {_FIRST_PREFERENCE} iif {eni.interface} lookup {number}")
-    router.routing.append(f"rule add pref {_LAST_PREFERENCE} blackhole")
+                _look_up(router, eni.interface, number)
+    _close(router)
+
+
+def _route(block: IPv4Network | IPv6Network, hop: NextHop | None, table: int) -> str:
+    """A route of a table; to nowhere, in silence, where there is no next hop."""
+    if hop is None:
+        return f"route add blackhole {block} table {table}"
+    # A link-local next hop says nothing without its link.
+    via = hop.address if isinstance(block, IPv4Network) else f"{hop.ipv6_address} dev {hop.interface}"
+    return f"route add {block} via {via} table {table}"
+
+
+def _look_up(router: _Host, interface: str, table: int) -> None:
+    """What comes in by the interface is looked up in the table, after the main one."""
+    rule = f"pref {_FIRST_PREFERENCE} iif {interface} lookup {table}"
+    router.routing += [f"rule add {rule}", *([ipv6.rule(rule)] if router.ipv6 else [])]
+
+
+def _close(router: _Host) -> None:
+    """What no table knows is dropped in silence."""
+    rule = f"pref {_LAST_PREFERENCE} blackhole"
+    router.routing += [f"rule add {rule}", *([ipv6.rule(rule)] if router.ipv6 else [])]
 
 
 def _resolver_address(topology: Topology, vpc_id: str) -> IPv4Address:
@@ -387,13 +456,13 @@ def _certificates(topology: Topology) -> Iterator[Certificate]:
                 yield Certificate(cluster.cluster_name, listener.name, asked.dns_names or (f"*.{domain}",), asked)
 
 
-def _group_members(layout: _Layout) -> dict[str, tuple[IPv4Address, ...]]:
+def _group_members(layout: _Layout) -> packet_filter.Members:
     """Addresses of the ENIs in each security group, for rules that refer to a group."""
-    members: dict[str, list[IPv4Address]] = {g.group_id: [] for g in layout.topology.security_groups}
+    members: dict[str, list[IPv4Address | IPv6Address]] = {g.group_id: [] for g in layout.topology.security_groups}
     for enis in layout.enis.values():
         for eni in enis:
             for group in eni.security_groups:
-                members[group].append(eni.address)
+                members[group] += [eni.address, *([] if eni.ipv6_address is None else [eni.ipv6_address])]
     return {group: tuple(addresses) for group, addresses in members.items()}
 
 

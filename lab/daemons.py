@@ -268,7 +268,8 @@ class Daemons:
         self.close_witnesses(witnesses)
         for witness in witnesses:
             if witness not in self._witnesses:
-                listen = partial(socket.create_server, (witness.address, witness.port), backlog=16)
+                family = socket.AF_INET6 if ":" in witness.address else socket.AF_INET
+                listen = partial(socket.create_server, (witness.address, witness.port), family=family, backlog=16)
                 self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
 
     def close_witnesses(self, kept: Sequence[Witness]) -> None:

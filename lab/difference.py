@@ -128,7 +128,7 @@ def _change(old: Namespace, new: Namespace, lost: set[str]) -> NamespaceChange:
         namespace=new,
         undone=tuple(inverse(line) for line in reversed(there) if line not in stays),
         run=tuple(line for line in after if line not in stays),
-        settings=old.forwards != new.forwards,
+        settings=(old.forwards, old.ipv6) != (new.forwards, new.ipv6),
         ruleset=old.ruleset != new.ruleset,
         resolver=old.resolver != new.resolver,
     )

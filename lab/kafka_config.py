@@ -41,7 +41,10 @@ def is_controller(cluster: Cluster, broker: Broker) -> bool:
 def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[tuple[str, str], ...]:
     """The broker's configuration, sorted by key; the topology's ``server_properties`` win."""
     address = broker.client_vpc_ip_address
-    bound = [f"{entry.name}://{address}:{entry.port}" for entry in cluster.listeners]
+    bound = [
+        f"{entry.name}://{f'[{broker.ipv6_address}]' if entry.ipv6 else address}:{entry.port}"
+        for entry in cluster.listeners
+    ]
     told = []
     for entry in cluster.listeners:
         name, port = advertised(cluster, broker, entry.name)

@@ -147,18 +147,30 @@ def _alter(altered: NamespaceChange) -> None:
 
 def _set(namespace: Namespace) -> None:
     forward = {"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/send_redirects": "0"} if namespace.forwards else {}
-    settings = {"net/ipv4/ip_forward": "0", **_SYSCTLS, **forward}
+    settings = {"net/ipv4/ip_forward": "0", **_SYSCTLS, **forward, **_ipv6_settings(namespace)}
     script = "; ".join(f"echo {value} > /proc/sys/{key}" for key, value in settings.items())
     run(inside(namespace.name, "sh", "-ec", script))
 
 
+def _ipv6_settings(namespace: Namespace) -> dict[str, str]:
+    if not namespace.ipv6:
+        return {}
+    forward = {"net/ipv6/conf/all/forwarding": "1"} if namespace.forwards else {}
+    return {f"net/ipv6/conf/{which}/disable_ipv6": "0" for which in ("all", "default")} | forward
+
+
 def _ip(namespace: str, lines: Sequence[str], *, force: bool = False) -> None:
-    command = ["ip", "-n", namespace, *(["-force"] if force else []), "-batch", "-"]
-    feed = "\n".join(lines) + "\n"
-    if force:
-        subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=_COMMAND_TIMEOUT_S)
-    else:
-        run(command, feed=feed)
+    """Run ``ip -batch`` lines; those that begin with ``-6`` afterwards, by the command's IPv6 side."""
+    for family in ([], ["-6"]):
+        mine = [line.removeprefix("-6 ") for line in lines if line.startswith("-6 ") is bool(family)]
+        if not mine:
+            continue
+        command = ["ip", *family, "-n", namespace, *(["-force"] if force else []), "-batch", "-"]
+        feed = "\n".join(mine) + "\n"
+        if force:
+            subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=_COMMAND_TIMEOUT_S)
+        else:
+            run(command, feed=feed)
 
 
 def _filter(namespace: Namespace) -> None:

@@ -84,6 +84,8 @@ def _public_records(topology: Topology, aliases: Mapping[str, tuple[IPv4Address,
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             yield f"{broker.endpoint}. {_PUBLIC_TTL_S} IN A {broker.client_vpc_ip_address}"
+            if broker.ipv6_endpoint is not None and broker.ipv6_address is not None:
+                yield f"{broker.ipv6_endpoint}. {_PUBLIC_TTL_S} IN AAAA {broker.ipv6_address}"
     for name, addresses in aliases.items():
         for address in addresses:
             yield f"{name}. {_PUBLIC_TTL_S} IN A {address}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from lab import acl
 from topology.acl import connects
@@ -22,6 +22,16 @@ _SILENT_ROUTER = """\
     icmp type destination-unreachable icmp code != frag-needed drop
   }
 """
+_SILENT_IPV6 = """\
+  chain output_ipv6 {
+    type filter hook output priority 0
+    icmpv6 type destination-unreachable drop
+  }
+"""
+_NEIGHBOURS = "    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+
+Members = dict[str, tuple[IPv4Address | IPv6Address, ...]]
+"""Addresses of the ENIs in each security group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Eni:
     address: IPv4Address
     security_groups: tuple[str, ...]
     subnet_id: str
+    ipv6_address: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Forward:
     nlb_address: str
 
 
-def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]], topology: Topology) -> str:
+def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, *, ipv6: bool = False) -> str:
     """Security groups, evaluated at the ENI: the sender's egress, then the receiver's ingress.
 
     Stateful: what belongs to a known connection passes. What no rule allows is dropped in silence.
@@ -78,14 +89,14 @@ def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]],
     for eni in enis:
         if eni.security_groups:
             own = [groups[g] for g in eni.security_groups]
-            chains += _chain(f"from_{eni.interface}", _matches(own, members, egress=True), allowed="return")
-            chains += _chain(f"to_{eni.interface}", _matches(own, members, egress=False), allowed="accept")
+            chains += _chain(f"from_{eni.interface}", _matches(own, members, egress=True, ipv6=ipv6), allowed="return")
+            chains += _chain(f"to_{eni.interface}", _matches(own, members, egress=False, ipv6=ipv6), allowed="accept")
     interfaces: dict[str, list[str]] = {}
     for eni in enis:
         interfaces.setdefault(eni.subnet_id, []).append(eni.interface)
     body = "\n".join(
         [
-            *acl.chains(topology, interfaces),
+            *acl.chains(topology, interfaces, ipv6=ipv6),
             "  chain forward {",
             "    type filter hook forward priority 0; policy drop",
             "    ct state established,related accept",
@@ -96,6 +107,7 @@ def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]],
             "  chain input {",
             "    type filter hook input priority 0; policy drop",
             "    ct state established,related accept",
+            *([_NEIGHBOURS] if ipv6 else []),
             "    udp dport 53 accept",
             "    tcp dport 53 accept",
             '    iifname "lo" accept',
@@ -103,7 +115,7 @@ def vpc_router(enis: Sequence[Eni], members: dict[str, tuple[IPv4Address, ...]],
             *chains,
         ]
     )
-    return _table(body + "\n" + _SILENT_ROUTER)
+    return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
 def load_balancer(topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry], nodes: Sequence[Node]) -> str:
@@ -127,13 +139,15 @@ def endpoint(forwards: Sequence[Forward]) -> str:
     return _table(body + "\n" + _SILENT_ROUTER)
 
 
-def transit_gateway() -> str:
+def transit_gateway(*, ipv6: bool = False) -> str:
     """A gateway forwards what its tables know, and is silent about the rest."""
-    return _table(_SILENT_ROUTER)
+    return _table(_SILENT_ROUTER, ipv6=ipv6)
 
 
-def _table(body: str) -> str:
+def _table(body: str, *, ipv6: bool = False) -> str:
     """The whole ruleset of a namespace, replacing what was there in one transaction."""
+    if ipv6:
+        return f"flush ruleset\ntable inet brokerproof {{\n{body}{_SILENT_IPV6}}}\n"
     return f"flush ruleset\ntable ip brokerproof {{\n{body}}}\n"
 
 
@@ -221,20 +235,27 @@ def _chain(name: str, matches: list[str], *, allowed: str) -> list[str]:
     return [f"  chain {name} {{", *(f"    {m} {allowed}" for m in matches), "    drop", "  }"]
 
 
-def _matches(groups: list[SecurityGroup], members: dict[str, tuple[IPv4Address, ...]], *, egress: bool) -> list[str]:
+def _matches(groups: list[SecurityGroup], members: Members, *, egress: bool, ipv6: bool) -> list[str]:
     rules = [rule for group in groups for rule in (group.egress if egress else group.ingress)]
-    return [m for rule in rules if (m := _match(rule, members, "daddr" if egress else "saddr")) is not None]
+    side = "daddr" if egress else "saddr"
+    peers = ((rule, peer) for rule in rules for peer in _peers(rule, members, side))
+    return [_match(rule, peer) for rule, peer in peers if ipv6 or not peer.startswith("ip6")]
 
 
-def _match(rule: IpPermission, members: dict[str, tuple[IPv4Address, ...]], side: str) -> str | None:
-    """One rule as an nft match; None where it refers to a group without members, which allows nobody."""
+def _peers(rule: IpPermission, members: Members, side: str) -> Iterator[str]:
+    """The far side of a rule, a match a family; none for a group without members, which allows nobody."""
     if rule.cidr_ipv4 is not None:
-        peer = f"ip {side} {rule.cidr_ipv4}"
-    else:
-        addresses = members.get(rule.referenced_group_id or "", ())
-        if not addresses:
-            return None
-        peer = f"ip {side} {{ {', '.join(map(str, addresses))} }}"
+        yield f"ip {side} {rule.cidr_ipv4}"
+    if rule.cidr_ipv6 is not None:
+        yield f"ip6 {side} {rule.cidr_ipv6}"
+    addresses = members.get(rule.referenced_group_id or "", ())
+    for family, kind in (("ip", IPv4Address), ("ip6", IPv6Address)):
+        own = [str(a) for a in addresses if isinstance(a, kind)]
+        if own:
+            yield f"{family} {side} {{ {', '.join(own)} }}"
+
+
+def _match(rule: IpPermission, peer: str) -> str:
     match rule.ip_protocol:
         case "-1":
             return peer

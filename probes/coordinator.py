@@ -6,6 +6,7 @@ Membership itself is the Kafka client's work (:mod:`probes.group`).
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Final
 
 import msgspec
@@ -85,7 +86,14 @@ async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ..
         raise CoordinatorError(Reason.KAFKA_ERROR, f"DescribeGroups: {refused[0].name}")
     # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
     hosts = {member.client_host.rpartition("/")[2] for each in response.groups for member in each.members}
-    return tuple(sorted(hosts))
+    return tuple(sorted(map(_canonical, hosts)))
+
+
+def _canonical(address: str) -> str:
+    """As everything else here writes it: Java does not shorten an IPv6 address (RFC 5952)."""
+    if ":" not in address:
+        return address
+    return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address.partition("%")[0]))
 
 
 async def delete_group(connection: KafkaConnection, group: str) -> None:

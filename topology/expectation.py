@@ -69,12 +69,19 @@ def advertised(cluster: Cluster, broker: Broker, listener: str) -> tuple[str, in
     scheme = next((s for s in VpcAuthentication if s.listener == listener), None)
     if scheme is not None:
         return connection_name(broker, scheme), connection_port(cluster, broker)
-    return broker.endpoint, bind_port(cluster, listener)
+    port = bind_port(cluster, listener)
+    if _is_ipv6(cluster, listener) and broker.ipv6_endpoint is not None:
+        return broker.ipv6_endpoint, port
+    return broker.endpoint, port
 
 
 def bind_port(cluster: Cluster, listener: str) -> int:
     """The port a listener is bound to on every broker."""
     return next(entry.port for entry in cluster.listeners if entry.name == listener)
+
+
+def _is_ipv6(cluster: Cluster, listener: str) -> bool:
+    return any(entry.ipv6 for entry in cluster.listeners if entry.name == listener)
 
 
 _Seen = tuple[tuple[BrokerView, ...], tuple[BootstrapView, ...], tuple[ForbiddenView, ...]]
@@ -97,7 +104,7 @@ def _nothing(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
 
 def _direct(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
     brokers = tuple(_at_its_eni(topology, client, cluster, broker) for broker in cluster.brokers)
-    return brokers, _as_bootstrap(brokers), tuple(isolation.other_broker_ports(cluster))
+    return brokers, _as_bootstrap(brokers), tuple(isolation.other_broker_ports(cluster, client))
 
 
 def _peered(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
@@ -107,19 +114,28 @@ def _peered(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
 
 def _at_its_eni(topology: Topology, client: Client, cluster: Cluster, broker: Broker) -> BrokerView:
     name, port = advertised(cluster, broker, client.listener)
+    ipv6 = _is_ipv6(cluster, client.listener)
+    families = {False: broker.client_vpc_ip_address, True: broker.ipv6_address}
+    named = [family for family, named in ((False, broker.endpoint), (True, broker.ipv6_endpoint)) if named == name]
     return BrokerView(
         broker_id=broker.broker_id,
         name=name,
         port=port,
-        eni_address=str(broker.client_vpc_ip_address),
-        sources=(str(client.private_ip_address),),
-        addresses=(
+        eni_address=str(families[ipv6]),
+        sources=(str(isolation.address_of(client)),),
+        addresses=tuple(
             AddressView(
-                address=str(broker.client_vpc_ip_address),
+                address=str(families[family]),
                 kind=AddressKind.BROKER_ENI,
                 owner=f"ENI of broker {broker.broker_id}",
                 zone_id=topology.zone_of(broker.client_subnet),
-            ),
+                must_connect=family is ipv6,
+                why_not=""
+                if family is ipv6
+                else f"{client.listener} is bound to IPv{6 if ipv6 else 4} addresses alone",
+                fails_with=() if family is ipv6 else isolation.OTHER_FAMILY,
+            )
+            for family in named or [ipv6]
         ),
     )
 

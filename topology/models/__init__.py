@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from topology.models.base import DnsName, Id, Model, Port
 from topology.models.client import Client, ClientVantage, VantageKind
-from topology.models.cluster import AdvertisedListener, Broker, BrokerState, Cluster, ClusterListener, ServerCertificate
+from topology.models.cluster import (
+    AdvertisedListener,
+    Broker,
+    BrokerState,
+    Cluster,
+    ClusterListener,
+    NetworkType,
+    ServerCertificate,
+)
 from topology.models.dns import AliasTarget, HostedZone, ResourceRecordSet
 from topology.models.lab import LabSettings, Unserved
 from topology.models.load_balancing import (
@@ -66,6 +74,7 @@ __all__ = [
     "Model",
     "NetworkAcl",
     "NetworkAclEntry",
+    "NetworkType",
     "PeeringStatus",
     "Port",
     "PortRange",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -41,6 +41,7 @@ class Client(Model):
     vpc_id: Id
     subnet_id: Id
     private_ip_address: IPv4Address
+    ipv6_address: IPv6Address | None = None
     cluster_name: Id
     pattern: str | None = None
     endpoint_vpc_id: Id | None = None

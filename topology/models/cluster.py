@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -18,18 +18,30 @@ ClusterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-
 class ClusterListener(Model):
     """A client listener of every broker, by Kafka's listener name on MSK.
 
-    The ``_VPCE`` listeners are those behind multi-VPC connectivity.
+    The ``_VPCE`` listeners are those behind multi-VPC connectivity, the ``_IPV6`` ones those of the network
+    type DUAL. What MSK calls the latter is not documented; their ports are (MSK developer guide, port information).
     """
 
-    name: Literal["CLIENT", "CLIENT_SECURE", "CLIENT_SECURE_VPCE", "CLIENT_SASL_SCRAM_VPCE", "CLIENT_IAM_VPCE"] = (
-        "CLIENT_SECURE"
-    )
+    name: Literal[
+        "CLIENT",
+        "CLIENT_SECURE",
+        "CLIENT_IPV6",
+        "CLIENT_SECURE_IPV6",
+        "CLIENT_SECURE_VPCE",
+        "CLIENT_SASL_SCRAM_VPCE",
+        "CLIENT_IAM_VPCE",
+    ] = "CLIENT_SECURE"
     port: Port = 9094
 
     @property
     def tls(self) -> bool:
         """Whether the listener speaks TLS."""
-        return self.name != "CLIENT"
+        return self.name not in {"CLIENT", "CLIENT_IPV6"}
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether it is bound to the broker's IPv6 address; the others are to its IPv4 one."""
+        return self.name.endswith("_IPV6")
 
     @property
     def vpc_authentication(self) -> VpcAuthentication | None:
@@ -52,12 +64,24 @@ class BrokerState(StrEnum):
     STOPPED = "stopped"
 
 
+class NetworkType(StrEnum):
+    """Address families of a cluster (ConnectivityInfo.NetworkType)."""
+
+    IPV4 = "IPV4"
+    DUAL = "DUAL"
+
+
 class Broker(Model):
-    """A broker (ListNodes). ``advertised_listeners`` empty: as MSK creates them, unchanged."""
+    """A broker (ListNodes). ``advertised_listeners`` empty: as MSK creates them, unchanged.
+
+    ``ipv6_endpoint`` is its name in the IPv6 bootstrap strings (``bi6-N.``), ``ipv6_address`` what that resolves to.
+    """
 
     broker_id: int = Field(ge=1, le=999)
     endpoint: DnsName
     client_vpc_ip_address: IPv4Address
+    ipv6_endpoint: DnsName | None = None
+    ipv6_address: IPv6Address | None = None
     client_subnet: Id
     security_groups: tuple[Id, ...] = ()
     advertised_listeners: tuple[AdvertisedListener, ...] = ()
@@ -85,6 +109,7 @@ class Cluster(Model):
     kafka_version: str = Field(default="4.1.1", pattern=r"^\d+\.\d+\.\d+$")
     listeners: tuple[ClusterListener, ...] = Field(default=(ClusterListener(),), min_length=1)
     brokers: tuple[Broker, ...] = Field(min_length=1)
+    network_type: NetworkType = NetworkType.IPV4
     vpc_connectivity: tuple[VpcAuthentication, ...] = ()
     """Schemes that multi-VPC connectivity is turned on for (ConnectivityInfo.VpcConnectivity)."""
     cluster_policy_principals: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ class IpPermission(Model):
     from_port: int = Field(default=0, ge=0, le=65535)
     to_port: int = Field(default=65535, ge=0, le=65535)
     cidr_ipv4: IPv4Network | None = None
+    cidr_ipv6: IPv6Network | None = None
     referenced_group_id: Id | None = None
     description: str = ""
 

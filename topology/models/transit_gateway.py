@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from topology.models.base import Id, Model
 
@@ -34,7 +34,7 @@ class TransitGatewayAttachment(Model):
 class TransitGatewayRoute(Model):
     """A static route: to an attachment, or a blackhole."""
 
-    destination_cidr_block: IPv4Network
+    destination_cidr_block: IPv4Network | IPv6Network
     transit_gateway_attachment_id: Id | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ class Vpc(Model):
     owner_id: Id = "111111111111"
     region_name: str = "us-east-1"
     cidr_blocks: tuple[IPv4Network, ...] = Field(min_length=1)
+    ipv6_cidr_blocks: tuple[IPv6Network, ...] = ()
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = True
 
@@ -27,15 +28,25 @@ class Subnet(Model):
     subnet_id: Id
     vpc_id: Id
     cidr_block: IPv4Network
+    ipv6_cidr_block: IPv6Network | None = None
     availability_zone_id: Id
 
 
 class Route(Model):
     """A route of a VPC route table to a peering connection or a transit gateway; ``local`` is implied."""
 
-    destination_cidr_block: IPv4Network
+    destination_cidr_block: IPv4Network | None = None
+    destination_ipv6_cidr_block: IPv6Network | None = None
     vpc_peering_connection_id: Id | None = None
     transit_gateway_id: Id | None = None
+
+    @property
+    def destination(self) -> IPv4Network | IPv6Network:
+        """Where it leads, of either family; :mod:`topology.rules` has proved that one is given."""
+        block = self.destination_cidr_block or self.destination_ipv6_cidr_block
+        if block is None:
+            raise ValueError("a route without a destination")
+        return block
 
 
 class RouteTable(Model):

@@ -100,7 +100,7 @@ def build(options: PatternOptions | None = None) -> Topology:
 
 
 def _to_cluster(**target: str) -> Route:
-    return Route(destination_cidr_block=CLUSTER_CIDR, **target)
+    return Route(destination_cidr_block=CLUSTER_CIDR).model_copy(update=target)
 
 
 def _peering(key: str) -> VpcPeeringConnection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from topology.files import checked
 from topology.models import Topology
+from topology.patterns.dual_stack import with_ipv6
 from topology.patterns.options import CLUSTER_CIDR, PatternOptions, cluster_parts
 
 NAME = "in_vpc"
@@ -22,13 +23,12 @@ def build(options: PatternOptions | None = None) -> Topology:
         address = parts.client.private_ip_address + 1
         plain = {"name": "p", "listener": "CLIENT", "ca_file": None, "private_ip_address": address}
         clients.append(parts.client.model_copy(update=plain))
-    return checked(
-        Topology(
-            name=NAME,
-            vpcs=(parts.vpc,),
-            subnets=parts.subnets,
-            security_groups=parts.security_groups,
-            clusters=(parts.cluster,),
-            clients=tuple(clients),
-        )
+    topology = Topology(
+        name=NAME,
+        vpcs=(parts.vpc,),
+        subnets=parts.subnets,
+        security_groups=parts.security_groups,
+        clusters=(parts.cluster,),
+        clients=tuple(clients),
     )
+    return checked(with_ipv6(topology) if options.dual_stack else topology)

@@ -62,6 +62,9 @@ class PatternOptions(Model):
         default=VpcAuthentication.TLS,
         description="Multi-VPC connectivity: the scheme of the VPC connections. The lab speaks TLS without SASL.",
     )
+    dual_stack: bool = Field(
+        default=False, description="Network type DUAL: IPv6 beside IPv4, and each client once more over IPv6."
+    )
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(
         default=Unserved.DROP, description="What an NLB node does where it has no listener or target."

@@ -23,6 +23,7 @@ from topology.models import (
     Vpc,
     VpcPeeringConnection,
 )
+from topology.patterns.dual_stack import with_ipv6
 from topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_VPC,
@@ -93,35 +94,34 @@ def build(options: PatternOptions | None = None) -> Topology:
     )
     beside = {"security_groups": (_LOCAL_GROUP,), "witness_port": WITNESS_PORT, "pattern": "in_vpc"}
     everything = (*parts.subnets, *nets["b"], outside, *nets["c"], *nets["d"])
-    return checked(
-        Topology(
-            name=NAME,
-            vpcs=(
-                parts.vpc,
-                *(
-                    Vpc(vpc_id=p.vpc_id, owner_id=p.owner_id, region_name=p.region_name, cidr_blocks=(p.cidr,))
-                    for p in _PEERS
-                ),
+    topology = Topology(
+        name=NAME,
+        vpcs=(
+            parts.vpc,
+            *(
+                Vpc(vpc_id=p.vpc_id, owner_id=p.owner_id, region_name=p.region_name, cidr_blocks=(p.cidr,))
+                for p in _PEERS
             ),
-            subnets=everything,
-            route_tables=tuple(_table(s) for s in everything),
-            vpc_peering_connections=tuple(
-                VpcPeeringConnection(
-                    vpc_peering_connection_id=_connection(one, other), requester_vpc_id=other, accepter_vpc_id=one
-                )
-                for one, other in _PAIRS
-            ),
-            security_groups=(*parts.security_groups, local, named),
-            clusters=(parts.cluster,),
-            clients=(
-                parts.client.model_copy(update=beside),
-                client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT, security_groups=(_PEER_GROUP,)),
-                client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                client_host("x", outside),
-                client_host("d", nets["d"][0]),
-            ),
-        )
+        ),
+        subnets=everything,
+        route_tables=tuple(_table(s) for s in everything),
+        vpc_peering_connections=tuple(
+            VpcPeeringConnection(
+                vpc_peering_connection_id=_connection(one, other), requester_vpc_id=other, accepter_vpc_id=one
+            )
+            for one, other in _PAIRS
+        ),
+        security_groups=(*parts.security_groups, local, named),
+        clusters=(parts.cluster,),
+        clients=(
+            parts.client.model_copy(update=beside),
+            client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT, security_groups=(_PEER_GROUP,)),
+            client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("x", outside),
+            client_host("d", nets["d"][0]),
+        ),
     )
+    return checked(with_ipv6(topology) if options.dual_stack else topology)
 
 
 def _table(subnet: Subnet) -> RouteTable:

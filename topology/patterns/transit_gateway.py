@@ -19,6 +19,7 @@ from topology.models import (
     Vpc,
 )
 from topology.patterns import names
+from topology.patterns.dual_stack import with_ipv6
 from topology.patterns.gateways import GATEWAYS, attachment, gateway_peering, gateway_table, gateways
 from topology.patterns.options import (
     CLUSTER_CIDR,
@@ -75,38 +76,37 @@ def build(options: PatternOptions | None = None) -> Topology:
     parts = cluster_parts(options, admitted=admitted, client_pattern="in_vpc")
     everything = (*parts.subnets, *(subnet for key in nets for subnet in nets[key]))
     gateway_of = {m.vpc_id: m.gateway for m in (_CLUSTER, *_MEMBERS)}
-    return checked(
-        Topology(
-            name=NAME,
-            vpcs=(
-                parts.vpc,
-                *(
-                    Vpc(vpc_id=m.vpc_id, owner_id=m.owner_id, region_name=m.region_name, cidr_blocks=(m.cidr,))
-                    for m in _MEMBERS
-                ),
+    topology = Topology(
+        name=NAME,
+        vpcs=(
+            parts.vpc,
+            *(
+                Vpc(vpc_id=m.vpc_id, owner_id=m.owner_id, region_name=m.region_name, cidr_blocks=(m.cidr,))
+                for m in _MEMBERS
             ),
-            subnets=everything,
-            route_tables=tuple(_table(subnet, gateway_of[subnet.vpc_id]) for subnet in everything),
-            transit_gateways=gateways(),
-            transit_gateway_attachments=(
-                *(attachment(m.vpc_id, m.gateway, routed=m.routed) for m in (_CLUSTER, *_MEMBERS)),
-                *gateway_peering(),
-            ),
-            transit_gateway_route_tables=tuple(
-                gateway_table(gateway, far=[m.cidr for m in (_CLUSTER, *_MEMBERS) if m.gateway != gateway and m.routed])
-                for gateway in GATEWAYS.values()
-            ),
-            security_groups=parts.security_groups,
-            clusters=(parts.cluster,),
-            clients=(
-                parts.client,
-                client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                client_host("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
-                client_host("n", nets["n"][0]),
-            ),
-        )
+        ),
+        subnets=everything,
+        route_tables=tuple(_table(subnet, gateway_of[subnet.vpc_id]) for subnet in everything),
+        transit_gateways=gateways(),
+        transit_gateway_attachments=(
+            *(attachment(m.vpc_id, m.gateway, routed=m.routed) for m in (_CLUSTER, *_MEMBERS)),
+            *gateway_peering(),
+        ),
+        transit_gateway_route_tables=tuple(
+            gateway_table(gateway, far=[m.cidr for m in (_CLUSTER, *_MEMBERS) if m.gateway != gateway and m.routed])
+            for gateway in GATEWAYS.values()
+        ),
+        security_groups=parts.security_groups,
+        clusters=(parts.cluster,),
+        clients=(
+            parts.client,
+            client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("n", nets["n"][0]),
+        ),
     )
+    return checked(with_ipv6(topology) if options.dual_stack else topology)
 
 
 def _table(subnet: Subnet, gateway: str) -> RouteTable:

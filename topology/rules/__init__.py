@@ -7,8 +7,8 @@ refuses the same thing. One module a subject; :func:`problems` asks them all.
 from __future__ import annotations
 
 from topology.models import Topology
-from topology.rules.addresses import addresses, placements
-from topology.rules.cluster import clients, clusters
+from topology.rules.addresses import addresses, ipv6_addresses, placements
+from topology.rules.cluster import clients, clusters, dual_stack
 from topology.rules.dns import alias_names, zones
 from topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
 from topology.rules.multi_vpc import connections, connectivity
@@ -21,6 +21,7 @@ __all__ = ["LISTENERS_PER_NLB", "Path", "Problem", "alias_names", "dotted", "pla
 
 _RULES = (
     addresses,
+    ipv6_addresses,
     peerings,
     routes,
     attachments,
@@ -30,6 +31,7 @@ _RULES = (
     endpoints,
     zones,
     clusters,
+    dual_stack,
     connectivity,
     connections,
     clients,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from topology.models import Topology
+from topology.models import Cluster, NetworkType, Topology
 from topology.rules.problem import Path, Problem
 
 
@@ -24,6 +24,39 @@ def clusters(topology: Topology) -> Iterator[Problem]:
                         (*base, "advertised_listeners", k, "listener"),
                         f"{advertised.listener} is not a listener of the cluster, which has {', '.join(sorted(names))}",
                     )
+
+
+_DUAL_SINCE = (3, 6, 0)
+
+
+def dual_stack(topology: Topology) -> Iterator[Problem]:
+    """What UpdateConnectivity refuses for the network type DUAL, and listeners that need it.
+
+    Every subnet of the cluster needs IPv6, and Kafka 3.6.0 (MSK developer guide, dual-stack network type).
+    """
+    for i, cluster in enumerate(topology.clusters):
+        if cluster.network_type is NetworkType.DUAL:
+            yield from _dual(topology, cluster, ("clusters", i))
+            continue
+        for j, listener in enumerate(cluster.listeners):
+            if listener.ipv6:
+                yield Problem(("clusters", i, "listeners", j, "name"), f"{listener.name} needs network_type DUAL")
+    for i, client in enumerate(topology.clients):
+        if client.listener.endswith("_IPV6") and client.ipv6_address is None:
+            yield Problem(("clients", i, "listener"), f"{client.listener} needs the client's ipv6_address")
+
+
+def _dual(topology: Topology, cluster: Cluster, base: Path) -> Iterator[Problem]:
+    if tuple(map(int, cluster.kafka_version.split("."))) < _DUAL_SINCE:
+        yield Problem((*base, "kafka_version"), f"network_type DUAL needs 3.6.0 or later, not {cluster.kafka_version}")
+    for j, broker in enumerate(cluster.brokers):
+        path: Path = (*base, "brokers", j)
+        if topology.subnet(broker.client_subnet).ipv6_cidr_block is None:
+            yield Problem(
+                (*path, "client_subnet"), f"network_type DUAL needs an ipv6_cidr_block of {broker.client_subnet}"
+            )
+        if broker.ipv6_address is None or broker.ipv6_endpoint is None:
+            yield Problem(path, "network_type DUAL needs ipv6_address and ipv6_endpoint of every broker")
 
 
 def clients(topology: Topology) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from topology.models import PeeringStatus, Route, Topology
 from topology.rules.problem import Path, Problem
@@ -20,7 +20,9 @@ def peerings(topology: Topology) -> Iterator[Problem]:
             other = topology.vpc_peering_connections[pairs[pair]].vpc_peering_connection_id
             yield Problem(path, f"{other} already peers these VPCs (AWS: VpcPeeringConnectionAlreadyExists)")
         pairs.setdefault(pair, i)
+        overlaps: list[tuple[IPv4Network | IPv6Network, IPv4Network | IPv6Network]]
         overlaps = [(a, b) for a in first.cidr_blocks for b in second.cidr_blocks if a.overlaps(b)]
+        overlaps += [(a, b) for a in first.ipv6_cidr_blocks for b in second.ipv6_cidr_blocks if a.overlaps(b)]
         if overlaps and peering.status is PeeringStatus.ACTIVE:
             a, b = overlaps[0]
             yield Problem(
@@ -43,16 +45,32 @@ def routes(topology: Topology) -> Iterator[Problem]:
                     f"{subnet_id} is already associated with {associated[subnet_id]} (AWS: Resource.AlreadyAssociated)",
                 )
             associated.setdefault(subnet_id, table.route_table_id)
-        seen: dict[IPv4Network, int] = {}
+        seen: dict[IPv4Network | IPv6Network, int] = {}
         for j, route in enumerate(table.routes):
             path: Path = (*base, "routes", j)
-            if route.destination_cidr_block in seen:
-                yield Problem(path, f"a second route to {route.destination_cidr_block} (AWS: RouteAlreadyExists)")
-            seen.setdefault(route.destination_cidr_block, j)
+            if (route.destination_cidr_block is None) == (route.destination_ipv6_cidr_block is None):
+                yield Problem(path, "give exactly one of destination_cidr_block and destination_ipv6_cidr_block")
+                continue
+            if route.destination in seen:
+                yield Problem(path, f"a second route to {route.destination} (AWS: RouteAlreadyExists)")
+            seen.setdefault(route.destination, j)
             yield from _target(topology, table.vpc_id, route, path)
-            local = [b for b in topology.vpc(table.vpc_id).cidr_blocks if route.destination_cidr_block.subnet_of(b)]
+            local = [b for b in _blocks(topology, table.vpc_id) if _inside(route.destination, b)]
             if local:
-                yield Problem(path, f"{route.destination_cidr_block} is inside the VPC's own {local[0]}")
+                yield Problem(path, f"{route.destination} is inside the VPC's own {local[0]}")
+
+
+def _blocks(topology: Topology, vpc_id: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    vpc = topology.vpc(vpc_id)
+    return (*vpc.cidr_blocks, *vpc.ipv6_cidr_blocks)
+
+
+def _inside(block: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    match block, other:
+        case (IPv4Network(), IPv4Network()) | (IPv6Network(), IPv6Network()):
+            return block.subnet_of(other)  # type: ignore[arg-type]
+        case _:
+            return False
 
 
 def _target(topology: Topology, vpc_id: str, route: Route, path: Path) -> Iterator[Problem]:

@@ -18,8 +18,8 @@ def permissions(topology: Topology) -> Iterator[Problem]:
         for side in ("ingress", "egress"):
             for j, rule in enumerate(getattr(group, side)):
                 path: Path = ("security_groups", i, side, j)
-                if (rule.cidr_ipv4 is None) == (rule.referenced_group_id is None):
-                    yield Problem(path, "give exactly one of cidr_ipv4 and referenced_group_id")
+                if [rule.cidr_ipv4, rule.cidr_ipv6, rule.referenced_group_id].count(None) != 2:  # noqa: PLR2004
+                    yield Problem(path, "give exactly one of cidr_ipv4, cidr_ipv6 and referenced_group_id")
                 elif rule.referenced_group_id is not None:
                     other = vpc_of.get(rule.referenced_group_id)
                     why = (
