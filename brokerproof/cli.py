@@ -221,9 +221,10 @@ def lab_break(fault: str, name: str | None) -> None:
     """Put a fault into a running lab; `lab heal` takes it out again."""
     running = Lab.attach(name)
     chosen = FAULTS[fault]
-    if running.intended.name not in chosen.patterns:
+    why_not = chosen.why_not(running.intended)
+    if why_not:
         running.close()
-        raise LabError(f"fault {fault} is not of pattern {running.intended.name}, but of: {', '.join(chosen.patterns)}")
+        raise LabError(why_not)
     running.apply(chosen.edit(running.topology), lambda text: click.echo(f"  {text}", err=True))
     running.close()
     click.echo(f"lab {running.name}: {chosen.title}")

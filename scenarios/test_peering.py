@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import MeasuredContract, ObserverContract
-from topology.patterns import peering
+from scenarios.contract import ClientContract, MeasuredContract, ObserverContract
+from topology.patterns import PatternOptions, peering
 
 PATTERN = peering.NAME
 pytestmark = [pytest.mark.peering]
@@ -24,3 +24,19 @@ class TestClients(MeasuredContract):
 
 class TestOutsiders(ObserverContract):
     """Hosts that must reach no broker: outside the security group, and a peering further away."""
+
+
+@pytest.mark.dual_stack
+class TestDualStack(ClientContract):
+    """The network type DUAL: ``b`` and ``c`` once more as ``b6`` and ``c6``, by the IPv6 names and port 20094."""
+
+    VARIANT = "dual-stack"
+    OPTIONS = PatternOptions(dual_stack=True)
+
+
+@pytest.mark.dual_stack
+class TestDualStackOutsiders(ObserverContract):
+    """The same hosts that must reach no broker, over IPv4 and over IPv6."""
+
+    VARIANT = "dual-stack"
+    OPTIONS = PatternOptions(dual_stack=True)

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.faults import broker, dns, load_balancer, route, security, tls
+from lab.faults import broker, dns, ipv6, load_balancer, route, security, tls
 from lab.faults.fault import Fault
 
 FAULTS: Final[dict[str, Fault]] = {
     fault.name: fault
-    for fault in (*dns.FAULTS, *route.FAULTS, *security.FAULTS, *load_balancer.FAULTS, *tls.FAULTS, *broker.FAULTS)
+    for fault in (
+        *dns.FAULTS,
+        *route.FAULTS,
+        *security.FAULTS,
+        *ipv6.FAULTS,
+        *load_balancer.FAULTS,
+        *tls.FAULTS,
+        *broker.FAULTS,
+    )
 }
 """Fault by name."""
 

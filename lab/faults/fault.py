@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from probes.outcome import Reason, Stage
-from topology.models import Client, Topology
+from topology.models import Client, NetworkType, Topology
 from topology.patterns import names
 
 ONE_NLB: Final = (names.SINGLE,)
@@ -42,6 +42,7 @@ class Fault:
     ``brokers`` are the broker ids that show it at ``stage`` with one of ``reasons``; a None among
     the reasons means that the probe was content and only the comparison with the view was not.
     ``client`` is the client that shows it; None is the first one outside the cluster VPC.
+    ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one.
     """
 
     name: str
@@ -53,6 +54,15 @@ class Fault:
     reasons: tuple[Reason | None, ...]
     brokers: tuple[int, ...] = (1, 2, 3)
     client: str | None = None
+    dual_stack: bool = False
+
+    def why_not(self, topology: Topology) -> str:
+        """Why this topology cannot have the fault; empty where it can."""
+        if topology.name not in self.patterns:
+            return f"fault {self.name} is not of pattern {topology.name}, but of: {', '.join(self.patterns)}"
+        if self.dual_stack and all(c.network_type is NetworkType.IPV4 for c in topology.clusters):
+            return f"fault {self.name} is of IPv6, which this cluster does not have; build it with --dual-stack"
+        return ""
 
 
 def afflicted(topology: Topology, fault: Fault | None = None) -> Client:

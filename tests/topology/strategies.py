@@ -21,5 +21,6 @@ options = st.builds(
     local_zone=st.booleans(),
     remote=st.booleans(),
     unserved=st.sampled_from(Unserved),
+    dual_stack=st.booleans(),
 )
 patterns = st.sampled_from(sorted(PATTERNS))
