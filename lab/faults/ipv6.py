@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
-from lab.faults.fault import GATEWAY, PEERING, Fault, Layer
+from lab.faults.fault import GATEWAY, PEERING, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
 from topology.models import NetworkAcl, NetworkAclEntry, Topology
@@ -32,7 +32,7 @@ def _not_admitted(topology: Topology) -> Topology:
 
 
 def _acl_of_ipv4(topology: Topology) -> Topology:
-    client = next(c for c in topology.clients if c.pattern == topology.name)
+    client = afflicted(topology)
     entries = tuple(
         NetworkAclEntry(rule_number=100, rule_action="allow", egress=egress, cidr_block=_ANYWHERE)
         for egress in (False, True)
@@ -52,6 +52,7 @@ def _fault(
         edit=edit,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        client="b6",
         dual_stack=True,
     )
 
@@ -69,7 +70,7 @@ FAULTS: Final = (
         "The brokers' security group admits the client ports from IPv4 alone.",
         Layer.SECURITY,
         _not_admitted,
-        ("in_vpc", *PEERING, *GATEWAY),
+        (*PEERING, *GATEWAY),
     ),
     _fault(
         "ipv6-acl-missing",
