@@ -40,7 +40,7 @@ MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",
     "peering": "VPC peering, same Region and another",
     "transit_gateway": "Transit Gateway, one Region and two peered ones",
-    "dual_stack": "IPv6 beside IPv4: the network type DUAL, its names and ports",
+    "dual_stack": "clients of an IPv6 listener: the network type DUAL, its names and ports",
     "privatelink": "PrivateLink, with one NLB or one a broker",
     "multi_vpc": "MSK multi-VPC private connectivity",
     "combination": "one cluster reached by several patterns at once",

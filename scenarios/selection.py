@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from topology.isolation import by_ipv6
 from topology.models import Client, Topology
 from topology.patterns import PatternOptions, in_vpc
 
@@ -89,13 +90,15 @@ def parametrize(metafunc: pytest.Metafunc, topology: Topology, *, combined: bool
 
 
 def marker_names(topology: Topology, client: Client) -> list[str]:
-    """What a client is by where it is: in another Region than its cluster, or in the cluster's VPC."""
+    """What a client is: in another Region than its cluster, in the cluster's VPC, of an IPv6 listener."""
     home = topology.vpc(topology.cluster(client.cluster_name).vpc_id)
     names = []
     if topology.vpc(client.vpc_id).region_name != home.region_name:
         names.append("cross_region")
     if client.vpc_id == home.vpc_id and client.pattern not in {None, in_vpc.NAME}:
         names.append("local_client")
+    if by_ipv6(client):
+        names.append("dual_stack")
     return names
 
 

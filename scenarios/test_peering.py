@@ -26,7 +26,6 @@ class TestOutsiders(ObserverContract):
     """Hosts that must reach no broker: outside the security group, and a peering further away."""
 
 
-@pytest.mark.dual_stack
 class TestDualStack(ClientContract):
     """The network type DUAL: ``b`` and ``c`` once more as ``b6`` and ``c6``, by the IPv6 names and port 20094."""
 
@@ -34,7 +33,6 @@ class TestDualStack(ClientContract):
     OPTIONS = PatternOptions(dual_stack=True)
 
 
-@pytest.mark.dual_stack
 class TestDualStackOutsiders(ObserverContract):
     """The same hosts that must reach no broker, over IPv4 and over IPv6."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from scenarios.plugin import MARKERS
 from topology.edit import with_each
 from topology.files import dumps
 from topology.models import ClientVantage, Topology, VantageKind
-from topology.patterns import PATTERNS
+from topology.patterns import PATTERNS, PatternOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +69,7 @@ class Item:
 
     node_id: str
     file: str
+    cls: str
     name: str
     client: str
     markers: frozenset[str]
@@ -86,7 +88,7 @@ def _parsed(text: str) -> Iterator[Item]:
             _, node_id, *markers = line.split()
             match = _ID.match(node_id)
             assert match, f"a test id that is not in words: {node_id}"
-            yield Item(node_id, match["file"], match["test"], match["client"], frozenset(markers))
+            yield Item(node_id, match["file"], match["cls"], match["test"], match["client"], frozenset(markers))
 
 
 def where(topology: Topology, name: str) -> tuple[bool, bool]:
@@ -103,6 +105,7 @@ def expected(topology_of: Callable[[Item], Topology]) -> dict[str, Callable[[Ite
         "local_client": lambda t: (
             where(topology_of(t), t.client)[1] and topology_of(t).client(t.client).pattern not in {None, "in_vpc"}
         ),
+        "dual_stack": lambda t: topology_of(t).client(t.client).listener.endswith("_IPV6"),
         "isolation": lambda t: t.name in ISOLATION,
         "performance": lambda t: t.name in MEASURED,
         "canary": lambda t: t.name in CANARY,
@@ -127,13 +130,21 @@ def as_target(topology: Topology, path: Path) -> str:
     return f"--target={path}"
 
 
+def options(file: str, cls: str) -> PatternOptions | None:
+    scenarios = importlib.import_module(f"scenarios.test_{file}")
+    chosen: PatternOptions | None = getattr(getattr(scenarios, cls), "OPTIONS", None)
+    return chosen
+
+
 def test_in_the_lab_each_marker_selects_what_its_name_says(in_lab: list[Item]) -> None:
-    built = {file: PATTERNS[file](None) for file in {t.file for t in in_lab}}
-    rules = expected(lambda t: built[t.file])
+    classes = {(t.file, t.cls) for t in in_lab}
+    built = {(file, cls): PATTERNS[file](options(file, cls)) for file, cls in classes}
+    rules = expected(lambda t: built[t.file, t.cls])
     rules["combination"] = lambda t: t.file == "combination"
     assert_selected(in_lab, rules)
     for marker in {FILES[t.file] for t in in_lab} | {
         "cross_region",
+        "dual_stack",
         "isolation",
         "performance",
         "canary",
@@ -158,6 +169,12 @@ def test_against_a_file_its_clients_decide(tmp_path: Path) -> None:
     rules["combination"] = lambda _: False
     assert_selected(tests, rules)
     assert {f"{t.file}.{t.client}" for t in tests if t.name in CANARY} == {"in_vpc.a", "peering.b", "peering.c"}
+
+
+def test_against_a_file_clients_of_an_ipv6_listener_are_dual_stack(tmp_path: Path) -> None:
+    target = as_target(PATTERNS["peering"](PatternOptions(dual_stack=True)), tmp_path / "mine.yaml")
+    tests = collect(target, "-m", "dual_stack and canary")
+    assert {f"{t.file}.{t.client}" for t in tests} == {"in_vpc.a6", "peering.b6", "peering.c6"}
 
 
 def test_a_file_with_several_patterns_is_a_combination(tmp_path: Path) -> None:
