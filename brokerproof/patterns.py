@@ -28,7 +28,7 @@ def options_of(model: type[BaseModel]) -> Callable[[F], F]:
             elif isinstance(kind, type) and issubclass(kind, Enum):
                 option = click.option(flag, name, type=click.Choice([e.value for e in kind]), default=None, help=text)
             else:
-                option = click.option(flag, name, type=int if kind is int else str, default=None, help=text)
+                option = click.option(flag, name, type=kind if kind in {int, float} else str, default=None, help=text)
             function = option(function)
 
         def only_given(*args: Any, **kwargs: Any) -> Any:

@@ -24,6 +24,7 @@ from topology.models import (
     EndpointState,
     LoadBalancer,
     PeeringStatus,
+    RegionLink,
     ServerCertificate,
     Topology,
     TransitGatewayRouteTable,
@@ -48,6 +49,10 @@ class Link:
     interface: str
     peer_namespace: str
     peer_interface: str
+    distant: bool = False
+    """Whether it has a shape; it may then be made of other interfaces."""
+    shape: RegionLink | None = field(default=None, compare=False)
+    """What it does to packets, which can change while it is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +234,21 @@ class _Layout:
         if placed.ipv6_address is not None:
             host.ip_lines.append(ipv6.default_route("eth0"))
 
-    def join(self, host: _Host, interface: str, peer: _Host, peer_interface: str) -> tuple[str, str]:
-        """Join two hosts by a link-local pair outside every VPC; gives both addresses.
+    def join(
+        self, host: _Host, interface: str, peer: _Host, peer_interface: str, *, regions: tuple[str, str]
+    ) -> tuple[str, str]:
+        """Join two hosts, in these Regions, by a link-local pair outside every VPC; gives both addresses.
 
         Where both have IPv6, :data:`lab.ipv6.JOINED` are theirs.
         """
         base = int(IPv4Address("169.254.128.0")) + 4 * self.transit_links
         self.transit_links += 1
         ours, theirs = str(IPv4Address(base + 1)), str(IPv4Address(base + 2))
-        self.links.append(Link(host.name, interface, peer.name, peer_interface))
+        shape = self.topology.lab.link(*regions)
+        if shape.is_plain:
+            self.links.append(Link(host.name, interface, peer.name, peer_interface))
+        else:
+            self.links.append(Link(host.name, interface, peer.name, peer_interface, distant=True, shape=shape))
         for end, (side, name, address) in enumerate(((host, interface, ours), (peer, peer_interface, theirs))):
             if host.ipv6 and peer.ipv6:
                 side.ip_lines += ipv6.joined(name, end)
@@ -313,7 +324,8 @@ def _join_peerings(layout: _Layout) -> None:
     for index, peering in enumerate(layout.topology.vpc_peering_connections):
         name = f"pcx{index}"
         requester, accepter = peering.sides
-        ours, theirs = layout.join(layout.routers[requester], name, layout.routers[accepter], name)
+        regions = layout.topology.vpc(requester).region_name, layout.topology.vpc(accepter).region_name
+        ours, theirs = layout.join(layout.routers[requester], name, layout.routers[accepter], name, regions=regions)
         layout.next_hops[requester, peering.vpc_peering_connection_id] = NextHop(theirs, ipv6.JOINED[1], name)
         layout.next_hops[accepter, peering.vpc_peering_connection_id] = NextHop(ours, ipv6.JOINED[0], name)
 
@@ -326,20 +338,24 @@ def _lay_transit_gateways(layout: _Layout) -> list[_Host]:
         g.transit_gateway_id: _Host(namespace_name(g.transit_gateway_id), forwards=True, ipv6=dual)
         for g in topology.transit_gateways
     }
+    region_of = {g.transit_gateway_id: g.region_name for g in topology.transit_gateways}
     ends: dict[str, NextHop] = {}
     """Attachment -> what is beyond it."""
     for index, attachment in enumerate(topology.transit_gateway_attachments):
         name, gateway = f"att{index}", gateways[attachment.transit_gateway_id]
-        own = attachment.transit_gateway_attachment_id
+        own, region = attachment.transit_gateway_attachment_id, region_of[attachment.transit_gateway_id]
         if attachment.vpc_id is not None:
-            ours, theirs = layout.join(gateway, name, layout.routers[attachment.vpc_id], f"tgw{index}")
+            regions = region, topology.vpc(attachment.vpc_id).region_name
+            router = layout.routers[attachment.vpc_id]
+            ours, theirs = layout.join(gateway, name, router, f"tgw{index}", regions=regions)
             hop = NextHop(ours, ipv6.JOINED[0], f"tgw{index}")
             layout.next_hops[attachment.vpc_id, attachment.transit_gateway_id] = hop
             ends[own] = NextHop(theirs, ipv6.JOINED[1], name)
         elif own not in ends:
             other = attachment.peer_attachment_id or ""
             peer = next(a for a in topology.transit_gateway_attachments if a.transit_gateway_attachment_id == other)
-            ours, theirs = layout.join(gateway, name, gateways[peer.transit_gateway_id], f"{name}p")
+            regions = region, region_of[peer.transit_gateway_id]
+            ours, theirs = layout.join(gateway, name, gateways[peer.transit_gateway_id], f"{name}p", regions=regions)
             ends[own] = NextHop(theirs, ipv6.JOINED[1], name)
             ends[other] = NextHop(ours, ipv6.JOINED[0], f"{name}p")
     for index, table in enumerate(topology.transit_gateway_route_tables):
@@ -493,7 +509,8 @@ def _lay_load_balancer(layout: _Layout, balancer: LoadBalancer) -> None:
     for endpoint in topology.vpc_endpoints:
         if endpoint.service_name not in services:
             continue
-        for index, (nlb_interface, address) in enumerate(_lay_endpoint(layout, endpoint, nlb, links)):
+        regions = topology.vpc(endpoint.vpc_id).region_name, topology.vpc(balancer.vpc_id).region_name
+        for index, (nlb_interface, address) in enumerate(_lay_endpoint(layout, endpoint, nlb, links, regions)):
             zone = node_zone(topology, endpoint, balancer, index)
             mark = [entry.zone_id for entry in entries].index(zone) + 1
             entries.append(packet_filter.Entry(nlb_interface, mark, zone, address))
@@ -509,7 +526,9 @@ def _mark_routes(interface: str, mark: int) -> list[str]:
     ]
 
 
-def _lay_endpoint(layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link: int) -> Iterator[tuple[str, str]]:
+def _lay_endpoint(
+    layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link: int, regions: tuple[str, str]
+) -> Iterator[tuple[str, str]]:
     """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
     host = layout.host(namespace_name(endpoint.vpc_endpoint_id))
     host.forwards = True
@@ -519,7 +538,7 @@ def _lay_endpoint(layout: _Layout, endpoint: VpcEndpoint, nlb: _Host, first_link
         layout.attach(host, interface, eni.subnet_id, eni.private_ip_address, endpoint.security_groups)
         host.ip_lines += _mark_routes(interface, mark)
         nlb_interface = f"pl{first_link + index}"
-        _, nlb_address = layout.join(host, inner, nlb, nlb_interface)
+        _, nlb_address = layout.join(host, inner, nlb, nlb_interface, regions=regions)
         forwards.append(packet_filter.Forward(interface, mark, str(eni.private_ip_address), inner, nlb_address))
         yield nlb_interface, nlb_address
     passes = endpoint.state is EndpointState.AVAILABLE

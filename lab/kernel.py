@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lab.blueprint import Link, Namespace
 from lab.difference import Difference, NamespaceChange
@@ -25,6 +25,9 @@ _SYSCTLS = {
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/accept_local": "1",
+    # Windows for 60 ms at 1 Gbit/s and more; the sender's usual limit of 4 MiB is half of that.
+    "net/ipv4/tcp_rmem": "4096 131072 33554432",
+    "net/ipv4/tcp_wmem": "4096 16384 33554432",
 }
 _DOOMED = 99
 """The interface group of links about to be removed."""
@@ -81,22 +84,33 @@ def in_namespace(namespace: str, work: Callable[[], T]) -> T:
     return result[0]
 
 
-def change(steps: Difference) -> None:
+class Links(Protocol):
+    """What makes and removes links; some are more than a pair of interfaces."""
+
+    def add(self, links: Iterable[Link]) -> None:
+        """Make these."""
+
+    def remove(self, links: Iterable[Link]) -> None:
+        """Remove these; their namespaces stay."""
+
+
+def change(steps: Difference, links: Links) -> None:
     """Carry out a difference: remove, add, then settle what stays; several namespaces at a time.
 
     Raises:
         LabError: a step failed; what it was part of is then half done.
     """
-    _remove_links(steps.links_removed)
+    links.remove(steps.links_removed)
     # One process for all of them: removing and adding a namespace takes less than starting `ip`.
     _batch([f"netns delete {name}" for name in steps.namespaces_removed])
     _batch([f"netns add {n.name}" for n in steps.namespaces_added])
-    _add_links(steps.links_added)
+    links.add(steps.links_added)
     _each(_configure, steps.namespaces_added)
     _each(_alter, steps.namespaces_changed)
 
 
-def _add_links(links: Sequence[Link]) -> None:
+def add_links(links: Iterable[Link]) -> None:
+    """Make plain pairs of interfaces."""
     _batch(
         f"link add {link.interface} netns {link.namespace} type veth"
         f" peer name {link.peer_interface} netns {link.peer_namespace}"
@@ -104,7 +118,7 @@ def _add_links(links: Sequence[Link]) -> None:
     )
 
 
-def _remove_links(links: Sequence[Link]) -> None:
+def remove_links(links: Iterable[Link]) -> None:
     """Remove links by one end each, those of one namespace at once: one at a time, the kernel waits for each."""
     ends: dict[str, list[str]] = {}
     for link in links:

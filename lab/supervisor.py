@@ -23,6 +23,7 @@ from lab import kernel
 from lab.blueprint import Blueprint, Namespace, compile_topology
 from lab.daemons import Daemons
 from lab.difference import difference, from_nothing
+from lab.distance import Distance, in_words
 from lab.errors import LabError
 from lab.kafka_config import STATE_DIR, UNBOUND
 from topology.models import Topology
@@ -85,6 +86,7 @@ class Supervisor:
         """Why nobody can say what the lab is now; empty while its topology is what it is."""
         self._blueprint: Blueprint | None = None
         self._daemons: Daemons | None = None
+        self._distance = Distance()
         self._started = time.monotonic()
         self.detached = False
 
@@ -127,7 +129,8 @@ class Supervisor:
         answer({"progress": f"networks: {len(blueprint.namespaces)} namespaces, {len(blueprint.links)} links"})
         # Brokers take seconds and need only their addresses, so they start before the rest is filtered.
         daemons.write_certificates(blueprint.certificates)
-        kernel.change(from_nothing(blueprint))
+        kernel.change(from_nothing(blueprint), self._distance)
+        answer({"progress": f"distance: {in_words(self._distance.status())}"})
         answer({"progress": f"brokers: starting {len(blueprint.brokers)} Kafka {blueprint.kafka_version}"})
         daemons.start_brokers([b for b in blueprint.brokers if b.running])
         answer({"progress": f"resolvers: {len(blueprint.resolvers)}"})
@@ -150,7 +153,7 @@ class Supervisor:
             raise LabError(f"this lab runs Kafka {old.kafka_version}; Kafka {new.kafka_version} needs a new lab")
         self._unknown = "the lab is in the middle of a change"
         try:
-            _carry_out(old, new, self._daemons, lambda text: answer({"progress": text}))
+            _carry_out(old, new, self._daemons, self._distance, lambda text: answer({"progress": text}))
         except Exception as error:  # noqa: BLE001 - whatever it is, the lab is half changed
             words = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
             self._unknown = (
@@ -179,6 +182,7 @@ class Supervisor:
             "clients": dict(blueprint.clients),
             "brokers": daemons.broker_states(),
             "broker_pids": daemons.broker_pids(),
+            "distance": self._distance.status(),
             "resolvers": [{"vpc_id": r.vpc_id, "address": r.address} for r in blueprint.resolvers],
         }
 
@@ -192,7 +196,9 @@ def _write_resolv(namespace: Namespace) -> None:
     Path(STATE_DIR, "resolv", namespace.name).write_text(text)
 
 
-def _carry_out(old: Blueprint, new: Blueprint, daemons: Daemons, progress: Callable[[str], None]) -> None:
+def _carry_out(
+    old: Blueprint, new: Blueprint, daemons: Daemons, distance: Distance, progress: Callable[[str], None]
+) -> None:
     """End what has no place in the new network, change the network, then set what runs in it.
 
     Raises:
@@ -204,7 +210,9 @@ def _carry_out(old: Blueprint, new: Blueprint, daemons: Daemons, progress: Calla
     daemons.close_witnesses(new.witnesses)
     if steps:
         progress(steps.words())
-    kernel.change(steps)
+    distance.keep(new.links)
+    kernel.change(steps, distance)
+    distance.reshape(new.links)
     for namespace in (*steps.namespaces_added, *(c.namespace for c in steps.namespaces_changed)):
         if namespace.resolver:
             _write_resolv(namespace)

@@ -114,3 +114,71 @@ def test_two_kafka_versions_in_one_lab_are_refused() -> None:
     other = topology.clusters[0].model_copy(update={"cluster_name": "second", "kafka_version": "3.9.1"})
     with pytest.raises(LabError, match=r"one Kafka version a lab, but the topology has 3\.9\.1, 4\.1\.1"):
         compile_topology(topology.model_copy(update={"clusters": (*topology.clusters, other)}))
+
+
+def rtts(topology: Topology) -> dict[tuple[str, str], float | None]:
+    """What each link between two VPCs adds to a round trip; None for a plain pair."""
+    return {
+        (link.namespace, link.peer_namespace): None if link.shape is None else link.shape.rtt_ms
+        for link in compile_topology(topology).links
+        if not link.interface.startswith("eni")
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("in_vpc", {}),
+        (
+            "peering",
+            {
+                ("r-vpc-b", "r-vpc-cluster"): 0.5,
+                ("r-vpc-c", "r-vpc-cluster"): 60,
+                ("r-vpc-d", "r-vpc-b"): 0.5,
+            },
+        ),
+        (
+            "transit_gateway",
+            {
+                ("tgw-east", "r-vpc-cluster"): 0.5,
+                ("tgw-east", "r-vpc-b"): 0.5,
+                ("tgw-east", "r-vpc-n"): 0.5,
+                ("tgw-west", "r-vpc-c"): 0.5,
+                ("tgw-west", "r-vpc-d"): 0.5,
+                ("tgw-east", "tgw-west"): 60,
+            },
+        ),
+        (
+            "privatelink_single_nlb",
+            {("vpce-b-all", "nlb-all"): 0.5, ("vpce-o-all", "nlb-all"): 0.5},
+        ),
+    ],
+)
+def test_what_joins_two_vpcs_has_their_regions_distance(
+    pattern: str, expected: dict[tuple[str, str], float | None]
+) -> None:
+    assert rtts(PATTERNS[pattern](None)) == expected
+    near = PatternOptions(cross_region_rtt_ms=0, in_region_rtt_ms=0)
+    assert rtts(PATTERNS[pattern](near)) == dict.fromkeys(expected)
+
+
+def test_an_eni_has_no_distance_from_its_router() -> None:
+    for pattern in PATTERNS:
+        links = compile_topology(PATTERNS[pattern](None)).links
+        assert all(link.shape is None and not link.distant for link in links if link.interface.startswith("eni"))
+
+
+def test_an_endpoint_in_another_region_is_as_far_as_its_regions() -> None:
+    topology = single()
+    vpcs = tuple(v.model_copy(update={"region_name": "us-west-2"}) if v.vpc_id == "vpc-b" else v for v in topology.vpcs)
+    assert rtts(topology.model_copy(update={"vpcs": vpcs}))["vpce-b-all", "nlb-all"] == 60
+
+
+def test_another_distance_is_the_same_layout_until_there_is_none() -> None:
+    one, other, none = (
+        compile_topology(PATTERNS["peering"](PatternOptions(cross_region_rtt_ms=rtt))) for rtt in (60, 5, 0)
+    )
+    assert one == other
+    assert [link.shape for link in one.links] != [link.shape for link in other.links]
+    assert one.links != none.links
+    assert one.namespaces == none.namespaces

@@ -22,5 +22,7 @@ options = st.builds(
     remote=st.booleans(),
     unserved=st.sampled_from(Unserved),
     dual_stack=st.booleans(),
+    cross_region_rtt_ms=st.sampled_from((0.0, 1.0, 60.0)),
+    in_region_rtt_ms=st.sampled_from((0.0, 0.5)),
 )
 patterns = st.sampled_from(sorted(PATTERNS))

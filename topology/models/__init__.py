@@ -18,7 +18,7 @@ from topology.models.cluster import (
     ServerCertificate,
 )
 from topology.models.dns import AliasTarget, HostedZone, ResourceRecordSet
-from topology.models.lab import LabSettings, Unserved
+from topology.models.lab import CROSS_REGION_DELAY_MS, IN_REGION_DELAY_MS, LabSettings, RegionLink, Unserved
 from topology.models.load_balancing import (
     EndpointInterface,
     EndpointService,
@@ -51,6 +51,8 @@ from topology.models.whole import TOPOLOGY_VERSION, Topology
 
 __all__ = [
     "ALLOW_ALL",
+    "CROSS_REGION_DELAY_MS",
+    "IN_REGION_DELAY_MS",
     "TOPOLOGY_VERSION",
     "AdvertisedListener",
     "AliasTarget",
@@ -78,6 +80,7 @@ __all__ = [
     "PeeringStatus",
     "Port",
     "PortRange",
+    "RegionLink",
     "ResourceRecordSet",
     "Route",
     "RouteTable",

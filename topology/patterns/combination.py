@@ -11,7 +11,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from topology.files import checked
-from topology.models import LabSettings, Route, Topology, Vpc, VpcPeeringConnection
+from topology.models import Route, Topology, Vpc, VpcPeeringConnection
 from topology.patterns import names
 from topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways, table
 from topology.patterns.options import (
@@ -24,6 +24,7 @@ from topology.patterns.options import (
     PatternOptions,
     client_host,
     cluster_parts,
+    lab_settings,
     subnets,
 )
 from topology.patterns.privatelink import broker_fronts, client_side, load_balancers, target_groups
@@ -94,7 +95,7 @@ def build(options: PatternOptions | None = None) -> Topology:
                 overlapping.client,
                 two_paths.client,
             ),
-            lab=LabSettings(unserved=options.unserved),
+            lab=lab_settings(options, (REGION, FAR_REGION)),
         )
     )
 

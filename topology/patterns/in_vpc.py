@@ -5,7 +5,7 @@ from __future__ import annotations
 from topology.files import checked
 from topology.models import Topology
 from topology.patterns.dual_stack import with_ipv6
-from topology.patterns.options import CLUSTER_CIDR, PatternOptions, cluster_parts
+from topology.patterns.options import CLUSTER_CIDR, PatternOptions, cluster_parts, lab_settings
 
 NAME = "in_vpc"
 
@@ -30,5 +30,6 @@ def build(options: PatternOptions | None = None) -> Topology:
         security_groups=parts.security_groups,
         clusters=(parts.cluster,),
         clients=tuple(clients),
+        lab=lab_settings(options),
     )
     return checked(with_ipv6(topology) if options.dual_stack else topology)

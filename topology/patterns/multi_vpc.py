@@ -35,6 +35,7 @@ from topology.patterns.options import (
     client_vpcs,
     cluster_parts,
     host,
+    lab_settings,
     subnets,
 )
 
@@ -81,6 +82,7 @@ def build(options: PatternOptions | None = None) -> Topology:
             clusters=(cluster,),
             vpc_connections=tuple(side.connection for side in sides),
             clients=(parts.client, *(side.client for side in sides)),
+            lab=lab_settings(options),
         )
     )
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations_with_replacement
 from typing import Any
 
 from pydantic import Field
 
 from topology.models import (
+    CROSS_REGION_DELAY_MS,
+    IN_REGION_DELAY_MS,
     AdvertisedListener,
     Broker,
     Client,
     Cluster,
     ClusterListener,
     IpPermission,
+    LabSettings,
     Model,
     Port,
+    RegionLink,
     SecurityGroup,
     Subnet,
     Unserved,
@@ -68,6 +74,15 @@ class PatternOptions(Model):
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(
         default=Unserved.DROP, description="What an NLB node does where it has no listener or target."
+    )
+    cross_region_rtt_ms: float = Field(
+        default=2 * CROSS_REGION_DELAY_MS,
+        ge=0,
+        le=20_000,
+        description="RTT between two Regions in the lab; 0 for none.",
+    )
+    in_region_rtt_ms: float = Field(
+        default=2 * IN_REGION_DELAY_MS, ge=0, le=20_000, description="RTT between two VPCs of a Region in the lab."
     )
 
 
@@ -215,6 +230,20 @@ def cluster_parts(
             cluster_name=CLUSTER_NAME,
             pattern=client_pattern,
             ca_file=CA_FILE,
+        ),
+    )
+
+
+def lab_settings(options: PatternOptions, region_names: Iterable[str] = (REGION,)) -> LabSettings:
+    """What only the lab reads: the distance between any two of these Regions, and inside each."""
+    return LabSettings(
+        unserved=options.unserved,
+        links=tuple(
+            RegionLink(
+                regions=(one, other),
+                one_way_delay_ms=(options.in_region_rtt_ms if one == other else options.cross_region_rtt_ms) / 2,
+            )
+            for one, other in combinations_with_replacement(sorted(set(region_names)), 2)
         ),
     )
 

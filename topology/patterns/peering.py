@@ -32,6 +32,7 @@ from topology.patterns.options import (
     PatternOptions,
     client_host,
     cluster_parts,
+    lab_settings,
     subnets,
 )
 
@@ -120,6 +121,7 @@ def build(options: PatternOptions | None = None) -> Topology:
             client_host("x", outside),
             client_host("d", nets["d"][0]),
         ),
+        lab=lab_settings(options, (REGION, *(p.region_name for p in _PEERS))),
     )
     return checked(with_ipv6(topology) if options.dual_stack else topology)
 

@@ -18,7 +18,6 @@ from topology.models import (
     EndpointService,
     HostedZone,
     IpPermission,
-    LabSettings,
     Listener,
     LoadBalancer,
     LoadBalancerZone,
@@ -48,6 +47,7 @@ from topology.patterns.options import (
     client_vpcs,
     cluster_parts,
     host,
+    lab_settings,
     subnets,
     zone_id,
 )
@@ -171,10 +171,11 @@ def _build(name: str, options: PatternOptions, *, fronts: Sequence[Front], sides
         joined = (clients[0].vpc.vpc_id, *(vpc.vpc_id for vpc in remote.vpcs))
         zones[0] = zones[0].model_copy(update={"vpc_ids": joined})
     local = name != MULTI and options.local_zone
+    vpcs = (parts.vpc, *(side.vpc for side in clients), *(remote.vpcs if remote else ()))
     return checked(
         Topology(
             name=name,
-            vpcs=(parts.vpc, *(side.vpc for side in clients), *(remote.vpcs if remote else ())),
+            vpcs=vpcs,
             subnets=(
                 *parts.subnets,
                 *(s for side in clients for s in side.subnets),
@@ -197,7 +198,7 @@ def _build(name: str, options: PatternOptions, *, fronts: Sequence[Front], sides
                 *(side.client for side in clients),
                 *(remote.clients if remote else ()),
             ),
-            lab=LabSettings(unserved=options.unserved),
+            lab=lab_settings(options, (vpc.region_name for vpc in vpcs)),
         )
     )
 

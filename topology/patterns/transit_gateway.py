@@ -30,6 +30,7 @@ from topology.patterns.options import (
     PatternOptions,
     client_host,
     cluster_parts,
+    lab_settings,
     subnets,
 )
 
@@ -105,6 +106,7 @@ def build(options: PatternOptions | None = None) -> Topology:
             client_host("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
             client_host("n", nets["n"][0]),
         ),
+        lab=lab_settings(options, GATEWAYS),
     )
     return checked(with_ipv6(topology) if options.dual_stack else topology)
 
