@@ -100,9 +100,9 @@ class Lab:
         name = name or f"run-{os.getpid()}-{secrets.token_hex(2)}"
         if not _NAME.match(name):
             raise LabError(f"lab name {name!r}: use lower-case letters, digits and hyphens, at most 41")
-        compile_topology(topology)  # an impossible topology is refused before anything starts
+        blueprint = compile_topology(topology)  # an impossible topology is refused before anything starts
         brokers = sum(len(c.brokers) for c in topology.clusters)
-        found = preflight.check(environ, brokers=brokers)
+        found = preflight.check(environ, brokers=brokers, distance=any(link.distant for link in blueprint.links))
         java = preflight.find_java(environ)
         if found or java is None:
             raise LabError("this machine cannot run the lab yet:\n" + "\n".join(f"- {p}" for p in found))

@@ -28,6 +28,7 @@ _JVM: Final = Path("/usr/lib/jvm")
 _PROC: Final = Path("/proc")
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _OS_RELEASE: Final = Path("/etc/os-release")
+_TUN: Final = Path("/dev/net/tun")
 _TRIAL_S: Final = 5.0
 _JAVA_VERSION: Final = re.compile(r'(?:JAVA_VERSION=|version )"(?:1\.)?(?P<major>\d+)')
 _MB: Final = 1_000_000
@@ -43,6 +44,7 @@ class Need(StrEnum):
     NSENTER = "nsenter"
     UNSHARE = "unshare"
     NAMESPACES = "namespaces"
+    DISTANCE = "distance"
     MEMORY = "memory"
 
 
@@ -92,11 +94,14 @@ class Java:
         return self.major is not None and self.major >= OLDEST_JAVA
 
 
-def check(environ: Mapping[str, str], *, brokers: int = DEFAULT_BROKERS) -> tuple[Problem, ...]:
-    """Everything that keeps this machine from running a lab of so many brokers; empty when nothing."""
+def check(environ: Mapping[str, str], *, brokers: int = DEFAULT_BROKERS, distance: bool = True) -> tuple[Problem, ...]:
+    """Everything that keeps this machine from running a lab of so many brokers; empty when nothing.
+
+    ``distance``: whether any of its links has a delay, a rate or loss.
+    """
     problems = [*_java_problem(environ), *_tool_problems(environ), *_memory_problem(brokers)]
     if not {Need.UNSHARE, Need.IP} & {problem.need for problem in problems}:
-        problems += _namespace_problem(environ)
+        problems += _namespace_problem(environ) or (_distance_problem(environ) if distance else ())
     return tuple(problems)
 
 
@@ -205,9 +210,45 @@ def _tool_problems(environ: Mapping[str, str]) -> Iterator[Problem]:
             )
 
 
-def _namespace_problem(environ: Mapping[str, str]) -> Iterator[Problem]:
+def _namespace_problem(environ: Mapping[str, str]) -> tuple[Problem, ...]:
     # The link is set up because some settings allow the namespaces but no work inside them.
-    command = ["unshare", *namespace_options(), "ip", "link", "set", "lo", "up"]
+    said = _tried(environ, "ip", "link", "set", "lo", "up")
+    if not said:
+        return ()
+    setting, remedy = _what_forbids_namespaces()
+    problem = Problem(
+        need=Need.NAMESPACES,
+        looked_for="Leave to make namespaces, which the lab lives in",
+        found=f"{said}{f'; {setting}' if setting else ''}",
+        remedy=remedy,
+    )
+    return (problem,)
+
+
+def _distance_problem(environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    # netem is tried second: the relay is enough, and trying it is cheap.
+    try:
+        os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        said = _tried(environ, "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
+        if not said:
+            return ()
+        problem = Problem(
+            need=Need.DISTANCE,
+            looked_for=f"netem or {_TUN}, one of which carries the distance between Regions",
+            found=f"{_TUN}: {error.strerror}; {said}",
+            remedy=(
+                "Load one of them: sudo modprobe tun, or sudo modprobe sch_netem. In a container, start it with "
+                f"--device {_TUN}. Or build without distance: --cross-region-rtt-ms 0 --in-region-rtt-ms 0."
+            ),
+        )
+        return (problem,)
+    return ()
+
+
+def _tried(environ: Mapping[str, str], *inside: str) -> str:
+    """Empty where a command works inside fresh namespaces, else what was said."""
+    command = ["unshare", *namespace_options(), *inside]
     try:
         tried = subprocess.run(
             command,
@@ -219,19 +260,11 @@ def _namespace_problem(environ: Mapping[str, str]) -> Iterator[Problem]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        said = f"`{' '.join(command)}` did not end within {_TRIAL_S:.0f} s"
-    else:
-        if tried.returncode == 0:
-            return
-        words = " ".join(tried.stderr.split()) or f"exit {tried.returncode} without a word"
-        said = f"`{' '.join(command)}` said: {words}"
-    setting, remedy = _what_forbids_namespaces()
-    yield Problem(
-        need=Need.NAMESPACES,
-        looked_for="Leave to make namespaces, which the lab lives in",
-        found=f"{said}{f'; {setting}' if setting else ''}",
-        remedy=remedy,
-    )
+        return f"`{' '.join(command)}` did not end within {_TRIAL_S:.0f} s"
+    if tried.returncode == 0:
+        return ""
+    words = " ".join(tried.stderr.split()) or f"exit {tried.returncode} without a word"
+    return f"`{' '.join(command)}` said: {words}"
 
 
 def _what_forbids_namespaces() -> tuple[str, str]:

@@ -26,6 +26,7 @@ class Machine:
         (root / "bin" / "java").symlink_to(root / "jvm/java-17/bin/java")
         self.write("proc/meminfo", f"MemTotal: {8 * GIB_KB} kB\nMemAvailable:    {4 * GIB_KB} kB\n")
         self.write("proc/self/cgroup", "0::/a/b\n")
+        self.write("dev/net/tun", "")
         self.write("os-release", "ID=debian\nVERSION_CODENAME=bookworm\n")
 
     def write(self, path: str, text: str) -> Path:
@@ -52,6 +53,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(preflight, "_PROC", tmp_path / "proc")
     monkeypatch.setattr(preflight, "_CGROUP", tmp_path / "cgroup")
     monkeypatch.setattr(preflight, "_OS_RELEASE", tmp_path / "os-release")
+    monkeypatch.setattr(preflight, "_TUN", tmp_path / "dev/net/tun")
     return Machine(tmp_path)
 
 
@@ -268,3 +270,33 @@ def test_a_kernel_that_tells_nothing_of_memory_is_no_problem(machine: Machine) -
     machine.write("proc/meminfo", "MemTotal: 1 kB\n")
     machine.remove("proc/self/cgroup")
     assert check(machine.environ) == ()
+
+
+NO_NETEM: Final = """case "$*" in *netem*) echo 'Error: Specified qdisc kind is unknown.' >&2; exit 2;; esac"""
+
+
+def test_distance_needs_netem_or_tun(machine: Machine) -> None:
+    machine.script("bin/unshare", NO_NETEM)
+    assert check(machine.environ) == (), "the relay is enough"
+    machine.remove("dev/net/tun")
+    problem = the_problem(machine)
+    assert problem.need is Need.DISTANCE
+    assert not problem.package
+    said = str(problem)
+    assert "netem or " in said
+    assert "dev/net/tun: No such file or directory; `unshare " in said
+    assert "Specified qdisc kind is unknown" in said
+    assert "modprobe" in said
+    assert "--cross-region-rtt-ms 0 --in-region-rtt-ms 0" in said
+    assert check(machine.environ, distance=False) == ()
+
+
+def test_distance_by_netem_needs_no_tun(machine: Machine) -> None:
+    machine.remove("dev/net/tun")
+    assert check(machine.environ) == ()
+
+
+def test_without_namespaces_distance_is_not_asked_for(machine: Machine) -> None:
+    machine.remove("dev/net/tun")
+    machine.script("bin/unshare", "exit 1")
+    assert the_problem(machine).need is Need.NAMESPACES

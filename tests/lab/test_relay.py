@@ -32,16 +32,20 @@ shapes = st.builds(
     rate_bits_per_s=st.one_of(st.none(), st.integers(10_000, 10**10)),
     loss=st.sampled_from((0.0, 0.1, 0.9)),
 )
-steps = st.lists(
+Step = tuple[int, int | Shape, bool]
+"""(ns later, a packet of so many bytes or another shape, whether what is due is released)."""
+steps: st.SearchStrategy[list[Step]] = st.lists(
     st.tuples(st.integers(0, 5 * MS), st.one_of(st.integers(1, 1500), shapes), st.booleans()), min_size=1, max_size=80
 )
 
 
 @given(first=shapes, steps=steps)
-def test_first_in_is_first_out_and_never_early_also_while_the_shape_changes(first: Shape, steps: list[object]) -> None:
+def test_first_in_is_first_out_and_never_early_also_while_the_shape_changes(first: Shape, steps: list[Step]) -> None:
     direction = Direction(first, "seed")
-    now, taken, out = 0, {}, []
-    for number, (later, what, look) in enumerate(steps):  # type: ignore[misc]
+    now = 0
+    taken: dict[int, int] = {}
+    out: list[int] = []
+    for number, (later, what, look) in enumerate(steps):
         now += later
         if isinstance(what, Shape):
             direction.reshape(what)
