@@ -17,6 +17,7 @@ from rich.table import Table
 from brokerproof.patterns import options_of, pattern_options
 from brokerproof.picture import shape_of, written
 from lab import kafka_dist
+from lab.distance import in_words, links_in_words
 from lab.errors import LabError
 from lab.faults import FAULTS
 from lab.handle import Lab, run_in_client, running_labs
@@ -108,6 +109,7 @@ def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> No
     try:
         if write_target is not None:
             write_target.write_text(dumps(_as_target(topology, name)), encoding="utf-8")
+        distance = running.status()["distance"]
         running.detach()
     except BaseException:
         running.stop()
@@ -115,6 +117,9 @@ def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> No
     running.close()
     clients = ", ".join(running.clients)
     click.echo(f"lab {name} is up: {topology.name}, clients {clients}")
+    click.echo(f"  distance: {in_words(distance)}")
+    for regions, words in links_in_words(distance):
+        click.echo(f"    {regions}: {words}")
     click.echo(f"  try:  brokerproof lab exec {next(iter(running.clients))} -- dig +short {_first_broker(topology)}")
     if write_target is not None:
         click.echo(f"  or:   pytest --target {write_target}")
@@ -179,6 +184,12 @@ def lab_status(name: str | None) -> None:
             table.add_row(f"resolver of {resolver['vpc_id']}", resolver["address"])
         for client, namespace in state["clients"].items():
             table.add_row(f"client {client}", namespace)
+        table.add_row("distance", in_words(state["distance"]))
+        for regions, words in links_in_words(state["distance"]):
+            table.add_row(f"distance {regions}", words)
+        lost, dropped = (state["distance"].get(what, 0) for what in ("lost", "dropped"))
+        if lost or dropped:
+            table.add_row("packets", f"{lost} lost as asked, {dropped} dropped from full queues")
         table.add_row("up for", f"{state['uptime_s']:.0f} s")
         if state["unknown"]:
             table.add_row("UNKNOWN", state["unknown"])

@@ -26,6 +26,7 @@ from topology.models import RegionLink
 
 _ANSWER_S = 30
 _PACKET_BYTES = 1500
+_SHOWN = 4
 WITHOUT = "--cross-region-rtt-ms 0 --in-region-rtt-ms 0"
 """What to ask a pattern's builder for, to need neither."""
 
@@ -143,6 +144,23 @@ class Distance:
 def in_words(status: dict[str, Any]) -> str:
     """What :meth:`Distance.status` says of the carrier, for people."""
     return f"{status['carrier']} ({status['why']})" if status["why"] else str(status["carrier"])
+
+
+def links_in_words(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """The links by their Regions, and what each does to a packet: ``("us-east-1 - us-west-2", "RTT 60 ms, ...")``."""
+    said = []
+    for link in status["links"]:
+        words = [f"RTT {2 * link['one_way_delay_ms']:g} ms"]
+        if link["rate_bits_per_s"] is not None:
+            words.append(f"{link['rate_bits_per_s'] / 1e6:g} Mbit/s")
+        if link["loss"]:
+            words.append(f"loss {link['loss'] * 100:g} %")
+        shown = list(dict.fromkeys(link["between"]))
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        said.append(
+            (" - ".join(dict.fromkeys(link["regions"])), f"{', '.join(words)}: {', '.join(shown[:_SHOWN])}{more}")
+        )
+    return said
 
 
 def netem(shape: RegionLink) -> list[str]:
