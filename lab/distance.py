@@ -200,7 +200,6 @@ class _RelayProcess:
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=log,
-                cwd="/",
             )
         ours.settimeout(_ANSWER_S)
         self._connection = ours

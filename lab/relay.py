@@ -16,7 +16,6 @@ import os
 import random
 import resource
 import select
-import socket
 import struct
 import sys
 import time
@@ -39,15 +38,12 @@ SLEPT_NS: Final = 5_000
 _STEP_NS: Final = 1_000
 _FRAME_BYTES: Final = HEADER_BYTES + 65535
 _BATCH: Final = 16
-_QUEUED_PACKETS: Final = 2000
-"""What the kernel may queue for this process; at its usual 500, a moment of sleep would lose packets."""
 
 _CLONE_NEWNET: Final = 0x40000000
 _TUNSETIFF: Final = 0x400454CA
 _TUNSETOFFLOAD: Final = 0x400454D0
 _IFF_TUN_NO_PI_VNET_HDR: Final = 0x0001 | 0x1000 | 0x4000
 _CSUM_TSO4_TSO6: Final = 0x01 | 0x02 | 0x04
-_SIOCSIFTXQLEN: Final = 0x8943
 _TFD_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME: Final = 1
 _NS: Final = 1_000_000_000
@@ -340,10 +336,8 @@ def _open_tun(namespace: str, interface: str) -> int:
     with _inside(namespace):
         descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            name = interface.encode()
-            fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name, _IFF_TUN_NO_PI_VNET_HDR))
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-                fcntl.ioctl(any_socket, _SIOCSIFTXQLEN, struct.pack("16si20x", name, _QUEUED_PACKETS))
+            request = struct.pack("16sH22x", interface.encode(), _IFF_TUN_NO_PI_VNET_HDR)
+            fcntl.ioctl(descriptor, _TUNSETIFF, request)
         except OSError as error:
             os.close(descriptor)
             raise OSError(error.errno, f"{interface} in {namespace}: {error.strerror}") from None

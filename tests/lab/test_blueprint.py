@@ -181,4 +181,3 @@ def test_another_distance_is_the_same_layout_until_there_is_none() -> None:
     assert one == other
     assert [link.shape for link in one.links] != [link.shape for link in other.links]
     assert one.links != none.links
-    assert one.namespaces == none.namespaces

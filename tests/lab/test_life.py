@@ -28,7 +28,7 @@ from topology.patterns import PATTERNS, PatternOptions
 def progress(text):
     print(text, flush=True)
 
-with Lab.start(PATTERNS["in_vpc"](PatternOptions(brokers=1)), name=sys.argv[1], progress=progress) as lab:
+with Lab.start(PATTERNS["peering"](PatternOptions(brokers=1)), name=sys.argv[1], progress=progress) as lab:
     print("up", lab.pid, flush=True)
     if "raise" in sys.argv:
         raise RuntimeError("on purpose")
@@ -78,7 +78,7 @@ def finish(process: subprocess.Popen[str]) -> int:
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("said", ["networks:", "brokers: starting", "resolvers:", "up"])
+@pytest.mark.parametrize("said", ["networks:", "distance:", "brokers: starting", "resolvers:", "up"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_killing_the_owner_at_any_moment_leaves_nothing(said: str, number: signal.Signals) -> None:
     process = owner(f"killed-{os.getpid()}")
@@ -105,9 +105,11 @@ def test_killing_the_labs_first_process_ends_it_and_is_said() -> None:
 @pytest.mark.usefixtures("nothing_left")
 def test_the_trace_detector_can_fail() -> None:
     before = traces()
-    with Lab.start(small()):
+    with Lab.start(PATTERNS["peering"](PatternOptions(brokers=1))) as lab:
         seen = traces() - before
+        carrier = lab.status()["distance"]["carrier"]
     assert any(t.startswith("process") for t in seen)
+    assert carrier == "netem" or any("lab.relay" in t for t in seen)
     assert any(t.startswith("socket") for t in seen)
 
 
@@ -156,7 +158,7 @@ def test_without_root_it_is_the_same_lab() -> None:
         "import subprocess\n"
         "from lab.handle import Lab\n"
         "from topology.patterns import PATTERNS, PatternOptions\n"
-        "with Lab.start(PATTERNS['in_vpc'](PatternOptions(brokers=1))) as lab:\n"
+        "with Lab.start(PATTERNS['peering'](PatternOptions(brokers=1))) as lab:\n"
         "    command = [*lab.command_prefix('a'), 'cat', '/etc/resolv.conf']\n"
         "    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)\n"
     )
