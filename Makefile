@@ -47,7 +47,7 @@ schema: setup ## write the JSON Schemas of topology files and result documents
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
 	$(BIN)/python -m brokerproof.pattern_pages
 
-bench: ## compare with dig, openssl, kcat and bare brokers, in one run
+bench: ## compare with dig, openssl, kcat, bare brokers and plain links, in one run
 	@./setup.sh --bench
 	$(BIN)/python benchmarks/on_the_lab.py $(BENCH_ARGS)
 

@@ -1,4 +1,4 @@
-"""Every benchmark, on a lab of its own: verification against commands by hand, lab start against bare brokers."""
+"""Every benchmark, on a lab of its own: verification against commands by hand, lab start, distance."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def main() -> None:
         verified = subprocess.run(command, check=False).returncode
     rounds = str(max(1, chosen.rounds // 4))
     started = subprocess.run([sys.executable, str(HERE / "lab_start.py"), "--rounds", rounds], check=False).returncode
-    raise SystemExit(verified or started)
+    far = subprocess.run([sys.executable, str(HERE / "distance.py"), "--rounds", rounds], check=False).returncode
+    raise SystemExit(verified or started or far)
 
 
 if __name__ == "__main__":

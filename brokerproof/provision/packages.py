@@ -23,7 +23,7 @@ _COMMANDS: Final = {
     "openssl": "openssl",
     "dot": "graphviz",
 }
-_BENCH_COMMANDS: Final = {"kcat": "kcat"}
+_BENCH_COMMANDS: Final = {"kcat": "kcat", "iperf3": "iperf3"}
 
 
 @dataclass(frozen=True)

@@ -157,8 +157,8 @@ def rtts(topology: Topology) -> dict[tuple[str, str], float | None]:
 def test_what_joins_two_vpcs_has_their_regions_distance(
     pattern: str, expected: dict[tuple[str, str], float | None]
 ) -> None:
-    assert rtts(PATTERNS[pattern](None)) == expected
-    near = PatternOptions(cross_region_rtt_ms=0, in_region_rtt_ms=0)
+    assert rtts(PATTERNS[pattern](PatternOptions(remote=False))) == expected
+    near = PatternOptions(remote=False, cross_region_rtt_ms=0, in_region_rtt_ms=0)
     assert rtts(PATTERNS[pattern](near)) == dict.fromkeys(expected)
 
 

@@ -66,6 +66,31 @@ def in_router(lab: Lab, namespace: str, *command: str) -> list[str]:
     return [*enter, "ip", "netns", "exec", namespace, *command]
 
 
+@pytest.mark.lab
+def test_no_distance_is_plain_links_and_back_without_a_broker_restart(lab: Lab) -> None:
+    before = lab.status()
+    pair = ((EAST, WEST), (EAST, EAST))
+    lab.apply(at(lab.intended, *(RegionLink(regions=regions, one_way_delay_ms=0) for regions in pair)))
+    assert lab.status()["distance"]["links"] == []
+    assert rtt_p50_ms(lab, "c") < 2
+    lab.apply(lab.intended)
+    assert is_about(rtt_p50_ms(lab, "c"), 60)
+    assert is_about(rtt_p50_ms(lab, "b"), 0.5)
+    assert lab.status()["broker_pids"] == before["broker_pids"]
+
+
+@pytest.mark.lab
+def test_another_pattern_has_its_own_links_and_leaves_none_of_the_old(lab: Lab) -> None:
+    gateways = PATTERNS["transit_gateway"](PatternOptions(brokers=1))
+    lab.apply(gateways)
+    links = dict(links_in_words(lab.status()["distance"]))
+    assert links[f"{EAST} - {WEST}"] == "RTT 60 ms: tgw-east to tgw-west"
+    assert is_about(rtt_p50_ms(lab, "c"), 61)
+    lab.apply(lab.intended)
+    assert f"{EAST} - {WEST}" in dict(links_in_words(lab.status()["distance"]))
+    assert is_about(rtt_p50_ms(lab, "c"), 60)
+
+
 @pytest.fixture
 def open_router(lab: Lab) -> Iterator[None]:
     """A router lets nothing in but DNS; for what is sent between two routers themselves."""

@@ -32,12 +32,12 @@ class TestWhatIsMissing:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         assert self.found(bin_directory, bench=True) == {
             *("iproute2", "nftables", "unbound", "util-linux", preflight.java_package()),
-            *("procps", "bind9-dnsutils", "openssl", "graphviz", "maven", "kcat", f"python{version}-venv"),
+            *("procps", "bind9-dnsutils", "openssl", "graphviz", "maven", "kcat", "iperf3", f"python{version}-venv"),
         }
 
     def test_only_what_is_wanted_is_asked_for(self, bin_directory: Path) -> None:
         everything = self.found(bin_directory, bench=True)
-        assert everything - self.found(bin_directory) == {"kcat"}
+        assert everything - self.found(bin_directory) == {"kcat", "iperf3"}
         assert everything - self.found(bin_directory, bench=True, maven=False) == {"maven"}
 
     def test_what_is_there_is_not_asked_for(self, bin_directory: Path) -> None:

@@ -192,8 +192,8 @@ def _table_of(topology: Topology, subnet_id: str) -> RouteTable | None:
 
 def _best(table: RouteTable | None, address: str) -> Route | None:
     to = ip_address(address)
-    fitting = [route for route in (table.routes if table else ()) if to in route.destination_cidr_block]
-    return max(fitting, key=lambda route: route.destination_cidr_block.prefixlen, default=None)
+    fitting = [route for route in (table.routes if table else ()) if to in route.destination]
+    return max(fitting, key=lambda route: route.destination.prefixlen, default=None)
 
 
 def _through_gateways(
