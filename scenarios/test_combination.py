@@ -1,9 +1,10 @@
 """Several patterns on one cluster; each client goes by its own, and is proved to.
 
 Proved at both ends: the addresses that broker names resolve to and connect at, and the address that the
-cluster sees the client at. Client ``b`` is peered, ``t`` comes by transit gateways from another Region, ``o``
-has the cluster VPC's CIDR and comes by an NLB a broker. The VPC of ``w`` is peered *and* has the endpoints,
-which it is meant to use; the peering would connect as well, so that it does connect proves nothing.
+cluster sees the client at. Client ``b`` is peered, ``g`` comes by a transit gateway, ``t`` by two from another
+Region, ``o`` has the cluster VPC's CIDR and comes by an NLB a broker. The VPC of ``w`` is peered *and* has
+the endpoints, which it is meant to use; the peering would connect as well, so that it does connect proves
+nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class TestPeering(ClientContract):
 
 
 class TestTransitGateway(ClientContract):
-    """``t``: straight to the broker ENIs, from another Region."""
+    """``g`` and ``t``: straight to the broker ENIs, from this Region and another."""
 
     CLIENTS = names.TRANSIT_GATEWAY
 

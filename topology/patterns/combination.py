@@ -1,9 +1,9 @@
 """Several patterns on one cluster at once; each client goes by its own, and is proved to.
 
-``b`` is peered. ``t``, in another Region, comes by transit gateways. ``o`` has the cluster VPC's CIDR and comes by
-an NLB a broker. ``w`` has two paths: its VPC is peered with the cluster VPC *and* has the endpoints, which it
-is meant to use; the peering would connect as well. Brokers advertise as MSK creates them, which every one
-of these patterns can live with.
+``b`` is peered, ``g`` beside it comes by the transit gateway, ``t`` by two of them from another Region. ``o`` has
+the cluster VPC's CIDR and comes by an NLB a broker. ``w`` has two paths: its VPC is peered with the cluster
+VPC *and* has the endpoints, which it is meant to use; the peering would connect as well. Brokers advertise
+as MSK creates them, which every one of these patterns can live with.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from topology.patterns.privatelink import broker_fronts, client_side, load_balan
 NAME = names.COMBINATION
 _GATEWAY_CIDR = IPv4Network("10.3.0.0/16")
 _TWO_PATHS_CIDR = IPv4Network("10.5.0.0/16")
+_NEAR_CIDR = IPv4Network("10.6.0.0/16")
 
 
 def build(options: PatternOptions | None = None) -> Topology:
@@ -41,17 +42,19 @@ def build(options: PatternOptions | None = None) -> Topology:
         TopologyError: the options ask for what AWS refuses.
     """
     options = options or PatternOptions()
-    admitted = (CLUSTER_CIDR, CLIENT_CIDR, _GATEWAY_CIDR, _TWO_PATHS_CIDR)
+    admitted = (CLUSTER_CIDR, CLIENT_CIDR, _GATEWAY_CIDR, _TWO_PATHS_CIDR, _NEAR_CIDR)
     parts = cluster_parts(options, admitted=admitted, client_pattern=names.IN_VPC)
     fronts = broker_fronts(options)
     overlapping = client_side(names.MULTI, options, "o", CLUSTER_CIDR, fronts)
     two_paths = client_side(names.MULTI, options, "w", _TWO_PATHS_CIDR, fronts)
     peered = subnets("vpc-b", CLIENT_CIDR, options.zones)
     attached = subnets("vpc-t", _GATEWAY_CIDR, options.zones, region_name=FAR_REGION)
+    near = subnets("vpc-g", _NEAR_CIDR, options.zones)
     back = (
         Route(destination_cidr_block=CLIENT_CIDR, vpc_peering_connection_id="pcx-cluster-b"),
         Route(destination_cidr_block=_TWO_PATHS_CIDR, vpc_peering_connection_id="pcx-cluster-w"),
         Route(destination_cidr_block=_GATEWAY_CIDR, transit_gateway_id=EAST),
+        Route(destination_cidr_block=_NEAR_CIDR, transit_gateway_id=EAST),
     )
     return checked(
         Topology(
@@ -59,21 +62,24 @@ def build(options: PatternOptions | None = None) -> Topology:
             vpcs=(
                 parts.vpc,
                 Vpc(vpc_id="vpc-b", owner_id="222222222222", region_name=REGION, cidr_blocks=(CLIENT_CIDR,)),
+                Vpc(vpc_id="vpc-g", owner_id="333333333333", region_name=REGION, cidr_blocks=(_NEAR_CIDR,)),
                 Vpc(vpc_id="vpc-t", owner_id="444444444444", region_name=FAR_REGION, cidr_blocks=(_GATEWAY_CIDR,)),
                 overlapping.vpc,
                 two_paths.vpc,
             ),
-            subnets=(*parts.subnets, *peered, *attached, *overlapping.subnets, *two_paths.subnets),
+            subnets=(*parts.subnets, *peered, *near, *attached, *overlapping.subnets, *two_paths.subnets),
             route_tables=(
                 table(CLUSTER_VPC, parts.subnets, back),
                 table("vpc-b", peered, (_to_cluster(vpc_peering_connection_id="pcx-cluster-b"),)),
                 table("vpc-w", two_paths.subnets, (_to_cluster(vpc_peering_connection_id="pcx-cluster-w"),)),
+                table("vpc-g", near, (_to_cluster(transit_gateway_id=EAST),)),
                 table("vpc-t", attached, (_to_cluster(transit_gateway_id=WEST),)),
             ),
             vpc_peering_connections=(_peering("b"), _peering("w")),
             transit_gateways=gateways(),
             transit_gateway_attachments=(
                 attachment(CLUSTER_VPC, EAST),
+                attachment("vpc-g", EAST),
                 attachment("vpc-t", WEST),
                 *gateway_peering(),
             ),
@@ -91,6 +97,7 @@ def build(options: PatternOptions | None = None) -> Topology:
             clients=(
                 parts.client,
                 client_host("b", peered[0], pattern=names.PEERING, witness_port=WITNESS_PORT),
+                client_host("g", near[0], pattern=names.TRANSIT_GATEWAY, witness_port=WITNESS_PORT),
                 client_host("t", attached[0], pattern=names.TRANSIT_GATEWAY, witness_port=WITNESS_PORT),
                 overlapping.client,
                 two_paths.client,

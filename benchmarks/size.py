@@ -1,0 +1,70 @@
+"""Many brokers: a cluster of --brokers behind one NLB, and behind an NLB each; what it takes to build and to verify.
+
+Memory is the proportional set size (smaps_rollup) of every process of the lab.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from pathlib import Path
+
+from lab.handle import Lab
+from scenarios.planning import conclude, make_plan
+from scenarios.world import lab_vantage
+from topology.expectation import expect
+from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns.names import MULTI, SINGLE
+
+
+def memory_mb(lab: Lab) -> float:
+    """Of the lab's first process and everything below it."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            parents.setdefault(parent, []).append(int(entry.name))
+    waiting, total_kb = [lab.pid], 0
+    while waiting:
+        pid = waiting.pop()
+        waiting += parents.get(pid, [])
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        total_kb += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return total_kb / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--brokers", type=int, default=15)
+    parser.add_argument("--client", default="b")
+    chosen = parser.parse_args()
+    red = 0
+    for pattern in (SINGLE, MULTI):
+        topology = PATTERNS[pattern](PatternOptions(brokers=chosen.brokers))
+        view = expect(topology, chosen.client)
+        began = time.monotonic()
+        with Lab.start(topology) as lab:
+            up_s = time.monotonic() - began
+            plan = make_plan(view, topology.client(chosen.client), measure=False)
+            with lab_vantage(lab, chosen.client) as vantage:
+                began = time.monotonic()
+                run = conclude(view, plan, vantage.run(plan))
+                verified_s = time.monotonic() - began
+            said = dict(Counter(check.verdict.value for check in run.checks))
+            balancers = len(topology.load_balancers)
+            print(
+                f"{pattern}: {chosen.brokers} brokers, {balancers} load balancer{'s' if balancers > 1 else ''}: "
+                f"up in {up_s:.1f} s, client {chosen.client} verified in {verified_s:.1f} s {said}, "
+                f"{memory_mb(lab):.0f} MB",
+                flush=True,
+            )
+            red += sum(count for verdict, count in said.items() if verdict != "passed")
+    raise SystemExit(1 if red else 0)
+
+
+if __name__ == "__main__":
+    main()
