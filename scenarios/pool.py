@@ -16,8 +16,8 @@ Progress = Callable[[str], None]
 def brokers_of(topology: Topology) -> Hashable:
     """What a lab cannot take over from another: brokers with their properties, Kafka's version, certificates.
 
-    Brokers can be restarted in a running lab, but ending it and starting another takes less: a
-    broker that was killed may register again only when its session has ended.
+    Brokers can be restarted in a running lab, but that is no quicker than another lab: a broker that
+    was killed may register again only when its session has ended.
 
     Raises:
         LabError: the lab cannot build this topology.
