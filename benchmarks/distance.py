@@ -17,6 +17,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,7 +31,7 @@ from topology.patterns.options import CLUSTER_NAME, CLUSTER_VPC, host
 EAST, WEST = "us-east-1", "us-west-2"
 RTTS_MS = (0.5, 5.0, 20.0, 60.0)
 PAUSE_S = 0.01
-PORT, IPERF_PORT = 5000, 5201
+PORT = 5000
 MESSAGE = b"x" * 100
 LEAST_MS = 0.002
 """As good as no delay, and not a plain link."""
@@ -43,15 +44,21 @@ def ahead_of_others() -> None:
 
 
 def serve() -> None:
+    """Send back what comes, one connection after another, until standard input ends."""
     ahead_of_others()
-    with socket.create_server(("", PORT), backlog=64) as listener:
-        print("ready", flush=True)
+
+    def send_back(listener: socket.socket) -> None:
         while True:
             connection, _ = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with connection:
                 while message := connection.recv(4096):
                     connection.sendall(message)
+
+    with socket.create_server(("", PORT), backlog=64) as listener:
+        threading.Thread(target=send_back, args=(listener,), daemon=True).start()
+        print("ready", flush=True)
+        sys.stdin.read()
 
 
 def measure(address: str, samples: int) -> None:
@@ -99,14 +106,16 @@ def set_rtt(lab: Lab, rtt_ms: float) -> None:
 
 @contextmanager
 def server(lab: Lab, command: Sequence[str]) -> Iterator[None]:
-    with subprocess.Popen([*lab.command_prefix("s"), *command], stdout=subprocess.PIPE) as process:
-        if process.stdout is None:
+    """A server on host ``s`` that ends by itself, after one client or when its input ends."""
+    with subprocess.Popen(
+        [*lab.command_prefix("s"), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        if process.stdin is None or process.stdout is None:
             raise SystemExit("no pipe")
         process.stdout.readline()  # both say a first line when they listen
-        try:
-            yield
-        finally:
-            process.kill()
+        yield
+        process.stdin.close()
+        process.wait(timeout=30)
 
 
 def output(lab: Lab, command: Sequence[str]) -> str:
@@ -129,18 +138,22 @@ def accuracy(lab: Lab, address: str, samples: int) -> None:
 
 
 def gbit_per_s(lab: Lab, address: str, seconds: int) -> float:
-    said = json.loads(output(lab, ["iperf3", "-c", address, "-t", str(seconds), "-O", "2", "-J"]))
+    with server(lab, ["iperf3", "-s", "--one-off", "--forceflush"]):
+        command = ["iperf3", "-c", address, "-t", str(seconds), "-O", "2", "-J"]
+        done = subprocess.run([*lab.command_prefix("c"), *command], capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout or "{}")
+    if "sum_received" not in said.get("end", {}):
+        raise SystemExit(f"iperf3 failed: {said.get('error', done.stderr or said)}")
     return float(said["end"]["sum_received"]["bits_per_second"]) / 1e9
 
 
 def throughput(lab: Lab, address: str, rounds: int, seconds: int) -> None:
     kinds = {"plain": 0.0, "0 ms": LEAST_MS, "20 ms": 20.0, "60 ms": 60.0}
     got: dict[str, list[float]] = {kind: [] for kind in kinds}
-    with server(lab, ["iperf3", "-s", "--forceflush"]):
-        for _ in range(rounds):
-            for kind, rtt_ms in kinds.items():
-                set_rtt(lab, rtt_ms)
-                got[kind].append(gbit_per_s(lab, address, seconds))
+    for _ in range(rounds):
+        for kind, rtt_ms in kinds.items():
+            set_rtt(lab, rtt_ms)
+            got[kind].append(gbit_per_s(lab, address, seconds))
     print(f"one TCP connection, {seconds} s after 2 s to open its window, {rounds} rounds in turns: Gbit/s")
     for kind, values in got.items():
         print(f"{kind:8}   {statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})")

@@ -189,7 +189,7 @@ def lab_status(name: str | None) -> None:
             table.add_row(f"distance {regions}", words)
         lost, dropped = (state["distance"].get(what, 0) for what in ("lost", "dropped"))
         if lost or dropped:
-            table.add_row("packets", f"{lost} lost as asked, {dropped} dropped from full queues")
+            table.add_row("packets", f"{lost} lost as asked, {dropped} dropped: a full queue, or the other side down")
         table.add_row("up for", f"{state['uptime_s']:.0f} s")
         if state["unknown"]:
             table.add_row("UNKNOWN", state["unknown"])

@@ -184,7 +184,6 @@ class Relay:
         self._links: dict[tuple[End, End], tuple[_Side, _Side]] = {}
         self._sides: dict[int, _Side] = {}
         self._busy: set[_Side] = set()
-        self._refused = 0
         self._timer = _Timer()
         self._waking = Waking()
         self._write_ns = 20_000
@@ -197,13 +196,14 @@ class Relay:
     def serve(self) -> None:
         """Carry packets and obey until standard input ends."""
         clock, poll, waking = time.monotonic_ns, self._poll.poll, self._waking
+        patience = None
         while True:
             slept_from = clock()
-            events = poll()
+            events = poll(patience)
             now = clock()
             slept = now - slept_from
             early = 0
-            if slept > SLEPT_NS:
+            if patience is None and slept > SLEPT_NS:
                 early = waking.usual_ns(slept)
                 if len(events) == 1 and events[0][0] == self._timer.descriptor:
                     waking.woke(slept, now - self._timer.set_ns)
@@ -212,10 +212,13 @@ class Relay:
                     self._read(descriptor, now, early)
                 elif descriptor == self._control and not self._obey():
                     return
-            while self._busy and (ahead := self._send()) <= (usual := waking.usual_ns(ahead)):
-                pass  # not worth a sleep: it would end too late
-            if self._busy:
-                self._timer.arm(clock() + ahead - usual)
+            patience = None
+            if self._busy and (ahead := self._send()) is not None:
+                usual = waking.usual_ns(ahead)
+                if ahead <= usual:
+                    patience = 0  # a sleep would end too late
+                else:
+                    self._timer.arm(clock() + ahead - usual)
 
     def _read(self, descriptor: int, now: int, early: int) -> None:
         """Take what has come in at one interface; it came so much earlier than it is seen."""
@@ -234,7 +237,7 @@ class Relay:
         if side.outward.queue:
             self._busy.add(side)
 
-    def _send(self) -> int:
+    def _send(self) -> int | None:
         """Write what is due; gives how long until something else is, in ns."""
         clock, soonest = time.monotonic_ns, 0
         for side in tuple(self._busy):
@@ -243,16 +246,17 @@ class Relay:
                 try:
                     os.write(side.peer, frame)
                 except OSError:  # the other interface is down or gone
-                    self._refused += 1
+                    side.outward.dropped += 1
                 now = clock()
-                self._write_ns += _STEP_NS if now - began > self._write_ns else -_STEP_NS
+                step = _STEP_NS if now - began > self._write_ns else -_STEP_NS
+                self._write_ns = min(self._write_ns + step, MOST_LATE_NS)
                 began = now
             if side.outward.queue:
                 due = side.outward.queue[0][0]
                 soonest = min(soonest, due) if soonest else due
             else:
                 self._busy.discard(side)
-        return max(soonest - self._write_ns - clock(), 0)
+        return max(soonest - self._write_ns - clock(), 0) if soonest else None
 
     def _obey(self) -> bool:
         """Carry out the requests that have come; False at the end of them."""
