@@ -14,18 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.faults import FAULTS
+from lab.faults import FAULTS, Fault
+from lab.faults.fault import afflicted
 from probes.outcome import Reason
 from reports.drawing import DIGEST_ATTRIBUTE, DrawError, dot_digest, svg
 from topology.expectation import expect
 from topology.managed import with_managed
 from topology.models import Client, Topology
-from topology.patterns import PATTERNS
+from topology.patterns import PATTERNS, PatternOptions
 from topology.picture import Picture, picture
 from topology.view import ForbiddenView
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "patterns"
 COMMAND: Final = "make pictures"
+VARIANTS: Final[dict[str, Callable[[], Topology]]] = {
+    "peering-dual-stack": lambda: PATTERNS["peering"](PatternOptions(dual_stack=True)),
+}
+"""Pictures beside those of the patterns."""
 _MARK: Final = "<!-- {}: written by `make pictures` -->"
 _END: Final = "<!-- end -->"
 
@@ -59,11 +64,13 @@ def out_of_date(folder: Path) -> Iterator[str]:
     Raises:
         PageError: a page lacks a mark.
     """
+    for name, made in _pictures():
+        drawn = folder / f"{name}.svg"
+        if not drawn.exists() or drawn_from(drawn.read_text(encoding="utf-8")) != dot_digest(made.dot):
+            yield drawn.name
     for name, build in PATTERNS.items():
         topology = build(None)
-        drawn, page = folder / f"{name}.svg", folder / f"{name}.md"
-        if not drawn.exists() or drawn_from(drawn.read_text(encoding="utf-8")) != dot_digest(picture(topology).dot):
-            yield drawn.name
+        page = folder / f"{name}.md"
         text = page.read_text(encoding="utf-8") if page.exists() else ""
         if not text or filled(text, name, topology) != text:
             yield page.name
@@ -77,19 +84,24 @@ def write(folder: Path) -> None:
         reports.drawing.DrawError: Graphviz is missing or failed.
     """
     stale = set(out_of_date(folder))
+    for name, made in _pictures():
+        if f"{name}.svg" in stale:
+            drawn = svg(made.dot, title=made.title, description=made.description)
+            (folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
     for name, build in PATTERNS.items():
         topology = build(None)
-        if f"{name}.svg" in stale:
-            made = picture(topology)
-            (folder / f"{name}.svg").write_text(_svg(made), encoding="utf-8")
         page = folder / f"{name}.md"
         if not page.exists():
             raise PageError(f"{page} is not there: each pattern has a page")
         page.write_text(filled(page.read_text(encoding="utf-8"), name, topology), encoding="utf-8")
 
 
-def _svg(made: Picture) -> str:
-    return svg(made.dot, title=made.title, description=made.description)
+def _pictures() -> Iterator[tuple[str, Picture]]:
+    """Every picture of the folder, by its name."""
+    for name, build in PATTERNS.items():
+        yield name, picture(build(None))
+    for name, variant in VARIANTS.items():
+        yield name, picture(variant())
 
 
 def drawn_from(text: str) -> str:
@@ -163,7 +175,8 @@ def faults_table(name: str, topology: Topology) -> str:
     rows = [
         (
             f"`{fault.name}`",
-            fault.title,
+            f"{fault.title}{' Needs `--dual-stack`.' if fault.dual_stack else ''}",
+            f"`{_shown_by(fault, topology)}`",
             fault.stage.value,
             _reasons(fault.reasons),
             "all" if set(fault.brokers) >= every else ", ".join(map(str, fault.brokers)),
@@ -171,7 +184,12 @@ def faults_table(name: str, topology: Topology) -> str:
         for fault in FAULTS.values()
         if name in fault.patterns
     ]
-    return _table(("fault", "what is wrong", "red at", "reason", "brokers"), rows)
+    return _table(("fault", "what is wrong", "client", "red at", "reason", "brokers"), rows)
+
+
+def _shown_by(fault: Fault, topology: Topology) -> str:
+    """The client that shows it; of a dual stack, which these tables are not built for, by name."""
+    return fault.client if fault.client is not None else afflicted(topology, fault).name
 
 
 _PARTS: Final[dict[str, Callable[[str, Topology], str]]] = {

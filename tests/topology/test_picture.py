@@ -41,7 +41,7 @@ def test_everything_is_in_the_picture(pattern: str, chosen: PatternOptions) -> N
     topology = PATTERNS[pattern](chosen)
     drawn = dot(topology)
     assert all(f"<B>{vpc.vpc_id}</B>" in drawn for vpc in topology.vpcs)
-    assert all(str(block) in drawn for vpc in topology.vpcs for block in vpc.cidr_blocks)
+    assert all(str(block) in drawn for vpc in topology.vpcs for block in (*vpc.cidr_blocks, *vpc.ipv6_cidr_blocks))
     for client in topology.clients:
         assert f"{'observer' if client.pattern is None else 'client'} {client.name}" in drawn
     for resource in (
@@ -147,6 +147,20 @@ def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, 
     way = way_of(topology, topology.client(client), topology)
     assert says in way.trouble
     assert f"client {client}" in dot(topology)
+
+
+def test_the_families_of_a_dual_stack_have_ways_of_their_own() -> None:
+    whole = PATTERNS["peering"](PatternOptions(dual_stack=True))
+    assert kinds(whole, "b") == kinds(whole, "b6")
+    broken = FAULTS["ipv6-route-missing"].edit(whole)
+    assert not way_of(broken, broken.client("b"), broken).trouble
+    assert "has no route to fd00:10::a" in way_of(broken, broken.client("b6"), broken).trouble
+    assert "fd00:10:0:2::a<" in re.sub("&#160;", "", dot(whole))
+
+
+def test_a_listener_of_a_family_without_address_is_said_at_the_client() -> None:
+    topology = edited(PATTERNS["peering"](PatternOptions(dual_stack=True)), "b6", ipv6_address=None)
+    assert "client b6 has no ipv6_address" in picture(topology).description
 
 
 def edited(topology: Topology, name: str, **update: object) -> Topology:

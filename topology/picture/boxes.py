@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Address
 from typing import Final
 
 from topology.managed import balancer_name
@@ -24,6 +25,7 @@ from topology.models import (
     VpcPeeringConnection,
 )
 from topology.picture.label import LISTED, Row, listed, ranges
+from topology.picture.way import blocks_of
 
 _DOMAIN_LINE: Final = 24
 
@@ -32,7 +34,7 @@ def client_rows(topology: Topology, client: Client, trouble: str) -> list[Row]:
     """A client or an observer."""
     kind = "observer" if client.pattern is None else "client"
     where = f"{client.private_ip_address} {topology.zone_of(client.subnet_id)}"
-    rows = [Row(f"{kind} {client.name}", bold=True), Row(where, quiet=True)]
+    rows = [Row(f"{kind} {client.name}", bold=True), Row(where, quiet=True), *_ipv6(client.ipv6_address)]
     if client.pattern is not None:
         rows.append(Row(client.pattern, quiet=True))
         if client.listener != "CLIENT_SECURE":
@@ -47,7 +49,12 @@ def broker_rows(topology: Topology, broker: Broker) -> list[Row]:
     return [
         Row(f"broker {broker.broker_id}", bold=True),
         Row(f"{broker.client_vpc_ip_address} {topology.zone_of(broker.client_subnet)}", quiet=True),
+        *_ipv6(broker.ipv6_address),
     ]
+
+
+def _ipv6(address: IPv6Address | None) -> list[Row]:
+    return [] if address is None else [Row(str(address), quiet=True)]
 
 
 def brokers_rows(topology: Topology, cluster: Cluster) -> list[Row]:
@@ -68,7 +75,7 @@ def cluster_words(cluster: Cluster) -> str:
 
 def vpc_words(vpc: Vpc) -> str:
     """The VPC's blocks."""
-    return ", ".join(str(block) for block in vpc.cidr_blocks)
+    return ", ".join(str(block) for block in blocks_of(vpc))
 
 
 def routes_rows(topology: Topology, vpc: Vpc) -> list[Row]:
@@ -77,7 +84,7 @@ def routes_rows(topology: Topology, vpc: Vpc) -> list[Row]:
     said: dict[tuple[str, ...], list[str]] = {}
     for table in tables:
         lines = tuple(
-            f"{r.destination_cidr_block} → {r.vpc_peering_connection_id or r.transit_gateway_id or 'blackhole'}"
+            f"{r.destination} → {r.vpc_peering_connection_id or r.transit_gateway_id or 'blackhole'}"
             for r in table.routes
         )
         said.setdefault(lines, []).append(table.route_table_id)
@@ -115,7 +122,7 @@ def gateway_rows(topology: Topology, gateway: TransitGateway) -> list[Row]:
             f"{block} → {a.vpc_id}"
             for a in topology.transit_gateway_attachments
             if table.transit_gateway_route_table_id in a.propagations and a.vpc_id is not None
-            for block in topology.vpc(a.vpc_id).cidr_blocks
+            for block in blocks_of(topology.vpc(a.vpc_id))
         ]
         static = [
             f"{r.destination_cidr_block} → "

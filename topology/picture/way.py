@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
 from topology.expectation import expect
 from topology.files import TopologyError
+from topology.isolation import by_ipv6
 from topology.models import (
     Broker,
     Client,
@@ -21,6 +22,7 @@ from topology.models import (
     RouteTable,
     Topology,
     TransitGatewayAttachment,
+    Vpc,
 )
 from topology.view import AddressKind, AddressView, ClientView
 
@@ -107,11 +109,8 @@ def _to_broker(
 
 def _stretch(topology: Topology, client: Client, broker_id: int | None, entry: AddressView) -> Stretch:
     start = Place(Kind.CLIENT, client.name)
-    by_address = {
-        str(broker.client_vpc_ip_address): broker.broker_id for broker in topology.cluster(client.cluster_name).brokers
-    }
-    one = broker_id if broker_id is not None else by_address.get(entry.address)
-    end = () if one is None else (broker_place(client.cluster_name, one),)
+    known = broker_at(topology, client.cluster_name)
+    end = known.get(entry.address, ()) if broker_id is None else (broker_place(client.cluster_name, broker_id),)
     match entry.kind:
         case AddressKind.BROKER_ENI:
             vpc_id = topology.cluster(client.cluster_name).vpc_id
@@ -136,18 +135,18 @@ def _stretch(topology: Topology, client: Client, broker_id: int | None, entry: A
 
 def _must_not(topology: Topology, client: Client, view: ClientView) -> tuple[Place, ...]:
     """Of what is forbidden, whole brokers and hosts; single ports of a path that works are not drawn."""
-    brokers = {str(broker.client_vpc_ip_address): place for place, broker in brokers_of(topology).items()}
+    brokers = {a: place for c in topology.clusters for a, (place,) in broker_at(topology, c.cluster_name).items()}
     witnesses = {
-        (str(other.private_ip_address), other.witness_port): Place(Kind.CLIENT, other.name)
+        (str(other.ipv6_address if by_ipv6(other) else other.private_ip_address), other.witness_port): other
         for other in topology.clients
-        if other.vpc_id != client.vpc_id
+        if other.vpc_id != client.vpc_id and other.witness_port is not None
     }
     inside = client.vpc_id == topology.cluster(client.cluster_name).vpc_id
     found: dict[Place, None] = {}
     for forbidden in view.forbidden:
         witness = witnesses.get((forbidden.address, forbidden.port))
         if witness is not None and (inside or client.pattern is None):
-            found[witness] = None
+            found[Place(Kind.CLIENT, witness.name)] = None
         elif client.pattern is None and forbidden.address in brokers:
             found[brokers[forbidden.address]] = None
     return tuple(found)
@@ -162,7 +161,7 @@ def across(topology: Topology, client: Client, address: str, vpc_id: str) -> tup
         return (), ""
     to = ip_address(address)
     places = [Place(Kind.ROUTES, client.vpc_id)]
-    if any(to in block for block in topology.vpc(client.vpc_id).cidr_blocks):
+    if any(to in block for block in blocks_of(topology.vpc(client.vpc_id))):
         return tuple(places), f"{address} is inside {client.vpc_id} itself, whose local route keeps it there"
     beyond, trouble = _by_route(topology, client, address, vpc_id)
     places.extend(beyond)
@@ -240,13 +239,28 @@ def _lookup(topology: Topology, table_id: str, address: str) -> TransitGatewayAt
         if table_id in attachment.propagations and attachment.vpc_id is not None:
             found += [
                 (block.prefixlen, False, attachment.transit_gateway_attachment_id)
-                for block in topology.vpc(attachment.vpc_id).cidr_blocks
+                for block in blocks_of(topology.vpc(attachment.vpc_id))
                 if to in block
             ]
     if not found:
         return None
     best = max(found, key=lambda entry: entry[:2])
     return by_id.get(best[2]) if best[2] is not None else None
+
+
+def blocks_of(vpc: Vpc) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The VPC's blocks of both families."""
+    return (*vpc.cidr_blocks, *vpc.ipv6_cidr_blocks)
+
+
+def broker_at(topology: Topology, cluster_name: str) -> dict[str, tuple[Place]]:
+    """The brokers of a cluster by their addresses of both families."""
+    return {
+        str(address): (broker_place(cluster_name, broker.broker_id),)
+        for broker in topology.cluster(cluster_name).brokers
+        for address in (broker.client_vpc_ip_address, broker.ipv6_address)
+        if address is not None
+    }
 
 
 def brokers_of(topology: Topology) -> dict[Place, Broker]:
