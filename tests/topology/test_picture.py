@@ -13,9 +13,19 @@ from lab.faults import FAULTS
 from tests.topology.strategies import options, patterns
 from topology.files import dumps, loads
 from topology.managed import with_managed
-from topology.models import Client, ClientVantage, Topology, TransitGatewayRoute, TransitGatewayRouteTable, VantageKind
+from topology.models import (
+    Client,
+    ClientVantage,
+    LabSettings,
+    RegionLink,
+    Topology,
+    TransitGatewayRoute,
+    TransitGatewayRouteTable,
+    VantageKind,
+)
 from topology.patterns import PATTERNS, PatternOptions
 from topology.picture import DARK, Ink, picture
+from topology.picture.distance import rtt_words
 from topology.picture.label import LISTED, ranges, text
 from topology.picture.way import Kind, way_of
 
@@ -273,3 +283,39 @@ def test_every_colour_has_a_dark_one_and_none_is_used_twice() -> None:
 )
 def test_ranges(numbers: tuple[int, ...], said: str) -> None:
     assert ranges(numbers) == said
+
+
+@pytest.mark.parametrize(
+    ("pattern", "client", "says"),
+    [
+        ("in_vpc", "a", ""),
+        ("peering", "b", "0.5 ms RTT"),
+        ("peering", "c", "60 ms RTT"),
+        ("transit_gateway", "b", "1 ms RTT"),
+        ("transit_gateway", "c", "61 ms RTT"),
+        ("privatelink_single_nlb", "a", ""),
+        ("privatelink_single_nlb", "b", "0.5 ms RTT"),
+        ("privatelink_single_nlb", "t", "61.5 ms RTT"),
+        ("privatelink_cross_region", "c", "60 ms RTT"),
+    ],
+)
+def test_distance_lies_where_networks_are_joined(pattern: str, client: str, says: str) -> None:
+    topology = PATTERNS[pattern](None)
+    assert rtt_words(topology, way_of(topology, topology.client(client), topology)) == says
+
+
+def test_between_regions_the_line_says_how_far_it_is() -> None:
+    far = RegionLink(regions=("us-east-1", "us-west-2"), one_way_delay_ms=12.5)
+    topology = PATTERNS["peering"](None).model_copy(update={"lab": LabSettings(links=(far,))})
+    lines = [line for line in dot(topology).splitlines() if "25 ms RTT" in line and "->" in line]
+    assert [line.split()[0] for line in lines] == ['"routes/vpc-c"']
+
+
+def test_of_a_real_client_no_distance_is_known() -> None:
+    topology = PATTERNS["peering"](None)
+    away = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "c", "--"))
+    assert "RTT" in picture(topology).description
+    everywhere = topology.model_copy(
+        update={"clients": tuple(c.model_copy(update={"vantage": away}) for c in topology.clients)}
+    )
+    assert "RTT" not in dot(everywhere)

@@ -72,21 +72,21 @@ def picture(topology: Topology) -> Picture:
     drawing = _Drawing(topology)
     return Picture(
         title=f"Topology {topology.name}",
-        ways=tuple(way_words(way) for way in drawing.ways),
+        ways=tuple(way_words(drawing.whole, way) for way in drawing.ways),
         dot=drawing.source(),
     )
 
 
 class _Drawing:
     def __init__(self, topology: Topology) -> None:
-        self._topology = whole = with_managed(topology)
+        self.whole = whole = with_managed(topology)
         self.ways = tuple(way_of(topology, client, whole) for client in topology.clients)
         self._boxes = Boxes.of(whole)
         users = [client.name for client in topology.clients if client.pattern is not None]
         self._inks = {name: way_ink(i) for i, name in enumerate(users)}
 
     def source(self) -> str:
-        topology = self._topology
+        topology = self.whole
         graph = graphviz.Digraph(graph_attr=_GRAPH, node_attr=_NODE, edge_attr=_EDGE)
         graph.attr(label=legend(f"Topology {topology.name}", self._legend()))
         regions = [v.region_name for v in topology.vpcs] + [g.region_name for g in topology.transit_gateways]
@@ -107,13 +107,13 @@ class _Drawing:
         for way in self.ways:
             observer = way.client.pattern is None
             ink = Ink.MUST_NOT if observer else self._inks[way.client.name]
-            rows.append((ink, f"- {CROSS} -" if observer else "——▸", way_words(way)))
-        if self._topology.hosted_zones:
+            rows.append((ink, f"- {CROSS} -" if observer else "——▸", way_words(self.whole, way)))
+        if self.whole.hosted_zones:
             rows.append((Ink.LINE, "- - -", "a private zone and the VPCs it is associated with"))
         return rows
 
     def _region(self, graph: Any, region: str) -> None:
-        topology = self._topology
+        topology = self.whole
         owners = [v.owner_id for v in topology.vpcs if v.region_name == region]
         owners += [g.owner_id for g in topology.transit_gateways if g.region_name == region]
         with graph.subgraph(name=frame_name("region", region)) as frame:
@@ -126,7 +126,7 @@ class _Drawing:
 
     def _one_region(self, connection: VpcPeeringConnection) -> str | None:
         """The Region of a peering that does not leave it."""
-        regions = {self._topology.vpc(vpc_id).region_name for vpc_id in connection.sides}
+        regions = {self.whole.vpc(vpc_id).region_name for vpc_id in connection.sides}
         return regions.pop() if len(regions) == 1 else None
 
     def _peering(self, graph: Any, connection: VpcPeeringConnection) -> None:
@@ -134,7 +134,7 @@ class _Drawing:
         graph.node(self._boxes.node(place), box(boxes.peering_rows(connection)))
 
     def _account(self, graph: Any, region: str, owner: str) -> None:
-        topology = self._topology
+        topology = self.whole
         vpcs = [v for v in topology.vpcs if (v.region_name, v.owner_id) == (region, owner)]
         ids = {v.vpc_id for v in vpcs}
         with graph.subgraph(name=frame_name("account", region, owner)) as frame:
@@ -154,7 +154,7 @@ class _Drawing:
                     frame.node(node_name("zone", zone.hosted_zone_id), box(boxes.zone_rows(zone)))
 
     def _vpc(self, graph: Any, vpc: Vpc) -> None:
-        topology = self._topology
+        topology = self.whole
         with graph.subgraph(name=vpc_frame(vpc.vpc_id)) as frame:
             frame.attr(
                 **_FRAME,
@@ -188,7 +188,7 @@ class _Drawing:
                     self._cluster(frame, cluster)
 
     def _cluster(self, graph: Any, cluster: Cluster) -> None:
-        topology = self._topology
+        topology = self.whole
         with graph.subgraph(name=cluster_frame(cluster.cluster_name)) as frame:
             label = frame_label(f"cluster {cluster.cluster_name}", boxes.cluster_words(cluster))
             frame.attr(**_FRAME, label=label, style="rounded,filled", fillcolor=Ink.CLUSTER)

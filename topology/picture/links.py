@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from topology.models import LoadBalancer, Topology
 from topology.picture.boxes import listener_port, routes_rows
+from topology.picture.distance import far_joins, in_lab
 from topology.picture.palette import Ink
 from topology.picture.places import Boxes, frame_name, node_name
 from topology.picture.way import Kind, Place, Way, brokers_of
@@ -105,8 +107,10 @@ def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
         and reached[0].places[-2].kind is not Kind.BALANCER
     )
     for stretch in way.stretches:
-        for tail, head in zip(stretch.places, stretch.places[1:], strict=False):
-            link = Link(LinkKind.WAY, tail=_node(topology, tail, boxes), head=_node(topology, head, boxes))
+        far = far_joins(topology, stretch.places) if in_lab(way) else {}
+        for index, (tail, head) in enumerate(pairwise(stretch.places)):
+            tail_box, head_box = _node(topology, tail, boxes), _node(topology, head, boxes)
+            link = Link(LinkKind.WAY, tail=tail_box, head=head_box, words=far.get(index, ""))
             if head.kind is Kind.BROKER and tail.kind is Kind.BALANCER:
                 port = _port(topology, tail.key, str(brokers[head].client_vpc_ip_address))
                 link = replace(link, tail_port="all" if boxes.shared(tail) else port)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from topology.models import Topology
 from topology.picture.boxes import short
+from topology.picture.distance import rtt_words
 from topology.picture.label import ranges
 from topology.picture.way import Kind, Place, Way
 
 
-def way_words(way: Way) -> str:
+def way_words(topology: Topology, way: Way) -> str:
     """``b in vpc-b through peering: pcx-cluster-b, brokers 1-3``."""
     client = way.client
     name = f"{client.name} in {client.vpc_id}"
@@ -25,8 +27,10 @@ def way_words(way: Way) -> str:
         steps = [tuple(dict.fromkeys(column)) for column in zip(*stretches, strict=True)]
         said.append(" → ".join(_merged(step) for step in steps if step[0].kind not in {Kind.CLIENT, Kind.ROUTES}))
     alone = " for bootstrap alone; nothing after it works" if way.bootstrap_alone else ""
+    rtt = rtt_words(topology, way)
+    distance = f"; {rtt} in the lab" if rtt else ""
     beside = f"; must not reach {_merged(way.must_not)}" if way.must_not else ""
-    return f"{name}: {'; '.join(said)}{alone}{beside}"
+    return f"{name}: {'; '.join(said)}{alone}{distance}{beside}"
 
 
 def _merged(places: tuple[Place, ...]) -> str:
