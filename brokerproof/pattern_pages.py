@@ -7,6 +7,7 @@ written by hand stays as it is: only what stands between two marks is replaced.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,8 +69,8 @@ def out_of_date(folder: Path) -> Iterator[str]:
         drawn = folder / f"{name}.svg"
         if not drawn.exists() or drawn_from(drawn.read_text(encoding="utf-8")) != dot_digest(made.dot):
             yield drawn.name
-    for name, build in PATTERNS.items():
-        topology = build(None)
+    for name in PATTERNS:
+        topology, _ = _built(name)
         page = folder / f"{name}.md"
         text = page.read_text(encoding="utf-8") if page.exists() else ""
         if not text or filled(text, name, topology) != text:
@@ -88,8 +89,8 @@ def write(folder: Path) -> None:
         if f"{name}.svg" in stale:
             drawn = svg(made.dot, title=made.title, description=made.description)
             (folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
-    for name, build in PATTERNS.items():
-        topology = build(None)
+    for name in PATTERNS:
+        topology, _ = _built(name)
         page = folder / f"{name}.md"
         if not page.exists():
             raise PageError(f"{page} is not there: each pattern has a page")
@@ -98,10 +99,15 @@ def write(folder: Path) -> None:
 
 def _pictures() -> Iterator[tuple[str, Picture]]:
     """Every picture of the folder, by its name."""
-    for name, build in PATTERNS.items():
-        yield name, picture(build(None))
-    for name, variant in VARIANTS.items():
-        yield name, picture(variant())
+    for name in (*PATTERNS, *VARIANTS):
+        yield name, _built(name)[1]
+
+
+@functools.cache
+def _built(name: str) -> tuple[Topology, Picture]:
+    """A pattern or a variant as it is built by default, and its picture."""
+    topology = VARIANTS[name]() if name in VARIANTS else PATTERNS[name](None)
+    return topology, picture(topology)
 
 
 def drawn_from(text: str) -> str:
@@ -126,10 +132,10 @@ def filled(text: str, name: str, topology: Topology) -> str:
     return text
 
 
-def clients_table(_name: str, topology: Topology) -> str:
+def clients_table(name: str, topology: Topology) -> str:
     """Who is there, and which way each goes."""
     rows = []
-    for client, way in zip(topology.clients, picture(topology).ways, strict=True):
+    for client, way in zip(topology.clients, _built(name)[1].ways, strict=True):
         vpc = topology.vpc(client.vpc_id)
         where = f"{vpc.vpc_id}, {vpc.region_name}, account {vpc.owner_id}"
         named, through, shown = way.partition(f" through {client.pattern}: ")

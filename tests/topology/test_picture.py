@@ -311,6 +311,14 @@ def test_between_regions_the_line_says_how_far_it_is() -> None:
     assert [line.split()[0] for line in lines] == ['"routes/vpc-c"']
 
 
+def test_a_slow_or_lossy_link_is_said_inside_a_region_too() -> None:
+    slow = RegionLink(
+        regions=("us-east-1", "us-east-1"), one_way_delay_ms=0.25, rate_bits_per_s=100_000_000, loss=0.005
+    )
+    topology = PATTERNS["peering"](None).model_copy(update={"lab": LabSettings(links=(slow,))})
+    assert "0.5 ms RTT, 100 Mbit/s, 0.500% lost" in dot(topology)
+
+
 def test_of_a_real_client_no_distance_is_known() -> None:
     topology = PATTERNS["peering"](None)
     away = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "c", "--"))

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from topology.models import Topology, VantageKind
+from topology.models import RegionLink, Topology, VantageKind
 from topology.picture.way import Kind, Place, Way
 
 
 def rtt_words(topology: Topology, way: Way) -> str:
     """``60.5 ms RTT``: there and back on the longest of the client's stretches; empty where there is no distance."""
-    rtt_ms = max((sum(ms for _, ms in joins(topology, s.places)) for s in way.stretches if not s.trouble), default=0.0)
+    rtt_ms = max(
+        (sum(link.rtt_ms for _, link in joins(topology, s.places)) for s in way.stretches if not s.trouble), default=0.0
+    )
     return f"{rtt_ms:g} ms RTT" if rtt_ms and in_lab(way) else ""
 
 
@@ -24,8 +26,8 @@ def in_lab(way: Way) -> bool:
     return way.client.vantage.kind is VantageKind.LAB
 
 
-def joins(topology: Topology, places: Sequence[Place]) -> Iterator[tuple[int, float]]:
-    """Where on a stretch the distance lies: the index of the place before it, and there and back in ms."""
+def joins(topology: Topology, places: Sequence[Place]) -> Iterator[tuple[int, RegionLink]]:
+    """Where on a stretch the distance lies: the index of the place before it, and what lies there."""
     before: tuple[int, str, str] | None = None
     for index, place in enumerate(places):
         network = _network(topology, place)
@@ -33,18 +35,22 @@ def joins(topology: Topology, places: Sequence[Place]) -> Iterator[tuple[int, fl
             continue
         name, region = network
         if before is not None and before[1] != name:
-            yield before[0], topology.lab.link(before[2], region).rtt_ms
+            yield before[0], topology.lab.link(before[2], region)
         before = (index, name, region)
 
 
 def far_joins(topology: Topology, places: Sequence[Place]) -> dict[int, str]:
-    """Of these, those between Regions, in words."""
-    regions = [None if found is None else found[1] for found in (_network(topology, place) for place in places)]
-    return {
-        index: f"{ms:g} ms RTT"
-        for index, ms in joins(topology, places)
-        if ms and next(r for r in regions[index + 1 :] if r is not None) != regions[index]
-    }
+    """Of these, in words, those between Regions and those that are slow or lossy."""
+    shown: dict[int, str] = {}
+    for index, link in joins(topology, places):
+        words = [f"{link.rtt_ms:g} ms RTT"] if link.rtt_ms else []
+        if link.rate_bits_per_s is not None:
+            words.append(f"{link.rate_bits_per_s / 1e6:g} Mbit/s")
+        if link.loss:
+            words.append(f"{link.loss:.3%} lost")
+        if len(set(link.regions)) > 1 or link.rate_bits_per_s is not None or link.loss:
+            shown[index] = ", ".join(words)
+    return shown
 
 
 def _network(topology: Topology, place: Place) -> tuple[str, str] | None:
