@@ -28,6 +28,8 @@ from topology.picture.label import LISTED, Row, listed, ranges
 from topology.picture.way import blocks_of
 
 _DOMAIN_LINE: Final = 24
+SHARED_ROW: Final = "all"
+"""The row of a box that stands for many listeners, as an edge names it."""
 
 
 def client_rows(topology: Topology, client: Client, trouble: str) -> list[Row]:
@@ -200,30 +202,28 @@ def balancer_rows(topology: Topology, balancers: Sequence[LoadBalancer]) -> list
         ]
         return rows + listener_rows(topology, first)
     ports = ranges(listener.port for b in balancers for listener in b.listeners)
-    return [*rows, Row(f"listeners {ports}", port="all")]
+    return [*rows, Row(f"listeners {ports}", port=SHARED_ROW)]
 
 
 def listener_rows(topology: Topology, balancer: LoadBalancer) -> list[Row]:
     """A line a listener; listeners with one target each share a line where there are many."""
-    alone = [one for one in balancer.listeners if len(topology.target_group(one.target_group_name).targets) == 1]
-    if len(balancer.listeners) <= LISTED:
-        alone = []
+    alone = [one for one in balancer.listeners if listener_port(topology, balancer, one) == SHARED_ROW]
     rows = []
     if alone:
         ids = _targets(topology, balancer, alone)
-        rows.append(Row(f"{ranges(one.port for one in alone)} → {ids}, one each", port="all"))
-    rows += [
-        Row(f"{one.port} → {_targets(topology, balancer, [one])}", port=f"p{one.port}")
-        for one in balancer.listeners
-        if one not in alone
-    ]
+        rows.append(Row(f"{ranges(one.port for one in alone)} → {ids}, one each", port=SHARED_ROW))
+    for one in balancer.listeners:
+        port = listener_port(topology, balancer, one)
+        if port != SHARED_ROW:
+            rows.append(Row(f"{one.port} → {_targets(topology, balancer, [one])}", port=port))
     return rows
 
 
 def listener_port(topology: Topology, balancer: LoadBalancer, listener: Listener) -> str:
-    """The port of the row that shows a listener."""
-    named = {row.port for row in listener_rows(topology, balancer)}
-    return f"p{listener.port}" if f"p{listener.port}" in named else "all"
+    """The row that shows a listener, as an edge names it."""
+    many = len(balancer.listeners) > LISTED
+    shared = many and len(topology.target_group(listener.target_group_name).targets) == 1
+    return SHARED_ROW if shared else f"p{listener.port}"
 
 
 def _targets(topology: Topology, balancer: LoadBalancer, listeners: Iterable[Listener]) -> str:

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from ipaddress import IPv4Address
 from itertools import pairwise
 from typing import Final
 
 from topology.models import LoadBalancer, Topology
-from topology.picture.boxes import listener_port, routes_rows
+from topology.picture.boxes import SHARED_ROW, listener_port, routes_rows
 from topology.picture.distance import far_joins, in_lab
 from topology.picture.palette import Ink
 from topology.picture.places import Boxes, frame_name, node_name
@@ -112,8 +113,8 @@ def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
             tail_box, head_box = _node(topology, tail, boxes), _node(topology, head, boxes)
             link = Link(LinkKind.WAY, tail=tail_box, head=head_box, words=far.get(index, ""))
             if head.kind is Kind.BROKER and tail.kind is Kind.BALANCER:
-                port = _port(topology, tail.key, str(brokers[head].client_vpc_ip_address))
-                link = replace(link, tail_port="all" if boxes.shared(tail) else port)
+                port = _port(topology, tail.key, brokers[head].client_vpc_ip_address)
+                link = replace(link, tail_port=SHARED_ROW if boxes.shared(tail) else port)
             elif head.kind is Kind.BROKER and alike:
                 link = _to_frame(topology, link, cluster.cluster_name, boxes)
             if link.tail != link.head:
@@ -131,14 +132,14 @@ def _to_frame(topology: Topology, link: Link, cluster_name: str, boxes: Boxes) -
     return replace(link, head=head, head_frame=cluster_frame(cluster_name))
 
 
-def _port(topology: Topology, balancer_name: str, address: str) -> str:
+def _port(topology: Topology, balancer_name: str, address: IPv4Address) -> str:
     """The listener whose only target is the broker; else one that has it among its targets."""
     balancer = topology.load_balancer(balancer_name)
     fitting = [
         (len(group.targets), i, listener)
         for i, listener in enumerate(balancer.listeners)
         for group in (topology.target_group(listener.target_group_name),)
-        if address in {str(t.id) for t in group.targets}
+        if any(target.id == address for target in group.targets)
     ]
     return listener_port(topology, balancer, min(fitting)[2]) if fitting else ""
 
@@ -163,7 +164,7 @@ def _targets(topology: Topology, balancer: LoadBalancer, boxes: Boxes) -> Iterat
     addresses = {str(b.client_vpc_ip_address): place for place, b in brokers_of(topology).items()}
     tail = Place(Kind.BALANCER, balancer.load_balancer_name)
     for listener in balancer.listeners:
-        port = "all" if boxes.shared(tail) else listener_port(topology, balancer, listener)
+        port = SHARED_ROW if boxes.shared(tail) else listener_port(topology, balancer, listener)
         for target in topology.target_group(listener.target_group_name).targets:
             if str(target.id) in addresses:
                 head = boxes.node(addresses[str(target.id)])
