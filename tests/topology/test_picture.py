@@ -159,6 +159,15 @@ def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, 
     assert f"client {client}" in dot(topology)
 
 
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_what_is_broken_is_drawn_all_the_same(fault: str) -> None:
+    for pattern in FAULTS[fault].patterns:
+        topology = PATTERNS[pattern](PatternOptions(dual_stack=FAULTS[fault].dual_stack))
+        broken = dot(FAULTS[fault].edit(topology))
+        assert every_line_ends_at_a_box(broken)
+        assert all(f"client {c.name}<" in broken for c in topology.clients if c.pattern is not None)
+
+
 def test_the_families_of_a_dual_stack_have_ways_of_their_own() -> None:
     whole = PATTERNS["peering"](PatternOptions(dual_stack=True))
     assert kinds(whole, "b") == kinds(whole, "b6")
