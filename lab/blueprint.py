@@ -291,8 +291,7 @@ def compile_topology(topology: Topology) -> Blueprint:
     for vpc in topology.vpcs:
         router = layout.routers[vpc.vpc_id]
         router.ip_lines.insert(0, f"addr add {_resolver_address(topology, vpc.vpc_id)}/32 dev lo")
-        router.ip_lines += [f"route add blackhole {block}" for block in vpc.cidr_blocks]
-        router.ip_lines += [ipv6.nowhere(block) for block in vpc.ipv6_cidr_blocks]
+        router.ip_lines += [f"route add blackhole {block}" for block in vpc.blocks]
         _lay_routes(layout, vpc.vpc_id)
         router.ruleset = packet_filter.vpc_router(
             layout.enis[vpc.vpc_id], _group_members(layout), topology, ipv6=router.ipv6
@@ -382,7 +381,7 @@ def _lay_gateway_table(
     for attachment in topology.transit_gateway_attachments:
         if attachment.vpc_id is not None and own in attachment.propagations:
             vpc, hop = topology.vpc(attachment.vpc_id), ends[attachment.transit_gateway_attachment_id]
-            routes |= dict.fromkeys(vpc.cidr_blocks, hop) | dict.fromkeys(vpc.ipv6_cidr_blocks, hop)
+            routes |= dict.fromkeys(vpc.blocks, hop)
     for route in table.routes:
         target = route.transit_gateway_attachment_id
         routes[route.destination_cidr_block] = None if target is None else ends[target]

@@ -7,7 +7,7 @@ tell the family by).
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
 ROUTER = "fe80::1"
 """Every ENI's next hop: its VPC's implicit router, at one link-local address on each link."""
@@ -34,11 +34,6 @@ def default_route(interface: str, *, table: int | None = None) -> str:
 def joined(interface: str, end: int) -> list[str]:
     """One end of a link between two routers, for before it is up."""
     return _interface(interface, JOINED[end])
-
-
-def nowhere(block: IPv6Network) -> str:
-    """What of the VPC's block no ENI has is dropped in silence."""
-    return f"route add blackhole {block}"
 
 
 def rule(text: str) -> str:

@@ -21,6 +21,11 @@ class Vpc(Model):
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = True
 
+    @property
+    def blocks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Its CIDR blocks of both families."""
+        return (*self.cidr_blocks, *self.ipv6_cidr_blocks)
+
 
 class Subnet(Model):
     """A subnet; zones are compared by zone *id*, since zone names differ per account."""

@@ -55,14 +55,9 @@ def routes(topology: Topology) -> Iterator[Problem]:
                 yield Problem(path, f"a second route to {route.destination} (AWS: RouteAlreadyExists)")
             seen.setdefault(route.destination, j)
             yield from _target(topology, table.vpc_id, route, path)
-            local = [b for b in _blocks(topology, table.vpc_id) if _inside(route.destination, b)]
+            local = [b for b in topology.vpc(table.vpc_id).blocks if _inside(route.destination, b)]
             if local:
                 yield Problem(path, f"{route.destination} is inside the VPC's own {local[0]}")
-
-
-def _blocks(topology: Topology, vpc_id: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    vpc = topology.vpc(vpc_id)
-    return (*vpc.cidr_blocks, *vpc.ipv6_cidr_blocks)
 
 
 def _inside(block: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
