@@ -87,7 +87,7 @@ def ends(link: Link) -> tuple[tuple[str, str], ...]:
 
 
 def rest_of(namespace: Namespace) -> tuple[object, ...]:
-    return namespace.forwards, namespace.ruleset, namespace.resolver
+    return (namespace.forwards, namespace.ipv6), namespace.ruleset, namespace.resolver
 
 
 def assert_is(kernel: Kernel, blueprint: Blueprint) -> None:
