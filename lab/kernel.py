@@ -169,6 +169,8 @@ def _set(namespace: Namespace) -> None:
 def _ipv6_settings(namespace: Namespace) -> dict[str, str]:
     if not namespace.ipv6:
         return {}
+    if not Path("/proc/sys/net/ipv6").exists():
+        raise LabError("this kernel has IPv6 turned off, which this topology needs; build it without --dual-stack")
     forward = {"net/ipv6/conf/all/forwarding": "1"} if namespace.forwards else {}
     return {f"net/ipv6/conf/{which}/disable_ipv6": "0" for which in ("all", "default")} | forward
 
