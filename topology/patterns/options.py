@@ -69,7 +69,7 @@ class PatternOptions(Model):
         description="Multi-VPC connectivity: the scheme of the VPC connections. The lab speaks TLS without SASL.",
     )
     dual_stack: bool = Field(
-        default=False, description="Network type DUAL: IPv6 beside IPv4, and each client once more over IPv6."
+        default=False, description="In VPC, peering, Transit Gateway: IPv6 beside IPv4, each client once more."
     )
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(
