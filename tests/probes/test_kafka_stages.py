@@ -113,7 +113,7 @@ def test_versions_are_noted() -> None:
             return await ask_versions(connection, limit_ms=LIMIT_MS), connection.versions
 
     seen, versions = run(work())
-    assert seen.facts == ApiFacts(error_code=0, api_count=10, produce_max_version=9, fetch_max_version=12)
+    assert seen.facts == ApiFacts(error_code=0, api_count=11, produce_max_version=9, fetch_max_version=12)
     assert versions[32] == (1, 4)
 
 

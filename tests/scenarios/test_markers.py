@@ -183,6 +183,7 @@ def test_a_file_with_several_patterns_is_a_combination(tmp_path: Path) -> None:
     assert {f"{t.file}.{t.client}" for t in tests} == {
         "in_vpc.a",
         "peering.b",
+        "transit_gateway.g",
         "transit_gateway.t",
         "privatelink_multi_nlb.o",
         "privatelink_multi_nlb.w",
