@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from probes.outcome import Reason, Stage
+from topology.finding_codes import Code
 from topology.models import Client, NetworkType, Topology
 from topology.patterns import names
 
@@ -43,6 +44,9 @@ class Fault:
     the reasons means that the probe was content and only the comparison with the view was not.
     ``client`` is the client that shows it; None is the first one outside the cluster VPC.
     ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one.
+    ``codes``: what a diagnosis should say. The first is the cause that is injected; the others are
+    those that no client can tell from it in one pattern or another (sets of :mod:`topology.finding_sets`).
+    A finding is right when its codes have the first one and nothing that is not here.
     """
 
     name: str
@@ -55,6 +59,12 @@ class Fault:
     brokers: tuple[int, ...] = (1, 2, 3)
     client: str | None = None
     dual_stack: bool = False
+    codes: tuple[Code, ...] = ()
+
+    @property
+    def cause(self) -> Code | None:
+        """What is really broken; None where the catalogue has no word for it."""
+        return self.codes[0] if self.codes else None
 
     def why_not(self, topology: Topology) -> str:
         """Why this topology cannot have the fault; empty where it can."""
