@@ -25,7 +25,7 @@ from topology.models import (
     VpcEndpoint,
 )
 from topology.patterns import names
-from topology.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
+from topology.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView, Way
 
 
 def expect(topology: Topology, client_name: str) -> ClientView:
@@ -44,7 +44,15 @@ def expect(topology: Topology, client_name: str) -> ClientView:
     brokers, bootstrap, must_not = _SEEN_BY[client.pattern](topology, client, cluster)
     if client.vpc_id == cluster.vpc_id:
         must_not = (*must_not, *isolation.the_other_direction(topology, client))
+    entry_vpc = _entry_vpc(client, cluster)
     return ClientView(
+        subnet_id=client.subnet_id,
+        entry_vpc_id=entry_vpc,
+        entry_region_name=topology.vpc(entry_vpc).region_name,
+        way=_way(topology, client.vpc_id, entry_vpc),
+        bind_port=bind_port(cluster, client.listener),
+        resolvers=_resolvers(topology, client),
+        zone_names=_zones(topology, client, [broker.name for broker in brokers]),
         client=client.name,
         pattern=client.pattern or "observer",
         vpc_id=client.vpc_id,
@@ -55,6 +63,34 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         bootstrap=bootstrap,
         brokers=brokers,
         forbidden=must_not,
+    )
+
+
+def _entry_vpc(client: Client, cluster: Cluster) -> str:
+    if client.pattern in names.ONE_WAY and client.vpc_id != cluster.vpc_id:
+        return client.endpoint_vpc_id or client.vpc_id
+    return cluster.vpc_id
+
+
+def _way(topology: Topology, vpc_id: str, entry_vpc: str) -> Way:
+    if vpc_id == entry_vpc:
+        return Way.LOCAL
+    if entry_vpc in isolation.peered(topology, vpc_id):
+        return Way.PEERING
+    return Way.TRANSIT_GATEWAY if isolation.joined(topology, vpc_id, entry_vpc) else Way.NONE
+
+
+def _resolvers(topology: Topology, client: Client) -> tuple[str, ...]:
+    base = topology.vpc(client.vpc_id).cidr_blocks[0].network_address
+    return (str(base + 2), "169.254.169.253", "fd00:ec2::253")
+
+
+def _zones(topology: Topology, client: Client, brokers: Iterable[str]) -> tuple[str, ...]:
+    called = [f".{name.lower()}" for name in brokers]
+    return tuple(
+        zone.name
+        for zone in topology.hosted_zones
+        if client.vpc_id in zone.vpc_ids and any(name.endswith(f".{zone.name.lower()}") for name in called)
     )
 
 
@@ -122,6 +158,7 @@ def _at_its_eni(topology: Topology, client: Client, cluster: Cluster, broker: Br
         name=name,
         port=port,
         eni_address=str(families[ipv6]),
+        zone_id=topology.zone_of(broker.client_subnet),
         sources=(str(isolation.address_of(client)),),
         addresses=tuple(
             AddressView(

@@ -128,6 +128,7 @@ def led_to(found: Sequence[Front], broker: Broker, port: int, name: str) -> Brok
                 name=name,
                 port=front.listener.port,
                 eni_address=str(broker.client_vpc_ip_address),
+                zone_id=front.topology.zone_of(broker.client_subnet),
                 sources=front.sources(zones),
                 addresses=front.addresses(zones, f"broker {broker.broker_id}"),
             )

@@ -25,6 +25,17 @@ class AddressKind(StrEnum):
     NLB_NODE = "nlb_node"
 
 
+class Way(StrEnum):
+    """How the client's VPC is joined with the VPC of the addresses it connects to."""
+
+    LOCAL = "local"
+    """They are the same VPC."""
+    PEERING = "peering"
+    TRANSIT_GATEWAY = "transit_gateway"
+    NONE = "none"
+    """Nothing joins them: the client is meant to reach nothing."""
+
+
 class AddressView(_Value, frozen=True):
     """One address a broker name must resolve to, and whether it must connect."""
 
@@ -51,6 +62,8 @@ class BrokerView(_Value, frozen=True):
     """Where this broker must see the client from: the client's own address, or a load balancer's nodes."""
     eni_address: str = ""
     """The broker's own ENI: what its public record answers, also where that is unreachable."""
+    zone_id: str = ""
+    """The zone of the broker itself, whatever the zone of the address that leads to it."""
 
 
 class BootstrapView(_Value, frozen=True):
@@ -85,3 +98,14 @@ class ClientView(_Value, frozen=True):
     bootstrap: tuple[BootstrapView, ...]
     brokers: tuple[BrokerView, ...]
     forbidden: tuple[ForbiddenView, ...] = ()
+    subnet_id: str = ""
+    entry_vpc_id: str = ""
+    """The VPC of the addresses the client connects to: the cluster's, or that of the endpoints."""
+    entry_region_name: str = ""
+    way: Way = Way.NONE
+    bind_port: int = 0
+    """The port the client's listener is bound to on the brokers, whatever is advertised."""
+    resolvers: tuple[str, ...] = ()
+    """Where the VPC's own resolver answers: its base address plus two, and the link-local ones (VPC user guide)."""
+    zone_names: tuple[str, ...] = ()
+    """The private hosted zones of the client's VPC that cover its brokers' names."""
