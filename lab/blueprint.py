@@ -6,11 +6,11 @@ by its difference alone. How each AWS resource is laid out is described in ARCHI
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from lab import kafka_config, nameserver, packet_filter
+from lab import disturbance, kafka_config, nameserver, packet_filter
 from lab.errors import LabError
 from lab.layout import ROUTER, Host, Layout, Link, Namespace, namespace_name, router_name
 from lab.routing import join_peerings, lay_routes, lay_transit_gateways
@@ -21,6 +21,7 @@ from topology.models import (
     BrokerState,
     EndpointState,
     LoadBalancer,
+    NameServer,
     ServerCertificate,
     Topology,
     VpcEndpoint,
@@ -41,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """The resolver of a VPC: unbound at the VPC's .2 address, in the VPC's router namespace."""
+    """unbound: the resolver of a VPC, at its .2 address in the router's namespace; or a DNS server on a host."""
 
     vpc_id: str
     namespace: str
@@ -58,6 +59,8 @@ class BrokerProcess:
     namespace: str
     properties: tuple[tuple[str, str], ...]
     running: bool
+    frozen: bool = False
+    """Whether it is to stand still, once it runs."""
 
     @property
     def key(self) -> str:
@@ -119,18 +122,12 @@ def compile_topology(topology: Topology) -> Blueprint:
         for broker in cluster.brokers:
             host = layout.host(f"{cluster.cluster_name}-b{broker.broker_id}")
             layout.settle(host, broker)
-    witnesses, clients = [], []
-    for client in topology.clients:
-        namespace = f"client-{topology.host_of(client).name}"
-        host = layout.host(namespace)
-        if not host.resolver:  # a host that is listed once a pattern is one host
-            layout.settle(host, client)
-            host.resolver = str(_resolver_address(topology, client.vpc_id))
-        clients.append((client.name, namespace))
-        if client.witness_port is not None:
-            witnesses.append(Witness(namespace, str(address_of(client)), client.witness_port))
+    clients, witnesses = _lay_clients(layout)
     for balancer in topology.load_balancers:
         _lay_load_balancer(layout, balancer)
+    for server in topology.lab.name_servers:
+        if server.subnet_id is not None:
+            layout.settle_server(layout.host(_server_namespace(server)), server.subnet_id, server.address)
     join_peerings(layout)
     gateways = lay_transit_gateways(layout)
     for vpc in topology.vpcs:
@@ -139,7 +136,7 @@ def compile_topology(topology: Topology) -> Blueprint:
         router.ip_lines += [f"route add blackhole {block}" for block in vpc.blocks]
         lay_routes(layout, vpc.vpc_id)
         router.ruleset = packet_filter.vpc_router(
-            layout.enis[vpc.vpc_id], _group_members(layout), topology, ipv6=router.ipv6
+            layout.enis[vpc.vpc_id], _group_members(layout), topology, vpc, ipv6=router.ipv6
         )
     return Blueprint(
         kafka_version=versions.pop(),
@@ -153,9 +150,35 @@ def compile_topology(topology: Topology) -> Blueprint:
     )
 
 
+def _lay_clients(layout: Layout) -> tuple[list[tuple[str, str]], list[Witness]]:
+    """Client hosts; gives the namespace of each by name, and what listens there."""
+    topology = layout.topology
+    witnesses, clients = [], []
+    for client in topology.clients:
+        namespace = f"client-{topology.host_of(client).name}"
+        host = layout.host(namespace)
+        if not host.resolver:  # a host that is listed once a pattern is one host
+            layout.settle(host, client)
+            host.resolver = _nameservers(topology, client.vpc_id)
+        clients.append((client.name, namespace))
+        if client.witness_port is not None:
+            witnesses.append(Witness(namespace, str(address_of(client)), client.witness_port))
+    return clients, witnesses
+
+
 def _resolver_address(topology: Topology, vpc_id: str) -> IPv4Address:
     """The Route 53 Resolver of a VPC: base of its first CIDR plus two (VPC guide, DNS attributes)."""
     return IPv4Address(int(topology.vpc(vpc_id).cidr_blocks[0].network_address) + 2)
+
+
+def _nameservers(topology: Topology, vpc_id: str) -> str:
+    """What DHCP tells a host: the option ``domain-name-servers``, else the VPC's own resolver."""
+    told = topology.vpc(vpc_id).domain_name_servers or (_resolver_address(topology, vpc_id),)
+    return " ".join(map(str, told))
+
+
+def _server_namespace(server: NameServer) -> str:
+    return f"dns-{server.subnet_id}-{server.address}"
 
 
 def _resolvers(topology: Topology) -> Iterator[Resolver]:
@@ -168,6 +191,14 @@ def _resolvers(topology: Topology) -> Iterator[Resolver]:
             address=address,
             configuration=nameserver.configuration(topology, vpc, address, names),
         )
+    for server in topology.lab.name_servers:
+        if server.subnet_id is not None:
+            yield Resolver(
+                vpc_id=topology.subnet(server.subnet_id).vpc_id,
+                namespace=_server_namespace(server),
+                address=str(server.address),
+                configuration=nameserver.server_configuration(topology, server, names),
+            )
 
 
 def _brokers(topology: Topology) -> Iterator[BrokerProcess]:
@@ -179,6 +210,7 @@ def _brokers(topology: Topology) -> Iterator[BrokerProcess]:
                 namespace=f"{cluster.cluster_name}-b{broker.broker_id}",
                 properties=kafka_config.server_properties(cluster, broker, topology.zone_of(broker.client_subnet)),
                 running=broker.state is BrokerState.RUNNING,
+                frozen=disturbance.is_frozen(topology, cluster.cluster_name, broker.broker_id),
             )
 
 
@@ -226,12 +258,14 @@ def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> None:
         for s in topology.endpoint_services
         if s.network_load_balancer_name == balancer.load_balancer_name
     }
+    admitted = packet_filter.by_private_link(topology, balancer, _group_members(layout))
     links = 0
     for endpoint in topology.vpc_endpoints:
         if endpoint.service_name not in services:
             continue
         regions = topology.vpc(endpoint.vpc_id).region_name, topology.vpc(balancer.vpc_id).region_name
-        for index, (nlb_interface, address) in enumerate(_lay_endpoint(layout, endpoint, nlb, links, regions)):
+        laid = _lay_endpoint(layout, endpoint, nlb, links, regions=regions, admitted=admitted)
+        for index, (nlb_interface, address) in enumerate(laid):
             zone = node_zone(topology, endpoint, balancer, index)
             mark = [entry.zone_id for entry in entries].index(zone) + 1
             entries.append(packet_filter.Entry(nlb_interface, mark, zone, address))
@@ -248,7 +282,13 @@ def _mark_routes(interface: str, mark: int) -> list[str]:
 
 
 def _lay_endpoint(
-    layout: Layout, endpoint: VpcEndpoint, nlb: Host, first_link: int, regions: tuple[str, str]
+    layout: Layout,
+    endpoint: VpcEndpoint,
+    nlb: Host,
+    first_link: int,
+    *,
+    regions: tuple[str, str],
+    admitted: Sequence[str],
 ) -> Iterator[tuple[str, str]]:
     """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
     host = layout.host(namespace_name(endpoint.vpc_endpoint_id))
@@ -263,4 +303,4 @@ def _lay_endpoint(
         forwards.append(packet_filter.Forward(interface, mark, str(eni.private_ip_address), inner, nlb_address))
         yield nlb_interface, nlb_address
     passes = endpoint.state is EndpointState.AVAILABLE
-    host.ruleset = packet_filter.endpoint(forwards if passes else [])
+    host.ruleset = packet_filter.endpoint(forwards if passes else [], admitted)

@@ -37,9 +37,14 @@ def make_authority(common_name: str, now: dt.datetime) -> Authority:
 
 
 def make_server_pem(
-    authority: Authority, dns_names: tuple[str, ...], valid_from: dt.datetime, valid_to: dt.datetime
+    authority: Authority,
+    dns_names: tuple[str, ...],
+    valid_from: dt.datetime,
+    valid_to: dt.datetime,
+    *,
+    intermediate: bool = True,
 ) -> bytes:
-    """Key, leaf and intermediate, in the order Kafka's PEM key store wants them."""
+    """Key, leaf and, unless it is left out, intermediate, in the order Kafka's PEM key store wants them."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     leaf = _sign(
         _name(dns_names[0]),
@@ -51,7 +56,7 @@ def make_server_pem(
     )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private + leaf.public_bytes(pem) + authority.intermediate.public_bytes(pem)
+    return private + leaf.public_bytes(pem) + (authority.intermediate.public_bytes(pem) if intermediate else b"")
 
 
 def _name(common_name: str) -> x509.Name:

@@ -53,6 +53,9 @@ class Daemons:
         self._jvm = tuple(jvm)
         self._brokers: dict[str, tuple[BrokerProcess, subprocess.Popen[bytes]]] = {}
         self._stopped: dict[str, BrokerProcess] = {}
+        self._frozen: set[str] = set()
+        self._thawed: set[str] = set()
+        """Those that move again, and may still be taken for dead."""
         self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
         self._witnesses: dict[Witness, socket.socket] = {}
         self._trusted: Authority | None = None
@@ -75,6 +78,7 @@ class Daemons:
                 certificate.dns_names,
                 now + dt.timedelta(days=asked.valid_from_days),
                 now + dt.timedelta(days=asked.valid_to_days),
+                intermediate=asked.intermediate,
             )
             first = Path(certificate_path(certificate.cluster_name, certificate.listener))
             unused = certificate.cluster_name not in {b.cluster_name for b in self._known()} or not first.exists()
@@ -194,16 +198,53 @@ class Daemons:
     def _stop(self, key: str) -> None:
         """End a broker as a crash would: at once. Its log is recovered on the next start."""
         broker, process = self._brokers.pop(key)
+        self._frozen.discard(key)
+        self._thawed.discard(key)
         process.kill()
         process.wait()
         self._stopped[key] = broker
 
+    def freeze(self, brokers: Sequence[BrokerProcess]) -> None:
+        """Have those stand still that are to, and see the others of their clusters know every broker that does not.
+
+        A broker that stood still for longer than its session was taken for dead meanwhile.
+
+        Raises:
+            LabError: a broker that moves again is not taken back in time.
+        """
+        wanted = {b.key for b in brokers if b.frozen} & set(self._brokers)
+        for key in self._thawed - wanted:
+            self._await_unfenced(self._brokers[key][0])
+        self._thawed.clear()
+        for key in wanted - self._frozen:
+            self._brokers[key][1].send_signal(signal.SIGSTOP)
+        self._frozen |= wanted
+
+    def thaw(self) -> None:
+        """Let every broker move that stands still."""
+        for key in self._frozen:
+            self._brokers[key][1].send_signal(signal.SIGCONT)
+        self._thawed |= self._frozen
+        self._frozen.clear()
+
+    def _await_unfenced(self, broker: BrokerProcess) -> None:
+        others = [b for b, _ in self._brokers.values() if b.cluster_name == broker.cluster_name and b != broker]
+        known = partial(_is_known, others or [broker], broker.broker_id)
+        waits = Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
+        try:
+            waits(partial(kernel.in_namespace, broker.namespace, known))
+        except RetryError:
+            raise LabError(
+                f"broker {broker.key}, which stood still, is not taken back within {BROKER_START_S} s"
+            ) from None
+
     def broker_states(self) -> dict[str, str]:
-        """``running``, ``stopped`` or ``ended (code)`` by broker."""
+        """``running``, ``frozen``, ``stopped`` or ``ended (code)`` by broker."""
         states = dict.fromkeys(self._stopped, "stopped")
         for key, (_, process) in self._brokers.items():
             code = process.poll()
-            states[key] = "running" if code is None else f"ended ({code})"
+            alive = "frozen" if key in self._frozen else "running"
+            states[key] = alive if code is None else f"ended ({code})"
         return dict(sorted(states.items()))
 
     def broker_pids(self) -> dict[str, int]:
@@ -218,11 +259,11 @@ class Daemons:
         Raises:
             LabError: unbound refuses its configuration or does not answer.
         """
-        changed = [r for r in resolvers if self._resolvers.get(r.vpc_id, (None,))[0] != r]
+        changed = [r for r in resolvers if self._resolvers.get(r.namespace, (None,))[0] != r]
         for resolver in changed:
             path = Path(STATE_DIR, "unbound", f"{resolver.namespace}.conf")
             path.write_text(resolver.configuration)
-            known = self._resolvers.get(resolver.vpc_id)
+            known = self._resolvers.get(resolver.namespace)
             if known is None:
                 with _log(f"resolver-{resolver.namespace}").open("wb") as log:
                     process = subprocess.Popen(
@@ -234,22 +275,22 @@ class Daemons:
             else:
                 process = known[1]
                 process.send_signal(signal.SIGHUP)
-            self._resolvers[resolver.vpc_id] = (resolver, process)
+            self._resolvers[resolver.namespace] = (resolver, process)
         for resolver in changed:
             self._await_resolver(resolver)
 
     def end_resolvers(self, kept: Sequence[Resolver]) -> None:
         """End the resolvers of VPCs that go or answer at another address; a reload binds no other address."""
         places = {(r.vpc_id, r.namespace, r.address) for r in kept}
-        for vpc_id, (resolver, process) in list(self._resolvers.items()):
-            if (vpc_id, resolver.namespace, resolver.address) not in places:
+        for namespace, (resolver, process) in list(self._resolvers.items()):
+            if (resolver.vpc_id, namespace, resolver.address) not in places:
                 process.kill()
                 process.wait()
-                del self._resolvers[vpc_id]
+                del self._resolvers[namespace]
 
     def _await_resolver(self, resolver: Resolver) -> None:
         wanted = nameserver.identity_of(resolver.configuration)
-        process = self._resolvers[resolver.vpc_id][1]
+        process = self._resolvers[resolver.namespace][1]
         log = _log(f"resolver-{resolver.namespace}")
 
         def announced() -> bool:
@@ -303,6 +344,15 @@ def _use_once(brokers: Sequence[BrokerProcess]) -> None:
     for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
         with suppress(KafkaException, TimeoutError):
             future.result(timeout=20)
+
+
+def _is_known(asked: Sequence[BrokerProcess], broker_id: int) -> bool:
+    """Whether brokers say that this one is in the cluster: fenced ones are not in metadata."""
+    admin = _admin(asked)
+    try:
+        return broker_id in admin.list_topics(timeout=2).brokers
+    except KafkaException:
+        return False
 
 
 def _unverified() -> ssl.SSLContext:

@@ -41,7 +41,7 @@ class Namespace:
     ipv6: bool = False
     """Whether it needs IPv6 turned on."""
     resolver: str = ""
-    """Nameserver that processes entering this namespace are given."""
+    """Nameservers that processes entering this namespace are given, separated by spaces."""
     routing: tuple[str, ...] = ()
     """Rules and routes of route tables, as ``ip -batch`` lines; they need every link and address."""
 
@@ -145,6 +145,11 @@ class Layout:
         host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
         if placed.ipv6_address is not None:
             host.ip_lines.append(ipv6.default_route("eth0"))
+
+    def settle_server(self, host: Host, subnet_id: str, address: IPv4Address) -> None:
+        """Give a host that is neither broker nor client its one ENI, in no security group."""
+        self.attach(host, "eth0", subnet_id, address, ())
+        host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
 
     def join(
         self, host: Host, interface: str, peer: Host, peer_interface: str, *, regions: tuple[str, str]

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from lab import acl
+from lab import acl, disturbance
 from topology.acl import connects
-from topology.models import BrokerState, IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved
+from topology.models import BrokerState, IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved, Vpc
 
 # An unreachable host or a closed path is silent in a VPC. Path MTU messages are kept.
 _SILENT_ROUTER = """\
@@ -75,7 +75,7 @@ class Forward:
     nlb_address: str
 
 
-def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, *, ipv6: bool = False) -> str:
+def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, vpc: Vpc, *, ipv6: bool = False) -> str:
     """Security groups, evaluated at the ENI: the sender's egress, then the receiver's ingress.
 
     Stateful: what belongs to a known connection passes. What no rule allows is dropped in silence.
@@ -96,6 +96,7 @@ def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, *, ipv
         interfaces.setdefault(eni.subnet_id, []).append(eni.interface)
     body = "\n".join(
         [
+            *disturbance.lost_packets(topology, vpc, {e.address: e.interface for e in enis}),
             *acl.chains(topology, interfaces, ipv6=ipv6),
             "  chain forward {",
             "    type filter hook forward priority 0; policy drop",
@@ -108,6 +109,7 @@ def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, *, ipv
             "    type filter hook input priority 0; policy drop",
             "    ct state established,related accept",
             *([_NEIGHBOURS] if ipv6 else []),
+            *disturbance.queries(topology, vpc),
             "    udp dport 53 accept",
             "    tcp dport 53 accept",
             '    iifname "lo" accept',
@@ -123,20 +125,41 @@ def load_balancer(topology: Topology, balancer: LoadBalancer, entries: Sequence[
     dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry)]
     snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat to {n.address}' for n in nodes]
     unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
-    body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", unserved, "  }"])
+    full = disturbance.takes_no_connection(topology, balancer.load_balancer_name)
+    nat = _marked_nat(dnat, snat, taken="new" if full else "")
+    body = "\n".join([*nat, "    ct state established,related accept", unserved, "  }"])
     return _table(body + "\n" + _SILENT_ROUTER)
 
 
-def endpoint(forwards: Sequence[Forward]) -> str:
-    """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides."""
+def endpoint(forwards: Sequence[Forward], admitted: Sequence[str] = ("meta l4proto tcp",)) -> str:
+    """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides.
+
+    ``admitted`` are matches of what the NLB's own groups let in by endpoints (:func:`by_private_link`).
+    They look at the client's address, which the NLB's namespace does not see.
+    """
     dnat = [
-        f'    iifname "{f.interface}" ip daddr {f.address} meta l4proto tcp'
+        f'    iifname "{f.interface}" ip daddr {f.address} {match}'
         f" meta mark set {f.mark} ct mark set {f.mark} dnat to {f.nlb_address}"
         for f in forwards
+        for match in admitted
     ]
     snat = [f'    oifname "{f.inner_interface}" masquerade' for f in forwards]
     body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", "  }"])
     return _table(body + "\n" + _SILENT_ROUTER)
+
+
+def by_private_link(topology: Topology, balancer: LoadBalancer, members: Members) -> list[str]:
+    """What the NLB's security groups let in by endpoints, as matches; everything where they are not asked.
+
+    That is without groups, or where ``enforce_security_group_inbound_rules_on_private_link_traffic`` is off (ELB
+    guide, security groups of Network Load Balancers).
+    """
+    enforced = balancer.enforce_security_group_inbound_rules_on_private_link_traffic == "on"
+    if not balancer.security_groups or not enforced:
+        return ["meta l4proto tcp"]
+    groups = [g for g in topology.security_groups if g.group_id in balancer.security_groups]
+    matches = _matches(groups, members, egress=False, ipv6=False)
+    return [m if " tcp " in m else f"{m} meta l4proto tcp" for m in matches if " udp " not in m and "icmp" not in m]
 
 
 def transit_gateway(*, ipv6: bool = False) -> str:
@@ -151,8 +174,11 @@ def _table(body: str, *, ipv6: bool = False) -> str:
     return f"flush ruleset\ntable ip brokerproof {{\n{body}}}\n"
 
 
-def _marked_nat(dnat: list[str], snat: list[str]) -> list[str]:
-    """NAT chains, the mark restored for answers, and an input chain left open for the caller to close."""
+def _marked_nat(dnat: list[str], snat: list[str], *, taken: str = "") -> list[str]:
+    """NAT chains, the mark restored for answers, and an input chain left open for the caller to close.
+
+    ``taken``: the states of connections that no port is left for.
+    """
     return [
         "  chain restore {",
         "    type filter hook prerouting priority -150",
@@ -168,6 +194,7 @@ def _marked_nat(dnat: list[str], snat: list[str]) -> list[str]:
         "  }",
         "  chain forward {",
         "    type filter hook forward priority 0; policy drop",
+        *([f"    ct state {taken} drop"] if taken else []),
         "    ct status dnat accept",
         "  }",
         "  chain input {",

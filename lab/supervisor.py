@@ -140,6 +140,7 @@ class Supervisor:
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
         self._intended = topology
         daemons.warm_up()
+        daemons.freeze(blueprint.brokers)
         answer({"done": self._status()})
 
     def _apply(self, request: dict[str, Any], answer: Answer) -> None:
@@ -192,8 +193,8 @@ class Supervisor:
 
 def _write_resolv(namespace: Namespace) -> None:
     """What client hosts have as /etc/resolv.conf."""
-    text = f"nameserver {namespace.resolver}\noptions timeout:2 attempts:2\n"
-    Path(STATE_DIR, "resolv", namespace.name).write_text(text)
+    lines = [*(f"nameserver {address}" for address in namespace.resolver.split()), "options timeout:2 attempts:2"]
+    Path(STATE_DIR, "resolv", namespace.name).write_text("".join(f"{line}\n" for line in lines))
 
 
 def _carry_out(
@@ -205,6 +206,7 @@ def _carry_out(
         LabError: a step failed; nothing is undone.
     """
     steps = difference(old, new)
+    daemons.thaw()
     anew = daemons.forget_clusters(new)
     daemons.end_resolvers(new.resolvers)
     daemons.close_witnesses(new.witnesses)
@@ -222,6 +224,7 @@ def _carry_out(
     written = daemons.write_certificates(changed)
     daemons.set_brokers(new.brokers, progress)
     daemons.present_certificates(written)
+    daemons.freeze(new.brokers)
 
 
 def _serve(connection: socket.socket, supervisor: Supervisor) -> None:

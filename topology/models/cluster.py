@@ -96,6 +96,8 @@ class ServerCertificate(Model):
 
     dns_names: tuple[str, ...] = ()
     trusted: bool = True
+    intermediate: bool = True
+    """Whether brokers present the intermediate that signed it too (RFC 8446, 4.4.2 wants it)."""
     valid_from_days: int = -30
     valid_to_days: int = 365
 

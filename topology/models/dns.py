@@ -1,7 +1,8 @@
-"""Private hosted zones and their records."""
+"""Private hosted zones and their records; rules of the Route 53 Resolver."""
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import Literal
 
 from pydantic import Field
@@ -32,3 +33,16 @@ class HostedZone(Model):
     name: DnsName
     vpc_ids: tuple[Id, ...] = ()
     record_sets: tuple[ResourceRecordSet, ...] = ()
+
+
+class ResolverRule(Model):
+    """A FORWARD rule of the Route 53 Resolver: a domain, and all below it, is asked for at other servers.
+
+    The most specific of the rules and private zones of a VPC answers; of one name, the rule (Route 53 developer
+    guide, private hosted zone considerations).
+    """
+
+    resolver_rule_id: Id
+    domain_name: DnsName
+    target_ips: tuple[IPv4Address, ...] = Field(min_length=1)
+    vpc_ids: tuple[Id, ...] = ()

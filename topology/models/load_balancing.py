@@ -54,6 +54,8 @@ class LoadBalancer(Model):
     dns_name: DnsName
     availability_zones: tuple[LoadBalancerZone, ...] = Field(min_length=1)
     security_groups: tuple[Id, ...] = ()
+    enforce_security_group_inbound_rules_on_private_link_traffic: Literal["on", "off"] = "on"
+    """Whether its groups also see what comes by endpoints, from the client's own address; AWS's default is on."""
     cross_zone_enabled: bool = False
     listeners: tuple[Listener, ...] = ()
 

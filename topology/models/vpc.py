@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ class Vpc(Model):
     ipv6_cidr_blocks: tuple[IPv6Network, ...] = ()
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = True
+    domain_name_servers: tuple[IPv4Address, ...] = ()
+    """DHCP option ``domain-name-servers`` (DescribeDhcpOptions); empty is AmazonProvidedDNS, the VPC's own resolver."""
 
     @property
     def blocks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from topology.models.base import Id, Model
 from topology.models.client import Client
 from topology.models.cluster import Cluster
-from topology.models.dns import HostedZone
+from topology.models.dns import HostedZone, ResolverRule
 from topology.models.lab import LabSettings
 from topology.models.load_balancing import EndpointService, LoadBalancer, TargetGroup, VpcEndpoint
 from topology.models.multi_vpc import VpcConnection
@@ -39,6 +39,7 @@ class Topology(Model):
     endpoint_services: tuple[EndpointService, ...] = ()
     vpc_endpoints: tuple[VpcEndpoint, ...] = ()
     hosted_zones: tuple[HostedZone, ...] = ()
+    resolver_rules: tuple[ResolverRule, ...] = ()
     clusters: tuple[Cluster, ...] = Field(min_length=1)
     vpc_connections: tuple[VpcConnection, ...] = ()
     clients: tuple[Client, ...] = Field(min_length=1)

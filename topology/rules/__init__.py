@@ -10,7 +10,7 @@ from topology.models import Topology
 from topology.rules.addresses import addresses, ipv6_addresses, placements
 from topology.rules.cluster import clients, clusters, dual_stack
 from topology.rules.dns import alias_names, zones
-from topology.rules.lab import links
+from topology.rules.lab import disturbances, links
 from topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
 from topology.rules.multi_vpc import connections, connectivity
 from topology.rules.problem import Path, Problem, dotted
@@ -37,6 +37,7 @@ _RULES = (
     connections,
     clients,
     links,
+    disturbances,
 )
 
 
