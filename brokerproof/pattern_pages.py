@@ -185,12 +185,22 @@ def faults_table(name: str, topology: Topology) -> str:
             f"`{_shown_by(fault, topology)}`",
             fault.stage.value,
             _reasons(fault.reasons),
-            "all" if set(fault.brokers) >= every else ", ".join(map(str, fault.brokers)),
+            _where(fault, every),
         )
         for fault in FAULTS.values()
         if name in fault.patterns
     ]
     return _table(("fault", "what is wrong", "client", "red at", "reason", "brokers"), rows)
+
+
+def _where(fault: Fault, every: set[int]) -> str:
+    if fault.isolation:
+        return "none: what must not connect does"
+    if not fault.brokers:
+        return "none: the cluster, or bootstrap"
+    if fault.by_chance:
+        return "some"
+    return "all" if set(fault.brokers) >= every else ", ".join(map(str, fault.brokers))
 
 
 def _shown_by(fault: Fault, topology: Topology) -> str:

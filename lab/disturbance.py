@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 
-from topology.models import Direction, FrozenBroker, LostPackets, ScarceQueries, TakenPorts, Topology, Vpc
+from topology.models import Direction, FrozenBroker, LostPackets, ScarceQueries, Silence, TakenPorts, Topology, Vpc
 
 _DNS = 'iifname != "lo" meta l4proto { tcp, udp } th dport 53'
 """Queries of hosts; the lab's own, by which it sees that a resolver is up, come by lo."""
+_END = {Silence.NOTHING: "drop", Silence.RESET: "reject with tcp reset"}
 _BURST = 5
 """What nftables lets through at first where nothing is said."""
 
@@ -20,7 +21,7 @@ _BURST = 5
 def lost_packets(topology: Topology, vpc: Vpc, interfaces: Mapping[IPv4Address, str]) -> list[str]:
     """A chain of the VPC's router that drops what is lost on its way to or from an ENI; none where nothing is."""
     rules = [
-        f"    {_match(lost, interfaces[lost.private_ip_address])} drop"
+        f"    {_match(lost, interfaces[lost.private_ip_address])} {_END[lost.answer]}"
         for lost in topology.lab.disturbances
         if isinstance(lost, LostPackets) and lost.vpc_id == vpc.vpc_id and lost.private_ip_address in interfaces
     ]
@@ -35,6 +36,8 @@ def _match(lost: LostPackets, interface: str) -> str:
         words.append("tcp flags & (syn | ack) == syn")
     if lost.one_in > 1:
         words.append(f"numgen inc mod {lost.one_in} == 0")
+    if lost.answer is Silence.RESET:
+        words.append("meta l4proto tcp")
     return " ".join(words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from topology.models import Broker, Cluster, Model, Topology
@@ -27,3 +28,25 @@ def with_broker(topology: Topology, broker_id: int, **changes: Any) -> Topology:
         b.model_copy(update=changes) if b.broker_id == broker_id else b for b in cluster.brokers
     )
     return with_changes(topology, "clusters", 0, brokers=brokers)
+
+
+def with_added(topology: Topology, collection: str, *items: Model) -> Topology:
+    """The topology with more resources at the end of a collection."""
+    return topology.model_copy(update={collection: (*getattr(topology, collection), *items)})
+
+
+def with_lab(topology: Topology, **changes: Any) -> Topology:
+    """The topology with some of the settings that only the lab reads replaced."""
+    return topology.model_copy(update={"lab": topology.lab.model_copy(update=changes)})
+
+
+def with_changed(topology: Topology, collection: str, chosen: Callable[[Any], bool], **changes: Any) -> Topology:
+    """The topology with some fields replaced in those resources of a collection that are chosen.
+
+    A change may be a function of the resource.
+    """
+    for index, item in enumerate(getattr(topology, collection)):
+        if chosen(item):
+            values = {name: change(item) if callable(change) else change for name, change in changes.items()}
+            topology = with_changes(topology, collection, index, **values)
+    return topology

@@ -8,18 +8,44 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.faults import broker, dns, ipv6, load_balancer, route, security, tls
+from lab.faults import (
+    admission,
+    advertised,
+    broker,
+    dns,
+    ipv6,
+    load_balancer,
+    opening,
+    path,
+    resolver,
+    route,
+    security,
+    setting,
+    target,
+    tls,
+    transport,
+    zone,
+)
 from lab.faults.fault import Fault
 
 FAULTS: Final[dict[str, Fault]] = {
     fault.name: fault
     for fault in (
         *dns.FAULTS,
+        *zone.FAULTS,
+        *resolver.FAULTS,
         *route.FAULTS,
+        *path.FAULTS,
         *security.FAULTS,
+        *admission.FAULTS,
         *ipv6.FAULTS,
         *load_balancer.FAULTS,
+        *target.FAULTS,
+        *transport.FAULTS,
+        *opening.FAULTS,
         *tls.FAULTS,
+        *setting.FAULTS,
+        *advertised.FAULTS,
         *broker.FAULTS,
     )
 }

@@ -7,11 +7,17 @@ from typing import Final
 from lab.faults.fault import EVERY, SINGLE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_broker
+from topology.finding_codes import Code
 from topology.models import BrokerState, Topology
 
 
 def _stopped(topology: Topology) -> Topology:
     return with_broker(topology, 2, state=BrokerState.STOPPED)
+
+
+def _two_stopped(topology: Topology) -> Topology:
+    """Two of three controllers, so nothing can be changed on the one that is left."""
+    return with_broker(_stopped(topology), 3, state=BrokerState.STOPPED)
 
 
 def _advertised_unchanged(topology: Topology) -> Topology:
@@ -30,6 +36,19 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.REFUSED,),
         brokers=(2,),
+        codes=(Code.CLUSTER_BROKER_DOWN,),
+    ),
+    Fault(
+        name="two-brokers-stopped",
+        title="Brokers 2 and 3 do not run; without a majority of controllers no topic can be made on broker 1 either.",
+        layer=Layer.BROKER,
+        patterns=EVERY,
+        edit=_two_stopped,
+        stage=Stage.CONNECT,
+        reasons=(Reason.REFUSED,),
+        brokers=(2, 3),
+        spreads=True,
+        codes=(Code.CLUSTER_BROKER_DOWN,),
     ),
     Fault(
         name="advertised-listeners-unchanged",
@@ -39,5 +58,6 @@ FAULTS: Final = (
         edit=_advertised_unchanged,
         stage=Stage.METADATA,
         reasons=(None,),
+        codes=(Code.METADATA_ADVERTISED_UNCHANGED,),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Final
 from lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
+from topology.finding_codes import Code
 from topology.models import Topology
 
 
@@ -56,6 +57,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(None,),
         client="r",
+        codes=(Code.DNS_ZONE_NOT_ASSOCIATED,),
     ),
     Fault(
         name="local-zone-missing",
@@ -66,6 +68,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(None,),
         client="a",
+        codes=(Code.DNS_LOCAL_ZONE_MISSING,),
     ),
     Fault(
         name="second-path-taken",
@@ -76,6 +79,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(None,),
         client="w",
+        codes=(Code.DNS_ZONE_NOT_ASSOCIATED,),
     ),
     Fault(
         name="zone-not-associated",
@@ -85,6 +89,7 @@ FAULTS: Final = (
         edit=_zone_not_associated,
         stage=Stage.RESOLVE,
         reasons=(None,),
+        codes=(Code.DNS_ZONE_NOT_ASSOCIATED,),
     ),
     Fault(
         name="record-missing",
@@ -95,6 +100,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(Reason.NXDOMAIN,),
         brokers=(2,),
+        codes=(Code.DNS_RECORD_MISSING,),
     ),
     Fault(
         name="aliases-swapped",
@@ -105,5 +111,6 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(None,),
         brokers=(1, 2),
+        codes=(Code.DNS_WRONG_ENDPOINT,),
     ),
 )

@@ -32,8 +32,12 @@ class Layer(StrEnum):
     ROUTE = "route"
     SECURITY = "security"
     LOAD_BALANCER = "load_balancer"
+    TCP = "tcp"
     TLS = "tls"
+    METADATA = "metadata"
+    RECORDS = "records"
     BROKER = "broker"
+    ISOLATION = "isolation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,9 @@ class Fault:
     the reasons means that the probe was content and only the comparison with the view was not.
     ``client`` is the client that shows it; None is the first one outside the cluster VPC.
     ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one.
+    ``by_chance``: it shows at some of the brokers and addresses, not always the same.
+    ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
+    ``spreads``: what is well itself is red too, later, for want of what is not.
     ``codes``: what a diagnosis should say. The first is the cause that is injected; the others are
     those that no client can tell from it in one pattern or another (sets of :mod:`topology.finding_sets`).
     A finding is right when its codes have the first one and nothing that is not here.
@@ -59,6 +66,9 @@ class Fault:
     brokers: tuple[int, ...] = (1, 2, 3)
     client: str | None = None
     dual_stack: bool = False
+    by_chance: bool = False
+    isolation: bool = False
+    spreads: bool = False
     codes: tuple[Code, ...] = ()
 
     @property

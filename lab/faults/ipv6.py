@@ -9,6 +9,7 @@ from typing import Final
 from lab.faults.fault import GATEWAY, PEERING, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
+from topology.finding_codes import Code
 from topology.models import NetworkAcl, NetworkAclEntry, Topology
 
 _ANYWHERE = IPv4Network("0.0.0.0/0")
@@ -42,7 +43,7 @@ def _acl_of_ipv4(topology: Topology) -> Topology:
 
 
 def _fault(
-    name: str, title: str, layer: Layer, edit: Callable[[Topology], Topology], patterns: tuple[str, ...]
+    name: str, title: str, layer: Layer, edit: Callable[[Topology], Topology], patterns: tuple[str, ...], *codes: Code
 ) -> Fault:
     return Fault(
         name=name,
@@ -54,6 +55,7 @@ def _fault(
         reasons=(Reason.TIMED_OUT,),
         client="b6",
         dual_stack=True,
+        codes=codes,
     )
 
 
@@ -64,6 +66,7 @@ FAULTS: Final = (
         Layer.ROUTE,
         _no_routes,
         (*PEERING, *GATEWAY),
+        Code.ROUTE_MISSING_CLIENT,
     ),
     _fault(
         "ipv6-security-group-closed",
@@ -71,6 +74,7 @@ FAULTS: Final = (
         Layer.SECURITY,
         _not_admitted,
         (*PEERING, *GATEWAY),
+        Code.SECURITY_BROKER_GROUP,
     ),
     _fault(
         "ipv6-acl-missing",
@@ -78,5 +82,6 @@ FAULTS: Final = (
         Layer.SECURITY,
         _acl_of_ipv4,
         (*PEERING, *GATEWAY),
+        Code.SECURITY_NETWORK_ACL,
     ),
 )

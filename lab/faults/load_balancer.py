@@ -7,6 +7,7 @@ from typing import Final
 from lab.faults.fault import MULTI_VPC, PRIVATELINK, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
+from topology.finding_codes import Code
 from topology.models import EndpointState, Topology, VpcConnectionState
 
 
@@ -43,6 +44,7 @@ FAULTS: Final = (
         edit=_endpoint_rejected,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        codes=(Code.ENDPOINT_NOT_AVAILABLE,),
     ),
     Fault(
         name="vpc-connection-inactive",
@@ -52,6 +54,7 @@ FAULTS: Final = (
         edit=_connection_inactive,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        codes=(Code.CONNECTION_NOT_ACTIVE,),
     ),
     Fault(
         name="listener-missing",
@@ -62,6 +65,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET),
         brokers=(2,),
+        codes=(Code.NLB_LISTENER_MISSING,),
     ),
     Fault(
         name="target-of-another-broker",
@@ -72,5 +76,6 @@ FAULTS: Final = (
         stage=Stage.IDENTITY,
         reasons=(Reason.OTHER_BROKER,),
         brokers=(2,),
+        codes=(Code.NLB_WRONG_TARGET,),
     ),
 )

@@ -9,6 +9,7 @@ from typing import Final
 from lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
+from topology.finding_codes import Code
 from topology.models import PeeringStatus, Topology, TransitGatewayRoute
 
 
@@ -70,7 +71,7 @@ def _fault(
     name: str,
     title: str,
     edit: Callable[[Topology], Topology],
-    *,
+    *codes: Code,
     brokers: tuple[int, ...] = (1, 2, 3),
     patterns: tuple[str, ...] = (*PEERING, *GATEWAY),
     client: str | None = None,
@@ -85,34 +86,56 @@ def _fault(
         reasons=(Reason.TIMED_OUT,),
         brokers=brokers,
         client=client,
+        codes=codes,
     )
 
 
 FAULTS: Final = (
     _fault(
-        "route-missing-client", "The client subnet's route table has no route to the cluster VPC.", _missing_at_client
+        "route-missing-client",
+        "The client subnet's route table has no route to the cluster VPC.",
+        _missing_at_client,
+        Code.ROUTE_MISSING_CLIENT,
     ),
-    _fault("route-missing-return", "The broker subnets' route tables have no route back.", _missing_at_cluster),
-    _fault("route-missing-one-subnet", "Broker 2's subnet has no route back.", _missing_in_one_subnet, brokers=(2,)),
     _fault(
-        "peering-deleted", "The peering connection was deleted; its routes are blackholes.", _deleted, patterns=PEERING
+        "route-missing-return",
+        "The broker subnets' route tables have no route back.",
+        _missing_at_cluster,
+        Code.ROUTE_MISSING_RETURN,
+    ),
+    _fault(
+        "route-missing-one-subnet",
+        "Broker 2's subnet has no route back.",
+        _missing_in_one_subnet,
+        Code.ROUTE_MISSING_SUBNET,
+        brokers=(2,),
+    ),
+    _fault(
+        "peering-deleted",
+        "The peering connection was deleted; its routes are blackholes.",
+        _deleted,
+        Code.ROUTE_PEERING_NOT_ACTIVE,
+        patterns=PEERING,
     ),
     _fault(
         "gateway-attachment-not-associated",
         "The client VPC's gateway attachment is associated with no route table.",
         _not_associated,
+        Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
         patterns=GATEWAY,
     ),
     _fault(
         "gateway-propagation-missing",
         "The client VPC's CIDR propagates to no route table of the gateway; answers find no way back.",
         _not_propagated,
+        Code.ROUTE_GATEWAY_NOT_PROPAGATED,
         patterns=GATEWAY,
     ),
     _fault(
         "gateway-static-blackhole",
         "A static blackhole route of the gateway covers broker 2's subnet.",
         _gateway_blackhole,
+        Code.ROUTE_GATEWAY_BLACKHOLE,
         brokers=(2,),
         patterns=GATEWAY,
     ),
@@ -120,6 +143,7 @@ FAULTS: Final = (
         "remote-peering-deleted",
         "The peering between the remote VPC and the endpoint VPC was deleted.",
         _deleted,
+        Code.ROUTE_PEERING_NOT_ACTIVE,
         patterns=REMOTE,
         client="r",
     ),
@@ -127,6 +151,7 @@ FAULTS: Final = (
         "gateway-static-route-missing",
         "The gateway of the other Region has no static route to this Region's VPCs.",
         _far_static_route_missing,
+        Code.ROUTE_GATEWAY_STATIC_MISSING,
         patterns=REMOTE,
         client="t",
     ),
@@ -134,6 +159,7 @@ FAULTS: Final = (
         "gateway-static-route-missing-direct",
         "The gateway of the client's Region has no static route to the cluster VPC.",
         _far_static_route_missing,
+        Code.ROUTE_GATEWAY_STATIC_MISSING,
         patterns=GATEWAY,
         client="c",
     ),

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, REMOTE, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
+from topology.finding_codes import Code
 from topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
 
 
@@ -102,6 +103,7 @@ FAULTS: Final = (
         edit=_brokers_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        codes=(Code.SECURITY_BROKER_GROUP,),
     ),
     Fault(
         name="endpoint-security-group-closed",
@@ -111,6 +113,7 @@ FAULTS: Final = (
         edit=_endpoints_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        codes=(Code.SECURITY_ENDPOINT_GROUP,),
     ),
     Fault(
         name="endpoint-security-group-without-remote",
@@ -121,6 +124,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         client="r",
+        codes=(Code.SECURITY_ENDPOINT_GROUP,),
     ),
     Fault(
         name="vpc-connection-security-group-closed",
@@ -130,6 +134,7 @@ FAULTS: Final = (
         edit=_connection_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        codes=(Code.SECURITY_ENDPOINT_GROUP,),
     ),
     Fault(
         name="vpc-connection-port-range-short",
@@ -140,6 +145,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         brokers=(3,),
+        codes=(Code.SECURITY_ENDPOINT_PORT_RANGE,),
     ),
     Fault(
         name="acl-deny-broker-port",
@@ -150,6 +156,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         brokers=(2,),
+        codes=(Code.SECURITY_NETWORK_ACL,),
     ),
     Fault(
         name="acl-ephemeral-return-missing",
@@ -159,5 +166,6 @@ FAULTS: Final = (
         edit=_no_ephemeral_ports,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
+        codes=(Code.SECURITY_NETWORK_ACL,),
     ),
 )

@@ -8,6 +8,7 @@ from typing import Final
 from lab.faults.fault import EVERY, MULTI_VPC, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
+from topology.finding_codes import Code
 from topology.models import ServerCertificate, Topology
 
 
@@ -31,6 +32,7 @@ FAULTS: Final = (
         edit=_certificate(_OTHER_NAME),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.NAME_MISMATCH,),
+        codes=(Code.TLS_OTHER_CLUSTER,),
     ),
     Fault(
         name="certificate-other-authority",
@@ -40,6 +42,7 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(trusted=False)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CHAIN_UNTRUSTED,),
+        codes=(Code.TLS_UNTRUSTED_AUTHORITY,),
     ),
     Fault(
         name="certificate-expired",
@@ -49,6 +52,27 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CERTIFICATE_EXPIRED,),
+        codes=(Code.TLS_CERTIFICATE_DATES,),
+    ),
+    Fault(
+        name="certificate-not-yet-valid",
+        title="The certificate is valid from tomorrow on.",
+        layer=Layer.TLS,
+        patterns=EVERY,
+        edit=_certificate(ServerCertificate(valid_from_days=1)),
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.CERTIFICATE_NOT_YET_VALID,),
+        codes=(Code.TLS_CERTIFICATE_DATES,),
+    ),
+    Fault(
+        name="certificate-without-intermediate",
+        title="The brokers do not present the intermediate that signed their certificate.",
+        layer=Layer.TLS,
+        patterns=EVERY,
+        edit=_certificate(ServerCertificate(intermediate=False)),
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.CHAIN_UNTRUSTED,),
+        codes=(Code.TLS_CHAIN_INCOMPLETE,),
     ),
     Fault(
         name="certificate-without-connection-names",
@@ -58,5 +82,6 @@ FAULTS: Final = (
         edit=_one_label_too_few,
         stage=Stage.HANDSHAKE,
         reasons=(Reason.NAME_MISMATCH,),
+        codes=(Code.TLS_CONNECTION_NAME,),
     ),
 )

@@ -20,6 +20,7 @@ from topology.models import (
     ResolverRule,
     ScarceQueries,
     SecurityGroup,
+    Silence,
     TakenPorts,
     Topology,
 )
@@ -57,6 +58,10 @@ def resolver(topology: Topology, vpc_id: str) -> str:
         ({}, 'oifname "eni0" drop'),
         ({"direction": Direction.FROM}, 'iifname "eni0" drop'),
         ({"larger_than_bytes": 1300}, 'oifname "eni0" meta length > 1300 drop'),
+        (
+            {"answer": Silence.RESET, "larger_than_bytes": 300},
+            'oifname "eni0" meta length > 300 meta l4proto tcp reject with tcp reset',
+        ),
         (
             {"direction": Direction.FROM, "syn_alone": True, "one_in": 5},
             'iifname "eni0" tcp flags & (syn | ack) == syn numgen inc mod 5 == 0 drop',

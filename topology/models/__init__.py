@@ -30,6 +30,7 @@ from topology.models.lab import (
     NameServer,
     RegionLink,
     ScarceQueries,
+    Silence,
     TakenPorts,
     Unserved,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "ScarceQueries",
     "SecurityGroup",
     "ServerCertificate",
+    "Silence",
     "Subnet",
     "TakenPorts",
     "TargetDescription",

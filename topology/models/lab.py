@@ -73,8 +73,16 @@ class Direction(StrEnum):
     FROM = "from"
 
 
+class Silence(StrEnum):
+    """What the sender of a lost packet hears."""
+
+    NOTHING = "nothing"
+    RESET = "reset"
+    """A device on the way ends the connection in the other side's name, as firewalls do."""
+
+
 class LostPackets(Model):
-    """Packets to or from an ENI that vanish, without a word to either side."""
+    """Packets to or from an ENI that do not arrive."""
 
     kind: Literal["lost_packets"] = "lost_packets"
     vpc_id: Id
@@ -86,6 +94,7 @@ class LostPackets(Model):
     """Only those that open a connection."""
     one_in: int = Field(default=1, ge=1, le=1000)
     """Every how-manieth of them, counted from the first."""
+    answer: Silence = Silence.NOTHING
 
 
 class ScarceQueries(Model):

@@ -1,0 +1,74 @@
+"""Every fault without a lab: it changes what the lab is made of, in each pattern that it is of, and says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.blueprint import compile_topology
+from lab.difference import difference
+from lab.faults import FAULTS, Fault
+from lab.faults.fault import Layer, afflicted
+from probes.outcome import STAGE_REASONS
+from topology.finding_codes import Code
+from topology.models import Topology
+from topology.patterns import PATTERNS, PatternOptions
+
+EACH = [
+    pytest.param(fault, pattern, id=f"{fault.name}-{pattern}")
+    for fault in FAULTS.values()
+    for pattern in fault.patterns
+]
+AT_LEAST = 70
+
+
+def intended(fault: Fault, pattern: str) -> Topology:
+    return PATTERNS[pattern](PatternOptions(dual_stack=fault.dual_stack))
+
+
+@pytest.mark.parametrize(("fault", "pattern"), EACH)
+def test_a_fault_changes_what_the_lab_is_made_of(fault: Fault, pattern: str) -> None:
+    topology = intended(fault, pattern)
+    assert fault.why_not(topology) == ""
+    broken = fault.edit(topology)
+    assert compile_topology(broken) != compile_topology(topology)
+    assert broken.clients[0].name == topology.clients[0].name
+    assert afflicted(topology, fault).pattern is not None or fault.isolation
+    assert Topology.model_validate(broken.model_dump(mode="json")) == broken
+
+
+@pytest.mark.parametrize(("fault", "pattern"), EACH)
+def test_undoing_a_fault_leaves_nothing_to_do(fault: Fault, pattern: str) -> None:
+    whole = compile_topology(intended(fault, pattern))
+    broken = compile_topology(fault.edit(intended(fault, pattern)))
+    back = difference(broken, whole)
+    names = {n.name for n in whole.namespaces}
+    assert {n.name for n in broken.namespaces} - set(back.namespaces_removed) | {
+        n.name for n in back.namespaces_added
+    } == names
+    # Addresses of brokers stay, so an edit that means no other broker restarts none.
+    assert not [n for n in back.namespaces_removed if n.startswith("demo-b")]
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda f: f.name)
+def test_a_fault_says_where_it_shows(fault: Fault) -> None:
+    assert {reason for reason in fault.reasons if reason is not None} <= STAGE_REASONS[fault.stage]
+    assert fault.reasons
+    assert fault.title.endswith(".")
+    assert set(fault.patterns) <= set(PATTERNS)
+    assert len(set(fault.patterns)) == len(fault.patterns)
+    assert fault.codes
+    assert fault.cause is fault.codes[0]
+    assert not (fault.isolation and fault.brokers)
+
+
+def test_there_is_a_fault_of_every_layer() -> None:
+    assert len(FAULTS) >= AT_LEAST
+    assert {fault.layer for fault in FAULTS.values()} == set(Layer)
+
+
+def test_three_faults_are_in_no_catalogue() -> None:
+    assert [f.name for f in FAULTS.values() if f.codes == (Code.UNKNOWN,)] == [
+        "tls-reset-on-the-way",
+        "records-too-large",
+        "group-session-refused",
+    ]
