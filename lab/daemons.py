@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -16,7 +14,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from operator import ne
 from pathlib import Path
 
 import dns.exception
@@ -24,23 +21,19 @@ import dns.message
 import dns.query
 import dns.rdataclass
 import dns.rdatatype
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
-from tenacity import RetryError, Retrying, retry_if_not_result, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
-from lab import kernel, nameserver
+from lab import broker_calls, kernel, nameserver
 from lab.blueprint import Blueprint, BrokerProcess, Certificate, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir, keystore_location
+from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
-KEYSTORE_S = 15
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
 _TAIL_LINES = 15
-_FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 
 Progress = Callable[[str], None]
 
@@ -97,7 +90,7 @@ class Daemons:
         for (cluster_name, listener), path in paths.items():
             running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
             if running and path != certificate_path(cluster_name, listener):  # which brokers start with
-                change = partial(_set_keystore, running, listener, path)
+                change = partial(broker_calls.set_keystore, running, listener, path)
                 kernel.in_namespace(running[0].namespace, change)
 
     # brokers
@@ -154,7 +147,7 @@ class Daemons:
         """Have the offsets topic made and a first handshake done, as any cluster in use has; not waited for."""
         running = [b for b, _ in self._brokers.values()]
         if running:
-            work = partial(kernel.in_namespace, running[0].namespace, partial(_use_once, running))
+            work = partial(kernel.in_namespace, running[0].namespace, partial(broker_calls.use_once, running))
             threading.Thread(target=work, daemon=True).start()
 
     def forget_clusters(self, new: Blueprint) -> set[str]:
@@ -229,7 +222,7 @@ class Daemons:
 
     def _await_unfenced(self, broker: BrokerProcess) -> None:
         others = [b for b, _ in self._brokers.values() if b.cluster_name == broker.cluster_name and b != broker]
-        known = partial(_is_known, others or [broker], broker.broker_id)
+        known = partial(broker_calls.is_known, others or [broker], broker.broker_id)
         waits = Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
         try:
             waits(partial(kernel.in_namespace, broker.namespace, known))
@@ -321,80 +314,6 @@ class Daemons:
         """Close the others."""
         for witness in [w for w in self._witnesses if w not in kept]:
             self._witnesses.pop(witness).close()
-
-
-def _admin(brokers: Sequence[BrokerProcess]) -> AdminClient:
-    """A client at the brokers' own listener; made in a broker's namespace, so its threads stay there."""
-    addresses = [_bound(b, "REPLICATION") for b in brokers]
-    return AdminClient({"bootstrap.servers": ",".join(addresses), "log_level": 0})
-
-
-def _bound(broker: BrokerProcess, listener: str) -> str:
-    """``address:port`` a listener of a broker is bound to."""
-    listeners = dict(entry.split("://") for entry in dict(broker.properties)["listeners"].split(","))
-    return listeners[listener]
-
-
-def _use_once(brokers: Sequence[BrokerProcess]) -> None:
-    for broker in brokers:
-        host, _, port = _bound(broker, "CLIENT_SECURE").partition(":")
-        with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
-            _unverified().wrap_socket(connection).close()
-    admin = _admin(brokers)
-    for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
-        with suppress(KafkaException, TimeoutError):
-            future.result(timeout=20)
-
-
-def _is_known(asked: Sequence[BrokerProcess], broker_id: int) -> bool:
-    """Whether brokers say that this one is in the cluster: fenced ones are not in metadata."""
-    admin = _admin(asked)
-    try:
-        return broker_id in admin.list_topics(timeout=2).brokers
-    except KafkaException:
-        return False
-
-
-def _unverified() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def _presented(broker: BrokerProcess, listener: str) -> bytes:
-    """The certificate a broker presents at a listener, in DER; empty where it does not answer."""
-    host, _, port = _bound(broker, listener).rpartition(":")
-    with (
-        suppress(OSError),
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5) as connection,
-        _unverified().wrap_socket(connection) as wrapped,
-    ):
-        return wrapped.getpeercert(binary_form=True) or b""
-    return b""
-
-
-def _set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> None:
-    """Have these brokers read another keystore, and see each present it: a broker answers before it has read it."""
-    location = keystore_location(listener)
-    admin = _admin(brokers)
-    for broker in brokers:
-        entry = ConfigEntry(location, path, incremental_operation=AlterConfigOpType.SET)
-        wanted = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
-        [future] = admin.incremental_alter_configs([wanted], request_timeout=10).values()
-        try:
-            future.result(timeout=15)
-        except KafkaException as error:
-            raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
-    leaf = ssl.PEM_cert_to_DER_cert(_FIRST_CERTIFICATE.findall(Path(path).read_text("ascii"))[0])
-    for broker in brokers:
-        presents = partial(_presented, broker, listener)
-        waiting = Retrying(
-            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_result(partial(ne, leaf))
-        )
-        try:
-            waiting(presents)
-        except RetryError:
-            raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
 
 
 def _log(name: str) -> Path:

@@ -1,0 +1,101 @@
+"""What the lab asks of running brokers, and has them do: metadata, another keystore, a first use.
+
+Called inside a broker's namespace; the brokers' own listener is the way in.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from operator import ne
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from lab.blueprint import BrokerProcess
+from lab.errors import LabError
+from lab.kafka_config import keystore_location
+
+KEYSTORE_S = 15
+_FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
+
+
+def admin_of(brokers: Sequence[BrokerProcess]) -> AdminClient:
+    """A client at the brokers' own listener; made in a broker's namespace, so its threads stay there."""
+    addresses = [bound(b, "REPLICATION") for b in brokers]
+    return AdminClient({"bootstrap.servers": ",".join(addresses), "log_level": 0})
+
+
+def bound(broker: BrokerProcess, listener: str) -> str:
+    """``address:port`` a listener of a broker is bound to."""
+    listeners = dict(entry.split("://") for entry in dict(broker.properties)["listeners"].split(","))
+    return listeners[listener]
+
+
+def use_once(brokers: Sequence[BrokerProcess]) -> None:
+    """Make a first handshake with each, and have the offsets topic made; it is no matter if that fails."""
+    for broker in brokers:
+        host, _, port = bound(broker, "CLIENT_SECURE").partition(":")
+        with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
+            _unverified().wrap_socket(connection).close()
+    admin = admin_of(brokers)
+    for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
+        with suppress(KafkaException, TimeoutError):
+            future.result(timeout=20)
+
+
+def is_known(asked: Sequence[BrokerProcess], broker_id: int) -> bool:
+    """Whether brokers say that this one is in the cluster: fenced ones are not in metadata."""
+    admin = admin_of(asked)
+    try:
+        return broker_id in admin.list_topics(timeout=2).brokers
+    except KafkaException:
+        return False
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _presented(broker: BrokerProcess, listener: str) -> bytes:
+    """The certificate a broker presents at a listener, in DER; empty where it does not answer."""
+    host, _, port = bound(broker, listener).rpartition(":")
+    with (
+        suppress(OSError),
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5) as connection,
+        _unverified().wrap_socket(connection) as wrapped,
+    ):
+        return wrapped.getpeercert(binary_form=True) or b""
+    return b""
+
+
+def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> None:
+    """Have these brokers read another keystore, and see each present it: a broker answers before it has read it."""
+    location = keystore_location(listener)
+    admin = admin_of(brokers)
+    for broker in brokers:
+        entry = ConfigEntry(location, path, incremental_operation=AlterConfigOpType.SET)
+        wanted = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
+        [future] = admin.incremental_alter_configs([wanted], request_timeout=10).values()
+        try:
+            future.result(timeout=15)
+        except KafkaException as error:
+            raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
+    leaf = ssl.PEM_cert_to_DER_cert(_FIRST_CERTIFICATE.findall(Path(path).read_text("ascii"))[0])
+    for broker in brokers:
+        presents = partial(_presented, broker, listener)
+        waiting = Retrying(
+            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_result(partial(ne, leaf))
+        )
+        try:
+            waiting(presents)
+        except RetryError:
+            raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
