@@ -1,0 +1,190 @@
+"""Rules of names: what an answer, or the want of one, says about records, zones and resolvers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+
+from diagnosis.check import Verdict
+from diagnosis.rules.case import Case, Draft, Kind, Red, broker_of, grouped, kind, local, managed
+from probes.outcome import Reason, ResolveFacts, Stage, Status
+from topology import finding_sets as sets
+from topology.finding_codes import Code
+from topology.view import ClientView
+
+_Said = tuple[frozenset[Code], str]
+
+
+def names(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Every red check of the resolve stage that an answer explains."""
+    return grouped(_said(case, [red for red in reds if red.check.stage is Stage.RESOLVE]))
+
+
+def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
+    for red in reds:
+        said = _of_one(case, red)
+        if said is not None:
+            yield *said, red
+
+
+def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a reason
+    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ResolveFacts)), None)
+    match red.check.reason:
+        case None:
+            return None if facts is None else _wrong_answer(case, red, facts)
+        case Reason.NXDOMAIN:
+            return _no_name(red, facts)
+        case Reason.NO_DATA:
+            return _no_address(case, red)
+        case Reason.TIMED_OUT | Reason.REFUSED:
+            return _no_answer(case, red, facts)
+        case Reason.SERVFAIL | Reason.BAD_RCODE:
+            return _error(case, red, facts)
+        case Reason.OS_RESOLUTION_FAILED | Reason.OS_ANSWER_DIFFERS:
+            return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
+        case _:
+            return None
+
+
+def _siblings(case: Case, view: ClientView) -> tuple[list[Red], int]:
+    """The red resolve checks of a client, and how many there are that passed."""
+    checks = [c for c in case.checks(view) if c.stage is Stage.RESOLVE]
+    return (
+        [Red(view, c) for c in checks if c.verdict is Verdict.FAILED],
+        sum(c.verdict is Verdict.PASSED for c in checks),
+    )
+
+
+def _all_alike(case: Case, red: Red) -> bool:
+    """Whether every name of the client failed for the same reason."""
+    failed, passed = _siblings(case, red.view)
+    return not passed and {r.check.reason for r in failed} == {red.check.reason}
+
+
+# A name that does not exist
+
+
+def _no_name(red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - one line a zone
+    view = red.view
+    owner = "" if facts is None else facts.soa.rstrip(".").lower()
+    zones = {zone.rstrip(".").lower() for zone in view.zone_names}
+    private = bool(owner) and red.check.name.lower().endswith(f".{owner}") and owner.count(".") > _REGISTRY_LABELS
+    if zones and owner in zones:
+        return frozenset({Code.DNS_RECORD_MISSING}), ""
+    if private and any(owner.endswith(f".{zone}") for zone in zones):
+        return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
+    if managed(view):
+        return sets.NO_CONNECTION_NAMES, "no name of the VPC connection exists for this client"
+    if zones:
+        if private or not owner:
+            return frozenset({Code.DNS_RECORD_MISSING}), ""
+        return sets.ZONE_NOT_USED, "the names do not exist outside the private zone, which does not answer"
+    if private:
+        return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
+    if facts is not None and facts.resolver in view.resolvers:
+        said = sets.NAME_UNKNOWN - {Code.DNS_RESOLVER_BYPASSED}
+    else:
+        said = sets.NAME_UNKNOWN
+    return said, "a public name does not exist for this client"
+
+
+_REGISTRY_LABELS = 1
+"""``amazonaws.com`` and what is above it are public; a zone of a Region, a service or a cluster is longer."""
+
+
+# An answer without an address, an error, or none
+
+
+def _no_address(case: Case, red: Red) -> _Said:
+    if kind(red.view) is Kind.DIRECT or _all_alike(case, red):
+        return frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED}), ""
+    return sets.NO_ADDRESS, "the name exists and has no address"
+
+
+def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+    if not _all_alike(case, red):
+        return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
+    if facts is not None and facts.resolver and facts.resolver not in red.view.resolvers:
+        return frozenset({Code.DNS_RESOLVER_SILENT}), ""
+    return sets.NO_ANSWER, "the resolver answers no question"
+
+
+def _error(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+    chain = () if facts is None else facts.cname_chain
+    if len({name.lower() for name in chain}) < len(chain):
+        return frozenset({Code.DNS_CNAME_LOOP}), ""
+    if not _all_alike(case, red):
+        return sets.ONE_NAME_FAILS, "the resolver answers some names with an error"
+    if facts is not None and facts.resolver and facts.resolver not in red.view.resolvers:
+        return frozenset({Code.DNS_RESOLVER_FAILING}), ""
+    return sets.RESOLVER_FAILS, "the resolver answers every name with an error"
+
+
+# An answer that is not the expected one
+
+
+def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  # noqa: PLR0911 - one line an answer
+    broker = broker_of(red)
+    if broker is None:
+        return None
+    got = {*facts.a, *facts.aaaa}
+    wanted = {address.address for address in broker.addresses}
+    extra = got - wanted
+    if not extra:
+        if not got:
+            return None
+        partial = Code.DNS_IPV6_ANSWER_UNUSABLE if kind(red.view) is Kind.DIRECT else Code.DNS_ZONAL_ALIAS
+        return (frozenset({partial}), "") if partial is Code.DNS_ZONAL_ALIAS else None
+    if wanted <= got and all(ip_address(address).version == 6 for address in extra):  # noqa: PLR2004
+        return frozenset({Code.DNS_IPV6_ANSWER_UNUSABLE}), ""
+    if kind(red.view) is not Kind.DIRECT and got == {broker.eni_address}:
+        return _public(case, red, facts)
+    owners = _owners(case, red.view)
+    if extra <= owners:
+        return frozenset({Code.DNS_WRONG_ENDPOINT}), ""
+    if extra & owners:
+        return None
+    if kind(red.view) is Kind.DIRECT or facts.resolver in red.view.resolvers or not facts.resolver:
+        return _strange(case, red)
+    return frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_BYPASSED}), "an address that nothing in the topology has"
+
+
+def _owners(case: Case, view: ClientView) -> set[str]:
+    """Every address that somebody near must connect to, or that a broker has."""
+    near = [v for v in case.views if v.entry_vpc_id == view.entry_vpc_id or kind(v) is Kind.DIRECT] or [view]
+    found = {a.address for v in near for b in v.brokers for a in b.addresses}
+    return found | {b.eni_address for b in view.brokers if b.eni_address}
+
+
+def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
+    view = red.view
+    if local(view):
+        at_nodes = kind(view) is Kind.NODES
+        if at_nodes:
+            return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
+    _, passed = _siblings(case, view)
+    if passed:
+        return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
+    symptom = "the public records answer instead of the private zone"
+    if facts.resolver in view.resolvers or not facts.resolver or facts.resolver.startswith("127."):
+        return sets.ZONE_NOT_USED, symptom
+    if _answered_rightly(case, view):
+        return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
+    return sets.ZONE_NOT_USED_ELSEWHERE, symptom
+
+
+def _answered_rightly(case: Case, view: ClientView) -> bool:
+    """Whether another client of the same VPC gets right answers from the VPC's own resolver."""
+    return any(
+        o.status is Status.OK and isinstance(o.facts, ResolveFacts) and o.facts.resolver in other.resolvers
+        for other in case.views
+        if other is not view and other.vpc_id == view.vpc_id and not _siblings(case, other)[0]
+        for o in case.all_outcomes(other)
+    )
+
+
+def _strange(case: Case, red: Red) -> _Said:
+    failed, passed = _siblings(case, red.view)
+    if kind(red.view) is not Kind.DIRECT and (passed or len(failed) == 1):
+        return frozenset({Code.DNS_STALE_RECORD}), ""
+    return sets.STRANGE_ADDRESS, "the name has an address that nothing in the topology has"

@@ -1,0 +1,67 @@
+"""Rules of what must not work and does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, local
+from probes.outcome import Outcome, Reason, Role, Stage, Status
+from topology.finding_codes import Code
+from topology.patterns.names import ONE_WAY
+
+PLAINTEXT_PORT: Final = 9092
+"""Apache Kafka's plaintext port on MSK (MSK developer guide, port information)."""
+_GOT_THERE: Final = (Reason.REFUSED, Reason.RESET)
+"""A host refuses only what reached it: the groups and routes on the way let it through."""
+
+
+def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Connections that must not work and were accepted, or refused where silence was due."""
+    return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.check_id == "cluster/source"]))
+
+
+def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
+    for red in reds:
+        code = _code(case, red)
+        if code is not None:
+            yield frozenset({code}), "", red
+
+
+def _code(case: Case, red: Red) -> Code | None:
+    check = red.check
+    if check.check_id == "cluster/source":
+        return Code.ISOLATION_SECOND_PATH if red.view.pattern in ONE_WAY else None
+    reached = check.reason is None or check.reason in _GOT_THERE
+    if not reached:
+        return None
+    if "/connect-not/" in check.check_id:
+        behind = kind(red.view) is not Kind.DIRECT
+        return Code.NLB_CROSS_ZONE_ON if behind else Code.ISOLATION_PORTS_OPEN
+    if not red.view.brokers:
+        return Code.ISOLATION_UNAPPROVED_CLIENT
+    return _of_client(case, red)
+
+
+def _of_client(case: Case, red: Red) -> Code | None:
+    check, view = red.check, red.view
+    enis = {broker.eni_address for broker in view.brokers}
+    if check.port == PLAINTEXT_PORT and _accepted(case, red):
+        return Code.ISOLATION_PLAINTEXT_OPEN
+    if kind(view) is Kind.DIRECT or check.address not in enis:
+        mine = {a.address for b in view.brokers for a in b.addresses}
+        if check.address in mine:
+            return Code.ISOLATION_PORTS_OPEN
+        return Code.ISOLATION_SECOND_PATH if local(view) and view.pattern in ONE_WAY else Code.ISOLATION_PORTS_OPEN
+    return Code.ISOLATION_SECOND_PATH
+
+
+def _accepted(case: Case, red: Red) -> bool:
+    """Whether something listens there; a refusal only shows that the port is let through."""
+    return any(_is_of(outcome, red) and outcome.status is Status.OK for outcome in case.all_outcomes(red.view))
+
+
+def _is_of(outcome: Outcome, red: Red) -> bool:
+    target = outcome.target
+    where = (target.address, target.port) == (red.check.address, red.check.port)
+    return outcome.stage is Stage.CONNECT and target.role is Role.FORBIDDEN and where

@@ -1,0 +1,184 @@
+"""Rules of connecting to the broker ENIs themselves, and of failures without a shape. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
+from diagnosis.rules.shape import Met, Shape
+from probes.outcome import Reason, Stage, Status
+from topology import finding_sets as sets
+from topology.finding_codes import Code
+from topology.view import ClientView, Way
+
+_SILENT_WIDE = "connections vanish on the way: no broker answers"
+_SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
+_NS_PER_S = 1_000_000_000
+_SYN_REPEATED_NS = int(0.95 * _NS_PER_S)
+"""A SYN is sent again after 1 s (RFC 6298); a connection that took that long has lost one."""
+
+
+def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Attempts at one address of which some connect: something is lost, whatever the address."""
+    mixed = [red for red in reds if red.check.stage is Stage.CONNECT and not red.check.isolation and _mixed(case, red)]
+    at_bootstrap = [red for red in mixed if red.check.broker_id is None]
+    for found in (at_bootstrap, [red for red in mixed if red not in at_bootstrap]):
+        if not found:
+            continue
+        fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
+        if found is at_bootstrap and len(mixed) == len(at_bootstrap):
+            yield Draft(frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", tuple(found))
+        else:
+            ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
+            yield Draft(sets.NOW_AND_THEN | ports, "connections fail now and then", tuple(found))
+
+
+def _mixed(case: Case, red: Red) -> bool:
+    statuses = {o.status for o in case.outcomes(red)}
+    return red.check.reason is Reason.INTERMITTENT or {Status.OK, Status.FAILED} <= statuses
+
+
+def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """A broker whose own ENI refuses does not run; behind a load balancer that is so where metadata misses it."""
+    shape = Shape(case, reds)
+    at_eni = {met.broker_id for met in shape.met if met.refused and met.whole and kind(met.view) is Kind.DIRECT}
+    behind = {
+        met.broker_id
+        for met in shape.met
+        if met.refused and met.whole and met.broker_id is not None and case.listed(met.broker_id) is False
+    }
+    answering = {
+        met.broker_id for met in shape.met if kind(met.view) is Kind.DIRECT and any(cell.passed for cell in met.cells)
+    }
+    down = sorted((at_eni | (behind - answering)) - {None}, key=str)
+    found = [red for met in shape.met if met.broker_id in down and met.refused for red in met.open]
+    if found:
+        refused_at_bootstrap = [
+            red for met in shape.met if met.broker_id is None and met.partial and met.refused for red in met.open
+        ]
+        yield Draft(frozenset({Code.CLUSTER_BROKER_DOWN}), "", (*found, *refused_at_bootstrap))
+
+
+def without_shape(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Silence here and there, and elsewhere the second a repeated SYN takes: packets get lost."""
+    shape = Shape(case, reds)
+    slow = [
+        outcome
+        for view in case.views
+        for outcome in case.all_outcomes(view)
+        if outcome.stage is Stage.CONNECT and outcome.status is Status.OK and outcome.duration_ns >= _SYN_REPEATED_NS
+    ]
+    if not slow:
+        return
+    found = [red for met in shape.met if not shape.wide(met.view) and met.silent for red in met.open]
+    if found:
+        fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
+        ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
+        yield Draft(
+            sets.NOW_AND_THEN | ports, "connections fail here and there, and others take a second", tuple(found)
+        )
+
+
+# Silence on the way to the ENIs
+
+
+def direct(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Clients that connect to the broker ENIs: whole clients first, then single brokers."""
+    shape = Shape(case, reds)
+    views = shape.tried(Kind.DIRECT)
+    wide = [view for view in views if shape.wide(view)]
+    yield from _wide(shape, views, wide)
+    yield from _single(shape, [view for view in views if view not in wide])
+
+
+def _wide(shape: Shape, views: list[ClientView], wide: list[ClientView]) -> Iterator[Draft]:
+    inside = [view for view in wide if local(view)]
+    outside = [view for view in wide if not local(view)]
+    if inside and all(shape.wide(view) for view in views if local(view)):
+        # Whatever closes the brokers to their own VPC closes them to everybody, behind load balancers too.
+        fronted = [v for v in shape.tried(Kind.NODES, Kind.ENDPOINT) if shape.wide(v)]
+        every = len(views) == len(wide) and (len(views) > 1 or bool(fronted))
+        codes = sets.AT_THE_BROKERS if every else sets.AT_THE_BROKERS | sets.ONE_CLIENT
+        taken = [*inside, *outside, *fronted] if every or fronted else inside
+        yield Draft(codes, _SILENT_WIDE, shape.reds(taken))
+        outside = [] if taken is not inside else outside
+    for group in _groups(views, outside):
+        yield Draft(_outside(shape, views, group), _SILENT_WIDE, shape.reds(group))
+
+
+def _groups(views: list[ClientView], wide: list[ClientView]) -> Iterator[list[ClientView]]:
+    """Which clients are silent together: all beyond the cluster VPC, all of another Region, or each VPC alone."""
+    if not wide:
+        return
+    beyond = [view for view in views if not local(view)]
+    far = [view for view in beyond if _cross_gateway(view)]
+    if len(wide) == len(beyond):
+        yield wide
+    elif far and all(view in wide for view in far):
+        yield far
+        yield from _by_vpc([view for view in wide if view not in far])
+    else:
+        yield from _by_vpc(wide)
+
+
+def _by_vpc(views: list[ClientView]) -> Iterator[list[ClientView]]:
+    for vpc_id in sorted({view.vpc_id for view in views}):
+        yield [view for view in views if view.vpc_id == vpc_id]
+
+
+def _cross_gateway(view: ClientView) -> bool:
+    return view.way is Way.TRANSIT_GATEWAY and view.region_name != view.entry_region_name
+
+
+def _outside(shape: Shape, views: list[ClientView], group: list[ClientView]) -> frozenset[Code]:
+    """What may silence all brokers for these clients, none of which is in the cluster VPC."""
+    vpcs = {view.vpc_id for view in group}
+    codes = sets.BACK_AND_IN | by_way(shape, views, group)
+    if len(vpcs) == 1:
+        codes |= sets.ONE_VPC
+    return codes
+
+
+def by_way(shape: Shape, views: Sequence[ClientView], group: Sequence[ClientView]) -> frozenset[Code]:
+    """The causes of the peerings and gateways these clients come by, less what other clients exclude."""
+    vpcs = {view.vpc_id for view in group}
+    if any(shape.connects(view) for view in views if view.vpc_id in vpcs and view not in group):
+        return frozenset()  # another client of the same VPC gets through, so what joins the VPCs works
+    codes: frozenset[Code] = frozenset()
+    if any(view.way is Way.PEERING for view in group):
+        codes |= sets.BY_PEERING
+    by_gateway = [view for view in group if view.way is Way.TRANSIT_GATEWAY]
+    if not by_gateway:
+        return codes
+    near = [v for v in views if v.way is Way.TRANSIT_GATEWAY and not _cross_gateway(v) and v not in group]
+    far = all(_cross_gateway(view) for view in by_gateway)
+    others_far = [v for v in views if _cross_gateway(v) and v not in group and shape.connects(v)]
+    if far:
+        codes |= sets.BETWEEN_GATEWAYS - ({Code.ROUTE_GATEWAY_PEERING_PENDING} if others_far else frozenset())
+    if not far or len(vpcs) == 1 or not any(shape.connects(view) for view in near):
+        codes |= sets.BY_GATEWAY
+    return codes
+
+
+def _single(shape: Shape, views: list[ClientView]) -> Iterator[Draft]:
+    """Single brokers that are silent for clients that reach others."""
+    chosen = {id(view) for view in views}
+    silent = [met for met in shape.met if id(met.view) in chosen and met.whole and met.silent and met.open]
+    groups: dict[tuple[tuple[str, ...], str], list[Met]] = {}
+    for met in silent:
+        clients = tuple(sorted(m.view.client for m in silent if m.broker_id == met.broker_id))
+        groups.setdefault((clients, met.zone_id or str(met.broker_id)), []).append(met)
+    for _, found in sorted(groups.items()):
+        ids = {met.broker_id for met in found}
+        at_fault = [met.view for met in found]
+        if any(local(view) for view in at_fault):
+            behind = [
+                m for m in shape.met if m.broker_id in ids and kind(m.view) is not Kind.DIRECT and m.whole and m.silent
+            ]
+            taken = [*found, *(m for m in behind if not shape.wide(m.view))]
+            codes = sets.AT_THE_BROKERS
+        else:
+            taken = found
+            by_gateway = any(view.way is Way.TRANSIT_GATEWAY for view in at_fault)
+            codes = sets.ONE_SUBNET_BY_GATEWAY if by_gateway else sets.ONE_SUBNET
+        yield Draft(codes, _SILENT_BROKER, tuple(red for met in taken for red in met.open))

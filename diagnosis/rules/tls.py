@@ -1,0 +1,215 @@
+"""Rules of the handshake: what answers, with which certificate, and for whom else it is the same. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+
+from diagnosis.check import Verdict
+from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, managed
+from probes.outcome import HandshakeFacts, Reason, Stage
+from topology import finding_sets as sets
+from topology.finding_codes import Code
+from topology.view import ClientView
+
+_Said = tuple[frozenset[Code], str]
+_MSK_NAME = re.compile(r"^\*?\.?(?:[a-z0-9-]+\.)*?(?P<cluster>[a-z0-9-]+\.[a-z0-9]+\.c\d+)\.kafka\.", re.ASCII)
+_VERSION_WORDS = ("version", "unsupported protocol", "no shared cipher", "handshake failure", "handshake_failure")
+
+
+def handshakes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Every red check of the handshake that its facts explain."""
+    return grouped(_said(case, [red for red in reds if red.check.stage in {Stage.HANDSHAKE, Stage.API}]))
+
+
+def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
+    for red in reds:
+        said = _handshake(case, red) if red.check.stage is Stage.HANDSHAKE else _api(case, red)
+        if said is not None:
+            yield *said, red
+
+
+def _facts(case: Case, red: Red) -> HandshakeFacts | None:
+    return next((o.facts for o in case.outcomes(red) if isinstance(o.facts, HandshakeFacts)), None)
+
+
+def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a reason
+    facts = _facts(case, red)
+    match red.check.reason:
+        case Reason.TIMED_OUT:
+            return _silent(case, red, 0 if facts is None else facts.bytes_received)
+        case Reason.CLOSED | Reason.RESET:
+            return _closed(case, red)
+        case Reason.NOT_TLS:
+            if kind(red.view) is Kind.DIRECT or managed(red.view):
+                return frozenset({Code.TLS_PLAINTEXT_LISTENER}), ""
+            return _beside(case, sets.NOT_TLS), "what answers behind the load balancer does not speak TLS"
+        case Reason.ALERT | Reason.PROTOCOL_ERROR:
+            return _alert(red, facts)
+        case Reason.NAME_MISMATCH:
+            return None if facts is None else _other_names(red, facts)
+        case Reason.CHAIN_UNTRUSTED:
+            return _untrusted(case, red, facts)
+        case Reason.CERTIFICATE_EXPIRED | Reason.CERTIFICATE_NOT_YET_VALID:
+            return _dates(case, red, facts)
+        case _:
+            return None
+
+
+# Nothing, or not enough
+
+
+def _silent(case: Case, red: Red, received: int) -> _Said:
+    """Accepted and then silent: the broker, or what it sends is too large for the path."""
+    if received:
+        return frozenset({Code.TCP_PATH_MTU}), ""
+    views = {id(v): v for v in case.views if any(b.broker_id == red.check.broker_id for b in v.brokers)}
+    spoke = [v for v in views.values() if _spoke(case, v, red.check.broker_id)]
+    if spoke and red.check.broker_id is not None:
+        return frozenset({Code.TCP_PATH_MTU}), ""
+    silent_ids = {r.check.broker_id for r in _silences(case, red.view)}
+    everything = silent_ids >= {b.broker_id for b in red.view.brokers} and len(silent_ids) > 1
+    if not everything and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1):
+        return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
+    return sets.SAYS_NOTHING, "connections are accepted, and not one byte comes back"
+
+
+def _spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:
+    """Whether the broker answered this client in a handshake or after it."""
+    return any(
+        c.broker_id == broker_id and c.verdict is Verdict.PASSED and c.stage in {Stage.HANDSHAKE, Stage.API}
+        for c in case.checks(view)
+    )
+
+
+def _silences(case: Case, view: ClientView) -> list[Red]:
+    return [
+        Red(view, c)
+        for c in case.checks(view)
+        if c.verdict is Verdict.FAILED and c.stage in {Stage.HANDSHAKE, Stage.API} and c.reason is Reason.TIMED_OUT
+    ]
+
+
+def _vpcs_silent(case: Case, red: Red) -> set[str]:
+    """VPCs from which the same broker is silent; the cluster's own has no path that could be too narrow."""
+    return {
+        view.vpc_id
+        for view in case.views
+        if any(r.check.broker_id == red.check.broker_id for r in _silences(case, view))
+    }
+
+
+def _beside(case: Case, said: frozenset[Code]) -> frozenset[Code]:
+    """Without what a client that meets the brokers themselves, and is content, excludes."""
+    content = any(
+        kind(view) is Kind.DIRECT
+        and any(c.stage is Stage.HANDSHAKE and c.verdict is Verdict.PASSED for c in case.checks(view))
+        for view in case.views
+    )
+    return said - {Code.TLS_PLAINTEXT_LISTENER} if content else said
+
+
+def _closed(case: Case, red: Red) -> _Said:
+    if kind(red.view) is Kind.DIRECT or managed(red.view):
+        return frozenset({Code.TLS_PLAINTEXT_LISTENER}), ""
+    return _beside(case, sets.CLOSED_AT_ONCE), "connections are accepted and closed on the first bytes"
+
+
+def _alert(red: Red, facts: HandshakeFacts | None) -> _Said | None:
+    told = f"{'' if facts is None else facts.alert} {red.check.observed}".lower()
+    asked = facts is not None and facts.client_certificate_requested
+    if "certificate required" in told or "certificate_required" in told:
+        return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
+    if "unrecognized" in told:
+        return frozenset({Code.TLS_SNI_REQUIRED}), ""
+    if asked and ("handshake" in told or "bad certificate" in told or "bad_certificate" in told):
+        return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
+    if any(word in told for word in _VERSION_WORDS):
+        return frozenset({Code.TLS_VERSION_MISMATCH}), ""
+    return None
+
+
+# A certificate that is not right
+
+
+def _other_names(red: Red, facts: HandshakeFacts) -> _Said | None:
+    name = red.check.name.lower()
+    if _is_address(name):
+        return frozenset({Code.TLS_BOOTSTRAP_BY_ADDRESS}), ""
+    mine = _MSK_NAME.match(name)
+    shown = {m["cluster"] for dns_name in facts.dns_names if (m := _MSK_NAME.match(dns_name.lower()))}
+    if mine and shown:
+        if mine["cluster"] not in shown:
+            return frozenset({Code.TLS_OTHER_CLUSTER}), ""
+        return frozenset({Code.TLS_CONNECTION_NAME if managed(red.view) else Code.TLS_NAME_NOT_COVERED}), ""
+    if mine is None and shown:
+        return frozenset({Code.TLS_NAME_NOT_COVERED}), ""
+    said = sets.OTHER_NAMES if kind(red.view) is Kind.DIRECT or managed(red.view) else sets.OTHER_NAMES_BEHIND
+    return said, "the certificate has none of MSK's names"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _others(case: Case, red: Red) -> Iterator[tuple[ClientView, HandshakeFacts, bool]]:
+    """What clients of other VPCs saw of the same broker: facts, and whether they were content."""
+    for view in case.views:
+        if view.vpc_id == red.view.vpc_id:
+            continue
+        for outcome in case.all_outcomes(view):
+            same = outcome.target.broker_id == red.check.broker_id or red.check.broker_id is None
+            if outcome.stage is Stage.HANDSHAKE and same and isinstance(outcome.facts, HandshakeFacts):
+                yield view, outcome.facts, outcome.reason is None
+
+
+def _untrusted(case: Case, red: Red, facts: HandshakeFacts | None) -> _Said | None:
+    if facts is None:
+        return None
+    others = list(_others(case, red))
+    if any(content and seen.sha256 != facts.sha256 for _, seen, content in others):
+        return frozenset({Code.TLS_INSPECTED}), ""
+    if any(content for _, _, content in others):
+        return frozenset({Code.TLS_UNTRUSTED_AUTHORITY}), ""
+    known = bool(others) and all(seen.sha256 == facts.sha256 for _, seen, _ in others)
+    said = sets.UNTRUSTED if known else sets.UNTRUSTED_HERE
+    if len(facts.chain) > 1:
+        said = said - {Code.TLS_CHAIN_INCOMPLETE}
+    if Reason.NAME_MISMATCH in facts.problems:
+        named = _other_names(red, facts)
+        said = said | (named[0] if named is not None else frozenset())
+    return said, "the client does not trust the certificate's issuer"
+
+
+def _dates(case: Case, red: Red, facts: HandshakeFacts | None) -> _Said:
+    others = [(seen, content) for _, seen, content in _others(case, red)]
+    if facts is not None and any(content and seen.sha256 == facts.sha256 for seen, content in others):
+        return frozenset({Code.TLS_CLOCK_WRONG}), ""
+    if any(set(seen.problems) & {Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID} for seen, _ in others):
+        return frozenset({Code.TLS_CERTIFICATE_DATES}), ""
+    return sets.NOT_NOW, "the certificate is not valid at the time of the client's clock"
+
+
+# The first request after TLS
+
+
+def _api(case: Case, red: Red) -> _Said | None:
+    handshake = [o.facts for o in case.earlier(red, Stage.HANDSHAKE) if isinstance(o.facts, HandshakeFacts)]
+    asked = any(facts.client_certificate_requested for facts in handshake)
+    match red.check.reason:
+        case Reason.CLOSED | Reason.RESET | Reason.SOCKET_ERROR if asked:
+            return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
+        case Reason.CLOSED | Reason.RESET | Reason.NOT_KAFKA if not red.view.tls:
+            return frozenset({Code.TLS_PLAINTEXT_CLIENT}), ""
+        case Reason.TIMED_OUT:
+            silent = _silent(case, red, 0)
+            if silent[0] == {Code.TCP_PATH_MTU} or red.view.tls:
+                return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""  # the server's certificates came through
+            return silent
+        case _:
+            return None

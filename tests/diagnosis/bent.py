@@ -1,0 +1,152 @@
+"""Perfect runs of all clients of a pattern, bent as a fault would bend them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Diagnosis, Seen
+from diagnosis.judge import Evidence, judge
+from probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, WaitedFor
+from probes.plan import VERIFY_STAGES
+from tests.diagnosis.perfect import perfect
+from topology.expectation import expect
+from topology.patterns import PATTERNS, PatternOptions
+from topology.view import ClientView
+
+Match = Callable[[ClientView, Outcome], bool]
+Change = Callable[[Outcome], Outcome | None]
+_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
+
+
+@dataclass(frozen=True)
+class Bend:
+    """What one fault does to outcomes."""
+
+    match: Match
+    change: Change
+
+
+def views_of(pattern: str, **chosen: object) -> tuple[ClientView, ...]:
+    topology = PATTERNS[pattern](PatternOptions.model_validate(chosen))
+    return tuple(expect(topology, client.name) for client in topology.clients)
+
+
+def at(
+    stage: Stage,
+    *,
+    clients: Iterable[str] | None = None,
+    brokers: Iterable[int] | None = None,
+    where: Callable[[ClientView, Outcome], bool] = lambda _v, _o: True,
+) -> Match:
+    """Outcomes of a stage of these clients at what belongs to these brokers, by name; bootstrap names are no one's."""
+    of_clients = None if clients is None else set(clients)
+    of_brokers = None if brokers is None else set(brokers)
+
+    def matches(view: ClientView, outcome: Outcome) -> bool:
+        target = outcome.target
+        if outcome.stage is not stage or target.role is Role.FORBIDDEN:
+            return False
+        if of_clients is not None and view.client not in of_clients:
+            return False
+        known = {(b.name, b.port): b.broker_id for b in view.brokers} | {(b.name, 0): b.broker_id for b in view.brokers}
+        broker_id = target.broker_id if target.broker_id is not None else known.get((target.name, target.port))
+        return (of_brokers is None or broker_id in of_brokers) and where(view, outcome)
+
+    return matches
+
+
+def failed(reason: Reason, facts: object = None) -> Change:
+    return lambda o: msgspec.structs.replace(o, status=Status.FAILED, reason=reason, facts=facts, detail="")
+
+
+def answers(*addresses: str, **more: object) -> Change:
+    a = tuple(x for x in addresses if ":" not in x)
+    aaaa = tuple(x for x in addresses if ":" in x)
+
+    def change(outcome: Outcome) -> Outcome:
+        before = outcome.facts
+        assert isinstance(before, ResolveFacts)
+        facts = msgspec.structs.replace(before, a=a, aaaa=aaaa, os_addresses=(*a, *aaaa), **more)
+        return msgspec.structs.replace(outcome, facts=facts)
+
+    return change
+
+
+def seen(view: ClientView, *bends: Bend, complete: bool = True, keep: int | None = None) -> Seen:
+    outcomes = _cascade([_bent(view, o, bends) for o in perfect(view)])
+    if keep is not None:
+        outcomes = outcomes[:keep]
+    checks = judge(view, Evidence(outcomes, complete=complete), VERIFY_STAGES)
+    return Seen(view=view, checks=checks, outcomes=outcomes, complete=complete)
+
+
+def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome | None:
+    out: Outcome | None = _asked(view, outcome)
+    for bend in bends:
+        if out is not None and out.status is Status.OK and bend.match(view, out):
+            out = bend.change(out)
+    return out
+
+
+def _asked(view: ClientView, outcome: Outcome) -> Outcome:
+    """The resolver that was asked is the VPC's own."""
+    if isinstance(outcome.facts, ResolveFacts):
+        return msgspec.structs.replace(
+            outcome, facts=msgspec.structs.replace(outcome.facts, resolver=view.resolvers[0])
+        )
+    return outcome
+
+
+def _cascade(outcomes: list[Outcome | None]) -> tuple[Outcome, ...]:
+    """What a probe would skip: later stages of a connection that failed, and connections to what a name lacks."""
+    found = [o for o in outcomes if o is not None]
+    resolved = {
+        o.target.name: {*o.facts.a, *o.facts.aaaa} if isinstance(o.facts, ResolveFacts) and o.status is Status.OK else set()
+        for o in found
+        if o.stage is Stage.RESOLVE
+    }
+    broken: dict[tuple[str, str, int], Outcome] = {}
+    kept: list[Outcome] = []
+    for o in found:
+        target = o.target
+        key = (target.name, target.address, target.port)
+        if o.stage in _CONNECTION and target.role is not Role.FORBIDDEN:
+            if target.name in resolved and target.address not in resolved[target.name]:
+                continue
+            if key in broken:
+                o = _skipped(o, broken[key])  # noqa: PLW2901 - the same outcome, not run
+            elif o.status is Status.FAILED:
+                broken[key] = o
+        kept.append(o)
+    working = {o.target.broker_id for o in kept if o.stage is Stage.IDENTITY and o.status is Status.OK}
+    for index, o in enumerate(kept):
+        if o.stage in {Stage.PRODUCE, Stage.CONSUME} and o.status is Status.OK and o.target.broker_id not in working:
+            cause = next((c for c in kept if c.status is Status.FAILED), None)
+            if cause is not None:
+                kept[index] = _skipped(o, cause)
+        if o.stage is Stage.GROUP and o.status is Status.OK and not working:
+            cause = next((c for c in kept if c.status is Status.FAILED), None)
+            if cause is not None:
+                kept[index] = _skipped(o, cause)
+    return tuple(kept)
+
+
+def _skipped(outcome: Outcome, cause: Outcome) -> Outcome:
+    return msgspec.structs.replace(
+        outcome,
+        status=Status.SKIPPED,
+        reason=Reason.WAITS_FOR,
+        facts=None,
+        waited_for=WaitedFor(stage=cause.stage, target=cause.target),
+    )
+
+
+def diagnosis_of(views: Iterable[ClientView], *bends: Bend) -> Diagnosis:
+    return diagnose([seen(view, *bends) for view in views])
+
+
+__all__ = ["Bend", "answers", "at", "diagnosis_of", "failed", "seen", "views_of"]
