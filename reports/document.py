@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from diagnosis.check import Check
+from diagnosis.finding import Diagnosis
 from probes.outcome import Closing, Outcome, Started
 from reports.files import write_atomically
 from topology.view import ClientView
@@ -107,8 +108,8 @@ class ClientResult(_Value, frozen=True, kw_only=True):
 
     ``label`` tells apart several runs of one client through one pattern (``overlapping-cidrs``);
     pattern, client and label together are unique in a document. ``checks`` holds one verdict a
-    thing the client must see. Findings, when there are any, stand beside ``checks``: a field more
-    with an empty default.
+    thing the client must see. What is wrong is told by
+    :attr:`ResultDocument.diagnoses`, for all clients of a topology together.
 
     Raises:
         ValueError: when two checks have the same id, because reports are keyed by it.
@@ -156,6 +157,17 @@ class Drawing(_Value, frozen=True, kw_only=True):
     dot: str
 
 
+class TopologyDiagnosis(_Value, frozen=True, kw_only=True):
+    """What is wrong in one topology, from all its clients together.
+
+    ``clients`` are names as in :attr:`ClientResult.name`; findings name clients by their view's name.
+    """
+
+    topology_digest: str = ""
+    clients: tuple[str, ...]
+    diagnosis: Diagnosis
+
+
 class ResultDocument(_Value, frozen=True, kw_only=True):
     """One run, whole or as much of it as there is.
 
@@ -175,6 +187,8 @@ class ResultDocument(_Value, frozen=True, kw_only=True):
     tests: tuple[TestResult, ...] = ()
     drawings: tuple[Drawing, ...] = ()
     """One a distinct topology; clients name theirs by ``topology_digest``."""
+    diagnoses: tuple[TopologyDiagnosis, ...] = ()
+    """What is wrong: one a topology whose clients were run. Empty in documents from before there were any."""
 
     def __post_init__(self) -> None:
         if self.complete == bool(self.incomplete_because):

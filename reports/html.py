@@ -15,6 +15,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from diagnosis import telling
 from reports import verdict, words
 from reports.document import Drawing, ResultDocument
 from reports.drawing import DrawError, can_draw, inline_svg, style
@@ -62,6 +63,8 @@ def _environment() -> jinja2.Environment:
         word=words.verdict_word,
         overall_mark=verdict.symbol,
         overall_title=verdict.title,
+        told=telling.told,
+        codes=telling.codes_of,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     environment.filters["picture"] = _inline

@@ -14,9 +14,12 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from diagnosis import telling
 from diagnosis.check import Check, Verdict
+from diagnosis.finding import Finding
 from reports import words
 from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from reports.findings import explained
 from reports.verdict import Overall, judge, judge_client
 
 RUN_SUITE: Final = "brokerproof.run"
@@ -43,7 +46,8 @@ def render_junit(document: ResultDocument) -> bytes:
     """The document's checks as JUnit XML, UTF-8."""
     root = ET.Element("testsuites", name="brokerproof")
     timestamp = document.started.strftime("%Y-%m-%dT%H:%M:%S")
-    suites = [(result.name, list(_client_cases(result))) for result in document.clients]
+    known = explained(document)
+    suites = [(result.name, list(_client_cases(result, known))) for result in document.clients]
     of_clients = [case for _, cases in suites for case in cases]
     suites.append((RUN_SUITE, list(_run_cases(document, of_clients))))
     for name, cases in suites:
@@ -56,21 +60,23 @@ def render_junit(document: ResultDocument) -> bytes:
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _client_cases(result: ClientResult) -> Iterator[_Case]:
+def _client_cases(result: ClientResult, known: dict[tuple[str, str], Finding]) -> Iterator[_Case]:
     for check in result.checks:
-        yield _Case(check.check_id, check.duration_ns, _mark(check))
+        yield _Case(check.check_id, check.duration_ns, _mark(check, known.get((result.name, check.check_id))))
     trouble = "; ".join(judge_client(result).because)
     took_ns = 0 if result.closing is None else result.closing.duration_ns
     mark = _Mark("error", "probe", words.first_line(trouble), trouble) if trouble else None
     yield _Case(PROBE_CASE, took_ns, mark)
 
 
-def _mark(check: Check) -> _Mark | None:
+def _mark(check: Check, finding: Finding | None = None) -> _Mark | None:
     kind = "/".join(part for part in (check.stage.value, check.reason and check.reason.value) if part)
     observed = words.first_line(check.observed) or words.reason(check.reason) or check.title
     match check.verdict:
         case Verdict.PASSED:
             return None
+        case Verdict.FAILED if finding is not None:
+            return _Mark("failure", telling.codes_of(finding), finding.wrong, _found(finding, check))
         case Verdict.FAILED:
             return _Mark("failure", kind, observed, _told(check))
         case Verdict.ERROR:
@@ -80,6 +86,11 @@ def _mark(check: Check) -> _Mark | None:
             return _Mark("skipped", "blocked", f"blocked{behind}")
         case Verdict.NOT_SEEN:
             return _Mark("skipped", "not_seen", "planned, but the run ended before it was probed")
+
+
+def _found(finding: Finding, check: Check) -> str:
+    """The finding, then the check it explains."""
+    return f"{telling.text_of(finding)}\n\ncheck {check.check_id}\n{_told(check)}"
 
 
 def _told(check: Check) -> str:

@@ -23,6 +23,7 @@ from reports.document import (
     TestOutcome,
     TestResult,
 )
+from reports.findings import diagnosed
 from reports.journal import (
     JOURNAL_FOLDER,
     OWNER,
@@ -226,5 +227,6 @@ def merge(run_dir: Path) -> ResultDocument:
         incomplete_because=because,
         clients=tuple(clients),
         tests=_tests(readings),
+        diagnoses=diagnosed(clients),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )

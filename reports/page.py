@@ -16,6 +16,7 @@ from reports import words
 from reports.detail import Detail, Names, detail
 from reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
 from reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
+from reports.findings import Told, explained, findings
 from reports.grid import Failure, Grid, Row, by_subject, failures, grid
 from reports.timings import (
     END_TO_END,
@@ -123,7 +124,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     because_left_out: int
     unreached: tuple[Line, ...]
     """Clients whose probe did not run to its end, where no failure in the list says so already."""
+    findings: tuple[Told, ...]
+    findings_left_out: int
     failures: tuple[Failure, ...]
+    """Red checks that no finding explains: in a document with diagnoses, those of probes that failed."""
     more_failures: tuple[Alike, ...]
     troubled: tuple[Line, ...]
     passed: tuple[Line, ...]
@@ -147,7 +151,14 @@ def page(document: ResultDocument) -> Page:
     shown = shown[:FOLDED_SECTIONS] if folded else shown
     anchors = {result.name: f"client-{number}" for number, (result, _) in enumerate(shown, start=1)}
     lines = tuple(_line(result, judgement, anchors.get(result.name, "")) for result, judgement in pairs)
-    all_failures = [failure for result, _ in pairs for failure in failures(result)]
+    known = explained(document)
+    found = findings(document)
+    all_failures = [
+        failure
+        for result, _ in pairs
+        for failure in failures(result)
+        if (failure.client, failure.check.check_id) not in known
+    ]
     # A probe's error is about the probe: it stands behind every failure of the path.
     all_failures.sort(key=lambda failure: failure.check.verdict is not Verdict.FAILED)
     judgement = judge_from(document, judgements)
@@ -160,6 +171,8 @@ def page(document: ResultDocument) -> Page:
         because=document.incomplete_because[:LISTED_REASONS],
         because_left_out=max(0, len(document.incomplete_because) - LISTED_REASONS),
         unreached=_unreached(lines, all_failures)[:LISTED_FAILURES],
+        findings=found[:LISTED_FAILURES],
+        findings_left_out=max(0, len(found) - LISTED_FAILURES),
         failures=tuple(all_failures[:LISTED_FAILURES]),
         more_failures=_alike(document, all_failures[LISTED_FAILURES:]),
         troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),

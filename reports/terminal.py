@@ -13,13 +13,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from diagnosis import telling
 from diagnosis.check import Verdict
 from reports import words
 from reports.document import ClientResult, ResultDocument, TestOutcome
+from reports.findings import Told, explained, findings
 from reports.grid import Cell, Failure, Grid, failures, grid
 from reports.timings import END_TO_END, PRODUCE_ACK, latency_rows, slowest, throughput_rows
 from reports.verdict import Judgement, Overall, Tally, judge_client, judge_from, symbol, title
 
+LISTED_FINDINGS: Final = 10
 LISTED_FAILURES: Final = 20
 LISTED_GRIDS: Final = 6
 DRAWN_WHEN_GREEN: Final = 2
@@ -59,7 +62,11 @@ def print_summary(document: ResultDocument, console: Console, *, reports: Iterab
     drawn = [pair for pair in pairs if small or pair[1].overall is not Overall.PASSED]
     undrawn = [pair for pair in pairs if not small and pair[1].overall is Overall.PASSED]
     parts: list[RenderableType] = [*_headline(document, overall, console), *_partial(overall)]
-    parts += _failures([failure for result, _ in pairs for failure in failures(result)])
+    parts += _findings(findings(document))
+    known = explained(document)
+    parts += _failures(
+        [f for result, _ in pairs for f in failures(result) if (f.client, f.check.check_id) not in known]
+    )
     parts += _tests(document, overall)
     for result, judgement in drawn[:LISTED_GRIDS]:
         parts += _client(result, judgement, console.width)
@@ -108,6 +115,24 @@ def _partial(judgement: Judgement) -> list[RenderableType]:
     if left > 0:
         lines.append(_text(f"  and {words.count(left, 'more reason')}"))
     return [*lines, _GAP]
+
+
+def _findings(found: tuple[Told, ...]) -> list[RenderableType]:
+    parts = [part for one in found[:LISTED_FINDINGS] for part in _finding(one)]
+    if len(found) > LISTED_FINDINGS:
+        more = words.count(len(found) - LISTED_FINDINGS, "more finding")
+        parts += [_text(f"and {more}, all in the report", "dim"), _GAP]
+    return parts
+
+
+def _finding(one: Told) -> list[RenderableType]:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=11)
+    table.add_column(overflow="fold")
+    for what, text in telling.told(one.finding):
+        table.add_row(_text(f"  {what}", "dim"), _text(text, "bold" if what == "change" else ""))
+    table.add_row(_text("  clients", "dim"), _text(", ".join(one.clients)))
+    return [_text(f"WRONG  {one.finding.wrong}", _STYLES[Verdict.FAILED]), table, _GAP]
 
 
 def _failures(found: list[Failure]) -> list[RenderableType]:

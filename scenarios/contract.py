@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import pytest
 
 from diagnosis.check import Check, Verdict
+from diagnosis.diagnose import diagnose
+from diagnosis.telling import text_of
 from probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
 from scenarios.planning import ClientRun, outcomes_of
 
@@ -129,13 +131,20 @@ def require(run: ClientRun, checks: Iterable[Check]) -> None:
     for verdict in (Verdict.FAILED, Verdict.ERROR, Verdict.NOT_SEEN):
         found = [c for c in checks if c.verdict is verdict]
         if found:
-            pytest.fail(describe(found, len(checks)), pytrace=False)
+            pytest.fail(told(run, found, len(checks)), pytrace=False)
     blocked = [c for c in checks if c.verdict is Verdict.BLOCKED]
     if blocked:
         passed = (
             f"{len(checks) - len(blocked)} of {len(checks)} passed; the rest " if len(blocked) < len(checks) else ""
         )
         pytest.skip(f"{passed}waits for {blocked[0].blocked_by or 'an earlier stage'}: {blocked[0].observed}")
+
+
+def told(run: ClientRun, found: list[Check], total: int) -> str:
+    """What is wrong as far as this client shows it, then the checks themselves."""
+    keys = {f"{run.view.client}/{check.check_id}" for check in found}
+    wrong = [finding for finding in diagnose([run.seen]).findings if keys & set(finding.evidence)]
+    return "\n\n".join([*(text_of(finding) for finding in wrong), describe(found, total)])
 
 
 _HEAD = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from diagnosis.check import Check
+from diagnosis.finding import Seen
 from diagnosis.judge import Evidence, judge
 from probes.outcome import Outcome, Stage
 from probes.plan import (
@@ -39,6 +40,12 @@ class ClientRun:
     plan: Plan
     run: VantageRun
     checks: tuple[Check, ...]
+
+    @property
+    def seen(self) -> Seen:
+        """As a diagnosis takes it."""
+        complete = self.run.closing is not None and self.run.closing.complete and not self.run.error
+        return Seen(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
 
     def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
         """The checks of one stage and subject; an empty subject is every subject."""

@@ -40,7 +40,11 @@ NO_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED, Code.
 """NOERROR without an address, where a private zone should answer."""
 STRANGE_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_RULE})
 """An address that nothing in the topology has."""
-NO_CONNECTION_NAMES: Final[CodeSet] = frozenset({Code.DNS_NO_VPC_CONNECTION, Code.DNS_MORE_SPECIFIC_ZONE})
+FEWER_ADDRESSES: Final[CodeSet] = frozenset({Code.DNS_ZONAL_ALIAS, Code.ENDPOINT_ZONE_MISMATCH})
+"""One address of the endpoint, where there should be one a zone."""
+NO_CONNECTION_NAMES: Final[CodeSet] = frozenset(
+    {Code.DNS_NO_VPC_CONNECTION, Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE}
+)
 """Names of a managed VPC connection that do not exist for this client."""
 
 # Silence on the way to broker ENIs
@@ -58,7 +62,12 @@ BY_GATEWAY: Final[CodeSet] = frozenset(
     {Code.ROUTE_GATEWAY_NOT_ASSOCIATED, Code.ROUTE_GATEWAY_NOT_PROPAGATED, Code.ROUTE_GATEWAY_BLACKHOLE}
 )
 BETWEEN_GATEWAYS: Final[CodeSet] = frozenset(
-    {Code.ROUTE_GATEWAY_STATIC_MISSING, Code.ROUTE_GATEWAY_PEERING_PENDING, Code.ROUTE_GATEWAY_NOT_PROPAGATED}
+    {
+        Code.ROUTE_GATEWAY_STATIC_MISSING,
+        Code.ROUTE_GATEWAY_PEERING_PENDING,
+        Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+        Code.ROUTE_GATEWAY_NOT_PROPAGATED,
+    }
 )
 """Possible where all clients of another Region are affected, and none of this one."""
 ONE_SUBNET: Final[CodeSet] = frozenset({Code.ROUTE_MISSING_SUBNET, Code.ROUTE_OVERLAP}) | AT_THE_BROKERS

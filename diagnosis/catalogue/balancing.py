@@ -40,15 +40,13 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ENDPOINT_ZONE_MISMATCH,
-        title="the endpoint has no address in a zone of the clients: the zone ids of the two accounts differ",
+        title="the endpoint has no address in a zone where it should: a subnet was left out, or the zone ids differ",
         patterns=BEHIND,
-        evidence="fewer addresses than zones, and a client whose zone has none",
-        remedy="create the endpoint in subnets whose zone ids (not names) are those of the NLB",
+        evidence="every name of the endpoint lacks the addresses of the same zones",
+        remedy="add a subnet of every zone to the endpoint in {vpc}, matched by zone id and not by name",
         call="ec2 DescribeSubnets (AvailabilityZoneId)",
         sources=(PRIVATELINK, MSK),
         facts=("endpoint-az-id-mismatch",),
-        visible=False,
-        seen_by="the topology itself: its addresses are what a client must see",
     ),
     Entry(
         code=Code.CONNECTION_NOT_ACTIVE,

@@ -33,9 +33,9 @@ def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a
         case None:
             return None if facts is None else _wrong_answer(case, red, facts)
         case Reason.NXDOMAIN:
-            return _no_name(red, facts)
+            return _no_name(case, red, facts)
         case Reason.NO_DATA:
-            return _no_address(case, red)
+            return _no_address(case, red, facts)
         case Reason.TIMED_OUT | Reason.REFUSED:
             return _no_answer(case, red, facts)
         case Reason.SERVFAIL | Reason.BAD_RCODE:
@@ -64,7 +64,7 @@ def _all_alike(case: Case, red: Red) -> bool:
 # A name that does not exist
 
 
-def _no_name(red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - one line a zone
+def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - one line a zone
     view = red.view
     owner = "" if facts is None else facts.soa.rstrip(".").lower()
     zones = {zone.rstrip(".").lower() for zone in view.zone_names}
@@ -74,6 +74,8 @@ def _no_name(red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - 
     if private and any(owner.endswith(f".{zone}") for zone in zones):
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
     if managed(view):
+        if private:
+            return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
         return sets.NO_CONNECTION_NAMES, "no name of the VPC connection exists for this client"
     if zones:
         if private or not owner:
@@ -81,11 +83,23 @@ def _no_name(red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - 
         return sets.ZONE_NOT_USED, "the names do not exist outside the private zone, which does not answer"
     if private:
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
-    if facts is not None and facts.resolver in view.resolvers:
-        said = sets.NAME_UNKNOWN - {Code.DNS_RESOLVER_BYPASSED}
-    else:
-        said = sets.NAME_UNKNOWN
-    return said, "a public name does not exist for this client"
+    return _not_public(case, red, facts), "a public name does not exist for this client"
+
+
+def _not_public(case: Case, red: Red, facts: ResolveFacts | None) -> frozenset[Code]:
+    """What makes a public name unknown: to everybody, or to this client's resolver."""
+    asked = "" if facts is None else facts.resolver
+    said = sets.NAME_UNKNOWN
+    if asked in red.view.resolvers:
+        said -= {Code.DNS_RESOLVER_BYPASSED}
+    elif asked and not asked.startswith("127."):
+        said -= {Code.DNS_RESOLVER_RULE}
+    elsewhere = any(
+        o.status is Status.OK and o.stage is Stage.RESOLVE and o.target.name.lower() == red.check.name.lower()
+        for view in case.views
+        for o in case.all_outcomes(view)
+    )
+    return said - {Code.DNS_PUBLIC_RECORD_MISSING} if elsewhere else said
 
 
 _REGISTRY_LABELS = 1
@@ -95,7 +109,9 @@ _REGISTRY_LABELS = 1
 # An answer without an address, an error, or none
 
 
-def _no_address(case: Case, red: Red) -> _Said:
+def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+    if facts is not None and facts.cname_chain:
+        return frozenset({Code.DNS_CNAME_LOOP}), ""
     if kind(red.view) is Kind.DIRECT or _all_alike(case, red):
         return frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED}), ""
     return sets.NO_ADDRESS, "the name exists and has no address"
@@ -133,8 +149,7 @@ def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  #
     if not extra:
         if not got:
             return None
-        partial = Code.DNS_IPV6_ANSWER_UNUSABLE if kind(red.view) is Kind.DIRECT else Code.DNS_ZONAL_ALIAS
-        return (frozenset({partial}), "") if partial is Code.DNS_ZONAL_ALIAS else None
+        return None if kind(red.view) is Kind.DIRECT else _fewer(case, red, got)
     if wanted <= got and all(ip_address(address).version == 6 for address in extra):  # noqa: PLR2004
         return frozenset({Code.DNS_IPV6_ANSWER_UNUSABLE}), ""
     if kind(red.view) is not Kind.DIRECT and got == {broker.eni_address}:
@@ -149,6 +164,21 @@ def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  #
     return frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_BYPASSED}), "an address that nothing in the topology has"
 
 
+def _fewer(case: Case, red: Red, got: set[str]) -> _Said:
+    """Some of the endpoint's addresses: an alias of one zone gives one; fewer by another number is the endpoint."""
+    if len(got) > 1:
+        return frozenset({Code.ENDPOINT_ZONE_MISMATCH}), ""
+    shares_endpoint = {
+        name
+        for broker in red.view.brokers
+        if {a.address for a in broker.addresses} & got and (name := broker.name.lower()) != red.check.name.lower()
+    }
+    failed = {r.check.name.lower() for r in _siblings(case, red.view)[0]}
+    if shares_endpoint - failed:
+        return frozenset({Code.DNS_ZONAL_ALIAS}), ""  # another name has all addresses of the same endpoint
+    return sets.FEWER_ADDRESSES, "the name has one address of the endpoint instead of one a zone"
+
+
 def _owners(case: Case, view: ClientView) -> set[str]:
     """Every address that somebody near must connect to, or that a broker has."""
     near = [v for v in case.views if v.entry_vpc_id == view.entry_vpc_id or kind(v) is Kind.DIRECT] or [view]
@@ -158,13 +188,11 @@ def _owners(case: Case, view: ClientView) -> set[str]:
 
 def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     view = red.view
-    if local(view):
-        at_nodes = kind(view) is Kind.NODES
-        if at_nodes:
-            return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
     _, passed = _siblings(case, view)
     if passed:
         return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
+    if local(view) and kind(view) is Kind.NODES:
+        return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
     symptom = "the public records answer instead of the private zone"
     if facts.resolver in view.resolvers or not facts.resolver or facts.resolver.startswith("127."):
         return sets.ZONE_NOT_USED, symptom

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
-from diagnosis.rules.shape import Met, Shape
+from diagnosis.rules.shape import Met, Shape, is_ipv6
 from probes.outcome import Reason, Stage, Status
 from topology import finding_sets as sets
 from topology.finding_codes import Code
@@ -85,16 +85,19 @@ def without_shape(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 def direct(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Clients that connect to the broker ENIs: whole clients first, then single brokers."""
     shape = Shape(case, reds)
-    views = shape.tried(Kind.DIRECT)
-    wide = [view for view in views if shape.wide(view)]
-    yield from _wide(shape, views, wide)
-    yield from _single(shape, [view for view in views if view not in wide])
+    for ipv6 in (False, True):
+        views = [view for view in shape.tried(Kind.DIRECT) if is_ipv6(view) is ipv6]
+        wide = [view for view in views if shape.wide(view)]
+        yield from _wide(shape, views, wide)
+        yield from _single(shape, [view for view in views if view not in wide])
 
 
 def _wide(shape: Shape, views: list[ClientView], wide: list[ClientView]) -> Iterator[Draft]:
     inside = [view for view in wide if local(view)]
     outside = [view for view in wide if not local(view)]
-    if inside and all(shape.wide(view) for view in views if local(view)):
+    if inside and not all(shape.wide(view) for view in views if local(view)):
+        yield Draft(sets.AT_THE_BROKERS | sets.ONE_CLIENT, _SILENT_WIDE, shape.reds(inside))
+    elif inside:
         # Whatever closes the brokers to their own VPC closes them to everybody, behind load balancers too.
         fronted = [v for v in shape.tried(Kind.NODES, Kind.ENDPOINT) if shape.wide(v)]
         every = len(views) == len(wide) and (len(views) > 1 or bool(fronted))
@@ -103,7 +106,7 @@ def _wide(shape: Shape, views: list[ClientView], wide: list[ClientView]) -> Iter
         yield Draft(codes, _SILENT_WIDE, shape.reds(taken))
         outside = [] if taken is not inside else outside
     for group in _groups(views, outside):
-        yield Draft(_outside(shape, views, group), _SILENT_WIDE, shape.reds(group))
+        yield Draft(_outside(shape, group), _SILENT_WIDE, shape.reds(group))
 
 
 def _groups(views: list[ClientView], wide: list[ClientView]) -> Iterator[list[ClientView]]:
@@ -130,10 +133,10 @@ def _cross_gateway(view: ClientView) -> bool:
     return view.way is Way.TRANSIT_GATEWAY and view.region_name != view.entry_region_name
 
 
-def _outside(shape: Shape, views: list[ClientView], group: list[ClientView]) -> frozenset[Code]:
+def _outside(shape: Shape, group: list[ClientView]) -> frozenset[Code]:
     """What may silence all brokers for these clients, none of which is in the cluster VPC."""
     vpcs = {view.vpc_id for view in group}
-    codes = sets.BACK_AND_IN | by_way(shape, views, group)
+    codes = sets.BACK_AND_IN | by_way(shape, shape.tried(Kind.DIRECT), group)
     if len(vpcs) == 1:
         codes |= sets.ONE_VPC
     return codes

@@ -63,6 +63,11 @@ class Met:
         return next((b.zone_id for b in self.view.brokers if b.broker_id == self.broker_id), "")
 
 
+def is_ipv6(view: ClientView) -> bool:
+    """Whether the client comes by IPv6: what is open to one family is not open to the other."""
+    return any(":" in a.address for b in view.brokers for a in b.addresses if a.must_connect)
+
+
 class Shape:
     """Everything that was tried to connect, and what of it is left to explain."""
 

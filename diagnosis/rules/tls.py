@@ -25,9 +25,21 @@ def handshakes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
     for red in reds:
+        if red.check.broker_id is None and _some_bootstrap_works(case, red):
+            yield frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", red
+            continue
         said = _handshake(case, red) if red.check.stage is Stage.HANDSHAKE else _api(case, red)
         if said is not None:
             yield *said, red
+
+
+def _some_bootstrap_works(case: Case, red: Red) -> bool:
+    """Whether the same listener, which any broker may answer, worked another time."""
+    return any(
+        c.stage is red.check.stage and c.verdict is Verdict.PASSED and c.port == red.check.port
+        for c in case.checks(red.view)
+        if c.subject == "bootstrap"
+    )
 
 
 def _facts(case: Case, red: Red) -> HandshakeFacts | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -105,7 +105,9 @@ def _cascade(outcomes: list[Outcome | None]) -> tuple[Outcome, ...]:
     """What a probe would skip: later stages of a connection that failed, and connections to what a name lacks."""
     found = [o for o in outcomes if o is not None]
     resolved = {
-        o.target.name: {*o.facts.a, *o.facts.aaaa} if isinstance(o.facts, ResolveFacts) and o.status is Status.OK else set()
+        o.target.name: {*o.facts.a, *o.facts.aaaa}
+        if isinstance(o.facts, ResolveFacts) and o.status is Status.OK
+        else set()
         for o in found
         if o.stage is Stage.RESOLVE
     }
@@ -122,17 +124,17 @@ def _cascade(outcomes: list[Outcome | None]) -> tuple[Outcome, ...]:
             elif o.status is Status.FAILED:
                 broken[key] = o
         kept.append(o)
-    working = {o.target.broker_id for o in kept if o.stage is Stage.IDENTITY and o.status is Status.OK}
-    for index, o in enumerate(kept):
-        if o.stage in {Stage.PRODUCE, Stage.CONSUME} and o.status is Status.OK and o.target.broker_id not in working:
-            cause = next((c for c in kept if c.status is Status.FAILED), None)
-            if cause is not None:
-                kept[index] = _skipped(o, cause)
-        if o.stage is Stage.GROUP and o.status is Status.OK and not working:
-            cause = next((c for c in kept if c.status is Status.FAILED), None)
-            if cause is not None:
-                kept[index] = _skipped(o, cause)
-    return tuple(kept)
+    return tuple(_after_connections(kept))
+
+
+def _after_connections(outcomes: list[Outcome]) -> Iterator[Outcome]:
+    """Records and groups wait for a broker that is known to be the right one."""
+    working = {o.target.broker_id for o in outcomes if o.stage is Stage.IDENTITY and o.status is Status.OK}
+    cause = next((o for o in outcomes if o.status is Status.FAILED and o.target.role is not Role.FORBIDDEN), None)
+    for o in outcomes:
+        of_broker = o.stage in {Stage.PRODUCE, Stage.CONSUME} and o.target.broker_id not in working
+        waits = of_broker or (o.stage is Stage.GROUP and not working)
+        yield _skipped(o, cause) if waits and o.status is Status.OK and cause is not None else o
 
 
 def _skipped(outcome: Outcome, cause: Outcome) -> Outcome:

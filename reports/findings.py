@@ -1,0 +1,77 @@
+"""What is wrong in a run: the clients of one topology are diagnosed together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Finding, Seen
+from reports.document import ClientResult, ResultDocument, TopologyDiagnosis
+
+
+def diagnosed(clients: Sequence[ClientResult]) -> tuple[TopologyDiagnosis, ...]:
+    """One diagnosis a topology: the clients that share its digest and their label, in the order of names."""
+    groups: dict[tuple[str, str, int], list[ClientResult]] = {}
+    for result in clients:
+        place = 0
+        while any(r.view.client == result.view.client for r in groups.get((*_key(result), place), ())):
+            place += 1  # the same client twice: two runs, each with a diagnosis of its own
+        groups.setdefault((*_key(result), place), []).append(result)
+    return tuple(
+        TopologyDiagnosis(
+            topology_digest=digest,
+            clients=tuple(result.name for result in found),
+            diagnosis=diagnose([seen(result) for result in found]),
+        )
+        for (digest, _, _), found in groups.items()
+    )
+
+
+def _key(result: ClientResult) -> tuple[str, str]:
+    return result.topology_digest or result.pattern, result.label
+
+
+def seen(result: ClientResult) -> Seen:
+    """One client's run as a diagnosis takes it."""
+    return Seen(
+        view=result.view,
+        checks=result.checks,
+        outcomes=result.outcomes,
+        complete=result.closing is not None and result.closing.complete and not result.vantage_error,
+    )
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding, and the clients it is about by the names they have in the document."""
+
+    finding: Finding
+    clients: tuple[str, ...]
+
+
+def findings(document: ResultDocument) -> tuple[Told, ...]:
+    """Every finding of the document, topology by topology; those of unknown cause last."""
+    found = list(_all(document))
+    return (*(one for one in found if not one.finding.unknown), *(one for one in found if one.finding.unknown))
+
+
+def _all(document: ResultDocument) -> Iterator[Told]:
+    by_name = {result.name: result.view.client for result in document.clients}
+    for one in document.diagnoses:
+        for finding in one.diagnosis.findings:
+            names = tuple(name for name in one.clients if by_name.get(name) in finding.clients)
+            yield Told(finding=finding, clients=names)
+
+
+def explained(document: ResultDocument) -> dict[tuple[str, str], Finding]:
+    """The finding of a red check, by the client's name in the document and the check's id."""
+    views = {result.name: result.view.client for result in document.clients}
+    return {
+        (name, key.partition("/")[2]): finding
+        for one in document.diagnoses
+        for finding in one.diagnosis.findings
+        for key in finding.evidence
+        for name in one.clients
+        if views.get(name) == key.partition("/")[0]
+    }
