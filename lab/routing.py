@@ -6,7 +6,14 @@ from ipaddress import IPv4Network, IPv6Network
 
 from lab import ipv6, packet_filter
 from lab.layout import Host, Layout, NextHop, namespace_name
-from topology.models import PeeringStatus, Topology, TransitGatewayRouteTable
+from topology.models import (
+    PeeringStatus,
+    Route,
+    Topology,
+    TransitGatewayAttachment,
+    TransitGatewayAttachmentState,
+    TransitGatewayRouteTable,
+)
 
 _FIRST_TABLE = 1000
 _FIRST_PREFERENCE = 33000
@@ -70,15 +77,17 @@ def _lay_gateway_table(
     """Static routes win over propagated ones to the same destination (Transit Gateway guide, route evaluation)."""
     own = table.transit_gateway_route_table_id
     routes: dict[IPv4Network | IPv6Network, NextHop | None] = {}
-    for attachment in topology.transit_gateway_attachments:
+    passing = [a for a in topology.transit_gateway_attachments if _passes(a)]
+    beyond = {a.transit_gateway_attachment_id: ends[a.transit_gateway_attachment_id] for a in passing}
+    for attachment in passing:
         if attachment.vpc_id is not None and own in attachment.propagations:
             vpc, hop = topology.vpc(attachment.vpc_id), ends[attachment.transit_gateway_attachment_id]
             routes |= dict.fromkeys(vpc.blocks, hop)
     for route in table.routes:
         target = route.transit_gateway_attachment_id
-        routes[route.destination_cidr_block] = None if target is None else ends[target]
+        routes[route.destination_cidr_block] = beyond.get(target or "")
     gateway.routing += [_route(block, hop, number) for block, hop in routes.items()]
-    for attachment in topology.transit_gateway_attachments:
+    for attachment in passing:
         if attachment.association == own:
             _look_up(gateway, ends[attachment.transit_gateway_attachment_id].interface, number)
 
@@ -95,14 +104,24 @@ def lay_routes(layout: Layout, vpc_id: str) -> None:
         number = _FIRST_TABLE + index
         for route in table.routes:
             target = route.vpc_peering_connection_id or route.transit_gateway_id or ""
-            connection = route.vpc_peering_connection_id
-            passes = connection is None or layout.topology.peering(connection).status is PeeringStatus.ACTIVE
-            hop = layout.next_hops[vpc_id, target] if passes else None
+            hop = layout.next_hops[vpc_id, target] if _leads_on(layout.topology, vpc_id, route) else None
             router.routing.append(_route(route.destination, hop, number))
         for eni in layout.enis[vpc_id]:
             if eni.subnet_id in table.subnet_ids:
                 _look_up(router, eni.interface, number)
     _close(router)
+
+
+def _leads_on(topology: Topology, vpc_id: str, route: Route) -> bool:
+    """Whether the peering or the VPC's attachment that a route leads to passes traffic."""
+    if route.vpc_peering_connection_id is not None:
+        return topology.peering(route.vpc_peering_connection_id).status is PeeringStatus.ACTIVE
+    mine = (a for a in topology.transit_gateway_attachments if a.vpc_id == vpc_id)
+    return any(a.transit_gateway_id == route.transit_gateway_id and _passes(a) for a in mine)
+
+
+def _passes(attachment: TransitGatewayAttachment) -> bool:
+    return attachment.state is TransitGatewayAttachmentState.AVAILABLE
 
 
 def _route(block: IPv4Network | IPv6Network, hop: NextHop | None, table: int) -> str:

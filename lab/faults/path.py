@@ -17,6 +17,7 @@ from topology.models import (
     RouteTable,
     Topology,
     TransitGatewayAttachment,
+    TransitGatewayAttachmentState,
     TransitGatewayRoute,
     TransitGatewayRouteTable,
 )
@@ -83,6 +84,16 @@ def _peering_not_associated(topology: Topology) -> Topology:
         return attachment.peer_attachment_id is not None
 
     return with_changed(topology, "transit_gateway_attachments", chosen, association=None)
+
+
+def _peering_pending(topology: Topology) -> Topology:
+    """Requested from the other Region, and accepted by nobody."""
+
+    def chosen(attachment: TransitGatewayAttachment) -> bool:
+        return attachment.peer_attachment_id is not None
+
+    pending = TransitGatewayAttachmentState.PENDING_ACCEPTANCE
+    return with_changed(topology, "transit_gateway_attachments", chosen, state=pending)
 
 
 def _near_table(
@@ -198,6 +209,14 @@ FAULTS: Final = (
         "The gateway peering's attachments are associated with no route table on either side.",
         _peering_not_associated,
         Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+        patterns=GATEWAY,
+        client="c",
+    ),
+    _fault(
+        "gateway-peering-pending-acceptance",
+        "The gateway peering waits to be accepted.",
+        _peering_pending,
+        Code.ROUTE_GATEWAY_PEERING_PENDING,
         patterns=GATEWAY,
         client="c",
     ),

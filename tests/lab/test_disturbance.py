@@ -23,6 +23,7 @@ from topology.models import (
     Silence,
     TakenPorts,
     Topology,
+    TransitGatewayAttachmentState,
 )
 from topology.patterns import PATTERNS
 from topology.patterns.options import DOMAIN
@@ -213,3 +214,17 @@ def test_nothing_is_frozen_or_waited_for_where_nothing_runs() -> None:
     daemons.freeze(compile_topology(single()).brokers)
     daemons.thaw()
     assert daemons.broker_states() == {}
+
+
+def test_an_attachment_that_is_not_available_passes_nothing() -> None:
+    topology = PATTERNS["transit_gateway"](None)
+    pending = TransitGatewayAttachmentState.PENDING_ACCEPTANCE
+    index = next(i for i, a in enumerate(topology.transit_gateway_attachments) if a.vpc_id == "vpc-b")
+    broken = compile_topology(with_changes(topology, "transit_gateway_attachments", index, state=pending))
+    routing = {n.name: n.routing for n in broken.namespaces}
+    assert "route add blackhole 10.0.0.0/8 table 1000" in routing["r-vpc-b"]
+    assert not [line for line in routing["tgw-east"] if " 10.1.0.0/16 " in line]
+    assert not [line for line in routing["tgw-east"] if f"iif att{index} " in line]
+    whole = {n.name: n.routing for n in compile_topology(topology).namespaces}
+    assert [line for line in whole["tgw-east"] if " 10.1.0.0/16 " in line]
+    assert [line for line in whole["tgw-east"] if f"iif att{index} " in line]

@@ -58,6 +58,7 @@ from topology.models.security import (
 from topology.models.transit_gateway import (
     TransitGateway,
     TransitGatewayAttachment,
+    TransitGatewayAttachmentState,
     TransitGatewayRoute,
     TransitGatewayRouteTable,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "Topology",
     "TransitGateway",
     "TransitGatewayAttachment",
+    "TransitGatewayAttachmentState",
     "TransitGatewayRoute",
     "TransitGatewayRouteTable",
     "Unserved",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from topology.models.base import Id, Model
@@ -13,6 +14,24 @@ class TransitGateway(Model):
     transit_gateway_id: Id
     owner_id: Id = "111111111111"
     region_name: str = "us-east-1"
+
+
+class TransitGatewayAttachmentState(StrEnum):
+    """States of DescribeTransitGatewayAttachments; only ``available`` passes traffic."""
+
+    INITIATING = "initiating"
+    INITIATING_REQUEST = "initiatingRequest"
+    PENDING_ACCEPTANCE = "pendingAcceptance"
+    ROLLING_BACK = "rollingBack"
+    PENDING = "pending"
+    AVAILABLE = "available"
+    MODIFYING = "modifying"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    REJECTING = "rejecting"
+    FAILING = "failing"
 
 
 class TransitGatewayAttachment(Model):
@@ -29,6 +48,7 @@ class TransitGatewayAttachment(Model):
     """For a gateway peering: the attachment of the other gateway; each names the other."""
     association: Id | None = None
     propagations: tuple[Id, ...] = ()
+    state: TransitGatewayAttachmentState = TransitGatewayAttachmentState.AVAILABLE
 
 
 class TransitGatewayRoute(Model):
