@@ -20,6 +20,7 @@ from topology.managed import with_managed
 from topology.models import (
     BrokerState,
     EndpointState,
+    KafkaAcl,
     LoadBalancer,
     NameServer,
     ServerCertificate,
@@ -74,6 +75,14 @@ class BrokerProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """The process in a load balancer's namespace that adds PROXY protocol."""
+
+    namespace: str
+    listeners: tuple[packet_filter.ProxiedListener, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Witness:
     """A listening socket on a client host: proof that the host would answer if it were reachable."""
 
@@ -105,6 +114,9 @@ class Blueprint:
     witnesses: tuple[Witness, ...]
     clients: tuple[tuple[str, str], ...]
     """(client name, namespace)."""
+    proxies: tuple[Proxy, ...] = ()
+    acls: tuple[tuple[str, tuple[KafkaAcl, ...]], ...] = ()
+    """(cluster name, its ACLs), of those that have any."""
 
 
 def compile_topology(topology: Topology) -> Blueprint:
@@ -123,8 +135,7 @@ def compile_topology(topology: Topology) -> Blueprint:
             host = layout.host(f"{cluster.cluster_name}-b{broker.broker_id}")
             layout.settle(host, broker)
     clients, witnesses = _lay_clients(layout)
-    for balancer in topology.load_balancers:
-        _lay_load_balancer(layout, balancer)
+    proxies = [_lay_load_balancer(layout, balancer) for balancer in topology.load_balancers]
     for server in topology.lab.name_servers:
         if server.subnet_id is not None:
             layout.settle_server(layout.host(_server_namespace(server)), server.subnet_id, server.address)
@@ -147,6 +158,8 @@ def compile_topology(topology: Topology) -> Blueprint:
         certificates=tuple(_certificates(topology)),
         witnesses=tuple(witnesses),
         clients=tuple(clients),
+        acls=tuple((c.cluster_name, c.kafka_acls) for c in topology.clusters if c.kafka_acls),
+        proxies=tuple(p for p in proxies if p.listeners),
     )
 
 
@@ -235,8 +248,8 @@ def _group_members(layout: Layout) -> packet_filter.Members:
     return {group: tuple(addresses) for group, addresses in members.items()}
 
 
-def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> None:
-    """An NLB namespace with one ENI a zone, and behind it every endpoint that leads to it.
+def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> Proxy:
+    """An NLB namespace with one ENI a zone, and behind it every endpoint that leads to it; gives its proxy.
 
     The zone a connection came in on is kept in a mark, so that it leaves by that zone's node
     address and its answers go back the way they came.
@@ -271,6 +284,7 @@ def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> None:
             entries.append(packet_filter.Entry(nlb_interface, mark, zone, address))
             links += 1
     nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes)
+    return Proxy(nlb.name, tuple(packet_filter.proxied(topology, balancer, entries)))
 
 
 def _mark_routes(interface: str, mark: int) -> list[str]:

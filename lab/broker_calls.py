@@ -15,12 +15,24 @@ from operator import ne
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+)
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from lab.blueprint import BrokerProcess
 from lab.errors import LabError
 from lab.kafka_config import keystore_location
+from topology.models import KafkaAcl
 
 KEYSTORE_S = 15
 _FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
@@ -99,3 +111,40 @@ def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> 
             waiting(presents)
         except RetryError:
             raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
+
+
+def set_acls(brokers: Sequence[BrokerProcess], acls: Sequence[KafkaAcl]) -> None:
+    """Replace the ACLs on topics by these.
+
+    Raises:
+        LabError: the brokers refuse.
+    """
+    admin = admin_of(brokers)
+    every = AclBindingFilter(
+        ResourceType.TOPIC,
+        None,  # type: ignore[arg-type] # its own documentation: None matches every one
+        ResourcePatternType.ANY,
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    bindings = [
+        AclBinding(
+            ResourceType.TOPIC,
+            acl.resource_name,
+            ResourcePatternType[acl.pattern_type],
+            acl.principal,
+            acl.host,
+            AclOperation[acl.operation],
+            AclPermissionType[acl.permission_type],
+        )
+        for acl in acls
+    ]
+    try:
+        for future in admin.delete_acls([every], request_timeout=10).values():
+            future.result(timeout=15)
+        for future in admin.create_acls(bindings, request_timeout=10).values():
+            future.result(timeout=15)
+    except KafkaException as error:
+        raise LabError(f"the brokers of {brokers[0].cluster_name} do not take the ACLs: {error}") from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -24,10 +26,11 @@ import dns.rdatatype
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from lab import broker_calls, kernel, nameserver
-from lab.blueprint import Blueprint, BrokerProcess, Certificate, Resolver, Witness
+from lab.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
 from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir
+from topology.models import KafkaAcl
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
@@ -50,6 +53,7 @@ class Daemons:
         self._thawed: set[str] = set()
         """Those that move again, and may still be taken for dead."""
         self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
+        self._proxies: dict[Proxy, subprocess.Popen[bytes]] = {}
         self._witnesses: dict[Witness, socket.socket] = {}
         self._trusted: Authority | None = None
         self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -197,6 +201,17 @@ class Daemons:
         process.wait()
         self._stopped[key] = broker
 
+    def set_acls(self, acls: Iterable[tuple[str, tuple[KafkaAcl, ...]]]) -> None:
+        """Have running clusters enforce these ACLs; they are kept, but not enforced, without an authorizer.
+
+        Raises:
+            LabError: the brokers do not take one.
+        """
+        for cluster_name, wanted in acls:
+            running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
+            if running:
+                kernel.in_namespace(running[0].namespace, partial(broker_calls.set_acls, running, wanted))
+
     def freeze(self, brokers: Sequence[BrokerProcess]) -> None:
         """Have those stand still that are to, and see the others of their clusters know every broker that does not.
 
@@ -298,6 +313,35 @@ class Daemons:
         except RetryError:
             words = _tail(log.read_text(errors="replace"))
             raise LabError(f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}") from None
+
+    # proxies
+
+    def set_proxies(self, proxies: Sequence[Proxy]) -> None:
+        """Start those that are not there yet, and end the others.
+
+        Raises:
+            LabError: one does not start.
+        """
+        for proxy in [p for p in self._proxies if p not in proxies]:
+            process = self._proxies.pop(proxy)
+            process.kill()
+            process.communicate()
+        for proxy in [p for p in proxies if p not in self._proxies]:
+            with _log(f"proxy-{proxy.namespace}").open("wb") as log:
+                process = subprocess.Popen(
+                    kernel.inside(proxy.namespace, sys.executable, "-m", "lab.proxy"),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            self._proxies[proxy] = process
+            if process.stdin is None or process.stdout is None:
+                raise LabError("a proxy without pipes")
+            process.stdin.write(json.dumps(proxy.listeners).encode() + b"\n")
+            process.stdin.flush()
+            if process.stdout.readline() != b"ready\n":
+                words = _tail(_log(f"proxy-{proxy.namespace}").read_text(errors="replace"))
+                raise LabError(f"the proxy of {proxy.namespace} does not start:\n{words}")
 
     # witnesses
 

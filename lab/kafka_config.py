@@ -14,6 +14,10 @@ UNBOUND = f"{STATE_DIR}/unbound/unbound"
 REPLICATION_PORT = 9093
 CONTROLLER_PORT = 9097
 _MOST_CONTROLLERS = 3
+_AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",  # MSK's default (MSK developer guide, Apache Kafka ACLs)
+}
 
 
 def certificate_path(cluster_name: str, listener: str) -> str:
@@ -98,6 +102,7 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "log.segment.bytes": "67108864",
         "log.index.size.max.bytes": "1048576",
         "log.cleaner.dedupe.buffer.size": "4194304",
+        **(_AUTHORIZER if cluster.kafka_acls else {}),
         **cluster.server_properties,
     }
     return tuple(sorted(properties.items()))

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from lab import acl, disturbance
 from topology.acl import connects
-from topology.models import BrokerState, IpPermission, LoadBalancer, SecurityGroup, Topology, Unserved, Vpc
+from topology.models import BrokerState, IpPermission, Listener, LoadBalancer, SecurityGroup, Topology, Unserved, Vpc
 
 # An unreachable host or a closed path is silent in a VPC. Path MTU messages are kept.
 _SILENT_ROUTER = """\
@@ -29,6 +29,18 @@ _SILENT_IPV6 = """\
   }
 """
 _NEIGHBOURS = "    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+
+_ANSWERS_OF_PROXIES = (
+    "  chain answer {",
+    "    type route hook output priority -150",
+    "    ct mark != 0 meta mark set ct mark",
+    "  }",
+)
+_FIRST_PROXY_PORT = 20000
+_MOST_ENTRIES = 64
+
+ProxiedListener = tuple[int, int, tuple[tuple[str, int], ...]]
+"""Where the process listens, the mark that its connections leave by, and the targets."""
 
 Members = dict[str, tuple[IPv4Address | IPv6Address, ...]]
 """Addresses of the ENIs in each security group."""
@@ -127,6 +139,8 @@ def load_balancer(topology: Topology, balancer: LoadBalancer, entries: Sequence[
     unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
     full = disturbance.takes_no_connection(topology, balancer.load_balancer_name)
     nat = _marked_nat(dnat, snat, taken="new" if full else "")
+    if any(topology.target_group(e.target_group_name).proxy_protocol_v2_enabled for e in balancer.listeners):
+        nat = [*_ANSWERS_OF_PROXIES, *nat, "    ct status dnat accept"]
     body = "\n".join([*nat, "    ct state established,related accept", unserved, "  }"])
     return _table(body + "\n" + _SILENT_ROUTER)
 
@@ -203,22 +217,13 @@ def _marked_nat(dnat: list[str], snat: list[str], *, taken: str = "") -> list[st
 
 
 def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) -> Iterator[str]:
-    zone_of_target = {
-        b.client_vpc_ip_address: topology.zone_of(b.client_subnet) for c in topology.clusters for b in c.brokers
-    }
-    for listener in balancer.listeners:
-        group = topology.target_group(listener.target_group_name)
-        reachable = [
-            (t.id, t.port or group.port)
-            for t in group.targets
-            if balancer.cross_zone_enabled or zone_of_target.get(t.id, entry.zone_id) == entry.zone_id
-        ]
-        if not reachable:
+    for position, listener in enumerate(balancer.listeners):
+        targets = _targets(topology, balancer, listener, entry.zone_id)
+        if not targets:
             continue
-        targets = [(str(a), port) for a, port in reachable if health(topology, balancer, a, port)]
-        if not targets:  # every target unhealthy: the NLB fails open and uses them all
-            targets = [(str(a), port) for a, port in reachable]
-        if len(targets) == 1:
+        if topology.target_group(listener.target_group_name).proxy_protocol_v2_enabled:
+            to = f"redirect to :{_proxy_port(position, entry)}"
+        elif len(targets) == 1:
             to = f"dnat to {targets[0][0]}:{targets[0][1]}"
         else:
             choice = ", ".join(f"{i} : {address} . {port}" for i, (address, port) in enumerate(targets))
@@ -227,6 +232,36 @@ def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) ->
             f'    iifname "{entry.interface}" ip daddr {entry.address} tcp dport {listener.port}'
             f" meta mark set {entry.mark} ct mark set {entry.mark} {to}"
         )
+
+
+def _targets(topology: Topology, balancer: LoadBalancer, listener: Listener, zone_id: str) -> list[tuple[str, int]]:
+    """What a node of that zone sends connections to."""
+    zone_of_target = {
+        b.client_vpc_ip_address: topology.zone_of(b.client_subnet) for c in topology.clusters for b in c.brokers
+    }
+    group = topology.target_group(listener.target_group_name)
+    reachable = [
+        (t.id, t.port or group.port)
+        for t in group.targets
+        if balancer.cross_zone_enabled or zone_of_target.get(t.id, zone_id) == zone_id
+    ]
+    healthy = [(a, port) for a, port in reachable if health(topology, balancer, a, port)]
+    # With every target unhealthy the NLB fails open and uses them all.
+    return [(str(address), port) for address, port in healthy or reachable]
+
+
+def proxied(topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry]) -> Iterator[ProxiedListener]:
+    """What a process must do for target groups with PROXY protocol, an entry a zone and listener."""
+    for position, listener in enumerate(balancer.listeners):
+        if topology.target_group(listener.target_group_name).proxy_protocol_v2_enabled:
+            for entry in {e.mark: e for e in entries}.values():
+                targets = _targets(topology, balancer, listener, entry.zone_id)
+                if targets:
+                    yield _proxy_port(position, entry), entry.mark, tuple(targets)
+
+
+def _proxy_port(position: int, entry: Entry) -> int:
+    return _FIRST_PROXY_PORT + position * _MOST_ENTRIES + entry.mark
 
 
 def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, port: int) -> bool:

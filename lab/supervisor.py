@@ -136,9 +136,11 @@ class Supervisor:
         answer({"progress": f"resolvers: {len(blueprint.resolvers)}"})
         daemons.set_resolvers(blueprint.resolvers)
         daemons.set_witnesses(blueprint.witnesses)
+        daemons.set_proxies(blueprint.proxies)
         daemons.wait_for_brokers([b for b in blueprint.brokers if b.running], lambda text: answer({"progress": text}))
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
         self._intended = topology
+        daemons.set_acls(blueprint.acls)
         daemons.warm_up()
         daemons.freeze(blueprint.brokers)
         answer({"done": self._status()})
@@ -210,6 +212,7 @@ def _carry_out(
     anew = daemons.forget_clusters(new)
     daemons.end_resolvers(new.resolvers)
     daemons.close_witnesses(new.witnesses)
+    daemons.set_proxies([p for p in old.proxies if p in new.proxies])
     if steps:
         progress(steps.words())
     distance.keep(new.links)
@@ -220,10 +223,12 @@ def _carry_out(
             _write_resolv(namespace)
     daemons.set_resolvers(new.resolvers)
     daemons.set_witnesses(new.witnesses)
+    daemons.set_proxies(new.proxies)
     changed = [c for c in new.certificates if c not in old.certificates or c.cluster_name in anew]
     written = daemons.write_certificates(changed)
     daemons.set_brokers(new.brokers, progress)
     daemons.present_certificates(written)
+    daemons.set_acls(new.acls)
     daemons.freeze(new.brokers)
 
 

@@ -10,7 +10,7 @@ from lab.faults.fault import EVERY, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_each
 from topology.finding_codes import Code
-from topology.models import Topology
+from topology.models import KafkaAcl, Topology
 
 
 def _with_properties(properties: dict[str, str], topology: Topology) -> Topology:
@@ -20,6 +20,18 @@ def _with_properties(properties: dict[str, str], topology: Topology) -> Topology
 def _client_certificate(topology: Topology) -> Topology:
     listener = afflicted(topology).listener.lower()
     return _with_properties({f"listener.name.{listener}.ssl.client.auth": "required"}, topology)
+
+
+def _old_tls(topology: Topology) -> Topology:
+    listener = afflicted(topology).listener.lower()
+    return _with_properties({f"listener.name.{listener}.ssl.enabled.protocols": "TLSv1.1"}, topology)
+
+
+def _writing_denied(topology: Topology) -> Topology:
+    """Everything but writing is allowed on the probe's topics; a DENY wins over every ALLOW."""
+    every = KafkaAcl(resource_name="brokerproof", pattern_type="PREFIXED")
+    write = every.model_copy(update={"operation": "WRITE", "permission_type": "DENY"})
+    return with_each(topology, "clusters", kafka_acls=(every, write))
 
 
 def _plaintext(topology: Topology) -> Topology:
@@ -71,6 +83,24 @@ FAULTS: Final = (
         layer=Layer.TLS,
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT),
+    ),
+    _fault(
+        "tls-version-mismatch",
+        "The listener speaks TLS 1.1 alone, which the client does not.",
+        _old_tls,
+        Code.TLS_VERSION_MISMATCH,
+        layer=Layer.TLS,
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.ALERT, Reason.PROTOCOL_ERROR, Reason.CLOSED, Reason.RESET),
+    ),
+    _fault(
+        "topic-write-denied",
+        "An ACL denies writing to the client's topics.",
+        _writing_denied,
+        Code.AUTH_TOPIC_DENIED,
+        layer=Layer.RECORDS,
+        stage=Stage.PRODUCE,
+        reasons=(Reason.NOT_AUTHORIZED,),
     ),
     _fault(
         "records-too-large",

@@ -91,6 +91,11 @@ def _no_bootstrap_listener(topology: Topology) -> Topology:
     return with_changed(topology, "load_balancers", lambda _: True, listeners=lambda b: b.listeners[:-1])
 
 
+def _proxy_protocol(topology: Topology) -> Topology:
+    """Kafka takes the header for the beginning of a TLS record."""
+    return with_each(topology, "target_groups", proxy_protocol_v2_enabled=True)
+
+
 def _cross_zone_off(topology: Topology) -> Topology:
     return with_each(topology, "load_balancers", cross_zone_enabled=False)
 
@@ -209,6 +214,14 @@ FAULTS: Final = (
         "Cross-zone load balancing is off, and each broker is in one zone.",
         _cross_zone_off,
         Code.NLB_CROSS_ZONE_OFF,
+    ),
+    _fault(
+        "proxy-protocol-on",
+        "The target groups have PROXY protocol on, which brokers do not speak.",
+        _proxy_protocol,
+        Code.NLB_PROXY_PROTOCOL,
+        stage=Stage.HANDSHAKE,
+        reasons=(*_NOT_TLS, Reason.ALERT),
     ),
     _fault(
         "nlb-ports-exhausted",

@@ -14,6 +14,7 @@ from topology.models.cluster import (
     BrokerState,
     Cluster,
     ClusterListener,
+    KafkaAcl,
     NetworkType,
     ServerCertificate,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "HostedZone",
     "Id",
     "IpPermission",
+    "KafkaAcl",
     "LabSettings",
     "Listener",
     "LoadBalancer",

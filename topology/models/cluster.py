@@ -102,6 +102,17 @@ class ServerCertificate(Model):
     valid_to_days: int = 365
 
 
+class KafkaAcl(Model):
+    """One ACL binding of Kafka's, on topics (kafka-acls.sh); what has any is closed to whom none allows."""
+
+    resource_name: str
+    pattern_type: Literal["LITERAL", "PREFIXED"] = "LITERAL"
+    principal: str = "User:*"
+    host: str = "*"
+    operation: Literal["ALL", "READ", "WRITE", "CREATE", "DELETE", "DESCRIBE"] = "ALL"
+    permission_type: Literal["ALLOW", "DENY"] = "ALLOW"
+
+
 class Cluster(Model):
     """A provisioned MSK cluster. ``domain`` is what follows ``b-N.`` in its broker names."""
 
@@ -118,3 +129,5 @@ class Cluster(Model):
     """Accounts that the cluster policy lets create a VPC connection."""
     server_certificate: ServerCertificate = ServerCertificate()
     server_properties: dict[str, str] = Field(default_factory=dict)
+    kafka_acls: tuple[KafkaAcl, ...] = ()
+    """Of the lab's brokers, which have an authorizer where there are any; ignored for a real cluster."""

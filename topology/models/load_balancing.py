@@ -26,6 +26,8 @@ class TargetGroup(Model):
     port: Port
     protocol: Literal["TCP", "TLS"] = "TCP"
     targets: tuple[TargetDescription, ...] = ()
+    proxy_protocol_v2_enabled: bool = False
+    """Attribute ``proxy_protocol_v2.enabled``: targets are sent a header before the client's first byte."""
 
 
 class Listener(Model):
