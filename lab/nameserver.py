@@ -16,6 +16,9 @@ from topology.models import Answers, HostedZone, NameServer, ResolverRule, Resou
 _ALIAS_TTL_S = 60
 _PUBLIC_TTL_S = 60
 
+_NOWHERE = 'forward-zone:\n  name: "{name}."\n  forward-addr: 127.0.0.1@1\n'
+"""Asked for there, a name is answered by SERVFAIL: unbound asks no server of its own host."""
+
 _SERVER = """\
 server:
   interface: {address}
@@ -52,18 +55,27 @@ def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Mapping[s
     for zone in private:
         records = _outside(_private_records(zone, aliases), zone.name, [*names, *ruled])
         lines += _zone(zone.name, "ns-1536.awsdns-00.co.uk.", records)
-    clauses: list[str] = []
+    failing = [name for zone in private for name in _loops(zone)]
     for rule in rules:
-        inside, beside = _forwarded(topology, rule, public, [*names, *ruled])
-        lines += inside
-        clauses += beside
-    return _whole(address, lines, clauses)
+        server = _target_of(topology, rule)
+        if server is None:
+            failing.append(rule.domain_name.lower())
+            continue
+        below = (r for r in public if f".{_owner(r)}".endswith(f".{rule.domain_name.lower()}"))
+        known = _answered(server.answers, _outside(below, rule.domain_name, [*names, *ruled]))
+        lines += _zone(rule.domain_name, "ns.example.com.", known)
+    lines += [f'local-zone: "{name}." transparent' for name in failing]
+    return _whole(address, lines, [_NOWHERE.format(name=name) for name in failing])
 
 
 def server_configuration(topology: Topology, server: NameServer, aliases: Mapping[str, tuple[IPv4Address, ...]]) -> str:
     """The configuration of a DNS server that is not AWS's, on a host of a VPC."""
     public = _public_records(topology, aliases)
     return _whole(str(server.address), [*_zone(".", "a.root-servers.net.", _answered(server.answers, public))], [])
+
+
+def _owner(record: str) -> str:
+    return record.split(". ", 1)[0].lower()
 
 
 def _whole(address: str, lines: Sequence[str], clauses: Sequence[str]) -> str:
@@ -77,26 +89,31 @@ def _outside(records: Iterable[str], own: str, zones: Sequence[str]) -> Iterator
     unbound files a record under the most specific zone it has, and to a client that zone hides it as well.
     """
     narrower = tuple(f".{name}" for name in zones if len(name) > len(own))
-    return (r for r in records if not f".{r.split('. ', 1)[0].lower()}".endswith(narrower))
+    return (r for r in records if not f".{_owner(r)}".endswith(narrower))
 
 
-def _forwarded(
-    topology: Topology, rule: ResolverRule, public: Iterable[str], zones: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """What a rule's targets answer below its domain: lines of the server, and clauses beside it.
+def _target_of(topology: Topology, rule: ResolverRule) -> NameServer | None:
+    """The server that a rule leads to; where nobody is at its targets, the answer is SERVFAIL.
 
-    Where nobody is at the targets, that is SERVFAIL. The lab does not have the resolver wait for that: how long
-    the Route 53 Resolver waits is not documented.
+    The lab does not have the resolver wait for that: how long the Route 53 Resolver waits is not documented.
     """
-    domain = rule.domain_name.lower()
-    server = next((s for s in topology.lab.name_servers if s.address in rule.target_ips), None)
-    if server is None:
-        return (
-            [f'local-zone: "{domain}." transparent'],
-            [f'forward-zone:\n  name: "{domain}."\n  forward-addr: 127.0.0.1@1\n'],
-        )
-    below = (r for r in public if f".{r.split('. ', 1)[0].lower()}".endswith(f".{domain}"))
-    return [*_zone(domain, "ns.example.com.", _answered(server.answers, _outside(below, domain, zones)))], []
+    return next((s for s in topology.lab.name_servers if s.address in rule.target_ips), None)
+
+
+def _loops(zone: HostedZone) -> Iterator[str]:
+    """Names whose CNAMEs lead back to themselves: a resolver gives up on them, with SERVFAIL."""
+    cnames = {
+        r.name.lower(): r.resource_records[0].rstrip(".").lower()
+        for r in zone.record_sets
+        if r.type == "CNAME" and r.resource_records
+    }
+    for start in cnames:
+        name, seen = start, set[str]()
+        while name in cnames and name not in seen:
+            seen.add(name)
+            name = cnames[name]
+        if name in seen:
+            yield start
 
 
 def _answered(answers: Answers, public: Iterable[str]) -> Iterator[str]:

@@ -7,10 +7,13 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Final, Literal
 
+from lab.faults import likeness
 from lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, ONE_NLB, PEERING, PRIVATELINK, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_added, with_broker, with_changed, with_each
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import (
     ALLOW_ALL,
     Client,
@@ -178,21 +181,21 @@ FAULTS: Final = (
         "client-security-group-egress",
         "The client's own security group lets it out to port 443 alone.",
         _client_egress,
-        Code.SECURITY_CLIENT_GROUP,
+        *joined(Code.SECURITY_CLIENT_GROUP, likeness.ANYWHERE),
         patterns=EVERY,
     ),
     _fault(
         "client-not-in-referenced-group",
         "The brokers' security group admits a group of the client VPC, and the client is not in it.",
         _not_a_member,
-        Code.SECURITY_GROUP_REFERENCE,
+        *joined(Code.SECURITY_GROUP_REFERENCE, likeness.BY_PEERING),
         patterns=PEERING,
     ),
     _fault(
         "security-group-of-one-broker",
         "Broker 2 has a security group of its own, which admits nobody but the other brokers.",
         _one_broker,
-        Code.SECURITY_BROKER_GROUP,
+        *joined(Code.SECURITY_BROKER_GROUP, likeness.ONE_BROKER),
         patterns=EVERY,
         brokers=(2,),
     ),
@@ -200,14 +203,14 @@ FAULTS: Final = (
         "broker-security-group-another-port",
         "The brokers' security group admits port 9098 instead of the listener's.",
         _another_port,
-        Code.SECURITY_BROKER_GROUP,
+        *joined(Code.SECURITY_BROKER_GROUP, likeness.ANYWHERE),
         patterns=EVERY,
     ),
     _fault(
         "endpoint-port-range-short",
         "The endpoints' security group admits the listeners of brokers 1 and 2, and not that of broker 3.",
         _endpoint_range,
-        Code.SECURITY_ENDPOINT_PORT_RANGE,
+        *joined(Code.SECURITY_ENDPOINT_PORT_RANGE, likeness.ONE_BROKER_BEHIND),
         patterns=(*ONE_NLB, "privatelink_cross_region"),
         brokers=(3,),
     ),
@@ -215,21 +218,21 @@ FAULTS: Final = (
         "nlb-security-group-closed",
         "The NLBs' security group does not admit the clients, and is enforced on PrivateLink traffic.",
         _nlb_ingress,
-        Code.SECURITY_NLB_GROUP,
+        *joined(Code.SECURITY_NLB_GROUP, likeness.BEHIND),
         patterns=PRIVATELINK,
     ),
     _fault(
         "nlb-security-group-egress",
         "The NLBs' security group lets nothing out to the brokers.",
         partial(_nlb_group, ALLOW_ALL, ()),
-        Code.SECURITY_NLB_GROUP_EGRESS,
+        *joined(Code.SECURITY_NLB_GROUP_EGRESS, likeness.BEHIND),
         patterns=PRIVATELINK,
     ),
     _fault(
         "acl-broker-answers",
         "The network ACL of broker 2's subnet lets no ephemeral ports out of the VPC, so answers do not leave.",
         _broker_answers,
-        Code.SECURITY_NETWORK_ACL,
+        *joined(Code.SECURITY_NETWORK_ACL, likeness.ONE_BROKER_DIRECT),
         patterns=(*PEERING, *GATEWAY),
         brokers=(2,),
     ),
@@ -237,14 +240,14 @@ FAULTS: Final = (
         "acl-client-egress",
         "The network ACL of the client's subnet lets out port 443 alone.",
         _client_way_out,
-        Code.SECURITY_NETWORK_ACL,
+        *joined(Code.SECURITY_NETWORK_ACL, likeness.ANYWHERE, sets.ONE_ZONE),
         patterns=(*PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC),
     ),
     _fault(
         "acl-endpoint-subnet",
         "The network ACL of one of the endpoints' subnets lets nothing in.",
         _endpoint_subnet,
-        Code.SECURITY_NETWORK_ACL,
+        *joined(Code.SECURITY_NETWORK_ACL, sets.ONE_ZONE),
         patterns=(*PRIVATELINK, *MULTI_VPC),
     ),
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.faults import likeness
 from lab.faults.fault import EVERY, SINGLE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_broker
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import BrokerState, Topology
 
 
@@ -36,7 +38,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.REFUSED,),
         brokers=(2,),
-        codes=(Code.CLUSTER_BROKER_DOWN,),
+        codes=joined(Code.CLUSTER_BROKER_DOWN, likeness.ONE_BROKER_BEHIND),
     ),
     Fault(
         name="two-brokers-stopped",
@@ -48,7 +50,7 @@ FAULTS: Final = (
         reasons=(Reason.REFUSED,),
         brokers=(2, 3),
         spreads=True,
-        codes=(Code.CLUSTER_BROKER_DOWN,),
+        codes=joined(Code.CLUSTER_BROKER_DOWN, likeness.ONE_BROKER_BEHIND),
     ),
     Fault(
         name="advertised-listeners-unchanged",

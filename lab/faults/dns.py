@@ -6,8 +6,10 @@ from typing import Final
 
 from lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, Layer
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_changes, with_each
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import Topology
 
 
@@ -57,7 +59,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(None,),
         client="r",
-        codes=(Code.DNS_ZONE_NOT_ASSOCIATED,),
+        codes=joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
     ),
     Fault(
         name="local-zone-missing",
@@ -79,7 +81,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(None,),
         client="w",
-        codes=(Code.DNS_ZONE_NOT_ASSOCIATED,),
+        codes=joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
     ),
     Fault(
         name="zone-not-associated",
@@ -89,7 +91,7 @@ FAULTS: Final = (
         edit=_zone_not_associated,
         stage=Stage.RESOLVE,
         reasons=(None,),
-        codes=(Code.DNS_ZONE_NOT_ASSOCIATED,),
+        codes=joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
     ),
     Fault(
         name="record-missing",

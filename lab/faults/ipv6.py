@@ -6,10 +6,12 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
+from lab.faults import likeness
 from lab.faults.fault import GATEWAY, PEERING, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import NetworkAcl, NetworkAclEntry, Topology
 
 _ANYWHERE = IPv4Network("0.0.0.0/0")
@@ -66,7 +68,7 @@ FAULTS: Final = (
         Layer.ROUTE,
         _no_routes,
         (*PEERING, *GATEWAY),
-        Code.ROUTE_MISSING_CLIENT,
+        *joined(Code.ROUTE_MISSING_CLIENT, likeness.BY_PEERING, likeness.BY_GATEWAY),
     ),
     _fault(
         "ipv6-security-group-closed",
@@ -74,7 +76,7 @@ FAULTS: Final = (
         Layer.SECURITY,
         _not_admitted,
         (*PEERING, *GATEWAY),
-        Code.SECURITY_BROKER_GROUP,
+        *joined(Code.SECURITY_BROKER_GROUP, likeness.BY_PEERING, likeness.BY_GATEWAY),
     ),
     _fault(
         "ipv6-acl-missing",
@@ -82,6 +84,6 @@ FAULTS: Final = (
         Layer.SECURITY,
         _acl_of_ipv4,
         (*PEERING, *GATEWAY),
-        Code.SECURITY_NETWORK_ACL,
+        *joined(Code.SECURITY_NETWORK_ACL, likeness.BY_PEERING, likeness.BY_GATEWAY),
     ),
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.faults import likeness
 from lab.faults.fault import MULTI_VPC, PRIVATELINK, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import EndpointState, Topology, VpcConnectionState
 
 
@@ -44,7 +46,7 @@ FAULTS: Final = (
         edit=_endpoint_rejected,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        codes=(Code.ENDPOINT_NOT_AVAILABLE,),
+        codes=joined(Code.ENDPOINT_NOT_AVAILABLE, likeness.BEHIND),
     ),
     Fault(
         name="vpc-connection-inactive",
@@ -54,7 +56,7 @@ FAULTS: Final = (
         edit=_connection_inactive,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        codes=(Code.CONNECTION_NOT_ACTIVE,),
+        codes=joined(Code.CONNECTION_NOT_ACTIVE, likeness.BEHIND),
     ),
     Fault(
         name="listener-missing",
@@ -65,7 +67,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET),
         brokers=(2,),
-        codes=(Code.NLB_LISTENER_MISSING,),
+        codes=joined(Code.NLB_LISTENER_MISSING, likeness.ONE_BROKER_BEHIND),
     ),
     Fault(
         name="target-of-another-broker",

@@ -9,8 +9,10 @@ from typing import Final
 
 from lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_added, with_changed, with_lab
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import Answers, NameServer, ResolverRule, ScarceQueries, Topology, Vpc
 
 _ON_PREMISES: Final = IPv4Address("192.168.0.53")
@@ -88,7 +90,7 @@ FAULTS: Final = (
         "dns-hostnames-off",
         "The client VPC has enableDnsHostnames off, so it uses no private zone.",
         _no_hostnames,
-        Code.DNS_VPC_ATTRIBUTES_OFF,
+        *joined(Code.DNS_VPC_ATTRIBUTES_OFF, sets.ZONE_NOT_USED, sets.NO_CONNECTION_NAMES),
         patterns=(*PRIVATELINK, *MULTI_VPC),
         reasons=(None, Reason.NXDOMAIN),
     ),
@@ -96,7 +98,7 @@ FAULTS: Final = (
         "dns-support-off",
         "The client VPC has enableDnsSupport off, so it has no resolver.",
         _no_support,
-        Code.DNS_VPC_ATTRIBUTES_OFF,
+        *joined(Code.DNS_VPC_ATTRIBUTES_OFF, sets.NO_ANSWER),
         patterns=EVERY,
         reasons=(Reason.TIMED_OUT,),
     ),
@@ -104,7 +106,7 @@ FAULTS: Final = (
         "resolver-silent",
         "The client VPC's resolver answers nothing.",
         partial(_scarce, 0),
-        Code.DNS_RESOLVER_SILENT,
+        *joined(Code.DNS_RESOLVER_SILENT, sets.NO_ANSWER),
         patterns=EVERY,
         reasons=(Reason.TIMED_OUT,),
     ),
@@ -121,7 +123,7 @@ FAULTS: Final = (
         "resolver-rule-unanswered",
         "A resolver rule sends the cluster's names to servers that are not there.",
         partial(_forwarded, None),
-        Code.DNS_RESOLVER_RULE,
+        *joined(Code.DNS_RESOLVER_RULE, sets.RESOLVER_FAILS),
         patterns=EVERY,
         reasons=(Reason.SERVFAIL,),
     ),
@@ -129,7 +131,7 @@ FAULTS: Final = (
         "resolver-rule-public",
         "A resolver rule wins over the private zone and sends its names to a server that knows public DNS alone.",
         partial(_forwarded, Answers.PUBLIC),
-        Code.DNS_RESOLVER_RULE,
+        *joined(Code.DNS_RESOLVER_RULE, sets.ZONE_NOT_USED),
         patterns=PRIVATELINK,
         reasons=(None,),
     ),
@@ -137,7 +139,7 @@ FAULTS: Final = (
         "resolver-rule-unknown-names",
         "A resolver rule sends the cluster's names to a server that does not know them.",
         partial(_forwarded, Answers.UNKNOWN_NAMES),
-        Code.DNS_RESOLVER_RULE,
+        *joined(Code.DNS_RESOLVER_RULE, sets.NAME_UNKNOWN),
         patterns=_DIRECT,
         reasons=(Reason.NXDOMAIN,),
     ),
@@ -153,7 +155,7 @@ FAULTS: Final = (
         "dhcp-server-bypasses-resolver",
         "DHCP gives hosts a DNS server of their own that does not ask the VPC's resolver.",
         partial(_own_server, Answers.PUBLIC),
-        Code.DNS_RESOLVER_BYPASSED,
+        *joined(Code.DNS_RESOLVER_BYPASSED, sets.ZONE_NOT_USED_ELSEWHERE),
         patterns=PRIVATELINK,
         reasons=(None,),
     ),
@@ -161,7 +163,7 @@ FAULTS: Final = (
         "dhcp-server-unknown-names",
         "DHCP gives hosts a DNS server of their own that knows none of these names.",
         partial(_own_server, Answers.UNKNOWN_NAMES),
-        Code.DNS_RESOLVER_BYPASSED,
+        *joined(Code.DNS_RESOLVER_BYPASSED, sets.NAME_UNKNOWN),
         patterns=_DIRECT,
         reasons=(Reason.NXDOMAIN,),
     ),

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
+from lab.faults import likeness
 from lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes, with_each
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import PeeringStatus, Topology, TransitGatewayRoute
 
 
@@ -95,47 +97,47 @@ FAULTS: Final = (
         "route-missing-client",
         "The client subnet's route table has no route to the cluster VPC.",
         _missing_at_client,
-        Code.ROUTE_MISSING_CLIENT,
+        *joined(Code.ROUTE_MISSING_CLIENT, likeness.BY_PEERING, likeness.BY_GATEWAY),
     ),
     _fault(
         "route-missing-return",
         "The broker subnets' route tables have no route back.",
         _missing_at_cluster,
-        Code.ROUTE_MISSING_RETURN,
+        *joined(Code.ROUTE_MISSING_RETURN, likeness.BY_PEERING, likeness.BY_GATEWAY),
     ),
     _fault(
         "route-missing-one-subnet",
         "Broker 2's subnet has no route back.",
         _missing_in_one_subnet,
-        Code.ROUTE_MISSING_SUBNET,
+        *joined(Code.ROUTE_MISSING_SUBNET, likeness.ONE_BROKER_DIRECT),
         brokers=(2,),
     ),
     _fault(
         "peering-deleted",
         "The peering connection was deleted; its routes are blackholes.",
         _deleted,
-        Code.ROUTE_PEERING_NOT_ACTIVE,
+        *joined(Code.ROUTE_PEERING_NOT_ACTIVE, likeness.BY_PEERING),
         patterns=PEERING,
     ),
     _fault(
         "gateway-attachment-not-associated",
         "The client VPC's gateway attachment is associated with no route table.",
         _not_associated,
-        Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+        *joined(Code.ROUTE_GATEWAY_NOT_ASSOCIATED, likeness.BY_GATEWAY),
         patterns=GATEWAY,
     ),
     _fault(
         "gateway-propagation-missing",
         "The client VPC's CIDR propagates to no route table of the gateway; answers find no way back.",
         _not_propagated,
-        Code.ROUTE_GATEWAY_NOT_PROPAGATED,
+        *joined(Code.ROUTE_GATEWAY_NOT_PROPAGATED, likeness.BY_GATEWAY),
         patterns=GATEWAY,
     ),
     _fault(
         "gateway-static-blackhole",
         "A static blackhole route of the gateway covers broker 2's subnet.",
         _gateway_blackhole,
-        Code.ROUTE_GATEWAY_BLACKHOLE,
+        *joined(Code.ROUTE_GATEWAY_BLACKHOLE, likeness.ONE_BROKER_DIRECT),
         brokers=(2,),
         patterns=GATEWAY,
     ),
@@ -143,7 +145,7 @@ FAULTS: Final = (
         "remote-peering-deleted",
         "The peering between the remote VPC and the endpoint VPC was deleted.",
         _deleted,
-        Code.ROUTE_PEERING_NOT_ACTIVE,
+        *joined(Code.ROUTE_PEERING_NOT_ACTIVE, likeness.REMOTE),
         patterns=REMOTE,
         client="r",
     ),
@@ -151,7 +153,7 @@ FAULTS: Final = (
         "gateway-static-route-missing",
         "The gateway of the other Region has no static route to this Region's VPCs.",
         _far_static_route_missing,
-        Code.ROUTE_GATEWAY_STATIC_MISSING,
+        *joined(Code.ROUTE_GATEWAY_STATIC_MISSING, likeness.REMOTE),
         patterns=REMOTE,
         client="t",
     ),
@@ -159,7 +161,7 @@ FAULTS: Final = (
         "gateway-static-route-missing-direct",
         "The gateway of the client's Region has no static route to the cluster VPC.",
         _far_static_route_missing,
-        Code.ROUTE_GATEWAY_STATIC_MISSING,
+        *joined(Code.ROUTE_GATEWAY_STATIC_MISSING, likeness.BY_GATEWAY),
         patterns=GATEWAY,
         client="c",
     ),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Final, Literal
 
+from lab.faults import likeness
 from lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, REMOTE, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_changes
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
 
 
@@ -103,7 +106,7 @@ FAULTS: Final = (
         edit=_brokers_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        codes=(Code.SECURITY_BROKER_GROUP,),
+        codes=joined(Code.SECURITY_BROKER_GROUP, likeness.ANYWHERE),
     ),
     Fault(
         name="endpoint-security-group-closed",
@@ -113,7 +116,7 @@ FAULTS: Final = (
         edit=_endpoints_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        codes=(Code.SECURITY_ENDPOINT_GROUP,),
+        codes=joined(Code.SECURITY_ENDPOINT_GROUP, likeness.BEHIND),
     ),
     Fault(
         name="endpoint-security-group-without-remote",
@@ -124,7 +127,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         client="r",
-        codes=(Code.SECURITY_ENDPOINT_GROUP,),
+        codes=joined(Code.SECURITY_ENDPOINT_GROUP, likeness.REMOTE),
     ),
     Fault(
         name="vpc-connection-security-group-closed",
@@ -134,7 +137,7 @@ FAULTS: Final = (
         edit=_connection_closed,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        codes=(Code.SECURITY_ENDPOINT_GROUP,),
+        codes=joined(Code.SECURITY_ENDPOINT_GROUP, likeness.BEHIND),
     ),
     Fault(
         name="vpc-connection-port-range-short",
@@ -145,7 +148,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         brokers=(3,),
-        codes=(Code.SECURITY_ENDPOINT_PORT_RANGE,),
+        codes=joined(Code.SECURITY_ENDPOINT_PORT_RANGE, likeness.ONE_BROKER_BEHIND),
     ),
     Fault(
         name="acl-deny-broker-port",
@@ -156,7 +159,7 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
         brokers=(2,),
-        codes=(Code.SECURITY_NETWORK_ACL,),
+        codes=joined(Code.SECURITY_NETWORK_ACL, likeness.ONE_BROKER_DIRECT),
     ),
     Fault(
         name="acl-ephemeral-return-missing",
@@ -166,6 +169,6 @@ FAULTS: Final = (
         edit=_no_ephemeral_ports,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        codes=(Code.SECURITY_NETWORK_ACL,),
+        codes=joined(Code.SECURITY_NETWORK_ACL, likeness.ANYWHERE, sets.ONE_ZONE),
     ),
 )

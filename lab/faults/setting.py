@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from lab.faults import likeness
 from lab.faults.fault import EVERY, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_each
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import KafkaAcl, Topology
 
 
@@ -79,7 +81,7 @@ FAULTS: Final = (
         "listener-plaintext",
         "The listener that clients reach by TLS speaks without it.",
         _plaintext,
-        Code.TLS_PLAINTEXT_LISTENER,
+        *joined(Code.TLS_PLAINTEXT_LISTENER, likeness.CLOSED),
         layer=Layer.TLS,
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT),

@@ -7,10 +7,12 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import Final
 
+from lab.faults import likeness
 from lab.faults.fault import ONE_NLB, PRIVATELINK, SINGLE, Fault, Layer
 from probes.outcome import Reason, Stage
 from topology.edit import with_changed, with_each, with_lab
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import (
     EndpointState,
     IpPermission,
@@ -133,14 +135,14 @@ FAULTS: Final = (
         "endpoint-pending-acceptance",
         "The endpoint connections wait for the provider to accept them.",
         partial(_state, EndpointState.PENDING_ACCEPTANCE),
-        Code.ENDPOINT_NOT_AVAILABLE,
+        *joined(Code.ENDPOINT_NOT_AVAILABLE, likeness.BEHIND),
         reasons=(Reason.TIMED_OUT,),
     ),
     _fault(
         "endpoint-expired",
         "The endpoint connections expired before anybody accepted them.",
         partial(_state, EndpointState.EXPIRED),
-        Code.ENDPOINT_NOT_AVAILABLE,
+        *joined(Code.ENDPOINT_NOT_AVAILABLE, likeness.BEHIND),
         reasons=(Reason.TIMED_OUT,),
     ),
     _fault(
@@ -155,28 +157,28 @@ FAULTS: Final = (
         "target-deregistered",
         "The target group of broker 2's listener has no target.",
         partial(_targets, ()),
-        Code.NLB_NO_TARGET,
+        *joined(Code.NLB_NO_TARGET, likeness.ONE_BROKER_BEHIND),
         brokers=(2,),
     ),
     _fault(
         "target-stale",
         "The target of broker 2's listener is an address that no broker has any more.",
         partial(_targets, (TargetDescription(id=IPv4Address("10.0.16.250")),)),
-        Code.NLB_STALE_TARGET,
+        *joined(Code.NLB_STALE_TARGET, likeness.ONE_BROKER_BEHIND),
         brokers=(2,),
     ),
     _fault(
         "target-port-closed",
         "The target of broker 2's listener is registered at port 9096, where nothing listens.",
         partial(_port, 9096),
-        Code.NLB_WRONG_TARGET_PORT,
+        *joined(Code.NLB_WRONG_TARGET_PORT, likeness.ONE_BROKER_BEHIND),
         brokers=(2,),
     ),
     _fault(
         "target-port-plaintext",
         "The target of broker 2's listener is registered at a port where the broker does not speak TLS.",
         _plaintext_port,
-        Code.NLB_WRONG_TARGET_PORT,
+        *joined(Code.NLB_WRONG_TARGET_PORT, likeness.CLOSED),
         stage=Stage.HANDSHAKE,
         reasons=_NOT_TLS,
         brokers=(2,),
@@ -195,7 +197,7 @@ FAULTS: Final = (
         "bootstrap-target-dead",
         "One of the bootstrap listener's targets is registered at a port that does not speak TLS.",
         _bootstrap_target,
-        Code.NLB_BOOTSTRAP_TARGET_DEAD,
+        *joined(Code.NLB_WRONG_TARGET_PORT, likeness.CLOSED, frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD})),
         patterns=ONE_NLB,
         stage=Stage.HANDSHAKE,
         reasons=_NOT_TLS,
@@ -205,7 +207,7 @@ FAULTS: Final = (
         "bootstrap-listener-missing",
         "The NLB has no bootstrap listener.",
         _no_bootstrap_listener,
-        Code.NLB_LISTENER_MISSING,
+        *joined(Code.NLB_LISTENER_MISSING, likeness.ONE_BROKER_BEHIND),
         patterns=SINGLE,
         brokers=(),
     ),
@@ -219,7 +221,7 @@ FAULTS: Final = (
         "proxy-protocol-on",
         "The target groups have PROXY protocol on, which brokers do not speak.",
         _proxy_protocol,
-        Code.NLB_PROXY_PROTOCOL,
+        *joined(Code.NLB_PROXY_PROTOCOL, likeness.CLOSED),
         stage=Stage.HANDSHAKE,
         reasons=(*_NOT_TLS, Reason.ALERT),
     ),
@@ -227,7 +229,7 @@ FAULTS: Final = (
         "nlb-ports-exhausted",
         "The NLBs have no port left to connect to their targets from.",
         _ports_taken,
-        Code.NLB_PORTS_EXHAUSTED,
+        *joined(Code.NLB_PORTS_EXHAUSTED, likeness.BEHIND),
         reasons=(Reason.TIMED_OUT,),
     ),
 )

@@ -7,8 +7,10 @@ from typing import Final
 
 from lab.faults.fault import EVERY, MULTI_VPC, Fault, Layer
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_changes
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import ServerCertificate, Topology
 
 
@@ -42,7 +44,7 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(trusted=False)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CHAIN_UNTRUSTED,),
-        codes=(Code.TLS_UNTRUSTED_AUTHORITY,),
+        codes=joined(Code.TLS_UNTRUSTED_AUTHORITY, sets.UNTRUSTED_HERE - {Code.TLS_CHAIN_INCOMPLETE}),
     ),
     Fault(
         name="certificate-expired",
@@ -52,7 +54,7 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CERTIFICATE_EXPIRED,),
-        codes=(Code.TLS_CERTIFICATE_DATES,),
+        codes=joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
     ),
     Fault(
         name="certificate-not-yet-valid",
@@ -62,7 +64,7 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(valid_from_days=1)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CERTIFICATE_NOT_YET_VALID,),
-        codes=(Code.TLS_CERTIFICATE_DATES,),
+        codes=joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
     ),
     Fault(
         name="certificate-without-intermediate",
@@ -72,7 +74,7 @@ FAULTS: Final = (
         edit=_certificate(ServerCertificate(intermediate=False)),
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CHAIN_UNTRUSTED,),
-        codes=(Code.TLS_CHAIN_INCOMPLETE,),
+        codes=joined(Code.TLS_CHAIN_INCOMPLETE, sets.UNTRUSTED_HERE),
     ),
     Fault(
         name="certificate-without-connection-names",

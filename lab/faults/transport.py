@@ -6,10 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from lab.faults import likeness
 from lab.faults.fault import EVERY, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_lab
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import Direction, FrozenBroker, LostPackets, Silence, Topology
 
 _SMALL_MTU: Final = 1300
@@ -71,7 +74,7 @@ FAULTS: Final = (
         "syn-loss",
         "Every fifth packet with which the client opens a connection is lost.",
         _syn_lost,
-        Code.TCP_PACKET_LOSS,
+        *joined(Code.TCP_PACKET_LOSS, likeness.LOSSY),
         stage=Stage.CONNECT,
         by_chance=True,
     ),
@@ -79,13 +82,13 @@ FAULTS: Final = (
         "path-mtu-to-client",
         "Packets of more than 1,300 bytes do not reach the client, and nobody is told.",
         partial(_mtu, Direction.TO),
-        Code.TCP_PATH_MTU,
+        *joined(Code.TCP_PATH_MTU, sets.SAYS_NOTHING),
     ),
     _fault(
         "path-mtu-from-client",
         "Packets of more than 1,300 bytes from the client do not arrive, and nobody is told.",
         partial(_mtu, Direction.FROM),
-        Code.TCP_PATH_MTU,
+        *joined(Code.TCP_PATH_MTU, sets.SAYS_NOTHING),
     ),
     _fault(
         "tls-reset-on-the-way",
@@ -98,7 +101,7 @@ FAULTS: Final = (
         "broker-frozen",
         "Broker 2's process stands still: its host accepts connections, and nothing is ever said.",
         _frozen,
-        Code.CLUSTER_BROKER_UNRESPONSIVE,
+        *joined(Code.CLUSTER_BROKER_UNRESPONSIVE, sets.SAYS_NOTHING),
         brokers=(2,),
     ),
 )

@@ -8,8 +8,10 @@ from typing import Final
 
 from lab.faults.fault import MULTI, PRIVATELINK, Fault, Layer
 from probes.outcome import Reason, Stage
+from topology import finding_sets as sets
 from topology.edit import with_added, with_changed
 from topology.finding_codes import Code
+from topology.finding_sets import joined
 from topology.models import AliasTarget, HostedZone, ResourceRecordSet, Topology, zonal_dns_name
 
 
@@ -38,6 +40,13 @@ def _hidden(topology: Topology) -> Topology:
     topology = with_changed(topology, "hosted_zones", _of_clients(topology), name=wide)
     vpcs = tuple(vpc_id for zone in topology.hosted_zones if zone.name == wide for vpc_id in zone.vpc_ids)
     return with_added(topology, "hosted_zones", HostedZone(hosted_zone_id="ZEMPTY", name=domain, vpc_ids=vpcs))
+
+
+def _hidden_name(topology: Topology) -> Topology:
+    """Somebody made a zone of broker 2's own name, without a record at its apex."""
+    vpcs = tuple(v for zone in topology.hosted_zones if _of_clients(topology)(zone) for v in zone.vpc_ids)
+    name = topology.clusters[0].brokers[1].endpoint
+    return with_added(topology, "hosted_zones", HostedZone(hosted_zone_id="ZEMPTY", name=name, vpc_ids=vpcs))
 
 
 def _narrow(topology: Topology) -> Topology:
@@ -131,21 +140,29 @@ FAULTS: Final = (
         "zone-hidden",
         "An empty, more specific private zone hides the one that has the records.",
         _hidden,
-        Code.DNS_MORE_SPECIFIC_ZONE,
+        *joined(Code.DNS_MORE_SPECIFIC_ZONE, frozenset({Code.DNS_RECORD_MISSING})),
         reasons=(Reason.NXDOMAIN,),
+    ),
+    _fault(
+        "zone-of-one-name",
+        "An empty private zone of broker 2's own name hides its record.",
+        _hidden_name,
+        Code.DNS_MORE_SPECIFIC_ZONE,
+        reasons=(Reason.NO_DATA,),
+        brokers=(2,),
     ),
     _fault(
         "zone-too-narrow",
         "The private zone is named after broker 1 alone; the other names get public answers.",
         _narrow,
-        Code.DNS_ZONE_NOT_ASSOCIATED,
+        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
         brokers=(2, 3),
     ),
     _fault(
         "record-stale",
         "Broker 2's record is a literal address that the endpoint no longer has.",
         _stale,
-        Code.DNS_STALE_RECORD,
+        *joined(Code.DNS_STALE_RECORD, sets.STRANGE_ADDRESS),
         brokers=(2,),
     ),
     _fault(
@@ -174,8 +191,8 @@ FAULTS: Final = (
         "cname-loop",
         "Broker 2's record is a CNAME of a name that is a CNAME of it.",
         _cname_loop,
-        Code.DNS_CNAME_LOOP,
-        reasons=(Reason.NO_DATA, Reason.SERVFAIL),
+        *joined(Code.DNS_CNAME_LOOP, sets.ONE_NAME_FAILS),
+        reasons=(Reason.SERVFAIL,),
         brokers=(2,),
     ),
 )

@@ -8,6 +8,7 @@ import pytest
 
 from lab.blueprint import Blueprint, compile_topology
 from lab.daemons import Daemons
+from lab.faults import FAULTS
 from topology.edit import with_changes, with_each
 from topology.models import (
     Answers,
@@ -228,3 +229,14 @@ def test_an_attachment_that_is_not_available_passes_nothing() -> None:
     whole = {n.name: n.routing for n in compile_topology(topology).namespaces}
     assert [line for line in whole["tgw-east"] if " 10.1.0.0/16 " in line]
     assert [line for line in whole["tgw-east"] if f"iif att{index} " in line]
+
+
+def test_names_that_lead_back_to_themselves_are_given_up_on() -> None:
+    topology = FAULTS["cname-loop"].edit(single())
+    looped = resolver(topology, "vpc-b")
+    for name in (f"b-2.{DOMAIN}", f"old-b-2.{DOMAIN}"):
+        assert f'local-zone: "{name}." transparent' in looped
+        assert f'forward-zone:\n  name: "{name}."' in looped
+    index = next(i for i, z in enumerate(topology.hosted_zones) if "vpc-b" in z.vpc_ids)
+    fewer = tuple(r for r in topology.hosted_zones[index].record_sets if not r.name.startswith("old-"))
+    assert "forward-zone" not in resolver(with_changes(topology, "hosted_zones", index, record_sets=fewer), "vpc-b")
