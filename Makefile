@@ -9,7 +9,7 @@ BENCH_ARGS ?=
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup gates lint-fix lock schema pictures bench clean
+.PHONY: help demo test setup gates lint-fix lock schema pictures catalogue bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ schema: setup ## write the JSON Schemas of topology files and result documents
 
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
 	$(BIN)/python -m brokerproof.pattern_pages
+
+catalogue: setup ## write docs/catalogue.md, which follows from the code
+	$(BIN)/python -m brokerproof.catalogue_page
 
 bench: ## compare with dig, openssl, kcat, bare brokers and plain links, in one run
 	@./setup.sh --bench

@@ -54,18 +54,27 @@ _OF_THE_CLUSTER: Final = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKE
 
 
 def diagnose(clients: Sequence[Seen]) -> Diagnosis:
-    """What is wrong, from everything that all clients of one topology saw. Their order does not matter."""
-    case = Case(clients)
+    """What is wrong, from everything that all clients of one topology saw. Their order does not matter.
+
+    What clients of one cluster see says nothing of another's.
+    """
+    clusters = sorted({seen.view.cluster_name for seen in clients})
+    found = [_of_cluster(Case(s for s in clients if s.view.cluster_name == name)) for name in clusters]
+    findings = tuple(sorted((finding for findings, _ in found for finding in findings), key=_rank))
+    unexplained = tuple(sorted(key for _, keys in found for key in keys))
+    if findings:
+        return Diagnosis(answer=Answer.FINDINGS, findings=findings, unexplained=unexplained)
+    enough = bool(clients) and not unexplained and all(seen.complete and seen.checks for seen in clients)
+    return Diagnosis(answer=Answer.NOTHING_WRONG if enough else Answer.NOT_ENOUGH_SEEN, unexplained=unexplained)
+
+
+def _of_cluster(case: Case) -> tuple[list[Finding], set[str]]:
+    """The findings of one cluster's clients, and the checks nobody knows about."""
     drafts, following = _drafts(case)
     followers = _consequences(case, drafts, following)
     findings = [finding(case, draft, consequences) for draft, consequences in zip(drafts, followers, strict=True)]
     explained = {key for keys in followers for key in keys}
-    unexplained = tuple(sorted(set(_not_known(case)) - explained))
-    ordered = tuple(sorted(findings, key=_rank))
-    if ordered:
-        return Diagnosis(answer=Answer.FINDINGS, findings=ordered, unexplained=unexplained)
-    enough = bool(case.clients) and not unexplained and all(seen.complete and seen.checks for seen in case.clients)
-    return Diagnosis(answer=Answer.NOTHING_WRONG if enough else Answer.NOT_ENOUGH_SEEN, unexplained=unexplained)
+    return findings, set(_not_known(case)) - explained
 
 
 def _rank(found: Finding) -> tuple[bool, int, int, tuple[str, ...], tuple[str, ...]]:

@@ -68,7 +68,7 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa
     view = red.view
     owner = "" if facts is None else facts.soa.rstrip(".").lower()
     zones = {zone.rstrip(".").lower() for zone in view.zone_names}
-    private = bool(owner) and red.check.name.lower().endswith(f".{owner}") and owner.count(".") > _REGISTRY_LABELS
+    private = bool(owner) and f".{red.check.name.lower()}".endswith(f".{owner}") and owner.count(".") > _REGISTRY_LABELS
     if zones and owner in zones:
         return frozenset({Code.DNS_RECORD_MISSING}), ""
     if private and any(owner.endswith(f".{zone}") for zone in zones):

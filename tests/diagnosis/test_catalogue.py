@@ -13,44 +13,145 @@ from topology import finding_sets
 from topology.finding_codes import Code
 from topology.patterns import names
 
-FAULT_LIST = """
-    dns-phz-record-missing dns-phz-not-associated dns-phz-not-associated-remote
-    dns-cross-account-authorization-missing dns-phz-shadows-region dns-phz-shadows-msk-api
-    dns-more-specific-zone-wins dns-two-clusters-one-zone-name dns-alias-swapped dns-all-brokers-one-endpoint
-    dns-stale-a-record dns-zonal-alias dns-regional-alias-cross-zone-off dns-vpc-attributes-off
-    dns-custom-resolver-bypass dns-resolver-rule-overrides-zone dns-rebind-protection dns-negative-cache
-    dns-ipv6-answer-unusable dns-throttled dns-port53-blocked dns-serverless-name-not-visible
-    dns-mvpc-name-from-unconnected-vpc route-missing-client route-missing-return route-partial-subnets
-    route-blackhole-peering-deleted peering-not-active peering-transitive peering-overlap-longest-prefix
-    tgw-attachment-not-associated tgw-propagation-missing tgw-static-blackhole tgw-peering-static-missing
-    tgw-peering-pending tgw-attachment-az-missing tgw-asymmetric-no-appliance-mode endpoint-az-id-mismatch
-    sg-broker-missing-client-cidr sg-broker-wrong-port sg-peer-reference-stale sg-reference-cross-region
-    sg-endpoint-ingress-missing sg-endpoint-port-range-short sg-broker-missing-nlb-ips
-    nlb-sg-enforced-privatelink nlb-sg-egress-blocks nacl-ephemeral-return-blocked
-    nacl-icmp-frag-needed-blocked sg-change-leaves-tracked-flows endpoint-pending-acceptance
-    endpoint-rejected-or-expired endpoint-principal-not-allowed nlb-listener-missing nlb-target-swapped
-    nlb-target-stale-ip nlb-cross-zone-off-single-target nlb-target-wrong-port nlb-all-unhealthy-fail-open
-    nlb-bootstrap-listener-partial nlb-hairpin-client-ip nlb-proxy-protocol-on nlb-idle-timeout
-    nlb-port-allocation-exhausted conntrack-exhausted broker-not-listening syn-loss-flaky-path
-    tls-name-not-in-cert tls-bootstrap-by-ip tls-untrusted-ca tls-handshake-mtu-blackhole
-    tls-cert-expired-or-clock tls-other-cluster tls-inspection-proxy tls-client-on-plaintext-port
-    plaintext-client-on-tls-port tls-mtls-cert-missing tls-mtls-wrong-pca nlb-tls-listener-terminates
-    tls-sni-required-by-middlebox tls-version-cipher-mismatch tls-mvpc-name-depth auth-wrong-mechanism-port
-    auth-iam-denied auth-cluster-policy-missing auth-too-many-connects auth-iam-region-mismatch
-    auth-sts-unreachable auth-clock-skew auth-scram-secret-unassociated acl-denied-topic
-    acl-brokers-not-granted auth-principal-changed-reauth meta-advertised-not-changed meta-advertised-partial
-    meta-advertised-port-without-listener meta-local-clients-broken meta-listener-dropped
-    meta-kraft-dynamic-rejected meta-wrong-listener-altered meta-new-broker-unplumbed meta-id-port-drift
-    meta-custom-domain-unresolvable meta-dynamic-override-shadows-config meta-bootstrap-list-subset
-    meta-stale-after-failover produce-leader-unreachable produce-large-only-fails consume-large-only-fails
-    consume-coordinator-unreachable consume-follower-fetch-unreachable produce-min-isr
-    consume-empty-wrong-cluster perf-rtt-window-limited perf-extra-hop-latency perf-cross-az-hairpin
-    perf-bandwidth-shaped perf-packet-loss perf-quota-throttle perf-endpoint-baseline-10g perf-slow-dns
-    perf-connection-churn iso-peering-overexposed iso-plaintext-open iso-unapproved-vpc-reaches-cluster
-    iso-endpoint-service-open iso-wrong-path-false-pass iso-overlap-wrong-tenant iso-allow-everyone
-    cp-mvpc-inactive cp-mvpc-rejected cp-mvpc-scheme-mismatch cp-mvpc-ordinary-bootstrap-used cp-cluster-busy
-    cp-unsupported cp-audit-permission-gap cp-list-nodes-pagination
-""".split()
+FAULT_LIST = (
+    "dns-phz-record-missing",
+    "dns-phz-not-associated",
+    "dns-phz-not-associated-remote",
+    "dns-cross-account-authorization-missing",
+    "dns-phz-shadows-region",
+    "dns-phz-shadows-msk-api",
+    "dns-more-specific-zone-wins",
+    "dns-two-clusters-one-zone-name",
+    "dns-alias-swapped",
+    "dns-all-brokers-one-endpoint",
+    "dns-stale-a-record",
+    "dns-zonal-alias",
+    "dns-regional-alias-cross-zone-off",
+    "dns-vpc-attributes-off",
+    "dns-custom-resolver-bypass",
+    "dns-resolver-rule-overrides-zone",
+    "dns-rebind-protection",
+    "dns-negative-cache",
+    "dns-ipv6-answer-unusable",
+    "dns-throttled",
+    "dns-port53-blocked",
+    "dns-serverless-name-not-visible",
+    "dns-mvpc-name-from-unconnected-vpc",
+    "route-missing-client",
+    "route-missing-return",
+    "route-partial-subnets",
+    "route-blackhole-peering-deleted",
+    "peering-not-active",
+    "peering-transitive",
+    "peering-overlap-longest-prefix",
+    "tgw-attachment-not-associated",
+    "tgw-propagation-missing",
+    "tgw-static-blackhole",
+    "tgw-peering-static-missing",
+    "tgw-peering-pending",
+    "tgw-attachment-az-missing",
+    "tgw-asymmetric-no-appliance-mode",
+    "endpoint-az-id-mismatch",
+    "sg-broker-missing-client-cidr",
+    "sg-broker-wrong-port",
+    "sg-peer-reference-stale",
+    "sg-reference-cross-region",
+    "sg-endpoint-ingress-missing",
+    "sg-endpoint-port-range-short",
+    "sg-broker-missing-nlb-ips",
+    "nlb-sg-enforced-privatelink",
+    "nlb-sg-egress-blocks",
+    "nacl-ephemeral-return-blocked",
+    "nacl-icmp-frag-needed-blocked",
+    "sg-change-leaves-tracked-flows",
+    "endpoint-pending-acceptance",
+    "endpoint-rejected-or-expired",
+    "endpoint-principal-not-allowed",
+    "nlb-listener-missing",
+    "nlb-target-swapped",
+    "nlb-target-stale-ip",
+    "nlb-cross-zone-off-single-target",
+    "nlb-target-wrong-port",
+    "nlb-all-unhealthy-fail-open",
+    "nlb-bootstrap-listener-partial",
+    "nlb-hairpin-client-ip",
+    "nlb-proxy-protocol-on",
+    "nlb-idle-timeout",
+    "nlb-port-allocation-exhausted",
+    "conntrack-exhausted",
+    "broker-not-listening",
+    "syn-loss-flaky-path",
+    "tls-name-not-in-cert",
+    "tls-bootstrap-by-ip",
+    "tls-untrusted-ca",
+    "tls-handshake-mtu-blackhole",
+    "tls-cert-expired-or-clock",
+    "tls-other-cluster",
+    "tls-inspection-proxy",
+    "tls-client-on-plaintext-port",
+    "plaintext-client-on-tls-port",
+    "tls-mtls-cert-missing",
+    "tls-mtls-wrong-pca",
+    "nlb-tls-listener-terminates",
+    "tls-sni-required-by-middlebox",
+    "tls-version-cipher-mismatch",
+    "tls-mvpc-name-depth",
+    "auth-wrong-mechanism-port",
+    "auth-iam-denied",
+    "auth-cluster-policy-missing",
+    "auth-too-many-connects",
+    "auth-iam-region-mismatch",
+    "auth-sts-unreachable",
+    "auth-clock-skew",
+    "auth-scram-secret-unassociated",
+    "acl-denied-topic",
+    "acl-brokers-not-granted",
+    "auth-principal-changed-reauth",
+    "meta-advertised-not-changed",
+    "meta-advertised-partial",
+    "meta-advertised-port-without-listener",
+    "meta-local-clients-broken",
+    "meta-listener-dropped",
+    "meta-kraft-dynamic-rejected",
+    "meta-wrong-listener-altered",
+    "meta-new-broker-unplumbed",
+    "meta-id-port-drift",
+    "meta-custom-domain-unresolvable",
+    "meta-dynamic-override-shadows-config",
+    "meta-bootstrap-list-subset",
+    "meta-stale-after-failover",
+    "produce-leader-unreachable",
+    "produce-large-only-fails",
+    "consume-large-only-fails",
+    "consume-coordinator-unreachable",
+    "consume-follower-fetch-unreachable",
+    "produce-min-isr",
+    "consume-empty-wrong-cluster",
+    "perf-rtt-window-limited",
+    "perf-extra-hop-latency",
+    "perf-cross-az-hairpin",
+    "perf-bandwidth-shaped",
+    "perf-packet-loss",
+    "perf-quota-throttle",
+    "perf-endpoint-baseline-10g",
+    "perf-slow-dns",
+    "perf-connection-churn",
+    "iso-peering-overexposed",
+    "iso-plaintext-open",
+    "iso-unapproved-vpc-reaches-cluster",
+    "iso-endpoint-service-open",
+    "iso-wrong-path-false-pass",
+    "iso-overlap-wrong-tenant",
+    "iso-allow-everyone",
+    "cp-mvpc-inactive",
+    "cp-mvpc-rejected",
+    "cp-mvpc-scheme-mismatch",
+    "cp-mvpc-ordinary-bootstrap-used",
+    "cp-cluster-busy",
+    "cp-unsupported",
+    "cp-audit-permission-gap",
+    "cp-list-nodes-pagination",
+)
 
 
 def test_every_code_has_an_entry_and_every_layer_a_name() -> None:
@@ -89,9 +190,7 @@ def test_remedy_names_only_what_is_filled_in(entry: Entry) -> None:
 def test_sets_are_of_causes_that_a_client_sees() -> None:
     sets = {name: value for name, value in vars(finding_sets).items() if isinstance(value, frozenset)}
     assert len(sets) > 20
-    hidden = {
-        (name, code.value) for name, codes in sets.items() for code in codes if not CATALOGUE[code].visible
-    }
+    hidden = {(name, code.value) for name, codes in sets.items() for code in codes if not CATALOGUE[code].visible}
     assert not hidden
 
 

@@ -1,0 +1,479 @@
+"""Bent runs and the causes they must end in: exactly these, for all clients together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from diagnosis.catalogue import CATALOGUE
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Answer, Diagnosis, Seen
+from diagnosis.judge import Evidence, judge
+from probes.outcome import (
+    AdvertisedBroker,
+    ConnectFacts,
+    GroupFacts,
+    HandshakeFacts,
+    IdentityFacts,
+    MetadataFacts,
+    Outcome,
+    Reason,
+    ResolveFacts,
+    Role,
+    Stage,
+)
+from tests.diagnosis.bent import Bend, Change, answers, at, diagnosis_of, failed, seen, views_of
+from tests.diagnosis.perfect import outcome
+from topology import finding_sets as sets
+from topology.finding_codes import Code
+from topology.view import ClientView
+
+PEERING, GATEWAY, IN_VPC = "peering", "transit_gateway", "in_vpc"
+SINGLE, MULTI, MANAGED = "privatelink_single_nlb", "privatelink_multi_nlb", "multi_vpc"
+SILENT: Final = failed(Reason.TIMED_OUT)
+REFUSED: Final = failed(Reason.REFUSED)
+
+Named = list[tuple[frozenset[Code], set[str], set[int]]]
+
+
+def named(diagnosis: Diagnosis) -> Named:
+    return [(frozenset(f.codes), set(f.clients), set(f.broker_ids)) for f in diagnosis.findings]
+
+
+def one(*codes: Code) -> frozenset[Code]:
+    return frozenset(codes)
+
+
+def resolver(reason: Reason, **facts: object) -> Change:
+    told = ResolveFacts(**{"resolver": "10.1.0.2", "rcode": "NXDOMAIN", **facts})  # type: ignore[arg-type]
+    return failed(reason, told)
+
+
+def handshake(reason: Reason, **facts: object) -> Change:
+    return failed(reason, HandshakeFacts(**{"sni": "b", "problems": (reason,), **facts}))  # type: ignore[arg-type]
+
+
+def outside_own_zone(view: ClientView, o: Outcome) -> bool:
+    broker = next((b for b in view.brokers if b.broker_id == o.target.broker_id), None)
+    zones = {a.address: a.zone_id for b in view.brokers for a in b.addresses}
+    return broker is not None and zones[o.target.address] != broker.zone_id
+
+
+def in_zone(zone_id: str) -> object:
+    return lambda view, o: (
+        {a.address: a.zone_id for b in view.brokers for a in b.addresses}[o.target.address] == zone_id
+    )
+
+
+def advertise(broker_id: int, name: str, port: int) -> Bend:
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, MetadataFacts)
+        entries = tuple(
+            AdvertisedBroker(broker_id=broker_id, name=name or b.name, port=port or b.port)
+            if b.broker_id == broker_id
+            else b
+            for b in o.facts.brokers
+        )
+        return outcome(o.stage, o.target, facts=MetadataFacts(cluster_id="c", controller_id=1, brokers=entries))
+
+    return Bend(at(Stage.METADATA), change)
+
+
+SOA = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."
+NO_NAME = resolver(Reason.NXDOMAIN, soa=SOA)
+
+CASES: list[tuple[str, str, list[Bend], Named]] = [
+    # names
+    (
+        "record missing",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, brokers=[2], clients="bo"), NO_NAME)],
+        [(one(Code.DNS_RECORD_MISSING), {"b", "o"}, {2})],
+    ),
+    (
+        "more specific zone",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), resolver(Reason.NXDOMAIN, soa=f"b-1.{SOA}"))],
+        [(one(Code.DNS_MORE_SPECIFIC_ZONE), {"b"}, {1})],
+    ),
+    (
+        "name unknown to public dns from one VPC",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), resolver(Reason.NXDOMAIN, soa="."))],
+        [(one(Code.DNS_RESOLVER_RULE), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "resolver silent",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), resolver(Reason.TIMED_OUT, rcode=""))],
+        [(sets.NO_ANSWER, {"b"}, {1, 2, 3})],
+    ),
+    (
+        "some questions unanswered",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1, 3]), resolver(Reason.TIMED_OUT, rcode=""))],
+        [(one(Code.DNS_QUERIES_THROTTLED), {"b"}, {1, 3})],
+    ),
+    (
+        "another resolver silent",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), resolver(Reason.TIMED_OUT, rcode="", resolver="10.1.0.53"))],
+        [(one(Code.DNS_RESOLVER_SILENT), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "servfail for all",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), resolver(Reason.SERVFAIL, rcode="SERVFAIL"))],
+        [(sets.RESOLVER_FAILS, {"b"}, {1, 2, 3})],
+    ),
+    (
+        "cname loop",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[2]), resolver(Reason.SERVFAIL, cname_chain=("x.", "y.", "x.")))],
+        [(one(Code.DNS_CNAME_LOOP), {"b"}, {2})],
+    ),
+    (
+        "private answers filtered",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), resolver(Reason.NO_DATA, rcode="NOERROR"))],
+        [(one(Code.DNS_PRIVATE_ANSWERS_FILTERED), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "the system resolves otherwise",
+        IN_VPC,
+        [Bend(at(Stage.RESOLVE), resolver(Reason.OS_ANSWER_DIFFERS))],
+        [(one(Code.DNS_RESOLVER_BYPASSED), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "other broker's endpoint",
+        MULTI,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), answers("10.1.0.151"))],
+        [(one(Code.DNS_WRONG_ENDPOINT), {"b"}, {1})],
+    ),
+    (
+        "stale record",
+        MULTI,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), answers("10.1.0.77"))],
+        [(one(Code.DNS_STALE_RECORD), {"b"}, {1})],
+    ),
+    (
+        "zonal alias of one name",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), answers("10.1.0.150"))],
+        [(one(Code.DNS_ZONAL_ALIAS), {"b"}, {1})],
+    ),
+    (
+        "one address of an own endpoint",
+        MULTI,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), answers("10.1.0.150"))],
+        [(sets.FEWER_ADDRESSES, {"b"}, {1})],
+    ),
+    (
+        "a zone of the endpoint is missing",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="b"), answers("10.1.0.150", "10.1.16.150"))],
+        [(one(Code.ENDPOINT_ZONE_MISMATCH), {"b"}, {1, 2, 3})],
+    ),
+    # the way to the ENIs
+    (
+        "brokers closed",
+        PEERING,
+        [Bend(at(Stage.CONNECT), SILENT)],
+        [(sets.AT_THE_BROKERS, {"a", "b", "c"}, {1, 2, 3})],
+    ),
+    (
+        "one broker closed",
+        PEERING,
+        [Bend(at(Stage.CONNECT, brokers=[2]), SILENT)],
+        [(sets.AT_THE_BROKERS, {"a", "b", "c"}, {2})],
+    ),
+    (
+        "one peered VPC",
+        PEERING,
+        [Bend(at(Stage.CONNECT, clients="b"), SILENT)],
+        [(sets.BACK_AND_IN | sets.ONE_VPC | sets.BY_PEERING, {"b"}, {1, 2, 3})],
+    ),
+    (
+        "every peered VPC",
+        PEERING,
+        [Bend(at(Stage.CONNECT, clients="bc"), SILENT)],
+        [(sets.BACK_AND_IN | sets.BY_PEERING, {"b", "c"}, {1, 2, 3})],
+    ),
+    (
+        "one broker from other VPCs",
+        PEERING,
+        [Bend(at(Stage.CONNECT, clients="bc", brokers=[2]), SILENT)],
+        [(sets.ONE_SUBNET, {"b", "c"}, {2})],
+    ),
+    (
+        "one VPC at the gateway",
+        GATEWAY,
+        [Bend(at(Stage.CONNECT, clients="b"), SILENT)],
+        [(sets.BACK_AND_IN | sets.ONE_VPC | sets.BY_GATEWAY, {"b"}, {1, 2, 3})],
+    ),
+    (
+        "the other Region's gateway",
+        GATEWAY,
+        [Bend(at(Stage.CONNECT, clients="cd"), SILENT)],
+        [(sets.BACK_AND_IN | sets.BETWEEN_GATEWAYS, {"c", "d"}, {1, 2, 3})],
+    ),
+    (
+        "one broker refuses",
+        PEERING,
+        [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)],
+        [(one(Code.CLUSTER_BROKER_DOWN), {"a", "b", "c"}, {2})],
+    ),
+    # behind load balancers
+    (
+        "one broker refuses behind NLB, listed",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)],
+        [(sets.ONE_BROKER_REFUSED, set("aborrt") | {"t"}, {2})],
+    ),
+    (
+        "a broker down, seen at its ENI too",
+        MULTI,
+        [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)],
+        [(one(Code.CLUSTER_BROKER_DOWN), set("abort"), {2})],
+    ),
+    (
+        "the NLB closed",
+        SINGLE,
+        [Bend(at(Stage.CONNECT), SILENT)],
+        [(sets.AT_THE_NLB, set("abort"), {1, 2, 3})],
+    ),
+    (
+        "endpoints closed",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="bort"), SILENT)],
+        [(sets.AT_THE_ENDPOINT | {Code.SECURITY_NLB_GROUP}, set("bort"), {1, 2, 3})],
+    ),
+    (
+        "one VPC's endpoints closed",
+        MULTI,
+        [Bend(at(Stage.CONNECT, clients="brt"), SILENT)],
+        [(sets.ONE_ENDPOINT_VPC, set("brt"), {1, 2, 3})],
+    ),
+    (
+        "remote VPC by peering",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="r"), SILENT)],
+        [(sets.ACCESS | sets.ONE_VPC | sets.BY_PEERING, {"r"}, {1, 2, 3})],
+    ),
+    (
+        "remote VPC by gateway",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="t"), SILENT)],
+        [(sets.ACCESS | sets.ONE_VPC | sets.BY_GATEWAY | sets.BETWEEN_GATEWAYS, {"t"}, {1, 2, 3})],
+    ),
+    (
+        "one host of the endpoint's VPC",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="b"), SILENT)],
+        [(sets.ONE_HOST, {"b"}, {1, 2, 3})],
+    ),
+    (
+        "one port at the endpoints",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="bort", brokers=[3]), SILENT)],
+        [(sets.ONE_PORT | {Code.SECURITY_NLB_GROUP}, set("bort"), {3})],
+    ),
+    (
+        "one listener",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, brokers=[3]), SILENT)],
+        [(sets.ONE_BROKER_SILENT, set("abort"), {3})],
+    ),
+    (
+        "cross-zone off",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, where=outside_own_zone), SILENT)],
+        [(one(Code.NLB_CROSS_ZONE_OFF), set("abort"), {1, 2, 3})],
+    ),
+    (
+        "one zone of one endpoint VPC",
+        MULTI,
+        [Bend(at(Stage.CONNECT, clients="b", where=in_zone("use1-az2")), SILENT)],  # type: ignore[arg-type]
+        [(one(Code.SECURITY_NETWORK_ACL), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "a managed connection",
+        MANAGED,
+        [Bend(at(Stage.CONNECT, clients="m"), SILENT)],
+        [(sets.AT_THE_CONNECTION | sets.ONE_CLIENT | {Code.SECURITY_NETWORK_ACL}, {"m"}, {1, 2, 3})],
+    ),
+    (
+        "another broker behind the port",
+        SINGLE,
+        [Bend(at(Stage.IDENTITY, brokers=[2]), failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=3)))],
+        [(one(Code.NLB_WRONG_TARGET), set("abort"), {2})],
+    ),
+    # TLS
+    (
+        "frozen broker",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=()))],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), {"a", "b", "c"}, {2})],
+    ),
+    (
+        "large packets vanish from one VPC",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE, clients="b"), handshake(Reason.TIMED_OUT, problems=()))],
+        [(one(Code.TCP_PATH_MTU), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "nothing comes back, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=()))],
+        [(sets.SAYS_NOTHING, {"a"}, {1, 2, 3})],
+    ),
+    (
+        "another cluster's certificate",
+        IN_VPC,
+        [
+            Bend(
+                at(Stage.HANDSHAKE),
+                handshake(Reason.NAME_MISMATCH, dns_names=("*.other.z9y8x7.c2.kafka.us-east-1.amazonaws.com",)),
+            )
+        ],
+        [(one(Code.TLS_OTHER_CLUSTER), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "the ordinary wildcard",
+        MANAGED,
+        [
+            Bend(
+                at(Stage.HANDSHAKE, clients="mo"),
+                handshake(Reason.NAME_MISMATCH, dns_names=("*.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com",)),
+            )
+        ],
+        [(one(Code.TLS_CONNECTION_NAME), {"m", "o"}, {1, 2, 3})],
+    ),
+    (
+        "expired for everybody",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.CERTIFICATE_EXPIRED))],
+        [(one(Code.TLS_CERTIFICATE_DATES), {"a", "b", "c"}, {1, 2, 3})],
+    ),
+    (
+        "expired for the one client there is",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.CERTIFICATE_EXPIRED))],
+        [(sets.NOT_NOW, {"a"}, {1, 2, 3})],
+    ),
+    (
+        "untrusted by everybody",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.CHAIN_UNTRUSTED, sha256="x", chain=("CN=b", "CN=ca")))],
+        [(one(Code.TLS_UNTRUSTED_AUTHORITY), {"a", "b", "c"}, {1, 2, 3})],
+    ),
+    (
+        "a certificate required",
+        IN_VPC,
+        [
+            Bend(
+                at(Stage.HANDSHAKE),
+                lambda o: outcome(o.stage, o.target, facts=HandshakeFacts(sni="b", client_certificate_requested=True)),
+            ),
+            Bend(at(Stage.API), failed(Reason.CLOSED)),
+        ],
+        [(one(Code.TLS_CLIENT_CERTIFICATE_MISSING), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "proxy protocol",
+        MULTI,
+        [Bend(at(Stage.HANDSHAKE, clients="bort"), handshake(Reason.CLOSED, problems=()))],
+        [(one(Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT), set("bort"), {1, 2, 3})],
+    ),
+    # metadata and records
+    (
+        "advertised unchanged",
+        SINGLE,
+        [advertise(2, "", 9094)],
+        [(one(Code.METADATA_ADVERTISED_UNCHANGED), set("abort"), {2})],
+    ),
+    (
+        "advertised elsewhere",
+        SINGLE,
+        [advertise(2, "", 8450)],
+        [(one(Code.METADATA_ADVERTISED_PORT), set("abort"), {2})],
+    ),
+    (
+        "advertised by another name",
+        IN_VPC,
+        [advertise(2, "b-2.example.com", 0)],
+        [(one(Code.METADATA_ADVERTISED_NAME), {"a"}, {2})],
+    ),
+    (
+        "advertised as another broker",
+        SINGLE,
+        [advertise(2, "", 8445)],
+        [(one(Code.METADATA_ADVERTISED_SWAPPED), set("abort"), {2})],
+    ),
+    (
+        "too few replicas",
+        IN_VPC,
+        [Bend(at(Stage.PRODUCE), failed(Reason.NOT_ENOUGH_REPLICAS))],
+        [(one(Code.PRODUCE_MIN_ISR), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "topic not authorized",
+        IN_VPC,
+        [Bend(at(Stage.PRODUCE), failed(Reason.NOT_AUTHORIZED))],
+        [(one(Code.AUTH_TOPIC_DENIED), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "the coordinator alone",
+        IN_VPC,
+        [Bend(at(Stage.GROUP), failed(Reason.COORDINATOR_UNAVAILABLE))],
+        [(one(Code.CONSUME_COORDINATOR_UNREACHABLE), {"a"}, set())],
+    ),
+    (
+        "a second path",
+        MULTI,
+        [
+            Bend(
+                at(Stage.GROUP, clients="b"),
+                lambda o: outcome(
+                    o.stage, o.target, facts=GroupFacts(group="g", coordinator_id=1, client_host="10.1.0.201")
+                ),
+            )
+        ],
+        [(one(Code.ISOLATION_SECOND_PATH), {"b"}, set())],
+    ),
+]
+
+
+@pytest.mark.parametrize(("pattern", "bends", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_bent_runs_end_in_their_cause(pattern: str, bends: list[Bend], expected: Named) -> None:
+    diagnosis = diagnosis_of(views_of(pattern), *bends)
+    assert diagnosis.answer is Answer.FINDINGS
+    assert named(diagnosis) == expected
+    for finding in diagnosis.findings:
+        assert all(CATALOGUE[code].visible for code in finding.codes)
+        assert finding.wrong.endswith(").")
+        assert finding.observed
+        assert finding.expected
+        assert finding.change
+        assert bool(finding.next_step) == (len(finding.codes) > 1)
+        assert "{" not in finding.change
+
+
+def test_opened_doors() -> None:
+    def accepted(view: ClientView, o: Outcome) -> bool:
+        return o.target.role is Role.FORBIDDEN
+
+    def opened(o: Outcome) -> Outcome:
+        return outcome(o.stage, o.target, facts=ConnectFacts())
+
+    found: dict[str, set[Code]] = {}
+    for pattern in (PEERING, SINGLE):
+        for view in views_of(pattern):
+            run = seen(view)
+            bent = tuple(opened(o) if accepted(view, o) else o for o in run.outcomes)
+            judged = diagnose([Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent)])
+            found[f"{pattern}.{view.client}"] = {code for f in judged.findings for code in f.codes} - {Code.UNKNOWN}
+    assert found["peering.x"] == {Code.ISOLATION_UNAPPROVED_CLIENT}
+    assert found["peering.b"] == {Code.ISOLATION_PLAINTEXT_OPEN, Code.ISOLATION_PORTS_OPEN}
+    assert found["privatelink_single_nlb.b"] >= {Code.ISOLATION_SECOND_PATH, Code.ISOLATION_PORTS_OPEN}

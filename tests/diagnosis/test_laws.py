@@ -1,0 +1,197 @@
+"""What holds of every diagnosis, whatever was seen."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diagnosis.check import Verdict
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Answer, Diagnosis, Seen
+from diagnosis.judge import Evidence, judge
+from probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, Target
+from probes.plan import VERIFY_STAGES
+from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, seen, views_of
+from tests.topology.strategies import options, patterns
+from topology.expectation import expect
+from topology.finding_codes import Code
+from topology.patterns import PATTERNS, PatternOptions
+
+SILENT: Final = failed(Reason.TIMED_OUT)
+NO_NAME: Final = failed(
+    Reason.NXDOMAIN,
+    ResolveFacts(resolver="10.1.0.2", rcode="NXDOMAIN", soa="demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."),
+)
+
+# Faults that do not hide one another: each bend, the clients and brokers it is about, and a cause that must be named.
+TOGETHER: Final[dict[str, tuple[Bend, Code]]] = {
+    "record of broker 1": (Bend(at(Stage.RESOLVE, clients="brt", brokers=[1]), NO_NAME), Code.DNS_RECORD_MISSING),
+    "listener of broker 2": (Bend(at(Stage.CONNECT, brokers=[2]), SILENT), Code.NLB_LISTENER_MISSING),
+    "target of broker 3": (Bend(at(Stage.IDENTITY, brokers=[3]), failed(Reason.OTHER_BROKER)), Code.NLB_WRONG_TARGET),
+    "endpoints of o": (Bend(at(Stage.CONNECT, clients="o"), SILENT), Code.ENDPOINT_NOT_AVAILABLE),
+}
+
+
+def reds(clients: list[Seen]) -> set[str]:
+    return {f"{s.view.client}/{c.check_id}" for s in clients for c in s.checks if c.verdict is Verdict.FAILED}
+
+
+def evidence(diagnosis: Diagnosis) -> list[str]:
+    return [key for f in diagnosis.findings for key in f.evidence]
+
+
+class Runs(list[Seen]):
+    def __repr__(self) -> str:
+        return f"{[s.view.pattern for s in self][:1]} with {sorted(reds(self))[:5]}"
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Runs:
+    """All clients of a pattern, with some outcomes of any stage broken for any of its reasons."""
+    pattern = draw(st.sampled_from(sorted(PATTERNS)))
+    stages = draw(st.lists(st.sampled_from([s for s in VERIFY_STAGES]), min_size=1, max_size=3))
+    reasons = {
+        Stage.RESOLVE: (Reason.NXDOMAIN, Reason.TIMED_OUT, Reason.SERVFAIL),
+        Stage.CONNECT: (Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET, Reason.HOST_UNREACHABLE),
+        Stage.HANDSHAKE: (Reason.TIMED_OUT, Reason.CLOSED, Reason.NAME_MISMATCH, Reason.ALERT),
+        Stage.IDENTITY: (Reason.OTHER_BROKER, Reason.TIMED_OUT),
+        Stage.PRODUCE: (Reason.TOPIC_NOT_CREATED, Reason.KAFKA_ERROR, Reason.TIMED_OUT),
+    }
+    bends = []
+    for stage in stages:
+        reason = draw(st.sampled_from(reasons.get(stage, (Reason.TIMED_OUT,))))
+        brokers = draw(st.none() | st.sets(st.integers(1, 3), min_size=1))
+        clients = draw(st.none() | st.sets(st.sampled_from("abcdort"), min_size=1))
+        bends.append(Bend(at(stage, clients=clients, brokers=brokers), failed(reason)))
+    return Runs(seen(view, *bends) for view in views_of(pattern))
+
+
+@settings(max_examples=60, deadline=None)
+@given(clients=runs(), seed=st.integers())
+def test_neither_the_order_of_outcomes_nor_of_clients_matters(clients: Runs, seed: int) -> None:
+    shuffled = []
+    for one in clients:
+        outcomes, checks = list(one.outcomes), list(one.checks)
+        random.Random(seed).shuffle(outcomes)
+        random.Random(seed).shuffle(checks)
+        shuffled.append(msgspec.structs.replace(one, outcomes=tuple(outcomes), checks=tuple(checks)))
+    random.Random(seed).shuffle(shuffled)
+    assert diagnose(shuffled) == diagnose(clients)
+
+
+@settings(max_examples=60, deadline=None)
+@given(clients=runs())
+def test_every_red_is_in_one_finding_or_follows_from_one(clients: Runs) -> None:
+    diagnosis = diagnose(clients)
+    told = evidence(diagnosis)
+    assert len(told) == len(set(told))
+    following = {key for f in diagnosis.findings for key in f.consequences}
+    assert set(told) | following >= reds(clients)
+    assert not set(told) & following
+    assert set(told) <= reds(clients)
+
+
+@settings(max_examples=60, deadline=None)
+@given(clients=runs())
+def test_what_is_unrelated_and_passes_changes_no_finding(clients: Runs) -> None:
+    stranger = Outcome(
+        stage=Stage.CONNECT,
+        target=Target(role=Role.ADVERTISED, name="elsewhere.example.com", address="192.0.2.9", port=443),
+        status=Status.OK,
+        started_ns=0,
+        duration_ns=1,
+    )
+    more = [msgspec.structs.replace(one, outcomes=(*one.outcomes, stranger)) for one in clients]
+    assert diagnose(more).findings == diagnose(clients).findings
+    elsewhere = seen(msgspec.structs.replace(views_of("in_vpc")[0], client="z", cluster_name="another"))
+    assert diagnose([*more, elsewhere]).findings == diagnose(clients).findings
+
+
+@settings(max_examples=40, deadline=None)
+@given(pattern=patterns, chosen=options)
+def test_a_perfect_run_has_nothing_wrong(pattern: str, chosen: PatternOptions) -> None:
+    topology = PATTERNS[pattern](chosen)
+    views = [expect(topology, client.name) for client in topology.clients]
+    assert diagnose([seen(view) for view in views]) == Diagnosis(answer=Answer.NOTHING_WRONG)
+
+
+@settings(max_examples=40, deadline=None)
+@given(keep=st.integers(0, 60), client=st.integers(0, 4))
+def test_a_run_that_was_cut_short_is_never_nothing_wrong(keep: int, client: int) -> None:
+    views = views_of("privatelink_single_nlb")
+    runs = [seen(v, complete=i != client, keep=keep if i == client else None) for i, v in enumerate(views)]
+    diagnosis = diagnose(runs)
+    assert diagnosis.answer is Answer.NOT_ENOUGH_SEEN
+    assert diagnosis.findings == ()
+
+
+def test_nothing_seen_and_nobody_asked_are_not_enough() -> None:
+    assert diagnose([]).answer is Answer.NOT_ENOUGH_SEEN
+    view = views_of("peering")[1]
+    for error in ("", "ssh: refused"):
+        checks = judge(view, Evidence((), complete=False, error=error), VERIFY_STAGES)
+        found = diagnose([Seen(view=view, checks=checks, outcomes=(), complete=False)])
+        assert found.answer is Answer.NOT_ENOUGH_SEEN
+        assert found.unexplained
+
+
+def test_what_was_seen_before_the_end_is_still_named() -> None:
+    views = views_of("peering")
+    found = diagnose([seen(v, Bend(at(Stage.CONNECT, brokers=[1]), SILENT), complete=False, keep=12) for v in views])
+    assert found.answer is Answer.FINDINGS
+    assert Code.SECURITY_BROKER_GROUP in found.findings[0].codes
+    assert found.unexplained
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_several_faults_at_once_are_all_named(number: int) -> None:
+    names = sorted(TOGETHER)
+    draws = random.Random(number)
+    for _ in range(12):
+        chosen = draws.sample(names, number)
+        found = diagnosis_of(views_of("privatelink_single_nlb"), *(TOGETHER[name][0] for name in chosen))
+        named = {code for f in found.findings for code in f.codes}
+        assert {TOGETHER[name][1] for name in chosen} <= named, chosen
+        assert len(found.findings) == number, (chosen, [f.codes for f in found.findings])
+        assert not any(f.unknown for f in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("bend", "stage"),
+    [
+        (Bend(at(Stage.CONNECT, clients="b"), failed(Reason.HOST_UNREACHABLE)), Stage.CONNECT),
+        (Bend(at(Stage.API, brokers=[2]), failed(Reason.UNSUPPORTED_VERSION)), Stage.API),
+        (Bend(at(Stage.CONSUME, brokers=[3]), failed(Reason.RECORDS_ALTERED)), Stage.CONSUME),
+        (Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), failed(Reason.MALFORMED_ANSWER)), Stage.RESOLVE),
+    ],
+)
+def test_what_the_catalogue_does_not_know_is_unknown_at_its_stage(bend: Bend, stage: Stage) -> None:
+    for pattern in ("peering", "privatelink_multi_nlb"):
+        diagnosis = diagnosis_of(views_of(pattern), bend)
+        assert [f.codes for f in diagnosis.findings] == [(Code.UNKNOWN,)]
+        [found] = diagnosis.findings
+        assert found.stage is stage
+        assert not found.sure
+        assert found.evidence
+        assert f"stage {stage}" in found.wrong
+        assert found.next_step
+
+
+def test_a_frozen_controller_is_the_cause_and_no_topic_a_consequence() -> None:
+    frozen = Bend(at(Stage.HANDSHAKE, brokers=[1]), failed(Reason.TIMED_OUT))
+    no_topic = Bend(at(Stage.PRODUCE, brokers=[2, 3]), failed(Reason.TOPIC_NOT_CREATED))
+    [found] = diagnosis_of(views_of("peering"), frozen, no_topic).findings
+    assert found.codes == (Code.CLUSTER_BROKER_UNRESPONSIVE,)
+    assert found.broker_ids == (1,)
+    assert "a/broker-2/produce" in found.consequences
+
+
+def test_an_address_that_is_another_familys_is_told_as_such() -> None:
+    bend = Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), answers("10.0.0.10", "fd00::1"))
+    [found] = diagnosis_of(views_of("peering"), bend).findings
+    assert found.codes == (Code.DNS_IPV6_ANSWER_UNUSABLE,)
