@@ -18,9 +18,9 @@ def codes_of(found: Finding) -> str:
 def how_sure(found: Finding) -> str:
     """How sure it is, in one line."""
     if found.unknown:
-        return "unknown: no cause of the catalogue explains what was seen"
+        return "not: no cause of the catalogue explains what was seen"
     if found.sure:
-        return f"sure: {found.codes[0]} is the one cause of the catalogue that fits"
+        return f"one cause of the catalogue fits: {found.codes[0]}"
     return f"one of {len(found.codes)} that clients alone cannot tell apart: {', '.join(found.codes)}"
 
 

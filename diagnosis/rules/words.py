@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from diagnosis.finding import Finding
 from diagnosis.rules.case import ORDER, Case, Draft, Red, in_words
 from topology.finding_codes import Code
 
+_FIGURE: Final = re.compile(r"\b\d+ ms\b")
 _LISTED: Final = 3
 """What is seen several times is told so often, and the rest is counted."""
 
@@ -54,12 +56,15 @@ def _scope(reds: Sequence[Red]) -> str:
 def _observed(reds: Sequence[Red]) -> str:
     """What was seen, at most a few times over."""
     told: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
     for red in reds:
-        told.setdefault(red.check.observed, []).append(f"{red.client} at {red.check.subject}")
+        alike = _FIGURE.sub("", red.check.observed)  # what differs by how long it took is the same
+        first.setdefault(alike, red.check.observed)
+        told.setdefault(alike, []).append(f"{red.client} at {red.check.subject}")
     lines = [
-        f"{text} ({in_words(list(dict.fromkeys(places))[:_LISTED])}"
+        f"{first[alike]} ({in_words(list(dict.fromkeys(places))[:_LISTED])}"
         f"{f' and {len(set(places)) - _LISTED} more' if len(set(places)) > _LISTED else ''})"
-        for text, places in told.items()
+        for alike, places in told.items()
     ]
     return _few(lines)
 

@@ -54,7 +54,7 @@ class Runs(list[Seen]):
 def runs(draw: st.DrawFn) -> Runs:
     """All clients of a pattern, with some outcomes of any stage broken for any of its reasons."""
     pattern = draw(st.sampled_from(sorted(PATTERNS)))
-    stages = draw(st.lists(st.sampled_from([s for s in VERIFY_STAGES]), min_size=1, max_size=3))
+    stages = draw(st.lists(st.sampled_from(VERIFY_STAGES), min_size=1, max_size=3))
     reasons = {
         Stage.RESOLVE: (Reason.NXDOMAIN, Reason.TIMED_OUT, Reason.SERVFAIL),
         Stage.CONNECT: (Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET, Reason.HOST_UNREACHABLE),
