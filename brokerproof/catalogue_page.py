@@ -49,7 +49,8 @@ def _lines() -> Iterator[str]:
     yield (
         f"{len(known)} causes, from a list of {facts} faults of which those with one cause were merged. {visible} "
         "of them show in a verification run; the others say what sees them. A finding names one cause where the "
-        "evidence leaves one, and otherwise the set of those that clients alone cannot tell apart. What no entry explains is "
+        "evidence leaves one, and otherwise the set of those that clients alone cannot tell apart. What no entry "
+        "explains is "
         f"`{Code.UNKNOWN}`, with its evidence."
     )
     for layer, head in _HEADS.items():

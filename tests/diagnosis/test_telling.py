@@ -47,7 +47,7 @@ GOLDEN_UNKNOWN = (
     "  observed:  unsupported version (a at broker-3)\n"
     "  expected:  10.0.32.10:9094 answers ApiVersions\n"
     "  how sure:  not: no cause of the catalogue explains what was seen\n"
-    "  next step: read the evidence"s outcomes in the report, then flow logs and the broker's log "
+    "  next step: read the evidence's outcomes in the report, then flow logs and the broker's log "
     "at that time\n"
     "  evidence:  a/broker-3/api/broker-eni; 3 other checks follow from it"
 )
