@@ -26,6 +26,8 @@ ZONE_NOT_USED: Final[CodeSet] = frozenset(
 """All names answer with the public records, asked at the VPC's own resolver."""
 ZONE_NOT_USED_ELSEWHERE: Final[CodeSet] = frozenset({Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_RESOLVER_BYPASSED})
 """The same, asked at another resolver, which may forward or not."""
+NO_RECORDS: Final[CodeSet] = frozenset({Code.DNS_RECORD_MISSING, Code.DNS_MORE_SPECIFIC_ZONE})
+"""No name of the zone that answers exists: it has no records, or another zone has them."""
 NO_ANSWER: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_SILENT, Code.DNS_VPC_ATTRIBUTES_OFF})
 """No question is answered."""
 RESOLVER_FAILS: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_FAILING, Code.DNS_RESOLVER_RULE})

@@ -70,6 +70,8 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa
     zones = {zone.rstrip(".").lower() for zone in view.zone_names}
     private = bool(owner) and f".{red.check.name.lower()}".endswith(f".{owner}") and owner.count(".") > _REGISTRY_LABELS
     if zones and owner in zones:
+        if _all_alike(case, red) and len(view.brokers) > 1:
+            return sets.NO_RECORDS, "the private zone that answers has none of the brokers' records"
         return frozenset({Code.DNS_RECORD_MISSING}), ""
     if private and any(owner.endswith(f".{zone}") for zone in zones):
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
