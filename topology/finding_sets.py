@@ -137,6 +137,8 @@ NOW_AND_THEN: Final[CodeSet] = frozenset({Code.TCP_PACKET_LOSS, Code.TCP_CONNECT
 
 SAYS_NOTHING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PATH_MTU})
 """Accepted, and not one byte comes back."""
+SAYS_NOTHING_HERE: Final[CodeSet] = SAYS_NOTHING | {Code.TCP_PACKET_LOSS}
+"""The same at some brokers of a client, while others get answers from them."""
 CLOSED_AT_ONCE: Final[CodeSet] = frozenset(
     {Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER}
 )

@@ -76,12 +76,12 @@ def _silent(case: Case, red: Red, received: int) -> _Said:
     """Accepted and then silent: the broker, or what it sends is too large for the path."""
     if received:
         return frozenset({Code.TCP_PATH_MTU}), ""
-    views = {id(v): v for v in case.views if any(b.broker_id == red.check.broker_id for b in v.brokers)}
-    spoke = [v for v in views.values() if _spoke(case, v, red.check.broker_id)]
-    if spoke and red.check.broker_id is not None:
-        return frozenset({Code.TCP_PATH_MTU}), ""
     silent_ids = {r.check.broker_id for r in _silences(case, red.view)}
     everything = silent_ids >= {b.broker_id for b in red.view.brokers} and len(silent_ids) > 1
+    if red.check.broker_id is not None and any(_spoke(case, view, red.check.broker_id) for view in case.views):
+        if everything and not any(_spoke(case, red.view, b.broker_id) for b in red.view.brokers):
+            return frozenset({Code.TCP_PATH_MTU}), ""
+        return sets.SAYS_NOTHING_HERE, "connections are accepted, and for some of them not one byte comes back"
     if not everything and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1):
         return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
     return sets.SAYS_NOTHING, "connections are accepted, and not one byte comes back"
@@ -169,13 +169,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _others(case: Case, red: Red) -> Iterator[tuple[ClientView, HandshakeFacts, bool]]:
+def _others(case: Case, red: Red, *, any_broker: bool = False) -> Iterator[tuple[ClientView, HandshakeFacts, bool]]:
     """What clients of other VPCs saw of the same broker: facts, and whether they were content."""
     for view in case.views:
         if view.vpc_id == red.view.vpc_id:
             continue
         for outcome in case.all_outcomes(view):
-            same = outcome.target.broker_id == red.check.broker_id or red.check.broker_id is None
+            same = any_broker or outcome.target.broker_id == red.check.broker_id or red.check.broker_id is None
             if outcome.stage is Stage.HANDSHAKE and same and isinstance(outcome.facts, HandshakeFacts):
                 yield view, outcome.facts, outcome.reason is None
 
@@ -199,7 +199,7 @@ def _untrusted(case: Case, red: Red, facts: HandshakeFacts | None) -> _Said | No
 
 
 def _dates(case: Case, red: Red, facts: HandshakeFacts | None) -> _Said:
-    others = [(seen, content) for _, seen, content in _others(case, red)]
+    others = [(seen, content) for _, seen, content in _others(case, red, any_broker=True)]
     if facts is not None and any(content and seen.sha256 == facts.sha256 for seen, content in others):
         return frozenset({Code.TLS_CLOCK_WRONG}), ""
     if any(set(seen.problems) & {Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID} for seen, _ in others):

@@ -91,7 +91,12 @@ FAULTS: Final = (
         edit=_zone_not_associated,
         stage=Stage.RESOLVE,
         reasons=(None,),
-        codes=joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        codes=joined(
+            # The cluster VPC's own zone behind one NLB is taken away as well.
+            Code.DNS_ZONE_NOT_ASSOCIATED,
+            sets.ZONE_NOT_USED,
+            frozenset({Code.DNS_LOCAL_ZONE_MISSING}),
+        ),
     ),
     Fault(
         name="record-missing",

@@ -133,7 +133,7 @@ FAULTS: Final = (
         "records-missing",
         "The private zone is associated, and has no record at all.",
         _empty,
-        Code.DNS_RECORD_MISSING,
+        *joined(Code.DNS_RECORD_MISSING, sets.NO_RECORDS),
         reasons=(Reason.NXDOMAIN,),
     ),
     _fault(
