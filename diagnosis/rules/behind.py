@@ -26,7 +26,8 @@ def cross_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Of each broker's addresses exactly one connects, and it goes with the broker's zone."""
     shape = Shape(case, reds)
     alone = [met for met in shape.met if kind(met.view) in _BEHIND and met.partial and met.broker_id is not None]
-    found = [met for met in alone if _own_zone_alone(met, alone)]
+    other_shape = {id(met.view) for met in alone if not _own_zone_alone(met, alone)}
+    found = [met for met in alone if id(met.view) not in other_shape]
     if found:
         yield Draft(frozenset({Code.NLB_CROSS_ZONE_OFF}), "", tuple(red for met in found for red in met.open))
 

@@ -66,9 +66,8 @@ def _all_alike(case: Case, red: Red) -> bool:
 
 def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - one line a zone
     view = red.view
-    owner = "" if facts is None else facts.soa.rstrip(".").lower()
+    owner, private = _answering_zone(red, facts)
     zones = {zone.rstrip(".").lower() for zone in view.zone_names}
-    private = bool(owner) and f".{red.check.name.lower()}".endswith(f".{owner}") and owner.count(".") > _REGISTRY_LABELS
     if zones and owner in zones:
         if _all_alike(case, red) and len(view.brokers) > 1:
             return sets.NO_RECORDS, "the private zone that answers has none of the brokers' records"
@@ -86,6 +85,13 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa
     if private:
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
     return _not_public(case, red, facts), "a public name does not exist for this client"
+
+
+def _answering_zone(red: Red, facts: ResolveFacts | None) -> tuple[str, bool]:
+    """The owner of the SOA in a negative answer, and whether that is a private zone."""
+    owner = "" if facts is None else facts.soa.rstrip(".").lower()
+    covers = bool(owner) and f".{red.check.name.lower()}".endswith(f".{owner}")
+    return owner, covers and owner.count(".") > _REGISTRY_LABELS
 
 
 def _not_public(case: Case, red: Red, facts: ResolveFacts | None) -> frozenset[Code]:
@@ -114,6 +120,9 @@ _REGISTRY_LABELS = 1
 def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     if facts is not None and facts.cname_chain:
         return frozenset({Code.DNS_CNAME_LOOP}), ""
+    owner, private = _answering_zone(red, facts)
+    if private and owner not in {zone.rstrip(".").lower() for zone in red.view.zone_names}:
+        return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
     if kind(red.view) is Kind.DIRECT or _all_alike(case, red):
         return frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED}), ""
     return sets.NO_ADDRESS, "the name exists and has no address"

@@ -74,14 +74,15 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
 
 def _silent(case: Case, red: Red, received: int) -> _Said:
     """Accepted and then silent: the broker, or what it sends is too large for the path."""
-    if received:
-        return frozenset({Code.TCP_PATH_MTU}), ""
     silent_ids = {r.check.broker_id for r in _silences(case, red.view)}
     everything = silent_ids >= {b.broker_id for b in red.view.brokers} and len(silent_ids) > 1
     if red.check.broker_id is not None and any(_spoke(case, view, red.check.broker_id) for view in case.views):
         if everything and not any(_spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return frozenset({Code.TCP_PATH_MTU}), ""
-        return sets.SAYS_NOTHING_HERE, "connections are accepted, and for some of them not one byte comes back"
+        here = sets.SAYS_NOTHING_HERE - ({Code.CLUSTER_BROKER_UNRESPONSIVE} if received else frozenset())
+        return here, "connections are accepted, and on some of them the answer does not come"
+    if received:
+        return frozenset({Code.TCP_PATH_MTU}), ""
     if not everything and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1):
         return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
     return sets.SAYS_NOTHING, "connections are accepted, and not one byte comes back"
