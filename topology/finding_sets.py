@@ -81,7 +81,11 @@ ONE_SUBNET_BY_GATEWAY: Final[CodeSet] = ONE_SUBNET | {
 
 # Silence behind a load balancer
 
-AT_THE_NLB: Final[CodeSet] = AT_THE_BROKERS | {Code.SECURITY_NLB_GROUP, Code.SECURITY_NLB_GROUP_EGRESS}
+AT_THE_NLB: Final[CodeSet] = AT_THE_BROKERS | {
+    Code.SECURITY_NLB_GROUP,
+    Code.SECURITY_NLB_GROUP_EGRESS,
+    Code.NLB_PORTS_EXHAUSTED,
+}
 """Everything behind the NLB is silent, for clients at its own nodes as well."""
 AT_THE_ENDPOINT: Final[CodeSet] = frozenset({Code.ENDPOINT_NOT_AVAILABLE, Code.SECURITY_ENDPOINT_GROUP})
 AT_THE_CONNECTION: Final[CodeSet] = frozenset({Code.CONNECTION_NOT_ACTIVE, Code.SECURITY_ENDPOINT_GROUP})
@@ -123,6 +127,7 @@ NLB_OWN: Final[CodeSet] = frozenset(
         Code.NLB_NO_TARGET,
         Code.NLB_STALE_TARGET,
         Code.NLB_WRONG_TARGET_PORT,
+        Code.NLB_PORTS_EXHAUSTED,
         Code.SECURITY_NLB_GROUP,
         Code.SECURITY_NLB_GROUP_EGRESS,
     }

@@ -133,11 +133,8 @@ class Case:
     def outcomes(self, red: Red) -> tuple[Outcome, ...]:
         """The outcomes a red check was judged from, by stage and target, in a fixed order."""
         check = red.check
-        found = (
-            o
-            for o in self._by_view[id(red.view)].outcomes
-            if o.stage is check.stage and o.target.role is not Role.FORBIDDEN and _is_of(o, check)
-        )
+        of_stage = self.of_stage(red.view, check.stage)
+        found = (o for o in of_stage if o.target.role is not Role.FORBIDDEN and _is_of(o, check))
         return tuple(sorted(found, key=lambda o: (o.target.name, o.target.address, o.target.port, o.attempt, repr(o))))
 
     def earlier(self, red: Red, stage: Stage) -> tuple[Outcome, ...]:
@@ -146,9 +143,21 @@ class Case:
         where = (check.name.lower(), check.address, check.port)
         return tuple(
             o
-            for o in self._by_view[id(red.view)].outcomes
-            if o.stage is stage and (o.target.name.lower(), o.target.address, o.target.port) == where
+            for o in self.of_stage(red.view, stage)
+            if (o.target.name.lower(), o.target.address, o.target.port) == where
         )
+
+    def of_stage(self, view: ClientView, stage: Stage) -> tuple[Outcome, ...]:
+        """Every outcome of one stage of one client."""
+        return self._by_stage.get((id(view), stage), ())
+
+    @cached_property
+    def _by_stage(self) -> dict[tuple[int, Stage], tuple[Outcome, ...]]:
+        found: dict[tuple[int, Stage], list[Outcome]] = {}
+        for seen in self.clients:
+            for outcome in seen.outcomes:
+                found.setdefault((id(seen.view), outcome.stage), []).append(outcome)
+        return {key: tuple(outcomes) for key, outcomes in found.items()}
 
     def all_outcomes(self, view: ClientView) -> tuple[Outcome, ...]:
         """Every outcome of one client."""

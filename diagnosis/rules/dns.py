@@ -103,9 +103,9 @@ def _not_public(case: Case, red: Red, facts: ResolveFacts | None) -> frozenset[C
     elif asked and not asked.startswith("127."):
         said -= {Code.DNS_RESOLVER_RULE}
     elsewhere = any(
-        o.status is Status.OK and o.stage is Stage.RESOLVE and o.target.name.lower() == red.check.name.lower()
+        o.status is Status.OK and o.target.name.lower() == red.check.name.lower()
         for view in case.views
-        for o in case.all_outcomes(view)
+        for o in case.of_stage(view, Stage.RESOLVE)
     )
     return said - {Code.DNS_PUBLIC_RECORD_MISSING} if elsewhere else said
 

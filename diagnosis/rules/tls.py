@@ -25,12 +25,30 @@ def handshakes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
     for red in reds:
+        about = red
         if red.check.broker_id is None and _some_bootstrap_works(case, red):
-            yield frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", red
-            continue
-        said = _handshake(case, red) if red.check.stage is Stage.HANDSHAKE else _api(case, red)
+            behind = _broker_alike(case, red)
+            if behind is None:
+                yield frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", red
+                continue
+            about = behind
+        said = _handshake(case, about) if red.check.stage is Stage.HANDSHAKE else _api(case, about)
         if said is not None:
             yield *said, red
+
+
+def _broker_alike(case: Case, red: Red) -> Red | None:
+    """A broker that fails as some bootstrap connections do: they landed on it."""
+    return next(
+        (
+            Red(red.view, c)
+            for c in sorted(case.checks(red.view), key=lambda c: c.check_id)
+            if c.verdict is Verdict.FAILED
+            and c.broker_id is not None
+            and (c.stage, c.reason) == (red.check.stage, red.check.reason)
+        ),
+        None,
+    )
 
 
 def _some_bootstrap_works(case: Case, red: Red) -> bool:
@@ -123,10 +141,24 @@ def _beside(case: Case, said: frozenset[Code]) -> frozenset[Code]:
     return said - {Code.TLS_PLAINTEXT_LISTENER} if content else said
 
 
-def _closed(case: Case, red: Red) -> _Said:
+def _closed(case: Case, red: Red) -> _Said | None:
+    """What listens there closes on TLS; what closes for one path alone is something on that path."""
+    alike = [view for view in case.views if (kind(view) is Kind.DIRECT) == (kind(red.view) is Kind.DIRECT)]
+    if any(_spoke(case, view, red.check.broker_id) for view in alike):
+        return None
+    if red.check.reason is Reason.RESET and not any(_closes(case, view, red) for view in alike if view is not red.view):
+        return None  # a listener closes in order; with nobody to compare, a reset may come from anywhere
     if kind(red.view) is Kind.DIRECT or managed(red.view):
         return frozenset({Code.TLS_PLAINTEXT_LISTENER}), ""
     return _beside(case, sets.CLOSED_AT_ONCE), "connections are accepted and closed on the first bytes"
+
+
+def _closes(case: Case, view: ClientView, red: Red) -> bool:
+    """Whether the broker closes on another client as well."""
+    return any(
+        c.broker_id == red.check.broker_id and c.stage is Stage.HANDSHAKE and c.reason in {Reason.CLOSED, Reason.RESET}
+        for c in case.checks(view)
+    )
 
 
 def _alert(red: Red, facts: HandshakeFacts | None) -> _Said | None:
@@ -138,6 +170,9 @@ def _alert(red: Red, facts: HandshakeFacts | None) -> _Said | None:
         return frozenset({Code.TLS_SNI_REQUIRED}), ""
     if asked and ("handshake" in told or "bad certificate" in told or "bad_certificate" in told):
         return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
+    if "internal error" in told and kind(red.view) is not Kind.DIRECT and not managed(red.view):
+        # A TLS listener that chokes on what stands before the ClientHello: measured with Kafka's own.
+        return frozenset({Code.NLB_PROXY_PROTOCOL}), ""
     if any(word in told for word in _VERSION_WORDS):
         return frozenset({Code.TLS_VERSION_MISMATCH}), ""
     return None
@@ -175,9 +210,9 @@ def _others(case: Case, red: Red, *, any_broker: bool = False) -> Iterator[tuple
     for view in case.views:
         if view.vpc_id == red.view.vpc_id:
             continue
-        for outcome in case.all_outcomes(view):
+        for outcome in case.of_stage(view, Stage.HANDSHAKE):
             same = any_broker or outcome.target.broker_id == red.check.broker_id or red.check.broker_id is None
-            if outcome.stage is Stage.HANDSHAKE and same and isinstance(outcome.facts, HandshakeFacts):
+            if same and isinstance(outcome.facts, HandshakeFacts):
                 yield view, outcome.facts, outcome.reason is None
 
 
