@@ -49,21 +49,20 @@ def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Mapping[s
     rules = [r for r in topology.resolver_rules if vpc.vpc_id in r.vpc_ids]
     ruled = {r.domain_name.lower() for r in rules}
     private = [z for z in _associated(topology, vpc) if z.name.lower() not in ruled]
-    names = [z.name.lower() for z in private]
-    public = tuple(_public_records(topology, aliases))
-    lines = [*_zone(".", "a.root-servers.net.", _outside(public, "", [*names, *ruled]))]
-    for zone in private:
-        records = _outside(_private_records(zone, aliases), zone.name, [*names, *ruled])
-        lines += _zone(zone.name, "ns-1536.awsdns-00.co.uk.", records)
     failing = [name for zone in private for name in _loops(zone)]
+    failing += [r.domain_name.lower() for r in rules if _target_of(topology, r) is None]
+    every = [*(z.name.lower() for z in private), *ruled, *failing]
+    public = tuple(_public_records(topology, aliases))
+    lines = [*_zone(".", "a.root-servers.net.", _outside(public, "", every))]
+    for zone in private:
+        records = _outside(_private_records(zone, aliases), zone.name, every)
+        lines += _zone(zone.name, "ns-1536.awsdns-00.co.uk.", records)
     for rule in rules:
         server = _target_of(topology, rule)
-        if server is None:
-            failing.append(rule.domain_name.lower())
-            continue
-        below = (r for r in public if f".{_owner(r)}".endswith(f".{rule.domain_name.lower()}"))
-        known = _answered(server.answers, _outside(below, rule.domain_name, [*names, *ruled]))
-        lines += _zone(rule.domain_name, "ns.example.com.", known)
+        if server is not None:
+            below = (r for r in public if f".{_owner(r)}".endswith(f".{rule.domain_name.lower()}"))
+            known = _answered(server.answers, _outside(below, rule.domain_name, every))
+            lines += _zone(rule.domain_name, "ns.example.com.", known)
     lines += [f'local-zone: "{name}." transparent' for name in failing]
     return _whole(address, lines, [_NOWHERE.format(name=name) for name in failing])
 
