@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from lab import acl, disturbance
+from lab.kafka_config import REPLICATION_PORT
 from topology.acl import connects
 from topology.models import BrokerState, IpPermission, Listener, LoadBalancer, SecurityGroup, Topology, Unserved, Vpc
 
@@ -277,7 +278,7 @@ def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, por
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             if broker.client_vpc_ip_address == address:
-                listens = port in {listener.port for listener in cluster.listeners}
+                listens = port in {REPLICATION_PORT, *(listener.port for listener in cluster.listeners)}
                 rules = [r for g in broker.security_groups for r in groups[g].ingress]
                 admitted = not broker.security_groups or all(any(admits(r, n, port) for r in rules) for _, n in nodes)
                 target = (broker.client_subnet, address)

@@ -24,6 +24,7 @@ from topology.patterns.options import BROKER_GROUP
 
 _PRIVATE: Final = IPv4Network("10.0.0.0/8")
 _PLAINTEXT: Final = ClusterListener(name="CLIENT", port=9092)
+_BROKER_PORT: Final = 9094
 _BESIDE: Final = 9098
 """A port of an NLB that nobody asked for."""
 
@@ -41,7 +42,9 @@ def _every_port(topology: Topology) -> Topology:
 
 def _whole_vpc(topology: Topology) -> Topology:
     """A CIDR where a group was meant: every host of the VPC is in."""
-    return _admit(topology, IpPermission(from_port=9094, to_port=9094, cidr_ipv4=IPv4Network("10.1.0.0/16")))
+    return _admit(
+        topology, IpPermission(from_port=_BROKER_PORT, to_port=_BROKER_PORT, cidr_ipv4=IPv4Network("10.1.0.0/16"))
+    )
 
 
 def _plaintext(topology: Topology) -> Topology:
@@ -74,7 +77,7 @@ def _second_path(topology: Topology) -> Topology:
             topology, here, Route(destination_cidr_block=block, vpc_peering_connection_id="pcx-fault")
         )
     [block] = topology.vpc(client.vpc_id).cidr_blocks
-    return _admit(topology, IpPermission(ip_protocol="-1", cidr_ipv4=block))
+    return _admit(topology, IpPermission(from_port=_BROKER_PORT, to_port=_BROKER_PORT, cidr_ipv4=block))
 
 
 def _with_route(topology: Topology, vpc_id: str, route: Route) -> Topology:

@@ -24,9 +24,12 @@ def _client_certificate(topology: Topology) -> Topology:
     return _with_properties({f"listener.name.{listener}.ssl.client.auth": "required"}, topology)
 
 
-def _old_tls(topology: Topology) -> Topology:
-    listener = afflicted(topology).listener.lower()
-    return _with_properties({f"listener.name.{listener}.ssl.enabled.protocols": "TLSv1.1"}, topology)
+def _no_common_cipher(topology: Topology) -> Topology:
+    """A suite for DSA keys, which no certificate of the cluster has."""
+    listener = f"listener.name.{afflicted(topology).listener.lower()}"
+    suites = "TLS_DHE_DSS_WITH_AES_128_GCM_SHA256"
+    settings = {f"{listener}.ssl.enabled.protocols": "TLSv1.2", f"{listener}.ssl.cipher.suites": suites}
+    return _with_properties(settings, topology)
 
 
 def _writing_denied(topology: Topology) -> Topology:
@@ -88,12 +91,12 @@ FAULTS: Final = (
     ),
     _fault(
         "tls-version-mismatch",
-        "The listener speaks TLS 1.1 alone, which the client does not.",
-        _old_tls,
+        "The listener's TLS version and cipher suites have nothing in common with the client's.",
+        _no_common_cipher,
         Code.TLS_VERSION_MISMATCH,
         layer=Layer.TLS,
         stage=Stage.HANDSHAKE,
-        reasons=(Reason.ALERT, Reason.PROTOCOL_ERROR, Reason.CLOSED, Reason.RESET),
+        reasons=(Reason.ALERT,),
     ),
     _fault(
         "topic-write-denied",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from lab.blueprint import compile_topology
 from lab.errors import LabError
+from lab.faults import FAULTS
 from lab.packet_filter import admits, health
 from tests.topology.strategies import options, patterns
 from topology.models import BrokerState, IpPermission, Topology
@@ -181,3 +182,9 @@ def test_another_distance_is_the_same_layout_until_there_is_none() -> None:
     assert one == other
     assert [link.shape for link in one.links] != [link.shape for link in other.links]
     assert one.links != none.links
+
+
+def test_a_target_at_a_port_of_the_brokers_own_is_healthy_where_it_is_admitted() -> None:
+    broken = FAULTS["bootstrap-target-dead"].edit(single())
+    assert "10.0.0.10 . 9093" in ruleset(broken, "nlb-all")
+    assert "10.0.0.10 . 9093" not in ruleset(single(), "nlb-all")
