@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from operator import ne
 from pathlib import Path
 
 import dns.exception
@@ -24,7 +26,7 @@ import dns.rdataclass
 import dns.rdatatype
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
-from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_not_result, retry_if_result, stop_after_delay, wait_fixed
 
 from lab import kernel, nameserver
 from lab.blueprint import Blueprint, BrokerProcess, Certificate, Resolver, Witness
@@ -34,9 +36,11 @@ from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir, key
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
+KEYSTORE_S = 15
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
 _TAIL_LINES = 15
+_FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 
 Progress = Callable[[str], None]
 
@@ -89,7 +93,7 @@ class Daemons:
         for (cluster_name, listener), path in paths.items():
             running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
             if running and path != certificate_path(cluster_name, listener):  # which brokers start with
-                change = partial(_set_keystore, running, keystore_location(listener), path)
+                change = partial(_set_keystore, running, listener, path)
                 kernel.in_namespace(running[0].namespace, change)
 
     # brokers
@@ -294,16 +298,34 @@ def _use_once(brokers: Sequence[BrokerProcess]) -> None:
     for broker in brokers:
         host, _, port = _bound(broker, "CLIENT_SECURE").partition(":")
         with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
-            unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-            unverified.wrap_socket(connection).close()
+            _unverified().wrap_socket(connection).close()
     admin = _admin(brokers)
     for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
         with suppress(KafkaException, TimeoutError):
             future.result(timeout=20)
 
 
-def _set_keystore(brokers: Sequence[BrokerProcess], location: str, path: str) -> None:
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _presented(broker: BrokerProcess, listener: str) -> bytes:
+    """The certificate a broker presents at a listener, in DER; empty where it does not answer."""
+    host, _, port = _bound(broker, listener).rpartition(":")
+    with (
+        suppress(OSError),
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5) as connection,
+        _unverified().wrap_socket(connection) as wrapped,
+    ):
+        return wrapped.getpeercert(binary_form=True) or b""
+    return b""
+
+
+def _set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> None:
+    """Have these brokers read another keystore, and see each present it: a broker answers before it has read it."""
+    location = keystore_location(listener)
     admin = _admin(brokers)
     for broker in brokers:
         entry = ConfigEntry(location, path, incremental_operation=AlterConfigOpType.SET)
@@ -313,6 +335,16 @@ def _set_keystore(brokers: Sequence[BrokerProcess], location: str, path: str) ->
             future.result(timeout=15)
         except KafkaException as error:
             raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
+    leaf = ssl.PEM_cert_to_DER_cert(_FIRST_CERTIFICATE.findall(Path(path).read_text("ascii"))[0])
+    for broker in brokers:
+        presents = partial(_presented, broker, listener)
+        waiting = Retrying(
+            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_result(partial(ne, leaf))
+        )
+        try:
+            waiting(presents)
+        except RetryError:
+            raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
 
 
 def _log(name: str) -> Path:
