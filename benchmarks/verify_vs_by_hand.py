@@ -50,9 +50,11 @@ what each side does
             the same on a topic that is there, as the commands by hand have it.
   by hand   one shell, one command after another: `dig` A and AAAA for each name; `openssl s_client`
             with SNI and -verify_hostname to each name and address; `kcat -L` once; `kcat -P`, then
-            `kcat -C` of that record, for one partition led by each broker. Not done: the operating
-            system's own resolution, ApiVersions, identity (a broker behind another's name goes
-            unseen), a consumer group, making and removing the topic (done beforehand, not timed).
+            `kcat -C` of that record, for one partition led by each broker; `kcat -G`: a new consumer
+            group joins, reads those records and leaves. Not done: the operating system's own
+            resolution, ApiVersions, identity (a broker behind another's name goes unseen), a commit
+            read back, making and removing the topic (done beforehand, not timed), removing the group
+            (done afterwards, not timed).
 Interpreter start, and what the prefix costs once, are in every figure."""
 
 BY_HAND = r"""
@@ -94,6 +96,11 @@ for partition in $partitions; do
     [ "$got" = "$nonce-$partition" ] || failed "partition $partition gave back '$got'"
     mark kcat-C
 done
+want=$(for partition in $partitions; do echo "$nonce-$partition"; done | sort)
+got=$(kcat -G "$topic" -q -b "$bootstrap" -c "$(wc -w <<<"$partitions")" "${kcat[@]}" \
+    -X auto.offset.reset=earliest "$topic") || failed "kcat -G"
+[ "$(sort <<<"$got")" = "$want" ] || failed "the group gave back '$got'"
+mark kcat-G
 echo "addresses ${#found[@]}"
 """
 
@@ -188,8 +195,18 @@ def probe(setting: Setting, topic: TopicPlan) -> Timed:
     return Timed(whole_s, used_s, parts_s, f"{len(outcomes)} outcomes")
 
 
-def by_hand(setting: Setting, topic: str) -> Timed:
-    """The commands, one after another in one shell; every one must succeed."""
+def by_hand(setting: Setting) -> Timed:
+    """The commands on a topic of their own, which is made before and removed after the clock runs."""
+    topic = f"brokerproof-by-hand-{uuid.uuid4().hex[:8]}"
+    topic_command(setting, "create", topic)
+    try:
+        return commands(setting, topic)
+    finally:
+        topic_command(setting, "delete", topic)
+
+
+def commands(setting: Setting, topic: str) -> Timed:
+    """One command after another in one shell; every one must succeed."""
     ports: dict[str, list[int]] = {}
     for name, port in dict.fromkeys([*setting.bootstrap, *((b.name, b.port) for b in setting.brokers)]):
         ports.setdefault(name, []).append(port)
@@ -263,10 +280,15 @@ def act_on_topic(setting: Setting, action: str, topic: str) -> None:
             "bootstrap.servers": ",".join(f"{name}:{port}" for name, port in setting.bootstrap),
             "security.protocol": "SSL",
             "ssl.ca.location": setting.ca_file,
+            "log_level": 4,
         }
     )
     if action == "delete":
         admin.delete_topics([topic], request_timeout=10)[topic].result(15)
+        groups = [each.group_id for each in admin.list_consumer_groups(request_timeout=10).result(15).valid]
+        if topic in groups:
+            # The group of the commands by hand has the topic's name.
+            admin.delete_consumer_groups([topic], request_timeout=10)[topic].result(15)
         return
     ids = [broker.broker_id for broker in setting.brokers]
     replicas = min(setting.replication_factor, len(ids))
@@ -307,7 +329,7 @@ def compare(setting: Setting, rounds: int, warm_up: int) -> dict[str, Any]:
     sides = {
         "probe": lambda: probe(setting, own),
         "probe, existing topic": lambda: probe(setting, existing),
-        "by hand": lambda: by_hand(setting, topic),
+        "by hand": lambda: by_hand(setting),
     }
     turns: dict[str, list[Timed]] = {side: [] for side in sides}
     entering_s: list[float] = []

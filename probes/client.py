@@ -104,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True):
             # Kept for the whole run; which address is tried next is drawn anew, so the pauses between are short.
             "broker.address.ttl": 60_000,
             "socket.nagle.disable": True,
+            # Every broker leads a partition here: connect to all of them at once, not to each when it is first needed.
+            "enable.sparse.connections": False,
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 100,
             # Where the first address of every leader is dead, all brokers are "down" for a moment; starting over

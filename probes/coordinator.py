@@ -14,6 +14,7 @@ from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsRespons
 from kio.schema.describe_groups.v4 import DescribeGroupsRequest, DescribeGroupsResponse
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
+from kio.schema.leave_group.v1 import LeaveGroupRequest, LeaveGroupResponse
 from kio.schema.types import GroupId
 
 from probes.kafka_connection import KafkaConnection
@@ -96,19 +97,33 @@ def _canonical(address: str) -> str:
     return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address.partition("%")[0]))
 
 
-async def delete_group(connection: KafkaConnection, group: str) -> None:
+async def delete_group(connection: KafkaConnection, group: str, member_id: str = "") -> None:
     """Delete ``group`` at its coordinator, waiting while its member is leaving; the caller bounds the wait.
+
+    Args:
+        connection: To the coordinator.
+        group: The group.
+        member_id: A member that is leaving: it is taken out in the same round trip. Its own leaving
+            then finds it gone, which does it no harm.
 
     Raises:
         CoordinatorError: the broker refused.
         BrokenStreamError: the conversation broke; the group may still exist.
     """
-    while True:
-        response = await connection.call(DeleteGroupsRequest(groups_names=(GroupId(group),)), DeleteGroupsResponse)
-        codes = {result.error_code for result in response.results}
-        if codes <= _GONE:
-            return
-        if not codes <= _GONE | _STILL_LEAVING:
-            words = ", ".join(sorted(code.name for code in codes - _GONE))
-            raise CoordinatorError(Reason.KAFKA_ERROR, f"DeleteGroups: {words}")
+    delete = DeleteGroupsRequest(groups_names=(GroupId(group),))
+    leave = LeaveGroupRequest(group_id=GroupId(group), member_id=member_id)
+    if member_id and connection.offers(leave):
+        _, response = await connection.call_in_order((leave, LeaveGroupResponse), (delete, DeleteGroupsResponse))
+    else:
+        response = await connection.call(delete, DeleteGroupsResponse)
+    while not _is_gone(response):
         await asyncio.sleep(FIRST_POLL_S)
+        response = await connection.call(delete, DeleteGroupsResponse)
+
+
+def _is_gone(response: DeleteGroupsResponse) -> bool:
+    codes = {result.error_code for result in response.results}
+    if not codes <= _GONE | _STILL_LEAVING:
+        words = ", ".join(sorted(code.name for code in codes - _GONE))
+        raise CoordinatorError(Reason.KAFKA_ERROR, f"DeleteGroups: {words}")
+    return codes <= _GONE

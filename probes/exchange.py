@@ -17,6 +17,7 @@ import msgspec
 
 from probes.client import Leader, Settings
 from probes.coordinator import Coordinator, CoordinatorError, client_hosts, delete_group, find_coordinator
+from probes.kafka_clients import KafkaClients
 from probes.kafka_connection import KafkaConnection
 from probes.ledger import Ledger
 from probes.outcome import (
@@ -35,6 +36,7 @@ from probes.plan import Plan, TopicMode
 from probes.records import CLUSTER, Records
 from probes.seen import Seen, failed
 from probes.stream import BrokenStreamError
+from probes.threads import in_thread
 from probes.topic import Partitions, TopicError, create_topic, delete_topic, end_offset, find_partitions, spread
 
 RECORD_STAGES: Final = (Stage.PRODUCE, Stage.CONSUME)
@@ -68,6 +70,8 @@ class Exchange(msgspec.Struct):
     _control: Verified | None = None
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
+    _ahead: tuple[ProbedEndpoint, KafkaClients] | None = None
+    """Clients made before it is known who is there, and what they were told to start from."""
     _records: Records | None = None
 
     @property
@@ -88,15 +92,15 @@ class Exchange(msgspec.Struct):
                 waits = WaitedFor(stage=Stage.PRODUCE, target=CLUSTER)
                 self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, waits)
             return
+        spoken = await asyncio.shield(self.paths.first_spoken)
+        if spoken is not None:
+            self._ahead = spoken, self._clients(spoken)
+            in_thread(self._ahead[1].make, "clients")
         control = self._control = await asyncio.shield(self.paths.first_verified)
         if control is None:
             await self._nothing_verified()
             return
-        self.settings = Settings(
-            bootstrap=_bootstrap(control.endpoint),
-            tls=self.plan.tls,
-            limits=self.plan.limits,
-        )
+        self.settings = self._settings(control.endpoint)
         making = asyncio.ensure_future(self._partitions(control))
         try:
             listed = await asyncio.gather(*map(self._candidate, control.metadata.brokers))
@@ -109,7 +113,7 @@ class Exchange(msgspec.Struct):
             self._records = Records(
                 plan=self.plan,
                 ledger=self.ledger,
-                settings=self.settings,
+                clients=self._clients_of(control),
                 topic=self.topic,
                 group=self.group,
                 nonce=self.nonce,
@@ -135,8 +139,33 @@ class Exchange(msgspec.Struct):
             What could not be removed within ``limit_s``, each with the reason.
         """
         self.stop.set()
+        self._drop_clients()
         left = await asyncio.gather(self._remove_topic(limit_s), self._remove_group(limit_s))
         return tuple(each for each in left if each)
+
+    # The Kafka clients.
+
+    def _settings(self, endpoint: ProbedEndpoint) -> Settings:
+        return Settings(bootstrap=_bootstrap(endpoint), tls=self.plan.tls, limits=self.plan.limits)
+
+    def _clients(self, endpoint: ProbedEndpoint) -> KafkaClients:
+        reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)
+        return KafkaClients(self._settings(endpoint), self.group, reads)
+
+    def _clients_of(self, control: Verified) -> KafkaClients:
+        """Those made ahead, where they started from a verified endpoint of this cluster; else new ones."""
+        if self._ahead is not None:
+            start, clients = self._ahead
+            if any(each.metadata.cluster_id == control.metadata.cluster_id for each in start.verified.values()):
+                return clients
+            self._drop_clients()
+        return self._clients(control.endpoint)
+
+    def _drop_clients(self) -> None:
+        """Close what was made ahead and not used; nothing waits for that."""
+        if self._ahead is not None:
+            in_thread(self._ahead[1].close, "closing")
+            self._ahead = None
 
     # Before the records: who can be produced to.
 
@@ -334,12 +363,15 @@ class Exchange(msgspec.Struct):
     async def _remove_group(self, limit_s: float) -> str:
         if self._records is None or not self._records.threads:
             return ""
-        _, hanging = await asyncio.wait(self._records.threads, timeout=limit_s * _WAIT_SHARE)
+        member_id = self._records.member_id
+        hanging: set[asyncio.Future[None]] = set()
+        if not member_id:
+            _, hanging = await asyncio.wait(self._records.threads, timeout=limit_s * _WAIT_SHARE)
         if not self._records.joined or self._coordinator is None:
             return ""
 
         async def delete(connection: KafkaConnection) -> None:
-            await delete_group(connection, self.group)
+            await delete_group(connection, self.group, member_id)
 
         rest_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
         return await self._remove(f"group {self.group}", self._coordinator, delete, rest_s)

@@ -15,10 +15,12 @@ import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from probes.client import ClientLog, Delivery, Leader, Timed, reason_of, since
+from probes.kafka_clients import Commits
 from probes.outcome import STAGE_REASONS, GroupFacts, Reason, Stage
 from probes.seen import Seen, failed, ok
 
 POLL_S: Final = 0.02
+ANSWER_POLL_S: Final = 0.002
 
 
 class Grouping(msgspec.Struct):
@@ -33,8 +35,10 @@ class Grouping(msgspec.Struct):
     stop: threading.Event
     deliveries: Mapping[int, Delivery]
     log: ClientLog
-    seen_from: Callable[[], str] = str
-    """Asks the coordinator, while this member is there, where it sees it from."""
+    commits: Commits
+    ask_seen_from: Callable[[], Callable[[], str]] = lambda: str
+    """Begins to ask the coordinator where it sees this member; what it returns waits for the answer."""
+    _seen_from: Callable[[], str] | None = None
     _assigned: int = 0
     _join_ns: int = 0
     _received: dict[int, set[int]] = msgspec.field(default_factory=dict)
@@ -54,6 +58,8 @@ class Grouping(msgspec.Struct):
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             self._join_ns = self._join_ns or time.monotonic_ns() - started
             self._assigned = len(partitions)
+            # Beside reading and committing: it needs nothing but a member that is there.
+            self._seen_from = self._seen_from or self.ask_seen_from()
             for partition in partitions:
                 # Of a partition the probe did not write to, nothing is read.
                 partition.offset = start_offsets.get(partition.partition, OFFSET_END)
@@ -69,8 +75,8 @@ class Grouping(msgspec.Struct):
         committed = 0
         words = client_host = ""
         if self._is_complete(expected) and not self.stop.is_set():
-            committed, words = self._commit(expected, max(0.001, (deadline - time.monotonic_ns()) / 1e9))
-            client_host = self.seen_from()
+            committed, words = self._commit(expected, deadline)
+            client_host = self._seen_from() if self._seen_from is not None else ""
         facts = GroupFacts(
             group=self.group,
             coordinator_id=self.coordinator_id,
@@ -101,24 +107,42 @@ class Grouping(msgspec.Struct):
         if partition is not None and offset in expected.get(partition, ()):
             self._received.setdefault(partition, set()).add(offset or 0)
 
-    def _commit(self, expected: Mapping[int, set[int]], limit_s: float) -> tuple[int, str]:
-        """How many partitions' offsets were committed and read back, and what went wrong."""
+    def _commit(self, expected: Mapping[int, set[int]], deadline: int) -> tuple[int, str]:
+        """How many partitions' offsets were committed and read back, and what went wrong.
+
+        Both requests go out at once: a broker answers those of one connection in their order.
+        """
         wanted = {partition: max(offsets) + 1 for partition, offsets in expected.items()}
         offsets = [TopicPartition(self.topic, partition, offset) for partition, offset in wanted.items()]
+        read: list[TopicPartition] = []
         try:
-            answers = self.consumer.commit(offsets=offsets, asynchronous=False)
-            refused = next((answer.error for answer in answers or [] if answer.error is not None), None)
-            if refused is not None:
-                self._failure = refused
-                return 0, refused.str()
-            read = self.consumer.committed(
-                [TopicPartition(self.topic, partition) for partition in wanted], timeout=limit_s
-            )
+            self.consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as raised:
             self._failure = raised.args[0]
             return 0, raised.args[0].str()
+        try:
+            read = self.consumer.committed(
+                [TopicPartition(self.topic, partition) for partition in wanted], timeout=_left_s(deadline)
+            )
+        except KafkaException as raised:
+            self._failure = raised.args[0]
+        # What was refused says more than that it could not be read.
+        self._failure = self._refusal(deadline) or self._failure
+        if self._failure is not None:
+            return 0, self._failure.str()
         back = sum(1 for each in read if each.offset == wanted[each.partition])
         return back, "" if back == len(wanted) else f"{back} of {len(wanted)} offsets read back"
+
+    def _refusal(self, deadline: int) -> KafkaError | None:
+        """What the coordinator answered to the commit, where that was an error."""
+        # The answer is handed out from within poll, which would then go on waiting for a record.
+        self.consumer.poll(0)
+        while not self.commits.answers and not self.stop.is_set() and time.monotonic_ns() < deadline:
+            self.consumer.poll(ANSWER_POLL_S)
+        for failure, partitions in self.commits.answers:
+            errors = (failure, *(partition.error for partition in partitions))
+            return next((error for error in errors if error is not None), None)
+        return None
 
     def _judge(self, facts: GroupFacts, expected: Mapping[int, set[int]], commit_words: str) -> Seen:
         if commit_words:
@@ -133,6 +157,10 @@ class Grouping(msgspec.Struct):
             detail = f"{facts.received} of {wanted} records within {self.limit_ms} ms"
             return failed(Reason.RECORDS_LOST, detail, facts)
         return ok(facts)
+
+
+def _left_s(deadline: int) -> float:
+    return max(0.001, (deadline - time.monotonic_ns()) / 1e9)
 
 
 _FINAL: Final = frozenset({Reason.NOT_AUTHORIZED, Reason.TOPIC_NOT_FOUND})

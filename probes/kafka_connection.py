@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from kio.serial import entity_reader, entity_writer
 
@@ -42,6 +42,11 @@ class KafkaConnection:
         self.versions: dict[int, tuple[int, int]] = {}
         self.usable = True
 
+    def offers(self, request: Any) -> bool:
+        """True where the broker understands this request at its version."""
+        lowest, highest = self._offer(request)
+        return lowest <= int(request.__version__) <= highest
+
     async def call(self, request: Any, response_type: type[R]) -> R:
         """Send one request, a kio entity, and read its response.
 
@@ -50,24 +55,45 @@ class KafkaConnection:
                 conversation, or answers what is not Kafka. The connection is of no further use,
                 except after ``unsupported_version``.
         """
-        key, version = int(request.__api_key__), int(request.__version__)
-        # Nothing known yet: only ApiVersions itself is asked then.
-        lowest, highest = self.versions.get(key, (0, -1)) if self.versions else (version, version)
-        if not lowest <= version <= highest:
-            offer = f"{lowest}..{highest}" if highest >= 0 else "nothing of it"
-            detail = f"{type(request).__name__} v{version} is needed, the broker offers {offer}"
-            raise BrokenStreamError(Reason.UNSUPPORTED_VERSION, detail)
+        (response,) = await self.call_in_order((request, response_type))
+        return cast(R, response)
+
+    async def call_in_order(self, *asked: tuple[Any, type[Any]]) -> list[Any]:
+        """Send several requests at once and read their responses: a broker takes them one after another.
+
+        Raises:
+            BrokenStreamError: as :meth:`call`.
+        """
+        for request, _ in asked:
+            self._require(request)
         async with self._turn:
             if not self.usable:
                 raise BrokenStreamError(Reason.CLOSED, "the connection broke earlier")
             # Cancelled or broken half-way, request and response would no longer pair up.
             self.usable = False
-            self._correlation_id += 1
-            await self._stream.send(_encode(request, self._correlation_id))
-            body = await self._receive_frame()
-            response = _decode(body, response_type, self._correlation_id)
+            first = self._correlation_id + 1
+            self._correlation_id += len(asked)
+            frames = (_encode(request, number) for number, (request, _) in enumerate(asked, first))
+            await self._stream.send(b"".join(frames))
+            responses = []
+            for number, (_, response_type) in enumerate(asked, first):
+                body = await self._receive_frame()
+                responses.append(_decode(body, response_type, number))
             self.usable = True
-            return response
+            return responses
+
+    def _offer(self, request: Any) -> tuple[int, int]:
+        """Lowest and highest version the broker offers of this request; the highest is below where it has none."""
+        version = int(request.__version__)
+        # Nothing known yet: only ApiVersions itself is asked then.
+        return self.versions.get(int(request.__api_key__), (0, -1)) if self.versions else (version, version)
+
+    def _require(self, request: Any) -> None:
+        if not self.offers(request):
+            version, (lowest, highest) = int(request.__version__), self._offer(request)
+            offer = f"{lowest}..{highest}" if highest >= 0 else "nothing of it"
+            detail = f"{type(request).__name__} v{version} is needed, the broker offers {offer}"
+            raise BrokenStreamError(Reason.UNSUPPORTED_VERSION, detail)
 
     def close(self) -> None:
         """Close the socket."""

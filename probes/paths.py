@@ -140,6 +140,8 @@ class Paths:
         self.endpoints: list[ProbedEndpoint] = []
         self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
         """None where nothing was verified when all was done."""
+        self.first_spoken: asyncio.Future[ProbedEndpoint | None] = asyncio.get_running_loop().create_future()
+        """Where Kafka was spoken first, with whom is not known yet; None where nowhere."""
         if plan.tls is not None:
             try:
                 self._context = trust(plan.tls.ca_file)
@@ -164,8 +166,9 @@ class Paths:
         finally:
             for task in self._tasks:
                 task.cancel()
-            if not self.first_verified.done():
-                self.first_verified.set_result(None)
+            for first in (self.first_spoken, self.first_verified):
+                if not first.done():
+                    first.set_result(None)
 
     async def advertised(self, broker: AdvertisedBroker) -> ProbedEndpoint:
         """The endpoint that says most about an advertised broker, probed where it was not yet."""
@@ -292,7 +295,9 @@ class Paths:
             if self._plan.tls is not None:
                 stream = await walk.step(Stage.HANDSHAKE, lambda: self._shake_hands(sock, endpoint.name))
             connection = KafkaConnection(stream) if stream is not None else None
-            await walk.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
+            spoken = await walk.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
+            if spoken is not None and not self.first_spoken.done():
+                self.first_spoken.set_result(endpoint)
             metadata = await walk.step(
                 Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
             )
@@ -326,5 +331,6 @@ def _need(connection: KafkaConnection | None) -> KafkaConnection:
 
 async def _asked(
     connection: KafkaConnection | None, ask: Callable[..., Awaitable[Seen]], limit_ms: int
-) -> tuple[Seen, None]:
-    return await ask(_need(connection), limit_ms=limit_ms), None
+) -> tuple[Seen, KafkaConnection]:
+    needed = _need(connection)
+    return await ask(needed, limit_ms=limit_ms), needed

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from probes.client import ClientLog, Delivery, Leader, Report, Settings, reason_of, since
+from probes.client import ClientLog, Delivery, Leader, Report, reason_of, since
 from probes.outcome import STAGE_REASONS, ProduceFacts, Reason, Stage
 from probes.seen import Seen, failed, ok
 
@@ -47,7 +47,8 @@ class Producing(msgspec.Struct):
     ``deliveries`` has an entry for each leader that is done; other threads may read it at any time.
     """
 
-    settings: Settings
+    take_producer: Callable[[], Producer]
+    """Raises KafkaException where the client refuses its configuration."""
     topic: str
     nonce: str
     records_per_leader: int
@@ -55,15 +56,15 @@ class Producing(msgspec.Struct):
     limit_ms: int
     report: Report
     stop: threading.Event
+    log: ClientLog
     deliveries: dict[int, Delivery] = msgspec.field(default_factory=dict)
-    log: ClientLog = msgspec.field(default_factory=ClientLog)
 
     def run(self, leaders: Sequence[Leader]) -> None:
         """Send and wait for every acknowledgement, until done, stopped, or out of time."""
         deadline = time.monotonic_ns() + self.limit_ms * 1_000_000
         started = time.monotonic_ns()
         try:
-            producer = Producer(self.settings.producer(self.log, limit_ms=self.limit_ms))
+            producer = self.take_producer()
         except KafkaException as raised:
             for leader in leaders:
                 self._finish(_Sending(leader, 0, started, failure=raised.args[0]))

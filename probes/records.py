@@ -15,11 +15,11 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import Consumer
 
-from probes.client import ClientLog, Leader, Settings, Timed
+from probes.client import Leader, Timed
 from probes.consume import Consuming
 from probes.group import Grouping
+from probes.kafka_clients import KafkaClients
 from probes.ledger import Ledger
 from probes.outcome import Role, Stage, Target
 from probes.plan import Plan
@@ -36,7 +36,7 @@ class Records(msgspec.Struct):
 
     plan: Plan
     ledger: Ledger
-    settings: Settings
+    clients: KafkaClients
     topic: str
     group: str
     nonce: str
@@ -45,6 +45,8 @@ class Records(msgspec.Struct):
     stop: threading.Event
     joined: bool = False
     """The group may exist from here on."""
+    member_id: str = ""
+    """The group's member, once there is nothing left for it but to leave."""
     threads: list[asyncio.Future[None]] = msgspec.field(default_factory=list)
     _coordinator: concurrent.futures.Future[int | None] = msgspec.field(default_factory=concurrent.futures.Future)
 
@@ -57,7 +59,7 @@ class Records(msgspec.Struct):
         """
         loop = asyncio.get_running_loop()
         producing = Producing(
-            settings=self.settings,
+            take_producer=self.clients.take_producer,
             topic=self.topic,
             nonce=self.nonce,
             records_per_leader=self.plan.topic.records_per_leader,
@@ -65,6 +67,7 @@ class Records(msgspec.Struct):
             limit_ms=self.plan.limits.produce_ms,
             report=partial(self._report, loop, Stage.PRODUCE),
             stop=self.stop,
+            log=self.clients.producer_log,
         )
         producer = in_thread(partial(producing.run, self.leaders), "produce")
         self.threads.append(producer)
@@ -92,8 +95,8 @@ class Records(msgspec.Struct):
     ) -> None:
         """The consumer's thread."""
         limits = self.plan.limits
-        log = ClientLog()
-        consumer = Consumer(self.settings.consumer(log, self.group, limit_ms=max(limits.consume_ms, limits.group_ms)))
+        log = self.clients.consumer_log
+        consumer = self.clients.take_consumer()
         try:
             if Stage.CONSUME in self.plan.stages:
                 Consuming(
@@ -119,9 +122,12 @@ class Records(msgspec.Struct):
                     stop=self.stop,
                     deliveries=producing.deliveries,
                     log=log,
-                    seen_from=partial(_wait_for, loop, client_host, limits.request_ms),
+                    commits=self.clients.commits,
+                    ask_seen_from=partial(_ask, loop, client_host, limits.request_ms),
                 )
-                loop.call_soon_threadsafe(self._note, Stage.GROUP, CLUSTER, grouping.run(self.leaders))
+                timed = grouping.run(self.leaders)
+                self.member_id = consumer.memberid() or ""
+                loop.call_soon_threadsafe(self._note, Stage.GROUP, CLUSTER, timed)
             loop.call_soon_threadsafe(_settle, read)
         finally:
             # Leaves the group, so that it can be removed at once.
@@ -157,12 +163,19 @@ class Records(msgspec.Struct):
             self.ledger.settle(Stage.GROUP, CLUSTER, seen)
 
 
-def _wait_for(loop: asyncio.AbstractEventLoop, ask: Callable[[], Coroutine[Any, Any, str]], limit_ms: int) -> str:
-    """The answer, asked for in the loop and awaited in this thread; empty where none came in time."""
-    try:
-        return asyncio.run_coroutine_threadsafe(ask(), loop).result(limit_ms / 1000)
-    except (TimeoutError, concurrent.futures.CancelledError):
-        return ""
+def _ask(
+    loop: asyncio.AbstractEventLoop, ask: Callable[[], Coroutine[Any, Any, str]], limit_ms: int
+) -> Callable[[], str]:
+    """Ask in the loop, and give back what waits, in this thread, for the answer; empty where none comes in time."""
+    asked = asyncio.run_coroutine_threadsafe(ask(), loop)
+
+    def answer() -> str:
+        try:
+            return asked.result(limit_ms / 1000)
+        except (TimeoutError, concurrent.futures.CancelledError):
+            return ""
+
+    return answer
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -177,6 +177,9 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                     continue
                 head = struct.pack(">i", correlation_id)
                 if key in handlers:
+                    while asked:
+                        # A broker answers the requests of one connection in their order.
+                        await asyncio.sleep(0.001)
                     request_type, handler = handlers[key]
                     request = entity_reader(request_type)(payload, 10 + client)[0]
                     writer.write(frame(head + encode(handler(request))))

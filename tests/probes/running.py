@@ -25,7 +25,7 @@ QUICK = Limits(
 TO_IDENTITY = (Stage.RESOLVE, Stage.CONNECT, Stage.API, Stage.METADATA, Stage.IDENTITY)
 TLS_TO_IDENTITY = (*TO_IDENTITY[:2], Stage.HANDSHAKE, *TO_IDENTITY[2:])
 OVERRUN = 1.05
-CLIENT_THREADS = {"produce", "consume", "latency", "throughput"}
+CLIENT_THREADS = {"clients", "closing", "produce", "consume", "latency", "throughput"}
 CLIENTS_LEAVE_WITHIN_S = 2.0
 
 

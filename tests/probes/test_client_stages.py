@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from probes.client import ClientLog, Delivery, Leader, Timed
 from probes.consume import Consuming
 from probes.group import Grouping
+from probes.kafka_clients import Commits
 from probes.outcome import ConsumeFacts, GroupFacts, Reason, Role, Status, Target
 
 NONCE = "0123456789ab"
@@ -44,6 +45,8 @@ class Consumer:
         self._assigns = assigns
         self._commits = commits
         self._committed: list[TopicPartition] = []
+        self._answers: list[tuple[KafkaError | None, list[TopicPartition]]] = []
+        self.commit_answers = Commits()
         self.assigned: list[TopicPartition] = []
 
     def assign(self, partitions: list[TopicPartition]) -> None:
@@ -57,16 +60,22 @@ class Consumer:
             on_assign(self, [TopicPartition(topics[0], index) for index in range(self._assigns)])
 
     def poll(self, _timeout: float) -> Message | None:
+        if self._answers:
+            self.commit_answers.note(*self._answers.pop(0))
         return self._messages.pop(0) if self._messages else None
 
     def get_watermark_offsets(self, _partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
         assert cached
         return 0, self._end
 
-    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
-        assert not asynchronous
-        self._committed = self._commits(offsets)
-        return self._committed
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        try:
+            self._committed = self._commits(offsets)
+        except KafkaException as refused:
+            self._answers.append((refused.args[0], offsets))
+        else:
+            self._answers.append((None, self._committed))
 
     def committed(self, _partitions: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
         assert timeout > 0
@@ -128,6 +137,7 @@ def grouped(consumer: Consumer, partition_count: int = 1) -> tuple[Timed, GroupF
         stop=threading.Event(),
         deliveries={1: Delivery(VALUES, complete=True)},
         log=ClientLog(),
+        commits=consumer.commit_answers,
     ).run([LEADER])
     assert isinstance(timed.seen.facts, GroupFacts)
     return timed, timed.seen.facts

@@ -1,0 +1,102 @@
+"""The two Kafka clients of a run, made while the path to the cluster is still being verified.
+
+Until a client can join a group it needs about eleven round trips, one after another: to the endpoint
+it is given, from there to each broker, and to the group's coordinator. They need nothing the probe
+finds out meanwhile. Nothing is sent through the clients here, and nothing is judged.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from probes.client import ClientLog, Settings
+from probes.plan import Limits
+
+
+class Commits(msgspec.Struct):
+    """What the coordinator answered to commits; filled from within the consumer's ``poll``."""
+
+    answers: list[tuple[KafkaError | None, list[TopicPartition]]] = msgspec.field(default_factory=list)
+
+    def note(self, failure: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """The client's ``on_commit``."""
+        self.answers.append((failure, partitions))
+
+
+class KafkaClients(msgspec.Struct, eq=False):
+    """A producer and a consumer, made once; who takes one closes it.
+
+    Every method may be called from any thread, and waits where another is making or closing.
+    """
+
+    settings: Settings
+    group: str
+    reads: bool
+    """A consumer will be needed."""
+    producer_log: ClientLog = msgspec.field(default_factory=ClientLog)
+    consumer_log: ClientLog = msgspec.field(default_factory=ClientLog)
+    commits: Commits = msgspec.field(default_factory=Commits)
+    _producer: Producer | None = None
+    _consumer: Consumer | None = None
+    _closed: bool = False
+    _turn: threading.Lock = msgspec.field(default_factory=threading.Lock)
+
+    def make(self) -> None:
+        """Make both now, so that they connect on their own.
+
+        One that cannot be made is left to whoever takes it: only there is a stage to say so.
+        """
+        with self._turn:
+            if self._closed:
+                return
+            try:
+                # The consumer first: it has the longer way.
+                self._consumer = self._new_consumer() if self.reads else None
+                self._producer = self._new_producer()
+            except KafkaException:
+                return
+
+    def take_producer(self) -> Producer:
+        """The producer, made here where it is not there yet.
+
+        Raises:
+            KafkaException: the client refuses its configuration.
+        """
+        with self._turn:
+            taken, self._producer = self._producer, None
+            return taken if taken is not None else self._new_producer()
+
+    def take_consumer(self) -> Consumer:
+        """The consumer, made here where it is not there yet.
+
+        Raises:
+            KafkaException: the client refuses its configuration.
+        """
+        with self._turn:
+            taken, self._consumer = self._consumer, None
+            return taken if taken is not None else self._new_consumer()
+
+    def close(self) -> None:
+        """Close what nobody took; afterwards nothing is made ahead any more."""
+        with self._turn:
+            self._closed = True
+            consumer, self._consumer = self._consumer, None
+            # The producer has nothing in its queues: its destructor closes it, here, without waiting for records.
+            self._producer = None
+            if consumer is not None:
+                consumer.close()
+
+    def _new_producer(self) -> Producer:
+        return Producer(self.settings.producer(self.producer_log, limit_ms=self._limits.produce_ms))
+
+    def _new_consumer(self) -> Consumer:
+        limit_ms = max(self._limits.consume_ms, self._limits.group_ms)
+        config = self.settings.consumer(self.consumer_log, self.group, limit_ms=limit_ms)
+        return Consumer(config | {"on_commit": self.commits.note})
+
+    @property
+    def _limits(self) -> Limits:
+        return self.settings.limits
