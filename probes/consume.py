@@ -12,13 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from probes.client import ClientLog, Delivery, Leader, Report, Timed, reason_of, since
 from probes.outcome import STAGE_REASONS, ConsumeFacts, Reason, Stage
 from probes.seen import Seen, failed, ok
 
 POLL_S: Final = 0.005
+LEARNING_NS: Final = 1_000_000_000
+DEAF_S: Final = 0.25
+"""The longest the thread is deaf to a stop."""
 
 
 class Tally(msgspec.Struct):
@@ -73,6 +76,7 @@ class Consuming(msgspec.Struct):
         """
         started = time.monotonic_ns()
         self.consumer.assign([TopicPartition(self.topic, leader.partition, leader.start_offset) for leader in leaders])
+        self._learn_leaders()
         pending = list(leaders)
         while pending and not self.stop.is_set():
             self._take(self.consumer.poll(POLL_S))
@@ -91,6 +95,20 @@ class Consuming(msgspec.Struct):
                 ):
                     pending.remove(leader)
                     self.report(leader, self._judge(leader, delivery, max(started, since_ns)))
+
+    def _learn_leaders(self) -> None:
+        """Have the client ask who leads the partitions; one that is connected already asks by itself once a second.
+
+        What cannot be learnt here shows in the records.
+        """
+        deadline = time.monotonic_ns() + LEARNING_NS
+        while not self.stop.is_set() and time.monotonic_ns() < deadline:
+            try:
+                self.consumer.list_topics(self.topic, timeout=DEAF_S)
+            except KafkaException:
+                # Nobody to ask yet, or a way longer than that: the answer counts also when it comes later.
+                continue
+            return
 
     def _take(self, message: Message | None) -> None:
         if message is None:

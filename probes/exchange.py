@@ -11,7 +11,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -92,12 +92,15 @@ class Exchange(msgspec.Struct):
                 waits = WaitedFor(stage=Stage.PRODUCE, target=CLUSTER)
                 self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, waits)
             return
-        spoken = await asyncio.shield(self.paths.first_spoken)
-        if spoken is not None:
-            self._ahead = spoken, self._clients(spoken)
+        first_far, first_verified = self.paths.first_far, self.paths.first_verified
+        either: set[asyncio.Future[Any]] = {first_far, first_verified}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if first_far.done() and (start := first_far.result()) is not None:
+            self._ahead = start, self._clients(start)
             in_thread(self._ahead[1].make, "clients")
-        control = self._control = await asyncio.shield(self.paths.first_verified)
+        control = self._control = await asyncio.shield(first_verified)
         if control is None:
+            self._drop_clients()
             await self._nothing_verified()
             return
         self.settings = self._settings(control.endpoint)

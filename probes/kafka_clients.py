@@ -1,8 +1,8 @@
-"""The two Kafka clients of a run, made while the path to the cluster is still being verified.
+"""The two Kafka clients of a run; far from the cluster they are made while the path is still being verified.
 
-Until a client can join a group it needs about eleven round trips, one after another: to the endpoint
-it is given, from there to each broker, and to the group's coordinator. They need nothing the probe
-finds out meanwhile. Nothing is sent through the clients here, and nothing is judged.
+Until it can produce or join a group, a client needs about eight round trips, one after another: to
+the endpoint it is given, then to each broker and the group's coordinator. They need nothing the
+probe finds out meanwhile. No record is sent and no group joined here, and nothing is judged.
 """
 
 from __future__ import annotations

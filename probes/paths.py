@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -43,6 +44,10 @@ T = TypeVar("T")
 
 PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
 """The stages of one address, in order."""
+
+FAR_S: Final = 0.01
+"""From here on the stages of a path mostly wait, and work done beside them is not in their times. No two zones
+of a Region are as far from each other; most Regions are further."""
 
 _STAGE_ORDER: Final = {stage: order for order, stage in enumerate(Stage)}
 
@@ -140,8 +145,8 @@ class Paths:
         self.endpoints: list[ProbedEndpoint] = []
         self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
         """None where nothing was verified when all was done."""
-        self.first_spoken: asyncio.Future[ProbedEndpoint | None] = asyncio.get_running_loop().create_future()
-        """Where Kafka was spoken first, with whom is not known yet; None where nowhere."""
+        self.first_far: asyncio.Future[ProbedEndpoint | None] = asyncio.get_running_loop().create_future()
+        """Where a connection was accepted from far away, by whom is not known yet; None where nowhere."""
         if plan.tls is not None:
             try:
                 self._context = trust(plan.tls.ca_file)
@@ -166,7 +171,7 @@ class Paths:
         finally:
             for task in self._tasks:
                 task.cancel()
-            for first in (self.first_spoken, self.first_verified):
+            for first in (self.first_far, self.first_verified):
                 if not first.done():
                     first.set_result(None)
 
@@ -288,16 +293,17 @@ class Paths:
 
     async def _stages(self, walk: _Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
+        started_s = time.monotonic()
         sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
+        if sock is not None and time.monotonic() - started_s >= FAR_S and not self.first_far.done():
+            self.first_far.set_result(endpoint)
         keep = False
         try:
             stream: Stream | None = Stream(sock) if sock is not None else None
             if self._plan.tls is not None:
                 stream = await walk.step(Stage.HANDSHAKE, lambda: self._shake_hands(sock, endpoint.name))
             connection = KafkaConnection(stream) if stream is not None else None
-            spoken = await walk.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
-            if spoken is not None and not self.first_spoken.done():
-                self.first_spoken.set_result(endpoint)
+            await walk.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
             metadata = await walk.step(
                 Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
             )
@@ -331,6 +337,5 @@ def _need(connection: KafkaConnection | None) -> KafkaConnection:
 
 async def _asked(
     connection: KafkaConnection | None, ask: Callable[..., Awaitable[Seen]], limit_ms: int
-) -> tuple[Seen, KafkaConnection]:
-    needed = _need(connection)
-    return await ask(needed, limit_ms=limit_ms), needed
+) -> tuple[Seen, None]:
+    return await ask(_need(connection), limit_ms=limit_ms), None

@@ -159,12 +159,16 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
         cluster.connections += 1
         far_reader, far_writer = await asyncio.open_connection(LOOPBACK, cluster.behind[own_id])
         asked: dict[int, tuple[int, int]] = {}
+        all_answered = asyncio.Event()
+        all_answered.set()
 
         async def back() -> None:
             while True:
                 payload = await _read_frame(far_reader)
                 (correlation_id,) = struct.unpack(">i", payload[:4])
                 writer.write(frame(_rewritten(payload, *asked.pop(correlation_id), cluster)))
+                if not asked:
+                    all_answered.set()
 
         returning = asyncio.ensure_future(back())
         try:
@@ -177,14 +181,14 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                     continue
                 head = struct.pack(">i", correlation_id)
                 if key in handlers:
-                    while asked:
-                        # A broker answers the requests of one connection in their order.
-                        await asyncio.sleep(0.001)
+                    # A broker answers the requests of one connection in their order.
+                    await all_answered.wait()
                     request_type, handler = handlers[key]
                     request = entity_reader(request_type)(payload, 10 + client)[0]
                     writer.write(frame(head + encode(handler(request))))
                 else:
                     asked[correlation_id] = (key, version)
+                    all_answered.clear()
                     far_writer.write(frame(payload))
         finally:
             returning.cancel()

@@ -52,6 +52,9 @@ class Consumer:
     def assign(self, partitions: list[TopicPartition]) -> None:
         self.assigned = partitions
 
+    def list_topics(self, _topic: str, *, timeout: float) -> None:
+        assert timeout > 0
+
     def unassign(self) -> None:
         self.assigned = []
 
