@@ -38,11 +38,14 @@ class Consumer:
         *,
         end: int = 10,
         assigns: int = 1,
+        deaf: int = 0,
         commits: Callable[[list[TopicPartition]], list[TopicPartition]] = lambda offsets: offsets,
     ) -> None:
         self._messages = list(messages)
         self._end = end
         self._assigns = assigns
+        self._deaf = deaf
+        self.asked = 0
         self._commits = commits
         self._committed: list[TopicPartition] = []
         self._answers: list[tuple[KafkaError | None, list[TopicPartition]]] = []
@@ -54,6 +57,10 @@ class Consumer:
 
     def list_topics(self, _topic: str, *, timeout: float) -> None:
         assert timeout > 0
+        assert self.assigned, "before that, the answer would not be for anybody"
+        self.asked += 1
+        if self.asked <= self._deaf:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
     def unassign(self) -> None:
         self.assigned = []
@@ -127,6 +134,14 @@ def test_consume_starts_where_the_log_ended_before() -> None:
     consumer = Consumer([record(7), record(8), record(9)])
     consumed(consumer)
     assert [(each.partition, each.offset) for each in consumer.assigned] == [(0, 7)]
+
+
+@pytest.mark.parametrize("deaf", [0, 2])
+def test_consume_asks_for_the_leaders_until_there_is_somebody_to_ask(deaf: int) -> None:
+    consumer = Consumer([record(7), record(8), record(9)], deaf=deaf)
+    timed, _ = consumed(consumer)
+    assert timed.seen.status is Status.OK
+    assert consumer.asked == deaf + 1
 
 
 def grouped(consumer: Consumer, partition_count: int = 1) -> tuple[Timed, GroupFacts]:

@@ -11,6 +11,7 @@ from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsRespons
 from kio.schema.delete_groups.v1.response import DeletableGroupResult
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
+from kio.schema.leave_group.v1 import LeaveGroupRequest, LeaveGroupResponse
 
 from probes.coordinator import Coordinator, CoordinatorError, delete_group, find_coordinator
 from probes.outcome import Reason
@@ -58,18 +59,30 @@ def test_a_refusal_is_final(code: ErrorCode, reason: Reason) -> None:
     assert refusal.value.reason is reason
 
 
-def deleted(codes: list[ErrorCode]) -> None:
+def deleted(
+    codes: list[ErrorCode], member_id: str = "", versions: dict[int, tuple[int, int]] | None = None
+) -> list[str]:
+    """The requests that were made."""
     answers: Iterator[ErrorCode] = iter(codes)
+    asked = []
+
+    def leave(request: LeaveGroupRequest) -> LeaveGroupResponse:
+        asked.append(f"leave {request.member_id}")
+        return LeaveGroupResponse(throttle_time=NO_THROTTLE, error_code=ErrorCode.unknown_member_id)
 
     def handle(_request: DeleteGroupsRequest) -> DeleteGroupsResponse:
+        asked.append("delete")
         result: Any = DeletableGroupResult(group_id="g", error_code=next(answers))  # type: ignore[arg-type]
         return DeleteGroupsResponse(throttle_time=NO_THROTTLE, results=(result,))
 
     async def work() -> None:
-        async with connection_to(broker({DeleteGroupsRequest: handle})) as connection:
-            await asyncio.wait_for(delete_group(connection, "g"), 5)
+        handlers: dict[type, Any] = {LeaveGroupRequest: leave, DeleteGroupsRequest: handle}
+        async with connection_to(broker(handlers)) as connection:
+            connection.versions.update(versions or {})
+            await asyncio.wait_for(delete_group(connection, "g", member_id), 5)
 
     run(work())
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,22 @@ def deleted(codes: list[ErrorCode]) -> None:
     ids=["gone", "never there", "its member is leaving"],
 )
 def test_a_group_is_removed(codes: list[ErrorCode]) -> None:
-    deleted(codes)
+    assert deleted(codes) == ["delete"] * len(codes)
+
+
+@pytest.mark.parametrize(
+    ("versions", "codes", "asked"),
+    [
+        ({13: (0, 5), 42: (0, 2)}, [ErrorCode.none], ["leave m", "delete"]),
+        ({13: (0, 5), 42: (0, 2)}, [ErrorCode.non_empty_group, ErrorCode.none], ["leave m", "delete", "delete"]),
+        ({13: (2, 5), 42: (0, 2)}, [ErrorCode.none], ["delete"]),
+    ],
+    ids=["at once", "another one is still there", "not offered"],
+)
+def test_a_member_is_taken_out_of_its_group(
+    versions: dict[int, tuple[int, int]], codes: list[ErrorCode], asked: list[str]
+) -> None:
+    assert deleted(codes, "m", versions) == asked
 
 
 def test_a_group_that_may_not_be_removed() -> None:
