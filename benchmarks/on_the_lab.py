@@ -31,9 +31,9 @@ def main() -> None:
         raise SystemExit(verification(chosen.pattern, chosen.client, chosen.rounds))
     codes = [verification(*each, chosen.rounds) for each in (NEAR, *FAR)]
     rounds = str(max(1, chosen.rounds // 4))
-    for script in ("lab_start.py", "distance.py"):
-        codes.append(subprocess.run([sys.executable, str(HERE / script), "--rounds", rounds], check=False).returncode)
-    raise SystemExit(max(codes))
+    others = ([sys.executable, str(HERE / script), "--rounds", rounds] for script in ("lab_start.py", "distance.py"))
+    codes += [subprocess.run(other, check=False).returncode for other in others]
+    raise SystemExit(int(any(codes)))
 
 
 def verification(pattern: str, client: str, rounds: int) -> int:
