@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import struct
 from contextlib import suppress
 from typing import Final
 
@@ -17,6 +18,9 @@ from probes.seen import Seen, error, failed, ok
 from probes.stream import reason_of, words_of
 
 _HOST_IS_FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+_RTT_OFFSET: Final = 68
+_TCP_INFO_BYTES: Final = _RTT_OFFSET + 4
+"""``struct tcp_info`` (linux/tcp.h) as far as ``tcpi_rtt``, in microseconds."""
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -50,6 +54,21 @@ async def connect(address: str, port: int, *, limit_ms: int) -> tuple[Seen, sock
     except BaseException:
         sock.close()
         raise
+
+
+def round_trip_ns(sock: socket.socket) -> int:
+    """How long the SYN's answer took by the kernel's own clock, which does not count when this process woke.
+
+    0 where the kernel does not say.
+    """
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return 0
+    if len(info) < _TCP_INFO_BYTES:
+        return 0
+    (rtt_us,) = struct.unpack_from("=I", info, _RTT_OFFSET)
+    return int(rtt_us) * 1000
 
 
 def _facts(sock: socket.socket, address: str, port: int, failure: OSError | None = None) -> ConnectFacts:

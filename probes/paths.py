@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -17,7 +16,7 @@ import msgspec
 from OpenSSL import SSL
 
 from probes.api import ask_versions
-from probes.connect import connect
+from probes.connect import connect, round_trip_ns
 from probes.dns_exchange import Server
 from probes.handshake import BadCaFileError, handshake, trust
 from probes.identity import ask_identity
@@ -45,8 +44,8 @@ T = TypeVar("T")
 PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
 """The stages of one address, in order."""
 
-FAR_S: Final = 0.01
-"""From here on the stages of a path mostly wait, and work done beside them is not in their times. No two zones
+FAR_NS: Final = 10_000_000
+"""A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No two zones
 of a Region are as far from each other; most Regions are further."""
 
 _STAGE_ORDER: Final = {stage: order for order, stage in enumerate(Stage)}
@@ -293,9 +292,8 @@ class Paths:
 
     async def _stages(self, walk: _Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
-        started_s = time.monotonic()
         sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
-        if sock is not None and time.monotonic() - started_s >= FAR_S and not self.first_far.done():
+        if sock is not None and round_trip_ns(sock) >= FAR_NS and not self.first_far.done():
             self.first_far.set_result(endpoint)
         keep = False
         try:

@@ -27,7 +27,7 @@ TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
 @pytest.fixture(params=["near", "far"])
 def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Near, the clients are made when they are needed; far, with the first connection."""
-    monkeypatch.setattr(probes.paths, "FAR_S", 0.0 if request.param == "far" else 60.0)
+    monkeypatch.setattr(probes.paths, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
     return str(request.param)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from probes.connect import connect
+from probes.connect import connect, round_trip_ns
 from probes.outcome import ConnectFacts, Reason, Status
 from tests.probes.peers import LOOPBACK, closed_port, peer, run, silent
 
@@ -29,6 +29,23 @@ def test_an_open_port_is_ok_with_both_socket_addresses() -> None:
             sock.close()
 
     run(work())
+
+
+def test_the_kernel_says_how_far_it_was() -> None:
+    async def work() -> int:
+        async with peer(silent) as port:
+            _, sock = await connect(LOOPBACK, port, limit_ms=LIMIT_MS)
+            assert sock is not None
+            with sock:
+                return round_trip_ns(sock)
+
+    assert 0 < run(work()) < 10_000_000
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["not connected", "not TCP"])
+def test_without_a_connection_nothing_is_said_of_its_length(kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as sock:
+        assert round_trip_ns(sock) == 0
 
 
 def test_a_closed_port_is_refused() -> None:
