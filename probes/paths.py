@@ -45,8 +45,8 @@ PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA,
 """The stages of one address, in order."""
 
 FAR_NS: Final = 10_000_000
-"""A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No two zones
-of a Region are as far from each other; most Regions are further."""
+"""A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
+two zones of a Region are as far from each other; most Regions are further."""
 
 _STAGE_ORDER: Final = {stage: order for order, stage in enumerate(Stage)}
 
