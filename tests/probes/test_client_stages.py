@@ -39,12 +39,14 @@ class Consumer:
         end: int = 10,
         assigns: int = 1,
         deaf: int = 0,
+        answers_commits: bool = True,
         commits: Callable[[list[TopicPartition]], list[TopicPartition]] = lambda offsets: offsets,
     ) -> None:
         self._messages = list(messages)
         self._end = end
         self._assigns = assigns
         self._deaf = deaf
+        self._answers_commits = answers_commits
         self.asked = 0
         self._commits = commits
         self._committed: list[TopicPartition] = []
@@ -70,7 +72,7 @@ class Consumer:
             on_assign(self, [TopicPartition(topics[0], index) for index in range(self._assigns)])
 
     def poll(self, _timeout: float) -> Message | None:
-        if self._answers:
+        if self._answers and self._answers_commits:
             self.commit_answers.note(*self._answers.pop(0))
         return self._messages.pop(0) if self._messages else None
 
@@ -196,6 +198,12 @@ def test_group_with_a_partition_the_probe_did_not_write_to() -> None:
 def test_group(consumer: Callable[[], Consumer], partition_count: int, reason: Reason | None) -> None:
     timed, _ = grouped(consumer(), partition_count)
     assert timed.seen.reason is reason, timed.seen
+
+
+def test_offsets_that_are_read_back_were_committed() -> None:
+    timed, facts = grouped(Consumer(ALL, answers_commits=False))
+    assert (timed.seen.status, facts.committed) == (Status.OK, 1)
+    assert timed.ended_ns - timed.started_ns < LIMIT_MS * 1_000_000 / 2
 
 
 def _refuse(_offsets: list[TopicPartition]) -> list[TopicPartition]:
