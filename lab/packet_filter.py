@@ -47,21 +47,23 @@ class Eni:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where connections come in to an NLB: an interface, its zone's mark, and the address they are sent to."""
+    """Where connections come in to an NLB: an interface, its zone's mark, and the addresses they are sent to."""
 
     interface: str
     mark: int
     zone_id: str
     address: str
+    ipv6_address: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An NLB node: where connections to targets leave, and from which address."""
+    """An NLB node: where connections to targets leave, and from which address of their family."""
 
     interface: str
     mark: int
     address: str
+    ipv6_address: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Forward:
     address: str
     inner_interface: str
     nlb_address: str
+    ipv6_address: IPv6Address | None = None
+    nlb_ipv6_address: IPv6Address | None = None
 
 
 def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, *, ipv6: bool = False) -> str:
@@ -118,25 +122,39 @@ def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, *, ipv
     return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
-def load_balancer(topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry], nodes: Sequence[Node]) -> str:
-    """Listeners as DNAT. Without cross-zone a node only uses the targets of its own zone."""
-    dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry)]
-    snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat to {n.address}' for n in nodes]
-    unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
-    body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", unserved, "  }"])
-    return _table(body + "\n" + _SILENT_ROUTER)
-
-
-def endpoint(forwards: Sequence[Forward]) -> str:
-    """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides."""
-    dnat = [
-        f'    iifname "{f.interface}" ip daddr {f.address} meta l4proto tcp'
-        f" meta mark set {f.mark} ct mark set {f.mark} dnat to {f.nlb_address}"
-        for f in forwards
+def load_balancer(
+    topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry], nodes: Sequence[Node], *, ipv6: bool = False
+) -> str:
+    """Listeners as DNAT, within a family. Without cross-zone a node only uses the targets of its own zone."""
+    dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry, ipv6=ipv6)]
+    snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat {_to(n.address, ipv6=ipv6)}' for n in nodes]
+    snat += [
+        f'    meta mark {n.mark} oifname "{n.interface}" snat ip6 to {n.ipv6_address}' for n in nodes if n.ipv6_address
     ]
+    unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
+    known = ["    ct state established,related accept", *([_NEIGHBOURS] if ipv6 else [])]
+    body = "\n".join([*_marked_nat(dnat, snat), *known, unserved, "  }"])
+    return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
+
+
+def endpoint(forwards: Sequence[Forward], *, ipv6: bool = False) -> str:
+    """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides."""
+    dnat = []
+    for f in forwards:
+        mark = f"meta l4proto tcp meta mark set {f.mark} ct mark set {f.mark}"
+        dnat.append(f'    iifname "{f.interface}" ip daddr {f.address} {mark} dnat {_to(f.nlb_address, ipv6=ipv6)}')
+        if f.nlb_ipv6_address is not None:
+            at = f'iifname "{f.interface}" ip6 daddr {f.ipv6_address}'
+            dnat.append(f"    {at} {mark} dnat ip6 to {f.nlb_ipv6_address}")
     snat = [f'    oifname "{f.inner_interface}" masquerade' for f in forwards]
-    body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", "  }"])
-    return _table(body + "\n" + _SILENT_ROUTER)
+    known = ["    ct state established,related accept", *([_NEIGHBOURS] if ipv6 else [])]
+    body = "\n".join([*_marked_nat(dnat, snat), *known, "  }"])
+    return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
+
+
+def _to(address: str, *, ipv6: bool) -> str:
+    """Where NAT leads over IPv4; a table of both families wants the family said."""
+    return f"{'ip ' if ipv6 else ''}to {address}"
 
 
 def transit_gateway(*, ipv6: bool = False) -> str:
@@ -175,12 +193,19 @@ def _marked_nat(dnat: list[str], snat: list[str]) -> list[str]:
     ]
 
 
-def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) -> Iterator[str]:
+def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry, *, ipv6: bool) -> Iterator[str]:
+    """A listener is met at the entry's address of its targets' family; between families nothing is translated here."""
     zone_of_target = {
-        b.client_vpc_ip_address: topology.zone_of(b.client_subnet) for c in topology.clusters for b in c.brokers
+        address: topology.zone_of(b.client_subnet)
+        for c in topology.clusters
+        for b in c.brokers
+        for address in (b.client_vpc_ip_address, b.ipv6_address)
     }
     for listener in balancer.listeners:
         group = topology.target_group(listener.target_group_name)
+        six = group.ip_address_type == "ipv6"
+        if six and entry.ipv6_address is None:
+            continue
         reachable = [
             (t.id, t.port or group.port)
             for t in group.targets
@@ -192,17 +217,19 @@ def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) ->
         if not targets:  # every target unhealthy: the NLB fails open and uses them all
             targets = [(str(a), port) for a, port in reachable]
         if len(targets) == 1:
-            to = f"dnat to {targets[0][0]}:{targets[0][1]}"
+            [(one, at)] = targets
+            to = f"dnat ip6 to [{one}]:{at}" if six else f"dnat {_to(f'{one}:{at}', ipv6=ipv6)}"
         else:
             choice = ", ".join(f"{i} : {address} . {port}" for i, (address, port) in enumerate(targets))
-            to = f"dnat ip to numgen inc mod {len(targets)} map {{ {choice} }}"
+            to = f"dnat {'ip6' if six else 'ip'} to numgen inc mod {len(targets)} map {{ {choice} }}"
+        met = f"ip6 daddr {entry.ipv6_address}" if six else f"ip daddr {entry.address}"
         yield (
-            f'    iifname "{entry.interface}" ip daddr {entry.address} tcp dport {listener.port}'
+            f'    iifname "{entry.interface}" {met} tcp dport {listener.port}'
             f" meta mark set {entry.mark} ct mark set {entry.mark} {to}"
         )
 
 
-def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, port: int) -> bool:
+def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address | IPv6Address, port: int) -> bool:
     """What the NLB's TCP health check finds: the broker runs, listens there, and admits the NLB's nodes.
 
     Admission is the security groups' and the network ACLs'.
@@ -210,12 +237,14 @@ def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, por
     Evaluated, not probed, so that a change shows at once instead of after AWS's intervals (ELB guide,
     health checks for Network Load Balancer target groups).
     """
-    nodes = [(z.subnet_id, z.private_ipv4_address) for z in balancer.availability_zones]
+    six = isinstance(address, IPv6Address)
+    sources = ((z.subnet_id, z.ipv6_address if six else z.private_ipv4_address) for z in balancer.availability_zones)
+    nodes = [(subnet_id, node) for subnet_id, node in sources if node is not None]
     groups = {g.group_id: g for g in topology.security_groups}
     for cluster in topology.clusters:
         for broker in cluster.brokers:
-            if broker.client_vpc_ip_address == address:
-                listens = port in {listener.port for listener in cluster.listeners}
+            if address in (broker.client_vpc_ip_address, broker.ipv6_address):
+                listens = (port, six) in {(listener.port, listener.ipv6) for listener in cluster.listeners}
                 rules = [r for g in broker.security_groups for r in groups[g].ingress]
                 admitted = not broker.security_groups or all(any(admits(r, n, port) for r in rules) for _, n in nodes)
                 target = (broker.client_subnet, address)
@@ -224,9 +253,10 @@ def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, por
     return False
 
 
-def admits(rule: IpPermission, source: IPv4Address, port: int) -> bool:
+def admits(rule: IpPermission, source: IPv4Address | IPv6Address, port: int) -> bool:
     """Whether a rule with a CIDR peer lets TCP to this port in from this source."""
-    if rule.cidr_ipv4 is None or source not in rule.cidr_ipv4:
+    block = rule.cidr_ipv4 if isinstance(source, IPv4Address) else rule.cidr_ipv6
+    if block is None or source not in block:
         return False
     return rule.ip_protocol == "-1" or (rule.ip_protocol == "tcp" and rule.from_port <= port <= rule.to_port)
 
