@@ -217,12 +217,12 @@ def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> None:
     nodes: list[packet_filter.Node] = []
     for index, node in enumerate(balancer.availability_zones):
         interface, mark = f"eth{index}", index + 1
-        address, beside = node.private_ipv4_address, node.ipv6_address
-        layout.attach(nlb, interface, node.subnet_id, address, balancer.security_groups, ipv6_address=beside)
+        node_address, beside = node.private_ipv4_address, node.ipv6_address
+        layout.attach(nlb, interface, node.subnet_id, node_address, balancer.security_groups, ipv6_address=beside)
         nlb.ip_lines += _mark_routes(interface, mark, ipv6=beside is not None)
-        nodes.append(packet_filter.Node(interface, mark, str(address), beside))
+        nodes.append(packet_filter.Node(interface, mark, str(node_address), beside))
         zone = topology.zone_of(node.subnet_id)
-        entries.append(packet_filter.Entry(interface, mark, zone, str(address), beside))
+        entries.append(packet_filter.Entry(interface, mark, zone, str(node_address), beside))
     services = {
         s.service_name
         for s in topology.endpoint_services
@@ -233,11 +233,12 @@ def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> None:
         if endpoint.service_name not in services:
             continue
         regions = topology.vpc(endpoint.vpc_id).region_name, topology.vpc(balancer.vpc_id).region_name
-        for index, forward in enumerate(_lay_endpoint(layout, endpoint, nlb, links, regions)):
+        for index, (nlb_interface, address, ipv6_address) in enumerate(
+            _lay_endpoint(layout, endpoint, nlb, links, regions)
+        ):
             zone = node_zone(topology, endpoint, balancer, index)
             mark = [entry.zone_id for entry in entries].index(zone) + 1
-            interface = f"pl{links}"
-            entries.append(packet_filter.Entry(interface, mark, zone, forward.nlb_address, forward.nlb_ipv6_address))
+            entries.append(packet_filter.Entry(nlb_interface, mark, zone, address, ipv6_address))
             links += 1
     nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes, ipv6=nlb.ipv6)
 
@@ -251,7 +252,7 @@ def _mark_routes(interface: str, mark: int, *, ipv6: bool) -> list[str]:
 
 def _lay_endpoint(
     layout: Layout, endpoint: VpcEndpoint, nlb: Host, first_link: int, regions: tuple[str, str]
-) -> list[packet_filter.Forward]:
+) -> Iterator[tuple[str, str, IPv6Address | None]]:
     """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
     host = layout.host(namespace_name(endpoint.vpc_endpoint_id))
     host.forwards = True
@@ -271,6 +272,6 @@ def _lay_endpoint(
             nlb.ip_lines.append(families.pair_address(nlb_interface, theirs))
             forward = replace(forward, ipv6_address=beside, nlb_ipv6_address=theirs)
         forwards.append(forward)
+        yield nlb_interface, nlb_address, forward.nlb_ipv6_address
     passes = endpoint.state is EndpointState.AVAILABLE
     host.ruleset = packet_filter.endpoint(forwards if passes else [], ipv6=host.ipv6)
-    return forwards

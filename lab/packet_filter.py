@@ -132,23 +132,26 @@ def load_balancer(
         f'    meta mark {n.mark} oifname "{n.interface}" snat ip6 to {n.ipv6_address}' for n in nodes if n.ipv6_address
     ]
     unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
-    known = ["    ct state established,related accept", *([_NEIGHBOURS] if ipv6 else [])]
-    body = "\n".join([*_marked_nat(dnat, snat), *known, unserved, "  }"])
+    nat = _marked_nat(dnat, snat, ipv6=ipv6)
+    body = "\n".join([*nat, "    ct state established,related accept", unserved, "  }"])
     return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
 def endpoint(forwards: Sequence[Forward], *, ipv6: bool = False) -> str:
     """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides."""
-    dnat = []
-    for f in forwards:
-        mark = f"meta l4proto tcp meta mark set {f.mark} ct mark set {f.mark}"
-        dnat.append(f'    iifname "{f.interface}" ip daddr {f.address} {mark} dnat {_to(f.nlb_address, ipv6=ipv6)}')
-        if f.nlb_ipv6_address is not None:
-            at = f'iifname "{f.interface}" ip6 daddr {f.ipv6_address}'
-            dnat.append(f"    {at} {mark} dnat ip6 to {f.nlb_ipv6_address}")
+    dnat = [
+        f'    iifname "{f.interface}" ip daddr {f.address} meta l4proto tcp'
+        f" meta mark set {f.mark} ct mark set {f.mark} dnat {_to(f.nlb_address, ipv6=ipv6)}"
+        for f in forwards
+    ]
+    dnat += [
+        f'    iifname "{f.interface}" ip6 daddr {f.ipv6_address} meta l4proto tcp'
+        f" meta mark set {f.mark} ct mark set {f.mark} dnat ip6 to {f.nlb_ipv6_address}"
+        for f in forwards
+        if f.nlb_ipv6_address is not None
+    ]
     snat = [f'    oifname "{f.inner_interface}" masquerade' for f in forwards]
-    known = ["    ct state established,related accept", *([_NEIGHBOURS] if ipv6 else [])]
-    body = "\n".join([*_marked_nat(dnat, snat), *known, "  }"])
+    body = "\n".join([*_marked_nat(dnat, snat, ipv6=ipv6), "    ct state established,related accept", "  }"])
     return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
@@ -169,7 +172,7 @@ def _table(body: str, *, ipv6: bool = False) -> str:
     return f"flush ruleset\ntable ip brokerproof {{\n{body}}}\n"
 
 
-def _marked_nat(dnat: list[str], snat: list[str]) -> list[str]:
+def _marked_nat(dnat: list[str], snat: list[str], *, ipv6: bool) -> list[str]:
     """NAT chains, the mark restored for answers, and an input chain left open for the caller to close."""
     return [
         "  chain restore {",
@@ -190,6 +193,7 @@ def _marked_nat(dnat: list[str], snat: list[str]) -> list[str]:
         "  }",
         "  chain input {",
         "    type filter hook input priority 0; policy drop",
+        *([_NEIGHBOURS] if ipv6 else []),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Final
 
-from lab.faults.fault import GATEWAY, PEERING, Fault, Layer, afflicted
+from lab.faults.fault import GATEWAY, MULTI, ONE_NLB, PEERING, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
 from topology.models import NetworkAcl, NetworkAclEntry, Topology
@@ -70,7 +70,7 @@ FAULTS: Final = (
         "The brokers' security group admits the client ports from IPv4 alone.",
         Layer.SECURITY,
         _not_admitted,
-        (*PEERING, *GATEWAY),
+        (*PEERING, *GATEWAY, *ONE_NLB, *MULTI),
     ),
     _fault(
         "ipv6-acl-missing",
