@@ -70,7 +70,7 @@ class PatternOptions(Model):
     )
     dual_stack: bool = Field(
         default=False,
-        description="IPv6 beside IPv4, each client once more. Not multi-VPC connectivity, combination, across Regions.",
+        description="IPv6 beside IPv4, each client once more. No effect in multi_vpc, combination, cross-Region.",
     )
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(
