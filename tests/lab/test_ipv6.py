@@ -118,6 +118,7 @@ def test_an_endpoint_of_ipv4_before_a_dual_stack_load_balancer_has_no_ipv6() -> 
     assert "ip6" not in before.ruleset
     assert "ip6 daddr fd00:10::64 tcp dport 20094" in balancer.ruleset
     assert "fd00:a9fe:" not in balancer.ruleset
+    assert len(re.findall("tcp dport 20094", balancer.ruleset)) == 3, "the nodes alone, not the endpoint's links"
 
 
 def test_an_alias_answers_the_addresses_of_its_own_type() -> None:
@@ -128,6 +129,7 @@ def test_an_alias_answers_the_addresses_of_its_own_type() -> None:
     assert f"b-1.{domain}. 60 IN A 10.1.32.150" in resolver
     assert f"b-1.{domain}. 60 IN AAAA" not in resolver
     assert f"bi6-1.{domain}. 60 IN A " not in resolver
+    assert not re.findall(r" IN A fd| IN AAAA \d+\.", resolver)
     assert f"{topology.vpc_endpoints[0].dns_name}. 60 IN AAAA fd00:10:0:100::96" in resolver
 
 
