@@ -23,6 +23,7 @@ from topology.expectation import expect
 from topology.managed import with_managed
 from topology.models import Client, Topology
 from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns.options import Overlap
 from topology.picture import Picture, picture
 from topology.view import ForbiddenView
 
@@ -30,6 +31,9 @@ FOLDER: Final = Path(__file__).parents[1] / "docs" / "patterns"
 COMMAND: Final = "make pictures"
 VARIANTS: Final[dict[str, Callable[[], Topology]]] = {
     "peering-dual-stack": lambda: PATTERNS["peering"](PatternOptions(dual_stack=True)),
+    "privatelink_multi_nlb-dual-stack": lambda: PATTERNS["privatelink_multi_nlb"](
+        PatternOptions(dual_stack=True, overlap=Overlap.OFF, remote=False)
+    ),
 }
 """Pictures beside those of the patterns."""
 _MARK: Final = "<!-- {}: written by `make pictures` -->"

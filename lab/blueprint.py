@@ -7,10 +7,11 @@ by its difference alone. How each AWS resource is laid out is described in ARCHI
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from lab import disturbance, kafka_config, nameserver, packet_filter
+from lab import ipv6 as families
 from lab.errors import LabError
 from lab.layout import ROUTER, Host, Layout, Link, Namespace, namespace_name, router_name
 from lab.routing import join_peerings, lay_routes, lay_transit_gateways
@@ -261,38 +262,38 @@ def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> Proxy:
     nodes: list[packet_filter.Node] = []
     for index, node in enumerate(balancer.availability_zones):
         interface, mark = f"eth{index}", index + 1
-        layout.attach(nlb, interface, node.subnet_id, node.private_ipv4_address, balancer.security_groups)
-        nlb.ip_lines += _mark_routes(interface, mark)
-        nodes.append(packet_filter.Node(interface, mark, str(node.private_ipv4_address)))
+        node_address, beside = node.private_ipv4_address, node.ipv6_address
+        layout.attach(nlb, interface, node.subnet_id, node_address, balancer.security_groups, ipv6_address=beside)
+        nlb.ip_lines += _mark_routes(interface, mark, ipv6=beside is not None)
+        nodes.append(packet_filter.Node(interface, mark, str(node_address), beside))
         zone = topology.zone_of(node.subnet_id)
-        entries.append(packet_filter.Entry(interface, mark, zone, str(node.private_ipv4_address)))
+        entries.append(packet_filter.Entry(interface, mark, zone, str(node_address), beside))
     services = {
         s.service_name
         for s in topology.endpoint_services
         if s.network_load_balancer_name == balancer.load_balancer_name
     }
-    admitted = packet_filter.by_private_link(topology, balancer, _group_members(layout))
+    admitted = packet_filter.by_private_link(topology, balancer, _group_members(layout), ipv6=nlb.ipv6)
     links = 0
     for endpoint in topology.vpc_endpoints:
         if endpoint.service_name not in services:
             continue
         regions = topology.vpc(endpoint.vpc_id).region_name, topology.vpc(balancer.vpc_id).region_name
         laid = _lay_endpoint(layout, endpoint, nlb, links, regions=regions, admitted=admitted)
-        for index, (nlb_interface, address) in enumerate(laid):
+        for index, (nlb_interface, address, ipv6_address) in enumerate(laid):
             zone = node_zone(topology, endpoint, balancer, index)
             mark = [entry.zone_id for entry in entries].index(zone) + 1
-            entries.append(packet_filter.Entry(nlb_interface, mark, zone, address))
+            entries.append(packet_filter.Entry(nlb_interface, mark, zone, address, ipv6_address))
             links += 1
-    nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes)
+    nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes, ipv6=nlb.ipv6)
     return Proxy(nlb.name, tuple(packet_filter.proxied(topology, balancer, entries)))
 
 
-def _mark_routes(interface: str, mark: int) -> list[str]:
+def _mark_routes(interface: str, mark: int, *, ipv6: bool) -> list[str]:
     """Marked traffic leaves by this interface; after the main table, which has the link-local routes only."""
-    return [
-        f"rule add pref {40000 + mark} fwmark {mark} lookup {100 + mark}",
-        f"route add default via {ROUTER} dev {interface} onlink table {100 + mark}",
-    ]
+    rule, table = f"pref {40000 + mark} fwmark {mark} lookup {100 + mark}", 100 + mark
+    lines = [f"rule add {rule}", f"route add default via {ROUTER} dev {interface} onlink table {table}"]
+    return [*lines, families.rule(rule), families.default_route(interface, table=table)] if ipv6 else lines
 
 
 def _lay_endpoint(
@@ -303,18 +304,26 @@ def _lay_endpoint(
     *,
     regions: tuple[str, str],
     admitted: Sequence[str],
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, str, IPv6Address | None]]:
     """An endpoint namespace: an ENI a zone in the client VPC, each joined to the NLB node of its zone."""
     host = layout.host(namespace_name(endpoint.vpc_endpoint_id))
     host.forwards = True
     forwards: list[packet_filter.Forward] = []
     for index, eni in enumerate(endpoint.network_interfaces):
         interface, mark, inner = f"eth{index}", index + 1, f"nlb{index}"
-        layout.attach(host, interface, eni.subnet_id, eni.private_ip_address, endpoint.security_groups)
-        host.ip_lines += _mark_routes(interface, mark)
-        nlb_interface = f"pl{first_link + index}"
+        address, beside = eni.private_ip_address, eni.ipv6_address
+        layout.attach(host, interface, eni.subnet_id, address, endpoint.security_groups, ipv6_address=beside)
+        dual = beside is not None and nlb.ipv6
+        host.ip_lines += _mark_routes(interface, mark, ipv6=dual)
+        nlb_interface, link = f"pl{first_link + index}", layout.transit_links
         _, nlb_address = layout.join(host, inner, nlb, nlb_interface, regions=regions)
-        forwards.append(packet_filter.Forward(interface, mark, str(eni.private_ip_address), inner, nlb_address))
-        yield nlb_interface, nlb_address
+        forward = packet_filter.Forward(interface, mark, str(address), inner, nlb_address)
+        if dual:
+            ours, theirs = families.pair(link)
+            host.ip_lines.append(families.pair_address(inner, ours))
+            nlb.ip_lines.append(families.pair_address(nlb_interface, theirs))
+            forward = replace(forward, ipv6_address=beside, nlb_ipv6_address=theirs)
+        forwards.append(forward)
+        yield nlb_interface, nlb_address, forward.nlb_ipv6_address
     passes = endpoint.state is EndpointState.AVAILABLE
-    host.ruleset = packet_filter.endpoint(forwards if passes else [], admitted)
+    host.ruleset = packet_filter.endpoint(forwards if passes else [], admitted, ipv6=host.ipv6)

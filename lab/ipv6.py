@@ -8,12 +8,15 @@ tell the family by).
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from typing import Final
 
 ROUTER = "fe80::1"
 """Every ENI's next hop: its VPC's implicit router, at one link-local address on each link."""
 _HOST = "fe80::2"
 JOINED = (ROUTER, _HOST)
 """Both ends of a link between two routers."""
+_PAIRS: Final = IPv6Address("fd00:a9fe::")
+"""Links between an endpoint and an NLB: NAT leads to an address, and a link-local one says nothing without its link."""
 
 
 def router_side(interface: str, address: IPv6Address) -> tuple[list[str], list[str]]:
@@ -34,6 +37,16 @@ def default_route(interface: str, *, table: int | None = None) -> str:
 def joined(interface: str, end: int) -> list[str]:
     """One end of a link between two routers, for before it is up."""
     return _interface(interface, JOINED[end])
+
+
+def pair(index: int) -> tuple[IPv6Address, IPv6Address]:
+    """Both addresses of the index-th link between an endpoint and an NLB, of a /126."""
+    return _PAIRS + 4 * index + 1, _PAIRS + 4 * index + 2
+
+
+def pair_address(interface: str, address: IPv6Address) -> str:
+    """One end's address, for after the link is up."""
+    return f"addr add {address}/126 dev {interface} nodad"
 
 
 def rule(text: str) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from topology.models import Answers, HostedZone, NameServer, ResolverRule, ResourceRecordSet, Topology, Vpc
+
+Aliases = Mapping[str, tuple[IPv4Address | IPv6Address, ...]]
+"""Every name an alias may point to, with its addresses."""
 
 _ALIAS_TTL_S = 60
 _PUBLIC_TTL_S = 60
@@ -40,7 +43,7 @@ server:
 """
 
 
-def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Mapping[str, tuple[IPv4Address, ...]]) -> str:
+def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Aliases) -> str:
     """The configuration for one VPC's resolver at ``address``.
 
     ``id.server`` (CH TXT, RFC 4892) answers :func:`identity` of this text, so that a reload can be
@@ -67,7 +70,7 @@ def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Mapping[s
     return _whole(address, lines, [_NOWHERE.format(name=name) for name in failing])
 
 
-def server_configuration(topology: Topology, server: NameServer, aliases: Mapping[str, tuple[IPv4Address, ...]]) -> str:
+def server_configuration(topology: Topology, server: NameServer, aliases: Aliases) -> str:
     """The configuration of a DNS server that is not AWS's, on a host of a VPC."""
     public = _public_records(topology, aliases)
     return _whole(str(server.address), [*_zone(".", "a.root-servers.net.", _answered(server.answers, public))], [])
@@ -152,7 +155,7 @@ def _zone(name: str, server: str, records: Iterable[str]) -> Iterator[str]:
         yield f'local-data: "{record}"'
 
 
-def _public_records(topology: Topology, aliases: Mapping[str, tuple[IPv4Address, ...]]) -> Iterator[str]:
+def _public_records(topology: Topology, aliases: Aliases) -> Iterator[str]:
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             yield f"{broker.endpoint}. {_PUBLIC_TTL_S} IN A {broker.client_vpc_ip_address}"
@@ -160,20 +163,25 @@ def _public_records(topology: Topology, aliases: Mapping[str, tuple[IPv4Address,
                 yield f"{broker.ipv6_endpoint}. {_PUBLIC_TTL_S} IN AAAA {broker.ipv6_address}"
     for name, addresses in aliases.items():
         for address in addresses:
-            yield f"{name}. {_PUBLIC_TTL_S} IN A {address}"
+            yield f"{name}. {_PUBLIC_TTL_S} IN {_type(address)} {address}"
 
 
-def _private_records(zone: HostedZone, aliases: Mapping[str, tuple[IPv4Address, ...]]) -> Iterator[str]:
+def _private_records(zone: HostedZone, aliases: Aliases) -> Iterator[str]:
     for record in zone.record_sets:
         yield from _record(record, aliases)
 
 
-def _record(record: ResourceRecordSet, aliases: Mapping[str, tuple[IPv4Address, ...]]) -> Iterator[str]:
+def _record(record: ResourceRecordSet, aliases: Aliases) -> Iterator[str]:
     if record.alias_target is not None:
         # An alias answers for one type only: the target's addresses, with the target's TTL.
-        if record.type == "A":
-            for address in aliases[record.alias_target.dns_name.lower()]:
-                yield f"{record.name}. {_ALIAS_TTL_S} IN A {address}"
+        for address in aliases[record.alias_target.dns_name.lower()]:
+            if record.type == _type(address):
+                yield f"{record.name}. {_ALIAS_TTL_S} IN {record.type} {address}"
         return
     for value in record.resource_records:
         yield f"{record.name}. {record.ttl} IN {record.type} {value}"
+
+
+def _type(address: IPv4Address | IPv6Address) -> str:
+    """The type of the record that holds an address."""
+    return "A" if isinstance(address, IPv4Address) else "AAAA"

@@ -14,7 +14,17 @@ from ipaddress import IPv4Address, IPv6Address
 from lab import acl, disturbance
 from lab.kafka_config import REPLICATION_PORT
 from topology.acl import connects
-from topology.models import BrokerState, IpPermission, Listener, LoadBalancer, SecurityGroup, Topology, Unserved, Vpc
+from topology.models import (
+    BrokerState,
+    IpPermission,
+    Listener,
+    LoadBalancer,
+    SecurityGroup,
+    TargetGroup,
+    Topology,
+    Unserved,
+    Vpc,
+)
 
 # An unreachable host or a closed path is silent in a VPC. Path MTU messages are kept.
 _SILENT_ROUTER = """\
@@ -60,21 +70,23 @@ class Eni:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where connections come in to an NLB: an interface, its zone's mark, and the address they are sent to."""
+    """Where connections come in to an NLB: an interface, its zone's mark, and the addresses they are sent to."""
 
     interface: str
     mark: int
     zone_id: str
     address: str
+    ipv6_address: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An NLB node: where connections to targets leave, and from which address."""
+    """An NLB node: where connections to targets leave, and from which address of their family."""
 
     interface: str
     mark: int
     address: str
+    ipv6_address: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,8 @@ class Forward:
     address: str
     inner_interface: str
     nlb_address: str
+    ipv6_address: IPv6Address | None = None
+    nlb_ipv6_address: IPv6Address | None = None
 
 
 def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, vpc: Vpc, *, ipv6: bool = False) -> str:
@@ -133,20 +147,27 @@ def vpc_router(enis: Sequence[Eni], members: Members, topology: Topology, vpc: V
     return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
-def load_balancer(topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry], nodes: Sequence[Node]) -> str:
-    """Listeners as DNAT. Without cross-zone a node only uses the targets of its own zone."""
-    dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry)]
-    snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat to {n.address}' for n in nodes]
+def load_balancer(
+    topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry], nodes: Sequence[Node], *, ipv6: bool = False
+) -> str:
+    """Listeners as DNAT, within a family. Without cross-zone a node only uses the targets of its own zone."""
+    dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry, ipv6=ipv6)]
+    snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat {_to(n.address, ipv6=ipv6)}' for n in nodes]
+    snat += [
+        f'    meta mark {n.mark} oifname "{n.interface}" snat ip6 to {n.ipv6_address}' for n in nodes if n.ipv6_address
+    ]
     unserved = "    meta l4proto tcp reject with tcp reset" if topology.lab.unserved is Unserved.RESET else ""
     full = disturbance.takes_no_connection(topology, balancer.load_balancer_name)
-    nat = _marked_nat(dnat, snat, taken="new" if full else "")
+    nat = _marked_nat(dnat, snat, taken="new" if full else "", ipv6=ipv6)
     if any(topology.target_group(e.target_group_name).proxy_protocol_v2_enabled for e in balancer.listeners):
         nat = [*_ANSWERS_OF_PROXIES, *nat, "    ct status dnat accept"]
     body = "\n".join([*nat, "    ct state established,related accept", unserved, "  }"])
-    return _table(body + "\n" + _SILENT_ROUTER)
+    return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
-def endpoint(forwards: Sequence[Forward], admitted: Sequence[str] = ("meta l4proto tcp",)) -> str:
+def endpoint(
+    forwards: Sequence[Forward], admitted: Sequence[str] = ("meta l4proto tcp",), *, ipv6: bool = False
+) -> str:
     """Each endpoint ENI hands every TCP connection to the NLB node of its zone, which decides.
 
     ``admitted`` are matches of what the NLB's own groups let in by endpoints (:func:`by_private_link`).
@@ -154,16 +175,30 @@ def endpoint(forwards: Sequence[Forward], admitted: Sequence[str] = ("meta l4pro
     """
     dnat = [
         f'    iifname "{f.interface}" ip daddr {f.address} {match}'
-        f" meta mark set {f.mark} ct mark set {f.mark} dnat to {f.nlb_address}"
+        f" meta mark set {f.mark} ct mark set {f.mark} dnat {_to(f.nlb_address, ipv6=ipv6)}"
         for f in forwards
         for match in admitted
+        if not match.startswith("ip6 ")
+    ]
+    dnat += [
+        f'    iifname "{f.interface}" ip6 daddr {f.ipv6_address} {match}'
+        f" meta mark set {f.mark} ct mark set {f.mark} dnat ip6 to {f.nlb_ipv6_address}"
+        for f in forwards
+        if f.nlb_ipv6_address is not None
+        for match in admitted
+        if not match.startswith("ip ")
     ]
     snat = [f'    oifname "{f.inner_interface}" masquerade' for f in forwards]
-    body = "\n".join([*_marked_nat(dnat, snat), "    ct state established,related accept", "  }"])
-    return _table(body + "\n" + _SILENT_ROUTER)
+    body = "\n".join([*_marked_nat(dnat, snat, ipv6=ipv6), "    ct state established,related accept", "  }"])
+    return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 
 
-def by_private_link(topology: Topology, balancer: LoadBalancer, members: Members) -> list[str]:
+def _to(address: str, *, ipv6: bool) -> str:
+    """Where NAT leads over IPv4; a table of both families wants the family said."""
+    return f"{'ip ' if ipv6 else ''}to {address}"
+
+
+def by_private_link(topology: Topology, balancer: LoadBalancer, members: Members, *, ipv6: bool = False) -> list[str]:
     """What the NLB's security groups let in by endpoints, as matches; everything where they are not asked.
 
     That is without groups, or where ``enforce_security_group_inbound_rules_on_private_link_traffic`` is off (ELB
@@ -173,7 +208,7 @@ def by_private_link(topology: Topology, balancer: LoadBalancer, members: Members
     if not balancer.security_groups or not enforced:
         return ["meta l4proto tcp"]
     groups = [g for g in topology.security_groups if g.group_id in balancer.security_groups]
-    matches = _matches(groups, members, egress=False, ipv6=False)
+    matches = _matches(groups, members, egress=False, ipv6=ipv6)
     return [m if " tcp " in m else f"{m} meta l4proto tcp" for m in matches if " udp " not in m and "icmp" not in m]
 
 
@@ -189,7 +224,7 @@ def _table(body: str, *, ipv6: bool = False) -> str:
     return f"flush ruleset\ntable ip brokerproof {{\n{body}}}\n"
 
 
-def _marked_nat(dnat: list[str], snat: list[str], *, taken: str = "") -> list[str]:
+def _marked_nat(dnat: list[str], snat: list[str], *, taken: str = "", ipv6: bool) -> list[str]:
     """NAT chains, the mark restored for answers, and an input chain left open for the caller to close.
 
     ``taken``: the states of connections that no port is left for.
@@ -214,23 +249,29 @@ def _marked_nat(dnat: list[str], snat: list[str], *, taken: str = "") -> list[st
         "  }",
         "  chain input {",
         "    type filter hook input priority 0; policy drop",
+        *([_NEIGHBOURS] if ipv6 else []),
     ]
 
 
-def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) -> Iterator[str]:
+def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry, *, ipv6: bool) -> Iterator[str]:
+    """A listener is met at the entry's address of its targets' family; between families nothing is translated here."""
     for position, listener in enumerate(balancer.listeners):
+        group = topology.target_group(listener.target_group_name)
+        six = group.ip_address_type == "ipv6"
         targets = _targets(topology, balancer, listener, entry.zone_id)
-        if not targets:
+        if not targets or (six and entry.ipv6_address is None):
             continue
-        if topology.target_group(listener.target_group_name).proxy_protocol_v2_enabled:
+        if _has_proxy(group):
             to = f"redirect to :{_proxy_port(position, entry)}"
         elif len(targets) == 1:
-            to = f"dnat to {targets[0][0]}:{targets[0][1]}"
+            [(one, at)] = targets
+            to = f"dnat ip6 to [{one}]:{at}" if six else f"dnat {_to(f'{one}:{at}', ipv6=ipv6)}"
         else:
             choice = ", ".join(f"{i} : {address} . {port}" for i, (address, port) in enumerate(targets))
-            to = f"dnat ip to numgen inc mod {len(targets)} map {{ {choice} }}"
+            to = f"dnat {'ip6' if six else 'ip'} to numgen inc mod {len(targets)} map {{ {choice} }}"
+        met = f"ip6 daddr {entry.ipv6_address}" if six else f"ip daddr {entry.address}"
         yield (
-            f'    iifname "{entry.interface}" ip daddr {entry.address} tcp dport {listener.port}'
+            f'    iifname "{entry.interface}" {met} tcp dport {listener.port}'
             f" meta mark set {entry.mark} ct mark set {entry.mark} {to}"
         )
 
@@ -238,7 +279,10 @@ def _listener_rules(topology: Topology, balancer: LoadBalancer, entry: Entry) ->
 def _targets(topology: Topology, balancer: LoadBalancer, listener: Listener, zone_id: str) -> list[tuple[str, int]]:
     """What a node of that zone sends connections to."""
     zone_of_target = {
-        b.client_vpc_ip_address: topology.zone_of(b.client_subnet) for c in topology.clusters for b in c.brokers
+        address: topology.zone_of(b.client_subnet)
+        for c in topology.clusters
+        for b in c.brokers
+        for address in (b.client_vpc_ip_address, b.ipv6_address)
     }
     group = topology.target_group(listener.target_group_name)
     reachable = [
@@ -251,10 +295,15 @@ def _targets(topology: Topology, balancer: LoadBalancer, listener: Listener, zon
     return [(str(address), port) for address, port in healthy or reachable]
 
 
+def _has_proxy(group: TargetGroup) -> bool:
+    """Whether a process stands before the targets; the lab has none for IPv6."""
+    return group.proxy_protocol_v2_enabled and group.ip_address_type != "ipv6"
+
+
 def proxied(topology: Topology, balancer: LoadBalancer, entries: Sequence[Entry]) -> Iterator[ProxiedListener]:
     """What a process must do for target groups with PROXY protocol, an entry a zone and listener."""
     for position, listener in enumerate(balancer.listeners):
-        if topology.target_group(listener.target_group_name).proxy_protocol_v2_enabled:
+        if _has_proxy(topology.target_group(listener.target_group_name)):
             for entry in {e.mark: e for e in entries}.values():
                 targets = _targets(topology, balancer, listener, entry.zone_id)
                 if targets:
@@ -265,7 +314,7 @@ def _proxy_port(position: int, entry: Entry) -> int:
     return _FIRST_PROXY_PORT + position * _MOST_ENTRIES + entry.mark
 
 
-def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, port: int) -> bool:
+def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address | IPv6Address, port: int) -> bool:
     """What the NLB's TCP health check finds: the broker runs, listens there, and admits the NLB's nodes.
 
     Admission is the security groups' and the network ACLs'.
@@ -273,12 +322,15 @@ def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, por
     Evaluated, not probed, so that a change shows at once instead of after AWS's intervals (ELB guide,
     health checks for Network Load Balancer target groups).
     """
-    nodes = [(z.subnet_id, z.private_ipv4_address) for z in balancer.availability_zones]
+    six = isinstance(address, IPv6Address)
+    sources = ((z.subnet_id, z.ipv6_address if six else z.private_ipv4_address) for z in balancer.availability_zones)
+    nodes = [(subnet_id, node) for subnet_id, node in sources if node is not None]
     groups = {g.group_id: g for g in topology.security_groups}
     for cluster in topology.clusters:
         for broker in cluster.brokers:
-            if broker.client_vpc_ip_address == address:
-                listens = port in {REPLICATION_PORT, *(listener.port for listener in cluster.listeners)}
+            if address in (broker.client_vpc_ip_address, broker.ipv6_address):
+                bound = {(REPLICATION_PORT, False), *((entry.port, entry.ipv6) for entry in cluster.listeners)}
+                listens = (port, six) in bound
                 rules = [r for g in broker.security_groups for r in groups[g].ingress]
                 admitted = not broker.security_groups or all(any(admits(r, n, port) for r in rules) for _, n in nodes)
                 target = (broker.client_subnet, address)
@@ -287,9 +339,10 @@ def health(topology: Topology, balancer: LoadBalancer, address: IPv4Address, por
     return False
 
 
-def admits(rule: IpPermission, source: IPv4Address, port: int) -> bool:
+def admits(rule: IpPermission, source: IPv4Address | IPv6Address, port: int) -> bool:
     """Whether a rule with a CIDR peer lets TCP to this port in from this source."""
-    if rule.cidr_ipv4 is None or source not in rule.cidr_ipv4:
+    block = rule.cidr_ipv4 if isinstance(source, IPv4Address) else rule.cidr_ipv6
+    if block is None or source not in block:
         return False
     return rule.ip_protocol == "-1" or (rule.ip_protocol == "tcp" and rule.from_port <= port <= rule.to_port)
 

@@ -14,6 +14,7 @@ import pytest
 from scenarios.contract import ClientContract, MeasuredContract
 from topology.models import Unserved
 from topology.patterns import PatternOptions, privatelink
+from topology.patterns.options import Overlap
 
 PATTERN = privatelink.MULTI
 pytestmark = [pytest.mark.privatelink]
@@ -32,3 +33,14 @@ class TestCrossZoneOff(ClientContract):
 
     VARIANT = "cross-zone-off"
     OPTIONS = PatternOptions(cross_zone=False, unserved=Unserved.RESET)
+
+
+class TestDualStack(ClientContract):
+    """Endpoints, NLBs and target groups of both families: each client once more, by AAAA, port 20094 and IPv6 nodes.
+
+    ``b6`` resolves each ``bi6-`` name to the IPv6 addresses of that broker's endpoint, and brokers see it at the
+    IPv6 addresses of the NLB's nodes. The post of 2021 had IPv4 only.
+    """
+
+    VARIANT = "dual-stack"
+    OPTIONS = PatternOptions(dual_stack=True, overlap=Overlap.OFF)

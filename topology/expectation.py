@@ -188,7 +188,7 @@ def _without_zone(topology: Topology, client: Client, cluster: Cluster) -> _Seen
     bootstrap = tuple(BootstrapView(name=b.name, port=bound, addresses=b.addresses) for b in views)
     must_not = tuple(
         forbidden(
-            broker.client_vpc_ip_address,
+            isolation.address_of(broker, ipv6=_is_ipv6(cluster, client.listener)),
             view.port,
             "without a private zone that leads to the NLB, the advertised ports are not there",
             NOT_SERVED,
@@ -206,37 +206,43 @@ def _through_load_balancer(topology: Topology, client: Client, cluster: Cluster)
     local = client.vpc_id == cluster.vpc_id
     if local and client.pattern == names.MULTI:
         return _direct(topology, client, cluster)  # nothing was changed for it, so nothing is to set up
-    met = own_fronts(topology, cluster) if local else endpoint_fronts(topology, client)
+    met = own_fronts(topology, client, cluster) if local else endpoint_fronts(topology, client)
     brokers = tuple(_met(met, client, cluster, broker) for broker in cluster.brokers)
     bootstrap = bootstrap_of(met, cluster, brokers) or _as_bootstrap(brokers)
     if local:
         return brokers, bootstrap, ()
-    must_not = (*_beside_listeners(endpoints_of(topology, client)), *isolation.without_route(topology, client, cluster))
+    closed = _beside_listeners(endpoints_of(topology, client), ipv6=isolation.by_ipv6(client))
+    must_not = (*closed, *isolation.without_route(topology, client, cluster))
     return brokers, bootstrap, must_not
 
 
 def _met(met: list[Front], client: Client, cluster: Cluster, broker: Broker) -> BrokerView:
     port = bind_port(cluster, client.listener)
-    view = led_to(met, broker, port, broker.endpoint)
+    ipv6 = isolation.by_ipv6(client)
+    view = led_to(met, broker, port, broker.ipv6_endpoint or broker.endpoint if ipv6 else broker.endpoint)
     if view is None:
         local = client.vpc_id == cluster.vpc_id
         where = f"NLB in {cluster.vpc_id}" if local else f"endpoint in {client.endpoint_vpc_id or client.vpc_id}"
+        target = f"[{broker.ipv6_address}]:{port}" if ipv6 else f"{broker.client_vpc_ip_address}:{port}"
         raise TopologyError(
-            f"client {client.name} ({client.pattern}): no {where} leads to broker {broker.broker_id} alone; expected "
-            f"a listener whose target group has exactly the target {broker.client_vpc_ip_address}:{port}"
+            f"client {client.name} ({client.pattern}): no {where} leads to broker {broker.broker_id} alone"
+            f"{' over IPv6' if ipv6 else ''}; expected a listener whose target group has exactly the target {target}"
         )
     return view
 
 
-def _beside_listeners(met: Iterable[tuple[VpcEndpoint, LoadBalancer]]) -> Iterator[ForbiddenView]:
-    """Nothing but the listeners answers at the endpoint."""
+def _beside_listeners(
+    met: Iterable[tuple[VpcEndpoint, LoadBalancer]], *, ipv6: bool = False
+) -> Iterator[ForbiddenView]:
+    """Nothing but the listeners answers at the endpoint, in the client's family."""
     for endpoint, balancer in met:
         served = {listener.port for listener in balancer.listeners}
         for eni in endpoint.network_interfaces:
+            address = eni.ipv6_address if ipv6 else eni.private_ip_address
             for port in BLOCKED_PORTS:
-                if port not in served:
+                if address is not None and port not in served:
                     why = f"{balancer.load_balancer_name} has no listener {port}"
-                    yield forbidden(eni.private_ip_address, port, why, NOT_SERVED)
+                    yield forbidden(address, port, why, NOT_SERVED)
 
 
 # Multi-VPC private connectivity

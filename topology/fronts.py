@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from topology.isolation import NOT_SERVED
+from topology.isolation import NOT_SERVED, address_of, by_ipv6
 from topology.models import (
     Broker,
     Client,
@@ -30,26 +30,33 @@ class Front:
         self.listener = listener
         self.endpoint = endpoint
         self.group: TargetGroup = topology.target_group(listener.target_group_name)
+        self.ipv6 = self.group.ip_address_type == "ipv6"
+        """Its family: that of its targets. AWS's NLB also takes clients of the other; see docs/dual-stack.md."""
 
     def leads_to(self, broker: Broker, port: int) -> bool:
         """Whether this broker at this port is its one target."""
         if len(self.group.targets) != 1:
             return False
         [target] = self.group.targets
-        return target.id == broker.client_vpc_ip_address and (target.port or self.group.port) == port
+        eni = broker.ipv6_address if self.ipv6 else broker.client_vpc_ip_address
+        return target.id == eni and (target.port or self.group.port) == port
 
     def addresses(self, target_zones: set[str], whose: str) -> tuple[AddressView, ...]:
         """Where a client meets it, and which of these have a target (cross-zone decides)."""
         if self.endpoint is None:
             places = [
-                (str(z.private_ipv4_address), self.topology.zone_of(z.subnet_id), self.topology.zone_of(z.subnet_id))
+                (
+                    z.ipv6_address if self.ipv6 else z.private_ipv4_address,
+                    self.topology.zone_of(z.subnet_id),
+                    self.topology.zone_of(z.subnet_id),
+                )
                 for z in self.balancer.availability_zones
             ]
             kind, owner = AddressKind.NLB_NODE, self.balancer.load_balancer_name
         else:
             places = [
                 (
-                    str(eni.private_ip_address),
+                    eni.ipv6_address if self.ipv6 else eni.private_ip_address,
                     self.topology.zone_of(eni.subnet_id),
                     node_zone(self.topology, self.endpoint, self.balancer, index),
                 )
@@ -58,11 +65,13 @@ class Front:
             kind, owner = AddressKind.ENDPOINT_ENI, self.endpoint.vpc_endpoint_id
         views = []
         for address, zone, node in places:
+            if address is None:
+                continue  # an endpoint of IPv4 alone in front of a dual-stack NLB
             served = self.balancer.cross_zone_enabled or node in target_zones
             off = f"cross-zone load balancing of {self.balancer.load_balancer_name} is off and {whose} is not in {node}"
             views.append(
                 AddressView(
-                    address=address,
+                    address=str(address),
                     kind=kind,
                     owner=owner,
                     zone_id=zone,
@@ -76,7 +85,7 @@ class Front:
     def sources(self, target_zones: set[str]) -> tuple[str, ...]:
         """Where a target sees connections come from: the nodes that use it (NLB guide, client IP preservation)."""
         return tuple(
-            str(z.private_ipv4_address)
+            str(z.ipv6_address if self.ipv6 else z.private_ipv4_address)
             for z in self.balancer.availability_zones
             if self.balancer.cross_zone_enabled or self.topology.zone_of(z.subnet_id) in target_zones
         )
@@ -98,10 +107,11 @@ def fronts(topology: Topology, balancer: LoadBalancer, endpoint: VpcEndpoint | N
         yield Front(topology, balancer, listener, endpoint)
 
 
-def own_fronts(topology: Topology, cluster: Cluster) -> list[Front]:
-    """Listeners that a client in the cluster VPC meets at the NLBs themselves."""
+def own_fronts(topology: Topology, client: Client, cluster: Cluster) -> list[Front]:
+    """Listeners of the client's family that it meets, in the cluster VPC, at the NLBs themselves."""
     balancers = (b for b in topology.load_balancers if b.vpc_id == cluster.vpc_id)
-    return list(chain.from_iterable(fronts(topology, balancer) for balancer in balancers))
+    met = chain.from_iterable(fronts(topology, balancer) for balancer in balancers)
+    return [front for front in met if front.ipv6 == by_ipv6(client)]
 
 
 def endpoints_of(topology: Topology, client: Client) -> Iterator[tuple[VpcEndpoint, LoadBalancer]]:
@@ -113,9 +123,10 @@ def endpoints_of(topology: Topology, client: Client) -> Iterator[tuple[VpcEndpoi
 
 
 def endpoint_fronts(topology: Topology, client: Client) -> list[Front]:
-    """Listeners that a client meets at the endpoints it uses."""
+    """Listeners of the client's family that it meets at the endpoints it uses."""
     pairs = endpoints_of(topology, client)
-    return list(chain.from_iterable(fronts(topology, balancer, endpoint) for endpoint, balancer in pairs))
+    met = chain.from_iterable(fronts(topology, balancer, endpoint) for endpoint, balancer in pairs)
+    return [front for front in met if front.ipv6 == by_ipv6(client) and front.addresses(set(), "")]
 
 
 def led_to(found: Sequence[Front], broker: Broker, port: int, name: str) -> BrokerView | None:
@@ -127,7 +138,7 @@ def led_to(found: Sequence[Front], broker: Broker, port: int, name: str) -> Brok
                 broker_id=broker.broker_id,
                 name=name,
                 port=front.listener.port,
-                eni_address=str(broker.client_vpc_ip_address),
+                eni_address=str(address_of(broker, ipv6=front.ipv6)),
                 zone_id=front.topology.zone_of(broker.client_subnet),
                 sources=front.sources(zones),
                 addresses=front.addresses(zones, f"broker {broker.broker_id}"),
@@ -140,7 +151,10 @@ def bootstrap_of(
 ) -> tuple[BootstrapView, ...] | None:
     """The listener with every broker behind it, by each broker's name; None where there is none."""
     for front in found:
-        zone_by_address = {b.client_vpc_ip_address: front.topology.zone_of(b.client_subnet) for b in cluster.brokers}
+        zone_by_address = {
+            (b.ipv6_address if front.ipv6 else b.client_vpc_ip_address): front.topology.zone_of(b.client_subnet)
+            for b in cluster.brokers
+        }
         if len(front.group.targets) > 1:
             zones = {zone_by_address[t.id] for t in front.group.targets if t.id in zone_by_address}
             addresses = front.addresses(zones, "any target")

@@ -76,13 +76,14 @@ def without_route(topology: Topology, client: Client, cluster: Cluster) -> Itera
     """The cluster VPC beside an endpoint: nothing of it answers directly, where no other path leads there."""
     if joined(topology, client.vpc_id, cluster.vpc_id):
         return
-    own = topology.vpc(client.vpc_id).cidr_blocks
+    own = topology.vpc(client.vpc_id).blocks
     ports = sorted({listener.port for listener in cluster.listeners} | {22})
     for broker in cluster.brokers:
-        if any(broker.client_vpc_ip_address in block for block in own):
+        address = address_of(broker, ipv6=by_ipv6(client))
+        if any(address in block for block in own):
             continue  # the same address means something else in this VPC
         for port in ports:
-            yield forbidden(broker.client_vpc_ip_address, port, f"{client.vpc_id} has no route to the cluster VPC")
+            yield forbidden(address, port, f"{client.vpc_id} has no route to the cluster VPC")
 
 
 def peered(topology: Topology, vpc_id: str) -> set[str]:

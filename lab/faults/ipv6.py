@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from lab.faults import likeness
-from lab.faults.fault import GATEWAY, PEERING, Fault, Layer, afflicted
+from lab.faults.fault import GATEWAY, MULTI, ONE_NLB, PEERING, Fault, Layer, afflicted
 from probes.outcome import Reason, Stage
 from topology.edit import with_changes
 from topology.finding_codes import Code
@@ -75,8 +75,8 @@ FAULTS: Final = (
         "The brokers' security group admits the client ports from IPv4 alone.",
         Layer.SECURITY,
         _not_admitted,
-        (*PEERING, *GATEWAY),
-        *joined(Code.SECURITY_BROKER_GROUP, likeness.BY_PEERING, likeness.BY_GATEWAY),
+        (*PEERING, *GATEWAY, *ONE_NLB, *MULTI),
+        *joined(Code.SECURITY_BROKER_GROUP, likeness.ANYWHERE),
     ),
     _fault(
         "ipv6-acl-missing",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from lab.blueprint import Blueprint, compile_topology
+from lab.blueprint import Blueprint, Namespace, compile_topology
 from lab.faults import FAULTS
-from topology.models import NetworkAcl, NetworkAclEntry
+from lab.packet_filter import health
+from topology.edit import with_changes, with_each
+from topology.models import EndpointState, NetworkAcl, NetworkAclEntry, Topology
 from topology.patterns import PATTERNS, PatternOptions
 
 
@@ -24,7 +28,10 @@ def test_without_ipv6_nothing_of_it_is_laid_out(pattern: str) -> None:
         assert not [text for text in texts(blueprint) if trace in text], trace
 
 
-@pytest.mark.parametrize("pattern", ["in_vpc", "peering", "transit_gateway"])
+DUAL = ("in_vpc", "peering", "transit_gateway", "privatelink_multi_nlb", "privatelink_single_nlb")
+
+
+@pytest.mark.parametrize("pattern", DUAL)
 def test_ipv6_only_adds_to_what_ipv4_has(pattern: str) -> None:
     four = compile_topology(PATTERNS[pattern](None))
     both = compile_topology(PATTERNS[pattern](PatternOptions(dual_stack=True)))
@@ -43,6 +50,87 @@ def test_the_broker_listens_and_is_found_by_ipv6() -> None:
     assert "CLIENT_SECURE://10.0.0.10:9094" in listeners
     answer = "bi6-1.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com. 60 IN AAAA fd00:10::a"
     assert answer in blueprint.resolvers[0].configuration
+
+
+def dual(pattern: str, **chosen: object) -> Topology:
+    return PATTERNS[pattern](PatternOptions.model_validate({"dual_stack": True, **chosen}))
+
+
+def namespace(topology: Topology, name: str) -> Namespace:
+    return next(n for n in compile_topology(topology).namespaces if n.name == name)
+
+
+def test_an_ipv6_listener_leads_to_the_targets_of_its_family_alone() -> None:
+    ruleset = namespace(dual("privatelink_multi_nlb"), "nlb-b1").ruleset
+    for met in ("ip6 daddr fd00:10::64", "ip6 daddr fd00:a9fe::2"):
+        assert f"{met} tcp dport 20094 meta mark set 1 ct mark set 1 dnat ip6 to [fd00:10::a]:20094" in ruleset
+    for met in ("ip daddr 10.0.0.100", "ip daddr 169.254.128.2"):
+        assert f"{met} tcp dport 9094 meta mark set 1 ct mark set 1 dnat ip to 10.0.0.10:9094" in ruleset
+    assert 'meta mark 2 oifname "eth1" snat ip6 to fd00:10:0:1::64' in ruleset
+    assert not re.findall(r"(ip6 daddr \S+ tcp dport 9094|ip daddr \S+ tcp dport 20094)", ruleset)
+
+
+def test_an_endpoint_hands_each_family_to_the_node_of_its_zone() -> None:
+    endpoint = namespace(dual("privatelink_multi_nlb"), "vpce-b-b1")
+    assert (
+        'iifname "eth1" ip6 daddr fd00:10:0:101::96 meta l4proto tcp meta mark set 2 ct mark set 2' in endpoint.ruleset
+    )
+    assert "dnat ip6 to fd00:a9fe::6" in endpoint.ruleset
+    assert "addr add fd00:a9fe::5/126 dev nlb1 nodad" in endpoint.ip_lines
+    assert "-6 rule add pref 40002 fwmark 2 lookup 102" in endpoint.ip_lines
+    assert "route add default via fe80::1 dev eth1 table 102" in endpoint.ip_lines
+    rejected = with_each(dual("privatelink_multi_nlb"), "vpc_endpoints", state=EndpointState.REJECTED)
+    assert "dnat ip" not in namespace(rejected, "vpce-b-b1").ruleset
+
+
+def test_bootstrap_goes_round_all_brokers_in_each_family() -> None:
+    ruleset = namespace(dual("privatelink_single_nlb"), "nlb-all").ruleset
+    choice = "0 : fd00:10::a . 20094, 1 : fd00:10:0:1::a . 20094, 2 : fd00:10:0:2::a . 20094"
+    assert f"dport 20094 meta mark set 1 ct mark set 1 dnat ip6 to numgen inc mod 3 map {{ {choice} }}" in ruleset
+
+
+def test_without_cross_zone_an_ipv6_node_uses_its_own_zone_alone() -> None:
+    ruleset = namespace(dual("privatelink_multi_nlb", cross_zone=False), "nlb-b2").ruleset
+    assert re.findall(r"ip6 daddr fd00:10:\S+ tcp dport 20094", ruleset) == [
+        "ip6 daddr fd00:10:0:1::65 tcp dport 20094"
+    ]
+
+
+def test_health_over_ipv6_is_judged_by_its_own_rules() -> None:
+    topology = dual("privatelink_multi_nlb")
+    balancer, broker = topology.load_balancers[0], topology.clusters[0].brokers[0]
+    four, six = broker.client_vpc_ip_address, broker.ipv6_address
+    assert six is not None
+    assert [health(topology, balancer, six, port) for port in (20094, 9094)] == [True, False]
+    assert [health(topology, balancer, four, port) for port in (9094, 20094)] == [True, False]
+    closed = FAULTS["ipv6-security-group-closed"].edit(topology)
+    assert not health(closed, balancer, six, 20094)
+    assert health(closed, balancer, four, 9094)
+
+
+def test_an_endpoint_of_ipv4_before_a_dual_stack_load_balancer_has_no_ipv6() -> None:
+    topology = dual("privatelink_multi_nlb")
+    for index, endpoint in enumerate(topology.vpc_endpoints):
+        enis = tuple(eni.model_copy(update={"ipv6_address": None}) for eni in endpoint.network_interfaces)
+        topology = with_changes(topology, "vpc_endpoints", index, ip_address_type="ipv4", network_interfaces=enis)
+    before, balancer = namespace(topology, "vpce-b-b1"), namespace(topology, "nlb-b1")
+    assert not before.ipv6
+    assert "ip6" not in before.ruleset
+    assert "ip6 daddr fd00:10::64 tcp dport 20094" in balancer.ruleset
+    assert "fd00:a9fe:" not in balancer.ruleset
+    assert len(re.findall("tcp dport 20094", balancer.ruleset)) == 3, "the nodes alone, not the endpoint's links"
+
+
+def test_an_alias_answers_the_addresses_of_its_own_type() -> None:
+    topology = dual("privatelink_multi_nlb")
+    resolver = next(r for r in compile_topology(topology).resolvers if r.vpc_id == "vpc-b").configuration
+    domain = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com"
+    assert f"bi6-1.{domain}. 60 IN AAAA fd00:10:0:102::96" in resolver
+    assert f"b-1.{domain}. 60 IN A 10.1.32.150" in resolver
+    assert f"b-1.{domain}. 60 IN AAAA" not in resolver
+    assert f"bi6-1.{domain}. 60 IN A " not in resolver
+    assert not re.findall(r" IN A fd| IN AAAA \d+\.", resolver)
+    assert f"{topology.vpc_endpoints[0].dns_name}. 60 IN AAAA fd00:10:0:100::96" in resolver
 
 
 def test_an_acl_entry_of_ipv6_is_no_rule_of_a_vpc_without_it() -> None:

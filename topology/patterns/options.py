@@ -69,7 +69,8 @@ class PatternOptions(Model):
         description="Multi-VPC connectivity: the scheme of the VPC connections. The lab speaks TLS without SASL.",
     )
     dual_stack: bool = Field(
-        default=False, description="In VPC, peering, Transit Gateway: IPv6 beside IPv4, each client once more."
+        default=False,
+        description="IPv6 beside IPv4, each client once more. No effect in multi_vpc, combination, cross-Region.",
     )
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(

@@ -33,6 +33,7 @@ from topology.models import (
     zonal_dns_name,
 )
 from topology.patterns import names
+from topology.patterns.dual_stack import with_ipv6
 from topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_VPC,
@@ -102,7 +103,7 @@ def build_single(options: PatternOptions | None = None) -> Topology:
     """
     options = options or PatternOptions()
     sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
-    return _build(SINGLE, options, fronts=(_one_front(options),), sides=sides)
+    return _families(_build(SINGLE, options, fronts=(_one_front(options),), sides=sides), options)
 
 
 def build_cross_region(options: PatternOptions | None = None) -> Topology:
@@ -129,7 +130,12 @@ def build_multi(options: PatternOptions | None = None) -> Topology:
     """
     options = options or PatternOptions()
     sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
-    return _build(MULTI, options, fronts=broker_fronts(options), sides=sides)
+    return _families(_build(MULTI, options, fronts=broker_fronts(options), sides=sides), options)
+
+
+def _families(topology: Topology, options: PatternOptions) -> Topology:
+    """With IPv6 where it is asked for. Not across Regions: whether such an endpoint takes it is not documented."""
+    return checked(with_ipv6(topology)) if options.dual_stack else topology
 
 
 class _Side(Model):

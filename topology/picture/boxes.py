@@ -152,7 +152,9 @@ def endpoint_rows(topology: Topology, endpoints: Sequence[VpcEndpoint]) -> list[
     rows = [_name([short(e.vpc_endpoint_id) for e in endpoints]), Row(kind, quiet=True)]
     if len(endpoints) == 1:
         enis = endpoints[0].network_interfaces
-        rows += [Row(f"{e.private_ip_address} {topology.zone_of(e.subnet_id)}", quiet=True) for e in enis]
+        for eni in enis:
+            at = f"{eni.private_ip_address} {topology.zone_of(eni.subnet_id)}"
+            rows += [Row(at, quiet=True), *_ipv6(eni.ipv6_address)]
     states = sorted({e.state.value for e in endpoints if e.state is not EndpointState.AVAILABLE})
     return [*rows, *(Row(f"state {state}", alarm=True) for state in states)]
 
@@ -196,10 +198,9 @@ def balancer_rows(topology: Topology, balancers: Sequence[LoadBalancer]) -> list
         Row(f"{whose}{'NLB' if len(balancers) == 1 else 'NLBs'}, cross-zone {zone_words}", quiet=True),
     ]
     if len(balancers) == 1:
-        rows += [
-            Row(f"{zone.private_ipv4_address} {topology.zone_of(zone.subnet_id)}", quiet=True)
-            for zone in first.availability_zones
-        ]
+        for zone in first.availability_zones:
+            at = f"{zone.private_ipv4_address} {topology.zone_of(zone.subnet_id)}"
+            rows += [Row(at, quiet=True), *_ipv6(zone.ipv6_address)]
         return rows + listener_rows(topology, first)
     ports = ranges(listener.port for b in balancers for listener in b.listeners)
     return [*rows, Row(f"listeners {ports}", port=SHARED_ROW)]
@@ -230,10 +231,11 @@ def _targets(topology: Topology, balancer: LoadBalancer, listeners: Iterable[Lis
     ids: list[int] = []
     others: list[str] = []
     known = {
-        broker.client_vpc_ip_address: broker.broker_id
+        address: broker.broker_id
         for cluster in topology.clusters
         if cluster.vpc_id == balancer.vpc_id
         for broker in cluster.brokers
+        for address in (broker.client_vpc_ip_address, broker.ipv6_address)
     }
     for listener in listeners:
         for target in topology.target_group(listener.target_group_name).targets:

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 from typing import Final
 
+from topology.isolation import address_of, by_ipv6
 from topology.models import LoadBalancer, Topology
 from topology.picture.boxes import SHARED_ROW, listener_port, routes_rows
 from topology.picture.distance import far_joins, in_lab
@@ -113,7 +114,7 @@ def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
             tail_box, head_box = _node(topology, tail, boxes), _node(topology, head, boxes)
             link = Link(LinkKind.WAY, tail=tail_box, head=head_box, words=far.get(index, ""))
             if head.kind is Kind.BROKER and tail.kind is Kind.BALANCER:
-                port = _port(topology, tail.key, brokers[head].client_vpc_ip_address)
+                port = _port(topology, tail.key, address_of(brokers[head], ipv6=by_ipv6(way.client)))
                 link = replace(link, tail_port=SHARED_ROW if boxes.shared(tail) else port)
             elif head.kind is Kind.BROKER and alike:
                 link = _to_frame(topology, link, cluster.cluster_name, boxes)
@@ -132,7 +133,7 @@ def _to_frame(topology: Topology, link: Link, cluster_name: str, boxes: Boxes) -
     return replace(link, head=head, head_frame=cluster_frame(cluster_name))
 
 
-def _port(topology: Topology, balancer_name: str, address: IPv4Address) -> str:
+def _port(topology: Topology, balancer_name: str, address: IPv4Address | IPv6Address) -> str:
     """The listener whose only target is the broker; else one that has it among its targets."""
     balancer = topology.load_balancer(balancer_name)
     fitting = [
@@ -161,7 +162,11 @@ def _connections(topology: Topology, boxes: Boxes) -> Iterator[Link]:
 
 
 def _targets(topology: Topology, balancer: LoadBalancer, boxes: Boxes) -> Iterator[Link]:
-    addresses = {str(b.client_vpc_ip_address): place for place, b in brokers_of(topology).items()}
+    addresses = {
+        str(address): place
+        for place, broker in brokers_of(topology).items()
+        for address in (broker.client_vpc_ip_address, broker.ipv6_address)
+    }
     tail = Place(Kind.BALANCER, balancer.load_balancer_name)
     for listener in balancer.listeners:
         port = SHARED_ROW if boxes.shared(tail) else listener_port(topology, balancer, listener)

@@ -10,6 +10,13 @@ from topology.models import Topology
 from topology.rules.addresses import addresses, ipv6_addresses, placements
 from topology.rules.cluster import clients, clusters, dual_stack
 from topology.rules.dns import alias_names, zones
+from topology.rules.ip_address_types import (
+    connection_families,
+    endpoint_families,
+    families,
+    service_families,
+    target_families,
+)
 from topology.rules.lab import disturbances, links
 from topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
 from topology.rules.multi_vpc import connections, connectivity
@@ -30,6 +37,11 @@ _RULES = (
     network_acls,
     load_balancers,
     endpoints,
+    families,
+    target_families,
+    service_families,
+    endpoint_families,
+    connection_families,
     zones,
     clusters,
     dual_stack,

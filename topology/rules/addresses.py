@@ -76,6 +76,11 @@ def ipv6_placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv6Ad
             if broker.ipv6_address is not None:
                 path: Path = ("clusters", i, "brokers", j, "ipv6_address")
                 yield path, cluster.vpc_id, broker.client_subnet, broker.ipv6_address
+    for collection, inner in (("load_balancers", "availability_zones"), ("vpc_endpoints", "network_interfaces")):
+        for i, owner in enumerate(getattr(topology, collection)):
+            for j, eni in enumerate(getattr(owner, inner)):
+                if eni.ipv6_address is not None:
+                    yield (collection, i, inner, j, "ipv6_address"), owner.vpc_id, eni.subnet_id, eni.ipv6_address
     for i, client in enumerate(topology.clients):
         if client.ipv6_address is not None and topology.host_of(client).name == client.name:
             yield ("clients", i, "ipv6_address"), client.vpc_id, client.subnet_id, client.ipv6_address

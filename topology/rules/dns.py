@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from topology.models import HostedZone, Topology, zonal_dns_name
 from topology.rules.problem import Path, Problem
 
 
-def alias_names(topology: Topology) -> dict[str, tuple[IPv4Address, ...]]:
-    """Every name an alias may point to, with the addresses AWS answers for it."""
-    names: dict[str, tuple[IPv4Address, ...]] = {}
+def alias_names(topology: Topology) -> dict[str, tuple[IPv4Address | IPv6Address, ...]]:
+    """Every name an alias may point to, with the addresses AWS answers for it: of both families, where it has both."""
+    names: dict[str, tuple[IPv4Address | IPv6Address, ...]] = {}
     for balancer in topology.load_balancers:
-        names[balancer.dns_name.lower()] = tuple(z.private_ipv4_address for z in balancer.availability_zones)
+        nodes = balancer.availability_zones
+        names[balancer.dns_name.lower()] = _both([(z.private_ipv4_address, z.ipv6_address) for z in nodes])
     for endpoint in topology.vpc_endpoints:
-        names[endpoint.dns_name.lower()] = tuple(n.private_ip_address for n in endpoint.network_interfaces)
-        for eni in endpoint.network_interfaces:
+        enis = [(eni.private_ip_address, eni.ipv6_address) for eni in endpoint.network_interfaces]
+        names[endpoint.dns_name.lower()] = _both(enis)
+        for eni, addresses in zip(endpoint.network_interfaces, enis, strict=True):
             zonal = zonal_dns_name(endpoint, topology.zone_of(eni.subnet_id))
-            names[zonal.lower()] = (eni.private_ip_address,)
+            names[zonal.lower()] = _both([addresses])
     return names
+
+
+def _both(pairs: list[tuple[IPv4Address, IPv6Address | None]]) -> tuple[IPv4Address | IPv6Address, ...]:
+    return (*(four for four, _ in pairs), *(six for _, six in pairs if six is not None))
 
 
 def zones(topology: Topology) -> Iterator[Problem]:

@@ -40,7 +40,7 @@ def load_balancers(topology: Topology) -> Iterator[Problem]:
                 )
             zones.add(zone_id)
     for i, group in enumerate(topology.target_groups):
-        blocks = topology.vpc(group.vpc_id).cidr_blocks
+        blocks = topology.vpc(group.vpc_id).blocks
         for j, target in enumerate(group.targets):
             if not any(target.id in block for block in blocks):
                 yield Problem(
