@@ -50,12 +50,17 @@ def bound(broker: BrokerProcess, listener: str) -> str:
     return listeners[listener]
 
 
+def shake_hands(broker: BrokerProcess) -> None:
+    """Make a first handshake, which takes a new JVM far longer than any later one; it is no matter if that fails."""
+    host, _, port = bound(broker, "CLIENT_SECURE").partition(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
+        _unverified().wrap_socket(connection).close()
+
+
 def use_once(brokers: Sequence[BrokerProcess]) -> None:
     """Make a first handshake with each, and have the offsets topic made; it is no matter if that fails."""
     for broker in brokers:
-        host, _, port = bound(broker, "CLIENT_SECURE").partition(":")
-        with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
-            _unverified().wrap_socket(connection).close()
+        shake_hands(broker)
     admin = admin_of(brokers)
     for future in admin.describe_consumer_groups(["warm-up"], request_timeout=20).values():
         with suppress(KafkaException, TimeoutError):

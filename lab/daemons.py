@@ -191,6 +191,9 @@ class Daemons:
             progress(f"brokers: starting {', '.join(b.key for b in start)}")
             self.start_brokers(start)
             self.wait_for_brokers(start, progress)
+            for broker in start:
+                # To itself, so that no group or route of a fault is in the way.
+                kernel.in_namespace(broker.namespace, partial(broker_calls.shake_hands, broker))
 
     def _stop(self, key: str) -> None:
         """End a broker as a crash would: at once. Its log is recovered on the next start."""
