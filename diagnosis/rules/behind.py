@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local, managed
 from diagnosis.rules.reach import by_way
-from diagnosis.rules.shape import Met, Shape
+from diagnosis.rules.shape import Met, Shape, is_ipv6
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.patterns import names
@@ -67,7 +67,12 @@ def one_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 def silent_clients(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Clients for which nothing at all answers, by the VPC of the endpoints they use."""
     shape = Shape(case, reds)
-    views = shape.tried(*_BEHIND)
+    for ipv6 in (False, True):
+        yield from _silent_clients(shape, [view for view in shape.tried(*_BEHIND) if is_ipv6(view) is ipv6])
+
+
+def _silent_clients(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft]:
+    """The same for one family."""
     wide = [view for view in views if shape.wide(view)]
     nodes = [view for view in views if kind(view) is Kind.NODES]
     if any(view in wide for view in nodes):
@@ -157,7 +162,13 @@ def _some_of_entry(shape: Shape, views: Sequence[ClientView], group: Sequence[Cl
 def single_brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Brokers that do not connect at any address, for clients that reach others."""
     shape = Shape(case, reds)
-    views = [view for view in shape.tried(*_BEHIND) if not shape.wide(view)]
+    for ipv6 in (False, True):
+        views = [v for v in shape.tried(*_BEHIND) if is_ipv6(v) is ipv6 and not shape.wide(v)]
+        yield from _single_brokers(shape, views)
+
+
+def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft]:
+    """The same for one family."""
     chosen = {id(view) for view in views}
     mine = [met for met in shape.met if id(met.view) in chosen]
     groups: dict[tuple[bool, tuple[str, ...], str], list[Met]] = {}
