@@ -445,6 +445,84 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
 ]
 
 
+def not_in_zone_1(view: ClientView, o: Outcome) -> bool:
+    return {a.address: a.zone_id for b in view.brokers for a in b.addresses}[o.target.address] != "use1-az1"
+
+
+SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
+    (
+        "no record at all",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="bort"), NO_NAME)],
+        [(sets.NO_RECORDS, set("bort"), {1, 2, 3})],
+    ),
+    (
+        "an empty zone of one name",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.RESOLVE, clients="b", brokers=[2]), resolver(Reason.NO_DATA, rcode="NOERROR", soa=f"b-2.{SOA}")
+            )
+        ],
+        [(one(Code.DNS_MORE_SPECIFIC_ZONE), {"b"}, {2})],
+    ),
+    (
+        "a client's subnet closed to other zones, which looks like cross-zone off for one broker",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="b", where=not_in_zone_1), SILENT)],
+        [(one(Code.SECURITY_NETWORK_ACL), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "proxy protocol before Java's TLS",
+        SINGLE,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.ALERT, problems=(), alert="alert 80 internal error"))],
+        [(one(Code.NLB_PROXY_PROTOCOL), set("abort"), {1, 2, 3})],
+    ),
+    (
+        "a frozen broker behind the bootstrap listener",
+        SINGLE,
+        [
+            Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
+            Bend(
+                at(Stage.HANDSHAKE, where=lambda _v, o: o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"),
+                handshake(Reason.TIMED_OUT, problems=()),
+            ),
+        ],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
+    ),
+    (
+        "one target of the bootstrap listener",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.HANDSHAKE, where=lambda _v, o: o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"),
+                handshake(Reason.CLOSED, problems=()),
+            )
+        ],
+        [(one(Code.NLB_BOOTSTRAP_TARGET_DEAD), set("abort"), set())],
+    ),
+    (
+        "one broker slow to answer one client",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE, clients="b", brokers=[1]), handshake(Reason.TIMED_OUT, problems=()))],
+        [(sets.SAYS_NOTHING_HERE, {"b"}, {1})],
+    ),
+    (
+        "TLS reset for one client alone: nothing of the catalogue",
+        MULTI,
+        [Bend(at(Stage.HANDSHAKE, clients="b"), handshake(Reason.RESET, problems=()))],
+        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bends", "expected"), [c[1:] for c in SEEN_IN_THE_LAB], ids=[c[0] for c in SEEN_IN_THE_LAB]
+)
+def test_shapes_that_were_mistaken_once(pattern: str, bends: list[Bend], expected: Named) -> None:
+    assert named(diagnosis_of(views_of(pattern), *bends)) == expected
+
+
 @pytest.mark.parametrize(("pattern", "bends", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_bent_runs_end_in_their_cause(pattern: str, bends: list[Bend], expected: Named) -> None:
     diagnosis = diagnosis_of(views_of(pattern), *bends)
