@@ -38,6 +38,8 @@ NAME_UNKNOWN: Final[CodeSet] = frozenset(
     {Code.DNS_PUBLIC_RECORD_MISSING, Code.DNS_RESOLVER_RULE, Code.DNS_RESOLVER_BYPASSED}
 )
 """NXDOMAIN for a public name, and not from a private zone."""
+NAME_HIDDEN: Final[CodeSet] = frozenset({Code.DNS_MORE_SPECIFIC_ZONE, Code.DNS_RESOLVER_RULE})
+"""NXDOMAIN for a public name, from a zone that public DNS does not have."""
 NO_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED, Code.DNS_RECORD_MISSING})
 """NOERROR without an address, where a private zone should answer."""
 STRANGE_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_RULE})

@@ -82,8 +82,8 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa
         if private or not owner:
             return frozenset({Code.DNS_RECORD_MISSING}), ""
         return sets.ZONE_NOT_USED, "the names do not exist outside the private zone, which does not answer"
-    if private:
-        return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
+    if private and (facts is None or facts.resolver in view.resolvers or facts.resolver.startswith("127.")):
+        return sets.NAME_HIDDEN, "a zone that is not public answers for the broker's public name, and lacks it"
     return _not_public(case, red, facts), "a public name does not exist for this client"
 
 

@@ -139,7 +139,7 @@ FAULTS: Final = (
         "resolver-rule-unknown-names",
         "A resolver rule sends the cluster's names to a server that does not know them.",
         partial(_forwarded, Answers.UNKNOWN_NAMES),
-        *joined(Code.DNS_RESOLVER_RULE, sets.NAME_UNKNOWN),
+        *joined(Code.DNS_RESOLVER_RULE, sets.NAME_UNKNOWN, sets.NAME_HIDDEN),
         patterns=_DIRECT,
         reasons=(Reason.NXDOMAIN,),
     ),

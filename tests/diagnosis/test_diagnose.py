@@ -457,6 +457,12 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         [(sets.NO_RECORDS, set("bort"), {1, 2, 3})],
     ),
     (
+        "a public name hidden by a zone or a rule",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), NO_NAME)],
+        [(sets.NAME_HIDDEN, {"b"}, {1, 2, 3})],
+    ),
+    (
         "an empty zone of one name",
         SINGLE,
         [
