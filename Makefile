@@ -39,10 +39,11 @@ lock: ## pin every Python package, also indirect ones, with hashes, for pyprojec
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 	  --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
-schema: setup ## write the JSON Schemas of topology files and result documents
+schema: setup ## write the JSON Schemas of topology files, result documents and confusion matrices
 	$(BIN)/brokerproof topology schema > build/topology.schema.json
 	mv build/topology.schema.json topology/schema/topology.schema.json
 	$(BIN)/python -m reports.schema
+	$(BIN)/python -m proving.schema
 
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
 	$(BIN)/python -m brokerproof.pattern_pages
