@@ -90,11 +90,16 @@ class Part(_Value, frozen=True, kw_only=True):
 
 
 class Cell(_Value, frozen=True, kw_only=True):
-    """How often a fault of a layer, alone in the lab, was diagnosed as of a layer; :data:`NOTHING` stands for none."""
+    """How often a cause of a layer, alone in the lab, was diagnosed as of a layer; :data:`NOTHING` stands for none.
+
+    A finding whose set has causes of several layers counts once for each.
+    """
 
     injected: str
     diagnosed: str
     times: Count
+    short: Count
+    """Those of trials that are not as they must be."""
 
 
 class Deadlines(_Value, frozen=True, kw_only=True):
@@ -232,14 +237,17 @@ def answers_for(trial: Trial, cause: Injected) -> tuple[tuple[str, ...], ...]:
 
 def _cells(trials: Sequence[Trial]) -> Iterable[Cell]:
     counted: Counter[tuple[str, str]] = Counter()
+    short: Counter[tuple[str, str]] = Counter()
     for trial in trials:
         if trial.problem or trial.kind is Kind.TOGETHER:
             continue
-        injected = trial.injected[0].layer if trial.injected else NOTHING
-        layers = {layer_of(code) for finding in trial.named for code in finding.codes}
-        counted.update((injected, diagnosed) for diagnosed in layers or {NOTHING})
+        injected = layer_of(trial.injected[0].cause) if trial.injected else NOTHING
+        layers = {layer_of(code) for finding in trial.named for code in finding.codes} or {NOTHING}
+        where = [(injected, diagnosed) for diagnosed in layers]
+        counted.update(where)
+        short.update(where if not score(trial).good else ())
     for (injected, diagnosed), times in sorted(counted.items()):
-        yield Cell(injected=injected, diagnosed=diagnosed, times=times)
+        yield Cell(injected=injected, diagnosed=diagnosed, times=times, short=short[injected, diagnosed])
 
 
 def layer_of(code: str) -> str:

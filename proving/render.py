@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from proving import words
-from proving.matrix import NOTHING, Matrix, Row, encode_matrix
+from proving.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
 from proving.score import Attribution, score
 from proving.trial import Kind, Trial
 from reports.files import write_atomically
@@ -91,7 +91,12 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
         ),
     )
     if matrix.cells:
-        yield ("## Layer by layer", "", "Injected from top to bottom, diagnosed from left to right.")
+        yield (
+            "## Layer by layer",
+            "",
+            "The cause's layer from top to bottom, what it was diagnosed as from left to right; a set with causes of",
+            "several layers counts in each. In brackets: of trials that are not as they must be.",
+        )
         yield (_by_layer(matrix),)
     for kind in (Kind.SINGLE, Kind.TOGETHER):
         if words.layers_of(matrix, kind):
@@ -109,8 +114,17 @@ def _by_layer(matrix: Matrix) -> str:
     columns = diagnosed_layers(matrix)
     return _table(
         ("injected", *map(_layer, columns)),
-        [(_layer(row), *(_number(cell(matrix, row, column)) for column in columns)) for row in injected_layers(matrix)],
+        [
+            (_layer(row), *(_in_brackets(cell(matrix, row, column)) for column in columns))
+            for row in injected_layers(matrix)
+        ],
     )
+
+
+def _in_brackets(one: Cell | None) -> str:
+    if one is None:
+        return ""
+    return f"{one.times:,} ({one.short:,})" if one.short else f"{one.times:,}"
 
 
 def _layer(name: str) -> str:
@@ -173,9 +187,9 @@ def diagnosed_layers(matrix: Matrix) -> tuple[str, ...]:
     return tuple(sorted({one.diagnosed for one in matrix.cells}, key=lambda name: (name == NOTHING, name)))
 
 
-def cell(matrix: Matrix, injected: str, diagnosed: str) -> int:
-    """How often a fault of one layer was diagnosed as of another."""
-    return sum(one.times for one in matrix.cells if (one.injected, one.diagnosed) == (injected, diagnosed))
+def cell(matrix: Matrix, injected: str, diagnosed: str) -> Cell | None:
+    """How often a cause of one layer was diagnosed as of another; None is never."""
+    return next((one for one in matrix.cells if (one.injected, one.diagnosed) == (injected, diagnosed)), None)
 
 
 def why(trial: Trial) -> str:
@@ -228,7 +242,6 @@ def _environment() -> jinja2.Environment:
         layers_of=words.layers_of,
         rows_of=words.rows_of,
         is_good=words.is_good,
-        nothing=NOTHING,
     )
     return environment
 

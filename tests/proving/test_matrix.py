@@ -14,6 +14,7 @@ from proving.matrix import (
     MatrixError,
     decode_matrix,
     encode_matrix,
+    layer_of,
     matrix_of,
     schema_text,
 )
@@ -47,7 +48,7 @@ def test_the_counts_add_up_to_the_trials(every: tuple[Trial, ...]) -> None:
         assert row.times.trials == row.trials
     seen = [one for one in measured if one.kind is not Kind.TOGETHER]
     for injected in {one.injected for one in matrix.cells}:
-        of_layer = [one for one in seen if (one.injected[0].layer if one.injected else NOTHING) == injected]
+        of_layer = [one for one in seen if (layer_of(one.injected[0].cause) if one.injected else NOTHING) == injected]
         answers = [max(1, len({c.partition(".")[0] for f in one.named for c in f.codes})) for one in of_layer]
         assert sum(cell.times for cell in matrix.cells if cell.injected == injected) == sum(answers)
     assert matrix.deadlines.verifications == len(measured)
@@ -78,10 +79,10 @@ def test_a_matrix_that_is_all_right() -> None:
     assert single.attributions[Attribution.RIGHT] == single.attributions[Attribution.AMBIGUOUS] == 1
     assert (single.times.median_ms, single.times.worst_ms) == (2005, 3005)
     assert single.times.worst_case == "single/peering/route-missing_client"
-    assert {(c.injected, c.diagnosed, c.times) for c in matrix.cells} == {
-        ("dns", "dns", 1),
-        ("route", "route", 1),
-        (NOTHING, NOTHING, 1),
+    assert {(c.injected, c.diagnosed, c.times, c.short) for c in matrix.cells} == {
+        ("dns", "dns", 1, 0),
+        ("route", "route", 1, 0),
+        (NOTHING, NOTHING, 1, 0),
     }
 
 
