@@ -28,11 +28,22 @@ from proving.words import summary, verdict
 from reports.environment import describe_host, describe_tool
 from reports.files import write_atomically
 from reports.words import duration, figure
-from scenarios.planning import LIMITS
+from scenarios.planning import LEAST_VERDICT_MS, VERDICT_MS, limits_within
 from topology.patterns import PATTERNS
 
 DRAWS: Final = 100
-_SELECTING: Final = ("pattern", "layer", "fault", "singles", "clean", "together", "draws", "seed", "clients")
+_SELECTING: Final = (
+    "pattern",
+    "layer",
+    "fault",
+    "singles",
+    "clean",
+    "together",
+    "draws",
+    "seed",
+    "clients",
+    "verdict_within",
+)
 
 
 @click.command("prove")
@@ -54,6 +65,13 @@ _SELECTING: Final = ("pattern", "layer", "fault", "singles", "clean", "together"
     default=Which.ALL.value,
     show_default=True,
     help="Whose evidence is diagnosed.",
+)
+@click.option(
+    "--verdict-within",
+    type=click.FloatRange(min=LEAST_VERDICT_MS / 1000, max=60),
+    default=VERDICT_MS / 1000,
+    show_default=True,
+    help="Seconds after the first packet within which silence must have become a verdict.",
 )
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Labs at the same time.")
 @click.option(
@@ -114,7 +132,7 @@ def lab_prove(
 
 def _refuse(given: list[str], because: str) -> None:
     if given:
-        raise Said(f"{because}: leave out {', '.join('--' + name for name in given)}", WRONG_USE)
+        raise Said(f"{because}: leave out {', '.join('--' + name.replace('_', '-') for name in given)}", WRONG_USE)
 
 
 def _selection(
@@ -128,6 +146,7 @@ def _selection(
     draws: int | None,
     seed: int,
     clients: str,
+    verdict_within: float,
 ) -> Selection:
     if draws is not None and together is None:
         raise Said("--draws says how often, --together how many faults at once: give both", WRONG_USE)
@@ -141,6 +160,7 @@ def _selection(
         draws=(draws or DRAWS) if together else 0,
         seed=seed,
         clients=Which(clients),
+        verdict_ms=round(verdict_within * 1000),
     )
 
 
@@ -171,7 +191,7 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             run(
                 cases,
                 workers=workers,
-                carrier=partial(_prover, journal.header.selection.clients),
+                carrier=partial(_prover, journal.header.selection),
                 on_trial=partial(_note, journal),
                 done=journal.done,
             )
@@ -204,8 +224,12 @@ def _header(selection: Selection, cases: tuple[Case, ...]) -> Header:
     )
 
 
-def _prover(which: Which) -> Carrier:
-    return Prover(which=which, limits=LIMITS, progress=lambda text: click.echo(f"  {text}", err=True))
+def _prover(selection: Selection) -> Carrier:
+    return Prover(
+        which=selection.clients,
+        limits=limits_within(selection.verdict_ms),
+        progress=lambda text: click.echo(f"  {text}", err=True),
+    )
 
 
 def _note(journal: Journal, progress: Progress) -> None:

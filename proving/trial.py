@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from reports.document import Host
+from scenarios.planning import VERDICT_MS
 
 UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -52,6 +53,8 @@ class Selection(_Value, frozen=True, kw_only=True):
     draws: Count = 0
     seed: int = 1
     clients: Which = Which.ALL
+    verdict_ms: Count = VERDICT_MS
+    """Within which silence must have become a verdict."""
 
 
 class Injected(_Value, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from proving.matrix import Matrix, Part, Row, Times
 from proving.score import Attribution
 from proving.trial import Kind, Selection, Which
 from reports.words import count, figure
+from scenarios.planning import VERDICT_MS
 
 MEANS: Final[dict[Attribution, str]] = {
     Attribution.RIGHT: "the one finding that names the cause",
@@ -132,6 +133,8 @@ def chosen(selection: Selection) -> str:
         words.append(f"--together {selection.together} --draws {selection.draws} --seed {selection.seed}")
     if selection.clients is not Which.ALL:
         words.append(f"--clients {selection.clients}")
+    if selection.verdict_ms != VERDICT_MS:
+        words.append(f"--verdict-within {selection.verdict_ms / 1000:g}")
     return " ".join(words)
 
 
