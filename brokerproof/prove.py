@@ -19,7 +19,7 @@ from lab.faults.fault import Layer
 from proving.campaign import Carrier, CarrierError, Progress, run
 from proving.cases import Case, cases_of, digest
 from proving.journal import Journal, latest
-from proving.matrix import Matrix, MatrixError, decode_matrix, matrix_of
+from proving.matrix import Matrix, MatrixError, decode_matrix, encode_matrix, matrix_of
 from proving.prover import Prover
 from proving.render import JSON, markdown, render, why
 from proving.score import score
@@ -85,15 +85,16 @@ _SELECTING: Final = (
 @click.option(
     "--render",
     "rendered",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
+    metavar="DIRECTORY|FILE",
     default=None,
-    help="Run nothing: write the Markdown and HTML of this folder's matrix.json again.",
+    help="Run nothing: write the Markdown and HTML of this folder's matrix.json again; of a file only --page.",
 )
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="Write the Markdown to this file too.",
+    help="Write the Markdown to this file too, and the matrix beside it.",
 )
 @click.pass_context
 @sentences
@@ -118,7 +119,7 @@ def lab_prove(
     ]
     if rendered is not None:
         _refuse([*given, *(["output"] if output else []), *(["resume"] if resume else [])], "--render runs nothing")
-        matrix = _again(rendered)
+        matrix = _again(rendered, page)
     else:
         if resume:
             _refuse(given, "--resume continues what was chosen")
@@ -127,6 +128,7 @@ def lab_prove(
         matrix = _prove(output, resume=resume, selection=_selection(**chosen), workers=workers)
     if page is not None:
         _write(partial(write_atomically, page, markdown(matrix).encode()))
+        _write(partial(write_atomically, page.with_suffix(".json"), encode_matrix(matrix)))
     sys.exit(_code(matrix) if rendered is None else 0)
 
 
@@ -164,15 +166,18 @@ def _selection(
     )
 
 
-def _again(folder: Path) -> Matrix:
-    path = folder / JSON
+def _again(what: Path, page: Path | None) -> Matrix:
+    path = what / JSON if what.is_dir() or not what.suffix else what
+    if path == what and page is None:
+        raise Said(f"{what} is a file: say with --page where its Markdown goes", WRONG_USE)
     try:
         matrix = decode_matrix(path.read_bytes())
     except OSError as error:
         raise Said(f"{path}: cannot be read: {error.strerror or error}", WRONG_USE) from None
     except MatrixError as error:
         raise Said(f"{path}: {error}", WRONG_USE) from None
-    _write(partial(render, matrix, folder))
+    if path != what:
+        _write(partial(render, matrix, what))
     return matrix
 
 

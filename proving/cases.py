@@ -67,6 +67,11 @@ def built(pattern: str, variant: str) -> Topology:
     return PATTERNS[pattern](VARIANTS[variant])
 
 
+@lru_cache(maxsize=64)
+def _brokers(pattern: str, variant: str) -> str:
+    return str(brokers_of(built(pattern, variant)))
+
+
 @lru_cache(maxsize=256)
 def _compiles(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
     compile_topology(together(built(pattern, variant), faults))
@@ -194,7 +199,7 @@ def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
 
 
 def _order(case: Case) -> tuple[str, str, str, bool, str]:
-    """Cases of one lab side by side; what its brokers are restarted for comes last."""
-    brokers = str(brokers_of(case.intended))
-    restarts = bool(case.faults) and str(brokers_of(case.broken)) != brokers
+    """Cases of one lab side by side; what its brokers may have to be restarted for comes last."""
+    brokers = _brokers(case.pattern, case.variant)
+    restarts = case.broken.clusters != case.intended.clusters
     return brokers, case.pattern, case.variant, restarts, case.case_id

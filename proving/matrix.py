@@ -265,8 +265,8 @@ _version_decoder: Final = msgspec.json.Decoder(_Versioned)
 
 
 def encode_matrix(matrix: Matrix) -> bytes:
-    """As JSON: one line a trial would be one line of everything, so it is indented by one space."""
-    return msgspec.json.format(_encoder.encode(matrix), indent=1) + b"\n"
+    """The matrix as JSON, one line."""
+    return _encoder.encode(matrix) + b"\n"
 
 
 def decode_matrix(text: bytes | str) -> Matrix:

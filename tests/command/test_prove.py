@@ -69,6 +69,10 @@ def test_all_right(oracle: Oracle, tmp_path: Path) -> None:
     assert "as it must be, 0.901 s" in told
     assert {path.name for path in (tmp_path / "out").iterdir()} == {NAME, JSON, MARKDOWN, HTML}
     assert (tmp_path / "accuracy.md").read_text() == (tmp_path / "out" / MARKDOWN).read_text()
+    assert (tmp_path / "accuracy.json").read_bytes() == (tmp_path / "out" / JSON).read_bytes()
+    (tmp_path / "accuracy.md").unlink()
+    assert command("--render", tmp_path / "accuracy.json", "--page", tmp_path / "accuracy.md")[0] == 0
+    assert (tmp_path / "accuracy.md").read_text() == (tmp_path / "out" / MARKDOWN).read_text()
 
 
 def test_something_wrong(oracle: Oracle, tmp_path: Path) -> None:
@@ -148,6 +152,7 @@ def test_rendered_again_without_running(oracle: Oracle, tmp_path: Path, monkeypa
         (["--resume", "-o", "there", "--clean", "1"], "leave out --clean"),
         (["--resume", "-o", "there"], "cannot be read"),
         (["--render", "there"], "cannot be read"),
+        (["--render", "there.json"], "say with --page where"),
         (["--render", "there", "--seed", "1"], "--render runs nothing: leave out --seed"),
     ],
 )

@@ -12,7 +12,6 @@ from lab.faults.fault import Layer
 from proving.cases import SelectionError, cases_of, digest, expected, go_together, together
 from proving.score import UNKNOWN
 from proving.trial import Kind, Selection
-from scenarios.pool import brokers_of
 from topology.finding_codes import Code
 from topology.patterns import PATTERNS
 
@@ -77,9 +76,9 @@ def test_faults_that_do_not_go_together_are_not_drawn() -> None:
 
 def test_cases_of_one_lab_are_side_by_side_and_restarts_come_last() -> None:
     chosen = cases_of(Selection(clean=8))
-    labs = [(str(brokers_of(case.intended)), case.pattern, case.variant) for case in chosen]
+    labs = [(case.pattern, case.variant) for case in chosen]
     assert len(set(labs)) == 1 + sum(before != after for before, after in pairwise(labs))
-    restarts = [brokers_of(case.broken) != brokers_of(case.intended) for case in chosen]
+    restarts = [case.broken.clusters != case.intended.clusters for case in chosen]
     for (lab, before), (following, after) in pairwise(zip(labs, restarts, strict=True)):
         assert after or not before or lab != following
 
