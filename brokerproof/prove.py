@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from brokerproof.sentences import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
 from lab import kafka_dist, preflight
 from lab.faults import FAULTS
 from lab.faults.fault import Layer
+from proving import kept
 from proving.campaign import Carrier, CarrierError, Progress, run
-from proving.cases import Case, cases_of, digest
-from proving.journal import Journal, latest
+from proving.cases import Case, cases_of, digest, expected
+from proving.journal import NAME, Journal, latest, read
 from proving.matrix import Matrix, MatrixError, decode_matrix, encode_matrix, matrix_of
 from proving.prover import Prover
 from proving.render import JSON, markdown, render, why
 from proving.score import score
-from proving.trial import Header, Selection, Which
+from proving.trial import Header, Selection, Trial, Which
 from proving.words import summary, verdict
 from reports.environment import describe_host, describe_tool
 from reports.files import write_atomically
@@ -90,6 +92,13 @@ _SELECTING: Final = (
     default=None,
     help="Run nothing: write the Markdown and HTML of this folder's matrix.json again; of a file only --page.",
 )
+@click.option("--keep", is_flag=True, help="Keep what every client saw in each trial, for --rediagnose.")
+@click.option(
+    "--rediagnose",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Run nothing: diagnose what was kept in this folder again, and write its matrix anew.",
+)
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -105,6 +114,8 @@ def lab_prove(
     output: Path | None,
     resume: bool,
     rendered: Path | None,
+    rediagnose: Path | None,
+    keep: bool,
     page: Path | None,
     workers: int,
     **chosen: Any,
@@ -117,15 +128,19 @@ def lab_prove(
     given = [
         name for name in _SELECTING if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
+    idle = [*given, *(["output"] if output else []), *(["resume"] if resume else []), *(["keep"] if keep else [])]
     if rendered is not None:
-        _refuse([*given, *(["output"] if output else []), *(["resume"] if resume else [])], "--render runs nothing")
+        _refuse([*idle, *(["rediagnose"] if rediagnose else [])], "--render runs nothing")
         matrix = _again(rendered, page)
+    elif rediagnose is not None:
+        _refuse(idle, "--rediagnose runs nothing")
+        matrix = _diagnosed_again(rediagnose)
     else:
         if resume:
             _refuse(given, "--resume continues what was chosen")
             if output is None:
                 raise Said("--resume needs -o DIR: the folder of the proof to continue", WRONG_USE)
-        matrix = _prove(output, resume=resume, selection=_selection(**chosen), workers=workers)
+        matrix = _prove(output, resume=resume, selection=_selection(**chosen), workers=workers, keep=keep)
     if page is not None:
         _write(partial(write_atomically, page, markdown(matrix).encode()))
         _write(partial(write_atomically, page.with_suffix(".json"), encode_matrix(matrix)))
@@ -181,7 +196,7 @@ def _again(what: Path, page: Path | None) -> Matrix:
     return matrix
 
 
-def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int) -> Matrix:
+def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool) -> Matrix:
     folder = output or Path("results") / f"proof-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     journal = Journal.resume(folder) if resume else None
     cases = cases_of(selection if journal is None else journal.header.selection)
@@ -196,7 +211,7 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             run(
                 cases,
                 workers=workers,
-                carrier=partial(_prover, journal.header.selection),
+                carrier=partial(_prover, journal.header.selection, folder if keep else None),
                 on_trial=partial(_note, journal),
                 done=journal.done,
             )
@@ -207,6 +222,21 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             _finish(journal, folder)
             raise Said(f"{error}; what was measured is in {folder}", COULD_NOT) from error
         return _finish(journal, folder)
+
+
+def _diagnosed_again(folder: Path) -> Matrix:
+    """Expectations are today's too, where the fault is still there."""
+    header, trials = read(folder / NAME)
+    try:
+        again = kept.diagnosed_again(folder, map(_expected_today, trials))
+    except kept.KeptError as error:
+        raise Said(str(error), WRONG_USE) from None
+    return _shown(matrix_of(header, again), folder)
+
+
+def _expected_today(trial: Trial) -> Trial:
+    injected = tuple(expected(FAULTS[cause.fault]) if cause.fault in FAULTS else cause for cause in trial.injected)
+    return msgspec.structs.replace(trial, injected=injected)
 
 
 def _require_lab(cases: tuple[Case, ...], workers: int) -> None:
@@ -229,11 +259,12 @@ def _header(selection: Selection, cases: tuple[Case, ...]) -> Header:
     )
 
 
-def _prover(selection: Selection) -> Carrier:
+def _prover(selection: Selection, keep_in: Path | None) -> Carrier:
     return Prover(
         which=selection.clients,
         limits=limits_within(selection.verdict_ms),
         progress=lambda text: click.echo(f"  {text}", err=True),
+        keep=None if keep_in is None else partial(kept.keep, keep_in),
     )
 
 
@@ -249,7 +280,11 @@ def _note(journal: Journal, progress: Progress) -> None:
 
 
 def _finish(journal: Journal, folder: Path) -> Matrix:
-    matrix = matrix_of(journal.header, latest(journal.trials))
+    return _shown(matrix_of(journal.header, latest(journal.trials)), folder)
+
+
+def _shown(matrix: Matrix, folder: Path) -> Matrix:
+    """Write all renderings, and say the sum."""
     made = _write(partial(render, matrix, folder))
     for part in matrix.parts:
         if part.trials:

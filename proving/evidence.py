@@ -18,7 +18,7 @@ from diagnosis.finding import Diagnosis, Seen
 from lab.handle import Lab
 from probes.outcome import HandshakeFacts, IdentityFacts, MetadataFacts, Outcome, ResolveFacts
 from probes.plan import Limits
-from proving.trial import ClientTime, Named
+from proving.trial import ClientTime
 from scenarios.planning import ClientRun, conclude, make_plan
 from scenarios.world import lab_vantage
 from topology.expectation import expect
@@ -37,6 +37,7 @@ class Evidence:
     """What the clients saw, what that was taken for, and when."""
 
     runs: tuple[ClientRun, ...]
+    seen: tuple[Seen, ...]
     diagnosis: Diagnosis
     diagnose_ms: int
 
@@ -61,19 +62,6 @@ class Evidence:
         their own they would all begin at once.
         """
         return max((_took_ms(run) for run in self.runs), default=0) + self.diagnose_ms
-
-    @property
-    def named(self) -> tuple[Named, ...]:
-        """The findings, as a trial keeps them."""
-        return tuple(
-            Named(
-                codes=tuple(sorted(code.value for code in finding.codes)),
-                stage=finding.stage.value,
-                clients=finding.clients,
-                subjects=finding.subjects,
-            )
-            for finding in self.diagnosis.findings
-        )
 
     @property
     def red(self) -> tuple[Check, ...]:
@@ -146,7 +134,9 @@ class Clients:
         )
         began = time.monotonic_ns()
         diagnosis = diagnose(seen)
-        return Evidence(runs=runs, diagnosis=diagnosis, diagnose_ms=(time.monotonic_ns() - began) // 1_000_000)
+        return Evidence(
+            runs=runs, seen=seen, diagnosis=diagnosis, diagnose_ms=(time.monotonic_ns() - began) // 1_000_000
+        )
 
     def forget(self, names: Sequence[str]) -> None:
         """End the probes of these clients, because their hosts are not the same any more."""

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from diagnosis.finding import Seen
 from lab.blueprint import compile_topology
 from lab.difference import difference
 from lab.errors import LabError
@@ -23,11 +24,15 @@ from lab.handle import Lab
 from probes.plan import Limits
 from proving.cases import Case, together
 from proving.evidence import Clients, Evidence, NoEvidenceError
+from proving.kept import named_in
 from proving.score import Attribution, score
 from proving.trial import Kind, Trial, Which
 from scenarios.pool import LabPool
 from topology.files import TopologyError
 from topology.models import Topology
+
+Keep = Callable[[str, Sequence[Seen]], None]
+"""Takes what the clients of a case saw."""
 
 SHOWN: Final = 3
 """Checks quoted where a fault is not undone; they are all of one kind."""
@@ -36,9 +41,12 @@ SHOWN: Final = 3
 class Prover:
     """One worker: at most one lab at a time, changed to what each case needs."""
 
-    def __init__(self, *, which: Which, limits: Limits, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, which: Which, limits: Limits, progress: Callable[[str], None], keep: Keep | None = None
+    ) -> None:
         self._which = which
         self._limits = limits
+        self._keep = keep
         self._pool = LabPool(progress)
         self._lab: Lab | None = None
         self._clients: Clients | None = None
@@ -91,8 +99,8 @@ class Prover:
         lab, clients = self._become(case.intended)
         names = self._names(case)
         if case.kind is Kind.CLEAN:
-            return _with(_untried(case), clients.look(names))
-        evidence = _with_faults(lab, clients, case.faults, names)
+            return _with(_untried(case), self._kept(case, clients.look(names)))
+        evidence = self._kept(case, _with_faults(lab, clients, case.faults, names))
         trial = _with(_untried(case), evidence)
         hidden = tuple(
             fault
@@ -100,6 +108,11 @@ class Prover:
             if _with_faults(lab, clients, [f for f in case.faults if f != fault], names).looks == evidence.looks
         )
         return msgspec.structs.replace(trial, hidden=hidden, not_undone=_still_wrong(lab, clients, evidence))
+
+    def _kept(self, case: Case, evidence: Evidence) -> Evidence:
+        if self._keep is not None:
+            self._keep(case.case_id, evidence.seen)
+        return evidence
 
     def _names(self, case: Case) -> tuple[str, ...]:
         every = tuple(client.name for client in case.intended.clients)
@@ -154,7 +167,7 @@ def _with(trial: Trial, evidence: Evidence) -> Trial:
     return msgspec.structs.replace(
         trial,
         answer=evidence.diagnosis.answer.value,
-        named=evidence.named,
+        named=named_in(evidence.diagnosis),
         clients=evidence.clients,
         verdict_ms=evidence.verdict_ms,
     )

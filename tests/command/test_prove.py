@@ -11,6 +11,7 @@ from brokerproof import prove
 from brokerproof.cli import main
 from proving.cases import Case
 from proving.journal import NAME, read
+from proving.kept import keep, seen_in
 from proving.matrix import decode_matrix
 from proving.render import HTML, JSON, MARKDOWN
 from proving.trial import ClientTime, Named, Trial
@@ -53,7 +54,7 @@ class Oracle:
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> Oracle:
     made = Oracle()
-    monkeypatch.setattr(prove, "_prover", lambda _which: made)
+    monkeypatch.setattr(prove, "_prover", lambda *_: made)
     monkeypatch.setattr(prove, "_require_lab", lambda _cases, _workers: None)
     return made
 
@@ -164,6 +165,29 @@ def test_wrong_use(
     assert (code, said) == (2, "")
     assert words in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_not_kept_is_not_diagnosed_again(oracle: Oracle, tmp_path: Path) -> None:
+    assert command(*SOME, "-o", tmp_path)[0] == 0
+    code, _, told = command("--rediagnose", tmp_path)
+    assert code == 2
+    assert "evidence" in told
+    assert "cannot be read" in told
+    assert command("--rediagnose", tmp_path, "--keep")[0] == 2
+
+
+def test_what_was_kept_is_diagnosed_again(oracle: Oracle, tmp_path: Path) -> None:
+    oracle.knows = False
+    assert command("--pattern", "in_vpc", "--fault", "certificate-expired", "-o", tmp_path)[0] == 1
+    trial = read(tmp_path / NAME)[1][0]
+    keep(tmp_path, trial.case_id, [])
+    assert seen_in(tmp_path, trial.case_id) == ()
+    code, said, _ = command("--rediagnose", tmp_path)
+    assert code == 1
+    assert "0 detected" in said
+    (tmp_path / "evidence" / f"{trial.case_id.replace('/', '.')}.json.gz").write_bytes(b"x")
+    code, _, told = command("--rediagnose", tmp_path)
+    assert code == 2, told
 
 
 def test_a_folder_with_a_proof_is_not_begun_over(oracle: Oracle, tmp_path: Path) -> None:

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from diagnosis.check import Check, Verdict
-from diagnosis.finding import Answer, Diagnosis
+from diagnosis.finding import Answer, Diagnosis, Finding
 from lab.errors import LabError
 from probes.outcome import Stage
 from proving import prover
 from proving.cases import Case, cases_of
 from proving.evidence import NoEvidenceError
 from proving.prover import Prover
-from proving.trial import ClientTime, Kind, Named, Selection, Trial, Which
+from proving.trial import ClientTime, Kind, Selection, Trial, Which
 from scenarios.planning import LIMITS
+from topology.finding_codes import Code
 from topology.models import Topology
 
 ALONE, *_ = cases_of(Selection(patterns=("peering",), faults=("route-missing-client",)))
@@ -31,16 +32,27 @@ class Seen:
 
     codes: tuple[str, ...] = ()
     looks: frozenset[Any] = frozenset()
+    seen: tuple[str, ...] = ("what was seen",)
     clients: tuple[ClientTime, ...] = ()
     verdict_ms: int = 1
 
     @property
-    def named(self) -> tuple[Named, ...]:
-        return tuple(Named(codes=(code,), stage="connect", clients=("b",)) for code in self.codes)
-
-    @property
     def diagnosis(self) -> Diagnosis:
-        return Diagnosis(answer=Answer.FINDINGS if self.codes else Answer.NOTHING_WRONG)
+        findings = tuple(
+            Finding(
+                codes=(Code(code),),
+                stage=Stage.CONNECT,
+                clients=("b",),
+                subjects=("broker-1",),
+                wrong="",
+                observed="",
+                expected="",
+                change="",
+                evidence=(),
+            )
+            for code in self.codes
+        )
+        return Diagnosis(answer=Answer.FINDINGS if findings else Answer.NOTHING_WRONG, findings=findings)
 
     @property
     def red(self) -> tuple[Check, ...]:
@@ -118,7 +130,9 @@ def test_a_fault_is_put_in_looked_at_and_taken_out(world: World) -> None:
     world.sees = lambda topology, _: Seen() if topology == ALONE.intended else Seen(("route.missing_client",))
     trial = carry_out(ALONE)
     assert world.applied == [ALONE.broken, ALONE.intended]
-    assert trial.named == Seen(("route.missing_client",)).named
+    assert [(one.codes, one.stage, one.clients) for one in trial.named] == [
+        (("route.missing_client",), "connect", ("b",))
+    ]
     assert trial.injected == ALONE.injected
     assert (trial.problem, trial.not_undone) == ("", "")
     every = tuple(client.name for client in ALONE.intended.clients)
@@ -218,3 +232,11 @@ def test_an_abandoned_prover_begins_nothing(world: World) -> None:
     one.abandon()
     assert one.carry_out(ALONE).problem == "interrupted"
     assert world.applied == []
+
+
+def test_what_was_seen_with_the_faults_is_kept(world: World) -> None:
+    kept: list[object] = []
+    one = Prover(which=Which.ALL, limits=LIMITS, progress=print, keep=lambda *seen: kept.append(seen))
+    one.carry_out(ALONE)
+    one.carry_out(CLEAN)
+    assert kept == [(ALONE.case_id, ("what was seen",)), (CLEAN.case_id, ("what was seen",))]
