@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from proving.matrix import (
     NOTHING,
@@ -26,6 +26,7 @@ DNS = fault("dns.record_missing")
 ROUTE = fault("route.missing_client", "route.missing_return")
 
 
+@settings(deadline=None)  # a busy machine is no shortfall
 @given(trials())
 def test_the_counts_add_up_to_the_trials(every: tuple[Trial, ...]) -> None:
     matrix = matrix_of(HEADER, every)
@@ -56,6 +57,7 @@ def test_the_counts_add_up_to_the_trials(every: tuple[Trial, ...]) -> None:
     assert matrix.good == (as_they_must_be and not any(one.not_undone for one in every))
 
 
+@settings(deadline=None)  # a busy machine is no shortfall
 @given(trials())
 def test_neither_the_order_of_trials_nor_the_way_to_disk_matters(every: tuple[Trial, ...]) -> None:
     matrix = matrix_of(HEADER, every)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from proving.matrix import Matrix, decode_matrix, matrix_of
 from proving.render import HTML, JSON, MARKDOWN, html, markdown, render
@@ -99,6 +99,7 @@ def page_of(matrix: Matrix) -> Page:
     return page
 
 
+@settings(deadline=None)  # a busy machine is no shortfall
 @given(trials())
 def test_the_page_is_whole_and_loads_nothing(every: tuple[Trial, ...]) -> None:
     page = page_of(matrix_of(HEADER, every))
