@@ -123,6 +123,8 @@ class Matrix(_Value, frozen=True, kw_only=True):
     deadlines: Deadlines
     not_undone: tuple[str, ...]
     """Cases whose fault could not be taken out again."""
+    load: float
+    """The machine's load average during the trials, the lower median; times are to be read with it."""
     trials: tuple[Trial, ...]
 
     @property
@@ -158,6 +160,7 @@ def matrix_of(header: Header, trials: Iterable[Trial]) -> Matrix:
             worst_overrun=max((client.overrun for client in clients), default=0.0),
         ),
         not_undone=tuple(trial.case_id for trial in ordered if trial.not_undone),
+        load=median_low(one.load for one in ordered) if ordered else 0.0,
         trials=ordered,
     )
 

@@ -34,6 +34,8 @@ from topology.models import Topology
 Keep = Callable[[str, Sequence[Seen]], None]
 """Takes what the clients of a case saw."""
 
+LONGEST: Final = 300
+"""Characters of a problem that are kept."""
 SHOWN: Final = 3
 """Checks quoted where a fault is not undone; they are all of one kind."""
 
@@ -58,7 +60,7 @@ class Prover:
             trial = self._try(case)
         except (LabError, NoEvidenceError, TopologyError, OSError) as error:
             self._drop()
-            return msgspec.structs.replace(_untried(case), problem=" ".join(str(error).split()) or repr(error))
+            return msgspec.structs.replace(_untried(case), problem=_short(str(error) or repr(error)))
         except BaseException:
             self._drop()
             raise
@@ -159,6 +161,12 @@ def _still_wrong(lab: Lab, clients: Clients, evidence: Evidence) -> str:
     return "; ".join(f"{check.client}/{check.check_id}: {check.observed}" for check in left[:SHOWN])
 
 
+def _short(words: str) -> str:
+    """One line; a lab's last words have their end cut, which is the tail of a log."""
+    line = " ".join(words.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+
+
 def _untried(case: Case) -> Trial:
     return Trial(case_id=case.case_id, kind=case.kind, pattern=case.pattern, injected=case.injected)
 
@@ -170,4 +178,5 @@ def _with(trial: Trial, evidence: Evidence) -> Trial:
         named=named_in(evidence.diagnosis),
         clients=evidence.clients,
         verdict_ms=evidence.verdict_ms,
+        load=round(os.getloadavg()[0], 1),
     )

@@ -69,6 +69,7 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
     yield (
         f"Deadlines: {words.deadlines(matrix)}.",
         f"Faults taken out again: {_undone(matrix)}.",
+        f"The machine: {words.load(matrix)}.",
     )
     yield (
         "Time to verdict is from the first packet of the slowest client to the answer, with everything a verification",
@@ -254,6 +255,7 @@ def html(matrix: Matrix) -> str:
         sentence=words.verdict(matrix),
         command=words.chosen(matrix.header.selection),
         deadlines=words.deadlines(matrix),
+        load=words.load(matrix),
         undone=_undone(matrix),
         started=f"{matrix.header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         short=_short(matrix),

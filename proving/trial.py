@@ -125,6 +125,8 @@ class Trial(_Value, frozen=True, kw_only=True):
     clients: tuple[ClientTime, ...] = ()
     verdict_ms: Count | None = None
     """From the first packet of the slowest client to the answer, diagnosing included."""
+    load: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Processes of this machine that ran or waited to, over the last minute (getloadavg(3))."""
     problem: str = ""
     not_undone: str = ""
 

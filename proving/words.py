@@ -116,6 +116,13 @@ def deadlines(matrix: Matrix) -> str:
     return f"{said}; the worst by {100 * kept.worst_overrun:.1f} %" if kept.worst_overrun else f"{said}; none beyond it"
 
 
+def load(matrix: Matrix) -> str:
+    """How busy the machine was, and what that means for times."""
+    cores = matrix.header.host.cores
+    said = f"load average {matrix.load:g} on {count(cores, 'core')}, in the median"
+    return f"{said}: times are those of a machine that is too busy" if matrix.load > 2 * cores else said
+
+
 def chosen(selection: Selection) -> str:
     """What was run, as options of the command that runs it again."""
     words = ["brokerproof lab prove"]

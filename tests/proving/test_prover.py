@@ -198,6 +198,11 @@ def test_a_lab_that_refuses_is_a_problem_and_not_used_again(world: World) -> Non
     assert world.ended
 
 
+def test_the_tail_of_a_log_is_not_kept_whole(world: World) -> None:
+    world.refuses = "x" * 5000
+    assert len(carry_out(ALONE).problem) < 310
+
+
 def test_a_probe_that_cannot_be_run_is_a_problem(world: World) -> None:
     def breaks(*_: object) -> Seen:
         raise NoEvidenceError("vantage b: ended by signal 9")

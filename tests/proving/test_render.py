@@ -135,6 +135,14 @@ def test_all_three_are_written(matrix: Matrix, tmp_path: Path) -> None:
     assert (tmp_path / MARKDOWN).read_text(encoding="utf-8") == markdown(matrix)
 
 
+@pytest.mark.parametrize(("average", "busy"), [(3.9, False), (4.1, True)])
+def test_a_machine_that_was_too_busy_is_said(matrix: Matrix, average: float, busy: bool) -> None:
+    trials = [msgspec.structs.replace(one, load=average) for one in matrix.trials]
+    text = markdown(matrix_of(HEADER, trials))
+    assert f"load average {average:g} on 2 cores" in text
+    assert ("too busy" in text) == busy
+
+
 def test_nothing_at_all_can_be_shown() -> None:
     empty = matrix_of(HEADER, [])
     assert "3 trials not made" in markdown(empty)
