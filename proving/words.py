@@ -106,7 +106,10 @@ def times(found: Times) -> str:
     """Time to verdict in words."""
     if found.median_ms is None:
         return "-"
-    return f"median {seconds(found.median_ms)}, worst {seconds(found.worst_ms)}"
+    said = f"median {seconds(found.median_ms)}, worst {seconds(found.worst_ms)}"
+    if found.red_median_ms is None:
+        return said
+    return f"{said}; of the clients that saw it alone {seconds(found.red_median_ms)} and {seconds(found.red_worst_ms)}"
 
 
 def deadlines(matrix: Matrix) -> str:
