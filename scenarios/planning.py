@@ -52,7 +52,7 @@ def limits_within(verdict_ms: int = VERDICT_MS) -> Limits:
     return Limits(
         resolve_ms=verdict_ms * 2 // 5,
         connect_ms=verdict_ms * 3 // 10,
-        handshake_ms=verdict_ms * 3 // 5,
+        handshake_ms=verdict_ms * 7 // 10,
         request_ms=verdict_ms // 2,
         plan_ms=max(PLAN_MS, 9 * verdict_ms),
     )

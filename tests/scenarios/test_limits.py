@@ -14,7 +14,7 @@ PATH = ("resolve_ms", "connect_ms", "handshake_ms", "request_ms")
 def test_silence_at_any_one_stage_of_the_path_leaves_time_for_what_answers(verdict_ms: int) -> None:
     limits = limits_within(verdict_ms)
     for stage in PATH:
-        assert getattr(limits, stage) <= verdict_ms * 0.6
+        assert getattr(limits, stage) <= verdict_ms * 0.7
     assert limits.plan_ms > 5 * verdict_ms
 
 
