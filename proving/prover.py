@@ -91,8 +91,12 @@ class Prover:
         if lab is None or clients is None or not _is_still(lab, intended):
             if clients is not None:
                 clients.close()
-            lab = self._lab = self._pool.lab(intended)
+            before, lab = lab, self._pool.lab(intended)
+            self._lab = lab
             clients = self._clients = Clients(lab, self._limits)
+            if lab is not before:
+                # Brokers that were never spoken to take seconds for a first handshake on a busy machine.
+                clients.look([client.name for client in intended.clients])
         if self._abandoned:
             raise LabError("interrupted")
         return lab, clients

@@ -136,7 +136,7 @@ def test_a_fault_is_put_in_looked_at_and_taken_out(world: World) -> None:
     assert trial.injected == ALONE.injected
     assert (trial.problem, trial.not_undone) == ("", "")
     every = tuple(client.name for client in ALONE.intended.clients)
-    assert world.looked == [every, ("b",)]  # once more only who saw it
+    assert world.looked == [every, every, ("b",)]  # cold brokers; the fault; and once more only who saw it
     assert world.ended == 0
 
 
@@ -153,7 +153,7 @@ def test_a_false_alarm_costs_the_lab(world: World) -> None:
 
 def test_only_the_afflicted_client_is_asked_where_so_chosen(world: World) -> None:
     carry_out(ALONE, Which.AFFLICTED)
-    assert world.looked[0] == ("b",)
+    assert world.looked[1:] == [("b",)]
     carry_out(CLEAN, Which.AFFLICTED)
     assert len(world.looked[-1]) > 1
 
@@ -227,6 +227,7 @@ def test_one_lab_serves_cases_of_one_topology_while_its_brokers_live(world: Worl
     one.carry_out(ALONE)
     one.carry_out(CLEAN)
     assert world.started == 1
+    assert len(world.looked) == 3  # of which one was of cold brokers
     world.brokers["demo-1"] = "ended (137)"
     one.carry_out(CLEAN)
     assert world.started == 2
