@@ -1,15 +1,16 @@
 # Every target is run from a fresh clone with git, make and Python 3.11 or newer; set-up does the rest.
-# PYTHON=/path/to/python3 chooses the interpreter; PYTEST_ARGS and
-# BENCH_ARGS are handed on.
+# PYTHON=/path/to/python3 chooses the interpreter; PYTEST_ARGS, BENCH_ARGS
+# and PROVE_ARGS are handed on.
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PROVE_ARGS ?=
 # Not set-up's .venv alone: that cannot be made while the lock does not fit pyproject.toml.
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup gates lint-fix lock schema pictures catalogue bench clean
+.PHONY: help demo test setup gates lint-fix lock schema pictures catalogue accuracy bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,16 +40,20 @@ lock: ## pin every Python package, also indirect ones, with hashes, for pyprojec
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 	  --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
-schema: setup ## write the JSON Schemas of topology files and result documents
+schema: setup ## write the JSON Schemas of topology files, result documents and confusion matrices
 	$(BIN)/brokerproof topology schema > build/topology.schema.json
 	mv build/topology.schema.json topology/schema/topology.schema.json
 	$(BIN)/python -m reports.schema
+	$(BIN)/python -m proving.schema
 
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
 	$(BIN)/python -m brokerproof.pattern_pages
 
 catalogue: setup ## write docs/catalogue.md, which follows from the code
 	$(BIN)/python -m brokerproof.catalogue_page
+
+accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
+	$(BIN)/brokerproof lab prove --clean 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
 
 bench: ## compare with dig, openssl, kcat, bare brokers and plain links, in one run
 	@./setup.sh --bench

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any, ParamSpec
+from typing import Any
 
 import click
 from rich.console import Console
@@ -16,6 +15,8 @@ from rich.table import Table
 
 from brokerproof.patterns import options_of, pattern_options
 from brokerproof.picture import shape_of, written
+from brokerproof.prove import lab_prove
+from brokerproof.sentences import sentences
 from lab import kafka_dist
 from lab.distance import in_words, links_in_words
 from lab.errors import LabError
@@ -26,36 +27,6 @@ from topology.files import TopologyError, dumps, json_schema, load
 from topology.models import ClientVantage, Topology, VantageKind
 from topology.patterns import PATTERNS, PatternOptions
 from vantages.local import this_probe
-
-COULD_NOT = 3
-P = ParamSpec("P")
-
-
-def sentences(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn what the rooms raise into one message on standard error and an exit code."""
-
-    @wraps(function)
-    def carried_out(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except TopologyError as error:
-            raise _Said(str(error), 2) from None
-        except (LabError, kafka_dist.KafkaMissingError, DrawError) as error:
-            raise _Said(str(error), COULD_NOT) from None
-        except KeyboardInterrupt:
-            raise _Said("interrupted; what was started has been ended", 130) from None
-
-    return carried_out
-
-
-class _Said(click.ClickException):
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        super().show(file)
-        sys.exit(self.code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -260,6 +231,9 @@ def lab_fetch(kafka_version: str | None) -> None:
     wanted = kafka_version or kafka_dist.wanted_version(os.environ)
     found = kafka_dist.fetch(wanted, lambda text: click.echo(text, err=True), environ=os.environ)
     click.echo(f"Kafka {found.version}: {len(found.jars)} jars ({found.source.value})")
+
+
+lab.add_command(lab_prove)
 
 
 # topology

@@ -94,8 +94,17 @@ def _presented(broker: BrokerProcess, listener: str) -> bytes:
     return b""
 
 
+def _presented_in_a_row(broker: BrokerProcess, listener: str) -> set[bytes]:
+    """The certificates of as many connections as go twice round the broker's network threads."""
+    connections = 2 * int(dict(broker.properties)["num.network.threads"])
+    return {_presented(broker, listener) for _ in range(connections)}
+
+
 def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> None:
-    """Have these brokers read another keystore, and see each present it: a broker answers before it has read it."""
+    """Have these brokers read another keystore, and see each present it: a broker answers before it has read it.
+
+    Each of its network threads reads the keystore for itself, and connections go round them.
+    """
     location = keystore_location(listener)
     admin = admin_of(brokers)
     for broker in brokers:
@@ -108,9 +117,9 @@ def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> 
             raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
     leaf = ssl.PEM_cert_to_DER_cert(_FIRST_CERTIFICATE.findall(Path(path).read_text("ascii"))[0])
     for broker in brokers:
-        presents = partial(_presented, broker, listener)
+        presents = partial(_presented_in_a_row, broker, listener)
         waiting = Retrying(
-            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_result(partial(ne, leaf))
+            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_result(partial(ne, {leaf}))
         )
         try:
             waiting(presents)

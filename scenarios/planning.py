@@ -28,8 +28,37 @@ from vantages.protocol import VantageRun
 
 LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
 THROUGHPUT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
-LIMITS: Final = Limits(connect_ms=1500, handshake_ms=5000, plan_ms=45_000)
-"""A connection that takes longer than 1.5 s has lost its first SYN (RFC 6298: retransmitted after 1 s)."""
+VERDICT_MS: Final = 5000
+"""By default: how long after the first packet silence must have become a verdict."""
+LEAST_VERDICT_MS: Final = 4000
+"""Below this a connection would be given up before its first SYN is sent again (RFC 6298: after 1 s)."""
+PLAN_MS: Final = 45_000
+
+
+def limits_within(verdict_ms: int = VERDICT_MS) -> Limits:
+    """Deadlines by which dropped packets are known as such within ``verdict_ms`` of the first packet.
+
+    A path falls silent at one stage; what lies before has answered at once, and what is left over is
+    for the brokers that do answer. Records have deadlines of their own: there it is the cluster that
+    may take its time (a topic made, a group rebalanced), not the path.
+
+    Raises:
+        ValueError: less than :data:`LEAST_VERDICT_MS`.
+    """
+    if verdict_ms < LEAST_VERDICT_MS:
+        raise ValueError(
+            f"a verdict within {verdict_ms} ms: it takes {LEAST_VERDICT_MS} ms to tell a late answer from none"
+        )
+    return Limits(
+        resolve_ms=verdict_ms * 2 // 5,
+        connect_ms=verdict_ms * 3 // 10,
+        handshake_ms=verdict_ms * 7 // 10,
+        request_ms=verdict_ms // 2,
+        plan_ms=max(PLAN_MS, 9 * verdict_ms),
+    )
+
+
+LIMITS: Final = limits_within()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ class in turn; only other brokers need another lab. Under pytest-xdist a file go
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import secrets
@@ -24,11 +25,12 @@ from rich.console import Console
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.kafka_dist import wanted_version
+from probes.plan import Limits
 from reports.document import Host, Run, TestOutcome, TestPhase, TestResult, Tool
 from reports.journal import OWNER, Journal
 from reports.render import Rendered, render_all
 from reports.terminal import print_summary
-from scenarios.planning import ClientRun
+from scenarios.planning import LIMITS, VERDICT_MS, ClientRun, limits_within
 from scenarios.pool import LabPool, brokers_of
 from scenarios.selection import by_brokers, client_of, fits_nobody, lab_only, label, options_of, parametrize, pattern_of
 from scenarios.world import LAB, TargetError, World, load_target
@@ -154,6 +156,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where results go (default: results/<time>); must not hold an earlier run",
     )
+    group.addoption(
+        "--verdict-within",
+        type=_limits,
+        default=LIMITS,
+        metavar="SECONDS",
+        help=f"how long after the first packet silence must have become a verdict (default: {VERDICT_MS // 1000})",
+    )
+
+
+def _limits(seconds: str) -> Limits:
+    try:
+        return limits_within(round(float(seconds) * 1000))
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -260,7 +276,8 @@ def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
             lab = labs.lab(topology)
         except LabError as error:
             pytest.fail(str(error), pytrace=False)
-    with World(topology, lab=lab, journal=session.journal, label=partial(label, request)) as opened:
+    limits = request.config.getoption("--verdict-within")
+    with World(topology, lab=lab, journal=session.journal, label=partial(label, request), limits=limits) as opened:
         yield opened
 
 

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from lab.handle import Lab
+from probes.plan import Limits
 from reports.document import Drawing
 from reports.journal import Journal
-from scenarios.planning import ClientRun, conclude, make_plan
+from scenarios.planning import LIMITS, ClientRun, conclude, make_plan
 from topology.expectation import expect
 from topology.files import digest, load
 from topology.models import Client, Topology, VantageKind
@@ -49,12 +50,19 @@ class World:
     """One topology with its clients reachable. Ends its vantages, not the lab it was given."""
 
     def __init__(
-        self, topology: Topology, *, lab: Lab | None, journal: Journal | None, label: Callable[[Client], str]
+        self,
+        topology: Topology,
+        *,
+        lab: Lab | None,
+        journal: Journal | None,
+        label: Callable[[Client], str],
+        limits: Limits = LIMITS,
     ) -> None:
         self.topology = topology
         self._lab = lab
         self._journal = journal
         self._label = label
+        self._limits = limits
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
         self._runs: dict[str, ClientRun] = {}
@@ -64,7 +72,7 @@ class World:
         if name not in self._runs:
             client = self.topology.client(name)
             view = expect(self.topology, name)
-            plan = make_plan(view, client, measure=measure)
+            plan = make_plan(view, client, measure=measure, limits=self._limits)
             written = None
             if self._journal is not None:
                 known_as = digest(self.topology)

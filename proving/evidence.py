@@ -1,0 +1,157 @@
+"""One lab's clients, probed at once and diagnosed together. Keeps their probes running between trials.
+
+What a fault is, and whether the answer is right, is not known here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from diagnosis.check import Check, Verdict
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Diagnosis, Seen
+from lab.handle import Lab
+from probes.outcome import HandshakeFacts, IdentityFacts, MetadataFacts, Outcome, ResolveFacts
+from probes.plan import Limits
+from proving.trial import ClientTime
+from scenarios.planning import ClientRun, conclude, make_plan
+from scenarios.world import lab_vantage
+from topology.expectation import expect
+from vantages.protocol import Vantage
+
+AT_ONCE: Final = 2 * len(os.sched_getaffinity(0))
+"""Clients probed at the same time: a probe waits more than it works."""
+
+
+class NoEvidenceError(RuntimeError):
+    """A client's probe could not be run; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the clients saw, what that was taken for, and when."""
+
+    runs: tuple[ClientRun, ...]
+    seen: tuple[Seen, ...]
+    diagnosis: Diagnosis
+    diagnose_ms: int
+
+    @property
+    def clients(self) -> tuple[ClientTime, ...]:
+        """How long each client took."""
+        return tuple(
+            ClientTime(
+                client=run.view.client,
+                took_ms=_took_ms(run),
+                deadline_ms=run.plan.limits.plan_ms,
+                complete=_complete(run),
+            )
+            for run in self.runs
+        )
+
+    @property
+    def verdict_ms(self) -> int:
+        """From the first packet of the slowest client to the answer.
+
+        Clients that had to wait for a place (:data:`AT_ONCE`) are not charged for it: on hosts of
+        their own they would all begin at once.
+        """
+        return max((_took_ms(run) for run in self.runs), default=0) + self.diagnose_ms
+
+    @property
+    def red(self) -> tuple[Check, ...]:
+        """Every check that is not as it must be."""
+        return tuple(check for run in self.runs for check in run.checks if check.verdict is not Verdict.PASSED)
+
+    @property
+    def looks(self) -> frozenset[tuple[str, ...]]:
+        """All that was seen, without times, nonces and ports of the moment: what two trials can be compared by."""
+        return frozenset(
+            (
+                run.view.client,
+                outcome.stage.value,
+                repr(outcome.target),
+                outcome.status.value,
+                str(outcome.reason),
+                _lasting(outcome),
+            )
+            for run in self.runs
+            for outcome in run.run.outcomes
+        )
+
+
+def _complete(run: ClientRun) -> bool:
+    return run.run.closing is not None and run.run.closing.complete
+
+
+def _took_ms(run: ClientRun) -> int:
+    ends = [outcome.started_ns + outcome.duration_ns for outcome in run.run.outcomes]
+    closing = run.run.closing
+    return (closing.duration_ns if closing is not None else max(ends, default=0)) // 1_000_000
+
+
+def _lasting(outcome: Outcome) -> str:
+    """What of the facts does not change from one run to the next."""
+    match outcome.facts:
+        case ResolveFacts() as facts:
+            return repr((facts.rcode, facts.aaaa_rcode, facts.a, facts.aaaa, facts.cname_chain, facts.soa))
+        case HandshakeFacts() as facts:
+            return repr((facts.problems, facts.subject, facts.issuer, facts.dns_names, facts.chain, facts.alert))
+        case MetadataFacts() as facts:
+            return repr(sorted(map(repr, facts.brokers)))
+        case IdentityFacts() as facts:
+            return repr((facts.answered_by, facts.error_code, facts.advertised_listeners))
+        case _:
+            return ""
+
+
+class Clients:
+    """The clients of one lab. Their probes run until they are told to go."""
+
+    def __init__(self, lab: Lab, limits: Limits) -> None:
+        self._lab = lab
+        self._limits = limits
+        self._vantages: dict[str, Vantage] = {}
+
+    def look(self, names: Sequence[str]) -> Evidence:
+        """Probe these clients and diagnose what they saw together.
+
+        Raises:
+            NoEvidenceError: a probe could not be run to its end.
+        """
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as threads:
+            runs = tuple(threads.map(self._run, names))
+        broken = [run.run for run in runs if run.run.error]
+        if broken:
+            raise NoEvidenceError("; ".join(run.error for run in broken))
+        seen = tuple(
+            Seen(view=run.view, checks=run.checks, outcomes=run.run.outcomes, complete=_complete(run)) for run in runs
+        )
+        began = time.monotonic_ns()
+        diagnosis = diagnose(seen)
+        return Evidence(
+            runs=runs, seen=seen, diagnosis=diagnosis, diagnose_ms=(time.monotonic_ns() - began) // 1_000_000
+        )
+
+    def forget(self, names: Sequence[str]) -> None:
+        """End the probes of these clients, because their hosts are not the same any more."""
+        for name in names:
+            vantage = self._vantages.pop(name, None)
+            if vantage is not None:
+                vantage.close()
+
+    def close(self) -> None:
+        """End every probe."""
+        self.forget(tuple(self._vantages))
+
+    def _run(self, name: str) -> ClientRun:
+        view = expect(self._lab.intended, name)
+        plan = make_plan(view, self._lab.intended.client(name), measure=False, limits=self._limits)
+        if name not in self._vantages:
+            self._vantages[name] = lab_vantage(self._lab, name)
+        return conclude(view, plan, self._vantages[name].run(plan))

@@ -1,0 +1,81 @@
+"""What clients saw in a trial, kept on disk, so that another diagnosis can be made of it without the lab."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Diagnosis, Seen
+from proving.trial import Named, Trial
+from reports.files import write_atomically
+
+FOLDER: Final = "evidence"
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(tuple[Seen, ...])
+
+
+class KeptError(ValueError):
+    """What was kept cannot be read; one sentence."""
+
+
+def keep(folder: Path, case_id: str, seen: Sequence[Seen]) -> None:
+    """Write down what the clients of a case saw.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = _path(folder, case_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, gzip.compress(_encoder.encode(tuple(seen)), compresslevel=3, mtime=0))
+
+
+def seen_in(folder: Path, case_id: str) -> tuple[Seen, ...]:
+    """What the clients of a case saw.
+
+    Raises:
+        KeptError: it was not kept, or by another version.
+    """
+    path = _path(folder, case_id)
+    try:
+        return _decoder.decode(gzip.decompress(path.read_bytes()))
+    except OSError as error:
+        raise KeptError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (EOFError, msgspec.DecodeError) as error:
+        raise KeptError(f"{path}: not written by this version: {error}") from None
+
+
+def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
+    """The findings, as a trial keeps them."""
+    return tuple(
+        Named(
+            codes=tuple(sorted(code.value for code in finding.codes)),
+            stage=finding.stage.value,
+            clients=finding.clients,
+            subjects=finding.subjects,
+        )
+        for finding in diagnosis.findings
+    )
+
+
+def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """The trials with what today's diagnosis makes of what was seen then; times are those of then.
+
+    Raises:
+        KeptError: the evidence of a trial was not kept.
+    """
+    return tuple(trial if trial.problem else _again(folder, trial) for trial in trials)
+
+
+def _again(folder: Path, trial: Trial) -> Trial:
+    diagnosis = diagnose(seen_in(folder, trial.case_id))
+    return msgspec.structs.replace(trial, answer=diagnosis.answer.value, named=named_in(diagnosis))
+
+
+def _path(folder: Path, case_id: str) -> Path:
+    return folder / FOLDER / f"{case_id.replace('/', '.')}.json.gz"
