@@ -24,6 +24,7 @@ from topology.models import (
     VantageKind,
 )
 from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns.options import Overlap
 from topology.picture import DARK, Ink, picture
 from topology.picture.distance import rtt_words
 from topology.picture.label import LISTED, ranges, text
@@ -336,3 +337,11 @@ def test_of_a_real_client_no_distance_is_known() -> None:
         update={"clients": tuple(c.model_copy(update={"vantage": away}) for c in topology.clients)}
     )
     assert "RTT" not in dot(everywhere)
+
+
+@pytest.mark.parametrize("pattern", ["privatelink_single_nlb", "privatelink_multi_nlb"])
+def test_a_remote_client_has_a_way_over_ipv6_also_where_the_endpoint_vpc_overlaps_the_clusters(pattern: str) -> None:
+    topology = PATTERNS[pattern](PatternOptions(overlap=Overlap.ON, dual_stack=True))
+    ways = {client.name: way_of(topology, client, topology) for client in topology.clients}
+    assert {"r6", "t6"} <= set(ways)
+    assert not [way.trouble for way in ways.values() if way.trouble]

@@ -115,12 +115,24 @@ class _Plan:
         }
         """The brokers' ENIs: address of IPv4 -> that of IPv6."""
 
-    def block(self, vpc_id: str, cidr: IPv4Network) -> IPv6Network | None:
-        """What stands beside a CIDR as it is meant in a VPC: its own first, then another's, then all of them."""
+    def block(self, meant: Iterable[str], cidr: IPv4Network) -> IPv6Network | None:
+        """What stands beside a CIDR: that of the VPCs it may be meant of, in this order, then another's, then all."""
         others = (block for (_, known), block in self._beside.items() if known == cidr)
-        found = self._beside.get((vpc_id, cidr)) or next(others, None)
+        mine = (self._beside[vpc_id, cidr] for vpc_id in meant if (vpc_id, cidr) in self._beside)
+        found = next(mine, None) or next(others, None)
         wide = any(vpc_block.subnet_of(cidr) for v in self._topology.vpcs for vpc_block in v.cidr_blocks)
         return found or (EVERY_VPC if wide else None)
+
+    def beyond(self, vpc_id: str, route: Route) -> tuple[str, ...]:
+        """The VPCs that a route of a VPC leads to."""
+        if route.vpc_peering_connection_id is not None:
+            sides = self._topology.peering(route.vpc_peering_connection_id).sides
+            return tuple(side for side in sides if side != vpc_id)
+        return self.attached()
+
+    def attached(self) -> tuple[str, ...]:
+        """The VPCs that are attached to a gateway."""
+        return tuple(a.vpc_id for a in self._topology.transit_gateway_attachments if a.vpc_id is not None)
 
     def address(self, subnet_id: str, address: IPv4Address) -> IPv6Address:
         """The address at the same offset of the subnet."""
@@ -134,7 +146,8 @@ def _vpc(plan: _Plan, vpc: Vpc) -> Vpc:
 
 def _routes(plan: _Plan, vpc_id: str, routes: Iterable[Route]) -> Iterator[Route]:
     for route in routes:
-        block = None if route.destination_cidr_block is None else plan.block(vpc_id, route.destination_cidr_block)
+        cidr = route.destination_cidr_block
+        block = None if cidr is None else plan.block(plan.beyond(vpc_id, route), cidr)
         if block is not None:
             yield route.model_copy(update={"destination_cidr_block": None, "destination_ipv6_cidr_block": block})
 
@@ -142,7 +155,7 @@ def _routes(plan: _Plan, vpc_id: str, routes: Iterable[Route]) -> Iterator[Route
 def _gateway_routes(plan: _Plan, routes: Iterable[TransitGatewayRoute]) -> Iterator[TransitGatewayRoute]:
     for route in routes:
         cidr = route.destination_cidr_block
-        block = plan.block("", cidr) if isinstance(cidr, IPv4Network) else None
+        block = plan.block(plan.attached(), cidr) if isinstance(cidr, IPv4Network) else None
         if block is not None:
             yield route.model_copy(update={"destination_cidr_block": block})
 
@@ -161,7 +174,7 @@ def _rules(plan: _Plan, group: SecurityGroup, rules: Iterable[IpPermission]) -> 
         port = plan.ports.get(rule.from_port) if rule.from_port == rule.to_port else None
         ports = {} if port is None else {"from_port": port, "to_port": port}
         if rule.cidr_ipv4 is not None:
-            block = plan.block(group.vpc_id, rule.cidr_ipv4)
+            block = plan.block((group.vpc_id,), rule.cidr_ipv4)
             everywhere = IPv6Network("::/0") if rule.cidr_ipv4.prefixlen == 0 else block
             if everywhere is not None:
                 yield rule.model_copy(update={"cidr_ipv4": None, "cidr_ipv6": everywhere, **ports})
