@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from diagnosis.check import Verdict
 from lab.handle import Lab
 from scenarios.planning import conclude, make_plan
 from scenarios.world import lab_vantage
@@ -62,7 +63,10 @@ def main() -> None:
                 f"{memory_mb(lab):.0f} MB",
                 flush=True,
             )
-            red += sum(count for verdict, count in said.items() if verdict != "passed")
+            for check in run.checks:
+                if check.verdict is not Verdict.PASSED:
+                    red += 1
+                    print(f"  {check.verdict.value} {check.check_id}: {check.observed}; expected {check.expected}")
     raise SystemExit(1 if red else 0)
 
 

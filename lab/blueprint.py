@@ -142,14 +142,13 @@ def compile_topology(topology: Topology) -> Blueprint:
             layout.settle_server(layout.host(_server_namespace(server)), server.subnet_id, server.address)
     join_peerings(layout)
     gateways = lay_transit_gateways(layout)
+    members = _group_members(layout)
     for vpc in topology.vpcs:
         router = layout.routers[vpc.vpc_id]
         router.ip_lines.insert(0, f"addr add {_resolver_address(topology, vpc.vpc_id)}/32 dev lo")
         router.ip_lines += [f"route add blackhole {block}" for block in vpc.blocks]
         lay_routes(layout, vpc.vpc_id)
-        router.ruleset = packet_filter.vpc_router(
-            layout.enis[vpc.vpc_id], _group_members(layout), topology, vpc, ipv6=router.ipv6
-        )
+        router.ruleset = packet_filter.vpc_router(layout.enis[vpc.vpc_id], members, topology, vpc, ipv6=router.ipv6)
     return Blueprint(
         kafka_version=versions.pop(),
         links=tuple(layout.links),

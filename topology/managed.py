@@ -117,27 +117,27 @@ def _service(cluster: Cluster, scheme: VpcAuthentication) -> EndpointService:
 def _endpoint(topology: Topology, connection: VpcConnection) -> VpcEndpoint:
     cluster = topology.cluster(connection.target_cluster_name)
     available = connection.state is VpcConnectionState.AVAILABLE
-    region = topology.vpc(connection.vpc_id).region_name
     return VpcEndpoint(
         vpc_endpoint_id=connection.vpc_connection_arn,
         vpc_id=connection.vpc_id,
         service_name=_service(cluster, connection.authentication).service_name,
-        dns_name=f"{_endpoint_label(connection)}.vpce.{region}.amazonaws.com",
+        dns_name=_endpoint_name(topology, connection),
         state=EndpointState.AVAILABLE if available else EndpointState.FAILED,
         network_interfaces=connection.network_interfaces,
         security_groups=connection.security_groups,
     )
 
 
-def _endpoint_label(connection: VpcConnection) -> str:
+def _endpoint_name(topology: Topology, connection: VpcConnection) -> str:
     """As AWS makes them, ``vpce-`` and 17 hexadecimal digits; here they follow from the connection."""
-    return f"vpce-{hashlib.sha256(connection.vpc_connection_arn.encode()).hexdigest()[:17]}"
+    label = f"vpce-{hashlib.sha256(connection.vpc_connection_arn.encode()).hexdigest()[:17]}"
+    return f"{label}.vpce.{topology.vpc(connection.vpc_id).region_name}.amazonaws.com"
 
 
 def _zone(topology: Topology, connection: VpcConnection) -> HostedZone:
     cluster = topology.cluster(connection.target_cluster_name)
     scheme = connection.authentication
-    alias = AliasTarget(dns_name=_endpoint(topology, connection).dns_name)
+    alias = AliasTarget(dns_name=_endpoint_name(topology, connection))
     return HostedZone(
         hosted_zone_id=f"managed/{connection.vpc_connection_arn}",
         name=f"{scheme.label}.{cluster.domain}",

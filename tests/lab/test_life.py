@@ -188,7 +188,7 @@ def test_a_client_has_its_vpcs_resolver_and_the_host_keeps_its_own(lab: Lab) -> 
     name = lab.topology.clusters[0].brokers[0].endpoint
     assert dig(lab, "b", name) == {"10.1.0.150", "10.1.16.150", "10.1.32.150"}
     assert dig(lab, "o", name) == {"10.0.0.150", "10.0.16.150", "10.0.32.150"}
-    assert dig(lab, "a", name) == {"10.0.0.10"}
+    assert dig(lab, "a", name) == {"10.0.0.100", "10.0.16.100", "10.0.32.100"}
     assert Path("/etc/resolv.conf").read_text() == before
 
 

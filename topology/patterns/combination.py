@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from topology.files import checked
 from topology.models import Route, Topology, Vpc, VpcPeeringConnection
 from topology.patterns import names
-from topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways, table
+from topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways
 from topology.patterns.options import (
     CLIENT_CIDR,
     CLUSTER_CIDR,
@@ -28,6 +28,7 @@ from topology.patterns.options import (
     subnets,
 )
 from topology.patterns.privatelink import broker_fronts, client_side, load_balancers, target_groups
+from topology.patterns.route_tables import table
 
 NAME = names.COMBINATION
 _GATEWAY_CIDR = IPv4Network("10.3.0.0/16")

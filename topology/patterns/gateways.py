@@ -7,9 +7,6 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from topology.models import (
-    Route,
-    RouteTable,
-    Subnet,
     TransitGateway,
     TransitGatewayAttachment,
     TransitGatewayRoute,
@@ -20,16 +17,6 @@ from topology.patterns.options import FAR_REGION, REGION
 EAST: Final = "tgw-east"
 WEST: Final = "tgw-west"
 GATEWAYS: Final = {REGION: EAST, FAR_REGION: WEST}
-
-
-def table(vpc_id: str, nets: Iterable[Subnet], routes: tuple[Route, ...]) -> RouteTable:
-    """One route table for these subnets of a VPC."""
-    return RouteTable(
-        route_table_id=f"rtb-{vpc_id.removeprefix('vpc-')}",
-        vpc_id=vpc_id,
-        subnet_ids=tuple(s.subnet_id for s in nets),
-        routes=routes,
-    )
 
 
 def gateways() -> tuple[TransitGateway, ...]:

@@ -35,6 +35,7 @@ from topology.patterns.options import (
     lab_settings,
     subnets,
 )
+from topology.patterns.route_tables import own_table
 
 NAME = "peering"
 _LOCAL_GROUP = "sg-client-a"
@@ -127,13 +128,10 @@ def build(options: PatternOptions | None = None) -> Topology:
 
 
 def _table(subnet: Subnet) -> RouteTable:
-    """A table of its own for each subnet, as a reminder that every one of them needs the routes."""
     others = [other for pair in _PAIRS if subnet.vpc_id in pair for other in pair if other != subnet.vpc_id]
-    return RouteTable(
-        route_table_id=f"rtb-{subnet.subnet_id.removeprefix('subnet-')}",
-        vpc_id=subnet.vpc_id,
-        subnet_ids=(subnet.subnet_id,),
-        routes=tuple(
+    return own_table(
+        subnet,
+        tuple(
             Route(destination_cidr_block=_CIDRS[other], vpc_peering_connection_id=_connection(subnet.vpc_id, other))
             for other in others
         ),

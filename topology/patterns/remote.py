@@ -21,8 +21,9 @@ from topology.models import (
     Vpc,
     VpcPeeringConnection,
 )
-from topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways, table
+from topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways
 from topology.patterns.options import FAR_REGION, WITNESS_PORT, client_host, subnets
+from topology.patterns.route_tables import table
 
 BY_PEERING: Final = IPv4Network("10.2.0.0/16")
 BY_GATEWAY: Final = IPv4Network("10.3.0.0/16")

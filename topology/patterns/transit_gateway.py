@@ -33,6 +33,7 @@ from topology.patterns.options import (
     lab_settings,
     subnets,
 )
+from topology.patterns.route_tables import own_table
 
 NAME = names.TRANSIT_GATEWAY
 _EVERYTHING = IPv4Network("10.0.0.0/8")
@@ -112,10 +113,4 @@ def build(options: PatternOptions | None = None) -> Topology:
 
 
 def _table(subnet: Subnet, gateway: str) -> RouteTable:
-    """A table of its own for each subnet, as a reminder that every one of them needs the route."""
-    return RouteTable(
-        route_table_id=f"rtb-{subnet.subnet_id.removeprefix('subnet-')}",
-        vpc_id=subnet.vpc_id,
-        subnet_ids=(subnet.subnet_id,),
-        routes=(Route(destination_cidr_block=_EVERYTHING, transit_gateway_id=gateway),),
-    )
+    return own_table(subnet, (Route(destination_cidr_block=_EVERYTHING, transit_gateway_id=gateway),))

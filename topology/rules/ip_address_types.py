@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv6Address
 
-from topology.models import Topology
+from topology.models import EndpointInterface, LoadBalancerZone, Topology
 from topology.rules.problem import Path, Problem
 
 
@@ -17,14 +16,8 @@ def families(topology: Topology) -> Iterator[Problem]:
     for i, balancer in enumerate(topology.load_balancers):
         for j, zone in enumerate(balancer.availability_zones):
             path: Path = ("load_balancers", i, "availability_zones", j)
-            if balancer.ip_address_type == "dualstack" and topology.subnet(zone.subnet_id).ipv6_cidr_block is None:
-                yield Problem(
-                    (*path, "subnet_id"),
-                    f"ip_address_type dualstack of {balancer.load_balancer_name} needs an ipv6_cidr_block of "
-                    f"{zone.subnet_id} (AWS: ValidationError)",
-                )
-            else:
-                yield from _address(path, balancer.ip_address_type, zone.ipv6_address, balancer.load_balancer_name)
+            family, name = balancer.ip_address_type, balancer.load_balancer_name
+            yield from _placed(topology, path, zone, family, name, refused=" (AWS: ValidationError)")
 
 
 def target_families(topology: Topology) -> Iterator[Problem]:
@@ -78,14 +71,7 @@ def endpoint_families(topology: Topology) -> Iterator[Problem]:
             )
         for j, eni in enumerate(endpoint.network_interfaces):
             where: Path = (*path, "network_interfaces", j)
-            if endpoint.ip_address_type == "dualstack" and topology.subnet(eni.subnet_id).ipv6_cidr_block is None:
-                yield Problem(
-                    (*where, "subnet_id"),
-                    f"ip_address_type dualstack of {endpoint.vpc_endpoint_id} needs an ipv6_cidr_block of "
-                    f"{eni.subnet_id}",
-                )
-            else:
-                yield from _address(where, endpoint.ip_address_type, eni.ipv6_address, endpoint.vpc_endpoint_id)
+            yield from _placed(topology, where, eni, endpoint.ip_address_type, endpoint.vpc_endpoint_id)
 
 
 def connection_families(topology: Topology) -> Iterator[Problem]:
@@ -99,9 +85,22 @@ def connection_families(topology: Topology) -> Iterator[Problem]:
                 )
 
 
-def _address(path: Path, family: str, address: IPv6Address | None, owner: str) -> Iterator[Problem]:
-    """Every node and ENI of a dual stack has an IPv6 address, and none of an IPv4 one."""
-    if family == "dualstack" and address is None:
+def _placed(
+    topology: Topology,
+    path: Path,
+    place: LoadBalancerZone | EndpointInterface,
+    family: str,
+    owner: str,
+    *,
+    refused: str = "",
+) -> Iterator[Problem]:
+    """Every node and ENI of a dual stack has an IPv6 address, in a subnet that has IPv6, and none of an IPv4 one."""
+    if family == "dualstack" and topology.subnet(place.subnet_id).ipv6_cidr_block is None:
+        yield Problem(
+            (*path, "subnet_id"),
+            f"ip_address_type dualstack of {owner} needs an ipv6_cidr_block of {place.subnet_id}{refused}",
+        )
+    elif family == "dualstack" and place.ipv6_address is None:
         yield Problem(path, f"ip_address_type dualstack of {owner} needs an ipv6_address")
-    if family == "ipv4" and address is not None:
+    if family == "ipv4" and place.ipv6_address is not None:
         yield Problem((*path, "ipv6_address"), f"{owner} is of ip_address_type ipv4; dualstack has IPv6 addresses")
