@@ -1,7 +1,8 @@
-"""Each fault, in each pattern it applies to: red at its own stage, for its own reason, and nowhere else.
+"""Each fault, in one of the patterns it applies to: red at its own stage, for its own reason, and nowhere else.
 
-The intended topology gives the view; the lab is given the broken one. A brokers' restart is the
-only slow part, so faults that need none come first.
+The patterns take turns, so that each of them has its share of the faults; every fault in every
+pattern is what ``brokerproof lab prove`` is for. The intended topology gives the view; the lab is
+given the broken one. A brokers' restart is the only slow part, so faults that need none come first.
 """
 
 from __future__ import annotations
@@ -18,18 +19,29 @@ from scenarios.planning import ClientRun, conclude, make_plan
 from scenarios.pool import LabPool, brokers_of
 from scenarios.world import lab_vantage
 from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
+from topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
 
 
-def restarts_brokers(fault: Fault) -> bool:
-    """Whether brokers are other processes with it, in the first pattern that it is of."""
-    intended = PATTERNS[fault.patterns[0]](PatternOptions(dual_stack=fault.dual_stack))
+def shared_out() -> dict[str, list[Fault]]:
+    """The faults of each pattern: each goes to that one of its patterns that has the fewest so far.
+
+    A fault of IPv6 alone is in no topology as it is built here; test_dual_stack.py has those.
+    """
+    shares: dict[str, list[Fault]] = {pattern: [] for pattern in PATTERNS}
+    for fault in FAULTS.values():
+        homes = [pattern for pattern in PATTERNS if not fault.why_not(PATTERNS[pattern](None))]
+        if homes:
+            shares[min(homes, key=lambda pattern: len(shares[pattern]))].append(fault)
+    return shares
+
+
+def restarts_brokers(pattern: str, fault: Fault) -> bool:
+    """Whether brokers are other processes with it."""
+    intended = PATTERNS[pattern](None)
     return brokers_of(fault.edit(intended)) != brokers_of(intended)
 
-
-ORDERED: list[Fault] = sorted(FAULTS.values(), key=restarts_brokers)
 
 LIMITS = Limits(connect_ms=600, plan_ms=20_000)
 
@@ -50,15 +62,15 @@ def by_brokers(pattern: str) -> str:
 
 
 ONE_LAB_AFTER_ANOTHER: list[str] = sorted(PATTERNS, key=by_brokers)
+SHARES = shared_out()
+TRIALS = [
+    pytest.param(pattern, fault, id=f"{pattern}-{fault.name}")
+    for pattern in ONE_LAB_AFTER_ANOTHER
+    for fault in sorted(SHARES[pattern], key=lambda fault: restarts_brokers(pattern, fault))
+]
 
 
-@pytest.fixture(scope="module", params=ONE_LAB_AFTER_ANOTHER)
-def pattern(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def lab(pattern: str, labs: LabPool) -> Lab:
+def lab_of(pattern: str, labs: LabPool) -> Lab:
     return labs.lab(PATTERNS[pattern](None))
 
 
@@ -66,7 +78,7 @@ def clients_of(lab: Lab) -> list[str]:
     return [c.name for c in lab.intended.clients if c.pattern is not None]
 
 
-def test_healthy_is_green(lab: Lab) -> None:
+def assert_green(lab: Lab) -> None:
     for client in clients_of(lab):
         result = run(lab, client)
         assert {c.verdict for c in result.checks} == {Verdict.PASSED}, [
@@ -76,10 +88,9 @@ def test_healthy_is_green(lab: Lab) -> None:
         assert result.run.closing.left_behind == ()
 
 
-@pytest.mark.parametrize("fault", ORDERED, ids=lambda f: f.name)
-def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> None:
-    if fault.why_not(lab.intended):
-        pytest.skip(fault.why_not(lab.intended))
+@pytest.mark.parametrize(("pattern", "fault"), TRIALS)
+def test_fault_is_red_where_it_is_and_nowhere_else(pattern: str, fault: Fault, labs: LabPool) -> None:
+    lab = lab_of(pattern, labs)
     lab.apply(fault.edit(lab.intended))
     try:
         result = run(lab, afflicted(lab.intended, fault).name, isolation=fault.isolation)
@@ -99,5 +110,12 @@ def test_fault_is_red_where_it_is_and_nowhere_else(lab: Lab, fault: Fault) -> No
     assert all(c.observed and c.expected for c in red)
 
 
-def test_undone_is_green_again(lab: Lab) -> None:
-    test_healthy_is_green(lab)
+@pytest.mark.parametrize("pattern", ONE_LAB_AFTER_ANOTHER)
+def test_undone_is_green_again(pattern: str, labs: LabPool) -> None:
+    assert_green(lab_of(pattern, labs))
+
+
+def test_every_fault_is_tried_somewhere() -> None:
+    tried = {fault.name for faults in SHARES.values() for fault in faults}
+    assert set(FAULTS) - tried == {fault.name for fault in FAULTS.values() if fault.dual_stack}
+    assert all(SHARES.values())
