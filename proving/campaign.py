@@ -10,14 +10,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from proving.cases import Case
 from proving.trial import Trial
+
+_AWAKE_S: Final = 0.5
 
 
 class Carrier(Protocol):
@@ -144,7 +146,7 @@ class _Gathering:
     def until_end(self) -> bool:
         """Until every worker has ended; true where it was interrupted before."""
         while self._workers:
-            match self._results.get():
+            match self._next():
                 case _Interrupted():
                     return True
                 case _Ended():
@@ -155,6 +157,12 @@ class _Gathering:
                     self._workers -= 1
                     raise CarrierError(f"{type(defect).__name__}: {defect}") from defect
         return False
+
+    def _next(self) -> Trial | BaseException | _Ended | _Interrupted:
+        """What comes next. A signal just before a wait does not end it, so none is without end."""
+        while True:
+            with suppress(queue.Empty):
+                return self._results.get(timeout=_AWAKE_S)
 
     def _note(self, trial: Trial) -> None:
         self._now += 1

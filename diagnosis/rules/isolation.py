@@ -9,6 +9,7 @@ from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, local
 from probes.outcome import Outcome, Reason, Role, Stage, Status
 from topology.finding_codes import Code
 from topology.patterns.names import ONE_WAY
+from topology.view import BrokerView
 
 PLAINTEXT_PORT: Final = 9092
 """Apache Kafka's plaintext port on MSK (MSK developer guide, port information)."""
@@ -39,7 +40,9 @@ def _code(case: Case, red: Red) -> Code | None:
         behind = kind(red.view) is not Kind.DIRECT
         return Code.NLB_CROSS_ZONE_ON if behind else Code.ISOLATION_PORTS_OPEN
     if not red.view.brokers:
-        return Code.ISOLATION_UNAPPROVED_CLIENT
+        # Towards a host that is no broker of anybody's: the way back of a path that must be one-way.
+        path = {where for view in case.views for broker in view.brokers for where in _where(broker)}
+        return Code.ISOLATION_SECOND_PATH if path and check.address not in path else Code.ISOLATION_UNAPPROVED_CLIENT
     return _of_client(case, red)
 
 
@@ -54,6 +57,12 @@ def _of_client(case: Case, red: Red) -> Code | None:
             return Code.ISOLATION_PORTS_OPEN
         return Code.ISOLATION_SECOND_PATH if local(view) and view.pattern in ONE_WAY else Code.ISOLATION_PORTS_OPEN
     return Code.ISOLATION_SECOND_PATH
+
+
+def _where(broker: BrokerView) -> Iterator[str]:
+    """Every address of a broker, as a client or anybody beside it knows them."""
+    yield broker.eni_address
+    yield from (address.address for address in broker.addresses)
 
 
 def _accepted(case: Case, red: Red) -> bool:

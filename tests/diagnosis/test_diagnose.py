@@ -27,6 +27,7 @@ from tests.diagnosis.bent import Bend, Change, answers, at, diagnosis_of, failed
 from tests.diagnosis.perfect import outcome
 from topology import finding_sets as sets
 from topology.finding_codes import Code
+from topology.patterns import names
 from topology.view import ClientView
 
 PEERING, GATEWAY, IN_VPC = "peering", "transit_gateway", "in_vpc"
@@ -561,3 +562,17 @@ def test_opened_doors() -> None:
     assert found["peering.x"] == {Code.ISOLATION_UNAPPROVED_CLIENT}
     assert found["peering.b"] == {Code.ISOLATION_PLAINTEXT_OPEN, Code.ISOLATION_PORTS_OPEN}
     assert found["privatelink_single_nlb.b"] >= {Code.ISOLATION_SECOND_PATH, Code.ISOLATION_PORTS_OPEN}
+
+
+def test_a_way_back_through_privatelink_is_a_second_path() -> None:
+    run = []
+    for view in views_of(names.CROSS_REGION):
+        clean = seen(view)
+        bent = tuple(
+            outcome(o.stage, o.target, facts=ConnectFacts())
+            if not view.brokers and o.target.role is Role.FORBIDDEN
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    assert {finding.codes for finding in diagnose(run).findings} == {(Code.ISOLATION_SECOND_PATH,)}
