@@ -6,7 +6,6 @@ What a fault is, and whether the answer is right, is not known here.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Final
 from diagnosis.check import Check, Verdict
 from diagnosis.diagnose import diagnose
 from diagnosis.finding import Diagnosis, Seen
+from diagnosis.timing import known_after_ns
 from lab.handle import Lab
 from probes.outcome import HandshakeFacts, IdentityFacts, MetadataFacts, Outcome, ResolveFacts
 from probes.plan import Limits
@@ -39,7 +39,6 @@ class Evidence:
     runs: tuple[ClientRun, ...]
     seen: tuple[Seen, ...]
     diagnosis: Diagnosis
-    diagnose_ms: int
 
     @property
     def clients(self) -> tuple[ClientTime, ...]:
@@ -56,12 +55,8 @@ class Evidence:
 
     @property
     def verdict_ms(self) -> int:
-        """From the first packet of the slowest client to the answer.
-
-        Clients that had to wait for a place (:data:`AT_ONCE`) are not charged for it: on hosts of
-        their own they would all begin at once.
-        """
-        return max((_took_ms(run) for run in self.runs), default=0) + self.diagnose_ms
+        """From the first packet of the slowest client to the answer: see :func:`verdict_ms`."""
+        return verdict_ms(self.seen, self.diagnosis, max((_took_ms(run) for run in self.runs), default=0))
 
     @property
     def red(self) -> tuple[Check, ...]:
@@ -83,6 +78,16 @@ class Evidence:
             for run in self.runs
             for outcome in run.run.outcomes
         )
+
+
+def verdict_ms(seen: Sequence[Seen], diagnosis: Diagnosis, whole_ms: int) -> int:
+    """From a client's first packet until everything the findings rest on had been seen.
+
+    Where nothing is wrong that is only known at the end, after ``whole_ms``. Clients that had to wait
+    for a place (:data:`AT_ONCE`) are not charged for it: on hosts of their own they would all begin at once.
+    """
+    known_ns = known_after_ns(seen, diagnosis)
+    return whole_ms if known_ns is None else known_ns // 1_000_000
 
 
 def _complete(run: ClientRun) -> bool:
@@ -132,11 +137,7 @@ class Clients:
         seen = tuple(
             Seen(view=run.view, checks=run.checks, outcomes=run.run.outcomes, complete=_complete(run)) for run in runs
         )
-        began = time.monotonic_ns()
-        diagnosis = diagnose(seen)
-        return Evidence(
-            runs=runs, seen=seen, diagnosis=diagnosis, diagnose_ms=(time.monotonic_ns() - began) // 1_000_000
-        )
+        return Evidence(runs=runs, seen=seen, diagnosis=diagnose(seen))
 
     def forget(self, names: Sequence[str]) -> None:
         """End the probes of these clients, because their hosts are not the same any more."""

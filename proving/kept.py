@@ -11,6 +11,7 @@ import msgspec
 
 from diagnosis.diagnose import diagnose
 from diagnosis.finding import Diagnosis, Seen
+from proving.evidence import verdict_ms
 from proving.trial import Named, Trial
 from reports.files import write_atomically
 
@@ -64,7 +65,7 @@ def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
 
 
 def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """The trials with what today's diagnosis makes of what was seen then; times are those of then.
+    """The trials with what today's diagnosis makes of what was seen then, and when.
 
     Raises:
         KeptError: the evidence of a trial was not kept.
@@ -73,8 +74,14 @@ def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
 
 
 def _again(folder: Path, trial: Trial) -> Trial:
-    diagnosis = diagnose(seen_in(folder, trial.case_id))
-    return msgspec.structs.replace(trial, answer=diagnosis.answer.value, named=named_in(diagnosis))
+    seen = seen_in(folder, trial.case_id)
+    diagnosis = diagnose(seen)
+    return msgspec.structs.replace(
+        trial,
+        answer=diagnosis.answer.value,
+        named=named_in(diagnosis),
+        verdict_ms=verdict_ms(seen, diagnosis, max((client.took_ms for client in trial.clients), default=0)),
+    )
 
 
 def _path(folder: Path, case_id: str) -> Path:

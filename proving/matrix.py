@@ -33,9 +33,9 @@ class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Times(_Value, frozen=True, kw_only=True):
-    """Time to verdict: from the first packet of the slowest client to the answer.
+    """Time to verdict: from the first packet until everything the findings rest on had been seen.
 
-    ``red`` is the same without clients that found nothing wrong, which verify to their end.
+    ``whole`` is until the slowest client had verified everything, what lies behind a fault included.
     """
 
     trials: Count = 0
@@ -43,8 +43,8 @@ class Times(_Value, frozen=True, kw_only=True):
     """The lower of the middle two where their number is even."""
     worst_ms: Count | None = None
     worst_case: str = ""
-    red_median_ms: Count | None = None
-    red_worst_ms: Count | None = None
+    whole_median_ms: Count | None = None
+    whole_worst_ms: Count | None = None
 
 
 class Diagnosed(_Value, frozen=True, kw_only=True):
@@ -196,21 +196,15 @@ def _times(trials: Sequence[Trial]) -> Times:
     if not timed:
         return Times()
     worst_ms, worst_case = max(timed)
-    red = [ms for ms in map(_red_ms, trials) if ms is not None]
+    whole = [max(client.took_ms for client in trial.clients) for trial in trials if trial.clients]
     return Times(
         trials=len(timed),
         median_ms=median_low(ms for ms, _ in timed),
         worst_ms=worst_ms,
         worst_case=worst_case,
-        red_median_ms=median_low(red) if red else None,
-        red_worst_ms=max(red, default=None),
+        whole_median_ms=median_low(whole) if whole else None,
+        whole_worst_ms=max(whole, default=None),
     )
-
-
-def _red_ms(trial: Trial) -> int | None:
-    """How long the slowest client took of those that a finding is of."""
-    names = {name for finding in trial.named for name in finding.clients}
-    return max((client.took_ms for client in trial.clients if client.client in names), default=None)
 
 
 def _rows(trials: Sequence[Trial]) -> Iterable[Row]:

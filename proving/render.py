@@ -72,8 +72,8 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
         f"The machine: {words.load(matrix)}.",
     )
     yield (
-        "Time to verdict is from the first packet of the slowest client to the answer, with everything a verification",
-        "does: also what lies behind the fault is verified to its end.",
+        "Time to verdict is from a client's first packet until the last check that a finding rests on had failed. The",
+        "whole verification goes on: what lies behind the fault, and what is well, is verified to its end.",
     )
     yield ("Made by",)
     yield (

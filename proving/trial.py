@@ -124,7 +124,7 @@ class Trial(_Value, frozen=True, kw_only=True):
     """Faults without which every client saw exactly the same: nothing could have named them."""
     clients: tuple[ClientTime, ...] = ()
     verdict_ms: Count | None = None
-    """From the first packet of the slowest client to the answer, diagnosing included."""
+    """From a client's first packet until everything the findings rest on had been seen; with none, to the end."""
     load: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Processes of this machine that ran or waited to, over the last minute (getloadavg(3))."""
     problem: str = ""

@@ -107,9 +107,9 @@ def times(found: Times) -> str:
     if found.median_ms is None:
         return "-"
     said = f"median {seconds(found.median_ms)}, worst {seconds(found.worst_ms)}"
-    if found.red_median_ms is None:
+    if found.whole_worst_ms in {None, found.worst_ms}:
         return said
-    return f"{said}; of the clients that saw it alone {seconds(found.red_median_ms)} and {seconds(found.red_worst_ms)}"
+    return f"{said}; whole verification {seconds(found.whole_median_ms)}, worst {seconds(found.whole_worst_ms)}"
 
 
 def deadlines(matrix: Matrix) -> str:

@@ -66,7 +66,7 @@ def test_each_cause_is_named(trials: list[Trial]) -> None:
 def test_silence_is_a_verdict_within_its_time(trials: list[Trial]) -> None:
     silent = [t for t in trials for cause in t.injected if cause.fault.startswith(("route-", "broker-security"))]
     assert len(silent) == 2
-    worst = matrix_of(HEADER, silent).parts[0].times.red_worst_ms
+    worst = matrix_of(HEADER, silent).parts[0].times.worst_ms
     assert worst is not None
     assert worst <= VERDICT_MS
 

@@ -80,7 +80,7 @@ def test_a_matrix_that_is_all_right() -> None:
     assert (single.kind, single.trials, single.good, single.causes) == (Kind.SINGLE, 2, 2, 2)
     assert single.attributions[Attribution.RIGHT] == single.attributions[Attribution.AMBIGUOUS] == 1
     assert (single.times.median_ms, single.times.worst_ms) == (2005, 3005)
-    assert (single.times.red_median_ms, single.times.red_worst_ms) == (2000, 3000)
+    assert (single.times.whole_median_ms, single.times.whole_worst_ms) == (2000, 3000)
     assert single.times.worst_case == "single/peering/route-missing_client"
     assert {(c.injected, c.diagnosed, c.times, c.short) for c in matrix.cells} == {
         ("dns", "dns", 1, 0),
@@ -89,11 +89,11 @@ def test_a_matrix_that_is_all_right() -> None:
     }
 
 
-def test_a_client_that_found_nothing_wrong_has_no_part_in_the_time_of_those_that_did() -> None:
+def test_a_client_that_verifies_on_has_no_part_in_the_time_to_verdict() -> None:
     seen = trial(DNS, found=(named("dns.record_missing"),), took_ms=2000)
     slow = ClientTime(client="a", took_ms=9000, deadline_ms=10_000)
     times = matrix_of(HEADER, [msgspec.structs.replace(seen, clients=(*seen.clients, slow))]).parts[0].times
-    assert (times.red_median_ms, times.red_worst_ms) == (2000, 2000)
+    assert (times.worst_ms, times.whole_worst_ms) == (2005, 9000)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_markdown(matrix: Matrix) -> None:
     assert "One fault at a time: 2 of 4 trials as they must be; several faults at once: 1 of 1" in text
     assert "3 causes injected in 3 trials, 3 detected (100 %), 2 attributed rightly (66.7 %)" in text
     assert "1 hidden by another, not counted in the shares" in text
-    assert "median 1.00 s, worst 4.00 s; of the clients that saw it alone 1.00 s and 4.00 s" in text
+    assert "median 1.00 s, worst 4.00 s; whole verification 1.00 s, worst 4.00 s" in text
     assert "brokerproof lab prove --clean 2 --together 3 --draws 4 --seed 7 --clients afflicted\n" in text
     row = "| `dns-record_missing` | 2 | 2 | 1 |  |  |  |  | 1 |  | `dns.record_missing` (1); `dns.stale_record` (1) |"
     assert row in text
