@@ -28,7 +28,8 @@ RULES: Final[tuple[Rule, ...]] = (
     behind.single_brokers,
     reach.without_shape,
     tls.handshakes,
-    kafka.after_tls,
+    kafka.brokers,
+    kafka.records,
     isolation.open_doors,
 )
 """In the order of the way a packet goes; within a stage, the narrower shape before the wider."""
@@ -50,6 +51,8 @@ _FOLLOWS: Final = frozenset(
 )
 """What records and groups fail with because of a broker that is not reached; the controller may be that broker."""
 _RECORDS: Final = frozenset({Stage.PRODUCE, Stage.CONSUME, Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT})
+_OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
+"""What several targets share may have shown itself to one client alone, and to another only in its records."""
 _OF_THE_CLUSTER: Final = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE})
 
 
@@ -88,7 +91,7 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, int]]:
     drafts: list[Draft] = []
     following: dict[str, int] = {}
     for rule in RULES:
-        if rule is kafka.after_tls:
+        if rule is kafka.records:
             following = _follow(left, drafts)
             left = [red for red in left if red.key not in following]
         for draft in rule(case, left):
@@ -128,6 +131,8 @@ def _follow(left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, int]:
 
 def _bears(draft: Draft, red: Red) -> bool:
     if draft.codes & _OF_THE_CLUSTER:
+        return True
+    if draft.codes & _OF_A_TARGET and any(red.check.broker_id == r.check.broker_id for r in draft.reds):
         return True
     earlier = [r for r in draft.reds if r.client == red.client and r.check.broker_id is not None]
     return any(not r.check.isolation and ORDER[r.check.stage] < ORDER[red.check.stage] for r in earlier)

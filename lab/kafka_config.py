@@ -14,9 +14,22 @@ UNBOUND = f"{STATE_DIR}/unbound/unbound"
 REPLICATION_PORT = 9093
 CONTROLLER_PORT = 9097
 _MOST_CONTROLLERS = 3
+BROKERS_OWN = {"username": "brokers", "password": "of-the-lab"}
+"""Who brokers are to one another where they enforce ACLs: until these are loaded only a super user may vote."""
+_JAAS = (
+    "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    f' username="{BROKERS_OWN["username"]}" password="{BROKERS_OWN["password"]}"'
+    f' user_{BROKERS_OWN["username"]}="{BROKERS_OWN["password"]}";'
+)
 _AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",  # MSK's default (MSK developer guide, Apache Kafka ACLs)
+    "super.users": f"User:{BROKERS_OWN['username']}",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "sasl.mechanism.inter.broker.protocol": "PLAIN",
+    "sasl.mechanism.controller.protocol": "PLAIN",
+    "listener.name.replication.plain.sasl.jaas.config": _JAAS,
+    "listener.name.controller.plain.sasl.jaas.config": _JAAS,
 }
 
 
@@ -55,6 +68,7 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         told.append(f"{entry.name}://{name}:{port}")
     replication = f"REPLICATION://{address}:{REPLICATION_PORT}"
     controller = is_controller(cluster, broker)
+    internal = "SASL_PLAINTEXT" if cluster.kafka_acls else "PLAINTEXT"
     replicas = str(min(3, len(cluster.brokers)))
     properties = {
         "process.roles": "broker,controller" if controller else "broker",
@@ -73,8 +87,8 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "listener.security.protocol.map": ",".join(
             [
                 *(f"{entry.name}:{'SSL' if entry.tls else 'PLAINTEXT'}" for entry in cluster.listeners),
-                "REPLICATION:PLAINTEXT",
-                "CONTROLLER:PLAINTEXT",
+                f"REPLICATION:{internal}",
+                f"CONTROLLER:{internal}",
             ]
         ),
         "inter.broker.listener.name": "REPLICATION",

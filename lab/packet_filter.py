@@ -41,12 +41,6 @@ _SILENT_IPV6 = """\
 """
 _NEIGHBOURS = "    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
 
-_ANSWERS_OF_PROXIES = (
-    "  chain answer {",
-    "    type route hook output priority -150",
-    "    ct mark != 0 meta mark set ct mark",
-    "  }",
-)
 _FIRST_PROXY_PORT = 20000
 _MOST_ENTRIES = 64
 
@@ -160,7 +154,7 @@ def load_balancer(
     full = disturbance.takes_no_connection(topology, balancer.load_balancer_name)
     nat = _marked_nat(dnat, snat, taken="new" if full else "", ipv6=ipv6)
     if any(topology.target_group(e.target_group_name).proxy_protocol_v2_enabled for e in balancer.listeners):
-        nat = [*_ANSWERS_OF_PROXIES, *nat, "    ct status dnat accept"]
+        nat = [*nat, "    ct status dnat accept"]
     body = "\n".join([*nat, "    ct state established,related accept", unserved, "  }"])
     return _table(body + "\n" + _SILENT_ROUTER, ipv6=ipv6)
 

@@ -160,4 +160,6 @@ OTHER_NAMES: Final[CodeSet] = frozenset({Code.TLS_NAME_NOT_COVERED, Code.TLS_INS
 OTHER_NAMES_BEHIND: Final[CodeSet] = OTHER_NAMES | {Code.NLB_TLS_LISTENER}
 NOT_NOW: Final[CodeSet] = frozenset({Code.TLS_CERTIFICATE_DATES, Code.TLS_CLOCK_WRONG})
 """One client alone finds the dates wrong, and no other says whether its clock is."""
+ONE_BOOTSTRAP_TARGET: Final[CodeSet] = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.NLB_WRONG_TARGET_PORT})
+"""Some connections to the bootstrap port end in the handshake, the others are well."""
 NO_TOPIC: Final[CodeSet] = frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE, Code.AUTH_TOPIC_DENIED})

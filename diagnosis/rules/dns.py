@@ -13,6 +13,8 @@ from topology.finding_codes import Code
 from topology.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
+_OS_HEARD_NOTHING = ("no answer within", "Temporary failure")
+"""The probe's words for its own deadline, and the C library's for EAI_AGAIN (getaddrinfo(3))."""
 
 
 def names(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -40,6 +42,8 @@ def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a
             return _no_answer(case, red, facts)
         case Reason.SERVFAIL | Reason.BAD_RCODE:
             return _error(case, red, facts)
+        case Reason.OS_RESOLUTION_FAILED if facts is not None and facts.os_error.startswith(_OS_HEARD_NOTHING):
+            return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
         case Reason.OS_RESOLUTION_FAILED | Reason.OS_ANSWER_DIFFERS:
             return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
         case _:
@@ -202,7 +206,7 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     _, passed = _siblings(case, view)
     if passed:
         return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
-    if local(view) and kind(view) is Kind.NODES:
+    if local(view) and kind(view) is Kind.NODES and not _nobody_uses_a_zone(case):
         return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
     symptom = "the public records answer instead of the private zone"
     if facts.resolver in view.resolvers or not facts.resolver or facts.resolver.startswith("127."):
@@ -210,6 +214,13 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     if _answered_rightly(case, view):
         return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
     return sets.ZONE_NOT_USED_ELSEWHERE, symptom
+
+
+def _nobody_uses_a_zone(case: Case) -> bool:
+    """Whether every client behind an endpoint lacks the private zone too: then it is not the local one's own."""
+    behind = [view for view in case.views if kind(view) is Kind.ENDPOINT]
+    seen = [_siblings(case, view) for view in behind]
+    return bool(behind) and all(failed and not passed for failed, passed in seen)
 
 
 def _answered_rightly(case: Case, view: ClientView) -> bool:

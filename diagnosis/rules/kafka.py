@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from diagnosis.check import Verdict
 from diagnosis.rules.case import Case, Draft, Kind, Red, broker_of, grouped, kind
@@ -15,24 +15,26 @@ _Said = tuple[frozenset[Code], str]
 _RECORDS = (Stage.PRODUCE, Stage.CONSUME, Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
 
 
-def after_tls(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
-    """Red checks of identity, metadata and records, each by what the broker said."""
-    return grouped(_said(case, reds))
+def brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Red checks of identity and metadata, each by what the broker said."""
+    said = [(red, _of_broker(case, red)) for red in reds]
+    return grouped((*found, red) for red, found in said if found is not None)
 
 
-def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
-    for red in reds:
-        match red.check.stage:
-            case Stage.IDENTITY:
-                said = _identity(red)
-            case Stage.METADATA:
-                said = _metadata(case, red)
-            case stage if stage in _RECORDS:
-                said = _records(case, red)
-            case _:
-                said = None
-        if said is not None:
-            yield *said, red
+def _of_broker(case: Case, red: Red) -> _Said | None:
+    match red.check.stage:
+        case Stage.IDENTITY:
+            return _identity(red)
+        case Stage.METADATA:
+            return _metadata(case, red)
+        case _:
+            return None
+
+
+def records(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Red checks of records and groups, each by what the cluster or the client library said."""
+    said = [(red, _records(case, red)) for red in reds if red.check.stage in _RECORDS]
+    return grouped((*found, red) for red, found in said if found is not None)
 
 
 def _identity(red: Red) -> _Said | None:

@@ -29,12 +29,19 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
         if red.check.broker_id is None and _some_bootstrap_works(case, red):
             behind = _broker_alike(case, red)
             if behind is None:
-                yield frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", red
+                yield *_one_target(red), red
                 continue
             about = behind
         said = _handshake(case, about) if red.check.stage is Stage.HANDSHAKE else _api(case, about)
         if said is not None:
             yield *said, red
+
+
+def _one_target(red: Red) -> _Said:
+    """Of one target among others that work: dead, or alive at a port that speaks something else."""
+    if red.check.reason is Reason.TIMED_OUT:
+        return frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), ""
+    return sets.ONE_BOOTSTRAP_TARGET, "one target of the bootstrap listener's group does not speak TLS"
 
 
 def _broker_alike(case: Case, red: Red) -> Red | None:

@@ -506,7 +506,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
                 handshake(Reason.CLOSED, problems=()),
             )
         ],
-        [(one(Code.NLB_BOOTSTRAP_TARGET_DEAD), set("abort"), set())],
+        [(sets.ONE_BOOTSTRAP_TARGET, set("abort"), set())],
     ),
     (
         "one broker slow to answer one client",
