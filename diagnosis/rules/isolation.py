@@ -22,6 +22,28 @@ def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.check_id == "cluster/source"]))
 
 
+def with_wrong_port(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
+    """One cause where brokers are silent at their own port and another port of theirs is open instead.
+
+    A group that admits one wrong port makes both; where every port is open, the silence is another matter.
+    """
+    closed = next((d for d in drafts if Code.SECURITY_BROKER_GROUP in d.codes), None)
+    opened = next((d for d in drafts if d.codes == {Code.ISOLATION_PORTS_OPEN}), None)
+    if closed is None or opened is None or not all(_is_one_of_several_ports(case, red) for red in opened.reds):
+        return list(drafts)
+    said = "the brokers' security group admits another port than the one they listen at"
+    both = Draft(frozenset({Code.SECURITY_BROKER_GROUP}), said, (*closed.reds, *opened.reds))
+    return [both if draft is closed else draft for draft in drafts if draft is not opened]
+
+
+def _is_one_of_several_ports(case: Case, red: Red) -> bool:
+    """Whether a broker's own interface let this port through, and not others that were tried."""
+    mine = [o for o in case.all_outcomes(red.view) if o.target.role is Role.FORBIDDEN]
+    at_eni = any(red.check.address == broker.eni_address for broker in red.view.brokers)
+    others = [o for o in mine if o.target.address == red.check.address and o.target.port != red.check.port]
+    return at_eni and any(o.reason is Reason.TIMED_OUT for o in others)
+
+
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
     for red in reds:
         code = _code(case, red)
@@ -39,11 +61,18 @@ def _code(case: Case, red: Red) -> Code | None:
     if "/connect-not/" in check.check_id:
         behind = kind(red.view) is not Kind.DIRECT
         return Code.NLB_CROSS_ZONE_ON if behind else Code.ISOLATION_PORTS_OPEN
+    if _is_way_back(case, red):
+        return Code.ISOLATION_SECOND_PATH
     if not red.view.brokers:
-        # Towards a host that is no broker of anybody's: the way back of a path that must be one-way.
-        path = {where for view in case.views for broker in view.brokers for where in _where(broker)}
-        return Code.ISOLATION_SECOND_PATH if path and check.address not in path else Code.ISOLATION_UNAPPROVED_CLIENT
+        return Code.ISOLATION_UNAPPROVED_CLIENT
     return _of_client(case, red)
+
+
+def _is_way_back(case: Case, red: Red) -> bool:
+    """Whether it leads to a host that is no broker of anybody's: back along a path that must be one-way."""
+    path = {where for view in case.views for broker in view.brokers for where in _where(broker)}
+    one_way = any(view.pattern in ONE_WAY for view in case.views)
+    return one_way and bool(path) and red.check.address not in path
 
 
 def _of_client(case: Case, red: Red) -> Code | None:

@@ -11,6 +11,7 @@ from lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fa
 from probes.outcome import Reason, Stage
 from topology import finding_sets as sets
 from topology.edit import with_added, with_changed, with_lab
+from topology.expectation import expect
 from topology.finding_codes import Code
 from topology.finding_sets import joined
 from topology.models import Answers, NameServer, ResolverRule, ScarceQueries, Topology, Vpc
@@ -43,11 +44,15 @@ def _scarce(packets_per_s: int, topology: Topology) -> Topology:
 
 
 def _forwarded(answers: Answers | None, topology: Topology) -> Topology:
-    """A rule for the Region's Kafka names to a server on premises; None: nobody answers there."""
+    """A rule for the client's names to a server on premises; None: nobody answers there.
+
+    A zone that is more specific than a rule wins over it, so the rule is for what is right above the names.
+    """
     client = afflicted(topology)
+    name = expect(topology, client.name).brokers[0].name
     rule = ResolverRule(
         resolver_rule_id="rslvr-rr-fault",
-        domain_name=topology.clusters[0].domain,
+        domain_name=name.partition(".")[2],
         target_ips=(_ON_PREMISES,),
         vpc_ids=(client.vpc_id,),
     )
