@@ -22,6 +22,7 @@ from probes.outcome import (
     ResolveFacts,
     Role,
     Stage,
+    Status,
 )
 from tests.diagnosis.bent import Bend, Change, answers, at, diagnosis_of, failed, seen, views_of
 from tests.diagnosis.perfect import outcome
@@ -515,6 +516,37 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         [(sets.SAYS_NOTHING_HERE, {"b"}, {1})],
     ),
     (
+        "the operating system hears nothing of a name, and the probe nothing of another",
+        PEERING,
+        [
+            Bend(at(Stage.RESOLVE, clients="b", brokers=[3]), SILENT),
+            Bend(
+                at(Stage.RESOLVE, clients="b", brokers=[2]),
+                resolver(Reason.OS_RESOLUTION_FAILED, rcode="NOERROR", os_error="no answer within 2000 ms"),
+            ),
+        ],
+        [(one(Code.DNS_QUERIES_THROTTLED), {"b"}, {2, 3})],
+    ),
+    (
+        "the private zone is used by nobody, the local client among them",
+        SINGLE,
+        [
+            Bend(at(Stage.RESOLVE, brokers=[1]), answers("10.0.0.10")),
+            Bend(at(Stage.RESOLVE, brokers=[2]), answers("10.0.16.10")),
+            Bend(at(Stage.RESOLVE, brokers=[3]), answers("10.0.32.10")),
+        ],
+        [(sets.ZONE_NOT_USED, set("abort"), {1, 2, 3})],
+    ),
+    (
+        "a shared target that one client meets in its records alone",
+        SINGLE,
+        [
+            Bend(at(Stage.IDENTITY, clients="abot", brokers=[2]), failed(Reason.OTHER_BROKER)),
+            Bend(at(Stage.PRODUCE, clients="r", brokers=[2]), SILENT),
+        ],
+        [(one(Code.NLB_WRONG_TARGET), set("abot"), {2})],
+    ),
+    (
         "TLS reset for one client alone: nothing of the catalogue",
         MULTI,
         [Bend(at(Stage.HANDSHAKE, clients="b"), handshake(Reason.RESET, problems=()))],
@@ -576,3 +608,17 @@ def test_a_way_back_through_privatelink_is_a_second_path() -> None:
         )
         run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
     assert {finding.codes for finding in diagnose(run).findings} == {(Code.ISOLATION_SECOND_PATH,)}
+
+
+def test_a_group_that_admits_another_port_is_one_cause() -> None:
+    run = []
+    for view in views_of(IN_VPC):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if o.target.role is Role.FORBIDDEN and o.target.port == 9098
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    assert {finding.codes for finding in diagnose(run).findings} == {(Code.SECURITY_BROKER_GROUP,)}
