@@ -1,0 +1,202 @@
+"""What each stage observed: one type a stage, told apart by its tag. Values only."""
+
+from __future__ import annotations
+
+from probes.outcome.base import Value
+from probes.outcome.stages import Reason
+
+
+class ResolveFacts(Value, frozen=True, tag="resolve"):
+    """The raw answer of the client's resolver, and what the operating system makes of the name."""
+
+    resolver: str
+    rcode: str
+    a: tuple[str, ...] = ()
+    aaaa: tuple[str, ...] = ()
+    ttl_s: int | None = None
+    cname_chain: tuple[str, ...] = ()
+    soa: str = ""
+    """Owner of the SOA in a negative answer: names the zone that answered (RFC 2308)."""
+    aaaa_rcode: str = ""
+    truncated: bool = False
+    """True when the answer had to be fetched over TCP (RFC 7766)."""
+    os_addresses: tuple[str, ...] = ()
+    os_error: str = ""
+    query_ns: int = 0
+    os_ns: int = 0
+
+
+class ConnectFacts(Value, frozen=True, tag="connect"):
+    """One TCP connect: both socket addresses as the kernel reports them."""
+
+    local_address: str = ""
+    local_port: int = 0
+    remote_address: str = ""
+    remote_port: int = 0
+    errno: str = ""
+
+
+class HandshakeFacts(Value, frozen=True, tag="handshake"):
+    """Chain, name and dates judged separately; the certificate as presented."""
+
+    sni: str
+    tls_version: str = ""
+    cipher: str = ""
+    chain_ok: bool | None = None
+    name_ok: bool | None = None
+    dates_ok: bool | None = None
+    """None where the handshake ended before that could be judged."""
+    problems: tuple[Reason, ...] = ()
+    verify_errors: tuple[str, ...] = ()
+    """OpenSSL's words and depth for each verification error, e.g. ``20@0 unable to get ...``."""
+    subject: str = ""
+    issuer: str = ""
+    dns_names: tuple[str, ...] = ()
+    not_before: str = ""
+    not_after: str = ""
+    """ISO 8601, UTC."""
+    sha256: str = ""
+    chain: tuple[str, ...] = ()
+    """Subjects of the presented chain, leaf first."""
+    alert: str = ""
+    client_certificate_requested: bool = False
+    bytes_received: int = 0
+
+
+class ApiFacts(Value, frozen=True, tag="api"):
+    """ApiVersions as answered on this connection."""
+
+    error_code: int = 0
+    api_count: int = 0
+    produce_max_version: int = -1
+    fetch_max_version: int = -1
+
+
+class AdvertisedBroker(Value, frozen=True):
+    """A broker as Metadata lists it."""
+
+    broker_id: int
+    name: str
+    port: int
+    rack: str | None = None
+
+
+class MetadataFacts(Value, frozen=True, tag="metadata"):
+    """Metadata as answered on this connection (the listener the request came in on)."""
+
+    cluster_id: str = ""
+    controller_id: int = -1
+    brokers: tuple[AdvertisedBroker, ...] = ()
+
+
+class IdentityFacts(Value, frozen=True, tag="identity"):
+    """Which broker answered: proved by DescribeConfigs for ``BROKER:<id>``.
+
+    Only that broker answers for its own id; any other says ``Unexpected broker id, expected X``.
+    """
+
+    answered_by: int | None = None
+    error_code: int = 0
+    error_message: str = ""
+    advertised_listeners: str = ""
+    """``advertised.listeners`` of the answering broker, empty where not allowed to read it."""
+
+
+class ProduceFacts(Value, frozen=True, tag="produce"):
+    """Records to one partition, so to one leader; ``first_ack_ns`` is from send to acknowledgement."""
+
+    topic: str
+    partition: int
+    leader_id: int
+    records: int = 0
+    acknowledged: int = 0
+    first_ack_ns: int = 0
+    error_name: str = ""
+    client_log: tuple[str, ...] = ()
+
+
+class ConsumeFacts(Value, frozen=True, tag="consume"):
+    """What came back of the produced nonces from one partition."""
+
+    topic: str
+    partition: int
+    leader_id: int
+    expected: int = 0
+    received: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    altered: int = 0
+    error_name: str = ""
+    client_log: tuple[str, ...] = ()
+
+
+class GroupFacts(Value, frozen=True, tag="group"):
+    """A consumer group: join, assignment, consumption, commit."""
+
+    group: str
+    coordinator_id: int | None = None
+    assigned_partitions: int = 0
+    received: int = 0
+    committed: int = 0
+    client_host: str = ""
+    """This client's address as the coordinator sees it (DescribeGroups); empty where it was not said."""
+    join_ns: int = 0
+    error_name: str = ""
+    client_log: tuple[str, ...] = ()
+
+
+class Distribution(Value, frozen=True):
+    """A latency distribution in nanoseconds. A percentile is None where ``samples`` cannot say it.
+
+    A percentile q is said only with at least ten samples beyond it: 20 for p50, 200 for p95,
+    1,000 for p99.
+    """
+
+    samples: int
+    min_ns: int
+    max_ns: int
+    mean_ns: int
+    p50_ns: int | None = None
+    p95_ns: int | None = None
+    p99_ns: int | None = None
+    hdr: str = ""
+    """The whole histogram, HdrHistogram V2 compressed, base64; values are nanoseconds / 1000."""
+
+
+class LatencyFacts(Value, frozen=True, tag="latency"):
+    """Measured after the warm-up at a fixed arrival rate, whether or not earlier records came back."""
+
+    record_bytes: int
+    warm_up_samples: int
+    produce_ack: Distribution
+    end_to_end: Distribution
+    lost: int = 0
+
+
+class ThroughputFacts(Value, frozen=True, tag="throughput"):
+    """Bounded produce, then consume of the same records, over all leaders."""
+
+    record_bytes: int
+    records_produced: int
+    produce_bytes_per_s: float
+    produce_duration_ns: int
+    records_consumed: int
+    consume_bytes_per_s: float
+    consume_duration_ns: int
+    lost: int = 0
+    duplicated: int = 0
+
+
+Facts = (
+    ResolveFacts
+    | ConnectFacts
+    | HandshakeFacts
+    | ApiFacts
+    | MetadataFacts
+    | IdentityFacts
+    | ProduceFacts
+    | ConsumeFacts
+    | GroupFacts
+    | LatencyFacts
+    | ThroughputFacts
+)
