@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar, cast
 from kio.serial import entity_reader, entity_writer
 
 from probes.frames import BadLengthError, check_lengths
-from probes.outcome import Reason
+from probes.outcome import Reason, TcpInfo
 from probes.stream import BrokenStreamError, Stream
+from probes.tcp_info import read_tcp_info
 
 CLIENT_ID: Final = "brokerproof"
 MAX_FRAME_BYTES: Final = 4 << 20
@@ -94,6 +95,10 @@ class KafkaConnection:
             offer = f"{lowest}..{highest}" if highest >= 0 else "nothing of it"
             detail = f"{type(request).__name__} v{version} is needed, the broker offers {offer}"
             raise BrokenStreamError(Reason.UNSUPPORTED_VERSION, detail)
+
+    def tcp_info(self) -> TcpInfo | None:
+        """The connection as the kernel sees it now."""
+        return read_tcp_info(self._stream.sock)
 
     def close(self) -> None:
         """Close the socket."""

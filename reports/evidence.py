@@ -23,6 +23,7 @@ from probes.outcome import (
     Outcome,
     ProduceFacts,
     ResolveFacts,
+    TcpInfo,
     ThroughputFacts,
 )
 from reports import words
@@ -79,11 +80,13 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of 
             parts = _resolve_parts(facts)
         case ConnectFacts():
             source = f"from {facts.local_address}:{facts.local_port}" if facts.local_port else ""
-            parts = (source, facts.errno)
+            parts = (source, facts.errno, *_tcp_parts(facts.tcp))
         case HandshakeFacts():
-            parts = (facts.tls_version, facts.cipher, facts.subject, facts.alert, *facts.verify_errors)
+            tcp = _tcp_parts(facts.tcp)
+            parts = (facts.tls_version, facts.cipher, facts.subject, facts.alert, *facts.verify_errors, *tcp)
         case ApiFacts():
-            parts = (words.count(facts.api_count, "API"), _error_code(facts.error_code))
+            answered = words.count(facts.api_count, "API") if facts.api_count or facts.error_code else ""
+            parts = (answered, _error_code(facts.error_code), *_tcp_parts(facts.tcp))
         case MetadataFacts():
             brokers = ", ".join(f"{one.broker_id}={one.name}:{one.port}" for one in facts.brokers)
             parts = (f"advertises {brokers or 'no broker'}",)
@@ -117,6 +120,18 @@ def _resolve_parts(facts: ResolveFacts) -> tuple[str, ...]:
         f"from {facts.resolver}",
         f"operating system: {', '.join(facts.os_addresses) or facts.os_error}" if differs else "",
         f"zone {facts.soa}" if facts.soa else "",
+    )
+
+
+def _tcp_parts(tcp: TcpInfo | None) -> tuple[str, ...]:
+    """How far the peer is, and what TCP had trouble with."""
+    if tcp is None:
+        return ()
+    sent_again, waiting = tcp.retransmitted_segments, tcp.unacknowledged_segments
+    return (
+        f"RTT {words.duration(tcp.rtt_us * 1000)}" if tcp.rtt_us else "",
+        f"{words.count(sent_again, 'segment')} sent again" if sent_again else "",
+        f"{words.count(waiting, 'segment')} not acknowledged" if waiting and sent_again else "",
     )
 
 

@@ -19,6 +19,7 @@ from probes.outcome.facts import (
     MetadataFacts,
     ProduceFacts,
     ResolveFacts,
+    TcpInfo,
     ThroughputFacts,
 )
 from probes.outcome.lines import (
@@ -61,6 +62,7 @@ __all__ = [
     "Started",
     "Status",
     "Target",
+    "TcpInfo",
     "ThroughputFacts",
     "WaitedFor",
     "decode_line",

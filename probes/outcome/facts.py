@@ -26,6 +26,34 @@ class ResolveFacts(Value, frozen=True, tag="resolve"):
     os_ns: int = 0
 
 
+class TcpInfo(Value, frozen=True):
+    """One connection as the probe's kernel saw it at the end of a stage (``struct tcp_info``, linux/tcp.h).
+
+    A request whose large segment vanished is seen here: it stays unacknowledged and is sent again,
+    while smaller ones behind it are acknowledged selectively. So is an answer of which only the small
+    last segment came: ``data_segments_in`` counts it although no byte can be read yet.
+    """
+
+    rtt_us: int = 0
+    """Smoothed, with its mean deviation (RFC 6298); 0 before the first sample."""
+    rtt_variation_us: int = 0
+    retransmitted_segments: int = 0
+    """Of the connection so far, its SYN included."""
+    unacknowledged_segments: int = 0
+    """Sent and not acknowledged yet."""
+    selectively_acknowledged_segments: int = 0
+    """Of those, how many the peer has behind a gap (RFC 2018)."""
+    data_segments_in: int | None = None
+    """Segments with data that arrived, in order or not; None where the kernel is older than Linux 4.6."""
+    snd_mss_bytes: int = 0
+    rcv_mss_bytes: int = 0
+    """As estimated from what arrived."""
+    advertised_mss_bytes: int = 0
+    """What this host told the peer."""
+    pmtu_bytes: int = 0
+    """What this host believes the path takes."""
+
+
 class ConnectFacts(Value, frozen=True, tag="connect"):
     """One TCP connect: both socket addresses as the kernel reports them."""
 
@@ -34,6 +62,8 @@ class ConnectFacts(Value, frozen=True, tag="connect"):
     remote_address: str = ""
     remote_port: int = 0
     errno: str = ""
+    tcp: TcpInfo | None = None
+    """None where the kernel does not say."""
 
 
 class HandshakeFacts(Value, frozen=True, tag="handshake"):
@@ -61,6 +91,7 @@ class HandshakeFacts(Value, frozen=True, tag="handshake"):
     alert: str = ""
     client_certificate_requested: bool = False
     bytes_received: int = 0
+    tcp: TcpInfo | None = None
 
 
 class ApiFacts(Value, frozen=True, tag="api"):
@@ -70,6 +101,7 @@ class ApiFacts(Value, frozen=True, tag="api"):
     api_count: int = 0
     produce_max_version: int = -1
     fetch_max_version: int = -1
+    tcp: TcpInfo | None = None
 
 
 class AdvertisedBroker(Value, frozen=True):

@@ -22,6 +22,7 @@ from probes.outcome import (
     ResolveFacts,
     Role,
     Stage,
+    TcpInfo,
 )
 from tests.diagnosis.bent import Bend, Change, answers, at, diagnosis_of, failed, seen, views_of
 from tests.diagnosis.perfect import outcome
@@ -327,6 +328,24 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "nothing comes back, one client",
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=()))],
+        [(sets.SAYS_NOTHING, {"a"}, {1, 2, 3})],
+    ),
+    (
+        "the ClientHello does not arrive, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(unacknowledged_segments=1)))],
+        [(one(Code.TCP_PATH_MTU), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "only the end of the answer arrives, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(data_segments_in=1)))],
+        [(one(Code.TCP_PATH_MTU), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "the ClientHello is taken and not answered, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(data_segments_in=0)))],
         [(sets.SAYS_NOTHING, {"a"}, {1, 2, 3})],
     ),
     (

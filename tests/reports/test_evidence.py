@@ -18,6 +18,7 @@ from probes.outcome import (
     Reason,
     ResolveFacts,
     Stage,
+    TcpInfo,
 )
 from reports.document import ClientResult
 from reports.evidence import certificates, dns_answers, seen
@@ -44,6 +45,11 @@ from tests.reports.path import view
         ),
         (ConnectFacts(local_address="10.1.0.50", local_port=4242), "from 10.1.0.50:4242"),
         (ConnectFacts(errno="ECONNREFUSED"), "ECONNREFUSED"),
+        (ConnectFacts(tcp=TcpInfo(rtt_us=250, retransmitted_segments=1)), "RTT 0.250 ms · 1 segment sent again"),
+        (
+            HandshakeFacts(sni="b-1", tcp=TcpInfo(retransmitted_segments=2, unacknowledged_segments=1)),
+            "2 segments sent again · 1 segment not acknowledged",
+        ),
         (
             HandshakeFacts(sni="b-1", tls_version="TLSv1.3", subject="CN=b-1", verify_errors=("10@0 expired",)),
             "TLSv1.3 · CN=b-1 · 10@0 expired",
