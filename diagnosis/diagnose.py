@@ -11,7 +11,7 @@ from typing import Final
 
 from diagnosis.check import Check, Verdict
 from diagnosis.finding import Answer, Diagnosis, Finding, Seen
-from diagnosis.rules import behind, dns, isolation, kafka, reach, tls
+from diagnosis.rules import behind, dns, isolation, kafka, reach, size, tls
 from diagnosis.rules.case import ORDER, Case, Draft, Red, Rule
 from diagnosis.rules.words import finding
 from probes.outcome import Reason, Stage
@@ -28,6 +28,7 @@ RULES: Final[tuple[Rule, ...]] = (
     behind.single_brokers,
     reach.without_shape,
     tls.handshakes,
+    size.path_sizes,
     kafka.brokers,
     kafka.records,
     isolation.open_doors,

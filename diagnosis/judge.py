@@ -19,7 +19,9 @@ from probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFa
 from topology.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
 _ORDER: Final = {stage: index for index, stage in enumerate(Stage)}
-_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY)
+_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE)
+_OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE})
+"""Nothing to say where any broker may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ class _Judge:
                 yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
                 continue
             for stage in stages:
-                if stage is Stage.IDENTITY and endpoint.broker_id is None:
+                if stage in _OF_BROKERS and endpoint.broker_id is None:
                     continue
                 check = self._check(
                     f"{base}/{stage}/{where}",
@@ -404,6 +406,8 @@ def _connection_title(stage: Stage, endpoint: BrokerView | BootstrapView, addres
             return f"{where} presents a valid certificate for {endpoint.name}"
         case Stage.API:
             return f"{where} answers ApiVersions"
+        case Stage.PATH_SIZE:
+            return f"{where} takes and gives packets as large as this host's"
         case _:
             return f"{endpoint.name} at {where} is broker {endpoint.broker_id}"
 

@@ -30,6 +30,10 @@ _WORDS: Final[dict[tuple[Stage, Reason], str]] = {
     ),
     (Stage.HANDSHAKE, Reason.CERTIFICATE_EXPIRED): _DATES,
     (Stage.HANDSHAKE, Reason.CERTIFICATE_NOT_YET_VALID): _DATES,
+    (Stage.PATH_SIZE, Reason.TIMED_OUT): (
+        "lower the MTU of the hosts of {vpc} to what passed, or let ICMP type 3 code 4 (ICMPv6 type 2) through on the "
+        "way to {address}"
+    ),
     (Stage.IDENTITY, Reason.OTHER_BROKER): (
         "correct the target of the listener behind {address}:{port}: it is another broker's ENI"
     ),

@@ -189,7 +189,8 @@ class _Run:
                 (stage, endpoint.target(address))
                 for address in endpoint.addresses
                 for stage in PATH_STAGES
-                if stage is not Stage.HANDSHAKE or plan.tls is not None
+                if (stage is not Stage.HANDSHAKE or plan.tls is not None)
+                and (stage is not Stage.PATH_SIZE or endpoint.role is Role.BROKER)
             ]
         planned = [each for each in planned if each[0] in plan.stages]
         planned += [(Stage.CONNECT, _target(forbidden)) for forbidden in plan.forbidden]

@@ -34,14 +34,22 @@ from probes.outcome import (
     Target,
     WaitedFor,
 )
+from probes.path_size import measure_path_size
 from probes.plan import Plan
 from probes.resolve import Addresses, resolve
-from probes.seen import Seen, error
+from probes.seen import Seen, error, failed
 from probes.stream import BrokenStreamError, Stream
 
 T = TypeVar("T")
 
-PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
+PATH_STAGES: Final = (
+    Stage.CONNECT,
+    Stage.HANDSHAKE,
+    Stage.API,
+    Stage.METADATA,
+    Stage.IDENTITY,
+    Stage.PATH_SIZE,
+)
 """The stages of one address, in order."""
 
 FAR_NS: Final = 10_000_000
@@ -58,6 +66,12 @@ class Verified(msgspec.Struct):
     address: str
     connection: KafkaConnection
     metadata: MetadataFacts
+    answered_by: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether its connection is the one that later requests to this broker go by."""
+        return self.endpoint.verified.get(self.answered_by) is self
 
 
 class ProbedEndpoint(msgspec.Struct, eq=False):
@@ -106,6 +120,7 @@ class _Walk:
         self._ledger = ledger
         self._target = target
         self._blocked: tuple[Reason, WaitedFor] | None = None
+        self.role = target.role
         self.root: Outcome | None = None
 
     def block(self, reason: Reason, stage: Stage, target: Target) -> None:
@@ -289,13 +304,37 @@ class Paths:
             endpoint.settled.set()
             if not self.first_verified.done():
                 self.first_verified.set_result(verified)
+        self._start(self._beside(walk, verified))
+
+    async def _beside(self, walk: _Walk, verified: Verified | None) -> None:
+        """What is measured while records go their way, on a connection that nothing else needs."""
+        try:
+            if walk.role is Role.BROKER:
+                async with self._limiter:
+                    await walk.step(Stage.PATH_SIZE, lambda: self._path_size(verified))
+        finally:
+            if verified is not None and not verified.kept:
+                verified.connection.close()
+
+    async def _path_size(self, verified: Verified | None) -> tuple[Seen, None]:
+        if verified is None:
+            raise AssertionError("it follows identity, which verifies")
+        try:
+            connection = await self.reconnect(verified) if verified.kept else verified.connection
+        except BrokenStreamError as broken:
+            return failed(broken.reason, f"a second connection: {broken.detail}"), None
+        try:
+            limit_ms = self._plan.limits.request_ms
+            return await measure_path_size(connection, verified.answered_by, limit_ms=limit_ms), None
+        finally:
+            connection.close()
 
     async def _stages(self, walk: _Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
         sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
         if sock is not None and round_trip_ns(sock) >= FAR_NS and not self.first_far.done():
             self.first_far.set_result(endpoint)
-        keep = False
+        verified: Verified | None = None
         try:
             stream: Stream | None = Stream(sock) if sock is not None else None
             if self._plan.tls is not None:
@@ -310,11 +349,11 @@ class Paths:
             identity = await walk.step(Stage.IDENTITY, lambda: self._identify(_need(connection), endpoint.broker_id))
             if connection is None or metadata is None or identity is None or identity.answered_by is None:
                 return None
-            verified = Verified(endpoint, address, connection, metadata)
-            keep = endpoint.verified.setdefault(identity.answered_by, verified) is verified
+            verified = Verified(endpoint, address, connection, metadata, identity.answered_by)
+            endpoint.verified.setdefault(identity.answered_by, verified)
             return verified
         finally:
-            if sock is not None and not keep:
+            if sock is not None and verified is None:
                 sock.close()
 
     async def _shake_hands(self, sock: socket.socket | None, name: str) -> tuple[Seen, Stream | None]:

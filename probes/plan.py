@@ -23,6 +23,7 @@ VERIFY_STAGES: Final = (
     Stage.API,
     Stage.METADATA,
     Stage.IDENTITY,
+    Stage.PATH_SIZE,
     Stage.PRODUCE,
     Stage.CONSUME,
     Stage.GROUP,

@@ -21,6 +21,7 @@ from probes.outcome import (
     LatencyFacts,
     MetadataFacts,
     Outcome,
+    PathSizeFacts,
     ProduceFacts,
     ResolveFacts,
     TcpInfo,
@@ -93,6 +94,8 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of 
         case IdentityFacts():
             answered = "" if facts.answered_by is None else f"broker {facts.answered_by} answered"
             parts = (answered, _error_code(facts.error_code), facts.error_message)
+        case PathSizeFacts():
+            parts = _path_size_parts(facts)
         case ProduceFacts():
             ack = f"first ack {words.duration(facts.first_ack_ns)}" if facts.first_ack_ns else ""
             acknowledged = f"{facts.acknowledged:,} of {words.count(facts.records, 'record')} acknowledged"
@@ -132,6 +135,22 @@ def _tcp_parts(tcp: TcpInfo | None) -> tuple[str, ...]:
         f"RTT {words.duration(tcp.rtt_us * 1000)}" if tcp.rtt_us else "",
         f"{words.count(sent_again, 'segment')} sent again" if sent_again else "",
         f"{words.count(waiting, 'segment')} not acknowledged" if waiting and sent_again else "",
+    )
+
+
+def _path_size_parts(facts: PathSizeFacts) -> tuple[str, ...]:
+    directions = (
+        ("to the broker", facts.to_broker_passed_bytes, facts.to_broker_stopped_bytes),
+        ("to the client", facts.to_client_passed_bytes, facts.to_client_stopped_bytes),
+    )
+    return (
+        *(
+            f"{where} {f'{passed:,} B' if passed else 'nothing'} passed{f', {stopped:,} B not' if stopped else ''}"
+            for where, passed, stopped in directions
+            if passed or stopped
+        ),
+        f"MSS {facts.tcp.snd_mss_bytes:,} B" if facts.tcp is not None else "",
+        *_tcp_parts(facts.tcp),
     )
 
 

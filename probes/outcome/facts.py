@@ -134,6 +134,21 @@ class IdentityFacts(Value, frozen=True, tag="identity"):
     """``advertised.listeners`` of the answering broker, empty where not allowed to read it."""
 
 
+class PathSizeFacts(Value, frozen=True, tag="path_size"):
+    """Sizes of packets, IP and TCP headers included: the largest that passed, the smallest that did not."""
+
+    to_broker_passed_bytes: int = 0
+    to_broker_stopped_bytes: int | None = None
+    """None where all sizes passed."""
+    to_client_passed_bytes: int = 0
+    """As large as the kernel saw one."""
+    to_client_stopped_bytes: int | None = None
+    """As large as the broker may send one; where requests did not pass, no large answer was tried."""
+    answer_bytes: int | None = None
+    """Of the large answer, over all its packets; None where it did not come."""
+    tcp: TcpInfo | None = None
+
+
 class ProduceFacts(Value, frozen=True, tag="produce"):
     """Records to one partition, so to one leader; ``first_ack_ns`` is from send to acknowledgement."""
 
@@ -226,6 +241,7 @@ Facts = (
     | ApiFacts
     | MetadataFacts
     | IdentityFacts
+    | PathSizeFacts
     | ProduceFacts
     | ConsumeFacts
     | GroupFacts

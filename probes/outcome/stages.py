@@ -18,6 +18,7 @@ class Stage(StrEnum):
     API = "api"
     METADATA = "metadata"
     IDENTITY = "identity"
+    PATH_SIZE = "path_size"
     PRODUCE = "produce"
     CONSUME = "consume"
     GROUP = "group"
@@ -119,6 +120,15 @@ _NETWORK: Final = frozenset(
     }
 )
 _CONVERSATION: Final = frozenset({Reason.TIMED_OUT, Reason.RESET, Reason.CLOSED, Reason.SOCKET_ERROR})
+_HANDSHAKE: Final = _CONVERSATION | {
+    Reason.CHAIN_UNTRUSTED,
+    Reason.CERTIFICATE_EXPIRED,
+    Reason.CERTIFICATE_NOT_YET_VALID,
+    Reason.NAME_MISMATCH,
+    Reason.NOT_TLS,
+    Reason.ALERT,
+    Reason.PROTOCOL_ERROR,
+}
 _KAFKA: Final = _CONVERSATION | {
     Reason.NOT_KAFKA,
     Reason.UNSUPPORTED_VERSION,
@@ -152,19 +162,12 @@ STAGE_REASONS: Final[dict[Stage, frozenset[Reason]]] = {
         }
     ),
     Stage.CONNECT: _NETWORK,
-    Stage.HANDSHAKE: _CONVERSATION
-    | {
-        Reason.CHAIN_UNTRUSTED,
-        Reason.CERTIFICATE_EXPIRED,
-        Reason.CERTIFICATE_NOT_YET_VALID,
-        Reason.NAME_MISMATCH,
-        Reason.NOT_TLS,
-        Reason.ALERT,
-        Reason.PROTOCOL_ERROR,
-    },
+    Stage.HANDSHAKE: _HANDSHAKE,
     Stage.API: _KAFKA,
     Stage.METADATA: _KAFKA | {Reason.NO_BROKERS},
     Stage.IDENTITY: _KAFKA | {Reason.OTHER_BROKER},
+    # On a connection of its own, which may end as any other.
+    Stage.PATH_SIZE: _NETWORK | _HANDSHAKE | _KAFKA,
     Stage.PRODUCE: _CLIENT | {Reason.NOT_LEADER, Reason.NOT_ENOUGH_REPLICAS, Reason.NO_LEADER},
     Stage.CONSUME: _CLIENT
     | {Reason.NOT_LEADER, Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED, Reason.RECORDS_ALTERED},

@@ -19,7 +19,7 @@ from topology.view import ClientView
 
 Match = Callable[[ClientView, Outcome], bool]
 Change = Callable[[Outcome], Outcome | None]
-_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
+_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE)
 
 
 @dataclass(frozen=True)

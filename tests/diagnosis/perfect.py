@@ -13,6 +13,7 @@ from probes.outcome import (
     IdentityFacts,
     MetadataFacts,
     Outcome,
+    PathSizeFacts,
     Reason,
     ResolveFacts,
     Role,
@@ -85,11 +86,13 @@ def _connections(
         yield outcome(Stage.API, target)
         yield outcome(Stage.METADATA, target, facts=metadata)
         yield outcome(Stage.IDENTITY, target, facts=IdentityFacts(answered_by=endpoint.broker_id))
+        if role is Role.BROKER:
+            yield outcome(Stage.PATH_SIZE, target, facts=PathSizeFacts(to_broker_passed_bytes=1500))
 
 
 def _dead(target: Target, address: AddressView) -> Iterator[Outcome]:
     yield outcome(Stage.CONNECT, target, Status.FAILED, address.fails_with[0])
-    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY):
+    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE):
         yield skipped(outcome(stage, target), Stage.CONNECT, target)
 
 

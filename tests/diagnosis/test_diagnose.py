@@ -18,6 +18,7 @@ from probes.outcome import (
     IdentityFacts,
     MetadataFacts,
     Outcome,
+    PathSizeFacts,
     Reason,
     ResolveFacts,
     Role,
@@ -329,6 +330,46 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=()))],
         [(sets.SAYS_NOTHING, {"a"}, {1, 2, 3})],
+    ),
+    (
+        "large requests vanish after the handshake",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.PATH_SIZE, clients="b"),
+                failed(
+                    Reason.TIMED_OUT,
+                    PathSizeFacts(
+                        to_broker_passed_bytes=8500,
+                        to_broker_stopped_bytes=9001,
+                        tcp=TcpInfo(unacknowledged_segments=1),
+                    ),
+                ),
+            )
+        ],
+        [(one(Code.TCP_PATH_MTU), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "large answers vanish after the handshake",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.PATH_SIZE, clients="b"),
+                failed(Reason.TIMED_OUT, PathSizeFacts(to_client_passed_bytes=90, to_client_stopped_bytes=9001)),
+            )
+        ],
+        [(one(Code.TCP_PATH_MTU), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "a large request arrives and is not answered",
+        PEERING,
+        [
+            Bend(
+                at(Stage.PATH_SIZE, clients="b", brokers=[2]),
+                failed(Reason.TIMED_OUT, PathSizeFacts(to_broker_stopped_bytes=1500, tcp=TcpInfo())),
+            )
+        ],
+        [(sets.STOPS_ANSWERING, {"b"}, {2})],
     ),
     (
         "the ClientHello does not arrive, one client",

@@ -14,6 +14,7 @@ from probes.outcome import (
     HandshakeFacts,
     IdentityFacts,
     MetadataFacts,
+    PathSizeFacts,
     ProduceFacts,
     Reason,
     ResolveFacts,
@@ -57,6 +58,11 @@ from tests.reports.path import view
         (ApiFacts(api_count=1), "1 API"),
         (ApiFacts(error_code=35), "0 APIs · Kafka error code 35"),
         (MetadataFacts(), "advertises no broker"),
+        (
+            PathSizeFacts(to_broker_passed_bytes=1280, to_broker_stopped_bytes=1400, to_client_passed_bytes=196),
+            "to the broker 1,280 B passed, 1,400 B not · to the client 196 B passed",
+        ),
+        (PathSizeFacts(to_broker_stopped_bytes=1280), "to the broker nothing passed, 1,280 B not"),
         (IdentityFacts(answered_by=2), "broker 2 answered"),
         (
             ProduceFacts(topic="t", partition=0, leader_id=2, records=5, acknowledged=3, error_name="_TIMED_OUT"),
