@@ -29,6 +29,7 @@ RULES: Final[tuple[Rule, ...]] = (
     reach.without_shape,
     tls.handshakes,
     size.path_sizes,
+    dns.hidden_names,
     kafka.brokers,
     kafka.records,
     isolation.open_doors,

@@ -141,6 +141,8 @@ class Plan(_Value, frozen=True):
     latency: LatencyPlan | None = None
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
+    other_names: tuple[str, ...] = ()
+    """Names that are not of the cluster, to be resolved and no more."""
 
     def __post_init__(self) -> None:
         if self.version != PLAN_VERSION:

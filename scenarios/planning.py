@@ -107,6 +107,7 @@ def make_plan(
         latency=LATENCY if Stage.LATENCY in wanted else None,
         throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
+        other_names=view.other_names,
     )
 
 

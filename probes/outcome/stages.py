@@ -46,6 +46,8 @@ class Role(StrEnum):
     """Advertised by the cluster's metadata, but not in the plan."""
     FORBIDDEN = "forbidden"
     """Must not answer; only ``connect`` is tried."""
+    OTHER = "other"
+    """A name that is not of the cluster; only ``resolve`` is tried."""
     CLUSTER = "cluster"
     """The cluster as a whole (group, throughput)."""
 

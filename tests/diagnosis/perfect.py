@@ -65,6 +65,9 @@ def _all(view: ClientView) -> Iterator[Outcome]:
             first = view.brokers[0]
             joined = GroupFacts(group="g", coordinator_id=first.broker_id, client_host="".join(first.sources[:1]))
             yield outcome(stage, Target(role=Role.CLUSTER), facts=joined if stage is Stage.GROUP else None)
+    for name in view.other_names:
+        found = ResolveFacts(resolver="10.1.0.2", rcode="NOERROR", a=("203.0.113.80",), os_addresses=("203.0.113.80",))
+        yield outcome(Stage.RESOLVE, Target(role=Role.OTHER, name=name), facts=found)
     for forbidden in view.forbidden:
         target = Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
         yield outcome(Stage.CONNECT, target, Status.FAILED, forbidden.fails_with[0])

@@ -312,6 +312,17 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [Bend(at(Stage.IDENTITY, brokers=[2]), failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=3)))],
         [(one(Code.NLB_WRONG_TARGET), set("abort"), {2})],
     ),
+    (
+        "a zone of the whole Region's MSK domain",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.RESOLVE, where=lambda _v, o: o.target.role is Role.OTHER),
+                resolver(Reason.NO_DATA, soa="kafka.us-east-1.amazonaws.com"),
+            )
+        ],
+        [(one(Code.DNS_ZONE_SHADOWS_REGION), set("abort"), set())],
+    ),
     # TLS
     (
         "frozen broker",
