@@ -297,6 +297,9 @@ class Paths:
             walk.root = unresolved
             walk.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
         async with self._limiter:
+            if address and target.role is Role.BROKER and Stage.CONNECT in self._plan.stages:
+                for attempt in range(2, self._plan.connect_attempts + 1):
+                    self._start(self._connect_again(target, attempt))
             verified = await self._stages(walk, endpoint, address)
         if walk.root is not None:
             endpoint.roots.append(walk.root)
@@ -305,6 +308,14 @@ class Paths:
             if not self.first_verified.done():
                 self.first_verified.set_result(verified)
         self._start(self._beside(walk, verified))
+
+    async def _connect_again(self, target: Target, attempt: int) -> None:
+        """One more connection, beside the one that is used: what is behind an address may be well in part alone."""
+        limit_ms = self._plan.limits.connect_ms
+        work = connect(target.address, target.port, limit_ms=limit_ms)
+        _, sock = await self._ledger.measure(Stage.CONNECT, target, work, attempt=attempt)
+        if sock is not None:
+            sock.close()
 
     async def _beside(self, walk: _Walk, verified: Verified | None) -> None:
         """What is measured while records go their way, on a connection that nothing else needs."""

@@ -15,6 +15,8 @@ from probes.outcome import Stage
 
 PLAN_VERSION: Final = 1
 MAX_PORT: Final = 65535
+MAX_CONNECT_ATTEMPTS: Final = 100
+"""MSK takes 100 new connections a second and broker of clients that authenticate by IAM, small brokers 4 (quotas)."""
 
 VERIFY_STAGES: Final = (
     Stage.RESOLVE,
@@ -141,6 +143,11 @@ class Plan(_Value, frozen=True):
     latency: LatencyPlan | None = None
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
+    connect_attempts: int = 1
+    """Connections to each address of a broker, at once: the first is used, each is an outcome.
+
+    Several show whether something fails now and then: one of the targets behind a listener, a packet.
+    """
     other_names: tuple[str, ...] = ()
     """Names that are not of the cluster, to be resolved and no more."""
 
@@ -149,6 +156,8 @@ class Plan(_Value, frozen=True):
             raise ValueError(f"plan version {self.version}; this probe understands {PLAN_VERSION}")
         if not self.bootstrap and not self.forbidden:
             raise ValueError("bootstrap is empty: there is nothing to probe")
+        if not 1 <= self.connect_attempts <= MAX_CONNECT_ATTEMPTS:
+            raise ValueError(f"connect_attempts {self.connect_attempts} is not in 1..{MAX_CONNECT_ATTEMPTS}")
 
 
 _encoder: Final = msgspec.json.Encoder()

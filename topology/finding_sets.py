@@ -139,6 +139,10 @@ ONE_ZONE: Final[CodeSet] = frozenset({Code.SECURITY_NETWORK_ACL, Code.ROUTE_MISS
 """The addresses of one zone are silent, whichever broker they are for."""
 NOW_AND_THEN: Final[CodeSet] = frozenset({Code.TCP_PACKET_LOSS, Code.TCP_CONNECTIONS_EXHAUSTED})
 """Failures without a pattern of broker, zone or port."""
+PARTLY_REFUSED: Final[CodeSet] = frozenset(
+    {Code.CLUSTER_BROKER_DOWN, Code.NLB_WRONG_TARGET_PORT, Code.NLB_STALE_TARGET}
+)
+"""Of several connections to one listener some are refused: what is lost is silent, so one of the targets refuses."""
 
 # TLS and after
 

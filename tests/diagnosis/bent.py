@@ -92,6 +92,22 @@ def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome 
     return out
 
 
+def attempted(view: ClientView, match: Match, *reasons: Reason | None) -> Seen:
+    """A perfect run with further connections beside those that match, which end with these reasons."""
+    outcomes = list(seen(view).outcomes)
+    for first in tuple(outcomes):
+        if match(view, first):
+            outcomes += [
+                msgspec.structs.replace(
+                    first, attempt=attempt, status=Status.FAILED if reason else Status.OK, reason=reason
+                )
+                for attempt, reason in enumerate(reasons, start=2)
+            ]
+    return Seen(
+        view=view, checks=judge(view, Evidence(tuple(outcomes)), VERIFY_STAGES), outcomes=tuple(outcomes), complete=True
+    )
+
+
 def _asked(view: ClientView, outcome: Outcome) -> Outcome:
     """The resolver that was asked is the VPC's own."""
     if isinstance(outcome.facts, ResolveFacts):
@@ -151,4 +167,4 @@ def diagnosis_of(views: Iterable[ClientView], *bends: Bend) -> Diagnosis:
     return diagnose([seen(view, *bends) for view in views])
 
 
-__all__ = ["Bend", "answers", "at", "diagnosis_of", "failed", "seen", "views_of"]
+__all__ = ["Bend", "answers", "at", "attempted", "diagnosis_of", "failed", "seen", "views_of"]

@@ -23,9 +23,10 @@ from probes.outcome import (
     ResolveFacts,
     Role,
     Stage,
+    Status,
     TcpInfo,
 )
-from tests.diagnosis.bent import Bend, Change, answers, at, diagnosis_of, failed, seen, views_of
+from tests.diagnosis.bent import Bend, Change, answers, at, attempted, diagnosis_of, failed, seen, views_of
 from tests.diagnosis.perfect import outcome
 from topology import finding_sets as sets
 from topology.finding_codes import Code
@@ -614,6 +615,30 @@ def test_bent_runs_end_in_their_cause(pattern: str, bends: list[Bend], expected:
         assert finding.change
         assert bool(finding.next_step) == (len(finding.codes) > 1)
         assert "{" not in finding.change
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reasons", "codes"),
+    [
+        (PEERING, (None, Reason.TIMED_OUT), sets.NOW_AND_THEN),
+        (SINGLE, (None, Reason.TIMED_OUT), sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED}),
+        (PEERING, (Reason.REFUSED, None), one(Code.CLUSTER_BROKER_DOWN)),
+        (SINGLE, (Reason.REFUSED, None), sets.PARTLY_REFUSED),
+        (SINGLE, (Reason.RESET, Reason.REFUSED), sets.PARTLY_REFUSED),
+    ],
+)
+def test_attempts_that_end_differently(
+    pattern: str, reasons: tuple[Reason | None, ...], codes: frozenset[Code]
+) -> None:
+    match = at(Stage.CONNECT, clients="b", brokers=[2], where=lambda _v, o: o.status is Status.OK)
+    diagnosis = diagnose([attempted(view, match, *reasons) for view in views_of(pattern)])
+    assert named(diagnosis) == [(codes, {"b"}, {2})]
+
+
+def test_attempts_that_all_connect_are_no_finding() -> None:
+    views = views_of(SINGLE)
+    diagnosis = diagnose([attempted(view, at(Stage.CONNECT, brokers=[1, 2, 3]), None, None) for view in views[:1]])
+    assert diagnosis.findings == ()
 
 
 def test_opened_doors() -> None:
