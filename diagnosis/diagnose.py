@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from diagnosis.across import compared
 from diagnosis.check import Check, Verdict
 from diagnosis.finding import Answer, Diagnosis, Finding, Seen
 from diagnosis.rules import behind, dns, isolation, kafka, reach, size, tls
@@ -63,6 +64,7 @@ def diagnose(clients: Sequence[Seen]) -> Diagnosis:
 
     What clients of one cluster see says nothing of another's.
     """
+    clients = compared(clients)
     clusters = sorted({seen.view.cluster_name for seen in clients})
     found = [_of_cluster(Case(s for s in clients if s.view.cluster_name == name)) for name in clusters]
     findings = tuple(sorted((finding for findings, _ in found for finding in findings), key=_rank))

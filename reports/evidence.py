@@ -90,7 +90,8 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of 
             parts = (answered, _error_code(facts.error_code), *_tcp_parts(facts.tcp))
         case MetadataFacts():
             brokers = ", ".join(f"{one.broker_id}={one.name}:{one.port}" for one in facts.brokers)
-            parts = (f"advertises {brokers or 'no broker'}",)
+            held = f"held back {facts.throttle_time_ms:,} ms by a quota" if facts.throttle_time_ms else ""
+            parts = (f"advertises {brokers or 'no broker'}", held)
         case IdentityFacts():
             answered = "" if facts.answered_by is None else f"broker {facts.answered_by} answered"
             parts = (answered, _error_code(facts.error_code), facts.error_message)

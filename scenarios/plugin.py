@@ -26,7 +26,7 @@ from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.kafka_dist import wanted_version
 from probes.plan import Limits
-from reports.document import Host, Run, TestOutcome, TestPhase, TestResult, Tool
+from reports.document import Host, ResultDocument, Run, TestOutcome, TestPhase, TestResult, Tool
 from reports.journal import OWNER, Journal
 from reports.render import Rendered, render_all
 from reports.terminal import print_summary
@@ -359,6 +359,14 @@ def red_outside_the_selection(runs: list[ClientRun]) -> list[str]:
     ]
 
 
+def _refuse_red_of_all(session: pytest.Session, document: ResultDocument) -> None:
+    """What only all clients together show is in no test: whether they reach the same cluster."""
+    red = [f"{r.name}/{c.check_id}" for r in document.clients for c in r.checks if c.verdict is Verdict.FAILED]
+    if session.exitstatus == pytest.ExitCode.OK and red:
+        sys.stderr.write(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the journal, and refuse a green end that was not earned."""
@@ -377,6 +385,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
             state.rendered = render_all(state.run_dir)
+            _refuse_red_of_all(session, state.rendered.document)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -119,6 +119,8 @@ class MetadataFacts(Value, frozen=True, tag="metadata"):
     cluster_id: str = ""
     controller_id: int = -1
     brokers: tuple[AdvertisedBroker, ...] = ()
+    throttle_time_ms: int = 0
+    """How long the broker held the answer back, or will hold this client back, by a quota (KIP-124, KIP-219)."""
 
 
 class IdentityFacts(Value, frozen=True, tag="identity"):

@@ -153,6 +153,16 @@ def test_metadata_lists_what_is_advertised() -> None:
     assert facts == MetadataFacts(cluster_id="fake", controller_id=1, brokers=brokers)
 
 
+def test_a_broker_that_holds_answers_back_is_told() -> None:
+    handlers: dict[type, Handler] = {
+        ApiVersionsRequest: lambda _request: api_versions(),
+        MetadataRequest: lambda _request: metadata((1, "b-1", 9094), throttle_ms=1500),
+    }
+    _, facts = asked(broker(handlers), lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS))
+    assert facts is not None
+    assert facts.throttle_time_ms == 1500
+
+
 def test_metadata_asks_for_no_topic_and_creates_none() -> None:
     asked_for: list[MetadataRequest] = []
 

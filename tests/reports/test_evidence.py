@@ -58,6 +58,7 @@ from tests.reports.path import view
         (ApiFacts(api_count=1), "1 API"),
         (ApiFacts(error_code=35), "0 APIs · Kafka error code 35"),
         (MetadataFacts(), "advertises no broker"),
+        (MetadataFacts(throttle_time_ms=1500), "advertises no broker · held back 1,500 ms by a quota"),
         (
             PathSizeFacts(to_broker_passed_bytes=1280, to_broker_stopped_bytes=1400, to_client_passed_bytes=196),
             "to the broker 1,280 B passed, 1,400 B not · to the client 196 B passed",
