@@ -30,9 +30,10 @@ RULES: Final[tuple[Rule, ...]] = (
     reach.without_shape,
     tls.handshakes,
     size.path_sizes,
-    dns.hidden_names,
+    size.idle_connections,
     kafka.brokers,
     kafka.records,
+    dns.hidden_names,
     isolation.open_doors,
 )
 """In the order of the way a packet goes; within a stage, the narrower shape before the wider."""

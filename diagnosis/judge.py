@@ -21,8 +21,8 @@ from diagnosis.zones import NO_SUCH_NAME, hiding_zone
 from probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from topology.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
-_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE)
-_OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE})
+_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
+_OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
 """Nothing to say where any broker may answer."""
 
 

@@ -30,6 +30,8 @@ def connection_title(stage: Stage, endpoint: BrokerView | BootstrapView, address
             return f"{where} answers ApiVersions"
         case Stage.PATH_SIZE:
             return f"{where} takes and gives packets as large as this host's"
+        case Stage.IDLE:
+            return f"{where} still answers on a connection that was silent for as long as was asked"
         case _:
             return f"{endpoint.name} at {where} is broker {endpoint.broker_id}"
 

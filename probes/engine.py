@@ -25,7 +25,7 @@ from probes.exchange import RECORD_STAGES, Exchange
 from probes.ledger import Ledger
 from probes.measurements import Measurements
 from probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
-from probes.paths import PATH_STAGES, Paths
+from probes.paths import OF_BROKERS, PATH_STAGES, Paths
 from probes.plan import ForbiddenConnect, Plan
 from probes.records import CLUSTER
 from probes.resolve import resolve
@@ -205,7 +205,7 @@ class _Run:
                 for address in endpoint.addresses
                 for stage in PATH_STAGES
                 if (stage is not Stage.HANDSHAKE or plan.tls is not None)
-                and (stage is not Stage.PATH_SIZE or endpoint.role is Role.BROKER)
+                and (stage not in OF_BROKERS or endpoint.role is Role.BROKER)
             ]
         planned += [(Stage.RESOLVE, _other(name)) for name in plan.other_names]
         planned = [each for each in planned if each[0] in plan.stages]

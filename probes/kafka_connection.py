@@ -124,6 +124,17 @@ class KafkaConnection:
             detail = f"{type(request).__name__} v{version} is needed, the broker offers {offer}"
             raise BrokenStreamError(Reason.UNSUPPORTED_VERSION, detail)
 
+    async def until_it_ends(self) -> None:
+        """Say nothing and wait for the peer to end the connection, which a broker does after a long silence.
+
+        Raises:
+            BrokenStreamError: always: with how it ended, or because the peer said something unasked.
+        """
+        async with self._turn:
+            said = await self._stream.receive_some()
+            self.usable = False
+            raise BrokenStreamError(Reason.NOT_KAFKA, f"the peer speaks unasked; it says {said[:32]!r}")
+
     @property
     def family(self) -> socket.AddressFamily:
         """AF_INET or AF_INET6."""

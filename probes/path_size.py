@@ -13,9 +13,8 @@ import socket
 from typing import Final
 
 from kio.schema.describe_configs.v1 import DescribeConfigsRequest, DescribeConfigsResponse
-from kio.schema.describe_configs.v1.request import DescribeConfigsResource
 
-from probes.identity import ADVERTISED_LISTENERS, BROKER_RESOURCE
+from probes.identity import ADVERTISED_LISTENERS, identity_request
 from probes.kafka_connection import KafkaConnection, frame_bytes
 from probes.outcome import PathSizeFacts, Reason, TcpInfo
 from probes.seen import Seen, failed, ok
@@ -70,11 +69,11 @@ class _Ladder:
             BrokenStreamError: as :meth:`KafkaConnection.call`.
         """
         # Tells what TLS adds, and that the connection carries anything at all.
-        await self._connection.call(self._request(), DescribeConfigsResponse)
+        await self._connection.call(identity_request(self._broker_id), DescribeConfigsResponse)
         self._begun = True
         self._rungs = tuple(_rungs(self._connection.tcp_info(), self._header_bytes))
         requests = [self._padded(packet_bytes) for packet_bytes in self._rungs]
-        everything = self._request(keys=None)
+        everything = identity_request(self._broker_id, None)
         await self._connection.call_apart((*requests, everything), self._answers.append)
 
     @property
@@ -101,17 +100,11 @@ class _Ladder:
             tcp=self._connection.tcp_info(),
         )
 
-    def _request(self, keys: tuple[str, ...] | None = (ADVERTISED_LISTENERS,)) -> DescribeConfigsRequest:
-        resource = DescribeConfigsResource(
-            resource_type=BROKER_RESOURCE, resource_name=str(self._broker_id), configuration_keys=keys
-        )
-        return DescribeConfigsRequest(resources=(resource,))
-
     def _padded(self, packet_bytes: int) -> DescribeConfigsRequest:
         """A request that fills a packet: it asks for a setting of a very long name, which no broker has."""
         frame = packet_bytes - self._header_bytes - self._connection.overhead_bytes
-        unpadded = frame_bytes(self._request(keys=(ADVERTISED_LISTENERS, "")))
-        return self._request(keys=(ADVERTISED_LISTENERS, "x" * max(0, frame - unpadded)))
+        unpadded = frame_bytes(identity_request(self._broker_id, (ADVERTISED_LISTENERS, "")))
+        return identity_request(self._broker_id, (ADVERTISED_LISTENERS, "x" * max(0, frame - unpadded)))
 
     def _full_bytes(self) -> int:
         """The largest packet the broker may send: this host told it so."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from probes.connect import connect, round_trip_ns
 from probes.dns_exchange import Server
 from probes.handshake import BadCaFileError, handshake, trust
 from probes.identity import ask_identity
+from probes.idle import hold_idle
 from probes.kafka_connection import KafkaConnection
 from probes.ledger import Ledger
 from probes.metadata import ask_metadata
@@ -39,6 +41,7 @@ from probes.plan import Plan
 from probes.resolve import Addresses, resolve
 from probes.seen import Seen, error, failed
 from probes.stream import BrokenStreamError, Stream
+from probes.walk import Walk
 
 T = TypeVar("T")
 
@@ -49,8 +52,11 @@ PATH_STAGES: Final = (
     Stage.METADATA,
     Stage.IDENTITY,
     Stage.PATH_SIZE,
+    Stage.IDLE,
 )
 """The stages of one address, in order."""
+OF_BROKERS: Final = frozenset({Stage.PATH_SIZE, Stage.IDLE})
+"""Those of planned brokers alone."""
 
 FAR_NS: Final = 10_000_000
 """A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
@@ -110,37 +116,6 @@ class ProbedEndpoint(msgspec.Struct, eq=False):
 def key_of(name: str, port: int) -> tuple[str, int]:
     """What makes two endpoints the same: names compare without case and final dot (RFC 4343)."""
     return name.lower().rstrip("."), port
-
-
-class _Walk:
-    """One address on its way through the stages."""
-
-    def __init__(self, plan: Plan, ledger: Ledger, target: Target) -> None:
-        self._plan = plan
-        self._ledger = ledger
-        self._target = target
-        self._blocked: tuple[Reason, WaitedFor] | None = None
-        self.role = target.role
-        self.root: Outcome | None = None
-
-    def block(self, reason: Reason, stage: Stage, target: Target) -> None:
-        """Let everything that follows wait for ``stage`` of ``target``."""
-        self._blocked = self._blocked or (reason, WaitedFor(stage=stage, target=target))
-
-    async def step(self, stage: Stage, work: Callable[[], Awaitable[tuple[Seen, T | None]]]) -> T | None:
-        """Run a stage, or record why not; its value where it is ok."""
-        if stage not in self._plan.stages:
-            self.block(Reason.NOT_PLANNED, stage, self._target)
-            return None
-        if self._blocked is not None:
-            self._ledger.skip(stage, self._target, *self._blocked)
-            return None
-        outcome, value = await self._ledger.measure(stage, self._target, work())
-        if outcome.reason is None:
-            return value
-        self.root = outcome
-        self.block(Reason.WAITS_FOR, stage, self._target)
-        return None
 
 
 class Paths:
@@ -290,7 +265,7 @@ class Paths:
 
     async def _walk(self, endpoint: ProbedEndpoint, address: str, *, unresolved: Outcome | None = None) -> None:
         target = endpoint.target(address)
-        walk = _Walk(self._plan, self._ledger, target)
+        walk = Walk(self._plan, self._ledger, target)
         if not address and unresolved is None:
             walk.block(Reason.NOT_PLANNED, Stage.RESOLVE, target)
         elif unresolved is not None:
@@ -317,30 +292,46 @@ class Paths:
         if sock is not None:
             sock.close()
 
-    async def _beside(self, walk: _Walk, verified: Verified | None) -> None:
+    async def _beside(self, walk: Walk, verified: Verified | None) -> None:
         """What is measured while records go their way, on a connection that nothing else needs."""
         try:
-            if walk.role is Role.BROKER:
+            if walk.role is not Role.BROKER:
+                return
+            if Stage.PATH_SIZE in self._plan.stages:
                 async with self._limiter:
                     await walk.step(Stage.PATH_SIZE, lambda: self._path_size(verified))
+            if Stage.IDLE in self._plan.stages:
+                # A silence keeps nobody else from being probed.
+                await walk.step(Stage.IDLE, lambda: self._idle(verified))
         finally:
             if verified is not None and not verified.kept:
                 verified.connection.close()
 
     async def _path_size(self, verified: Verified | None) -> tuple[Seen, None]:
+        limit_ms = self._plan.limits.request_ms
+        return await self._on_its_own(verified, partial(measure_path_size, limit_ms=limit_ms))
+
+    async def _idle(self, verified: Verified | None) -> tuple[Seen, None]:
+        hold_ms, limit_ms = self._plan.idle_hold_ms, self._plan.limits.request_ms
+        return await self._on_its_own(verified, partial(hold_idle, hold_ms=hold_ms, limit_ms=limit_ms))
+
+    async def _on_its_own(
+        self, verified: Verified | None, measure: Callable[[KafkaConnection, int], Awaitable[Seen]]
+    ) -> tuple[Seen, None]:
+        """Measure on the address's own connection where nobody else needs it, else on a new one."""
         if verified is None:
             raise AssertionError("it follows identity, which verifies")
         try:
-            connection = await self.reconnect(verified) if verified.kept else verified.connection
+            spare = not verified.kept and verified.connection.usable
+            connection = verified.connection if spare else await self.reconnect(verified)
         except BrokenStreamError as broken:
             return failed(broken.reason, f"a second connection: {broken.detail}"), None
         try:
-            limit_ms = self._plan.limits.request_ms
-            return await measure_path_size(connection, verified.answered_by, limit_ms=limit_ms), None
+            return await measure(connection, verified.answered_by), None
         finally:
             connection.close()
 
-    async def _stages(self, walk: _Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
+    async def _stages(self, walk: Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
         sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
         if sock is not None and round_trip_ns(sock) >= FAR_NS and not self.first_far.done():

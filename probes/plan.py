@@ -148,6 +148,8 @@ class Plan(_Value, frozen=True):
 
     Several show whether something fails now and then: one of the targets behind a listener, a packet.
     """
+    idle_hold_ms: int = 0
+    """How long the stage ``idle`` is silent, on a connection of its own to each broker address; 0 is without it."""
     other_names: tuple[str, ...] = ()
     """Names that are not of the cluster, to be resolved and no more."""
 
@@ -156,6 +158,10 @@ class Plan(_Value, frozen=True):
             raise ValueError(f"plan version {self.version}; this probe understands {PLAN_VERSION}")
         if not self.bootstrap and not self.forbidden:
             raise ValueError("bootstrap is empty: there is nothing to probe")
+        if (self.idle_hold_ms > 0) is not (Stage.IDLE in self.stages):
+            raise ValueError(f"idle_hold_ms is {self.idle_hold_ms}: it is positive with the stage idle, else 0")
+        if self.idle_hold_ms >= self.limits.plan_ms:
+            raise ValueError(f"idle_hold_ms {self.idle_hold_ms} is not within limits.plan_ms {self.limits.plan_ms}")
         if not 1 <= self.connect_attempts <= MAX_CONNECT_ATTEMPTS:
             raise ValueError(f"connect_attempts {self.connect_attempts} is not in 1..{MAX_CONNECT_ATTEMPTS}")
 

@@ -18,6 +18,7 @@ from probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
+    IdleFacts,
     LatencyFacts,
     MetadataFacts,
     Outcome,
@@ -75,7 +76,7 @@ def seen(facts: Facts | None) -> str:
     return "" if facts is None else _SEPARATOR.join(part for part in _parts(facts) if part)
 
 
-def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of facts, none nested)
+def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a kind of facts, none nested)
     match facts:
         case ResolveFacts():
             parts = _resolve_parts(facts)
@@ -107,6 +108,9 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of 
             parts = _group_parts(facts)
         case LatencyFacts():
             parts = (f"{words.count(facts.produce_ack.samples, 'sample')} of {facts.record_bytes:,} B",)
+        case IdleFacts():
+            ended = "" if facts.asked else ", then it ended"
+            parts = (f"silent for {words.duration(facts.silent_ms * 1_000_000)}{ended}", *_tcp_parts(facts.tcp))
         case ThroughputFacts():
             parts = (
                 f"produce {words.byte_rate(facts.produce_bytes_per_s)}",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from diagnosis.check import Check
 from diagnosis.finding import Seen
 from diagnosis.judge import Evidence, judge
@@ -92,9 +94,17 @@ def make_plan(
     measure: bool,
     stages: Sequence[Stage] = VERIFY_STAGES,
     limits: Limits = LIMITS,
+    idle_hold_ms: int = 0,
 ) -> Plan:
-    """The plan that shows whether the client sees what it must."""
+    """The plan that shows whether the client sees what it must.
+
+    ``idle_hold_ms``: how long a connection of its own to each broker address is silent before it is asked once
+    more; the plan has that much more time. 0 is without it.
+    """
     wanted = (*stages, Stage.LATENCY, Stage.THROUGHPUT) if measure and view.brokers else tuple(stages)
+    if idle_hold_ms:
+        wanted = (*wanted, Stage.IDLE)
+        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + idle_hold_ms)
     return Plan(
         plan_id=f"{view.pattern}.{view.client}",
         client=view.client,
@@ -110,6 +120,7 @@ def make_plan(
         throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
         connect_attempts=CONNECT_ATTEMPTS,
+        idle_hold_ms=idle_hold_ms,
         other_names=view.other_names,
     )
 

@@ -1,18 +1,30 @@
-"""Rules of what a connection that works carries: packets of which size, and which not. Pure."""
+"""Rules of what a connection that works carries: packets of which size, and after which silence. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from diagnosis.rules.case import Case, Draft, Red, grouped
+from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind
 from probes.outcome import PathSizeFacts, Reason, Stage
 from topology import finding_sets as sets
 from topology.finding_codes import Code
+
+_FORGOTTEN = frozenset({Reason.RESET, Reason.TIMED_OUT})
 
 
 def path_sizes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Every red check of the sizes of packets."""
     return grouped(_said(case, [red for red in reds if red.check.stage is Stage.PATH_SIZE]))
+
+
+def idle_connections(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Connections behind a load balancer that did not outlive a silence; brokers end theirs in order, and later.
+
+    Without a load balancer nothing of the catalogue does that.
+    """
+    found = tuple(r for r in reds if r.check.stage is Stage.IDLE and kind(r.view) is not Kind.DIRECT)
+    forgotten = tuple(red for red in found if red.check.reason in _FORGOTTEN)
+    return [Draft(frozenset({Code.NLB_IDLE_TIMEOUT}), "", forgotten)] if forgotten else []
 
 
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:

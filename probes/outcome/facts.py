@@ -236,6 +236,16 @@ class ThroughputFacts(Value, frozen=True, tag="throughput"):
     duplicated: int = 0
 
 
+class IdleFacts(Value, frozen=True, tag="idle"):
+    """A connection on which nothing was sent for a while."""
+
+    silent_ms: int
+    """Until it ended, or until the request."""
+    asked: bool = False
+    """Whether the silence passed and a request was sent; what is wrong then is the first packet's."""
+    tcp: TcpInfo | None = None
+
+
 Facts = (
     ResolveFacts
     | ConnectFacts
@@ -249,4 +259,5 @@ Facts = (
     | GroupFacts
     | LatencyFacts
     | ThroughputFacts
+    | IdleFacts
 )

@@ -24,6 +24,7 @@ class Stage(StrEnum):
     GROUP = "group"
     LATENCY = "latency"
     THROUGHPUT = "throughput"
+    IDLE = "idle"
 
 
 class Status(StrEnum):
@@ -177,6 +178,7 @@ STAGE_REASONS: Final[dict[Stage, frozenset[Reason]]] = {
     | {Reason.COORDINATOR_UNAVAILABLE, Reason.NOT_ASSIGNED, Reason.COMMIT_FAILED, Reason.RECORDS_LOST},
     Stage.LATENCY: _CLIENT | {Reason.RECORDS_LOST},
     Stage.THROUGHPUT: _CLIENT | {Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED},
+    Stage.IDLE: _NETWORK | _HANDSHAKE | _KAFKA,
 }
 """The closed list of reasons a ``failed`` outcome of each stage may carry."""
 

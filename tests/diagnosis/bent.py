@@ -19,7 +19,7 @@ from topology.view import ClientView
 
 Match = Callable[[ClientView, Outcome], bool]
 Change = Callable[[Outcome], Outcome | None]
-_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE)
+_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def seen(view: ClientView, *bends: Bend, complete: bool = True, keep: int | None
     outcomes = _cascade([_bent(view, o, bends) for o in perfect(view)])
     if keep is not None:
         outcomes = outcomes[:keep]
-    checks = judge(view, Evidence(outcomes, complete=complete), VERIFY_STAGES)
+    held = any(o.stage is Stage.IDLE and o.status is Status.FAILED for o in outcomes)
+    stages = (*VERIFY_STAGES, Stage.IDLE) if held else VERIFY_STAGES
+    checks = judge(view, Evidence(outcomes, complete=complete), stages)
     return Seen(view=view, checks=checks, outcomes=outcomes, complete=complete)
 
 

@@ -11,6 +11,7 @@ from probes.outcome import (
     Facts,
     GroupFacts,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
     Outcome,
     PathSizeFacts,
@@ -91,11 +92,12 @@ def _connections(
         yield outcome(Stage.IDENTITY, target, facts=IdentityFacts(answered_by=endpoint.broker_id))
         if role is Role.BROKER:
             yield outcome(Stage.PATH_SIZE, target, facts=PathSizeFacts(to_broker_passed_bytes=1500))
+            yield outcome(Stage.IDLE, target, facts=IdleFacts(silent_ms=360_000, asked=True))
 
 
 def _dead(target: Target, address: AddressView) -> Iterator[Outcome]:
     yield outcome(Stage.CONNECT, target, Status.FAILED, address.fails_with[0])
-    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE):
+    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE):
         yield skipped(outcome(stage, target), Stage.CONNECT, target)
 
 

@@ -16,6 +16,7 @@ from probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
     Outcome,
     PathSizeFacts,
@@ -314,6 +315,12 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [(one(Code.NLB_WRONG_TARGET), set("abort"), {2})],
     ),
     (
+        "connections are forgotten behind the load balancer",
+        SINGLE,
+        [Bend(at(Stage.IDLE, clients="b", brokers=[1, 2]), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
+        [(one(Code.NLB_IDLE_TIMEOUT), {"b"}, {1, 2})],
+    ),
+    (
         "a zone of the whole Region's MSK domain",
         SINGLE,
         [
@@ -585,6 +592,12 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         PEERING,
         [Bend(at(Stage.HANDSHAKE, clients="b", brokers=[1]), handshake(Reason.TIMED_OUT, problems=()))],
         [(sets.SAYS_NOTHING_HERE, {"b"}, {1})],
+    ),
+    (
+        "connections are forgotten where no load balancer is",
+        PEERING,
+        [Bend(at(Stage.IDLE, clients="b"), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
+        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
     ),
     (
         "TLS reset for one client alone: nothing of the catalogue",

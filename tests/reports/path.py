@@ -147,5 +147,5 @@ def facts_of(stage: Stage, broker: BrokerView, address: str, reason: Reason | No
             return ConsumeFacts(
                 topic="brokerproof-7f3c", partition=number - 1, leader_id=number, expected=5, received=5
             )
-        case Stage.GROUP | Stage.LATENCY | Stage.THROUGHPUT:
+        case Stage.GROUP | Stage.LATENCY | Stage.THROUGHPUT | Stage.IDLE:
             return None

@@ -13,6 +13,7 @@ from probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
     PathSizeFacts,
     ProduceFacts,
@@ -63,6 +64,8 @@ from tests.reports.path import view
             PathSizeFacts(to_broker_passed_bytes=1280, to_broker_stopped_bytes=1400, to_client_passed_bytes=196),
             "to the broker 1,280 B passed, 1,400 B not · to the client 196 B passed",
         ),
+        (IdleFacts(silent_ms=360_000, asked=True), "silent for 6 min 0 s"),
+        (IdleFacts(silent_ms=1500), "silent for 1,500 ms, then it ended"),
         (PathSizeFacts(to_broker_stopped_bytes=1280), "to the broker nothing passed, 1,280 B not"),
         (IdentityFacts(answered_by=2), "broker 2 answered"),
         (
