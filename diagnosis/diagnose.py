@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from diagnosis.across import compared
 from diagnosis.check import Check, Verdict
 from diagnosis.finding import Answer, Diagnosis, Finding, Seen
-from diagnosis.rules import behind, dns, isolation, kafka, reach, tls
+from diagnosis.rules import behind, dns, isolation, kafka, reach, size, tls
 from diagnosis.rules.case import ORDER, Case, Draft, Red, Rule
 from diagnosis.rules.words import finding
 from probes.outcome import Reason, Stage
@@ -28,8 +29,11 @@ RULES: Final[tuple[Rule, ...]] = (
     behind.single_brokers,
     reach.without_shape,
     tls.handshakes,
+    size.path_sizes,
+    size.idle_connections,
     kafka.brokers,
     kafka.records,
+    dns.hidden_names,
     isolation.open_doors,
 )
 """In the order of the way a packet goes; within a stage, the narrower shape before the wider."""
@@ -61,6 +65,7 @@ def diagnose(clients: Sequence[Seen]) -> Diagnosis:
 
     What clients of one cluster see says nothing of another's.
     """
+    clients = compared(clients)
     clusters = sorted({seen.view.cluster_name for seen in clients})
     found = [_of_cluster(Case(s for s in clients if s.view.cluster_name == name)) for name in clusters]
     findings = tuple(sorted((finding for findings, _ in found for finding in findings), key=_rank))

@@ -14,12 +14,16 @@ from typing import Final
 import msgspec
 
 from diagnosis.check import Check, Verdict
+from diagnosis.consequences import without_consequences
 from diagnosis.remedy import remedy
+from diagnosis.titles import connection_title, in_words, known_addresses
+from diagnosis.zones import NO_SUCH_NAME, hiding_zone
 from probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from topology.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
-_ORDER: Final = {stage: index for index, stage in enumerate(Stage)}
-_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY)
+_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
+_OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
+"""Nothing to say where any broker may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,14 @@ def judge(view: ClientView, evidence: Evidence, stages: Sequence[Stage] = tuple(
     """
     judged = _Judge(view, evidence)
     checks = [c for c in judged.all() if c.stage in stages]
-    return tuple(_without_consequences(checks))
+    return tuple(without_consequences(checks))
 
 
 class _Judge:
     def __init__(self, view: ClientView, evidence: Evidence) -> None:
         self.view = view
         self.seen = _Seen(evidence)
-        self.known = _known_addresses(view)
+        self.known = known_addresses(view)
 
     def all(self) -> Iterator[Check]:
         for broker in self.view.brokers:
@@ -95,6 +99,7 @@ class _Judge:
                 yield self._cluster(stage)
             yield from self._source()
         yield from self._isolation()
+        yield from self._hidden()
 
     def _check(self, check_id: str, stage: Stage, subject: str, outcomes: Sequence[Outcome], title: str) -> Check:
         """The verdict of one stage from its outcomes; several attempts that differ are a failure."""
@@ -113,7 +118,7 @@ class _Judge:
         verdict = _VERDICT[worst.status]
         if worst.status is Status.ERROR and worst.reason is Reason.DEADLINE_OF_PLAN:
             verdict = Verdict.NOT_SEEN
-        observed = "" if worst.status is Status.OK else _observed(worst)
+        observed = "" if worst.status is Status.OK else in_words(worst)
         if worst.status is Status.FAILED and any(o.status is Status.OK for o in outcomes):
             good = sum(o.status is Status.OK for o in outcomes)
             observed = f"intermittent: {good} of {len(outcomes)} attempts worked; otherwise {observed}"
@@ -179,14 +184,14 @@ class _Judge:
                 yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
                 continue
             for stage in stages:
-                if stage is Stage.IDENTITY and endpoint.broker_id is None:
+                if stage in _OF_BROKERS and endpoint.broker_id is None:
                     continue
                 check = self._check(
                     f"{base}/{stage}/{where}",
                     stage,
                     subject,
                     self.seen.connection(stage, endpoint.name, address.address, endpoint.port),
-                    _connection_title(stage, endpoint, address),
+                    connection_title(stage, endpoint, address),
                 )
                 if check.verdict is Verdict.NOT_SEEN and not self._resolved(endpoint.name, address.address):
                     check = _with(check, verdict=Verdict.BLOCKED, observed="the name does not resolve to it")
@@ -319,6 +324,26 @@ class _Judge:
                 worst = _with(worst, address="", port=0, observed="")
             yield self._with_remedy(worst)
 
+    def _hidden(self) -> Iterator[Check]:
+        """Names that are somebody else's: a private zone wider than the cluster answers for them, and lacks them.
+
+        Where no broker's name resolves, whatever is wrong with those is wrong with these as well.
+        """
+        resolves = any(o.status is Status.OK for b in self.view.brokers for o in self.seen.resolve(b.name))
+        for name in self.view.other_names:
+            outcomes = [o for o in self.seen.resolve(name) if o.target.role is Role.OTHER]
+            title = f"no private hosted zone of {self.view.vpc_id} hides {name}"
+            check = self._check(f"isolation/hides-not/{_slug(name)}", Stage.RESOLVE, "cluster", outcomes, title)
+            check = _with(check, isolation=True, name=name)
+            hiding = next((zone for o in outcomes if (zone := hiding_zone(self.view, o))), "")
+            if hiding and resolves:
+                check = _with(check, verdict=Verdict.FAILED, observed=f"zone {hiding} answers for it, and lacks it")
+            elif check.verdict is Verdict.FAILED and check.reason in NO_SUCH_NAME and not hiding:
+                check = _with(check, verdict=Verdict.PASSED, reason=None, observed="")
+            elif check.verdict is Verdict.FAILED:
+                check = _with(check, verdict=Verdict.BLOCKED, reason=None)
+            yield self._with_remedy(check)
+
 
 _SEVERITY: Final = {Status.OK: 0, Status.SKIPPED: 1, Status.ERROR: 2, Status.FAILED: 3}
 _VERDICT: Final = {
@@ -348,73 +373,6 @@ def _inverted(check: Check, outcomes: Sequence[Outcome], fails_with: Sequence[Re
         return _with(check, verdict=Verdict.PASSED, reason=None, observed="")
     wanted = " or ".join(r.value for r in fails_with)
     return _with(check, observed=f"it did not connect, but for another reason than {wanted}: {check.observed}")
-
-
-def _without_consequences(checks: Sequence[Check]) -> Iterator[Check]:
-    """Turn what failed after an earlier failure of the same broker or address into ``blocked``."""
-    failed = [c for c in checks if c.verdict is Verdict.FAILED and not c.isolation]
-    for check in checks:
-        if check.isolation or check.verdict not in {Verdict.FAILED, Verdict.BLOCKED, Verdict.NOT_SEEN}:
-            yield check
-            continue
-        cause = next((c for c in failed if c is not check and _precedes(c, check)), None)
-        if cause is not None:
-            yield _with(check, verdict=Verdict.BLOCKED, blocked_by=cause.check_id, change="")
-        elif check.verdict is Verdict.BLOCKED:
-            # The probe waited for something; name the first red check, whatever broker it is about.
-            first = min(failed, key=lambda c: _ORDER[c.stage], default=None)
-            yield _with(check, blocked_by=first.check_id if first is not None else check.blocked_by)
-        else:
-            yield check
-
-
-def _precedes(cause: Check, check: Check) -> bool:
-    """Whether a failed check explains another: an earlier stage on the same name, broker or address."""
-    if _ORDER[cause.stage] >= _ORDER[check.stage]:
-        return False
-    if check.subject == "cluster":
-        return True
-    if cause.stage is Stage.RESOLVE:
-        return cause.name == check.name
-    if cause.subject == "bootstrap" or check.subject == "bootstrap":
-        return (cause.name, cause.address, cause.port) == (check.name, check.address, check.port)
-    if cause.broker_id != check.broker_id:
-        return False
-    return not check.address or not cause.address or cause.address == check.address
-
-
-def _known_addresses(view: ClientView) -> dict[str, str]:
-    """What each address of the view is, in words."""
-    known = {b.eni_address: f"ENI of broker {b.broker_id}" for b in view.brokers if b.eni_address}
-    for broker in view.brokers:
-        for address in broker.addresses:
-            shared = sum(address.address in {a.address for a in b.addresses} for b in view.brokers) > 1
-            whose = "" if shared or address.kind == "broker_eni" else f" of broker {broker.broker_id}"
-            if address.address not in known or address.kind != "broker_eni":
-                known[address.address] = f"{address.owner}{whose}, {address.zone_id}"
-    return known
-
-
-def _connection_title(stage: Stage, endpoint: BrokerView | BootstrapView, address: AddressView) -> str:
-    where = f"{address.address}:{endpoint.port}"
-    match stage:
-        case Stage.CONNECT:
-            return f"{where} ({address.owner}, {address.zone_id}) accepts a TCP connection"
-        case Stage.HANDSHAKE:
-            return f"{where} presents a valid certificate for {endpoint.name}"
-        case Stage.API:
-            return f"{where} answers ApiVersions"
-        case _:
-            return f"{endpoint.name} at {where} is broker {endpoint.broker_id}"
-
-
-def _observed(outcome: Outcome) -> str:
-    if outcome.status is Status.SKIPPED and outcome.waited_for is not None:
-        waited = outcome.waited_for
-        return f"waits for {waited.stage} of {waited.target.name or 'the cluster'} {waited.target.address}".rstrip()
-    reason = outcome.reason.value.replace("_", " ") if outcome.reason is not None else "failed"
-    took = f" after {outcome.duration_ns / 1e6:.0f} ms" if outcome.reason is Reason.TIMED_OUT else ""
-    return f"{reason}{took}{f': {outcome.detail}' if outcome.detail else ''}"
 
 
 def _waited_for(outcome: Outcome) -> str:

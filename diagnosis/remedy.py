@@ -30,11 +30,16 @@ _WORDS: Final[dict[tuple[Stage, Reason], str]] = {
     ),
     (Stage.HANDSHAKE, Reason.CERTIFICATE_EXPIRED): _DATES,
     (Stage.HANDSHAKE, Reason.CERTIFICATE_NOT_YET_VALID): _DATES,
+    (Stage.PATH_SIZE, Reason.TIMED_OUT): (
+        "lower the MTU of the hosts of {vpc} to what passed, or let ICMP type 3 code 4 (ICMPv6 type 2) through on the "
+        "way to {address}"
+    ),
     (Stage.IDENTITY, Reason.OTHER_BROKER): (
         "correct the target of the listener behind {address}:{port}: it is another broker's ENI"
     ),
 }
 _OPEN_PATH: Final = "close that path: the security group, route or listener that lets it through"
+_WIDE_ZONE: Final = "name the private hosted zone of {vpc} after the cluster's own domain, not after one above it"
 _SILENT_ENDPOINT: Final = (
     "check, in this order: the listener of port {port}, the endpoint's security group, the target's security group "
     "(it must admit the NLB's addresses), the endpoint's state"
@@ -55,7 +60,9 @@ _SILENT_DIRECT: Final = (
 
 def remedy(check: Check, view: ClientView) -> str:
     """One sentence naming the AWS resource to look at; empty where nothing can be said."""
-    words = _OPEN_PATH if check.isolation else _sentence(check, view)
+    words = _sentence(check, view)
+    if check.isolation:
+        words = _WIDE_ZONE if check.stage is Stage.RESOLVE else _OPEN_PATH
     return words.format(
         name=check.name, vpc=view.vpc_id, address=check.address, port=check.port, broker=check.broker_id
     )

@@ -19,6 +19,9 @@ Aliases = Mapping[str, tuple[IPv4Address | IPv6Address, ...]]
 _ALIAS_TTL_S = 60
 _PUBLIC_TTL_S = 60
 
+_MSK_API = IPv4Address("203.0.113.80")
+"""Of the MSK API, which the lab has in name alone: an address for documentation (RFC 5737)."""
+
 _NOWHERE = 'forward-zone:\n  name: "{name}."\n  forward-addr: 127.0.0.1@1\n'
 """Asked for there, a name is answered by SERVFAIL: unbound asks no server of its own host."""
 
@@ -156,6 +159,8 @@ def _zone(name: str, server: str, records: Iterable[str]) -> Iterator[str]:
 
 
 def _public_records(topology: Topology, aliases: Aliases) -> Iterator[str]:
+    for region in sorted({vpc.region_name for vpc in topology.vpcs}):
+        yield f"kafka.{region}.amazonaws.com. {_PUBLIC_TTL_S} IN A {_MSK_API}"
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             yield f"{broker.endpoint}. {_PUBLIC_TTL_S} IN A {broker.client_vpc_ip_address}"

@@ -26,15 +26,18 @@ async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Seen:
         async with asyncio.timeout(limit_ms / 1000):
             response = await connection.call(ApiVersionsRequest(), ApiVersionsResponse)
     except TimeoutError:
-        return failed(Reason.TIMED_OUT, f"no ApiVersions response within {limit_ms} ms")
+        return failed(
+            Reason.TIMED_OUT, f"no ApiVersions response within {limit_ms} ms", ApiFacts(tcp=connection.tcp_info())
+        )
     except BrokenStreamError as failure:
-        return failed(failure.reason, failure.detail)
+        return failed(failure.reason, failure.detail, ApiFacts(tcp=connection.tcp_info()))
     offered = {int(api.api_key): (int(api.min_version), int(api.max_version)) for api in response.api_keys}
     facts = ApiFacts(
         error_code=int(response.error_code),
         api_count=len(offered),
         produce_max_version=offered.get(PRODUCE_KEY, (0, -1))[1],
         fetch_max_version=offered.get(FETCH_KEY, (0, -1))[1],
+        tcp=connection.tcp_info(),
     )
     match response.error_code:
         case ErrorCode.none:

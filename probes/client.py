@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, ThrottleEvent
 
 from probes.kafka_connection import CLIENT_ID
 from probes.outcome import Reason, Target
@@ -72,6 +72,12 @@ class ClientLog:
         """The client's ``error_cb``: errors that belong to no record."""
         self._lines.append(f"{failure.name()}: {failure.str()}"[:LOG_LINE_CHARACTERS])
 
+    def note_throttle(self, event: ThrottleEvent) -> None:
+        """The client's ``throttle_cb``: a broker holds this client back by a quota."""
+        held_ms = event.throttle_time * 1000
+        words = f"{event.broker_name} (broker {event.broker_id}) holds this client back for {held_ms:.0f} ms by a quota"
+        self._lines.append(words[:LOG_LINE_CHARACTERS])
+
     def about(self, target: Target) -> tuple[str, ...]:
         """Lines that name the target's endpoint, or no endpoint at all."""
         endpoint = f"{target.name}:{target.port}"
@@ -98,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True):
             "logger": log,
             "log_level": INFO_LEVEL,
             "error_cb": log.note_error,
+            "throttle_cb": log.note_throttle,
             "socket.timeout.ms": max(limit_ms, MIN_SETUP_TIMEOUT_MS),
             # A name may have addresses that cannot work; the client must get past each of them.
             "socket.connection.setup.timeout.ms": max(self.limits.connect_ms, MIN_SETUP_TIMEOUT_MS),

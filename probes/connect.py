@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import struct
 from contextlib import suppress
 from typing import Final
 
@@ -16,11 +15,9 @@ from probes.outcome import ConnectFacts, Reason
 from probes.plan import MAX_PORT
 from probes.seen import Seen, error, failed, ok
 from probes.stream import reason_of, words_of
+from probes.tcp_info import read_tcp_info
 
 _HOST_IS_FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-_RTT_OFFSET: Final = 68
-_TCP_INFO_BYTES: Final = _RTT_OFFSET + 4
-"""``struct tcp_info`` (linux/tcp.h) as far as ``tcpi_rtt``, in microseconds."""
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -61,14 +58,8 @@ def round_trip_ns(sock: socket.socket) -> int:
 
     0 where the kernel does not say.
     """
-    try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except OSError:
-        return 0
-    if len(info) < _TCP_INFO_BYTES:
-        return 0
-    (rtt_us,) = struct.unpack_from("=I", info, _RTT_OFFSET)
-    return int(rtt_us) * 1000
+    info = read_tcp_info(sock)
+    return 0 if info is None else info.rtt_us * 1000
 
 
 def _facts(sock: socket.socket, address: str, port: int, failure: OSError | None = None) -> ConnectFacts:
@@ -86,6 +77,7 @@ def _facts(sock: socket.socket, address: str, port: int, failure: OSError | None
         remote_address=address,
         remote_port=port,
         errno=errno.errorcode.get(failure.errno or 0, "") if failure else "",
+        tcp=read_tcp_info(sock),
     )
 
 

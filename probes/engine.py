@@ -25,9 +25,10 @@ from probes.exchange import RECORD_STAGES, Exchange
 from probes.ledger import Ledger
 from probes.measurements import Measurements
 from probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
-from probes.paths import PATH_STAGES, Paths
+from probes.paths import OF_BROKERS, PATH_STAGES, Paths
 from probes.plan import ForbiddenConnect, Plan
 from probes.records import CLUSTER
+from probes.resolve import resolve
 from probes.seen import Seen, crashed, error
 
 PROBE_VERSION: Final = "1"
@@ -102,6 +103,7 @@ class _Run:
         emit(_started(plan))
         self._ledger = Ledger(emit)
         self._limiter = asyncio.Semaphore(plan.limits.concurrency)
+        self._server = server
         self._paths = Paths(plan, self._ledger, server, self._limiter)
         self._exchange = Exchange(plan, self._ledger, self._paths)
 
@@ -144,6 +146,7 @@ class _Run:
     async def _everything(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forbidden())
+            group.create_task(self._other_names())
             if self._plan.bootstrap:
                 group.create_task(self._paths.run())
                 group.create_task(self._records())
@@ -161,6 +164,18 @@ class _Run:
                 await self._ledger.measure(Stage.CONNECT, _target(forbidden), self._knock(forbidden))
 
         await asyncio.gather(*map(one, dict.fromkeys(self._plan.forbidden)))
+
+    async def _other_names(self) -> None:
+        async def one(name: str) -> None:
+            async with self._limiter:
+                await self._ledger.measure(Stage.RESOLVE, _other(name), self._look_up(name))
+
+        if Stage.RESOLVE in self._plan.stages:
+            await asyncio.gather(*map(one, dict.fromkeys(self._plan.other_names)))
+
+    async def _look_up(self, name: str) -> tuple[Seen, None]:
+        seen, _ = await resolve(name, self._server, limit_ms=self._plan.limits.resolve_ms)
+        return seen, None
 
     async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Seen, None]:
         limit_ms = self._plan.limits.connect_ms
@@ -189,8 +204,10 @@ class _Run:
                 (stage, endpoint.target(address))
                 for address in endpoint.addresses
                 for stage in PATH_STAGES
-                if stage is not Stage.HANDSHAKE or plan.tls is not None
+                if (stage is not Stage.HANDSHAKE or plan.tls is not None)
+                and (stage not in OF_BROKERS or endpoint.role is Role.BROKER)
             ]
+        planned += [(Stage.RESOLVE, _other(name)) for name in plan.other_names]
         planned = [each for each in planned if each[0] in plan.stages]
         planned += [(Stage.CONNECT, _target(forbidden)) for forbidden in plan.forbidden]
         if not plan.bootstrap:
@@ -212,6 +229,10 @@ class _Run:
 
 def _target(forbidden: ForbiddenConnect) -> Target:
     return Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
+
+
+def _other(name: str) -> Target:
+    return Target(role=Role.OTHER, name=name)
 
 
 def _started(plan: Plan) -> Started:

@@ -24,6 +24,7 @@ from probes.dns_exchange import is_address
 from probes.outcome import HandshakeFacts, Reason
 from probes.seen import Seen, failed, ok
 from probes.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_words
+from probes.tcp_info import read_tcp_info
 
 MAX_HANDSHAKE_BYTES: Final = 1 << 20
 """More than any certificate chain needs; a peer that sends more is not doing a handshake."""
@@ -136,6 +137,14 @@ async def handshake(
     Returns:
         What was seen, and the encrypted stream where chain, dates and name are all right.
     """
+    seen, stream = await _shake(sock, name, context, limit_ms)
+    if isinstance(seen.facts, HandshakeFacts):
+        facts = msgspec.structs.replace(seen.facts, tcp=read_tcp_info(sock))
+        seen = msgspec.structs.replace(seen, facts=facts)
+    return seen, stream
+
+
+async def _shake(sock: socket.socket, name: str, context: SSL.Context, limit_ms: int) -> tuple[Seen, TlsStream | None]:
     host = name.rstrip(".")
     sni = "" if is_address(host) else host
     noted = _Noted()

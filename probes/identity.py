@@ -31,6 +31,14 @@ _EXPECTED = re.compile(r"Unexpected broker id, expected (\d+)")
 _NOT_AUTHORIZED: Final = frozenset({ErrorCode.cluster_authorization_failed, ErrorCode.topic_authorization_failed})
 
 
+def identity_request(broker_id: int, keys: tuple[str, ...] | None = (ADVERTISED_LISTENERS,)) -> DescribeConfigsRequest:
+    """The question for a broker's settings, which only that broker answers; ``keys`` None is for all of them."""
+    resource = DescribeConfigsResource(
+        resource_type=BROKER_RESOURCE, resource_name=str(broker_id), configuration_keys=keys
+    )
+    return DescribeConfigsRequest(resources=(resource,))
+
+
 async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, limit_ms: int) -> Seen:
     """Ask who answers.
 
@@ -40,12 +48,9 @@ async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, li
         limit_ms: Deadline for request and response.
     """
     asked = NOBODY if broker_id is None else broker_id
-    resource = DescribeConfigsResource(
-        resource_type=BROKER_RESOURCE, resource_name=str(asked), configuration_keys=(ADVERTISED_LISTENERS,)
-    )
     try:
         async with asyncio.timeout(limit_ms / 1000):
-            response = await connection.call(DescribeConfigsRequest(resources=(resource,)), DescribeConfigsResponse)
+            response = await connection.call(identity_request(asked), DescribeConfigsResponse)
     except TimeoutError:
         return failed(Reason.TIMED_OUT, f"no DescribeConfigs response within {limit_ms} ms")
     except BrokenStreamError as failure:

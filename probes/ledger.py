@@ -1,4 +1,4 @@
-"""The outcomes of one run: each planned target and stage exactly once, in the order they happen.
+"""The outcomes of one run: each planned target and stage once an attempt, in the order they happen.
 
 Nothing is measured here; the ledger only numbers, times and hands on.
 """
@@ -24,15 +24,15 @@ class Ledger:
     def __init__(self, emit: Callable[[Outcome], None]) -> None:
         self.zero_ns = time.monotonic_ns()
         self._emit = emit
-        self._outcomes: dict[tuple[Stage, Target], Outcome] = {}
+        self._outcomes: dict[tuple[Stage, Target, int], Outcome] = {}
         self._sealed = False
 
     def __len__(self) -> int:
         return len(self._outcomes)
 
     def get(self, stage: Stage, target: Target) -> Outcome | None:
-        """The outcome of a stage on a target, once there is one."""
-        return self._outcomes.get((stage, target))
+        """The outcome of a stage on a target, of the first attempt, once there is one."""
+        return self._outcomes.get((stage, target, 1))
 
     def seal(self) -> None:
         """Take no more outcomes: what a thread still reports comes too late."""
@@ -47,8 +47,9 @@ class Ledger:
         started_ns: int,
         ended_ns: int,
         waited_for: WaitedFor | None = None,
+        attempt: int = 1,
     ) -> Outcome:
-        """Make the outcome and emit it; a second one for the same stage and target is dropped.
+        """Make the outcome and emit it; a second one for the same stage, target and attempt is dropped.
 
         Args:
             stage: The stage.
@@ -57,8 +58,9 @@ class Ledger:
             started_ns: Monotonic clock, as read.
             ended_ns: Monotonic clock, as read.
             waited_for: For a skipped outcome: the outcome it depends on.
+            attempt: Which of several at the same, from 1.
         """
-        key = (stage, target)
+        key = (stage, target, attempt)
         known = self._outcomes.get(key)
         if known is not None:
             return known
@@ -72,6 +74,7 @@ class Ledger:
             started_ns=max(0, started_ns - self.zero_ns),
             duration_ns=max(0, ended_ns - started_ns),
             waited_for=waited_for,
+            attempt=attempt,
         )
         if not self._sealed:
             self._outcomes[key] = outcome
@@ -79,7 +82,7 @@ class Ledger:
         return outcome
 
     async def measure(
-        self, stage: Stage, target: Target, work: Awaitable[tuple[Seen, T | None]]
+        self, stage: Stage, target: Target, work: Awaitable[tuple[Seen, T | None]], *, attempt: int = 1
     ) -> tuple[Outcome, T | None]:
         """Run a stage and record it; an exception in it is the probe's own error."""
         started_ns = time.monotonic_ns()
@@ -89,7 +92,8 @@ class Ledger:
         except Exception as defect:  # noqa: BLE001  any defect must become an outcome
             seen = crashed(defect)
         ended_ns = time.monotonic_ns()
-        return self.record(stage, target, seen, started_ns=started_ns, ended_ns=ended_ns), value
+        outcome = self.record(stage, target, seen, started_ns=started_ns, ended_ns=ended_ns, attempt=attempt)
+        return outcome, value
 
     def settle(self, stage: Stage, target: Target, seen: Seen, waited_for: WaitedFor | None = None) -> Outcome:
         """Record what needed no time: a skip, or what was not reached."""

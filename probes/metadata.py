@@ -6,6 +6,7 @@ No topics are asked for, so that the answer is small and needs no permission on 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
@@ -38,6 +39,7 @@ async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[S
     facts = MetadataFacts(
         cluster_id=response.cluster_id or "",
         controller_id=int(response.controller_id),
+        throttle_time_ms=response.throttle_time // timedelta(milliseconds=1),
         brokers=tuple(sorted(brokers, key=lambda broker: broker.broker_id)),
     )
     if not facts.brokers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from probes.connect import connect, round_trip_ns
 from probes.dns_exchange import Server
 from probes.handshake import BadCaFileError, handshake, trust
 from probes.identity import ask_identity
+from probes.idle import hold_idle
 from probes.kafka_connection import KafkaConnection
 from probes.ledger import Ledger
 from probes.metadata import ask_metadata
@@ -34,15 +36,27 @@ from probes.outcome import (
     Target,
     WaitedFor,
 )
+from probes.path_size import measure_path_size
 from probes.plan import Plan
 from probes.resolve import Addresses, resolve
-from probes.seen import Seen, error
+from probes.seen import Seen, error, failed
 from probes.stream import BrokenStreamError, Stream
+from probes.walk import Walk
 
 T = TypeVar("T")
 
-PATH_STAGES: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
+PATH_STAGES: Final = (
+    Stage.CONNECT,
+    Stage.HANDSHAKE,
+    Stage.API,
+    Stage.METADATA,
+    Stage.IDENTITY,
+    Stage.PATH_SIZE,
+    Stage.IDLE,
+)
 """The stages of one address, in order."""
+OF_BROKERS: Final = frozenset({Stage.PATH_SIZE, Stage.IDLE})
+"""Those of planned brokers alone."""
 
 FAR_NS: Final = 10_000_000
 """A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
@@ -58,6 +72,12 @@ class Verified(msgspec.Struct):
     address: str
     connection: KafkaConnection
     metadata: MetadataFacts
+    answered_by: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether its connection is the one that later requests to this broker go by."""
+        return self.endpoint.verified.get(self.answered_by) is self
 
 
 class ProbedEndpoint(msgspec.Struct, eq=False):
@@ -96,36 +116,6 @@ class ProbedEndpoint(msgspec.Struct, eq=False):
 def key_of(name: str, port: int) -> tuple[str, int]:
     """What makes two endpoints the same: names compare without case and final dot (RFC 4343)."""
     return name.lower().rstrip("."), port
-
-
-class _Walk:
-    """One address on its way through the stages."""
-
-    def __init__(self, plan: Plan, ledger: Ledger, target: Target) -> None:
-        self._plan = plan
-        self._ledger = ledger
-        self._target = target
-        self._blocked: tuple[Reason, WaitedFor] | None = None
-        self.root: Outcome | None = None
-
-    def block(self, reason: Reason, stage: Stage, target: Target) -> None:
-        """Let everything that follows wait for ``stage`` of ``target``."""
-        self._blocked = self._blocked or (reason, WaitedFor(stage=stage, target=target))
-
-    async def step(self, stage: Stage, work: Callable[[], Awaitable[tuple[Seen, T | None]]]) -> T | None:
-        """Run a stage, or record why not; its value where it is ok."""
-        if stage not in self._plan.stages:
-            self.block(Reason.NOT_PLANNED, stage, self._target)
-            return None
-        if self._blocked is not None:
-            self._ledger.skip(stage, self._target, *self._blocked)
-            return None
-        outcome, value = await self._ledger.measure(stage, self._target, work())
-        if outcome.reason is None:
-            return value
-        self.root = outcome
-        self.block(Reason.WAITS_FOR, stage, self._target)
-        return None
 
 
 class Paths:
@@ -275,13 +265,16 @@ class Paths:
 
     async def _walk(self, endpoint: ProbedEndpoint, address: str, *, unresolved: Outcome | None = None) -> None:
         target = endpoint.target(address)
-        walk = _Walk(self._plan, self._ledger, target)
+        walk = Walk(self._plan, self._ledger, target)
         if not address and unresolved is None:
             walk.block(Reason.NOT_PLANNED, Stage.RESOLVE, target)
         elif unresolved is not None:
             walk.root = unresolved
             walk.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
         async with self._limiter:
+            if address and target.role is Role.BROKER and Stage.CONNECT in self._plan.stages:
+                for attempt in range(2, self._plan.connect_attempts + 1):
+                    self._start(self._connect_again(target, attempt))
             verified = await self._stages(walk, endpoint, address)
         if walk.root is not None:
             endpoint.roots.append(walk.root)
@@ -289,13 +282,61 @@ class Paths:
             endpoint.settled.set()
             if not self.first_verified.done():
                 self.first_verified.set_result(verified)
+        self._start(self._beside(walk, verified))
 
-    async def _stages(self, walk: _Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
+    async def _connect_again(self, target: Target, attempt: int) -> None:
+        """One more connection, beside the one that is used: what is behind an address may be well in part alone."""
+        limit_ms = self._plan.limits.connect_ms
+        work = connect(target.address, target.port, limit_ms=limit_ms)
+        _, sock = await self._ledger.measure(Stage.CONNECT, target, work, attempt=attempt)
+        if sock is not None:
+            sock.close()
+
+    async def _beside(self, walk: Walk, verified: Verified | None) -> None:
+        """What is measured while records go their way, on a connection that nothing else needs."""
+        try:
+            if walk.role is not Role.BROKER:
+                return
+            if Stage.PATH_SIZE in self._plan.stages:
+                async with self._limiter:
+                    await walk.step(Stage.PATH_SIZE, lambda: self._path_size(verified))
+            if Stage.IDLE in self._plan.stages:
+                # A silence keeps nobody else from being probed.
+                await walk.step(Stage.IDLE, lambda: self._idle(verified))
+        finally:
+            if verified is not None and not verified.kept:
+                verified.connection.close()
+
+    async def _path_size(self, verified: Verified | None) -> tuple[Seen, None]:
+        limit_ms = self._plan.limits.request_ms
+        return await self._on_its_own(verified, partial(measure_path_size, limit_ms=limit_ms))
+
+    async def _idle(self, verified: Verified | None) -> tuple[Seen, None]:
+        hold_ms, limit_ms = self._plan.idle_hold_ms, self._plan.limits.request_ms
+        return await self._on_its_own(verified, partial(hold_idle, hold_ms=hold_ms, limit_ms=limit_ms))
+
+    async def _on_its_own(
+        self, verified: Verified | None, measure: Callable[[KafkaConnection, int], Awaitable[Seen]]
+    ) -> tuple[Seen, None]:
+        """Measure on the address's own connection where nobody else needs it, else on a new one."""
+        if verified is None:
+            raise AssertionError("it follows identity, which verifies")
+        try:
+            spare = not verified.kept and verified.connection.usable
+            connection = verified.connection if spare else await self.reconnect(verified)
+        except BrokenStreamError as broken:
+            return failed(broken.reason, f"a second connection: {broken.detail}"), None
+        try:
+            return await measure(connection, verified.answered_by), None
+        finally:
+            connection.close()
+
+    async def _stages(self, walk: Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
         sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
         if sock is not None and round_trip_ns(sock) >= FAR_NS and not self.first_far.done():
             self.first_far.set_result(endpoint)
-        keep = False
+        verified: Verified | None = None
         try:
             stream: Stream | None = Stream(sock) if sock is not None else None
             if self._plan.tls is not None:
@@ -310,11 +351,11 @@ class Paths:
             identity = await walk.step(Stage.IDENTITY, lambda: self._identify(_need(connection), endpoint.broker_id))
             if connection is None or metadata is None or identity is None or identity.answered_by is None:
                 return None
-            verified = Verified(endpoint, address, connection, metadata)
-            keep = endpoint.verified.setdefault(identity.answered_by, verified) is verified
+            verified = Verified(endpoint, address, connection, metadata, identity.answered_by)
+            endpoint.verified.setdefault(identity.answered_by, verified)
             return verified
         finally:
-            if sock is not None and not keep:
+            if sock is not None and verified is None:
                 sock.close()
 
     async def _shake_hands(self, sock: socket.socket | None, name: str) -> tuple[Seen, Stream | None]:

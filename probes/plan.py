@@ -15,6 +15,8 @@ from probes.outcome import Stage
 
 PLAN_VERSION: Final = 1
 MAX_PORT: Final = 65535
+MAX_CONNECT_ATTEMPTS: Final = 100
+"""MSK takes 100 new connections a second and broker of clients that authenticate by IAM, small brokers 4 (quotas)."""
 
 VERIFY_STAGES: Final = (
     Stage.RESOLVE,
@@ -23,6 +25,7 @@ VERIFY_STAGES: Final = (
     Stage.API,
     Stage.METADATA,
     Stage.IDENTITY,
+    Stage.PATH_SIZE,
     Stage.PRODUCE,
     Stage.CONSUME,
     Stage.GROUP,
@@ -140,12 +143,27 @@ class Plan(_Value, frozen=True):
     latency: LatencyPlan | None = None
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
+    connect_attempts: int = 1
+    """Connections to each address of a broker, at once: the first is used, each is an outcome.
+
+    Several show whether something fails now and then: one of the targets behind a listener, a packet.
+    """
+    idle_hold_ms: int = 0
+    """How long the stage ``idle`` is silent, on a connection of its own to each broker address; 0 is without it."""
+    other_names: tuple[str, ...] = ()
+    """Names that are not of the cluster, to be resolved and no more."""
 
     def __post_init__(self) -> None:
         if self.version != PLAN_VERSION:
             raise ValueError(f"plan version {self.version}; this probe understands {PLAN_VERSION}")
         if not self.bootstrap and not self.forbidden:
             raise ValueError("bootstrap is empty: there is nothing to probe")
+        if (self.idle_hold_ms > 0) is not (Stage.IDLE in self.stages):
+            raise ValueError(f"idle_hold_ms is {self.idle_hold_ms}: it is positive with the stage idle, else 0")
+        if self.idle_hold_ms >= self.limits.plan_ms:
+            raise ValueError(f"idle_hold_ms {self.idle_hold_ms} is not within limits.plan_ms {self.limits.plan_ms}")
+        if not 1 <= self.connect_attempts <= MAX_CONNECT_ATTEMPTS:
+            raise ValueError(f"connect_attempts {self.connect_attempts} is not in 1..{MAX_CONNECT_ATTEMPTS}")
 
 
 _encoder: Final = msgspec.json.Encoder()

@@ -71,8 +71,11 @@ class Stream:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> int:
         """Send all of ``data``.
+
+        Returns:
+            How many bytes that were for TCP.
 
         Raises:
             BrokenStreamError: the peer reset the connection.
@@ -81,6 +84,7 @@ class Stream:
             await asyncio.get_running_loop().sock_sendall(self.sock, data)
         except OSError as failure:
             raise _broken(failure) from failure
+        return len(data)
 
     async def receive_some(self) -> bytes:
         """Whatever is there, at least one byte.
@@ -108,10 +112,10 @@ class TlsStream(Stream):
         super().__init__(sock)
         self._tls = tls
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> int:
         """Encrypt and send all of ``data``."""
         self._tls.sendall(data)
-        await super().send(drain(self._tls))
+        return await super().send(drain(self._tls))
 
     async def receive_some(self) -> bytes:
         """Decrypted bytes, at least one.

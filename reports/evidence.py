@@ -18,11 +18,14 @@ from probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
+    IdleFacts,
     LatencyFacts,
     MetadataFacts,
     Outcome,
+    PathSizeFacts,
     ProduceFacts,
     ResolveFacts,
+    TcpInfo,
     ThroughputFacts,
 )
 from reports import words
@@ -73,23 +76,28 @@ def seen(facts: Facts | None) -> str:
     return "" if facts is None else _SEPARATOR.join(part for part in _parts(facts) if part)
 
 
-def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of facts, none nested)
+def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a kind of facts, none nested)
     match facts:
         case ResolveFacts():
             parts = _resolve_parts(facts)
         case ConnectFacts():
             source = f"from {facts.local_address}:{facts.local_port}" if facts.local_port else ""
-            parts = (source, facts.errno)
+            parts = (source, facts.errno, *_tcp_parts(facts.tcp))
         case HandshakeFacts():
-            parts = (facts.tls_version, facts.cipher, facts.subject, facts.alert, *facts.verify_errors)
+            tcp = _tcp_parts(facts.tcp)
+            parts = (facts.tls_version, facts.cipher, facts.subject, facts.alert, *facts.verify_errors, *tcp)
         case ApiFacts():
-            parts = (words.count(facts.api_count, "API"), _error_code(facts.error_code))
+            answered = words.count(facts.api_count, "API") if facts.api_count or facts.error_code else ""
+            parts = (answered, _error_code(facts.error_code), *_tcp_parts(facts.tcp))
         case MetadataFacts():
             brokers = ", ".join(f"{one.broker_id}={one.name}:{one.port}" for one in facts.brokers)
-            parts = (f"advertises {brokers or 'no broker'}",)
+            held = f"held back {facts.throttle_time_ms:,} ms by a quota" if facts.throttle_time_ms else ""
+            parts = (f"advertises {brokers or 'no broker'}", held)
         case IdentityFacts():
             answered = "" if facts.answered_by is None else f"broker {facts.answered_by} answered"
             parts = (answered, _error_code(facts.error_code), facts.error_message)
+        case PathSizeFacts():
+            parts = _path_size_parts(facts)
         case ProduceFacts():
             ack = f"first ack {words.duration(facts.first_ack_ns)}" if facts.first_ack_ns else ""
             acknowledged = f"{facts.acknowledged:,} of {words.count(facts.records, 'record')} acknowledged"
@@ -100,6 +108,9 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of 
             parts = _group_parts(facts)
         case LatencyFacts():
             parts = (f"{words.count(facts.produce_ack.samples, 'sample')} of {facts.record_bytes:,} B",)
+        case IdleFacts():
+            ended = "" if facts.asked else ", then it ended"
+            parts = (f"silent for {words.duration(facts.silent_ms * 1_000_000)}{ended}", *_tcp_parts(facts.tcp))
         case ThroughputFacts():
             parts = (
                 f"produce {words.byte_rate(facts.produce_bytes_per_s)}",
@@ -117,6 +128,34 @@ def _resolve_parts(facts: ResolveFacts) -> tuple[str, ...]:
         f"from {facts.resolver}",
         f"operating system: {', '.join(facts.os_addresses) or facts.os_error}" if differs else "",
         f"zone {facts.soa}" if facts.soa else "",
+    )
+
+
+def _tcp_parts(tcp: TcpInfo | None) -> tuple[str, ...]:
+    """How far the peer is, and what TCP had trouble with."""
+    if tcp is None:
+        return ()
+    sent_again, waiting = tcp.retransmitted_segments, tcp.unacknowledged_segments
+    return (
+        f"RTT {words.duration(tcp.rtt_us * 1000)}" if tcp.rtt_us else "",
+        f"{words.count(sent_again, 'segment')} sent again" if sent_again else "",
+        f"{words.count(waiting, 'segment')} not acknowledged" if waiting and sent_again else "",
+    )
+
+
+def _path_size_parts(facts: PathSizeFacts) -> tuple[str, ...]:
+    directions = (
+        ("to the broker", facts.to_broker_passed_bytes, facts.to_broker_stopped_bytes),
+        ("to the client", facts.to_client_passed_bytes, facts.to_client_stopped_bytes),
+    )
+    return (
+        *(
+            f"{where} {f'{passed:,} B' if passed else 'nothing'} passed{f', {stopped:,} B not' if stopped else ''}"
+            for where, passed, stopped in directions
+            if passed or stopped
+        ),
+        f"MSS {facts.tcp.snd_mss_bytes:,} B" if facts.tcp is not None else "",
+        *_tcp_parts(facts.tcp),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from diagnosis.across import compared
 from diagnosis.diagnose import diagnose
 from diagnosis.finding import Finding, Seen
 from reports.document import ClientResult, ResultDocument, TopologyDiagnosis
@@ -13,20 +14,35 @@ from reports.document import ClientResult, ResultDocument, TopologyDiagnosis
 
 def diagnosed(clients: Sequence[ClientResult]) -> tuple[TopologyDiagnosis, ...]:
     """One diagnosis a topology: the clients that share its digest and their label, in the order of names."""
-    groups: dict[tuple[str, str, int], list[ClientResult]] = {}
-    for result in clients:
-        place = 0
-        while any(r.view.client == result.view.client for r in groups.get((*_key(result), place), ())):
-            place += 1  # the same client twice: two runs, each with a diagnosis of its own
-        groups.setdefault((*_key(result), place), []).append(result)
     return tuple(
         TopologyDiagnosis(
             topology_digest=digest,
             clients=tuple(result.name for result in found),
             diagnosis=diagnose([seen(result) for result in found]),
         )
-        for (digest, _, _), found in groups.items()
+        for (digest, _, _), found in _together(clients).items()
     )
+
+
+def side_by_side(clients: Sequence[ClientResult]) -> tuple[ClientResult, ...]:
+    """The same results, with those checks red that only the clients of one topology together can falsify."""
+    checks = {
+        id(result): other.checks
+        for found in _together(clients).values()
+        for result, other in zip(found, compared([seen(result) for result in found]), strict=True)
+    }
+    return tuple(msgspec.structs.replace(result, checks=checks[id(result)]) for result in clients)
+
+
+def _together(clients: Sequence[ClientResult]) -> dict[tuple[str, str, int], list[ClientResult]]:
+    """Results of one topology, under its digest, their label, and which of several runs of a client it is."""
+    groups: dict[tuple[str, str, int], list[ClientResult]] = {}
+    for result in clients:
+        place = 0
+        while any(r.view.client == result.view.client for r in groups.get((*_key(result), place), ())):
+            place += 1  # the same client twice: two runs, each with a diagnosis of its own
+        groups.setdefault((*_key(result), place), []).append(result)
+    return groups
 
 
 def _key(result: ClientResult) -> tuple[str, str]:

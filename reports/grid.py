@@ -90,7 +90,7 @@ def subject_of(target: Target) -> str:
             return "advertised"
         case Role.FORBIDDEN:
             return "isolation"
-        case Role.CLUSTER:
+        case Role.CLUSTER | Role.OTHER:
             return "cluster"
 
 
@@ -131,8 +131,9 @@ def isolation_cell(checks: Sequence[Check]) -> Cell:
         case Verdict.PASSED:
             return msgspec.structs.replace(plain, words="holds")
         case Verdict.FAILED:
-            open_ = sum(check.verdict is Verdict.FAILED for check in checks)
-            return msgspec.structs.replace(plain, words=f"open ({open_} of {len(checks)})")
+            broken = [check for check in checks if check.verdict is Verdict.FAILED]
+            word = "hidden" if all(check.stage is Stage.RESOLVE for check in broken) else "open"
+            return msgspec.structs.replace(plain, words=f"{word} ({len(broken)} of {len(checks)})")
         case _:
             return plain
 

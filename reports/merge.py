@@ -23,7 +23,7 @@ from reports.document import (
     TestOutcome,
     TestResult,
 )
-from reports.findings import diagnosed
+from reports.findings import diagnosed, side_by_side
 from reports.journal import (
     JOURNAL_FOLDER,
     OWNER,
@@ -215,7 +215,8 @@ def merge(run_dir: Path) -> ResultDocument:
         raise JournalError(f"{run_dir} holds journals of different runs: give each run its own directory")
     # The owner's facts describe the run; any worker's do when the owner's journal is lost.
     run = min(begun, key=lambda pair: pair[1] != OWNER)[0].run
-    clients, missing_of_clients = _clients(readings)
+    read, missing_of_clients = _clients(readings)
+    clients = side_by_side(read)
     because = (*_missing_of_run(readings), *missing_of_clients)
     ends: list[datetime] = [reading.finished.at for reading in readings if reading.finished is not None]
     return ResultDocument(
@@ -225,7 +226,7 @@ def merge(run_dir: Path) -> ResultDocument:
         finished=max(ends, default=None),
         complete=not because,
         incomplete_because=because,
-        clients=tuple(clients),
+        clients=clients,
         tests=_tests(readings),
         diagnoses=diagnosed(clients),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),

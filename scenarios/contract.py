@@ -48,6 +48,10 @@ class ClientContract:
         """The broker itself answers for its id; TLS cannot tell, since a cluster shares one wildcard certificate."""
         require(run, run.select(Stage.IDENTITY, broker))
 
+    def test_takes_and_gives_large_packets(self, run: ClientRun, broker: str) -> None:
+        """Packets as large as this host's pass, to the broker and back, on every address."""
+        require(run, run.select(Stage.PATH_SIZE, broker))
+
     @pytest.mark.canary
     def test_leader_takes_records(self, run: ClientRun, broker: str) -> None:
         """As a leader it acknowledges records with acks=all."""
@@ -81,7 +85,15 @@ class ClientContract:
     @pytest.mark.isolation
     def test_nothing_else_answers(self, run: ClientRun) -> None:
         """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""
-        require(run, [c for c in run.checks if c.isolation and c.subject == "cluster"])
+        require(run, run.select(Stage.CONNECT, "cluster", isolation=True))
+
+    @pytest.mark.isolation
+    def test_hides_no_other_name(self, run: ClientRun) -> None:
+        """The private zone answers for this cluster alone: the MSK API and other clusters resolve beside it."""
+        checks = run.select(Stage.RESOLVE, "cluster", isolation=True)
+        if not checks:
+            pytest.skip("this client's VPC has no private zone for the cluster")
+        require(run, checks)
 
     @pytest.mark.isolation
     def test_addresses_without_a_target_do_not_connect(self, run: ClientRun, broker: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from diagnosis.check import Check
 from diagnosis.finding import Seen
 from diagnosis.judge import Evidence, judge
@@ -33,6 +35,8 @@ VERDICT_MS: Final = 5000
 LEAST_VERDICT_MS: Final = 4000
 """Below this a connection would be given up before its first SYN is sent again (RFC 6298: after 1 s)."""
 PLAN_MS: Final = 45_000
+CONNECT_ATTEMPTS: Final = 3
+"""Of two targets behind a listener one that is dead is met in seven of eight runs, at each address of each broker."""
 
 
 def limits_within(verdict_ms: int = VERDICT_MS) -> Limits:
@@ -90,9 +94,17 @@ def make_plan(
     measure: bool,
     stages: Sequence[Stage] = VERIFY_STAGES,
     limits: Limits = LIMITS,
+    idle_hold_ms: int = 0,
 ) -> Plan:
-    """The plan that shows whether the client sees what it must."""
+    """The plan that shows whether the client sees what it must.
+
+    ``idle_hold_ms``: how long a connection of its own to each broker address is silent before it is asked once
+    more; the plan has that much more time. 0 is without it.
+    """
     wanted = (*stages, Stage.LATENCY, Stage.THROUGHPUT) if measure and view.brokers else tuple(stages)
+    if idle_hold_ms:
+        wanted = (*wanted, Stage.IDLE)
+        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + idle_hold_ms)
     return Plan(
         plan_id=f"{view.pattern}.{view.client}",
         client=view.client,
@@ -107,6 +119,9 @@ def make_plan(
         latency=LATENCY if Stage.LATENCY in wanted else None,
         throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
+        connect_attempts=CONNECT_ATTEMPTS,
+        idle_hold_ms=idle_hold_ms,
+        other_names=view.other_names,
     )
 
 

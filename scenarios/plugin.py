@@ -7,7 +7,6 @@ class in turn; only other brokers need another lab. Under pytest-xdist a file go
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import secrets
@@ -25,12 +24,12 @@ from rich.console import Console
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.kafka_dist import wanted_version
-from probes.plan import Limits
-from reports.document import Host, Run, TestOutcome, TestPhase, TestResult, Tool
+from reports.document import Host, ResultDocument, Run, TestOutcome, TestPhase, TestResult, Tool
 from reports.journal import OWNER, Journal
 from reports.render import Rendered, render_all
 from reports.terminal import print_summary
-from scenarios.planning import LIMITS, VERDICT_MS, ClientRun, limits_within
+from scenarios.options import pytest_addoption as pytest_addoption  # noqa: PLC0414 - pytest finds it by its name
+from scenarios.planning import ClientRun
 from scenarios.pool import LabPool, brokers_of
 from scenarios.selection import by_brokers, client_of, fits_nobody, lab_only, label, options_of, parametrize, pattern_of
 from scenarios.world import LAB, TargetError, World, load_target
@@ -140,38 +139,6 @@ class ScenarioSession:
             return pattern
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of every run."""
-    group = parser.getgroup("brokerproof")
-    group.addoption(
-        "--target",
-        default=LAB,
-        metavar="lab|FILE.yaml",
-        help="probe the embedded lab (default), or the clients and cluster that a topology file describes",
-    )
-    group.addoption(
-        "--run-dir",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="where results go (default: results/<time>); must not hold an earlier run",
-    )
-    group.addoption(
-        "--verdict-within",
-        type=_limits,
-        default=LIMITS,
-        metavar="SECONDS",
-        help=f"how long after the first packet silence must have become a verdict (default: {VERDICT_MS // 1000})",
-    )
-
-
-def _limits(seconds: str) -> Limits:
-    try:
-        return limits_within(round(float(seconds) * 1000))
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers and open the session.
 
@@ -276,8 +243,14 @@ def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
             lab = labs.lab(topology)
         except LabError as error:
             pytest.fail(str(error), pytrace=False)
-    limits = request.config.getoption("--verdict-within")
-    with World(topology, lab=lab, journal=session.journal, label=partial(label, request), limits=limits) as opened:
+    with World(
+        topology,
+        lab=lab,
+        journal=session.journal,
+        label=partial(label, request),
+        limits=request.config.getoption("--verdict-within"),
+        idle_hold_ms=request.config.getoption("--idle-hold"),
+    ) as opened:
         yield opened
 
 
@@ -359,6 +332,14 @@ def red_outside_the_selection(runs: list[ClientRun]) -> list[str]:
     ]
 
 
+def _refuse_red_of_all(session: pytest.Session, document: ResultDocument) -> None:
+    """What only all clients together show is in no test: whether they reach the same cluster."""
+    red = [f"{r.name}/{c.check_id}" for r in document.clients for c in r.checks if c.verdict is Verdict.FAILED]
+    if session.exitstatus == pytest.ExitCode.OK and red:
+        sys.stderr.write(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the journal, and refuse a green end that was not earned."""
@@ -377,6 +358,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
             state.rendered = render_all(state.run_dir)
+            _refuse_red_of_all(session, state.rendered.document)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -57,12 +57,14 @@ class World:
         journal: Journal | None,
         label: Callable[[Client], str],
         limits: Limits = LIMITS,
+        idle_hold_ms: int = 0,
     ) -> None:
         self.topology = topology
         self._lab = lab
         self._journal = journal
         self._label = label
         self._limits = limits
+        self._idle_hold_ms = idle_hold_ms
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
         self._runs: dict[str, ClientRun] = {}
@@ -72,7 +74,8 @@ class World:
         if name not in self._runs:
             client = self.topology.client(name)
             view = expect(self.topology, name)
-            plan = make_plan(view, client, measure=measure, limits=self._limits)
+            held = self._idle_hold_ms
+            plan = make_plan(view, client, measure=measure, limits=self._limits, idle_hold_ms=held)
             written = None
             if self._journal is not None:
                 known_as = digest(self.topology)

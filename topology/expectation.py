@@ -6,6 +6,7 @@ pattern (this broker's endpoint in this VPC), so that a wrong record is found an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -45,6 +46,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
     if client.vpc_id == cluster.vpc_id:
         must_not = (*must_not, *isolation.the_other_direction(topology, client))
     entry_vpc = _entry_vpc(client, cluster)
+    zones = _zones(topology, client, [broker.name for broker in brokers])
     return ClientView(
         subnet_id=client.subnet_id,
         entry_vpc_id=entry_vpc,
@@ -52,7 +54,8 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         way=_way(topology, client.vpc_id, entry_vpc),
         bind_port=bind_port(cluster, client.listener),
         resolvers=_resolvers(topology, client),
-        zone_names=_zones(topology, client, [broker.name for broker in brokers]),
+        zone_names=zones,
+        other_names=tuple(_other_names(topology, cluster)) if zones else (),
         client=client.name,
         pattern=client.pattern or "observer",
         vpc_id=client.vpc_id,
@@ -94,6 +97,21 @@ def _zones(topology: Topology, client: Client, brokers: Iterable[str]) -> tuple[
     )
 
 
+def _other_names(topology: Topology, cluster: Cluster) -> Iterator[str]:
+    """What a private zone named after the whole Region's MSK domain would hide beside this cluster's names.
+
+    A VPC's private zone answers alone for all names below its own (Route 53 developer guide, private hosted zone
+    considerations); the MSK API is at the top of that domain (AWS General Reference, MSK endpoints).
+    """
+    region = _MSK_DOMAIN.search(cluster.domain.lower())
+    if region is None:
+        return
+    yield region[1]
+    for other in topology.clusters:
+        if other.cluster_name != cluster.cluster_name and other.domain.lower().endswith(f".{region[1]}"):
+            yield other.brokers[0].endpoint
+
+
 def advertised(cluster: Cluster, broker: Broker, listener: str) -> tuple[str, int]:
     """The name and port a broker advertises for a listener.
 
@@ -120,6 +138,8 @@ def _is_ipv6(cluster: Cluster, listener: str) -> bool:
     return any(entry.ipv6 for entry in cluster.listeners if entry.name == listener)
 
 
+_MSK_DOMAIN: Final = re.compile(r"\.c\d+\.(kafka\..+)$", re.ASCII)
+"""What follows the cluster's own labels in the names of its brokers."""
 _Seen = tuple[tuple[BrokerView, ...], tuple[BootstrapView, ...], tuple[ForbiddenView, ...]]
 
 

@@ -139,6 +139,10 @@ ONE_ZONE: Final[CodeSet] = frozenset({Code.SECURITY_NETWORK_ACL, Code.ROUTE_MISS
 """The addresses of one zone are silent, whichever broker they are for."""
 NOW_AND_THEN: Final[CodeSet] = frozenset({Code.TCP_PACKET_LOSS, Code.TCP_CONNECTIONS_EXHAUSTED})
 """Failures without a pattern of broker, zone or port."""
+PARTLY_REFUSED: Final[CodeSet] = frozenset(
+    {Code.CLUSTER_BROKER_DOWN, Code.NLB_WRONG_TARGET_PORT, Code.NLB_STALE_TARGET}
+)
+"""Of several connections to one listener some are refused: what is lost is silent, so one of the targets refuses."""
 
 # TLS and after
 
@@ -146,6 +150,8 @@ SAYS_NOTHING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code
 """Accepted, and not one byte comes back."""
 SAYS_NOTHING_HERE: Final[CodeSet] = SAYS_NOTHING | {Code.TCP_PACKET_LOSS}
 """The same at some brokers of a client, while others get answers from them."""
+STOPS_ANSWERING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
+"""Small requests were answered, and a larger one that arrived was not."""
 CLOSED_AT_ONCE: Final[CodeSet] = frozenset(
     {Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER}
 )

@@ -109,3 +109,5 @@ class ClientView(_Value, frozen=True):
     """Where the VPC's own resolver answers: its base address plus two, and the link-local ones (VPC user guide)."""
     zone_names: tuple[str, ...] = ()
     """The private hosted zones of the client's VPC that cover its brokers' names."""
+    other_names: tuple[str, ...] = ()
+    """Names of MSK in the Region that no private zone of the client's VPC may hide: its API, other clusters."""

@@ -112,8 +112,6 @@ ENTRIES: Final = (
         call=_ZONES,
         sources=(ROUTE53,),
         facts=("dns-phz-shadows-region", "dns-phz-shadows-msk-api"),
-        visible=False,
-        seen_by="queries for names of other clusters and of the MSK API, which a verification does not make",
     ),
     Entry(
         code=Code.DNS_WRONG_ENDPOINT,

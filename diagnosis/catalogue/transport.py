@@ -36,9 +36,13 @@ ENTRIES: Final = (
         code=Code.TCP_PATH_MTU,
         title="large packets vanish: the path's MTU is smaller than the hosts', and no ICMP says so",
         patterns=(*ROUTED, *BEHIND),
-        evidence="TCP connects, and the server's certificates or large records never arrive",
+        evidence="TCP connects, and the server's certificates or large records never arrive; in TCP_INFO a large "
+        "segment stays unacknowledged, or segments came of which no byte can be read",
         confused_with=(
-            (Code.CLUSTER_BROKER_UNRESPONSIVE, "a client on another path, or metadata that lists the broker"),
+            (
+                Code.CLUSTER_BROKER_UNRESPONSIVE,
+                "a client on another path, metadata that lists the broker, or a ClientHello not acknowledged",
+            ),
         ),
         remedy="allow ICMP type 3 code 4 (ICMPv6 type 2) in groups and ACLs between {vpc} and the "
         "brokers, or lower the MTU "

@@ -180,10 +180,10 @@ Rule = Callable[[Case, Sequence[Red]], Iterable[Draft]]
 
 def _is_of(outcome: Outcome, check: Check) -> bool:
     target = outcome.target
-    if check.subject == "cluster":
-        return True
     if check.stage is Stage.RESOLVE:
         return target.name.lower() == check.name.lower()
+    if check.subject == "cluster":
+        return True
     if check.address:
         return (target.name.lower(), target.address, target.port) == (check.name.lower(), check.address, check.port)
     return target.broker_id == check.broker_id

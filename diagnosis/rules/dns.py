@@ -19,7 +19,7 @@ _OS_HEARD_NOTHING = ("no answer within", "Temporary failure")
 
 def names(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Every red check of the resolve stage that an answer explains."""
-    return grouped(_said(case, [red for red in reds if red.check.stage is Stage.RESOLVE]))
+    return grouped(_said(case, [red for red in reds if red.check.stage is Stage.RESOLVE and not red.check.isolation]))
 
 
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
@@ -52,7 +52,7 @@ def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a
 
 def _siblings(case: Case, view: ClientView) -> tuple[list[Red], int]:
     """The red resolve checks of a client, and how many there are that passed."""
-    checks = [c for c in case.checks(view) if c.stage is Stage.RESOLVE]
+    checks = [c for c in case.checks(view) if c.stage is Stage.RESOLVE and not c.isolation]
     return (
         [Red(view, c) for c in checks if c.verdict is Verdict.FAILED],
         sum(c.verdict is Verdict.PASSED for c in checks),
@@ -63,6 +63,12 @@ def _all_alike(case: Case, red: Red) -> bool:
     """Whether every name of the client failed for the same reason."""
     failed, passed = _siblings(case, red.view)
     return not passed and {r.check.reason for r in failed} == {red.check.reason}
+
+
+def hidden_names(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Names of others that a private zone answers for; the judge has seen whose zone it is."""
+    found = tuple(red for red in reds if red.check.stage is Stage.RESOLVE and red.check.isolation)
+    return [Draft(frozenset({Code.DNS_ZONE_SHADOWS_REGION}), "", found)] if found else []
 
 
 # A name that does not exist

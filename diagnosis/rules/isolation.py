@@ -18,7 +18,10 @@ _GOT_THERE: Final = (Reason.REFUSED, Reason.RESET)
 
 
 def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
-    """Connections that must not work and were accepted, or refused where silence was due."""
+    """Connections that must not work and were accepted, or refused where silence was due.
+
+    Names that private zones hide are isolation of another kind, and a rule of names.
+    """
     return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.check_id == "cluster/source"]))
 
 

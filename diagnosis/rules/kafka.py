@@ -55,7 +55,7 @@ def _metadata(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line
     if not answers:
         return None
     if red.check.subject == "cluster":
-        if len({facts.cluster_id for facts in answers}) > 1:
+        if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
             return frozenset({Code.TLS_OTHER_CLUSTER}), ""
         return frozenset({Code.METADATA_NEW_BROKER}), ""
     broker = broker_of(red)
@@ -68,6 +68,13 @@ def _metadata(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line
     if not entries and _answered_for_itself(case, red):
         return frozenset({Code.METADATA_LISTENER_DROPPED}), ""
     return None
+
+
+def _elsewhere(case: Case, view: ClientView, cluster_id: str) -> bool:
+    """Whether other clients reach another cluster."""
+    return any(
+        facts.cluster_id != cluster_id for other in case.views if other is not view for facts in _answers(case, other)
+    )
 
 
 def _host(name: str) -> str:

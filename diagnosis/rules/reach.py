@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
-from diagnosis.rules.shape import Met, Shape, is_ipv6
+from diagnosis.rules.shape import REFUSALS, Met, Shape, is_ipv6
 from probes.outcome import Reason, Stage, Status
 from topology import finding_sets as sets
 from topology.finding_codes import Code
@@ -22,12 +22,17 @@ def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Attempts at one address of which some connect: something is lost, whatever the address."""
     mixed = [red for red in reds if red.check.stage is Stage.CONNECT and not red.check.isolation and _mixed(case, red)]
     at_bootstrap = [red for red in mixed if red.check.broker_id is None]
-    for found in (at_bootstrap, [red for red in mixed if red not in at_bootstrap]):
+    at_brokers = [red for red in mixed if red not in at_bootstrap]
+    refused = [red for red in at_brokers if red.check.reason in REFUSALS]
+    for found in (at_bootstrap, refused, [red for red in at_brokers if red not in refused]):
         if not found:
             continue
         fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
         if found is at_bootstrap and len(mixed) == len(at_bootstrap):
             yield Draft(frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", tuple(found))
+        elif found is refused:
+            codes = sets.PARTLY_REFUSED if fronted else frozenset({Code.CLUSTER_BROKER_DOWN})
+            yield Draft(codes, "connections are refused now and then", tuple(found))
         else:
             ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
             yield Draft(sets.NOW_AND_THEN | ports, "connections fail now and then", tuple(found))

@@ -75,7 +75,7 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
     facts = _facts(case, red)
     match red.check.reason:
         case Reason.TIMED_OUT:
-            return _silent(case, red, 0 if facts is None else facts.bytes_received)
+            return _silent(case, red, facts is not None and _packets_are_missing(facts))
         case Reason.CLOSED | Reason.RESET:
             return _closed(case, red)
         case Reason.NOT_TLS:
@@ -97,16 +97,28 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
 # Nothing, or not enough
 
 
-def _silent(case: Case, red: Red, received: int) -> _Said:
+def _packets_are_missing(facts: HandshakeFacts) -> bool:
+    """Whether the path is to blame: a broker's host acknowledges what it gets, whatever its process does.
+
+    Then either a part of the answer came, be it one that cannot be read without what is missing
+    before it, or the ClientHello is still not acknowledged by the peer's TCP.
+    """
+    if facts.bytes_received:
+        return True
+    tcp = facts.tcp
+    return tcp is not None and (tcp.unacknowledged_segments > 0 or bool(tcp.data_segments_in))
+
+
+def _silent(case: Case, red: Red, missing: bool) -> _Said:
     """Accepted and then silent: the broker, or what it sends is too large for the path."""
     silent_ids = {r.check.broker_id for r in _silences(case, red.view)}
     everything = silent_ids >= {b.broker_id for b in red.view.brokers} and len(silent_ids) > 1
     if red.check.broker_id is not None and any(_spoke(case, view, red.check.broker_id) for view in case.views):
         if everything and not any(_spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return frozenset({Code.TCP_PATH_MTU}), ""
-        here = sets.SAYS_NOTHING_HERE - ({Code.CLUSTER_BROKER_UNRESPONSIVE} if received else frozenset())
+        here = sets.SAYS_NOTHING_HERE - ({Code.CLUSTER_BROKER_UNRESPONSIVE} if missing else frozenset())
         return here, "connections are accepted, and on some of them the answer does not come"
-    if received:
+    if missing:
         return frozenset({Code.TCP_PATH_MTU}), ""
     if not everything and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1):
         return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
@@ -262,7 +274,7 @@ def _api(case: Case, red: Red) -> _Said | None:
         case Reason.CLOSED | Reason.RESET | Reason.NOT_KAFKA if not red.view.tls:
             return frozenset({Code.TLS_PLAINTEXT_CLIENT}), ""
         case Reason.TIMED_OUT:
-            silent = _silent(case, red, 0)
+            silent = _silent(case, red, missing=False)
             if silent[0] == {Code.TCP_PATH_MTU} or red.view.tls:
                 return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""  # the server's certificates came through
             return silent

@@ -34,12 +34,21 @@ def _empty(topology: Topology) -> Topology:
 
 
 def _hidden(topology: Topology) -> Topology:
-    """The zone is the seed's wide one, and somebody made another, empty one for the cluster's own domain."""
+    """The zone is wider than the cluster, and somebody made another, empty one for the cluster's own domain."""
     domain = topology.clusters[0].domain
-    wide = domain.split(".c2.", 1)[1]
+    wide = f"c2.{_region_domain(topology)}"
     topology = with_changed(topology, "hosted_zones", _of_clients(topology), name=wide)
     vpcs = tuple(vpc_id for zone in topology.hosted_zones if zone.name == wide for vpc_id in zone.vpc_ids)
     return with_added(topology, "hosted_zones", HostedZone(hosted_zone_id="ZEMPTY", name=domain, vpc_ids=vpcs))
+
+
+def _region_domain(topology: Topology) -> str:
+    """What all names of MSK in the Region end in; the API's is just that."""
+    return topology.clusters[0].domain.split(".c2.", 1)[1]
+
+
+def _wide(topology: Topology) -> Topology:
+    return with_changed(topology, "hosted_zones", _of_clients(topology), name=_region_domain(topology))
 
 
 def _hidden_name(topology: Topology) -> Topology:
@@ -114,6 +123,7 @@ def _fault(
     reasons: tuple[Reason | None, ...] = (None,),
     brokers: tuple[int, ...] = (1, 2, 3),
     patterns: tuple[str, ...] = PRIVATELINK,
+    isolation: bool = False,
 ) -> Fault:
     return Fault(
         name=name,
@@ -124,6 +134,7 @@ def _fault(
         stage=Stage.RESOLVE,
         reasons=reasons,
         brokers=brokers,
+        isolation=isolation,
         codes=codes,
     )
 
@@ -142,6 +153,15 @@ FAULTS: Final = (
         _hidden,
         *joined(Code.DNS_MORE_SPECIFIC_ZONE, frozenset({Code.DNS_RECORD_MISSING})),
         reasons=(Reason.NXDOMAIN,),
+    ),
+    _fault(
+        "zone-too-wide",
+        "The private zone is named after the Region's whole MSK domain, and hides the MSK API.",
+        _wide,
+        Code.DNS_ZONE_SHADOWS_REGION,
+        reasons=(Reason.NXDOMAIN, Reason.NO_DATA),
+        brokers=(),
+        isolation=True,
     ),
     _fault(
         "zone-of-one-name",

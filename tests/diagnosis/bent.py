@@ -19,7 +19,7 @@ from topology.view import ClientView
 
 Match = Callable[[ClientView, Outcome], bool]
 Change = Callable[[Outcome], Outcome | None]
-_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
+_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def seen(view: ClientView, *bends: Bend, complete: bool = True, keep: int | None
     outcomes = _cascade([_bent(view, o, bends) for o in perfect(view)])
     if keep is not None:
         outcomes = outcomes[:keep]
-    checks = judge(view, Evidence(outcomes, complete=complete), VERIFY_STAGES)
+    held = any(o.stage is Stage.IDLE and o.status is Status.FAILED for o in outcomes)
+    stages = (*VERIFY_STAGES, Stage.IDLE) if held else VERIFY_STAGES
+    checks = judge(view, Evidence(outcomes, complete=complete), stages)
     return Seen(view=view, checks=checks, outcomes=outcomes, complete=complete)
 
 
@@ -90,6 +92,22 @@ def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome 
         if out is not None and out.status is Status.OK and bend.match(view, out):
             out = bend.change(out)
     return out
+
+
+def attempted(view: ClientView, match: Match, *reasons: Reason | None) -> Seen:
+    """A perfect run with further connections beside those that match, which end with these reasons."""
+    outcomes = list(seen(view).outcomes)
+    for first in tuple(outcomes):
+        if match(view, first):
+            outcomes += [
+                msgspec.structs.replace(
+                    first, attempt=attempt, status=Status.FAILED if reason else Status.OK, reason=reason
+                )
+                for attempt, reason in enumerate(reasons, start=2)
+            ]
+    return Seen(
+        view=view, checks=judge(view, Evidence(tuple(outcomes)), VERIFY_STAGES), outcomes=tuple(outcomes), complete=True
+    )
 
 
 def _asked(view: ClientView, outcome: Outcome) -> Outcome:
@@ -151,4 +169,4 @@ def diagnosis_of(views: Iterable[ClientView], *bends: Bend) -> Diagnosis:
     return diagnose([seen(view, *bends) for view in views])
 
 
-__all__ = ["Bend", "answers", "at", "diagnosis_of", "failed", "seen", "views_of"]
+__all__ = ["Bend", "answers", "at", "attempted", "diagnosis_of", "failed", "seen", "views_of"]

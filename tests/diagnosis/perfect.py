@@ -11,8 +11,10 @@ from probes.outcome import (
     Facts,
     GroupFacts,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
     Outcome,
+    PathSizeFacts,
     Reason,
     ResolveFacts,
     Role,
@@ -64,6 +66,9 @@ def _all(view: ClientView) -> Iterator[Outcome]:
             first = view.brokers[0]
             joined = GroupFacts(group="g", coordinator_id=first.broker_id, client_host="".join(first.sources[:1]))
             yield outcome(stage, Target(role=Role.CLUSTER), facts=joined if stage is Stage.GROUP else None)
+    for name in view.other_names:
+        found = ResolveFacts(resolver="10.1.0.2", rcode="NOERROR", a=("203.0.113.80",), os_addresses=("203.0.113.80",))
+        yield outcome(Stage.RESOLVE, Target(role=Role.OTHER, name=name), facts=found)
     for forbidden in view.forbidden:
         target = Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
         yield outcome(Stage.CONNECT, target, Status.FAILED, forbidden.fails_with[0])
@@ -85,11 +90,14 @@ def _connections(
         yield outcome(Stage.API, target)
         yield outcome(Stage.METADATA, target, facts=metadata)
         yield outcome(Stage.IDENTITY, target, facts=IdentityFacts(answered_by=endpoint.broker_id))
+        if role is Role.BROKER:
+            yield outcome(Stage.PATH_SIZE, target, facts=PathSizeFacts(to_broker_passed_bytes=1500))
+            yield outcome(Stage.IDLE, target, facts=IdleFacts(silent_ms=360_000, asked=True))
 
 
 def _dead(target: Target, address: AddressView) -> Iterator[Outcome]:
     yield outcome(Stage.CONNECT, target, Status.FAILED, address.fails_with[0])
-    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY):
+    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE):
         yield skipped(outcome(stage, target), Stage.CONNECT, target)
 
 

@@ -16,15 +16,18 @@ from probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
     Outcome,
+    PathSizeFacts,
     Reason,
     ResolveFacts,
     Role,
     Stage,
     Status,
+    TcpInfo,
 )
-from tests.diagnosis.bent import Bend, Change, answers, at, diagnosis_of, failed, seen, views_of
+from tests.diagnosis.bent import Bend, Change, answers, at, attempted, diagnosis_of, failed, seen, views_of
 from tests.diagnosis.perfect import outcome
 from topology import finding_sets as sets
 from topology.finding_codes import Code
@@ -311,6 +314,23 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [Bend(at(Stage.IDENTITY, brokers=[2]), failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=3)))],
         [(one(Code.NLB_WRONG_TARGET), set("abort"), {2})],
     ),
+    (
+        "connections are forgotten behind the load balancer",
+        SINGLE,
+        [Bend(at(Stage.IDLE, clients="b", brokers=[1, 2]), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
+        [(one(Code.NLB_IDLE_TIMEOUT), {"b"}, {1, 2})],
+    ),
+    (
+        "a zone of the whole Region's MSK domain",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.RESOLVE, where=lambda _v, o: o.target.role is Role.OTHER),
+                resolver(Reason.NO_DATA, soa="kafka.us-east-1.amazonaws.com"),
+            )
+        ],
+        [(one(Code.DNS_ZONE_SHADOWS_REGION), set("abort"), set())],
+    ),
     # TLS
     (
         "frozen broker",
@@ -328,6 +348,64 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "nothing comes back, one client",
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=()))],
+        [(sets.SAYS_NOTHING, {"a"}, {1, 2, 3})],
+    ),
+    (
+        "large requests vanish after the handshake",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.PATH_SIZE, clients="b"),
+                failed(
+                    Reason.TIMED_OUT,
+                    PathSizeFacts(
+                        to_broker_passed_bytes=8500,
+                        to_broker_stopped_bytes=9001,
+                        tcp=TcpInfo(unacknowledged_segments=1),
+                    ),
+                ),
+            )
+        ],
+        [(one(Code.TCP_PATH_MTU), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "large answers vanish after the handshake",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.PATH_SIZE, clients="b"),
+                failed(Reason.TIMED_OUT, PathSizeFacts(to_client_passed_bytes=90, to_client_stopped_bytes=9001)),
+            )
+        ],
+        [(one(Code.TCP_PATH_MTU), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "a large request arrives and is not answered",
+        PEERING,
+        [
+            Bend(
+                at(Stage.PATH_SIZE, clients="b", brokers=[2]),
+                failed(Reason.TIMED_OUT, PathSizeFacts(to_broker_stopped_bytes=1500, tcp=TcpInfo())),
+            )
+        ],
+        [(sets.STOPS_ANSWERING, {"b"}, {2})],
+    ),
+    (
+        "the ClientHello does not arrive, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(unacknowledged_segments=1)))],
+        [(one(Code.TCP_PATH_MTU), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "only the end of the answer arrives, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(data_segments_in=1)))],
+        [(one(Code.TCP_PATH_MTU), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "the ClientHello is taken and not answered, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(data_segments_in=0)))],
         [(sets.SAYS_NOTHING, {"a"}, {1, 2, 3})],
     ),
     (
@@ -547,6 +625,12 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         [(one(Code.NLB_WRONG_TARGET), set("abot"), {2})],
     ),
     (
+        "connections are forgotten where no load balancer is",
+        PEERING,
+        [Bend(at(Stage.IDLE, clients="b"), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
+        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
+    ),
+    (
         "TLS reset for one client alone: nothing of the catalogue",
         MULTI,
         [Bend(at(Stage.HANDSHAKE, clients="b"), handshake(Reason.RESET, problems=()))],
@@ -575,6 +659,30 @@ def test_bent_runs_end_in_their_cause(pattern: str, bends: list[Bend], expected:
         assert finding.change
         assert bool(finding.next_step) == (len(finding.codes) > 1)
         assert "{" not in finding.change
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reasons", "codes"),
+    [
+        (PEERING, (None, Reason.TIMED_OUT), sets.NOW_AND_THEN),
+        (SINGLE, (None, Reason.TIMED_OUT), sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED}),
+        (PEERING, (Reason.REFUSED, None), one(Code.CLUSTER_BROKER_DOWN)),
+        (SINGLE, (Reason.REFUSED, None), sets.PARTLY_REFUSED),
+        (SINGLE, (Reason.RESET, Reason.REFUSED), sets.PARTLY_REFUSED),
+    ],
+)
+def test_attempts_that_end_differently(
+    pattern: str, reasons: tuple[Reason | None, ...], codes: frozenset[Code]
+) -> None:
+    match = at(Stage.CONNECT, clients="b", brokers=[2], where=lambda _v, o: o.status is Status.OK)
+    diagnosis = diagnose([attempted(view, match, *reasons) for view in views_of(pattern)])
+    assert named(diagnosis) == [(codes, {"b"}, {2})]
+
+
+def test_attempts_that_all_connect_are_no_finding() -> None:
+    views = views_of(SINGLE)
+    diagnosis = diagnose([attempted(view, at(Stage.CONNECT, brokers=[1, 2, 3]), None, None) for view in views[:1]])
+    assert diagnosis.findings == ()
 
 
 def test_opened_doors() -> None:

@@ -135,6 +135,59 @@ def test_a_failed_stage_is_red_there_and_blocks_what_comes_after(stage: Stage, r
     assert all(c.blocked_by.startswith(f"broker-3/{stage}") for c in checks if c.verdict is Verdict.BLOCKED)
 
 
+API = "kafka.us-east-1.amazonaws.com"
+
+
+def other_name(reason: Reason, soa: str = "") -> tuple[Outcome, ...]:
+    """Everything is well but the name of the MSK API."""
+    facts = ResolveFacts(resolver="10.1.0.2", rcode="NXDOMAIN", soa=soa)
+    return bend(
+        perfect(SINGLE),
+        lambda o: o.target.role is Role.OTHER,
+        lambda o: replace(o, status=Status.FAILED, reason=reason, facts=facts),
+    )
+
+
+@pytest.mark.parametrize("reason", [Reason.NXDOMAIN, Reason.NO_DATA])
+@pytest.mark.parametrize("zone", [API, "us-east-1.amazonaws.com."])
+def test_a_zone_wider_than_the_cluster_hides_other_names(reason: Reason, zone: str) -> None:
+    checks = judge(SINGLE, Evidence(other_name(reason, zone)))
+    [red] = [c for c in checks if c.verdict is Verdict.FAILED]
+    assert (red.stage, red.subject, red.isolation, red.name) == (Stage.RESOLVE, "cluster", True, API)
+    assert red.observed == f"zone {zone.rstrip('.')} answers for it, and lacks it"
+    assert red.change == (
+        "name the private hosted zone of vpc-b after the cluster's own domain, not after one above it"
+    )
+    assert not [c for c in checks if c.verdict is Verdict.BLOCKED], "it takes nothing else with it"
+
+
+@pytest.mark.parametrize(
+    ("reason", "zone", "verdict"),
+    [
+        (Reason.NXDOMAIN, "", Verdict.PASSED),
+        (Reason.NXDOMAIN, ".", Verdict.PASSED),
+        (Reason.NXDOMAIN, "amazonaws.com", Verdict.PASSED),
+        (Reason.NO_DATA, "kafka.eu-west-1.amazonaws.com", Verdict.PASSED),
+        (Reason.TIMED_OUT, "", Verdict.BLOCKED),
+        (Reason.SERVFAIL, API, Verdict.BLOCKED),
+    ],
+)
+def test_a_name_that_no_private_zone_hides_is_not_red(reason: Reason, zone: str, verdict: Verdict) -> None:
+    checks = judge(SINGLE, Evidence(other_name(reason, zone)))
+    assert reds(checks) == set()
+    assert {c.verdict for c in checks if c.name == API} == {verdict}
+
+
+def test_where_no_broker_resolves_other_names_are_not_a_cause_of_their_own() -> None:
+    outcomes = bend(
+        other_name(Reason.NXDOMAIN, API),
+        lambda o: o.stage is Stage.RESOLVE and o.target.role is Role.BROKER,
+        fail(Reason.NXDOMAIN),
+    )
+    checks = judge(SINGLE, Evidence(outcomes))
+    assert {c.verdict for c in checks if c.name == API} == {Verdict.BLOCKED}
+
+
 def test_a_failure_downstream_of_a_cause_is_blocked_not_red() -> None:
     """The probe tried to produce anyway and failed; the broker's identity is the cause."""
     outcomes = bend(perfect(SINGLE), is_(Stage.IDENTITY, 1), fail(Reason.OTHER_BROKER))

@@ -21,7 +21,7 @@ GOLDEN_SURE = (
     "  change:   add an alias record for b-2.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com to the "
     "private hosted zone associated with vpc-b\n"
     "  how sure: one cause of the catalogue fits: dns.record_missing\n"
-    "  evidence: b/broker-2/resolve; 23 other checks follow from it"
+    "  evidence: b/broker-2/resolve; 26 other checks follow from it"
 )
 
 GOLDEN_SET = (
@@ -39,7 +39,7 @@ GOLDEN_SET = (
     "AuthorizeSecurityGroupIngress; the groups on the ENIs themselves: DescribeNetworkInterfaces\n"
     "             security.network_acl: ec2 DescribeNetworkAcls\n"
     "  evidence:  a/broker-2/connect/broker-eni, b/broker-2/connect/broker-eni, "
-    "c/broker-2/connect/broker-eni; 15 other checks follow from it"
+    "c/broker-2/connect/broker-eni; 18 other checks follow from it"
 )
 
 GOLDEN_UNKNOWN = (
@@ -49,7 +49,7 @@ GOLDEN_UNKNOWN = (
     "  how sure:  not: no cause of the catalogue explains what was seen\n"
     "  next step: read the evidence's outcomes in the report, then flow logs and the broker's log "
     "at that time\n"
-    "  evidence:  a/broker-3/api/broker-eni; 3 other checks follow from it"
+    "  evidence:  a/broker-3/api/broker-eni; 4 other checks follow from it"
 )
 
 

@@ -61,9 +61,9 @@ def api_versions(keys: dict[int, tuple[int, int]] | None = None, code: int = 0) 
     )
 
 
-def metadata(*brokers: tuple[int, str, int], controller_id: int = 1) -> MetadataResponse:
+def metadata(*brokers: tuple[int, str, int], controller_id: int = 1, throttle_ms: int = 0) -> MetadataResponse:
     return MetadataResponse(
-        throttle_time=NO_THROTTLE,
+        throttle_time=i32Timedelta.parse(timedelta(milliseconds=throttle_ms)),
         brokers=tuple(
             MetadataResponseBroker(node_id=broker_id, host=host, port=port)  # type: ignore[arg-type]
             for broker_id, host, port in brokers

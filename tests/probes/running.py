@@ -89,8 +89,8 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
     assert isinstance(closing, Closing)
     outcomes = [each for each in between if isinstance(each, Outcome)]
     assert len(outcomes) == len(between) == closing.outcomes
-    keys = [(each.stage, each.target) for each in outcomes]
-    assert len(keys) == len(set(keys)), "a stage of a target has two outcomes"
+    keys = [(each.stage, each.target, each.attempt) for each in outcomes]
+    assert len(keys) == len(set(keys)), "an attempt at a stage of a target has two outcomes"
     assert wall_s <= planned.limits.plan_ms / 1000 * OVERRUN
     for each in outcomes:
         _assert_it_waits_for_a_root(each, outcomes)

@@ -101,7 +101,7 @@ def test_clients_that_started_from_what_proves_wrong_are_closed_unused(
 
 def verified(endpoint: ProbedEndpoint, cluster_id: str) -> Verified:
     metadata = MetadataFacts(cluster_id=cluster_id, controller_id=1, brokers=())
-    return Verified(endpoint, "127.0.0.1", None, metadata)  # type: ignore[arg-type]  # nothing is asked over it
+    return Verified(endpoint, "127.0.0.1", None, metadata, 1)  # type: ignore[arg-type]  # nothing is asked over it
 
 
 def test_clients_that_started_from_another_cluster_are_not_used() -> None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from probes.connect import connect, round_trip_ns
@@ -23,7 +24,8 @@ def test_an_open_port_is_ok_with_both_socket_addresses() -> None:
             assert sock is not None
             assert seen.status is Status.OK
             local = sock.getsockname()
-            assert seen.facts == ConnectFacts(
+            assert isinstance(seen.facts, ConnectFacts)
+            assert msgspec.structs.replace(seen.facts, tcp=None) == ConnectFacts(
                 local_address=LOOPBACK, local_port=local[1], remote_address=LOOPBACK, remote_port=port
             )
             sock.close()
@@ -70,6 +72,9 @@ def test_a_dropped_syn_times_out() -> None:
         for sock in waiting:
             sock.close()
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.TIMED_OUT)
+    assert isinstance(seen.facts, ConnectFacts)
+    assert seen.facts.tcp is not None
+    assert seen.facts.tcp.unacknowledged_segments == 1, "the SYN"
 
 
 @pytest.mark.parametrize(

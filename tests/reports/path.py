@@ -13,6 +13,7 @@ from probes.outcome import (
     HandshakeFacts,
     IdentityFacts,
     MetadataFacts,
+    PathSizeFacts,
     ProduceFacts,
     Reason,
     ResolveFacts,
@@ -71,7 +72,7 @@ def view(client: str = "billing", pattern: str = "privatelink_multi_nlb", broker
     )
 
 
-def facts_of(stage: Stage, broker: BrokerView, address: str, reason: Reason | None) -> Facts | None:  # noqa: PLR0911  (one case a stage)
+def facts_of(stage: Stage, broker: BrokerView, address: str, reason: Reason | None) -> Facts | None:  # noqa: C901, PLR0911  (one case a stage)
     number = broker.broker_id
     wildcard = f"*.{CLUSTER}"
     match stage:
@@ -130,6 +131,8 @@ def facts_of(stage: Stage, broker: BrokerView, address: str, reason: Reason | No
             return IdentityFacts(
                 answered_by=other if wrong else number, error_code=42 if wrong else 0, error_message=message
             )
+        case Stage.PATH_SIZE:
+            return PathSizeFacts(to_broker_passed_bytes=1_500, to_client_passed_bytes=1_500, answer_bytes=14_212)
         case Stage.PRODUCE:
             return ProduceFacts(
                 topic="brokerproof-7f3c",
@@ -144,5 +147,5 @@ def facts_of(stage: Stage, broker: BrokerView, address: str, reason: Reason | No
             return ConsumeFacts(
                 topic="brokerproof-7f3c", partition=number - 1, leader_id=number, expected=5, received=5
             )
-        case Stage.GROUP | Stage.LATENCY | Stage.THROUGHPUT:
+        case Stage.GROUP | Stage.LATENCY | Stage.THROUGHPUT | Stage.IDLE:
             return None

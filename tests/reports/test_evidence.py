@@ -13,11 +13,14 @@ from probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
+    PathSizeFacts,
     ProduceFacts,
     Reason,
     ResolveFacts,
     Stage,
+    TcpInfo,
 )
 from reports.document import ClientResult
 from reports.evidence import certificates, dns_answers, seen
@@ -44,6 +47,11 @@ from tests.reports.path import view
         ),
         (ConnectFacts(local_address="10.1.0.50", local_port=4242), "from 10.1.0.50:4242"),
         (ConnectFacts(errno="ECONNREFUSED"), "ECONNREFUSED"),
+        (ConnectFacts(tcp=TcpInfo(rtt_us=250, retransmitted_segments=1)), "RTT 0.250 ms · 1 segment sent again"),
+        (
+            HandshakeFacts(sni="b-1", tcp=TcpInfo(retransmitted_segments=2, unacknowledged_segments=1)),
+            "2 segments sent again · 1 segment not acknowledged",
+        ),
         (
             HandshakeFacts(sni="b-1", tls_version="TLSv1.3", subject="CN=b-1", verify_errors=("10@0 expired",)),
             "TLSv1.3 · CN=b-1 · 10@0 expired",
@@ -51,6 +59,14 @@ from tests.reports.path import view
         (ApiFacts(api_count=1), "1 API"),
         (ApiFacts(error_code=35), "0 APIs · Kafka error code 35"),
         (MetadataFacts(), "advertises no broker"),
+        (MetadataFacts(throttle_time_ms=1500), "advertises no broker · held back 1,500 ms by a quota"),
+        (
+            PathSizeFacts(to_broker_passed_bytes=1280, to_broker_stopped_bytes=1400, to_client_passed_bytes=196),
+            "to the broker 1,280 B passed, 1,400 B not · to the client 196 B passed",
+        ),
+        (IdleFacts(silent_ms=360_000, asked=True), "silent for 6 min 0 s"),
+        (IdleFacts(silent_ms=1500), "silent for 1,500 ms, then it ended"),
+        (PathSizeFacts(to_broker_stopped_bytes=1280), "to the broker nothing passed, 1,280 B not"),
         (IdentityFacts(answered_by=2), "broker 2 answered"),
         (
             ProduceFacts(topic="t", partition=0, leader_id=2, records=5, acknowledged=3, error_name="_TIMED_OUT"),

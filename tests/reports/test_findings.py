@@ -8,11 +8,12 @@ from xml.etree import ElementTree as ET
 import msgspec
 from rich.console import Console
 
+from diagnosis.check import Verdict
 from diagnosis.finding import Answer, Finding
 from diagnosis.telling import how_sure, text_of
-from probes.outcome import Closing, Reason, Stage
+from probes.outcome import Closing, MetadataFacts, Reason, Stage
 from reports.document import ClientResult, ResultDocument, decode_document, encode_document
-from reports.findings import diagnosed, explained, findings
+from reports.findings import diagnosed, explained, findings, side_by_side
 from reports.html import render_html
 from reports.junit import render_junit
 from reports.terminal import print_summary
@@ -44,6 +45,34 @@ def results(pattern: str, *bends: Bend, label: str = "") -> list[ClientResult]:
 def whole(*clients: ClientResult) -> ResultDocument:
     made = document(*clients)
     return msgspec.structs.replace(made, diagnoses=diagnosed(made.clients))
+
+
+def elsewhere(result: ClientResult) -> ClientResult:
+    """The same, of another cluster."""
+    outcomes = tuple(
+        msgspec.structs.replace(o, facts=msgspec.structs.replace(o.facts, cluster_id="z"))
+        if isinstance(o.facts, MetadataFacts)
+        else o
+        for o in result.outcomes
+    )
+    return msgspec.structs.replace(result, outcomes=outcomes)
+
+
+def test_a_client_of_another_cluster_is_red_beside_the_others() -> None:
+    first, *rest = results("peering")
+    assert all(c.verdict is Verdict.PASSED for c in elsewhere(first).checks), "it cannot know"
+    clients = side_by_side([elsewhere(first), *rest])
+    [red] = [(r.name, c) for r in clients for c in r.checks if c.verdict is Verdict.FAILED]
+    assert red[0] == first.name
+    assert red[1].observed == "cluster z answers, other clients reach c"
+    [told] = findings(whole(*clients))
+    assert told.finding.codes == (Code.TLS_OTHER_CLUSTER,)
+    assert told.clients == (first.name,)
+
+
+def test_results_of_one_cluster_stay_as_they_are() -> None:
+    clients = tuple(results("peering"))
+    assert side_by_side(clients) == clients
 
 
 BROKEN = whole(*results("peering", SILENT), *results("privatelink_cross_region"))

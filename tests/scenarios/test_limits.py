@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
-from probes.plan import Limits
-from scenarios.planning import LEAST_VERDICT_MS, LIMITS, VERDICT_MS, limits_within
+from probes.outcome import Stage
+from probes.plan import Limits, Plan
+from scenarios.options import MAX_IDLE_HOLD_MS, _hold_ms
+from scenarios.planning import LEAST_VERDICT_MS, LIMITS, VERDICT_MS, limits_within, make_plan
+from topology.expectation import expect
+from topology.patterns import PATTERNS
 
 PATH = ("resolve_ms", "connect_ms", "handshake_ms", "request_ms")
 
@@ -32,3 +38,31 @@ def test_five_seconds_are_the_default() -> None:
 def test_records_keep_the_deadlines_of_the_cluster() -> None:
     for stage in ("produce_ms", "consume_ms", "group_ms"):
         assert getattr(LIMITS, stage) == getattr(Limits(), stage)
+
+
+def plan_that_holds(hold_ms: int) -> Plan:
+    topology = PATTERNS["in_vpc"](None)
+    return make_plan(expect(topology, "a"), topology.client("a"), measure=False, idle_hold_ms=hold_ms)
+
+
+def test_without_the_option_nothing_is_held_idle() -> None:
+    assert Stage.IDLE not in plan_that_holds(0).stages
+    assert plan_that_holds(0).limits == LIMITS
+
+
+def test_a_plan_has_the_time_of_its_silence_on_top() -> None:
+    held = plan_that_holds(360_000)
+    assert Stage.IDLE in held.stages
+    assert held.idle_hold_ms == 360_000
+    assert held.limits.plan_ms == LIMITS.plan_ms + 360_000
+
+
+@pytest.mark.parametrize(("seconds", "hold_ms"), [("0", 0), ("360", 360_000), ("0.5", 500), ("6000", MAX_IDLE_HOLD_MS)])
+def test_the_option_is_in_seconds(seconds: str, hold_ms: int) -> None:
+    assert _hold_ms(seconds) == hold_ms
+
+
+@pytest.mark.parametrize("seconds", ["-1", "6001", "six", "inf", "nan"])
+def test_a_silence_that_makes_no_sense_is_refused(seconds: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        _hold_ms(seconds)

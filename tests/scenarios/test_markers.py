@@ -43,6 +43,7 @@ CANARY = {
 MEASURED = {"test_latency_is_measured", "test_throughput_is_measured"}
 ISOLATION = {
     "test_nothing_else_answers",
+    "test_hides_no_other_name",
     "test_addresses_without_a_target_do_not_connect",
     "test_reaches_nothing_it_must_not",
     "test_the_advertised_ports_do_not_answer",

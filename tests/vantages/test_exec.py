@@ -407,8 +407,8 @@ def test_the_local_vantage_ignores_a_folder_called_probes_where_a_person_stands(
 ) -> None:
     (tmp_path / "probes").mkdir()
     (tmp_path / "probes" / "__init__.py").touch()
-    (tmp_path / "probes" / "outcome.py").write_text("print('impostor')")
+    (tmp_path / "probes" / "plan.py").write_text("print('impostor')")
     monkeypatch.chdir(tmp_path)
     command = LocalVantage("here").command
-    printed = subprocess.check_output([*command[:-2], "probes.outcome"])
+    printed = subprocess.check_output([*command[:-2], "probes.plan"])
     assert printed == b""

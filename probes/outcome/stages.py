@@ -1,0 +1,194 @@
+"""The stages, and the closed list of reasons each may give.
+
+A reason outside a stage's list cannot be constructed into an outcome. Plain words, no logic.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Stage(StrEnum):
+    """The stages in the order they depend on each other, then the measurements."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    HANDSHAKE = "handshake"
+    API = "api"
+    METADATA = "metadata"
+    IDENTITY = "identity"
+    PATH_SIZE = "path_size"
+    PRODUCE = "produce"
+    CONSUME = "consume"
+    GROUP = "group"
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+    IDLE = "idle"
+
+
+class Status(StrEnum):
+    """``failed`` blames the path, ``error`` blames the probe or its host."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class Role(StrEnum):
+    """Why a target was probed."""
+
+    BOOTSTRAP = "bootstrap"
+    """In the plan's bootstrap list; which broker answers is not fixed."""
+    BROKER = "broker"
+    """A broker the plan expects at this name and port."""
+    ADVERTISED = "advertised"
+    """Advertised by the cluster's metadata, but not in the plan."""
+    FORBIDDEN = "forbidden"
+    """Must not answer; only ``connect`` is tried."""
+    OTHER = "other"
+    """A name that is not of the cluster; only ``resolve`` is tried."""
+    CLUSTER = "cluster"
+    """The cluster as a whole (group, throughput)."""
+
+
+class Reason(StrEnum):
+    """Every reason any stage may give; :data:`STAGE_REASONS` says which stage may give which."""
+
+    # resolve
+    NXDOMAIN = "nxdomain"
+    NO_DATA = "no_data"
+    SERVFAIL = "servfail"
+    BAD_RCODE = "bad_rcode"
+    MALFORMED_ANSWER = "malformed_answer"
+    OS_RESOLUTION_FAILED = "os_resolution_failed"
+    OS_ANSWER_DIFFERS = "os_answer_differs"
+    # network
+    TIMED_OUT = "timed_out"
+    REFUSED = "refused"
+    RESET = "reset"
+    CLOSED = "closed"
+    HOST_UNREACHABLE = "host_unreachable"
+    NETWORK_UNREACHABLE = "network_unreachable"
+    SOCKET_ERROR = "socket_error"
+    # handshake
+    CHAIN_UNTRUSTED = "chain_untrusted"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    NAME_MISMATCH = "name_mismatch"
+    NOT_TLS = "not_tls"
+    ALERT = "alert"
+    PROTOCOL_ERROR = "protocol_error"
+    # kafka
+    NOT_KAFKA = "not_kafka"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    KAFKA_ERROR = "kafka_error"
+    NO_BROKERS = "no_brokers"
+    NOT_AUTHORIZED = "not_authorized"
+    OTHER_BROKER = "other_broker"
+    NOT_LEADER = "not_leader"
+    NOT_ENOUGH_REPLICAS = "not_enough_replicas"
+    NO_LEADER = "no_leader"
+    TOPIC_NOT_CREATED = "topic_not_created"
+    TOPIC_NOT_FOUND = "topic_not_found"
+    TRANSPORT = "transport"
+    RECORDS_LOST = "records_lost"
+    RECORDS_DUPLICATED = "records_duplicated"
+    RECORDS_ALTERED = "records_altered"
+    COORDINATOR_UNAVAILABLE = "coordinator_unavailable"
+    NOT_ASSIGNED = "not_assigned"
+    COMMIT_FAILED = "commit_failed"
+    INTERMITTENT = "intermittent"
+    # status skipped
+    WAITS_FOR = "waits_for"
+    NOT_PLANNED = "not_planned"
+    # status error, any stage
+    PROBE_CRASHED = "probe_crashed"
+    NO_RESOLVER = "no_resolver"
+    BAD_CA_FILE = "bad_ca_file"
+    OUT_OF_SOCKETS = "out_of_sockets"
+    DEADLINE_OF_PLAN = "deadline_of_plan"
+
+
+_NETWORK: Final = frozenset(
+    {
+        Reason.TIMED_OUT,
+        Reason.REFUSED,
+        Reason.RESET,
+        Reason.HOST_UNREACHABLE,
+        Reason.NETWORK_UNREACHABLE,
+        Reason.SOCKET_ERROR,
+        Reason.INTERMITTENT,
+    }
+)
+_CONVERSATION: Final = frozenset({Reason.TIMED_OUT, Reason.RESET, Reason.CLOSED, Reason.SOCKET_ERROR})
+_HANDSHAKE: Final = _CONVERSATION | {
+    Reason.CHAIN_UNTRUSTED,
+    Reason.CERTIFICATE_EXPIRED,
+    Reason.CERTIFICATE_NOT_YET_VALID,
+    Reason.NAME_MISMATCH,
+    Reason.NOT_TLS,
+    Reason.ALERT,
+    Reason.PROTOCOL_ERROR,
+}
+_KAFKA: Final = _CONVERSATION | {
+    Reason.NOT_KAFKA,
+    Reason.UNSUPPORTED_VERSION,
+    Reason.KAFKA_ERROR,
+    Reason.NOT_AUTHORIZED,
+}
+_CLIENT: Final = frozenset(
+    {
+        Reason.TIMED_OUT,
+        Reason.TRANSPORT,
+        Reason.KAFKA_ERROR,
+        Reason.NOT_AUTHORIZED,
+        Reason.TOPIC_NOT_CREATED,
+        Reason.TOPIC_NOT_FOUND,
+    }
+)
+
+STAGE_REASONS: Final[dict[Stage, frozenset[Reason]]] = {
+    Stage.RESOLVE: frozenset(
+        {
+            Reason.NXDOMAIN,
+            Reason.NO_DATA,
+            Reason.SERVFAIL,
+            Reason.BAD_RCODE,
+            Reason.MALFORMED_ANSWER,
+            Reason.OS_RESOLUTION_FAILED,
+            Reason.OS_ANSWER_DIFFERS,
+            Reason.TIMED_OUT,
+            Reason.REFUSED,
+            Reason.SOCKET_ERROR,
+        }
+    ),
+    Stage.CONNECT: _NETWORK,
+    Stage.HANDSHAKE: _HANDSHAKE,
+    Stage.API: _KAFKA,
+    Stage.METADATA: _KAFKA | {Reason.NO_BROKERS},
+    Stage.IDENTITY: _KAFKA | {Reason.OTHER_BROKER},
+    # On a connection of its own, which may end as any other.
+    Stage.PATH_SIZE: _NETWORK | _HANDSHAKE | _KAFKA,
+    Stage.PRODUCE: _CLIENT | {Reason.NOT_LEADER, Reason.NOT_ENOUGH_REPLICAS, Reason.NO_LEADER},
+    Stage.CONSUME: _CLIENT
+    | {Reason.NOT_LEADER, Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED, Reason.RECORDS_ALTERED},
+    Stage.GROUP: _CLIENT
+    | {Reason.COORDINATOR_UNAVAILABLE, Reason.NOT_ASSIGNED, Reason.COMMIT_FAILED, Reason.RECORDS_LOST},
+    Stage.LATENCY: _CLIENT | {Reason.RECORDS_LOST},
+    Stage.THROUGHPUT: _CLIENT | {Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED},
+    Stage.IDLE: _NETWORK | _HANDSHAKE | _KAFKA,
+}
+"""The closed list of reasons a ``failed`` outcome of each stage may carry."""
+
+SKIP_REASONS: Final = frozenset({Reason.WAITS_FOR, Reason.NOT_PLANNED})
+ERROR_REASONS: Final = frozenset(
+    {
+        Reason.PROBE_CRASHED,
+        Reason.NO_RESOLVER,
+        Reason.BAD_CA_FILE,
+        Reason.OUT_OF_SOCKETS,
+        Reason.DEADLINE_OF_PLAN,
+    }
+)

@@ -1,0 +1,66 @@
+"""The options of every run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from probes.plan import Limits
+from scenarios.planning import LIMITS, VERDICT_MS, limits_within
+from scenarios.world import LAB
+
+MAX_IDLE_HOLD_MS: Final = 6_000_000
+"""As long as an NLB listener may be told to remember an idle connection."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of every run."""
+    group = parser.getgroup("brokerproof")
+    group.addoption(
+        "--target",
+        default=LAB,
+        metavar="lab|FILE.yaml",
+        help="probe the embedded lab (default), or the clients and cluster that a topology file describes",
+    )
+    group.addoption(
+        "--run-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="where results go (default: results/<time>); must not hold an earlier run",
+    )
+    group.addoption(
+        "--verdict-within",
+        type=_limits,
+        default=LIMITS,
+        metavar="SECONDS",
+        help=f"how long after the first packet silence must have become a verdict (default: {VERDICT_MS // 1000})",
+    )
+    group.addoption(
+        "--idle-hold",
+        type=_hold_ms,
+        default=0,
+        metavar="SECONDS",
+        help="keep a connection to each broker address silent for that long, then ask once more: past 350 s an NLB "
+        "has forgotten it (default: without)",
+    )
+
+
+def _hold_ms(seconds: str) -> int:
+    try:
+        held_ms = round(float(seconds) * 1000)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 0 <= held_ms <= MAX_IDLE_HOLD_MS:
+        raise argparse.ArgumentTypeError(f"{seconds} s is not in 0..{MAX_IDLE_HOLD_MS // 1000}")
+    return held_ms
+
+
+def _limits(seconds: str) -> Limits:
+    try:
+        return limits_within(round(float(seconds) * 1000))
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
