@@ -94,7 +94,7 @@ def test_page_says_them_first() -> None:
     html = b"".join(render_html(BROKEN)).decode()
     assert html.index('<h2 id="wrong">') < html.index("vanish on the way") < html.index('<h2 id="clients">')
     assert "route.missing_client" in html
-    assert "How sure" in html
+    assert "causes that clients alone cannot tell apart" in html
 
 
 def test_every_red_case_of_junit_has_its_finding() -> None:
