@@ -11,21 +11,18 @@ import base64
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup
 
-from diagnosis import telling
-from reports import findings, plots, verdict, words
+from reports import plots, words
 from reports.document import Drawing, ResultDocument
 from reports.drawing import DrawError, can_draw, inline_svg, style
 from reports.grid import WORST_FIRST, Cell
 from reports.page import GRAVITY, page
+from reports.templating import TEMPLATES, environment, is_text
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 _CHUNK: Final = 64
 """Template pieces joined before they are written; single pieces are a few bytes each."""
 _LONGER_THAN_ANY_NS: Final = 10**13
@@ -34,7 +31,7 @@ _LONGER_THAN_ANY_NS: Final = 10**13
 
 def _finalize(value: Any) -> Any:
     """Free text of control characters on its way into the page; markup the templates made stays."""
-    return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return words.printable(value) if is_text(value) else value
 
 
 @functools.lru_cache(maxsize=64)
@@ -66,36 +63,10 @@ def _script() -> tuple[Markup, str]:
     return Markup(text), f"'sha256-{digest}'"  # noqa: S704
 
 
-def _clock(at: datetime | None) -> str:
-    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        clock=_clock,
-        duration=words.duration,
-        reason=words.reason,
-        mark=words.verdict_symbol,
-        word=words.verdict_word,
-        overall_mark=verdict.symbol,
-        overall_title=verdict.title,
-        told=telling.told,
-        codes=telling.codes_of,
-        causes=findings.causes,
-        besides=findings.besides,
-        evidence=telling.evidence_of,
-        capitalize_first=lambda text: text[:1].upper() + text[1:],
-    )
-    environment.filters.update(
+    made = environment(_finalize)
+    made.filters.update(
         picture=_inline,
         order=_order,
         gravity=GRAVITY.index,
@@ -103,10 +74,9 @@ def _environment() -> jinja2.Environment:
         spans=_plotted(plots.spans_svg),
         rates=_plotted(plots.rates_svg),
     )
-    environment.globals["script"], environment.globals["script_source"] = _script()
-    environment.globals["count"] = words.count
-    environment.globals["picture_style"] = Markup(style() + plots.style())  # noqa: S704
-    return environment
+    made.globals["script"], made.globals["script_source"] = _script()
+    made.globals["picture_style"] = Markup(style() + plots.style())  # noqa: S704
+    return made
 
 
 def render_html(document: ResultDocument) -> Iterator[bytes]:
