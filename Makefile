@@ -19,6 +19,7 @@ demo: setup ## build the lab, verify its brokers through PrivateLink, write a re
 	$(BIN)/pytest -m privatelink $(PYTEST_ARGS)
 
 test: gates ## all gates, then every test with branch coverage
+	@./setup.sh --test
 	$(BIN)/pytest -n 2 --cov --cov-report=term $(PYTEST_ARGS)
 
 setup: ## install what is missing: Debian packages, .venv, Kafka

@@ -1,15 +1,17 @@
 """Many (client, broker) pairs through planning, judging, journal, diagnosis, result document and reports.
 
-Nothing is probed: the outcomes are synthetic, those of a healthy path, but that every thirty-third client's
-connections to one broker time out. Each client is behind a PrivateLink endpoint of its own VPC, of one topology; a tenth of
-them has measured latency and throughput. Each size runs in a process of its own, and says what each step took
-and the most memory the process has had; the last lines set all of it against the smallest size, a pair: 1.00 is linear.
+Nothing is probed: the outcomes are synthetic, those of a healthy path, but that of every thirty-third client's
+brokers one does not answer. Each client is behind a PrivateLink endpoint of its own VPC, in one topology; a tenth of
+them has measured latency and throughput. Each size runs in a process of its own and says what each step took and the
+most memory the process has had by then; beside the figures stands each against the smallest size, a pair: 1.00 is
+linear, less is better.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import resource
 import subprocess
@@ -22,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from playwright.sync_api import sync_playwright
 
+from brokerproof.provision.packages import browser
 from probes.outcome import Closing, Outcome, Reason, Role, Stage, Started, Status, Target
 from probes.plan import encode_plan
 from reports.document import write_document
@@ -75,7 +79,7 @@ def many(clients: int, brokers: int) -> Topology:
             for entry in side:
                 entries.remove(entry)
                 text = json.dumps(entry)
-                entries += (json.loads(_renamed(text, f"b{number:05}")) for number in range(clients))
+                entries.extend(json.loads(_renamed(text, f"b{number:05}")) for number in range(clients))
     return checked(Topology.model_validate(whole))
 
 
@@ -145,10 +149,46 @@ def run_once(pairs: int, brokers: int, keep: Path | None) -> dict[str, float]:
         with steps.timed("report.html"):
             write_atomically(folder / "report.html", render_html(document))
         named = ("journal/run.jsonl", "result.json", "junit.xml", "report.md", "report.html")
+        seen = in_browser(folder / "report.html")
         sizes = {f"{name} size MB": (folder / name).stat().st_size / 1e6 for name in named}
     counted = {"outcomes": outcomes, "checks": checks, "plans kB": planned / 1e3}
     total = sum(figure for what, figure in steps.figures.items() if what.endswith(" s"))
-    return {"pairs": pairs, **counted, **steps.figures, **sizes, "all s": total}
+    return {"pairs": pairs, **counted, **steps.figures, **sizes, "all s": total, **seen}
+
+
+def in_browser(report: Path) -> dict[str, float]:
+    """What a person waits for: the page, its longest table sorted, everything opened; nothing without a Chromium."""
+    program = browser(os.environ)
+    if program is None:
+        return {}
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=arguments)
+        page = opened.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(report.as_uri())
+        said: dict[str, float] = page.evaluate(
+            """() => {
+              const navigation = performance.getEntriesByType("navigation")[0];
+              const timed = (act) => {
+                const began = performance.now();
+                act();
+                document.body.getBoundingClientRect();
+                return performance.now() - began;
+              };
+              for (const one of document.querySelectorAll("details:has(table.clients)")) one.open = true;
+              const tables = [...document.querySelectorAll("table.clients")];
+              const longest = tables.sort((a, b) => b.rows.length - a.rows.length)[0];
+              return {
+                "browser loads ms": navigation.loadEventEnd,
+                "browser sorts ms": timed(() => longest.querySelector("button").click()),
+                "browser opens all ms": timed(() => document.querySelector("button.all").click()),
+                "rows sorted": longest.rows.length - 1,
+                "elements": document.querySelectorAll("*").length,
+              };
+            }"""
+        )
+        opened.close()
+    return said
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import msgspec
 from probes.distribution import distribution
 from probes.outcome import Distribution, LatencyFacts, Outcome
 from reports.document import ClientResult
-from tests.reports.builder import NO_FAULT, Faults, client_result
+from tests.reports.builder import NO_FAULT, Faults, client_result, measurements
 from topology.view import ClientView
 
 US = 1_000
@@ -26,6 +26,12 @@ def recorded(samples: int, median_us: int, spread: float) -> Distribution:
 def measured(view: ClientView, faults: Faults = NO_FAULT, *, samples: int = 1_000, slower: float = 1.0) -> ClientResult:
     result = client_result(view, faults, samples=samples)
     return msgspec.structs.replace(result, outcomes=tuple(_whole(o, samples, slower) for o in result.outcomes))
+
+
+def timed(result: ClientResult, *, samples: int = 1_000, slower: float = 1.0) -> ClientResult:
+    """The same result with measurements of all its brokers."""
+    made = tuple(_whole(outcome, samples, slower) for outcome in measurements(result.view, samples))
+    return msgspec.structs.replace(result, outcomes=(*result.outcomes, *made))
 
 
 def _whole(outcome: Outcome, samples: int, slower: float) -> Outcome:
