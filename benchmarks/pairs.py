@@ -1,4 +1,4 @@
-"""Many (client, broker) pairs through planning, judging, journal, diagnosis, result document and reports.
+"""``python -m benchmarks.pairs``: many (client, broker) pairs through planning, judging, journal, diagnosis, result document and reports.
 
 Nothing is probed: the outcomes are synthetic, those of a healthy path, but that of every thirty-third client's
 brokers one does not answer. Each client is behind a PrivateLink endpoint of its own VPC, in one topology; a tenth of
@@ -192,7 +192,7 @@ def in_browser(report: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pairs", description=__doc__)
     parser.add_argument("--pairs", type=int, nargs="+", default=SIZES, help="sizes (default: %(default)s)")
     parser.add_argument("--brokers", type=int, default=BROKERS, help="of the cluster (default: %(default)s)")
     parser.add_argument("--one", action="store_true", help="one size, in this process, as JSON")
@@ -204,7 +204,17 @@ def main() -> None:
     found = []
     for pairs in chosen.pairs:
         kept = ["--keep", str(chosen.keep)] if chosen.keep and pairs == max(chosen.pairs) else []
-        command = [sys.executable, __file__, "--one", "--pairs", str(pairs), "--brokers", str(chosen.brokers), *kept]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.pairs",
+            "--one",
+            "--pairs",
+            str(pairs),
+            "--brokers",
+            str(chosen.brokers),
+            *kept,
+        ]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         found.append(json.loads(said))
         print(f"{pairs:,} pairs: {found[-1]['all s']:.2f} s of processor time", flush=True)

@@ -32,6 +32,7 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         reason=words.reason,
         mark=words.verdict_symbol,
         word=words.verdict_word,
+        listed=words.listed,
         overall_mark=verdict.symbol,
         overall_title=verdict.title,
         told=telling.told,
