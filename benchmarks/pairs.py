@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pairs``: many (client, broker) pairs through planning, judging, journal, diagnosis, result document and reports.
+"""``python -m benchmarks.pairs``: many (client, broker) pairs, from planning to the reports.
 
 Nothing is probed: the outcomes are synthetic, those of a healthy path, but that of every thirty-third client's
 brokers one does not answer. Each client is behind a PrivateLink endpoint of its own VPC, in one topology; a tenth of

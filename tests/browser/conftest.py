@@ -22,7 +22,11 @@ from tests.browser import documents
 ROOT: Final = Path(__file__).parents[2]
 WIDE, NARROW = 1280, 400
 HEIGHT: Final = 900
-KINDS: Final = {"failing": documents.failing, "passing": documents.passing, "large": lambda: documents.large(1_000)}
+KINDS: Final[dict[str, Callable[[], ResultDocument]]] = {
+    "failing": documents.failing,
+    "passing": documents.passing,
+    "large": lambda: documents.large(1_000),
+}
 Opener = Callable[..., Page]
 
 
@@ -32,7 +36,9 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         missing = "there is no Chromium: ./setup.sh --test installs it, BROKERPROOF_CHROMIUM names one"
         # Left out is not passed: where everything must have been set up, its absence is a failure.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     # Chromium's own sandbox cannot be had by root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -49,8 +55,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def write(kind: str) -> Path:
         path = folder / f"{kind}.html"
         if not path.exists():
-            run: ResultDocument = KINDS[kind]()
-            path.write_bytes(b"".join(render_html(run)))
+            path.write_bytes(b"".join(render_html(KINDS[kind]())))
         return path
 
     return write
