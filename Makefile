@@ -19,6 +19,7 @@ demo: setup ## build the lab, verify its brokers through PrivateLink, write a re
 	$(BIN)/pytest -m privatelink $(PYTEST_ARGS)
 
 test: gates ## all gates, then every test with branch coverage
+	@./setup.sh --test
 	$(BIN)/pytest -n 2 --cov --cov-report=term $(PYTEST_ARGS)
 
 setup: ## install what is missing: Debian packages, .venv, Kafka
@@ -55,9 +56,10 @@ catalogue: setup ## write docs/catalogue.md, which follows from the code
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
 	$(BIN)/brokerproof lab prove --clean 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
 
-bench: ## compare with dig, openssl, kcat, bare brokers and plain links, in one run
+bench: ## compare with dig, openssl, kcat, bare brokers and plain links; then many pairs through the reports
 	@./setup.sh --bench
 	$(BIN)/python benchmarks/on_the_lab.py $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.pairs
 
 clean: ## remove what set-up, gates and tests made here; reports and the Kafka cache stay
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \

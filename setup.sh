@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up this checkout: finds a Python and hands over to brokerproof/provision, which does the work.
-# usage: ./setup.sh [--bench]
+# usage: ./setup.sh [--bench] [--test]
 # PYTHON=/path/to/python3 chooses the interpreter; otherwise it is the newest on PATH that will do.
 set -eu
 cd -- "$(dirname -- "$0")"

@@ -22,7 +22,9 @@ from lab.distance import in_words, links_in_words
 from lab.errors import LabError
 from lab.faults import FAULTS
 from lab.handle import Lab, run_in_client, running_labs
+from reports.__main__ import written_again
 from reports.drawing import DrawError, Shape
+from reports.render import Extra
 from topology.files import TopologyError, dumps, json_schema, load
 from topology.models import ClientVantage, Topology, VantageKind
 from topology.patterns import PATTERNS, PatternOptions
@@ -234,6 +236,26 @@ def lab_fetch(kafka_version: str | None) -> None:
 
 
 lab.add_command(lab_prove)
+
+
+# report
+
+
+@main.command("report")
+@click.argument("run_dir", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--report",
+    "also",
+    multiple=True,
+    type=click.Choice([extra.value for extra in Extra]),
+    help="Also write this report, beside report.html, junit.xml and result.json.",
+)
+def report(run_dir: Path, also: tuple[str, ...]) -> None:
+    """Write the reports of a recorded run again, and print its summary.
+
+    In a GitHub job the report is appended to the job's summary too.
+    """
+    sys.exit(written_again(run_dir, [Extra(name) for name in also]))
 
 
 # topology

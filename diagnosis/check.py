@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     """Planned, but the run ended before it was probed."""
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One thing a client must see.
 
     ``check_id`` is stable and unique within a client: words, never an index or an address.

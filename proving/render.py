@@ -20,7 +20,7 @@ from proving.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
 from proving.score import Attribution, score
 from proving.trial import Kind, Trial
 from reports.files import write_atomically
-from reports.html import TEMPLATES as REPORT_TEMPLATES
+from reports.templating import TEMPLATES as REPORT_TEMPLATES
 from reports.words import printable
 
 TEMPLATES: Final = Path(__file__).parent / "templates"

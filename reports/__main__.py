@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
 
 from reports.journal import JournalError
-from reports.render import render_all
+from reports.markdown import append_job_summary
+from reports.render import Extra, render_all
 from reports.terminal import print_summary
 
 SUCCESS = 0
@@ -21,9 +24,18 @@ def main(arguments: list[str] | None = None) -> int:
     """0 when the run passed, 1 when it did not, 2 when there is no run to read."""
     parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
     parser.add_argument("run_dir", type=Path, help="the directory the run was recorded in")
-    run_dir: Path = parser.parse_args(arguments).run_dir
+    parser.add_argument(
+        "--report", action="append", default=[], choices=[extra.value for extra in Extra], help="also write this report"
+    )
+    chosen = parser.parse_args(arguments)
+    return written_again(chosen.run_dir, [Extra(name) for name in chosen.report])
+
+
+def written_again(run_dir: Path, also: Collection[Extra]) -> int:
+    """Write the reports and print the summary; the exit code."""
     try:
-        rendered = render_all(run_dir)
+        rendered = render_all(run_dir, also=also)
+        append_job_summary(rendered.document, os.environ)
     except (JournalError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return UNUSABLE

@@ -27,6 +27,7 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
     """None where something must not work: whether it holds is a check's to say."""
     status: str
     took: str
+    took_ns: int
     seen: str
 
 
@@ -97,6 +98,7 @@ def _outcome_rows(outcomes: list[Outcome], names: Names) -> Iterator[OutcomeRow]
             verdict=Verdict.BLOCKED,
             status="skipped",
             took="",
+            took_ns=0,
             seen=f"{stages}: waiting for {cause.stage.value} {names.where(cause.target, named=True)}".rstrip(),
         )
 
@@ -110,6 +112,7 @@ def _outcome_row(outcome: Outcome, names: Names, *, named: bool) -> OutcomeRow:
         verdict=None if names.must_not(outcome.target) else words.status_verdict(outcome.status),
         status=words.reason(outcome.reason) or outcome.status.value,
         took=words.duration(outcome.duration_ns) if outcome.duration_ns else "",
+        took_ns=outcome.duration_ns,
         seen=names.shorten(" · ".join(part for part in parts if part)),
     )
 

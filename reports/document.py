@@ -6,6 +6,7 @@ live beside this module; here is only its shape, its version, and how it becomes
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -211,6 +212,23 @@ def encode_document(document: ResultDocument) -> bytes:
     return _encoder.encode(document) + b"\n"
 
 
+def document_pieces(document: ResultDocument) -> Iterator[bytes]:
+    """What :func:`encode_document` makes, a client at a time: a large run need not stand in memory twice."""
+    for number, field in enumerate(document.__struct_fields__):
+        yield (b"," if number else b"{") + _encoder.encode(field) + b":"
+        value = getattr(document, field)
+        if field != "clients":
+            yield _encoder.encode(value)
+            continue
+        yield b"["
+        for place, client in enumerate(document.clients):
+            if place:
+                yield b","
+            yield _encoder.encode(client)
+        yield b"]"
+    yield b"}\n"
+
+
 def decode_document(text: bytes | str) -> ResultDocument:
     """Read a document of this version or an earlier one.
 
@@ -233,4 +251,4 @@ def write_document(document: ResultDocument, path: Path) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    write_atomically(path, encode_document(document))
+    write_atomically(path, document_pieces(document))

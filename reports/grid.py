@@ -35,6 +35,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
     """What went wrong, or how long the slowest took."""
     checks: int = 0
+    slowest_ns: int = 0
+    """How long the slowest of those that passed took; 0 where one did not."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +116,9 @@ def cell(checks: Sequence[Check]) -> Cell:
         return Cell()
     if verdict is Verdict.PASSED:
         slowest = max(check.duration_ns for check in checks)
-        return Cell(verdict=verdict, words=words.duration(slowest) if slowest else "ok", checks=len(checks))
+        return Cell(
+            verdict=verdict, words=words.duration(slowest) if slowest else "ok", checks=len(checks), slowest_ns=slowest
+        )
     worst_checks = [check for check in checks if check.verdict is verdict]
     # Only a failure has a reason worth the room: blocked and not seen say all in one word.
     reasons = sorted({words.reason(check.reason) for check in worst_checks if check.reason is not None})
@@ -129,7 +133,7 @@ def isolation_cell(checks: Sequence[Check]) -> Cell:
     plain = cell(checks)
     match plain.verdict:
         case Verdict.PASSED:
-            return msgspec.structs.replace(plain, words="holds")
+            return msgspec.structs.replace(plain, words="holds", slowest_ns=0)
         case Verdict.FAILED:
             broken = [check for check in checks if check.verdict is Verdict.FAILED]
             word = "hidden" if all(check.stage is Stage.RESOLVE for check in broken) else "open"

@@ -1,34 +1,37 @@
-"""The HTML report: one file with everything in it, that loads nothing and runs nothing.
+"""The HTML report: one file with everything in it, that loads nothing and runs its own small script alone.
 
-All text is escaped by the template engine and freed of control characters; which text stands
-where is decided in :mod:`reports.page`, how it looks in ``templates/``.
+The page's policy names that script by its digest, so a browser runs no other. All text is escaped by the
+template engine and freed of control characters; which text stands where is decided in
+:mod:`reports.page`, how it looks in ``templates/``.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+import hashlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup
 
-from diagnosis import telling
-from reports import verdict, words
+from reports import plots, words
 from reports.document import Drawing, ResultDocument
 from reports.drawing import DrawError, can_draw, inline_svg, style
-from reports.page import page
+from reports.grid import WORST_FIRST, Cell
+from reports.page import GRAVITY, page
+from reports.templating import TEMPLATES, environment, is_text
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 _CHUNK: Final = 64
 """Template pieces joined before they are written; single pieces are a few bytes each."""
+_LONGER_THAN_ANY_NS: Final = 10**13
+"""Longer than any run: 10,000 s."""
 
 
 def _finalize(value: Any) -> Any:
     """Free text of control characters on its way into the page; markup the templates made stays."""
-    return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return words.printable(value) if is_text(value) else value
 
 
 @functools.lru_cache(maxsize=64)
@@ -41,36 +44,39 @@ def _inline(drawing: Drawing) -> Markup:
     return Markup(drawn)  # noqa: S704
 
 
-def _clock(at: datetime | None) -> str:
-    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _plotted(draw: Callable[..., str]) -> Callable[..., Markup]:
+    """A plot as an element. Escaped where it is made."""
+    return lambda *values, **said: Markup(draw(*values, **said))  # noqa: S704
+
+
+def _order(cell: Cell) -> int | str:
+    """By what a column of cells is sorted: the verdict, then how long the slowest took."""
+    if cell.verdict is None:
+        return ""
+    return (len(WORST_FIRST) - WORST_FIRST.index(cell.verdict)) * _LONGER_THAN_ANY_NS + cell.slowest_ns
+
+
+def _script() -> tuple[Markup, str]:
+    """The page's script, and the source that its Content-Security-Policy allows (CSP 3, 6.7.2)."""
+    text = (TEMPLATES / "report.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(text), f"'sha256-{digest}'"  # noqa: S704
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    made = environment(_finalize)
+    made.filters.update(
+        picture=_inline,
+        order=_order,
+        gravity=GRAVITY.index,
+        curves=_plotted(plots.curves_svg),
+        spans=_plotted(plots.spans_svg),
+        rates=_plotted(plots.rates_svg),
     )
-    environment.filters.update(
-        clock=_clock,
-        duration=words.duration,
-        reason=words.reason,
-        mark=words.verdict_symbol,
-        word=words.verdict_word,
-        overall_mark=verdict.symbol,
-        overall_title=verdict.title,
-        told=telling.told,
-        codes=telling.codes_of,
-        capitalize_first=lambda text: text[:1].upper() + text[1:],
-    )
-    environment.filters["picture"] = _inline
-    environment.globals["count"] = words.count
-    environment.globals["picture_style"] = Markup(style())  # noqa: S704
-    return environment
+    made.globals["script"], made.globals["script_source"] = _script()
+    made.globals["picture_style"] = Markup(style() + plots.style())  # noqa: S704
+    return made
 
 
 def render_html(document: ResultDocument) -> Iterator[bytes]:

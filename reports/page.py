@@ -13,6 +13,7 @@ import msgspec
 
 from diagnosis.check import Check, Verdict
 from reports import words
+from reports.curves import CurvePlot, Rate, Span, curve_plots, rates, spans
 from reports.detail import Detail, Names, detail
 from reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
 from reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
@@ -39,18 +40,23 @@ LISTED_FAILURES: Final = 200
 """Failures spelt out one by one; the rest are counted by what they have in common."""
 LISTED_TESTS: Final = 200
 LISTED_PICTURES: Final = 24
+PLOTTED_CLIENTS: Final = 20
+"""Clients in a plot that compares them, the slowest; all are in the table of clients."""
+CURVED_CLIENTS: Final = 24
+"""Clients whose section has percentile curves, worst first: each takes a tenth of a second to draw."""
 LISTED_CLIENTS: Final = 8
 """Clients named at a picture."""
 LISTED_REASONS: Final = 20
 """Reasons why a document is partial; one crash can cut many clients short."""
 
-_GRAVITY: Final = (
+GRAVITY: Final = (
     Overall.FAILED,
     Overall.ERROR,
     Overall.INCOMPLETE,
     Overall.NOTHING_PROBED,
     Overall.PASSED,
 )
+"""Verdicts, the worst first."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +82,13 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     suffix: str
     """What all broker names end in, said once instead of in every row."""
     latency: tuple[LatencyRow, ...]
+    curves: tuple[CurvePlot, ...]
     throughput: tuple[ThroughputRow, ...]
     must_not: tuple[Check, ...]
     details: tuple[Detail, ...]
     details_left_out: int
+    places: dict[str, int]
+    """Which of ``details`` a subject's is, from 1: rows of the grid lead there."""
     dns: tuple[DnsRow, ...]
     certificates: tuple[CertificateRow, ...]
 
@@ -113,6 +122,16 @@ class PictureOf(msgspec.Struct, frozen=True, kw_only=True):
     clients_left_out: int
 
 
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """The clients that were measured, side by side; a place for what compares them. Empty for fewer than two."""
+
+    latency: tuple[tuple[str, tuple[Span, ...]], ...]
+    """By what was timed: each client's slowest broker."""
+    throughput: tuple[Rate, ...]
+    left_out: int
+    """Clients beyond those plotted."""
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The page from top to bottom. ``sections`` is made as it is read, and can be read once."""
 
@@ -132,6 +151,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     troubled: tuple[Line, ...]
     passed: tuple[Line, ...]
     tests: Tests
+    measured: Measured | None
     pictures: tuple[PictureOf, ...]
     picture_of: dict[str, str]
     """The anchor of a topology's picture, by the topology's digest."""
@@ -145,7 +165,7 @@ def page(document: ResultDocument) -> Page:
     folded = sum(len(result.outcomes) for result in document.clients) > FOLD_ABOVE_OUTCOMES
     pairs = sorted(
         zip(document.clients, judgements, strict=True),
-        key=lambda pair: (_GRAVITY.index(pair[1].overall), pair[0].name),
+        key=lambda pair: (GRAVITY.index(pair[1].overall), pair[0].name),
     )
     shown = [pair for pair in pairs if not folded or pair[1].overall is not Overall.PASSED]
     shown = shown[:FOLDED_SECTIONS] if folded else shown
@@ -178,6 +198,7 @@ def page(document: ResultDocument) -> Page:
         troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),
         passed=tuple(line for line in lines if line.judgement.overall is Overall.PASSED),
         tests=_tests(document, judgement),
+        measured=_measured(lines),
         pictures=pictures[:LISTED_PICTURES],
         picture_of=picture_of,
         pictures_left_out=max(0, len(pictures) - LISTED_PICTURES),
@@ -217,6 +238,23 @@ def _pictures(document: ResultDocument) -> tuple[tuple[PictureOf, ...], dict[str
             )
         )
     return tuple(pictures), picture_of
+
+
+def _measured(lines: tuple[Line, ...]) -> Measured | None:
+    found = [line for line in lines if line.produce_ack is not None or line.throughput]
+    if len(found) < 2:  # noqa: PLR2004  one client has nothing to be set beside; its own section says all
+        return None
+    timed = (
+        (PRODUCE_ACK, spans(line.produce_ack for line in found if line.produce_ack is not None)),
+        (END_TO_END, spans(line.end_to_end for line in found if line.end_to_end is not None)),
+    )
+    through = rates([row for line in found for row in line.throughput])
+    slowest_first = tuple(sorted(through, key=lambda rate: min(figure for _, figure in rate.mb_per_s)))
+    return Measured(
+        latency=tuple((what, listed[:PLOTTED_CLIENTS]) for what, listed in timed if listed),
+        throughput=slowest_first[:PLOTTED_CLIENTS],
+        left_out=max(0, len(found) - PLOTTED_CLIENTS),
+    )
 
 
 def _wall_ns(document: ResultDocument) -> int:
@@ -266,8 +304,12 @@ def _sections(
     folded: bool,
 ) -> Iterator[Section]:
     left = FOLDED_DETAIL_ROWS if folded else None
+    curved = 0
     for result, judgement in shown:
         section = _section(document, result, judgement, anchors[result.name], left)
+        if curved < CURVED_CLIENTS:
+            section = msgspec.structs.replace(section, curves=curve_plots(section.latency))
+            curved += bool(section.curves)
         if left is not None:
             left -= sum(len(detail.rows) for detail in section.details)
         yield section
@@ -302,10 +344,12 @@ def _section(
         folded_rows=tuple(row for row in whole.rows if row.subject not in wanted),
         suffix=names.suffix,
         latency=latency_rows(result),
+        curves=(),
         throughput=throughput_rows(result),
         must_not=tuple(check for check in result.checks if check.isolation),
         details=tuple(details),
         details_left_out=len(groups) - len(details),
+        places={one.subject: number for number, one in enumerate(details, start=1)},
         dns=dns_answers(result),
         certificates=certificates(result, document.started),
     )

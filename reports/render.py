@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +12,21 @@ from reports.document import ResultDocument, write_document
 from reports.files import write_atomically
 from reports.html import render_html
 from reports.junit import render_junit
+from reports.markdown import render_markdown
 from reports.merge import merge
 from reports.verdict import Judgement, judge
 
 RESULT_FILE: Final = "result.json"
 JUNIT_FILE: Final = "junit.xml"
 HTML_FILE: Final = "report.html"
+MARKDOWN_FILE: Final = "report.md"
+
+
+class Extra(StrEnum):
+    """A report that is written where it is asked for, beside those of every run."""
+
+    MARKDOWN = "markdown"
+    """Short enough for a pull request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +38,21 @@ class Rendered:
     result: Path
     junit: Path
     html: Path
+    markdown: Path | None = None
 
     def named(self) -> tuple[tuple[str, str], ...]:
         """The files with what each is, the one for people first."""
-        return ("report", str(self.html)), ("result", str(self.result)), ("junit", str(self.junit))
+        named = (
+            ("report", self.html),
+            ("markdown", self.markdown),
+            ("result", self.result),
+            ("junit", self.junit),
+        )
+        return tuple((what, str(path)) for what, path in named if path is not None)
 
 
-def render_all(run_dir: Path) -> Rendered:
-    """Merge the journals of ``run_dir`` and write result.json, junit.xml and report.html into it.
+def render_all(run_dir: Path, *, also: Collection[Extra] = ()) -> Rendered:
+    """Merge the journals of ``run_dir`` and write result.json, junit.xml, report.html and what ``also`` names into it.
 
     May be called again, also while the run goes on: each file is replaced whole.
 
@@ -49,9 +67,12 @@ def render_all(run_dir: Path) -> Rendered:
         result=run_dir / RESULT_FILE,
         junit=run_dir / JUNIT_FILE,
         html=run_dir / HTML_FILE,
+        markdown=run_dir / MARKDOWN_FILE if Extra.MARKDOWN in also else None,
     )
     # Facts first, drawings last: should one of them fail, the rest is there.
     write_document(document, rendered.result)
     write_atomically(rendered.junit, render_junit(document))
+    if rendered.markdown is not None:
+        write_atomically(rendered.markdown, render_markdown(document))
     write_atomically(rendered.html, render_html(document))
     return rendered

@@ -131,7 +131,7 @@ def _finding(one: Told) -> list[RenderableType]:
     table.add_column(overflow="fold")
     for what, text in telling.told(one.finding):
         table.add_row(_text(f"  {what}", "dim"), _text(text, "bold" if what == "change" else ""))
-    table.add_row(_text("  clients", "dim"), _text(", ".join(one.clients)))
+    table.add_row(_text("  clients", "dim"), _text(words.listed(one.clients)))
     return [_text(f"WRONG  {one.finding.wrong}", _STYLES[Verdict.FAILED]), table, _GAP]
 
 

@@ -58,11 +58,13 @@ class ThroughputRow(msgspec.Struct, frozen=True, kw_only=True):
     client: str
     subject: str
     direction: str
+    bytes_per_s: float
     rate: str
     records_per_s: str
     records: int
     record_bytes: int
     took: str
+    took_ns: int
     trouble: str
     """Lost and duplicated records, empty for none."""
 
@@ -123,10 +125,12 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
             client=result.name,
             subject=subject_of(outcome.target),
             direction=direction,
+            bytes_per_s=bytes_per_s,
             rate=words.byte_rate(bytes_per_s),
             records_per_s=words.record_rate(records, took_ns),
             records=records,
             record_bytes=facts.record_bytes,
             took=words.duration(took_ns),
+            took_ns=took_ns,
             trouble=seen,
         )

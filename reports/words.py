@@ -6,6 +6,7 @@ Only values in, text out; what to say where belongs to the renderings.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 from diagnosis.check import Verdict
@@ -84,6 +85,12 @@ def record_rate(records: int, ns: int) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 check``, ``2 checks``, ``1,200 checks``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names, or the first of them and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def reason(value: Reason | None) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from probes.plan import Limits
+from reports.render import Extra
 from scenarios.planning import LIMITS, VERDICT_MS, limits_within
 from scenarios.world import LAB
 
@@ -31,6 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="DIR",
         help="where results go (default: results/<time>); must not hold an earlier run",
+    )
+    group.addoption(
+        "--report",
+        dest="reports",
+        action="append",
+        default=[],
+        choices=[extra.value for extra in Extra],
+        help="also write this report, beside report.html, junit.xml and result.json; may be given several times",
     )
     group.addoption(
         "--verdict-within",

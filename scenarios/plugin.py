@@ -8,13 +8,11 @@ class in turn; only other brokers need another lab. Under pytest-xdist a file go
 from __future__ import annotations
 
 import os
-import platform
 import secrets
 import sys
 from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +22,11 @@ from rich.console import Console
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.kafka_dist import wanted_version
-from reports.document import Host, ResultDocument, Run, TestOutcome, TestPhase, TestResult, Tool
+from reports.document import ResultDocument, Run, TestOutcome, TestPhase, TestResult
+from reports.environment import describe_host, describe_tool
 from reports.journal import OWNER, Journal
-from reports.render import Rendered, render_all
+from reports.markdown import append_job_summary
+from reports.render import Extra, Rendered, render_all
 from reports.terminal import print_summary
 from scenarios.options import pytest_addoption as pytest_addoption  # noqa: PLC0414 - pytest finds it by its name
 from scenarios.planning import ClientRun
@@ -53,7 +53,6 @@ MARKERS: Final = {
     "canary": "a client's way from end to end: names, addresses, the right broker, records both ways, groups",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
-_LIBRARIES: Final = ("confluent-kafka", "cryptography", "dnspython", "kio", "msgspec", "pyopenssl", "pytest")
 _SESSION = pytest.StashKey["ScenarioSession"]()
 
 
@@ -112,13 +111,8 @@ class ScenarioSession:
         return Run(
             run_id=self.run_id,
             target=Path(self.target_option).name,
-            tool=Tool(version=version("brokerproof"), libraries={name: version(name) for name in _LIBRARIES}),
-            host=Host(
-                kernel=platform.release(),
-                python=platform.python_version(),
-                machine=platform.machine(),
-                cores=len(os.sched_getaffinity(0)),
-            ),
+            tool=describe_tool(),
+            host=describe_host(),
         )
 
     def topology(self, pattern: str, options: PatternOptions | None) -> Topology:
@@ -357,7 +351,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if state.opened or writers:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
-            state.rendered = render_all(state.run_dir)
+            also = [Extra(name) for name in session.config.getoption("reports")]
+            state.rendered = render_all(state.run_dir, also=also)
+            try:
+                append_job_summary(state.rendered.document, os.environ)
+            except OSError as error:
+                sys.stderr.write(f"\nbrokerproof: the job's summary could not be written: {error}\n")
             _refuse_red_of_all(session, state.rendered.document)
 
 

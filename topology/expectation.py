@@ -92,8 +92,8 @@ def _zones(topology: Topology, client: Client, brokers: Iterable[str]) -> tuple[
     called = [f".{name.lower()}" for name in brokers]
     return tuple(
         zone.name
-        for zone in topology.hosted_zones
-        if client.vpc_id in zone.vpc_ids and any(name.endswith(f".{zone.name.lower()}") for name in called)
+        for zone in topology.zones_in(client.vpc_id)
+        if any(name.endswith(f".{zone.name.lower()}") for name in called)
     )
 
 

@@ -116,10 +116,9 @@ def own_fronts(topology: Topology, client: Client, cluster: Cluster) -> list[Fro
 
 def endpoints_of(topology: Topology, client: Client) -> Iterator[tuple[VpcEndpoint, LoadBalancer]]:
     """The endpoints that a client uses, each with the load balancer behind it."""
-    for endpoint in topology.vpc_endpoints:
-        if endpoint.vpc_id == (client.endpoint_vpc_id or client.vpc_id):
-            service = topology.service(endpoint.service_name)
-            yield endpoint, topology.load_balancer(service.network_load_balancer_name)
+    for endpoint in topology.endpoints_in(client.endpoint_vpc_id or client.vpc_id):
+        service = topology.service(endpoint.service_name)
+        yield endpoint, topology.load_balancer(service.network_load_balancer_name)
 
 
 def endpoint_fronts(topology: Topology, client: Client) -> list[Front]:

@@ -13,8 +13,8 @@ import msgspec
 from probes.outcome import Reason
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields when decoded."""
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A frozen value that refuses unknown fields when decoded. It can be in no cycle, so the collector may skip it."""
 
 
 class AddressKind(StrEnum):

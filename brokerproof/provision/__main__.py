@@ -1,4 +1,4 @@
-"""``python -m brokerproof.provision [--bench]``: the order of set-up, and what it tells a person."""
+"""``python -m brokerproof.provision [--bench] [--test]``: the order of set-up, and what it tells a person."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def main() -> int:
     """Set up; the exit code is 0 only when everything is there."""
     parser = argparse.ArgumentParser(prog="setup.sh", description="Set up this checkout.")
     parser.add_argument("--bench", action="store_true", help="also what the benchmarks compare with")
-    bench = parser.parse_args().bench
+    parser.add_argument("--test", action="store_true", help="also what only the tests use: a browser")
+    chosen = parser.parse_args()
     stop = Stop()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -40,7 +41,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         with _alone(ROOT / "build", stop):
-            worked = set_up(ROOT, os.environ, bench=bench, stop=stop)
+            worked = set_up(ROOT, os.environ, bench=chosen.bench, test=chosen.test, stop=stop)
     except (StoppedError, SetupError, kafka_dist.KafkaMissingError, OSError) as error:
         if stop.wanted:
             say("interrupted; run it again to finish")
@@ -51,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop) -> bool:
+def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop, test: bool = False) -> bool:
     """Install what is missing, in order; whether there was anything to do.
 
     Raises:
@@ -64,7 +65,7 @@ def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop) -
     made = environment.state(root) is environment.State.COMPLETE
 
     def look() -> tuple[packages.Missing, ...]:
-        return packages.missing(environ, maven=not kafka, venv=not made, bench=bench)
+        return packages.missing(environ, maven=not kafka, venv=not made, bench=bench, test=test)
 
     lacking = look()
     if lacking or not made or not kafka:
@@ -77,6 +78,8 @@ def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop) -
             raise SetupError(f"the packages were installed, and yet there is no {names}.")
     with _fetching(environ, stop) if not kafka else nullcontext():
         environment.make(root, runner)
+    if test and packages.browser(environ) is None:
+        say(f"no Chromium: tests that open reports are left out ({packages.BROWSER_VARIABLE} names one)")
     for problem in preflight.check(environ):
         say(f"the lab will not run here: {problem}")
     return bool(lacking) or not made or not kafka

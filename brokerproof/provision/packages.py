@@ -24,6 +24,10 @@ _COMMANDS: Final = {
     "dot": "graphviz",
 }
 _BENCH_COMMANDS: Final = {"kcat": "kcat", "iperf3": "iperf3"}
+_BROWSER_COMMANDS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+"""Any of these shows reports to the tests; Debian has the first."""
+BROWSER_VARIABLE: Final = "BROKERPROOF_CHROMIUM"
+_OS_RELEASE: Final = Path("/etc/os-release")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,16 @@ class Missing:
     package: str
 
 
-def missing(environ: Mapping[str, str], *, maven: bool, venv: bool, bench: bool) -> tuple[Missing, ...]:
+def browser(environ: Mapping[str, str]) -> str | None:
+    """The Chromium that tests open reports in: the one that is named, or the first that is found."""
+    named = environ.get(BROWSER_VARIABLE)
+    found = (preflight.find_tool(command, environ) for command in _BROWSER_COMMANDS)
+    return named or next((str(tool) for tool in found if tool is not None), None)
+
+
+def missing(
+    environ: Mapping[str, str], *, maven: bool, venv: bool, bench: bool, test: bool = False
+) -> tuple[Missing, ...]:
     """What has to be installed.
 
     Args:
@@ -42,6 +55,7 @@ def missing(environ: Mapping[str, str], *, maven: bool, venv: bool, bench: bool)
         maven: whether Kafka is still to be fetched.
         venv: whether ``.venv`` is still to be made.
         bench: whether the benchmarks' tools are wanted too.
+        test: whether what only the tests use is wanted too.
 
     Raises:
         SetupError: something is missing that no Debian package gives.
@@ -57,10 +71,20 @@ def missing(environ: Mapping[str, str], *, maven: bool, venv: bool, bench: bool)
         for command, package in commands.items()
         if preflight.find_tool(command, environ) is None
     ]
+    if test and browser(environ) is None and not _is_ubuntu():
+        found.append(Missing("a Chromium", "chromium"))
     importlib.invalidate_caches()  # it may have been installed a moment ago
     if venv and importlib.util.find_spec("ensurepip") is None:
         found.append(Missing("Python's venv and pip", _venv_package(Path(sys.executable).resolve())))
     return tuple(found)
+
+
+def _is_ubuntu() -> bool:
+    """Ubuntu's package of Chromium is a snap, which apt-get cannot install where no snap daemon runs."""
+    try:
+        return "ID=ubuntu" in _OS_RELEASE.read_text("utf-8").splitlines()
+    except OSError:
+        return False
 
 
 def _venv_package(python: Path) -> str:

@@ -14,6 +14,8 @@ from topology.finding_codes import Code
 _FIGURE: Final = re.compile(r"\b\d+ ms\b")
 _LISTED: Final = 3
 """What is seen several times is told so often, and the rest is counted."""
+_NAMED: Final = 8
+"""Clients named in a finding's one sentence."""
 
 
 def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
@@ -50,7 +52,8 @@ def _scope(reds: Sequence[Red]) -> str:
     brokers = _brokers(reds)
     clients = sorted({red.client for red in reds})
     of_brokers = f"broker{'s' if len(brokers) > 1 else ''} {in_words(brokers)}, " if brokers else ""
-    return f"{of_brokers}seen from client{'s' if len(clients) > 1 else ''} {in_words(clients)}"
+    told = clients if len(clients) <= _NAMED else [*clients[: _NAMED - 1], f"{len(clients) - _NAMED + 1:,} more"]
+    return f"{of_brokers}seen from client{'s' if len(clients) > 1 else ''} {in_words(told)}"
 
 
 def _observed(reds: Sequence[Red]) -> str:

@@ -5,5 +5,5 @@ from __future__ import annotations
 import msgspec
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields when decoded."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A frozen value that refuses unknown fields when decoded. It can be in no cycle, so the collector may skip it."""

@@ -22,8 +22,10 @@ class TestWhatIsMissing:
         monkeypatch.setattr(preflight, "_JVM", tmp_path / "jvm")
 
     @staticmethod
-    def found(bin_directory: Path, *, maven: bool = True, venv: bool = True, bench: bool = False) -> set[str]:
-        things = packages.missing({"PATH": str(bin_directory)}, maven=maven, venv=venv, bench=bench)
+    def found(
+        bin_directory: Path, *, maven: bool = True, venv: bool = True, bench: bool = False, test: bool = False
+    ) -> set[str]:
+        things = packages.missing({"PATH": str(bin_directory)}, maven=maven, venv=venv, bench=bench, test=test)
         return {thing.package for thing in things}
 
     def test_a_bare_machine_lacks_everything(self, bin_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +41,26 @@ class TestWhatIsMissing:
         everything = self.found(bin_directory, bench=True)
         assert everything - self.found(bin_directory) == {"kcat", "iperf3"}
         assert everything - self.found(bin_directory, bench=True, maven=False) == {"maven"}
+
+    def test_a_browser_is_asked_for_by_tests_alone_and_any_of_the_family_will_do(
+        self, bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(packages, "_OS_RELEASE", tmp_path / "none")
+        assert self.found(bin_directory, test=True) - self.found(bin_directory) == {"chromium"}
+        path = {"PATH": str(bin_directory)}
+        assert packages.browser(path) is None
+        assert packages.browser({**path, "BROKERPROOF_CHROMIUM": "/opt/mine"}) == "/opt/mine"
+        script(bin_directory / "google-chrome", "true")
+        assert packages.browser(path) == str(bin_directory / "google-chrome")
+        assert "chromium" not in self.found(bin_directory, test=True)
+
+    def test_ubuntu_has_no_chromium_to_install(
+        self, bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(packages, "_OS_RELEASE", tmp_path / "os-release")
+        assert "chromium" in self.found(bin_directory, test=True)
+        (tmp_path / "os-release").write_text('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\n')
+        assert "chromium" not in self.found(bin_directory, test=True)
 
     def test_what_is_there_is_not_asked_for(self, bin_directory: Path) -> None:
         for tool in ("nft", "unbound", "mvn", "java", "ps"):

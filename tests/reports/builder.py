@@ -144,7 +144,7 @@ def distribution(samples: int, scale: float = 1.0) -> Distribution:
     )
 
 
-def _measurements(view: ClientView, samples: int) -> Iterator[Outcome]:
+def measurements(view: ClientView, samples: int) -> Iterator[Outcome]:
     for broker in view.brokers:
         yield Outcome(
             stage=Stage.LATENCY,
@@ -229,7 +229,7 @@ def outcomes(view: ClientView, faults: Faults = NO_FAULT, *, samples: int = 0) -
         if not one.must_connect
     ]
     if samples:
-        found += _measurements(view, samples)
+        found += measurements(view, samples)
     return tuple(found)
 
 

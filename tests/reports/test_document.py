@@ -15,6 +15,7 @@ from reports.document import (
     ResultDocument,
     Run,
     decode_document,
+    document_pieces,
     encode_document,
     write_document,
 )
@@ -56,6 +57,11 @@ def test_what_a_document_cannot_do_without(field: str) -> None:
     del loaded[field]
     with pytest.raises(DocumentError, match=field):
         decode_document(json.dumps(loaded))
+
+
+@pytest.mark.parametrize("run", [document(), mixed(), document(because=("torn",))])
+def test_a_document_written_client_by_client_is_the_same(run: ResultDocument) -> None:
+    assert b"".join(document_pieces(run)) == encode_document(run)
 
 
 def test_not_json_is_refused() -> None:

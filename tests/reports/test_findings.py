@@ -123,7 +123,7 @@ def test_page_says_them_first() -> None:
     html = b"".join(render_html(BROKEN)).decode()
     assert html.index('<h2 id="wrong">') < html.index("vanish on the way") < html.index('<h2 id="clients">')
     assert "route.missing_client" in html
-    assert "How sure" in html
+    assert "causes that clients alone cannot tell apart" in html
 
 
 def test_every_red_case_of_junit_has_its_finding() -> None:
@@ -145,3 +145,21 @@ def test_a_document_without_diagnoses_reads_as_before() -> None:
 def test_a_finding_is_a_value_of_the_document() -> None:
     assert isinstance(FOUND.finding, Finding)
     assert msgspec.json.decode(msgspec.json.encode(FOUND.finding), type=Finding) == FOUND.finding
+
+
+def test_a_finding_of_many_clients_names_a_few_and_counts_the_rest() -> None:
+    [client] = [one for one in results("peering", SILENT) if one.view.client == "b"]
+    many = [
+        msgspec.structs.replace(
+            client,
+            view=msgspec.structs.replace(client.view, client=f"b{number:02}"),
+            checks=tuple(msgspec.structs.replace(check, client=f"b{number:02}") for check in client.checks),
+        )
+        for number in range(30)
+    ]
+    run = whole(*many)
+    [found] = findings(run)
+    assert len(found.clients) == 30
+    assert "seen from clients b00, b01, b02, b03, b04, b05, b06 and 23 more" in found.finding.wrong
+    assert "peering.b07 and 22 more" in squeezed(told(run, 200))
+    assert "peering.b07 and 22 more" in b"".join(render_html(run)).decode()

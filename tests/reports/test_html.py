@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -23,7 +25,7 @@ from tests.reports.path import view
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 EXPECTED_TAGS = set(
     "html head meta title style body header main section details summary h1 h2 h3 p span b small a code time div "  # noqa: SIM905  (a list of words)
-    "table thead tbody tr th td ol ul li dl dt dd".split()
+    "table thead tbody tr th td ol ul li dl dt dd script svg g path text desc figure figcaption".split()
 )
 
 
@@ -47,7 +49,7 @@ class Reader(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
+        if not {"style", "script"} & set(self._open):
             self.text.append(data)
 
     def said(self) -> str:
@@ -119,10 +121,24 @@ def test_the_page_says(words: str) -> None:
     assert words in read(run).said()
 
 
-def test_the_page_loads_and_runs_nothing() -> None:
+def test_the_page_loads_nothing_and_runs_its_own_script_alone() -> None:
     reader = read(mixed())
+    assert reader.tags["script"] == 1
+    [script] = re.findall(r"<script>(.*)</script>", html(mixed()), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    [policy] = [
+        value for tag, name, value in reader.attributes if tag == "meta" and name == "content" and "src" in value
+    ]
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
     assert set(reader.tags) <= EXPECTED_TAGS
-    loading = {"src", "srcset", "action", "background", "style", "srcdoc", "ping"}
+    loading = {"src", "srcset", "action", "background", "srcdoc", "ping"}
+    styles = [value for _, name, value in reader.attributes if name == "style"]
+    assert all(
+        re.fullmatch(r"[a-z-]+:(none|butt|square|[\d., ]+|var\(--[a-z0-9-]+\))(;|$)", one)
+        for each in styles
+        for one in re.findall(r"[^;]+;?", each)
+    )
     assert not [one for one in reader.attributes if one[1] in loading or one[1].startswith("on")]
     links = [value for _, name, value in reader.attributes if name == "href"]
     assert links

@@ -65,7 +65,7 @@ def test_a_document_without_pictures_reads_as_before() -> None:
 def test_the_picture_is_on_the_page_and_its_clients_lead_to_it() -> None:
     reader = read(with_drawings(drawing_of("in_vpc")))
     assert reader.tags["svg"] == 1
-    assert reader.tags["script"] == 0
+    assert reader.tags["script"] == 1
     assert ("details", "open", "") in reader.attributes
     ids = [value for _, name, value in reader.attributes if name == "id"]
     assert ids.count("topology-1") == 1

@@ -101,3 +101,8 @@ def test_printable_text_can_be_written_anywhere(text: str) -> None:
 )
 def test_counts(number: int, expected: str) -> None:
     assert words.count(number, "check") == expected
+
+
+def test_of_many_names_the_first_are_said_and_the_rest_counted() -> None:
+    assert words.listed(["a", "b"]) == "a, b"
+    assert words.listed([str(number) for number in range(1_008)], most=2) == "0, 1 and 1,006 more"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field
 
@@ -18,6 +20,37 @@ from topology.models.transit_gateway import TransitGateway, TransitGatewayAttach
 from topology.models.vpc import RouteTable, Subnet, Vpc, VpcPeeringConnection
 
 TOPOLOGY_VERSION: Final = 1
+
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+
+
+def _first(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, _Item]:
+    """The first item of each key, as looking from the start would find it."""
+    found: dict[_Key, _Item] = {}
+    for item in items:
+        found.setdefault(key(item), item)
+    return found
+
+
+class _Index:
+    """Resources by id. A view of one client asks for hundreds, and a topology may have thousands of clients."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.vpcs = _first(topology.vpcs, lambda vpc: vpc.vpc_id)
+        self.subnets = _first(topology.subnets, lambda subnet: subnet.subnet_id)
+        self.target_groups = _first(topology.target_groups, lambda group: group.target_group_name)
+        self.load_balancers = _first(topology.load_balancers, lambda balancer: balancer.load_balancer_name)
+        self.services = _first(topology.endpoint_services, lambda service: service.service_name)
+        self.clients = _first(topology.clients, lambda client: client.name)
+        self.hosts = _first(topology.clients, lambda client: (client.vpc_id, client.private_ip_address))
+        self.endpoints: dict[str, list[VpcEndpoint]] = {}
+        for endpoint in topology.vpc_endpoints:
+            self.endpoints.setdefault(endpoint.vpc_id, []).append(endpoint)
+        self.zones: dict[str, list[HostedZone]] = {}
+        for zone in topology.hosted_zones:
+            for vpc_id in zone.vpc_ids:
+                self.zones.setdefault(vpc_id, []).append(zone)
 
 
 class Topology(Model):
@@ -45,13 +78,29 @@ class Topology(Model):
     clients: tuple[Client, ...] = Field(min_length=1)
     lab: LabSettings = LabSettings()
 
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index(self)
+
+    def __copy__(self) -> Self:
+        """Without the index: what is copied is about to be changed."""
+        copied = super().__copy__()
+        copied.__dict__.pop("_index", None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Likewise."""
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop("_index", None)
+        return copied
+
     def vpc(self, vpc_id: str) -> Vpc:
         """The VPC of that id; :mod:`topology.rules` has proved that it exists."""
-        return next(v for v in self.vpcs if v.vpc_id == vpc_id)
+        return self._index.vpcs[vpc_id]
 
     def subnet(self, subnet_id: str) -> Subnet:
         """The subnet of that id."""
-        return next(s for s in self.subnets if s.subnet_id == subnet_id)
+        return self._index.subnets[subnet_id]
 
     def peering(self, connection_id: str) -> VpcPeeringConnection:
         """The peering connection of that id."""
@@ -67,15 +116,15 @@ class Topology(Model):
 
     def target_group(self, name: str) -> TargetGroup:
         """The target group of that name."""
-        return next(g for g in self.target_groups if g.target_group_name == name)
+        return self._index.target_groups[name]
 
     def load_balancer(self, name: str) -> LoadBalancer:
         """The load balancer of that name."""
-        return next(b for b in self.load_balancers if b.load_balancer_name == name)
+        return self._index.load_balancers[name]
 
     def service(self, service_name: str) -> EndpointService:
         """The endpoint service of that name."""
-        return next(s for s in self.endpoint_services if s.service_name == service_name)
+        return self._index.services[service_name]
 
     def cluster(self, cluster_name: str) -> Cluster:
         """The cluster of that name."""
@@ -83,8 +132,15 @@ class Topology(Model):
 
     def host_of(self, client: Client) -> Client:
         """The first client entry of the same host: a host may be listed once a pattern."""
-        host = (client.vpc_id, client.private_ip_address)
-        return next(c for c in self.clients if (c.vpc_id, c.private_ip_address) == host)
+        return self._index.hosts[client.vpc_id, client.private_ip_address]
+
+    def endpoints_in(self, vpc_id: str) -> tuple[VpcEndpoint, ...]:
+        """The interface endpoints of a VPC, in the file's order."""
+        return tuple(self._index.endpoints.get(vpc_id, ()))
+
+    def zones_in(self, vpc_id: str) -> tuple[HostedZone, ...]:
+        """The private zones that a VPC is associated with, in the file's order."""
+        return tuple(self._index.zones.get(vpc_id, ()))
 
     def client(self, name: str) -> Client:
         """The client of that name.
@@ -92,9 +148,6 @@ class Topology(Model):
         Raises:
             KeyError: there is none; the message lists those there are.
         """
-        for client in self.clients:
-            if client.name == name:
-                return client
-        raise KeyError(
-            f"no client {name!r} in topology {self.name!r}; it has: {', '.join(c.name for c in self.clients)}"
-        )
+        if name not in self._index.clients:
+            raise KeyError(f"no client {name!r} in topology {self.name!r}; it has: {', '.join(self._index.clients)}")
+        return self._index.clients[name]

@@ -33,6 +33,7 @@ def placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv4Address
 
 def addresses(topology: Topology) -> Iterator[Problem]:
     """Subnets and addresses that CreateSubnet and CreateNetworkInterface refuse."""
+    beside: dict[str, list[Subnet]] = {}
     for i, subnet in enumerate(topology.subnets):
         blocks = topology.vpc(subnet.vpc_id).cidr_blocks
         if not any(subnet.cidr_block.subnet_of(block) for block in blocks):
@@ -41,12 +42,14 @@ def addresses(topology: Topology) -> Iterator[Problem]:
                 ("subnets", i, "cidr_block"),
                 f"{subnet.cidr_block} is not inside {subnet.vpc_id}'s {inside} (AWS: InvalidSubnet.Range)",
             )
-        for other in topology.subnets[:i]:
-            if other.vpc_id == subnet.vpc_id and other.cidr_block.overlaps(subnet.cidr_block):
+        earlier = beside.setdefault(subnet.vpc_id, [])
+        for other in earlier:
+            if other.cidr_block.overlaps(subnet.cidr_block):
                 yield Problem(
                     ("subnets", i, "cidr_block"),
                     f"{subnet.cidr_block} overlaps {other.subnet_id} {other.cidr_block} (AWS: InvalidSubnet.Conflict)",
                 )
+        earlier.append(subnet)
     taken: dict[tuple[str, IPv4Address], Path] = {}
     for path, vpc_id, subnet_id, address in placements(topology):
         subnet = topology.subnet(subnet_id)

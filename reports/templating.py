@@ -1,0 +1,55 @@
+"""The template engine of the reports: one set of filters, whatever the language of the text they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from diagnosis import telling
+from reports import findings, verdict, words
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
+    """Templates whose values pass ``finalize``, then the escaping of HTML unless they are markup by then."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        clock=_clock,
+        duration=words.duration,
+        reason=words.reason,
+        mark=words.verdict_symbol,
+        word=words.verdict_word,
+        listed=words.listed,
+        overall_mark=verdict.symbol,
+        overall_title=verdict.title,
+        told=telling.told,
+        codes=telling.codes_of,
+        causes=findings.causes,
+        besides=findings.besides,
+        evidence=telling.evidence_of,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+    )
+    made.globals["count"] = words.count
+    return made
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that may come from outside, and not markup a template made."""
+    return isinstance(value, str) and not isinstance(value, Markup)
+
+
+def _clock(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

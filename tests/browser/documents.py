@@ -1,0 +1,51 @@
+"""Runs as people meet them: with findings, measurements and pictures; and one too large to be shown whole."""
+
+from __future__ import annotations
+
+import msgspec
+
+from probes.outcome import Reason, Stage
+from reports.document import Drawing, ResultDocument
+from reports.findings import diagnosed
+from tests.diagnosis.bent import Bend, at, failed
+from tests.reports.builder import STARTED, client_result, document, mixed, started
+from tests.reports.measured import measured, timed
+from tests.reports.path import view
+from tests.reports.test_findings import results
+from topology.patterns import PATTERNS, PatternOptions
+from topology.picture import picture
+
+ONE_BROKER_SILENT = Bend(at(Stage.CONNECT, clients="b", brokers=[2]), failed(Reason.TIMED_OUT))
+BROKERS = 10
+
+
+def failing() -> ResultDocument:
+    """Two topologies and nine clients: a finding with a set of causes, a probe that died, a test that failed."""
+    pattern = "privatelink_single_nlb"
+    clients = [
+        timed(msgspec.structs.replace(result, started=started(result.view)), slower=1 + place / 2)
+        for place, result in enumerate(results(pattern, ONE_BROKER_SILENT))
+        if result.view.brokers
+    ]
+    made = picture(PATTERNS[pattern](PatternOptions()))
+    drawing = Drawing(topology_digest=pattern, title=made.title, description=made.description, dot=made.dot)
+    whole, broken = mixed().clients
+    every = (*clients, measured(view("orders"), slower=3), whole, broken)
+    run = document(*every, tests=mixed().tests)
+    return msgspec.structs.replace(run, diagnoses=diagnosed(clients), drawings=(drawing,))
+
+
+def passing() -> ResultDocument:
+    """Two clients, everything green."""
+    return document(measured(view("billing")), measured(view("orders"), slower=2))
+
+
+def large(pairs: int) -> ResultDocument:
+    """So many (client, broker) pairs, one client in twenty with a broker that does not answer."""
+    fault = {(2, Stage.CONNECT): Reason.TIMED_OUT}
+    clients = (
+        client_result(view(f"client-{number:05}", brokers=BROKERS), {} if number % 20 else fault)
+        for number in range(pairs // BROKERS)
+    )
+    run = document(*clients)
+    return msgspec.structs.replace(run, finished=STARTED)
