@@ -120,6 +120,7 @@ class _Run:
             complete=ending is None,
             duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
             left_behind=left_behind,
+            sample_blocks=self._ledger.sample_blocks,
         )
         self._emit(closing)
         return closing

@@ -85,6 +85,8 @@ class Measurements(msgspec.Struct):
                 ended_ns=timed.ended_ns,
             )
         self.ledger.record(Stage.LATENCY, CLUSTER, every.seen, started_ns=every.started_ns, ended_ns=every.ended_ns)
+        if self.plan.raw_samples:
+            self.ledger.samples(measuring.blocks(self.ledger.zero_ns))
 
     async def _throughput(self, wanted: ThroughputPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
         from probes.throughput import Throughput  # noqa: PLC0415  likewise

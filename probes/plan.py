@@ -140,6 +140,8 @@ class Plan(_Value, frozen=True):
     latency: LatencyPlan | None = None
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
+    raw_samples: bool = False
+    """Hand over every latency sample, not only the distributions."""
 
     def __post_init__(self) -> None:
         if self.version != PLAN_VERSION:

@@ -7,14 +7,17 @@ only if every process, every client and the run itself were written to their end
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from comparison.series import Series, Whose, series_of
 from diagnosis.check import Check
-from probes.outcome import Closing, Outcome, Refused, Started
+from probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
+from probes.samples import UnreadableSamplesError
 from reports.document import (
     DOCUMENT_VERSION,
     ClientResult,
@@ -54,17 +57,21 @@ class _Section:
         self.seen = seen
         self.started: Started | None = None
         self.outcomes: list[Outcome] = []
+        self.samples: list[SampleBlock] = []
         self.closing: Closing | None = None
         self.vantage_errors: list[str] = []
         self.checks: list[Check] = []
         self.judged = False
+        self.unreadable: list[str] = []
 
-    def probe_line(self, line: Started | Outcome | Closing | Refused) -> None:
+    def probe_line(self, line: Line) -> None:
         match line:
             case Started():
                 self.started = line
             case Outcome():
                 self.outcomes.append(line)
+            case SampleBlock():
+                self.samples.append(line)
             case Closing():
                 self.closing = line
             case Refused(why=why):
@@ -75,8 +82,21 @@ class _Section:
             yield "the probe's closing line is missing, so its run was cut short"
         if self.closing is not None and self.closing.outcomes != len(self.outcomes):
             yield (f"the probe made {count(self.closing.outcomes, 'outcome')}, {len(self.outcomes):,} are recorded")
+        if self.closing is not None and self.closing.sample_blocks != len(self.samples):
+            made = count(self.closing.sample_blocks, "block")
+            yield f"the probe sent {made} of samples, {len(self.samples):,} are recorded"
         if not self.judged:
             yield "its outcomes were not judged"
+
+    def series(self, run_id: str, label: str) -> Iterator[Series]:
+        """The samples that can be read; what cannot is said by :meth:`unreadable`."""
+        view = self.seen.view
+        whose = Whose(run_id=run_id, client=view.client, pattern=view.pattern, label=label)
+        for block in self.samples:
+            try:
+                yield series_of(block, whose, self.started)
+            except UnreadableSamplesError as damage:
+                self.unreadable.append(str(damage))
 
     def result(self, label: str) -> ClientResult:
         return ClientResult(
@@ -157,9 +177,10 @@ class _Reading:
                 section.judged = True
 
 
-def _clients(readings: list[_Reading]) -> tuple[list[ClientResult], list[str]]:
+def _clients(readings: list[_Reading], run_id: str) -> tuple[list[ClientResult], list[Series], list[str]]:
     """Every client, by name; two processes that ran the same one are told apart by their names."""
     results: dict[str, ClientResult] = {}
+    series: list[Series] = []
     missing: list[str] = []
     for reading in readings:
         for section in reading.sections.values():
@@ -167,8 +188,9 @@ def _clients(readings: list[_Reading]) -> tuple[list[ClientResult], list[str]]:
             while result.name in results:
                 result = section.result(f"{result.label} {reading.writer}".strip())
             results[result.name] = result
-            missing.extend(f"client {result.name}: {what}" for what in section.missing())
-    return [results[name] for name in sorted(results)], missing
+            series.extend(section.series(run_id, result.label))
+            missing.extend(f"client {result.name}: {what}" for what in (*section.missing(), *section.unreadable))
+    return [results[name] for name in sorted(results)], series, missing
 
 
 def _tests(readings: list[_Reading]) -> tuple[TestResult, ...]:
@@ -199,8 +221,22 @@ def _missing_of_run(readings: list[_Reading]) -> Iterator[str]:
         yield from (f"journal {writer} is missing" for writer in end.writers if writer not in known)
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the journals of a run hold."""
+
+    document: ResultDocument
+    samples: tuple[Series, ...]
+    """Raw latency samples; too many for a document."""
+
+
 def merge(run_dir: Path) -> ResultDocument:
-    """The document of the run recorded in ``run_dir``, as far as it got.
+    """The document of the run recorded in ``run_dir``, as :func:`recorded` reads it."""
+    return recorded(run_dir).document
+
+
+def recorded(run_dir: Path) -> Recorded:
+    """The run recorded in ``run_dir``, as far as it got.
 
     Raises:
         JournalError: no journal is there, or the journals belong to different runs.
@@ -215,10 +251,10 @@ def merge(run_dir: Path) -> ResultDocument:
         raise JournalError(f"{run_dir} holds journals of different runs: give each run its own directory")
     # The owner's facts describe the run; any worker's do when the owner's journal is lost.
     run = min(begun, key=lambda pair: pair[1] != OWNER)[0].run
-    clients, missing_of_clients = _clients(readings)
+    clients, series, missing_of_clients = _clients(readings, run.run_id)
     because = (*_missing_of_run(readings), *missing_of_clients)
     ends: list[datetime] = [reading.finished.at for reading in readings if reading.finished is not None]
-    return ResultDocument(
+    document = ResultDocument(
         document_version=DOCUMENT_VERSION,
         run=run,
         started=min(opened.at for opened, _ in begun),
@@ -230,3 +266,4 @@ def merge(run_dir: Path) -> ResultDocument:
         diagnoses=diagnosed(clients),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )
+    return Recorded(document, tuple(series))

@@ -106,6 +106,7 @@ def make_plan(
         limits=limits,
         latency=LATENCY if Stage.LATENCY in wanted else None,
         throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
+        raw_samples=Stage.LATENCY in wanted,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
     )
 

@@ -81,7 +81,7 @@ class World:
             run = self._vantage(client).run(plan, None if written is None else written.line)
             concluded = conclude(view, plan, run)
             if written is not None:
-                for line in (run.started, run.closing):
+                for line in (run.started, *run.samples, run.closing):
                     if line is not None:
                         written.line(line)
                 if run.error:
