@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
 from probes.distribution import distribution
+from probes.host_load import HostTicks
 from probes.outcome import STAGE_REASONS, LatencyFacts, Measured, Reason, SampleBlock, Stage
 from probes.plan import LatencyPlan
 from probes.samples import Samples, pack
@@ -60,6 +61,7 @@ class Latency(msgspec.Struct):
     _sent_ns: list[int] = msgspec.field(default_factory=list)
     _outstanding: set[int] = msgspec.field(default_factory=set)
     _sending: bool = True
+    _ticks: tuple[HostTicks | None, HostTicks | None] = (None, None)
 
     def run(self) -> tuple[dict[Leader, Timed], Timed]:
         """Measure.
@@ -75,10 +77,12 @@ class Latency(msgspec.Struct):
         try:
             self._position(consumer)
             receiver = threading.Thread(target=self._receive, args=(consumer,), name="latency", daemon=True)
+            before = HostTicks.read()
             receiver.start()
             self._send(producer)
             self._sending = False
             receiver.join()
+            self._ticks = before, HostTicks.read()
         finally:
             consumer.close()
         return self._results(started)
@@ -190,12 +194,17 @@ class Latency(msgspec.Struct):
         return one, since(started_ns, self._judge(every))
 
     def _judge(self, taken: _Taken) -> Seen:
+        before, after = self._ticks
         facts = LatencyFacts(
             record_bytes=max(self.plan.record_bytes, INDEX_BYTES),
             warm_up_samples=self.plan.warm_up,
             produce_ack=distribution(taken.ack.duration_ns),
             end_to_end=distribution(taken.end_to_end.duration_ns),
             lost=taken.sent - len(taken.end_to_end),
+            produce_ack_scheduled=distribution(taken.ack.since_scheduled_ns),
+            end_to_end_scheduled=distribution(taken.end_to_end.since_scheduled_ns),
+            warm_up=distribution(taken.warm_up_ack.duration_ns),
+            host=None if before is None or after is None else before.until(after, taken.ack.late_ns),
         )
         if taken.failure is not None:
             reason = reason_of(taken.failure, STAGE_REASONS[Stage.LATENCY])

@@ -367,14 +367,55 @@ class Distribution(_Value, frozen=True):
     """The whole histogram, HdrHistogram V2 compressed, base64; values are nanoseconds / 1000."""
 
 
+class HostLoad(_Value, frozen=True):
+    """How busy the probe's host was meanwhile, all cores together, and how late its samples began."""
+
+    busy_share: float
+    """0 to 1; the probe's own work is in it."""
+    steal_share: float
+    """0 to 1: time the host wanted to run and its hypervisor gave to others."""
+    late_mean_ns: int
+    late_max_ns: int
+
+
 class LatencyFacts(_Value, frozen=True, tag="latency"):
-    """Measured after the warm-up at a fixed arrival rate, whether or not earlier records came back."""
+    """Records, measured after the warm-up at a fixed arrival rate, whether or not earlier ones came back.
+
+    ``produce_ack`` and ``end_to_end`` are from the send. Those ``scheduled`` are from when the record had to be
+    sent, so that what a stall held up is counted in full (coordinated omission is corrected).
+    """
 
     record_bytes: int
     warm_up_samples: int
     produce_ack: Distribution
     end_to_end: Distribution
     lost: int = 0
+    produce_ack_scheduled: Distribution | None = None
+    end_to_end_scheduled: Distribution | None = None
+    warm_up: Distribution | None = None
+    """Acknowledgements of the warm-up alone."""
+    host: HostLoad | None = None
+
+
+class PathLatencyFacts(_Value, frozen=True, tag="path_latency"):
+    """Fresh connections to one address at a fixed arrival rate, after a warm-up; ``scheduled`` as for records.
+
+    ``resolve`` is of the name, so it is the same for all addresses of one endpoint; None for an address that
+    stands in place of a name. ``handshake`` is None in plaintext.
+    """
+
+    warm_up_samples: int
+    connect: Distribution
+    connect_scheduled: Distribution
+    handshake: Distribution | None = None
+    handshake_scheduled: Distribution | None = None
+    resolve: Distribution | None = None
+    resolve_scheduled: Distribution | None = None
+    warm_up: Distribution | None = None
+    """Connects of the warm-up alone."""
+    failed: int = 0
+    """Samples that came to nothing; they are in no distribution."""
+    host: HostLoad | None = None
 
 
 class ThroughputFacts(_Value, frozen=True, tag="throughput"):
@@ -402,6 +443,7 @@ Facts = (
     | ConsumeFacts
     | GroupFacts
     | LatencyFacts
+    | PathLatencyFacts
     | ThroughputFacts
 )
 

@@ -113,6 +113,14 @@ class LatencyPlan(_Value, frozen=True):
     record_bytes: int = 100
 
 
+class PathLatencyPlan(_Value, frozen=True):
+    """``samples`` fresh connections in all, in turn to every address that works, at a fixed rate, after the warm-up."""
+
+    samples: int = 300
+    warm_up: int = 30
+    rate_per_s: int = 100
+
+
 class ThroughputPlan(_Value, frozen=True):
     """Bounded in bytes and in time, whichever ends first."""
 
@@ -138,6 +146,7 @@ class Plan(_Value, frozen=True):
     topic: TopicPlan = TopicPlan()
     limits: Limits = Limits()
     latency: LatencyPlan | None = None
+    path_latency: PathLatencyPlan | None = None
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
     raw_samples: bool = False

@@ -47,6 +47,11 @@ class Samples(msgspec.Struct):
         times = zip(self.scheduled_ns, self.started_ns, self.duration_ns, strict=True)
         return [started - scheduled + duration for scheduled, started, duration in times]
 
+    @property
+    def late_ns(self) -> list[int]:
+        """By how much each began after it had to."""
+        return [started - due for due, started in zip(self.scheduled_ns, self.started_ns, strict=True)]
+
     def __len__(self) -> int:
         return len(self.duration_ns)
 

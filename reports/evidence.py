@@ -21,6 +21,7 @@ from probes.outcome import (
     LatencyFacts,
     MetadataFacts,
     Outcome,
+    PathLatencyFacts,
     ProduceFacts,
     ResolveFacts,
     ThroughputFacts,
@@ -100,6 +101,11 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901  (one case a kind of 
             parts = _group_parts(facts)
         case LatencyFacts():
             parts = (f"{words.count(facts.produce_ack.samples, 'sample')} of {facts.record_bytes:,} B",)
+        case PathLatencyFacts():
+            parts = (
+                words.count(facts.connect.samples, "fresh connection"),
+                f"{words.count(facts.failed, 'sample')} failed" if facts.failed else "",
+            )
         case ThroughputFacts():
             parts = (
                 f"produce {words.byte_rate(facts.produce_bytes_per_s)}",

@@ -16,6 +16,7 @@ from probes.plan import (
     ForbiddenConnect,
     LatencyPlan,
     Limits,
+    PathLatencyPlan,
     Plan,
     ThroughputPlan,
     Tls,
@@ -27,6 +28,7 @@ from topology.view import ClientView
 from vantages.protocol import VantageRun
 
 LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
+PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
 THROUGHPUT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
 VERDICT_MS: Final = 5000
 """By default: how long after the first packet silence must have become a verdict."""
@@ -104,6 +106,7 @@ def make_plan(
             TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
         ),
         limits=limits,
+        path_latency=PATH_LATENCY if Stage.LATENCY in wanted else None,
         latency=LATENCY if Stage.LATENCY in wanted else None,
         throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
         raw_samples=Stage.LATENCY in wanted,

@@ -300,6 +300,16 @@ def test_latency_and_throughput_are_measured() -> None:
         assert (distribution.p95_ns, distribution.p99_ns) == (None, None)
         assert distribution.hdr
     assert (every.lost, every.warm_up_samples, every.record_bytes) == (0, 6, 100)
+    for scheduled, sent in (
+        (every.produce_ack_scheduled, every.produce_ack),
+        (every.end_to_end_scheduled, every.end_to_end),
+    ):
+        assert scheduled is not None
+        assert scheduled.samples == 60
+        assert scheduled.max_ns >= sent.max_ns
+    assert every.warm_up is not None
+    assert every.warm_up.samples == 6
+    assert every.host is not None
     assert result.samples == []
     measured = result.one(Stage.THROUGHPUT, role=Role.CLUSTER).facts
     assert isinstance(measured, ThroughputFacts)

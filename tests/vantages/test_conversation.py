@@ -81,7 +81,7 @@ BLOCK = SampleBlock(
     ids=["all", "one lost"],
 )
 def test_samples_are_kept_and_counted(sent: int, counted: int, error: str) -> None:
-    end: Line = msgspec.structs.replace(closing(PLAN, 0), sample_blocks=counted)  # type: ignore[assignment]
+    end: Line = msgspec.structs.replace(closing(PLAN, 0), sample_blocks=counted)
     run = talk([encode_line(line).rstrip(b"\n") for line in (started(PLAN), *[BLOCK] * sent, end)])[0].result()
     assert run.samples == (BLOCK,) * sent
     assert run.error == error
