@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -17,77 +16,16 @@ from numpy.typing import NDArray
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
+from comparison.values import BEYOND, CONFIDENCE, FALSE_CLAIMS, Contrast, Estimate, Verdict, least_rounds
+
 Values = NDArray[np.int64]
 Ids = NDArray[np.int64]
 
-CONFIDENCE: Final = 0.95
-"""Of all intervals of one comparison together."""
-FALSE_CLAIMS: Final = 0.02
-"""In how many comparisons of equal paths anything at all may be claimed of them: so few that of a hundred such
-comparisons five or fewer do in 98 of 100 cases, which at 0.05 would be so in 62."""
-LEAST_ROUNDS: Final = 10
-"""Fewer rounds carry no interval."""
-BEYOND: Final = 10
-"""So many samples must lie beyond a quantile for it to be said."""
 RESAMPLES: Final = 2999
 """How often rounds are drawn again, or more where many claims are made at once."""
 FINEST: Final = 4096
 """Of more samples than these, quantiles are found among so many ranks."""
 _BATCH: Final = 250
-
-
-class Verdict(StrEnum):
-    """What may be claimed of two groups."""
-
-    MORE = "more"
-    """The first takes longer."""
-    LESS = "less"
-    """The first takes less."""
-    NOT_TOLD_APART = "not_told_apart"
-    """Whatever the difference is, these samples do not show it."""
-    TOO_FEW = "too_few"
-    """Too few rounds or samples to say anything."""
-
-
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
-
-
-class Estimate(_Value, frozen=True, kw_only=True):
-    """A figure of the samples, and the interval that what it stands for lies in."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Contrast(_Value, frozen=True, kw_only=True):
-    """One quantile of two groups, in nanoseconds; ``difference`` is first less second, ``ratio`` first by second.
-
-    ``level`` is the level of each interval by itself, so much higher than :data:`CONFIDENCE` that all intervals of
-    the comparison hold together. ``p_value`` is of the test in which rounds change sides; None where it was not made.
-    """
-
-    quantile: float
-    verdict: Verdict
-    rounds: tuple[int, int]
-    samples: tuple[int, int]
-    paired: bool
-    """The rounds of both were interleaved, so that what changed meanwhile met both."""
-    level: float
-    first_ns: Estimate | None = None
-    second_ns: Estimate | None = None
-    difference_ns: Estimate | None = None
-    ratio: Estimate | None = None
-    p_value: float | None = None
-
-
-def least_rounds(claims: int) -> int:
-    """How many rounds it takes to claim anything, where so much is claimed at once.
-
-    Of ``n`` rounds that change sides at random, two choices of 2^n put all of one path on one side.
-    """
-    return max(LEAST_ROUNDS, math.ceil(math.log2(2 * claims / FALSE_CLAIMS)))
 
 
 def contrast(

@@ -10,82 +10,21 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Final
 
-import msgspec
 import numpy as np
 
-from comparison.contrast import Contrast, Values, contrast
+from comparison.contrast import Values, contrast
+from comparison.errors import NothingToCompareError
 from comparison.series import Series
+from comparison.values import Compared, Comparison, Party, Spread
 from probes.outcome import Measured
 
-COMPARISON_VERSION: Final = 1
 QUANTILES: Final = (0.5, 0.99)
 BLOCKS: Final = 20
 """A run without rounds is cut into so many stretches of time, which stand for rounds."""
 
 
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
-
-
-class Party(_Value, frozen=True, kw_only=True, order=True):
-    """A client through a pattern, in one run."""
-
-    run_id: str
-    client: str
-    pattern: str
-    label: str = ""
-
-    @property
-    def name(self) -> str:
-        """As people call it: ``g (transit_gateway)``."""
-        words = " ".join(part for part in (self.pattern, self.label) if part)
-        return f"{self.client} ({words})" if words else self.client
-
-
-class Compared(_Value, frozen=True, kw_only=True):
-    """One kind of time, one quantile, two parties."""
-
-    first: Party
-    second: Party
-    what: Measured
-    contrast: Contrast
-
-
-class Spread(_Value, frozen=True, kw_only=True):
-    """One party's times of one kind, in nanoseconds; a quantile is None where the samples cannot say it."""
-
-    party: Party
-    what: Measured
-    rounds: int
-    samples: int
-    p50_ns: int | None
-    p99_ns: int | None
-    p99_scheduled_ns: int | None
-    """From when each sample was due: what a stall held up is counted in full."""
-    max_ns: int
-
-
-class Comparison(_Value, frozen=True, kw_only=True):
-    """All that is compared together; its intervals hold together, and its claims are false together seldom.
-
-    ``interleaved``: rounds of all parties took turns. Otherwise what changed between the runs is in the
-    differences, and no interval knows of it.
-    """
-
-    comparison_version: int = COMPARISON_VERSION
-    interleaved: bool
-    seed: int
-    parties: tuple[Party, ...]
-    spreads: tuple[Spread, ...]
-    compared: tuple[Compared, ...]
-
-
 Rounds = dict[int, Values]
 Gathered = dict[Party, dict[Measured, Rounds]]
-
-
-class NothingToCompareError(ValueError):
-    """The samples are of no two parties that stand against each other; the message says whose they are."""
 
 
 def party_of(series: Series) -> Party:
@@ -107,7 +46,7 @@ def gathered(every: Iterable[Series], *, scheduled: bool = False) -> Gathered:
             kinds.setdefault(one.what, {}).setdefault(one.whose.round, []).append((one.started_ns, times))
     return {
         party: {what: _rounds(by_round) for what, by_round in sorted(kinds.items(), key=lambda kind: _order(kind[0]))}
-        for party, kinds in parts.items()
+        for party, kinds in sorted(parts.items())
     }
 
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from comparison.contrast import BEYOND, CONFIDENCE, Contrast, Estimate, Verdict, least_rounds
-from comparison.pairs import Compared, Comparison
+from comparison.values import (
+    BEYOND,
+    CONFIDENCE,
+    Compared,
+    Comparison,
+    Contrast,
+    Estimate,
+    Verdict,
+    least_rounds,
+)
 from probes.outcome import Measured
 
 KINDS: Final = {

@@ -13,10 +13,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from comparison.errors import SamplesError
 from probes.outcome import Measured, SampleBlock, Started
 from probes.samples import unpack
 
@@ -39,10 +39,6 @@ COLUMNS: Final = (
 )
 _KEY: Final = COLUMNS[:10]
 _TEXTS: Final = frozenset({"run_id", "client", "pattern", "label", "name", "address", "what"})
-
-
-class SamplesError(Exception):
-    """A file of samples cannot be read or written; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +139,8 @@ def write_parquet(columns: dict[str, Any], query: str, path: Path) -> None:
     Raises:
         SamplesError: it cannot be written.
     """
+    import duckdb  # noqa: PLC0415  slow to import, and not needed to hold samples
+
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with duckdb.connect() as connection:
@@ -165,6 +163,8 @@ def read_samples(path: Path) -> tuple[Series, ...]:
     Raises:
         SamplesError: there is no such file, or it is not one of samples.
     """
+    import duckdb  # noqa: PLC0415  likewise
+
     try:
         with duckdb.connect() as connection:
             names = ", ".join(COLUMNS)

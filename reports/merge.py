@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from comparison.series import Series, Whose, series_of
+from comparison.values import Comparison
 from diagnosis.check import Check
 from probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
 from probes.samples import UnreadableSamplesError
@@ -33,6 +33,7 @@ from reports.journal import (
     SUFFIX,
     ClientSeen,
     Closed,
+    ComparedPairs,
     Drawn,
     Event,
     JournalError,
@@ -40,10 +41,14 @@ from reports.journal import (
     Opened,
     ProbeLine,
     RunFinished,
+    Sampled,
     Tested,
     VantageFailed,
 )
 from reports.words import count
+
+if TYPE_CHECKING:
+    from comparison.series import Series
 
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
@@ -58,6 +63,7 @@ class _Section:
         self.started: Started | None = None
         self.outcomes: list[Outcome] = []
         self.samples: list[SampleBlock] = []
+        self.turns: list[Sampled] = []
         self.closing: Closing | None = None
         self.vantage_errors: list[str] = []
         self.checks: list[Check] = []
@@ -90,11 +96,17 @@ class _Section:
 
     def series(self, run_id: str, label: str) -> Iterator[Series]:
         """The samples that can be read; what cannot is said by :meth:`unreadable`."""
+        if not self.samples and not self.turns:
+            return
+        from comparison.series import Whose, series_of  # noqa: PLC0415  numpy is slow to import, and few runs measure
+
+        blocks = [(0, self.started, block) for block in self.samples]
+        blocks += [(turn.round, turn.started, block) for turn in self.turns for block in turn.blocks]
         view = self.seen.view
-        whose = Whose(run_id=run_id, client=view.client, pattern=view.pattern, label=label)
-        for block in self.samples:
+        for number, started, block in blocks:
+            whose = Whose(run_id=run_id, client=view.client, pattern=view.pattern, label=label, round=number)
             try:
-                yield series_of(block, whose, self.started)
+                yield series_of(block, whose, started)
             except UnreadableSamplesError as damage:
                 self.unreadable.append(str(damage))
 
@@ -120,6 +132,7 @@ class _Reading:
         self.sections: dict[int, _Section] = {}
         self.tests: list[TestResult] = []
         self.drawings: list[Drawing] = []
+        self.comparisons: list[Comparison] = []
         self.finished: RunFinished | None = None
         self.closed: Closed | None = None
         self.trouble: list[str] = []
@@ -151,10 +164,12 @@ class _Reading:
                 self.opened = event
             case ClientSeen():
                 self.sections[event.section] = _Section(event)
-            case ProbeLine() | VantageFailed() | Judged():
+            case ProbeLine() | Sampled() | VantageFailed() | Judged():
                 self._take_for_client(event)
             case Drawn(drawing=drawing):
                 self.drawings.append(drawing)
+            case ComparedPairs(comparison=comparison):
+                self.comparisons.append(comparison)
             case Tested(result=result):
                 self.tests.append(result)
             case RunFinished():
@@ -162,7 +177,7 @@ class _Reading:
             case Closed():
                 self.closed = event
 
-    def _take_for_client(self, event: ProbeLine | VantageFailed | Judged) -> None:
+    def _take_for_client(self, event: ProbeLine | Sampled | VantageFailed | Judged) -> None:
         section = self.sections.get(event.section)
         if section is None:
             self._homeless += 1
@@ -170,6 +185,8 @@ class _Reading:
         match event:
             case ProbeLine(line=line):
                 section.probe_line(line)
+            case Sampled():
+                section.turns.append(event)
             case VantageFailed(why=why):
                 section.vantage_errors.append(why)
             case Judged(checks=checks):
@@ -264,6 +281,7 @@ def recorded(run_dir: Path) -> Recorded:
         clients=tuple(clients),
         tests=_tests(readings),
         diagnoses=diagnosed(clients),
+        comparisons=tuple(one for reading in readings for one in reading.comparisons),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )
     return Recorded(document, tuple(series))

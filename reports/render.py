@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from comparison.series import write_samples
 from reports.document import ResultDocument, write_document
 from reports.files import write_atomically
 from reports.html import render_html
@@ -61,6 +60,8 @@ def render_all(run_dir: Path) -> Rendered:
     # Facts first, drawings last: should one of them fail, the rest is there.
     write_document(document, rendered.result)
     if rendered.samples is not None:
+        from comparison.series import write_samples  # noqa: PLC0415  numpy is slow to import, and few runs measure
+
         write_samples(read.samples, rendered.samples)
     write_atomically(rendered.junit, render_junit(document))
     write_atomically(rendered.html, render_html(document))

@@ -6,19 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from comparison.contrast import Contrast, Estimate, Verdict
-from comparison.pairs import (
-    BLOCKS,
-    Compared,
-    Comparison,
-    NothingToCompareError,
-    Party,
-    compare_runs,
-    compare_together,
-    gathered,
-)
+from comparison.errors import NothingToCompareError
+from comparison.pairs import BLOCKS, compare_runs, compare_together, gathered
 from comparison.sentences import basis, in_ms, sentence, sentences
 from comparison.series import Series, Whose
+from comparison.values import Compared, Comparison, Contrast, Estimate, Party, Verdict
 from probes.outcome import Measured
 from tests.comparison.synthetic import MS, interleaved
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comparison.series import COLUMNS, SamplesError, Series, Whose, read_samples, series_of, write_samples
+from comparison.errors import SamplesError
+from comparison.series import COLUMNS, Series, Whose, read_samples, series_of, write_samples
 from probes.outcome import Measured, Role, SampleBlock, Started, Target, decode_line, encode_line
 from probes.samples import BLOCK_SAMPLES, Samples, UnreadableSamplesError, pack, unpack
 
