@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from brokerproof.compare import compare
+from brokerproof.history import history
 from brokerproof.patterns import options_of, pattern_options
 from brokerproof.picture import shape_of, written
 from brokerproof.prove import lab_prove
@@ -41,6 +42,7 @@ def main() -> None:
 
 
 main.add_command(compare)
+main.add_command(history)
 
 
 # lab

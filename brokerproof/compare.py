@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from brokerproof.sentences import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
+from comparison.history import append
 from comparison.values import Comparison
 from diagnosis.check import Verdict
 from lab.handle import Lab
@@ -25,10 +26,12 @@ from reports.comparison import claims, markdown, markdown_of, print_comparison
 from reports.document import Run
 from reports.environment import describe_host, describe_tool
 from reports.files import write_atomically
+from reports.history import points_of
 from reports.journal import Journal
 from reports.render import SAMPLES_FILE, Rendered, render_all
 from reports.terminal import print_summary
 from scenarios.planning import ClientRun
+from scenarios.plugin import HISTORY
 from scenarios.world import LAB, World, load_target
 from topology.files import load
 from topology.models import Topology
@@ -281,6 +284,8 @@ def _print(found: Comparison, rendered: Rendered, folder: Path, shape: str) -> N
     write_atomically(folder / JSON_FILE, _json(found))
     files = (*rendered.named(), ("markdown", str(folder / MARKDOWN_FILE)), ("json", str(folder / JSON_FILE)))
     _show(found, text, shape, files)
+    if folder.parent == RESULTS:
+        append(HISTORY, points_of(rendered.document))
 
 
 def _print_stored(found: Comparison, shape: str, output: Path | None) -> None:

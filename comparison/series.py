@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -150,7 +151,8 @@ def write_parquet(columns: dict[str, Any], query: str, path: Path) -> None:
     except (OSError, duckdb.Error) as problem:
         raise SamplesError(f"{path}: cannot be written: {problem}") from problem
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _quoted(path: Path) -> str:

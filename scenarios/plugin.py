@@ -22,11 +22,14 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
+from comparison.errors import SamplesError
+from comparison.history import append
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.kafka_dist import wanted_version
 from probes.plan import Limits
 from reports.document import Host, Run, TestOutcome, TestPhase, TestResult, Tool
+from reports.history import points_of
 from reports.journal import OWNER, Journal
 from reports.render import Rendered, render_all
 from reports.terminal import print_summary
@@ -54,6 +57,8 @@ MARKERS: Final = {
     "canary": "a client's way from end to end: names, addresses, the right broker, records both ways, groups",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
+HISTORY: Final = Path("results") / "history"
+"""Where runs append what they saw, unless told otherwise."""
 _LIBRARIES: Final = ("confluent-kafka", "cryptography", "dnspython", "kio", "msgspec", "pyopenssl", "pytest")
 _SESSION = pytest.StashKey["ScenarioSession"]()
 
@@ -155,6 +160,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="DIR",
         help="where results go (default: results/<time>); must not hold an earlier run",
+    )
+    group.addoption(
+        "--history",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="append what is seen to the history in this folder (default: results/history; with --run-dir nowhere)",
     )
     group.addoption(
         "--verdict-within",
@@ -359,6 +371,18 @@ def red_outside_the_selection(runs: list[ClientRun]) -> list[str]:
     ]
 
 
+def _append_to_history(state: ScenarioSession) -> None:
+    """A store that cannot be written is said, and changes no verdict."""
+    given = state.config.getoption("--history")
+    store = given or (HISTORY if state.config.getoption("--run-dir") is None else None)
+    if store is None or state.rendered is None:
+        return
+    try:
+        append(store, points_of(state.rendered.document))
+    except SamplesError as problem:
+        sys.stderr.write(f"\nbrokerproof: the history was not appended to: {problem}\n")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the journal, and refuse a green end that was not earned."""
@@ -377,6 +401,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
             state.rendered = render_all(state.run_dir)
+            _append_to_history(state)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
