@@ -15,6 +15,7 @@ from rich.table import Table
 
 from brokerproof.compare import compare
 from brokerproof.history import history
+from brokerproof.pattern_comparison import patterns
 from brokerproof.patterns import options_of, pattern_options
 from brokerproof.picture import shape_of, written
 from brokerproof.prove import lab_prove
@@ -43,6 +44,7 @@ def main() -> None:
 
 main.add_command(compare)
 main.add_command(history)
+main.add_command(patterns)
 
 
 # lab
