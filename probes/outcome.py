@@ -418,6 +418,31 @@ class PathLatencyFacts(_Value, frozen=True, tag="path_latency"):
     host: HostLoad | None = None
 
 
+class ProduceLimits(_Value, frozen=True):
+    """What was seen of the client, its host and its connections while it produced as fast as it could.
+
+    Shares of connections are of the time in which they had data under way, weighted by it; see TCP_INFO.
+    """
+
+    sender_cpu_share: float
+    """Of one core: the thread that hands records to the client."""
+    process_cpu_share: float
+    """Of one core: all threads of the probe, so it may be above 1."""
+    throttled_ms: int = 0
+    """The longest that a broker asked the client to wait for a quota."""
+    connections: int = 0
+    """Those that carried the records; 0 where the kernel does not say, and then what follows is 0 too."""
+    busy_share: float = 0.0
+    """Of the time it took: the busiest connection had data under way."""
+    rwnd_limited_share: float = 0.0
+    sndbuf_limited_share: float = 0.0
+    retransmitted: int = 0
+    rtt_ns: int = 0
+    """Smoothed, of the connection where it was longest, at the end."""
+    min_rtt_ns: int = 0
+    host: HostLoad | None = None
+
+
 class ThroughputFacts(_Value, frozen=True, tag="throughput"):
     """Bounded produce, then consume of the same records, over all leaders."""
 
@@ -430,6 +455,7 @@ class ThroughputFacts(_Value, frozen=True, tag="throughput"):
     consume_duration_ns: int
     lost: int = 0
     duplicated: int = 0
+    limits: ProduceLimits | None = None
 
 
 Facts = (

@@ -15,6 +15,7 @@ from probes.outcome import Distribution, HostLoad, LatencyFacts, Outcome, PathLa
 from reports import words
 from reports.document import ClientResult
 from reports.grid import natural, subject_of
+from reports.limits import Limit, limited_by
 
 PRODUCE_ACK: Final = "produce ack"
 END_TO_END: Final = "end to end"
@@ -79,6 +80,8 @@ class ThroughputRow(msgspec.Struct, frozen=True, kw_only=True):
     took: str
     trouble: str
     """Lost and duplicated records, empty for none."""
+    limited: str = ""
+    """Of producing: what limited it, with the evidence; empty where that cannot be told."""
 
 
 def latency_rows(result: ClientResult) -> tuple[LatencyRow, ...]:
@@ -165,6 +168,8 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
         ("produce", facts.produce_bytes_per_s, facts.records_produced, facts.produce_duration_ns, ""),
         ("consume", facts.consume_bytes_per_s, facts.records_consumed, facts.consume_duration_ns, trouble),
     )
+    found = limited_by(facts.limits)
+    limited = "" if found.limit is Limit.NOT_TOLD else f"{found.limit.value.replace('_', ' ')}: {found.because}"
     for direction, bytes_per_s, records, took_ns, seen in measured:
         yield ThroughputRow(
             client=result.name,
@@ -176,4 +181,5 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
             record_bytes=facts.record_bytes,
             took=words.duration(took_ns),
             trouble=seen,
+            limited=limited if direction == "produce" else "",
         )

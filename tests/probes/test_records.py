@@ -316,6 +316,11 @@ def test_latency_and_throughput_are_measured() -> None:
     assert (measured.records_produced, measured.records_consumed) == (400, 400)
     assert (measured.lost, measured.duplicated) == (0, 0)
     assert measured.produce_bytes_per_s > 0
+    assert measured.limits is not None
+    assert measured.limits.connections == 1
+    assert measured.limits.process_cpu_share > 0
+    assert 0 < measured.limits.sender_cpu_share <= 1.1
+    assert measured.limits.throttled_ms == 0
     assert measured.consume_bytes_per_s > 0
     assert cluster.deleted == cluster.created
 
