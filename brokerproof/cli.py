@@ -13,6 +13,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from brokerproof.compare import compare
+from brokerproof.history import history
+from brokerproof.pattern_comparison import patterns
 from brokerproof.patterns import options_of, pattern_options
 from brokerproof.picture import shape_of, written
 from brokerproof.prove import lab_prove
@@ -39,6 +42,11 @@ def main() -> None:
     Scenarios are run by pytest: `pytest -m privatelink` on the embedded lab, or with
     `--target FILE.yaml` against the cluster and clients that a file describes.
     """
+
+
+main.add_command(compare)
+main.add_command(history)
+main.add_command(patterns)
 
 
 # lab

@@ -9,11 +9,14 @@ from typing import IO, Any, Final, ParamSpec
 
 import click
 
+from comparison.errors import NothingToCompareError, SamplesError
 from lab.errors import LabError
 from lab.kafka_dist import KafkaMissingError
 from proving.cases import SelectionError
 from proving.journal import JournalError
 from reports.drawing import DrawError
+from reports.journal import JournalError as RunJournalError
+from scenarios.world import TargetError
 from topology.files import TopologyError
 
 NOT_RIGHT: Final = 1
@@ -21,6 +24,16 @@ WRONG_USE: Final = 2
 COULD_NOT: Final = 3
 INTERRUPTED: Final = 130
 P = ParamSpec("P")
+
+_WRONG_USE: Final = (
+    TopologyError,
+    SelectionError,
+    JournalError,
+    RunJournalError,
+    TargetError,
+    NothingToCompareError,
+    SamplesError,
+)
 
 
 class Said(click.ClickException):
@@ -43,7 +56,7 @@ def sentences(function: Callable[P, None]) -> Callable[P, None]:
     def carried_out(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except (TopologyError, SelectionError, JournalError) as error:
+        except _WRONG_USE as error:
             raise Said(str(error), WRONG_USE) from None
         except (LabError, KafkaMissingError, DrawError) as error:
             raise Said(str(error), COULD_NOT) from None

@@ -80,6 +80,11 @@ def judge(view: ClientView, evidence: Evidence, stages: Sequence[Stage] = tuple(
     return tuple(without_consequences(checks))
 
 
+def _of_the_whole(outcome: Outcome) -> bool:
+    """Of the cluster; or the latency of one address, all of which stand under one check."""
+    return outcome.target.role is Role.CLUSTER or (outcome.stage is Stage.LATENCY and bool(outcome.target.address))
+
+
 class _Judge:
     def __init__(self, view: ClientView, evidence: Evidence) -> None:
         self.view = view
@@ -283,10 +288,10 @@ class _Judge:
     def _cluster(self, stage: Stage) -> Check:
         titles = {
             Stage.GROUP: "a consumer group is joined, consumes every partition and commits",
-            Stage.LATENCY: "latency is measured and no record is lost",
+            Stage.LATENCY: "latency is measured: no record is lost, and every connection is accepted",
             Stage.THROUGHPUT: "throughput is measured, no record is lost or duplicated",
         }
-        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is stage and o.target.role is Role.CLUSTER]
+        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is stage and _of_the_whole(o)]
         return self._with_remedy(self._check(f"cluster/{stage}", stage, "cluster", outcomes, titles[stage]))
 
     def _source(self) -> Iterator[Check]:

@@ -85,6 +85,8 @@ def _usable(plan: Plan) -> Server | None:
         ("topic.record_bytes", plan.topic.record_bytes),
         ("latency.rate_per_s", plan.latency.rate_per_s if plan.latency else 1),
         ("latency.samples", plan.latency.samples if plan.latency else 1),
+        ("path_latency.rate_per_s", plan.path_latency.rate_per_s if plan.path_latency else 1),
+        ("path_latency.samples", plan.path_latency.samples if plan.path_latency else 1),
         ("throughput.total_bytes", plan.throughput.total_bytes if plan.throughput else 1),
     ):
         if value <= 0:
@@ -122,6 +124,7 @@ class _Run:
             complete=ending is None,
             duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
             left_behind=left_behind,
+            sample_blocks=self._ledger.sample_blocks,
         )
         self._emit(closing)
         return closing
@@ -222,6 +225,8 @@ class _Run:
             planned.append((Stage.GROUP, CLUSTER))
         if plan.latency is not None:
             planned += [(Stage.LATENCY, target) for target in dict.fromkeys((*leaders, CLUSTER))]
+        if plan.path_latency is not None:
+            planned += [(Stage.LATENCY, target) for target in self._paths.working()]
         if plan.throughput is not None:
             planned.append((Stage.THROUGHPUT, CLUSTER))
         return planned

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -16,21 +16,34 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
 from probes.distribution import distribution
-from probes.outcome import STAGE_REASONS, LatencyFacts, Reason, Stage
+from probes.host_load import HostTicks
+from probes.outcome import STAGE_REASONS, LatencyFacts, Measured, Reason, SampleBlock, Stage
 from probes.plan import LatencyPlan
+from probes.samples import Samples, pack
 from probes.seen import Seen, failed, ok
 
 INDEX_BYTES: Final = 8
 POLL_S: Final = 0.05
 
 
-class _Samples(msgspec.Struct):
-    """One leader's: nanoseconds, without the warm-up."""
+class _Taken(msgspec.Struct):
+    """One leader's, the warm-up apart."""
 
-    ack_ns: list[int] = msgspec.field(default_factory=list)
-    end_to_end_ns: list[int] = msgspec.field(default_factory=list)
+    ack: Samples = msgspec.field(default_factory=Samples)
+    end_to_end: Samples = msgspec.field(default_factory=Samples)
+    warm_up_ack: Samples = msgspec.field(default_factory=Samples)
+    warm_up_end_to_end: Samples = msgspec.field(default_factory=Samples)
     sent: int = 0
     failure: KafkaError | None = None
+
+    def extend(self, other: _Taken) -> None:
+        """Take all of another leader's."""
+        self.ack.extend(other.ack)
+        self.end_to_end.extend(other.end_to_end)
+        self.warm_up_ack.extend(other.warm_up_ack)
+        self.warm_up_end_to_end.extend(other.warm_up_end_to_end)
+        self.sent += other.sent
+        self.failure = self.failure or other.failure
 
 
 class Latency(msgspec.Struct):
@@ -43,10 +56,12 @@ class Latency(msgspec.Struct):
     leaders: Sequence[Leader]
     stop: threading.Event
     log: ClientLog = msgspec.field(default_factory=ClientLog)
-    _samples: dict[int, _Samples] = msgspec.field(default_factory=dict)
+    _taken: dict[int, _Taken] = msgspec.field(default_factory=dict)
+    _due_ns: list[int] = msgspec.field(default_factory=list)
     _sent_ns: list[int] = msgspec.field(default_factory=list)
     _outstanding: set[int] = msgspec.field(default_factory=set)
     _sending: bool = True
+    _ticks: tuple[HostTicks | None, HostTicks | None] = (None, None)
 
     def run(self) -> tuple[dict[Leader, Timed], Timed]:
         """Measure.
@@ -56,16 +71,18 @@ class Latency(msgspec.Struct):
         """
         limits = self.settings.limits
         started = time.monotonic_ns()
-        self._samples = {leader.partition: _Samples() for leader in self.leaders}
+        self._taken = {leader.partition: _Taken() for leader in self.leaders}
         producer = Producer(self.settings.producer(self.log, limit_ms=limits.produce_ms))
         consumer = Consumer(self.settings.consumer(self.log, self.group, limit_ms=limits.consume_ms))
         try:
             self._position(consumer)
             receiver = threading.Thread(target=self._receive, args=(consumer,), name="latency", daemon=True)
+            before = HostTicks.read()
             receiver.start()
             self._send(producer)
             self._sending = False
             receiver.join()
+            self._ticks = before, HostTicks.read()
         finally:
             consumer.close()
         return self._results(started)
@@ -85,8 +102,9 @@ class Latency(msgspec.Struct):
         interval_ns = 1_000_000_000 // self.plan.rate_per_s
         self._sent_ns = [0] * total
         begin = time.monotonic_ns()
+        self._due_ns = [begin + index * interval_ns for index in range(total)]
         for index in range(total):
-            self._wait_until(producer, begin + index * interval_ns)
+            self._wait_until(producer, self._due_ns[index])
             if self.stop.is_set():
                 return
             self._send_one(producer, index)
@@ -107,25 +125,29 @@ class Latency(msgspec.Struct):
 
     def _send_one(self, producer: Producer, index: int) -> None:
         partition = self.leaders[index % len(self.leaders)].partition
-        samples = self._samples[partition]
+        taken = self._taken[partition]
         counts = index >= self.plan.warm_up
+        acknowledged = taken.ack if counts else taken.warm_up_ack
 
         def delivered(failure: KafkaError | None, message: Message) -> None:
             if failure is not None:
-                samples.failure = samples.failure or failure
+                taken.failure = taken.failure or failure
                 self._outstanding.discard(index)
-            elif counts:
-                samples.ack_ns.append(int((message.latency() or 0) * 1e9))
+            else:
+                self._note(acknowledged, index, int((message.latency() or 0) * 1e9))
 
         value = index.to_bytes(INDEX_BYTES, "big").ljust(self.plan.record_bytes, b".")
-        samples.sent += counts
+        taken.sent += counts
         self._outstanding.add(index)
         self._sent_ns[index] = time.monotonic_ns()
         try:
             producer.produce(self.topic, value=value, partition=partition, on_delivery=delivered)
         except KafkaException as raised:
-            samples.failure = samples.failure or raised.args[0]
+            taken.failure = taken.failure or raised.args[0]
             self._outstanding.discard(index)
+
+    def _note(self, samples: Samples, index: int, duration_ns: int) -> None:
+        samples.add(scheduled_ns=self._due_ns[index], started_ns=self._sent_ns[index], duration_ns=duration_ns)
 
     def _receive(self, consumer: Consumer) -> None:
         deadline: int | None = None
@@ -141,37 +163,52 @@ class Latency(msgspec.Struct):
 
     def _received(self, message: Message, now: int) -> None:
         value, partition = message.value(), message.partition()
-        if message.error() is not None or value is None or partition not in self._samples:
+        if message.error() is not None or value is None or partition not in self._taken:
             return
         index = int.from_bytes(value[:INDEX_BYTES], "big")
         if index in self._outstanding:
             self._outstanding.discard(index)
-            if index >= self.plan.warm_up:
-                self._samples[partition].end_to_end_ns.append(now - self._sent_ns[index])
+            taken = self._taken[partition]
+            samples = taken.end_to_end if index >= self.plan.warm_up else taken.warm_up_end_to_end
+            self._note(samples, index, now - self._sent_ns[index])
+
+    def blocks(self, zero_ns: int) -> Iterator[SampleBlock]:
+        """Every sample, packed; ``zero_ns`` is the monotonic clock when the plan began."""
+        for leader in self.leaders:
+            taken = self._taken.get(leader.partition, _Taken())
+            for what, samples, warm_up in (
+                (Measured.PRODUCE_ACK, taken.warm_up_ack, True),
+                (Measured.PRODUCE_ACK, taken.ack, False),
+                (Measured.END_TO_END, taken.warm_up_end_to_end, True),
+                (Measured.END_TO_END, taken.end_to_end, False),
+            ):
+                yield from pack(what, leader.target, samples, zero_ns=zero_ns, warm_up=warm_up)
 
     def _results(self, started_ns: int) -> tuple[dict[Leader, Timed], Timed]:
-        every = _Samples()
+        every = _Taken()
         one = {}
         for leader in self.leaders:
-            samples = self._samples[leader.partition]
-            one[leader] = since(started_ns, self._judge(samples))
-            every.ack_ns += samples.ack_ns
-            every.end_to_end_ns += samples.end_to_end_ns
-            every.sent += samples.sent
-            every.failure = every.failure or samples.failure
+            taken = self._taken[leader.partition]
+            one[leader] = since(started_ns, self._judge(taken))
+            every.extend(taken)
         return one, since(started_ns, self._judge(every))
 
-    def _judge(self, samples: _Samples) -> Seen:
+    def _judge(self, taken: _Taken) -> Seen:
+        before, after = self._ticks
         facts = LatencyFacts(
             record_bytes=max(self.plan.record_bytes, INDEX_BYTES),
             warm_up_samples=self.plan.warm_up,
-            produce_ack=distribution(samples.ack_ns),
-            end_to_end=distribution(samples.end_to_end_ns),
-            lost=samples.sent - len(samples.end_to_end_ns),
+            produce_ack=distribution(taken.ack.duration_ns),
+            end_to_end=distribution(taken.end_to_end.duration_ns),
+            lost=taken.sent - len(taken.end_to_end),
+            produce_ack_scheduled=distribution(taken.ack.since_scheduled_ns),
+            end_to_end_scheduled=distribution(taken.end_to_end.since_scheduled_ns),
+            warm_up=distribution(taken.warm_up_ack.duration_ns),
+            host=None if before is None or after is None else before.until(after, taken.ack.late_ns),
         )
-        if samples.failure is not None:
-            reason = reason_of(samples.failure, STAGE_REASONS[Stage.LATENCY])
-            return failed(reason, samples.failure.str(), facts)
+        if taken.failure is not None:
+            reason = reason_of(taken.failure, STAGE_REASONS[Stage.LATENCY])
+            return failed(reason, taken.failure.str(), facts)
         if facts.lost:
-            return failed(Reason.RECORDS_LOST, f"{facts.lost} of {samples.sent} records did not come back", facts)
+            return failed(Reason.RECORDS_LOST, f"{facts.lost} of {taken.sent} records did not come back", facts)
         return ok(facts)

@@ -6,10 +6,10 @@ Nothing is measured here; the ledger only numbers, times and hands on.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from probes.outcome import Outcome, Reason, Stage, Status, Target, WaitedFor
+from probes.outcome import Outcome, Reason, SampleBlock, Stage, Status, Target, WaitedFor
 from probes.seen import Seen, crashed
 
 T = TypeVar("T")
@@ -21,8 +21,9 @@ class Ledger:
     ``zero_ns`` is the monotonic clock at the beginning of the run.
     """
 
-    def __init__(self, emit: Callable[[Outcome], None]) -> None:
+    def __init__(self, emit: Callable[[Outcome | SampleBlock], None]) -> None:
         self.zero_ns = time.monotonic_ns()
+        self.sample_blocks = 0
         self._emit = emit
         self._outcomes: dict[tuple[Stage, Target, int], Outcome] = {}
         self._sealed = False
@@ -37,6 +38,12 @@ class Ledger:
     def seal(self) -> None:
         """Take no more outcomes: what a thread still reports comes too late."""
         self._sealed = True
+
+    def samples(self, blocks: Iterable[SampleBlock]) -> None:
+        """Hand raw samples on; none once sealed."""
+        for block in blocks if not self._sealed else ():
+            self.sample_blocks += 1
+            self._emit(block)
 
     def record(
         self,

@@ -1,6 +1,7 @@
 """Which measurements run after the records, on which leaders, and what is skipped where they cannot.
 
-The measuring is in :mod:`probes.latency` and :mod:`probes.throughput`; each runs in a thread.
+The measuring is in :mod:`probes.path_latency`, :mod:`probes.latency` and :mod:`probes.throughput`; each runs in a
+thread.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from probes.client import Leader, Settings, reason_of, since
 from probes.exchange import Exchange
 from probes.ledger import Ledger
 from probes.outcome import STAGE_REASONS, Reason, Stage, WaitedFor
-from probes.plan import LatencyPlan, Plan, ThroughputPlan
+from probes.plan import LatencyPlan, PathLatencyPlan, Plan, ThroughputPlan
 from probes.records import CLUSTER
 from probes.seen import Seen, crashed, failed
 from probes.threads import in_thread
 
 
 class Measurements(msgspec.Struct):
-    """Latency first, so that throughput's load is not in it."""
+    """Latency first, the path's and then the records', so that no load of the probe's own is in it."""
 
     plan: Plan
     ledger: Ledger
@@ -30,6 +31,8 @@ class Measurements(msgspec.Struct):
 
     async def run(self) -> None:
         """Run what the plan asks for; a leader whose records failed is skipped, and so is the whole."""
+        if self.plan.path_latency is not None:
+            await self._path_latency(self.plan.path_latency)
         for stage, wanted in ((Stage.LATENCY, self.plan.latency), (Stage.THROUGHPUT, self.plan.throughput)):
             if wanted is None and stage in self.plan.stages:
                 waits = WaitedFor(stage=stage, target=CLUSTER)
@@ -66,6 +69,28 @@ class Measurements(msgspec.Struct):
                 # A throughput without one of the leaders would look like a slow cluster.
                 pass
 
+    async def _path_latency(self, wanted: PathLatencyPlan) -> None:
+        from probes.path_latency import PathLatency  # noqa: PLC0415  most runs do not measure; starting is measured
+
+        paths = self.exchange.paths
+        await paths.all_done()
+        targets = paths.working()
+        if not targets:
+            # What is wrong with each address is said by the stages of the path.
+            return
+        started = time.monotonic_ns()
+        measuring = PathLatency(wanted, targets, paths.context, paths.server, self.plan.limits, self.exchange.stop)
+        try:
+            await in_thread(measuring.run, "latency")
+            seen = {target: measuring.seen(target) for target in targets}
+        except Exception as failure:  # noqa: BLE001  any defect must become an outcome
+            seen = dict.fromkeys(targets, crashed(failure))
+        ended = time.monotonic_ns()
+        for target, each in seen.items():
+            self.ledger.record(Stage.LATENCY, target, each, started_ns=started, ended_ns=ended)
+        if self.plan.raw_samples:
+            self.ledger.samples(measuring.blocks(self.ledger.zero_ns))
+
     async def _latency(self, wanted: LatencyPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
         from probes.latency import Latency  # noqa: PLC0415  most runs do not measure; starting is measured
 
@@ -85,6 +110,8 @@ class Measurements(msgspec.Struct):
                 ended_ns=timed.ended_ns,
             )
         self.ledger.record(Stage.LATENCY, CLUSTER, every.seen, started_ns=every.started_ns, ended_ns=every.ended_ns)
+        if self.plan.raw_samples:
+            self.ledger.samples(measuring.blocks(self.ledger.zero_ns))
 
     async def _throughput(self, wanted: ThroughputPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
         from probes.throughput import Throughput  # noqa: PLC0415  likewise

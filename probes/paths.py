@@ -33,6 +33,7 @@ from probes.outcome import (
     Reason,
     Role,
     Stage,
+    Status,
     Target,
     WaitedFor,
 )
@@ -190,6 +191,33 @@ class Paths:
         connection = KafkaConnection(stream)
         connection.versions.update(verified.connection.versions)
         return connection
+
+    @property
+    def context(self) -> SSL.Context | None:
+        """What connections are verified with; None in plaintext, or where the CA file cannot be used."""
+        return self._context
+
+    @property
+    def server(self) -> Server | None:
+        """The resolver that is asked."""
+        return self._server
+
+    async def all_done(self) -> None:
+        """Wait until every endpoint is probed to its end, also those found meanwhile."""
+        while under_way := [each for each in self.endpoints if not each.done.is_set()]:
+            await asyncio.gather(*(each.done.wait() for each in under_way))
+
+    def working(self) -> list[Target]:
+        """Every address of every broker at which a connection was accepted and, with TLS, the handshake was right."""
+        last = Stage.CONNECT if self._plan.tls is None else Stage.HANDSHAKE
+        targets = [
+            endpoint.target(address)
+            for endpoint in self.endpoints
+            if endpoint.role is not Role.BOOTSTRAP
+            for address in endpoint.addresses
+        ]
+        outcomes = [self._ledger.get(last, target) for target in targets]
+        return [each.target for each in outcomes if each is not None and each.status is Status.OK]
 
     def close(self) -> None:
         """Close every connection that was kept, and end what is still under way."""

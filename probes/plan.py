@@ -116,6 +116,14 @@ class LatencyPlan(_Value, frozen=True):
     record_bytes: int = 100
 
 
+class PathLatencyPlan(_Value, frozen=True):
+    """``samples`` fresh connections in all, in turn to every address that works, at a fixed rate, after the warm-up."""
+
+    samples: int = 300
+    warm_up: int = 30
+    rate_per_s: int = 100
+
+
 class ThroughputPlan(_Value, frozen=True):
     """Bounded in bytes and in time, whichever ends first."""
 
@@ -141,6 +149,7 @@ class Plan(_Value, frozen=True):
     topic: TopicPlan = TopicPlan()
     limits: Limits = Limits()
     latency: LatencyPlan | None = None
+    path_latency: PathLatencyPlan | None = None
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
     connect_attempts: int = 1
@@ -152,6 +161,8 @@ class Plan(_Value, frozen=True):
     """How long the stage ``idle`` is silent, on a connection of its own to each broker address; 0 is without it."""
     other_names: tuple[str, ...] = ()
     """Names that are not of the cluster, to be resolved and no more."""
+    raw_samples: bool = False
+    """Hand over every latency sample, not only the distributions."""
 
     def __post_init__(self) -> None:
         if self.version != PLAN_VERSION:

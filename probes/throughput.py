@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, ThrottleEvent, TopicPartition
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
-from probes.outcome import STAGE_REASONS, Reason, Stage, ThroughputFacts
+from probes.flows import flows
+from probes.host_load import HostTicks
+from probes.outcome import STAGE_REASONS, ProduceLimits, Reason, Stage, ThroughputFacts
 from probes.plan import ThroughputPlan
 from probes.seen import Seen, failed, ok
 
@@ -39,6 +41,8 @@ class Throughput(msgspec.Struct):
     _acknowledged: int = 0
     _last_ack_ns: int = 0
     _failure: KafkaError | None = None
+    _throttled_ms: int = 0
+    _limits: ProduceLimits | None = None
 
     def run(self) -> Timed:
         """Measure."""
@@ -66,6 +70,7 @@ class Throughput(msgspec.Struct):
             consume_duration_ns=consume_ns,
             lost=max(0, self._acknowledged - consumed),
             duplicated=duplicated,
+            limits=self._limits,
         )
         return since(started, self._judge(facts, produced, reached_end=reached_end))
 
@@ -82,11 +87,14 @@ class Throughput(msgspec.Struct):
     def _produce(self) -> tuple[int, int]:
         """How many records were sent, and how long until the last was acknowledged."""
         limits = self.settings.limits
-        producer = Producer(self.settings.producer(self.log, limit_ms=limits.produce_ms) | BATCHING)
+        config = self.settings.producer(self.log, limit_ms=limits.produce_ms) | BATCHING
+        producer = Producer(config | {"throttle_cb": self._throttle})
+        ticks = HostTicks.read()
         filler = b"." * max(0, self.plan.record_bytes - INDEX_BYTES)
         partitions = [leader.partition for leader in self.leaders]
         total = max(1, self.plan.total_bytes // max(self.plan.record_bytes, INDEX_BYTES))
         begin = time.monotonic_ns()
+        process_ns, thread_ns = time.process_time_ns(), time.thread_time_ns()
         end = begin + self.plan.max_ms * 1_000_000
         index = 0
         while index < total and time.monotonic_ns() < end and not self.stop.is_set():
@@ -100,12 +108,46 @@ class Throughput(msgspec.Struct):
             index += 1
             if index % BATCH_RECORDS == 0:
                 producer.poll(0)
+        # Of the handing over alone: afterwards the thread only waits.
+        handed_ns = max(1, time.monotonic_ns() - begin)
+        sender_cpu = (time.thread_time_ns() - thread_ns) / handed_ns
         deadline = time.monotonic_ns() + limits.produce_ms * 1_000_000
         while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
             producer.poll(POLL_S)
+        took_ns = max(1, time.monotonic_ns() - begin)
+        process_cpu = (time.process_time_ns() - process_ns) / took_ns
+        self._limits = self._seen_of_limits(sender_cpu, process_cpu, took_ns, ticks)
         producer.purge()
         producer.poll(0)
         return index, max(0, self._last_ack_ns - begin)
+
+    def _throttle(self, event: ThrottleEvent) -> None:
+        # The client's binding gives seconds.
+        self._throttled_ms = max(self._throttled_ms, round(event.throttle_time * 1000))
+
+    def _seen_of_limits(
+        self, sender_cpu: float, process_cpu: float, took_ns: int, before: HostTicks | None
+    ) -> ProduceLimits:
+        """While the producer's connections are still open."""
+        every = flows(frozenset(leader.target.port for leader in self.leaders))
+        most = max((flow.bytes_acked for flow in every), default=0)
+        # Connections of other clients of this process carry next to nothing.
+        carried = [flow for flow in every if flow.bytes_acked * 10 >= most > 0]
+        busy_ns = sum(flow.busy_ns for flow in carried)
+        after = HostTicks.read()
+        return ProduceLimits(
+            sender_cpu_share=sender_cpu,
+            process_cpu_share=process_cpu,
+            throttled_ms=self._throttled_ms,
+            connections=len(carried),
+            busy_share=min(1.0, max((flow.busy_ns for flow in carried), default=0) / took_ns),
+            rwnd_limited_share=sum(flow.rwnd_limited_ns for flow in carried) / busy_ns if busy_ns else 0.0,
+            sndbuf_limited_share=sum(flow.sndbuf_limited_ns for flow in carried) / busy_ns if busy_ns else 0.0,
+            retransmitted=sum(flow.retransmitted for flow in carried),
+            rtt_ns=max((flow.rtt_ns for flow in carried), default=0),
+            min_rtt_ns=max((flow.min_rtt_ns for flow in carried), default=0),
+            host=None if before is None or after is None else before.until(after, ()),
+        )
 
     def _delivered(self, failure: KafkaError | None, _message: Message) -> None:
         if failure is not None:

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
+from comparison.values import Comparison
 from diagnosis.check import Check
 from diagnosis.finding import Diagnosis
 from probes.outcome import Closing, Outcome, Started
@@ -190,6 +191,8 @@ class ResultDocument(_Value, frozen=True, kw_only=True):
     """One a distinct topology; clients name theirs by ``topology_digest``."""
     diagnoses: tuple[TopologyDiagnosis, ...] = ()
     """What is wrong: one a topology whose clients were run. Empty in documents from before there were any."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Clients that took turns, in pairs."""
 
     def __post_init__(self) -> None:
         if self.complete == bool(self.incomplete_because):

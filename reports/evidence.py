@@ -22,6 +22,7 @@ from probes.outcome import (
     LatencyFacts,
     MetadataFacts,
     Outcome,
+    PathLatencyFacts,
     PathSizeFacts,
     ProduceFacts,
     ResolveFacts,
@@ -111,6 +112,11 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a
         case IdleFacts():
             ended = "" if facts.asked else ", then it ended"
             parts = (f"silent for {words.duration(facts.silent_ms * 1_000_000)}{ended}", *_tcp_parts(facts.tcp))
+        case PathLatencyFacts():
+            parts = (
+                words.count(facts.connect.samples, "fresh connection"),
+                f"{words.count(facts.failed, 'sample')} failed" if facts.failed else "",
+            )
         case ThroughputFacts():
             parts = (
                 f"produce {words.byte_rate(facts.produce_bytes_per_s)}",

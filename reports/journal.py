@@ -16,8 +16,9 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from comparison.values import Comparison
 from diagnosis.check import Check
-from probes.outcome import Line
+from probes.outcome import Line, SampleBlock, Started
 from reports.document import Drawing, Run, TestResult, UtcTime
 from reports.files import create_atomically
 from reports.words import encodable
@@ -67,6 +68,15 @@ class ProbeLine(_Event, frozen=True, kw_only=True, tag="probe_line"):
     line: Line
 
 
+class Sampled(_Event, frozen=True, kw_only=True, tag="sampled"):
+    """Samples of one client's turn in a round of a comparison; ``started`` is that turn's first line."""
+
+    section: int
+    round: int
+    started: Started
+    blocks: tuple[SampleBlock, ...]
+
+
 class VantageFailed(_Event, frozen=True, kw_only=True, tag="vantage_failed"):
     """The probe could not be reached, or died, or talked rubbish."""
 
@@ -79,6 +89,12 @@ class Judged(_Event, frozen=True, kw_only=True, tag="judged"):
 
     section: int
     checks: tuple[Check, ...]
+
+
+class ComparedPairs(_Event, frozen=True, kw_only=True, tag="compared"):
+    """What the samples of all turns say."""
+
+    comparison: Comparison
 
 
 class Tested(_Event, frozen=True, kw_only=True, tag="tested"):
@@ -104,7 +120,19 @@ class RunFinished(_Event, frozen=True, kw_only=True, tag="run_finished"):
     writers: tuple[str, ...] = ()
 
 
-Event = Opened | Drawn | ClientSeen | ProbeLine | VantageFailed | Judged | Tested | RunFinished | Closed
+Event = (
+    Opened
+    | Drawn
+    | ClientSeen
+    | ProbeLine
+    | Sampled
+    | VantageFailed
+    | Judged
+    | ComparedPairs
+    | Tested
+    | RunFinished
+    | Closed
+)
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -144,6 +172,10 @@ class ClientJournal:
     def line(self, line: Line) -> None:
         """A line of the probe: who it is, an outcome, the closing line, or a refusal."""
         self._journal.append(ProbeLine(section=self._section, line=line))
+
+    def sampled(self, number: int, started: Started, blocks: Iterable[SampleBlock]) -> None:
+        """Samples of a turn in round ``number`` of a comparison, which count from 1."""
+        self._journal.append(Sampled(section=self._section, round=number, started=started, blocks=tuple(blocks)))
 
     def vantage_failed(self, why: str) -> None:
         """What went wrong between this host and the probe."""
@@ -228,6 +260,10 @@ class Journal:
         if not self.drawn(drawing.topology_digest):
             self._drawn.add(drawing.topology_digest)
             self.append(Drawn(drawing=drawing))
+
+    def compared(self, comparison: Comparison) -> None:
+        """What the samples of all turns say."""
+        self.append(ComparedPairs(comparison=comparison))
 
     def test(self, result: TestResult) -> None:
         """A test's result, or that of one of its phases; the worst of them is kept."""

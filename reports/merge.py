@@ -7,14 +7,17 @@ only if every process, every client and the run itself were written to their end
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from comparison.values import Comparison
 from diagnosis.check import Check
-from probes.outcome import Closing, Outcome, Refused, Started
+from probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
+from probes.samples import UnreadableSamplesError
 from reports.document import (
     DOCUMENT_VERSION,
     ClientResult,
@@ -30,6 +33,7 @@ from reports.journal import (
     SUFFIX,
     ClientSeen,
     Closed,
+    ComparedPairs,
     Drawn,
     Event,
     JournalError,
@@ -37,10 +41,14 @@ from reports.journal import (
     Opened,
     ProbeLine,
     RunFinished,
+    Sampled,
     Tested,
     VantageFailed,
 )
 from reports.words import count
+
+if TYPE_CHECKING:
+    from comparison.series import Series
 
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
@@ -54,17 +62,22 @@ class _Section:
         self.seen = seen
         self.started: Started | None = None
         self.outcomes: list[Outcome] = []
+        self.samples: list[SampleBlock] = []
+        self.turns: list[Sampled] = []
         self.closing: Closing | None = None
         self.vantage_errors: list[str] = []
         self.checks: list[Check] = []
         self.judged = False
+        self.unreadable: list[str] = []
 
-    def probe_line(self, line: Started | Outcome | Closing | Refused) -> None:
+    def probe_line(self, line: Line) -> None:
         match line:
             case Started():
                 self.started = line
             case Outcome():
                 self.outcomes.append(line)
+            case SampleBlock():
+                self.samples.append(line)
             case Closing():
                 self.closing = line
             case Refused(why=why):
@@ -75,8 +88,27 @@ class _Section:
             yield "the probe's closing line is missing, so its run was cut short"
         if self.closing is not None and self.closing.outcomes != len(self.outcomes):
             yield (f"the probe made {count(self.closing.outcomes, 'outcome')}, {len(self.outcomes):,} are recorded")
+        if self.closing is not None and self.closing.sample_blocks != len(self.samples):
+            made = count(self.closing.sample_blocks, "block")
+            yield f"the probe sent {made} of samples, {len(self.samples):,} are recorded"
         if not self.judged:
             yield "its outcomes were not judged"
+
+    def series(self, run_id: str, label: str) -> Iterator[Series]:
+        """The samples that can be read; what cannot is said by :meth:`unreadable`."""
+        if not self.samples and not self.turns:
+            return
+        from comparison.series import Whose, series_of  # noqa: PLC0415  numpy is slow to import, and few runs measure
+
+        blocks = [(0, self.started, block) for block in self.samples]
+        blocks += [(turn.round, turn.started, block) for turn in self.turns for block in turn.blocks]
+        view = self.seen.view
+        for number, started, block in blocks:
+            whose = Whose(run_id=run_id, client=view.client, pattern=view.pattern, label=label, round=number)
+            try:
+                yield series_of(block, whose, started)
+            except UnreadableSamplesError as damage:
+                self.unreadable.append(str(damage))
 
     def result(self, label: str) -> ClientResult:
         return ClientResult(
@@ -100,6 +132,7 @@ class _Reading:
         self.sections: dict[int, _Section] = {}
         self.tests: list[TestResult] = []
         self.drawings: list[Drawing] = []
+        self.comparisons: list[Comparison] = []
         self.finished: RunFinished | None = None
         self.closed: Closed | None = None
         self.trouble: list[str] = []
@@ -131,10 +164,12 @@ class _Reading:
                 self.opened = event
             case ClientSeen():
                 self.sections[event.section] = _Section(event)
-            case ProbeLine() | VantageFailed() | Judged():
+            case ProbeLine() | Sampled() | VantageFailed() | Judged():
                 self._take_for_client(event)
             case Drawn(drawing=drawing):
                 self.drawings.append(drawing)
+            case ComparedPairs(comparison=comparison):
+                self.comparisons.append(comparison)
             case Tested(result=result):
                 self.tests.append(result)
             case RunFinished():
@@ -142,7 +177,7 @@ class _Reading:
             case Closed():
                 self.closed = event
 
-    def _take_for_client(self, event: ProbeLine | VantageFailed | Judged) -> None:
+    def _take_for_client(self, event: ProbeLine | Sampled | VantageFailed | Judged) -> None:
         section = self.sections.get(event.section)
         if section is None:
             self._homeless += 1
@@ -150,6 +185,8 @@ class _Reading:
         match event:
             case ProbeLine(line=line):
                 section.probe_line(line)
+            case Sampled():
+                section.turns.append(event)
             case VantageFailed(why=why):
                 section.vantage_errors.append(why)
             case Judged(checks=checks):
@@ -157,9 +194,10 @@ class _Reading:
                 section.judged = True
 
 
-def _clients(readings: list[_Reading]) -> tuple[list[ClientResult], list[str]]:
+def _clients(readings: list[_Reading], run_id: str) -> tuple[list[ClientResult], list[Series], list[str]]:
     """Every client, by name; two processes that ran the same one are told apart by their names."""
     results: dict[str, ClientResult] = {}
+    series: list[Series] = []
     missing: list[str] = []
     for reading in readings:
         for section in reading.sections.values():
@@ -167,8 +205,9 @@ def _clients(readings: list[_Reading]) -> tuple[list[ClientResult], list[str]]:
             while result.name in results:
                 result = section.result(f"{result.label} {reading.writer}".strip())
             results[result.name] = result
-            missing.extend(f"client {result.name}: {what}" for what in section.missing())
-    return [results[name] for name in sorted(results)], missing
+            series.extend(section.series(run_id, result.label))
+            missing.extend(f"client {result.name}: {what}" for what in (*section.missing(), *section.unreadable))
+    return [results[name] for name in sorted(results)], series, missing
 
 
 def _tests(readings: list[_Reading]) -> tuple[TestResult, ...]:
@@ -199,8 +238,22 @@ def _missing_of_run(readings: list[_Reading]) -> Iterator[str]:
         yield from (f"journal {writer} is missing" for writer in end.writers if writer not in known)
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the journals of a run hold."""
+
+    document: ResultDocument
+    samples: tuple[Series, ...]
+    """Raw latency samples; too many for a document."""
+
+
 def merge(run_dir: Path) -> ResultDocument:
-    """The document of the run recorded in ``run_dir``, as far as it got.
+    """The document of the run recorded in ``run_dir``, as :func:`recorded` reads it."""
+    return recorded(run_dir).document
+
+
+def recorded(run_dir: Path) -> Recorded:
+    """The run recorded in ``run_dir``, as far as it got.
 
     Raises:
         JournalError: no journal is there, or the journals belong to different runs.
@@ -215,11 +268,11 @@ def merge(run_dir: Path) -> ResultDocument:
         raise JournalError(f"{run_dir} holds journals of different runs: give each run its own directory")
     # The owner's facts describe the run; any worker's do when the owner's journal is lost.
     run = min(begun, key=lambda pair: pair[1] != OWNER)[0].run
-    read, missing_of_clients = _clients(readings)
+    read, series, missing_of_clients = _clients(readings, run.run_id)
     clients = side_by_side(read)
     because = (*_missing_of_run(readings), *missing_of_clients)
     ends: list[datetime] = [reading.finished.at for reading in readings if reading.finished is not None]
-    return ResultDocument(
+    document = ResultDocument(
         document_version=DOCUMENT_VERSION,
         run=run,
         started=min(opened.at for opened, _ in begun),
@@ -229,5 +282,7 @@ def merge(run_dir: Path) -> ResultDocument:
         clients=clients,
         tests=_tests(readings),
         diagnoses=diagnosed(clients),
+        comparisons=tuple(one for reading in readings for one in reading.comparisons),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )
+    return Recorded(document, tuple(series))

@@ -19,7 +19,7 @@ from reports import words
 from reports.document import ClientResult, ResultDocument, TestOutcome
 from reports.findings import Told, explained, findings
 from reports.grid import Cell, Failure, Grid, failures, grid
-from reports.timings import END_TO_END, PRODUCE_ACK, latency_rows, slowest, throughput_rows
+from reports.timings import ORDER, disturbances, latency_rows, slowest, throughput_rows
 from reports.verdict import Judgement, Overall, Tally, judge_client, judge_from, symbol, title
 
 LISTED_FINDINGS: Final = 10
@@ -248,12 +248,14 @@ def _timings(results: list[ClientResult], *, roomy: bool) -> list[RenderableType
         table.add_column("  slowest broker", overflow="fold")
         for column, width in (("p50", 16), ("p95", 16), ("p99", 16), ("max", 10)):
             table.add_column(column, justify="right", overflow="fold", min_width=width if roomy else None)
-        for what in (PRODUCE_ACK, END_TO_END):
+        for what in ORDER:
             row = slowest(rows, what)
             if row is not None:
                 table.add_row(f"  {what}", row.p50, row.p95, row.p99, row.max)
         rates = ", ".join(f"{rate.direction} {rate.rate}" for rate in throughput_rows(result))
         parts += [_text(f"{result.name}: {rates or 'throughput not measured'}"), table]
+        parts += [_text(f"  limited by {rate.limited}", "dim") for rate in throughput_rows(result) if rate.limited]
+        parts += [_text(f"  {disturbed}", "yellow") for disturbed in disturbances(result)]
     if len(measured) > LISTED_CLIENTS:
         parts.append(_text(f"and {words.count(len(measured) - LISTED_CLIENTS, 'more client')}", "dim"))
     return [*parts, _GAP] if parts else []

@@ -11,13 +11,23 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Distribution, LatencyFacts, Outcome, ThroughputFacts
+from probes.outcome import Distribution, HostLoad, LatencyFacts, Outcome, PathLatencyFacts, ThroughputFacts
 from reports import words
 from reports.document import ClientResult
 from reports.grid import natural, subject_of
+from reports.limits import Limit, limited_by
 
 PRODUCE_ACK: Final = "produce ack"
 END_TO_END: Final = "end to end"
+CONNECT: Final = "connect"
+HANDSHAKE: Final = "TLS handshake"
+RESOLVE: Final = "resolve"
+ORDER: Final = (PRODUCE_ACK, END_TO_END, CONNECT, HANDSHAKE, RESOLVE)
+"""What is timed, in the order of tables."""
+MOST_STEAL: Final = 0.02
+MOST_LATE_NS: Final = 1_000_000
+"""Beyond these a measurement is called disturbed: the share of processor time taken from the host by its
+hypervisor, and by how much samples began after they were due, on average."""
 
 
 class LatencyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +39,11 @@ class LatencyRow(msgspec.Struct, frozen=True, kw_only=True):
     record_bytes: int
     lost: int
     distribution: Distribution
+    """From the actual begin of each sample."""
+    scheduled: Distribution | None = None
+    """From when each had to begin: what a stall held up is counted in full. None in older documents."""
+    address: str = ""
+    """Of a connection; empty for records and names."""
 
     @property
     def p50(self) -> str:
@@ -67,12 +82,33 @@ class ThroughputRow(msgspec.Struct, frozen=True, kw_only=True):
     took_ns: int
     trouble: str
     """Lost and duplicated records, empty for none."""
+    limited: str = ""
+    """Of producing: what limited it, with the evidence; empty where that cannot be told."""
 
 
 def latency_rows(result: ClientResult) -> tuple[LatencyRow, ...]:
     """Every latency distribution of one client: what was timed, then by subject, so brokers compare."""
     rows = [row for outcome in result.outcomes for row in _latency(result, outcome)]
-    return tuple(sorted(rows, key=lambda row: (row.what != PRODUCE_ACK, natural(row.subject))))
+    # A name is asked for once for all of its addresses.
+    single = {(row.subject, row.what, row.address): row for row in rows}
+    return tuple(sorted(single.values(), key=lambda row: (ORDER.index(row.what), natural(row.subject), row.address)))
+
+
+def disturbances(result: ClientResult) -> tuple[str, ...]:
+    """What disturbed the host while latency was measured, beyond the stated bounds; empty for nothing."""
+    loads = [each.facts.host for each in result.outcomes if isinstance(each.facts, LatencyFacts | PathLatencyFacts)]
+    known: list[HostLoad] = [load for load in loads if load is not None]
+    steal = max((load.steal_share for load in known), default=0)
+    late_ns = max((load.late_mean_ns for load in known), default=0)
+    found = []
+    if steal > MOST_STEAL:
+        found.append(
+            f"disturbed: the host's hypervisor took {steal:.0%} of its processor time ({MOST_STEAL:.0%} allowed)"
+        )
+    if late_ns > MOST_LATE_NS:
+        bound = words.duration(MOST_LATE_NS)
+        found.append(f"disturbed: samples began {words.duration(late_ns)} late on average ({bound} allowed)")
+    return tuple(found)
 
 
 def throughput_rows(result: ClientResult) -> tuple[ThroughputRow, ...]:
@@ -92,21 +128,35 @@ def slowest(rows: Iterable[LatencyRow], what: str) -> LatencyRow | None:
 
 def _latency(result: ClientResult, outcome: Outcome) -> Iterator[LatencyRow]:
     facts = outcome.facts
-    if not isinstance(facts, LatencyFacts):
-        return
-    measured: tuple[tuple[str, Distribution], ...] = (
-        (PRODUCE_ACK, facts.produce_ack),
-        (END_TO_END, facts.end_to_end),
-    )
-    for what, distribution in measured:
-        yield LatencyRow(
-            client=result.name,
-            subject=subject_of(outcome.target),
-            what=what,
-            record_bytes=facts.record_bytes,
-            lost=facts.lost,
-            distribution=distribution,
-        )
+    measured: tuple[tuple[str, Distribution | None, Distribution | None], ...]
+    match facts:
+        case LatencyFacts():
+            record_bytes, lost, address = facts.record_bytes, facts.lost, ""
+            measured = (
+                (PRODUCE_ACK, facts.produce_ack, facts.produce_ack_scheduled),
+                (END_TO_END, facts.end_to_end, facts.end_to_end_scheduled),
+            )
+        case PathLatencyFacts():
+            record_bytes, lost, address = 0, facts.failed, outcome.target.address
+            measured = (
+                (CONNECT, facts.connect, facts.connect_scheduled),
+                (HANDSHAKE, facts.handshake, facts.handshake_scheduled),
+                (RESOLVE, facts.resolve, facts.resolve_scheduled),
+            )
+        case _:
+            return
+    for what, distribution, scheduled in measured:
+        if distribution is not None:
+            yield LatencyRow(
+                client=result.name,
+                subject=subject_of(outcome.target),
+                what=what,
+                record_bytes=record_bytes,
+                lost=lost,
+                distribution=distribution,
+                scheduled=scheduled,
+                address="" if what == RESOLVE else address,
+            )
 
 
 def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRow]:
@@ -120,6 +170,8 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
         ("produce", facts.produce_bytes_per_s, facts.records_produced, facts.produce_duration_ns, ""),
         ("consume", facts.consume_bytes_per_s, facts.records_consumed, facts.consume_duration_ns, trouble),
     )
+    found = limited_by(facts.limits)
+    limited = "" if found.limit is Limit.NOT_TOLD else f"{found.limit.value.replace('_', ' ')}: {found.because}"
     for direction, bytes_per_s, records, took_ns, seen in measured:
         yield ThroughputRow(
             client=result.name,
@@ -133,4 +185,5 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
             took=words.duration(took_ns),
             took_ns=took_ns,
             trouble=seen,
+            limited=limited if direction == "produce" else "",
         )

@@ -34,6 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where results go (default: results/<time>); must not hold an earlier run",
     )
     group.addoption(
+        "--history",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="append what is seen to the history in this folder (default: results/history; with --run-dir nowhere)",
+    )
+    group.addoption(
         "--report",
         dest="reports",
         action="append",

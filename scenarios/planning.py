@@ -18,6 +18,7 @@ from probes.plan import (
     ForbiddenConnect,
     LatencyPlan,
     Limits,
+    PathLatencyPlan,
     Plan,
     ThroughputPlan,
     Tls,
@@ -29,6 +30,7 @@ from topology.view import ClientView
 from vantages.protocol import VantageRun
 
 LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
+PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
 THROUGHPUT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
 VERDICT_MS: Final = 5000
 """By default: how long after the first packet silence must have become a verdict."""
@@ -116,8 +118,10 @@ def make_plan(
             TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
         ),
         limits=limits,
+        path_latency=PATH_LATENCY if Stage.LATENCY in wanted else None,
         latency=LATENCY if Stage.LATENCY in wanted else None,
         throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
+        raw_samples=Stage.LATENCY in wanted,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
         connect_attempts=CONNECT_ATTEMPTS,
         idle_hold_ms=idle_hold_ms,

@@ -19,11 +19,14 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
+from comparison.errors import SamplesError
+from comparison.history import append
 from diagnosis.check import Verdict
 from lab.errors import LabError
 from lab.kafka_dist import wanted_version
 from reports.document import ResultDocument, Run, TestOutcome, TestPhase, TestResult
 from reports.environment import describe_host, describe_tool
+from reports.history import points_of
 from reports.journal import OWNER, Journal
 from reports.markdown import append_job_summary
 from reports.render import Extra, Rendered, render_all
@@ -53,6 +56,8 @@ MARKERS: Final = {
     "canary": "a client's way from end to end: names, addresses, the right broker, records both ways, groups",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
+HISTORY: Final = Path("results") / "history"
+"""Where runs append what they saw, unless told otherwise."""
 _SESSION = pytest.StashKey["ScenarioSession"]()
 
 
@@ -334,6 +339,18 @@ def _refuse_red_of_all(session: pytest.Session, document: ResultDocument) -> Non
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def _append_to_history(state: ScenarioSession) -> None:
+    """A store that cannot be written is said, and changes no verdict."""
+    given = state.config.getoption("--history")
+    store = given or (HISTORY if state.config.getoption("--run-dir") is None else None)
+    if store is None or state.rendered is None:
+        return
+    try:
+        append(store, points_of(state.rendered.document))
+    except SamplesError as problem:
+        sys.stderr.write(f"\nbrokerproof: the history was not appended to: {problem}\n")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the journal, and refuse a green end that was not earned."""
@@ -357,6 +374,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
                 append_job_summary(state.rendered.document, os.environ)
             except OSError as error:
                 sys.stderr.write(f"\nbrokerproof: the job's summary could not be written: {error}\n")
+            _append_to_history(state)
             _refuse_red_of_all(session, state.rendered.document)
 
 

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from lab.handle import Lab
-from probes.plan import Limits
+from probes.plan import Limits, Plan
 from reports.document import Drawing
-from reports.journal import Journal
+from reports.journal import ClientJournal, Journal
 from scenarios.planning import LIMITS, ClientRun, conclude, make_plan
 from topology.expectation import expect
 from topology.files import digest, load
@@ -20,7 +20,7 @@ from topology.models import Client, Topology, VantageKind
 from topology.picture import picture
 from vantages.exec import ExecVantage
 from vantages.local import LocalVantage, this_probe
-from vantages.protocol import Vantage
+from vantages.protocol import Vantage, VantageRun
 
 LAB = "lab"
 
@@ -68,6 +68,7 @@ class World:
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
         self._runs: dict[str, ClientRun] = {}
+        self._written: dict[str, ClientJournal] = {}
 
     def run(self, name: str, *, measure: bool) -> ClientRun:
         """The client's run: made the first time, the same value afterwards."""
@@ -81,10 +82,11 @@ class World:
                 known_as = digest(self.topology)
                 self._draw(self._journal, known_as)
                 written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
+                self._written[name] = written
             run = self._vantage(client).run(plan, None if written is None else written.line)
             concluded = conclude(view, plan, run)
             if written is not None:
-                for line in (run.started, run.closing):
+                for line in (run.started, *run.samples, run.closing):
                     if line is not None:
                         written.line(line)
                 if run.error:
@@ -92,6 +94,14 @@ class World:
                 written.checks(concluded.checks)
             self._runs[name] = concluded
         return self._runs[name]
+
+    def turn(self, name: str, number: int, plan: Plan) -> VantageRun:
+        """Another plan of a client that was run, in round ``number`` of a comparison; its samples are written down."""
+        run = self._vantage(self.topology.client(name)).run(plan)
+        written = self._written.get(name)
+        if written is not None and run.started is not None:
+            written.sampled(number, run.started, run.samples)
+        return run
 
     def _draw(self, journal: Journal, known_as: str) -> None:
         """The topology's picture into the journal, once."""

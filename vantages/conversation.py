@@ -1,6 +1,6 @@
 """The probe's side of one run, judged line by line: pure, no I/O.
 
-Knows the order of the lines (``started``, outcomes, ``closing``; or ``refused``) and what breaks
+Knows the order of the lines (``started``, outcomes and samples, ``closing``; or ``refused``) and what breaks
 it. Does not know processes, time, or what an outcome means.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Closing, Outcome, Refused, Started, decode_line
+from probes.outcome import Closing, Outcome, Refused, SampleBlock, Started, decode_line
 from vantages.protocol import OnOutcome, VantageRun
 from vantages.tail import Tail, printable
 
@@ -34,6 +34,7 @@ class Conversation:
         self._on_outcome = on_outcome
         self._started: Started | None = None
         self._outcomes: list[Outcome] = []
+        self._samples: list[SampleBlock] = []
         self._closing: Closing | None = None
         self._faults: list[str] = []
         self._rubbish = 0
@@ -85,6 +86,8 @@ class Conversation:
                 self._take_started(heard, line)
             case Outcome():
                 self._take_outcome(heard, line)
+            case SampleBlock():
+                self._take_samples(heard, line)
             case Closing():
                 self._take_closing(heard, line)
             case Refused():
@@ -107,6 +110,7 @@ class Conversation:
         return VantageRun(
             started=self._started,
             outcomes=tuple(self._outcomes),
+            samples=tuple(self._samples),
             closing=self._closing,
             error="; ".join(faults),
             said=self._said.text(),
@@ -132,6 +136,13 @@ class Conversation:
         if self._on_outcome is not None:
             self._on_outcome(outcome)
 
+    def _take_samples(self, block: SampleBlock, line: bytes) -> None:
+        if self._started is None:
+            self._said.feed_line(line)
+            self.end("sent samples before its first line")
+            return
+        self._samples.append(block)
+
     def _take_closing(self, closing: Closing, line: bytes) -> None:
         if self._started is None:
             self._said.feed_line(line)
@@ -143,6 +154,9 @@ class Conversation:
             self._faults.append(f"closed plan {closing.plan_id!r}, asked for {self._plan_id!r}")
         if closing.outcomes != len(self._outcomes):
             self._faults.append(f"its closing line counts {closing.outcomes} outcomes, {len(self._outcomes)} arrived")
+        if closing.sample_blocks != len(self._samples):
+            counted = f"{closing.sample_blocks} blocks of samples"
+            self._faults.append(f"its closing line counts {counted}, {len(self._samples)} arrived")
 
     def _take_rubbish(self, line: bytes, error: Exception) -> None:
         self._said.feed_line(line)

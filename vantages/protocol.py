@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from probes.outcome import Closing, Outcome, Started
+from probes.outcome import Closing, Outcome, SampleBlock, Started
 from probes.plan import Plan
 
 OnOutcome = Callable[[Outcome], None]
@@ -29,6 +29,7 @@ class VantageRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     started: Started | None = None
     outcomes: tuple[Outcome, ...] = ()
+    samples: tuple[SampleBlock, ...] = ()
     closing: Closing | None = None
     error: str = ""
     """One sentence; empty when the run is whole: first line, outcomes, and a closing line that counts them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probes.outcome.base import Value
+from probes.outcome.measured import LatencyFacts, PathLatencyFacts, ThroughputFacts
 from probes.outcome.stages import Reason
 
 
@@ -194,48 +195,6 @@ class GroupFacts(Value, frozen=True, tag="group"):
     client_log: tuple[str, ...] = ()
 
 
-class Distribution(Value, frozen=True):
-    """A latency distribution in nanoseconds. A percentile is None where ``samples`` cannot say it.
-
-    A percentile q is said only with at least ten samples beyond it: 20 for p50, 200 for p95,
-    1,000 for p99.
-    """
-
-    samples: int
-    min_ns: int
-    max_ns: int
-    mean_ns: int
-    p50_ns: int | None = None
-    p95_ns: int | None = None
-    p99_ns: int | None = None
-    hdr: str = ""
-    """The whole histogram, HdrHistogram V2 compressed, base64; values are nanoseconds / 1000."""
-
-
-class LatencyFacts(Value, frozen=True, tag="latency"):
-    """Measured after the warm-up at a fixed arrival rate, whether or not earlier records came back."""
-
-    record_bytes: int
-    warm_up_samples: int
-    produce_ack: Distribution
-    end_to_end: Distribution
-    lost: int = 0
-
-
-class ThroughputFacts(Value, frozen=True, tag="throughput"):
-    """Bounded produce, then consume of the same records, over all leaders."""
-
-    record_bytes: int
-    records_produced: int
-    produce_bytes_per_s: float
-    produce_duration_ns: int
-    records_consumed: int
-    consume_bytes_per_s: float
-    consume_duration_ns: int
-    lost: int = 0
-    duplicated: int = 0
-
-
 class IdleFacts(Value, frozen=True, tag="idle"):
     """A connection on which nothing was sent for a while."""
 
@@ -258,6 +217,7 @@ Facts = (
     | ConsumeFacts
     | GroupFacts
     | LatencyFacts
+    | PathLatencyFacts
     | ThroughputFacts
     | IdleFacts
 )

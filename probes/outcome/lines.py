@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import cache
 from typing import Final
 
@@ -69,6 +70,34 @@ class Outcome(Value, frozen=True, tag="outcome", tag_field="type"):
             raise ValueError(message)
 
 
+class Measured(StrEnum):
+    """What a latency sample is the time of, in the order of a connection's life."""
+
+    RESOLVE = "resolve"
+    """The client's resolver, from the question to its answer."""
+    CONNECT = "connect"
+    """A TCP connect to one address, from the SYN on."""
+    HANDSHAKE = "handshake"
+    """TLS on an accepted connection."""
+    PRODUCE_ACK = "produce_ack"
+    """A record, from the send to the acknowledgement of all in-sync replicas."""
+    END_TO_END = "end_to_end"
+    """A record, from the send to its arrival at a consumer in the same process."""
+
+
+class SampleBlock(Value, frozen=True, tag="samples", tag_field="type"):
+    """Raw samples of one target, packed by :mod:`probes.samples`; before the closing line, in any order."""
+
+    what: Measured
+    target: Target
+    warm_up: bool
+    """Taken before the measurement counted."""
+    samples: int
+    columns: str
+    """Base64 of zlib of signed 64-bit little-endian integers: all ``scheduled_ns`` (when each had to begin,
+    since the plan began), then all ``started_ns`` (when it did), then all ``duration_ns``."""
+
+
 class Started(Value, frozen=True, tag="started", tag_field="type"):
     """First line of a run: who is probing."""
 
@@ -92,6 +121,8 @@ class Closing(Value, frozen=True, tag="closing", tag_field="type"):
     duration_ns: int
     left_behind: tuple[str, ...] = ()
     """Topics and groups that could not be removed, with the reason."""
+    sample_blocks: int = 0
+    """How many lines of raw samples there were."""
 
 
 class Refused(Value, frozen=True, tag="refused", tag_field="type"):
@@ -100,7 +131,7 @@ class Refused(Value, frozen=True, tag="refused", tag_field="type"):
     why: str
 
 
-Line = Started | Outcome | Closing | Refused
+Line = Started | Outcome | SampleBlock | Closing | Refused
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -120,7 +151,7 @@ def decode_line(text: bytes | str) -> Line:
     """Decode one line.
 
     Raises:
-        msgspec.DecodeError: the text is not one of the four lines (this includes
+        msgspec.DecodeError: the text is not one of the five lines (this includes
             :class:`msgspec.ValidationError`, which names the path of the wrong field).
     """
     return _line_decoder().decode(text)

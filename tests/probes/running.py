@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes import engine
-from probes.outcome import Closing, Line, Outcome, Reason, Stage, Started, Status, Target
+from probes.outcome import Closing, Line, Outcome, Reason, SampleBlock, Stage, Started, Status, Target
 from probes.plan import Endpoint, Limits, Plan
 
 QUICK = Limits(
@@ -37,6 +37,7 @@ class Result:
     outcomes: list[Outcome]
     closing: Closing
     wall_s: float
+    samples: list[SampleBlock]
 
     def of(self, stage: Stage, **target: Any) -> list[Outcome]:
         """The outcomes of a stage whose target has these fields."""
@@ -88,14 +89,16 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
     assert isinstance(started, Started)
     assert isinstance(closing, Closing)
     outcomes = [each for each in between if isinstance(each, Outcome)]
-    assert len(outcomes) == len(between) == closing.outcomes
+    samples = [each for each in between if isinstance(each, SampleBlock)]
+    assert len(outcomes) == closing.outcomes
+    assert len(samples) == closing.sample_blocks == len(between) - len(outcomes)
     keys = [(each.stage, each.target, each.attempt) for each in outcomes]
     assert len(keys) == len(set(keys)), "an attempt at a stage of a target has two outcomes"
     assert wall_s <= planned.limits.plan_ms / 1000 * OVERRUN
     for each in outcomes:
         _assert_it_waits_for_a_root(each, outcomes)
         assert each.reason is not Reason.PROBE_CRASHED, each
-    return Result(started, outcomes, closing, wall_s)
+    return Result(started, outcomes, closing, wall_s, samples)
 
 
 async def _clients_are_gone() -> None:

@@ -14,7 +14,7 @@ from probes.client import LOG_LINE_CHARACTERS, LOG_LINES, ClientLog, Settings, r
 from probes.consume import count
 from probes.distribution import distribution
 from probes.ledger import Ledger
-from probes.outcome import STAGE_REASONS, Outcome, Reason, Role, Stage, Status, Target
+from probes.outcome import STAGE_REASONS, Measured, Outcome, Reason, Role, SampleBlock, Stage, Status, Target
 from probes.plan import Limits, Tls
 from probes.produce import record_value
 from probes.seen import failed, ok
@@ -135,12 +135,14 @@ def test_a_measuring_producer_never_retries() -> None:
 
 
 def test_a_ledger_takes_the_first_outcome_of_a_stage_and_none_once_sealed() -> None:
-    emitted: list[Outcome] = []
+    emitted: list[Outcome | SampleBlock] = []
     ledger = Ledger(emitted.append)
     target = Target(role=Role.BROKER, name="b-1")
     ledger.settle(Stage.RESOLVE, target, ok())
     ledger.settle(Stage.RESOLVE, target, failed(Reason.TIMED_OUT, "late"))
     ledger.seal()
     ledger.settle(Stage.CONNECT, target, ok())
-    assert [(each.stage, each.status) for each in emitted] == [(Stage.RESOLVE, Status.OK)]
+    ledger.samples([SampleBlock(what=Measured.CONNECT, target=target, warm_up=False, samples=0, columns="")])
+    assert ledger.sample_blocks == 0
+    assert [(each.stage, each.status) for each in emitted if isinstance(each, Outcome)] == [(Stage.RESOLVE, Status.OK)]
     assert len(ledger) == 1

@@ -13,6 +13,7 @@ from probes.outcome import (
     ConsumeFacts,
     GroupFacts,
     LatencyFacts,
+    Measured,
     ProduceFacts,
     Reason,
     Role,
@@ -21,6 +22,7 @@ from probes.outcome import (
     ThroughputFacts,
 )
 from probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
+from probes.samples import unpack
 from tests.probes.fake_cluster import (
     CREATE_TOPICS,
     DELETE_TOPICS,
@@ -298,10 +300,42 @@ def test_latency_and_throughput_are_measured() -> None:
         assert (distribution.p95_ns, distribution.p99_ns) == (None, None)
         assert distribution.hdr
     assert (every.lost, every.warm_up_samples, every.record_bytes) == (0, 6, 100)
+    for scheduled, sent in (
+        (every.produce_ack_scheduled, every.produce_ack),
+        (every.end_to_end_scheduled, every.end_to_end),
+    ):
+        assert scheduled is not None
+        assert scheduled.samples == 60
+        assert scheduled.max_ns >= sent.max_ns
+    assert every.warm_up is not None
+    assert every.warm_up.samples == 6
+    assert every.host is not None
+    assert result.samples == []
     measured = result.one(Stage.THROUGHPUT, role=Role.CLUSTER).facts
     assert isinstance(measured, ThroughputFacts)
     assert (measured.records_produced, measured.records_consumed) == (400, 400)
     assert (measured.lost, measured.duplicated) == (0, 0)
     assert measured.produce_bytes_per_s > 0
+    assert measured.limits is not None
+    assert measured.limits.connections == 1
+    assert measured.limits.process_cpu_share > 0
+    assert 0 < measured.limits.sender_cpu_share <= 1.1
+    assert measured.limits.throttled_ms == 0
     assert measured.consume_bytes_per_s > 0
     assert cluster.deleted == cluster.created
+
+
+def test_raw_samples_are_handed_over_where_the_plan_asks_for_them() -> None:
+    result, _ = probed(1, latency=LatencyPlan(samples=20, warm_up=4, rate_per_s=300), raw_samples=True)
+    facts = result.one(Stage.LATENCY, role=Role.CLUSTER).facts
+    assert isinstance(facts, LatencyFacts)
+    for what, distribution in ((Measured.PRODUCE_ACK, facts.produce_ack), (Measured.END_TO_END, facts.end_to_end)):
+        counted = [block for block in result.samples if block.what is what and not block.warm_up]
+        warm_up = [block for block in result.samples if block.what is what and block.warm_up]
+        assert {block.target.broker_id for block in counted} == {1}
+        assert (sum(each.samples for each in counted), sum(each.samples for each in warm_up)) == (20, 4)
+        times = [ns for block in counted for ns in unpack(block).duration_ns]
+        assert (min(times), max(times)) == (distribution.min_ns, distribution.max_ns)
+    for block in result.samples:
+        samples = unpack(block)
+        assert all(0 <= due <= began for due, began in zip(samples.scheduled_ns, samples.started_ns, strict=True))

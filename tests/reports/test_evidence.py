@@ -12,19 +12,34 @@ from probes.outcome import (
     Facts,
     GroupFacts,
     HandshakeFacts,
+    HostLoad,
     IdentityFacts,
     IdleFacts,
     MetadataFacts,
+    Outcome,
+    PathLatencyFacts,
     PathSizeFacts,
     ProduceFacts,
     Reason,
     ResolveFacts,
+    Role,
     Stage,
+    Status,
+    Target,
     TcpInfo,
 )
 from reports.document import ClientResult
 from reports.evidence import certificates, dns_answers, seen
-from reports.timings import END_TO_END, PRODUCE_ACK, latency_rows, slowest, throughput_rows
+from reports.timings import (
+    CONNECT,
+    END_TO_END,
+    PRODUCE_ACK,
+    RESOLVE,
+    disturbances,
+    latency_rows,
+    slowest,
+    throughput_rows,
+)
 from tests.reports.builder import STARTED, client_result, distribution
 from tests.reports.path import view
 
@@ -144,6 +159,48 @@ def test_timings_are_grouped_by_what_was_timed_then_by_broker() -> None:
     worst = slowest(rows, PRODUCE_ACK)
     assert worst is not None
     assert worst.subject == "broker-3"
+
+
+def timed_path(address: str, late_ns: int = 0, steal_share: float = 0.0) -> Outcome:
+    return Outcome(
+        stage=Stage.LATENCY,
+        target=Target(role=Role.BROKER, name="b-1", address=address, port=9094, broker_id=1),
+        status=Status.OK,
+        started_ns=0,
+        duration_ns=1,
+        facts=PathLatencyFacts(
+            warm_up_samples=5,
+            connect=distribution(100),
+            connect_scheduled=distribution(100, 2),
+            resolve=distribution(100),
+            resolve_scheduled=distribution(100),
+            host=HostLoad(busy_share=0.5, steal_share=steal_share, late_mean_ns=late_ns, late_max_ns=late_ns),
+        ),
+    )
+
+
+def test_connections_are_told_by_address_and_a_name_once() -> None:
+    result = msgspec.structs.replace(client_result(view()), outcomes=(timed_path("10.1.0.11"), timed_path("10.1.0.12")))
+    rows = latency_rows(result)
+    assert [(row.what, row.address) for row in rows] == [
+        (CONNECT, "10.1.0.11"),
+        (CONNECT, "10.1.0.12"),
+        (RESOLVE, ""),
+    ]
+    assert rows[0].scheduled is not None
+    assert rows[0].scheduled.max_ns > rows[0].distribution.max_ns
+    assert disturbances(result) == ()
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "steal_share", "says"),
+    [(2_000_000, 0.0, "samples began 2.00 ms late"), (0, 0.5, "the host's hypervisor took 50%")],
+    ids=["late", "steal"],
+)
+def test_a_disturbed_measurement_says_so(late_ns: int, steal_share: float, says: str) -> None:
+    result = msgspec.structs.replace(client_result(view()), outcomes=(timed_path("10.1.0.11", late_ns, steal_share),))
+    (sentence,) = disturbances(result)
+    assert says in sentence
 
 
 def test_without_percentiles_the_slowest_is_judged_by_its_maximum() -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
+from comparison.series import read_samples
+from probes.outcome import Measured, Role, SampleBlock, Target
+from probes.samples import Samples, pack
 from reports.__main__ import main
 from reports.document import decode_document
 from reports.environment import LIBRARIES, UNKNOWN, describe_host, describe_tool
@@ -34,6 +38,32 @@ def test_reports_can_be_written_while_the_run_goes_on(tmp_path: Path) -> None:
         assert render_all(tmp_path).judgement.overall is Overall.INCOMPLETE
         journal.finish_run()
     assert render_all(tmp_path).judgement.overall is Overall.NOTHING_PROBED
+
+
+def test_raw_samples_go_with_the_report_and_a_lost_or_damaged_one_is_said(tmp_path: Path) -> None:
+    samples = Samples([0, 1], [2, 3], [400, 500])
+    target = Target(role=Role.BROKER, name="b-1", broker_id=1)
+    (block,) = pack(Measured.CONNECT, target, samples, zero_ns=0, warm_up=False)
+    damaged = SampleBlock(what=Measured.CONNECT, target=target, warm_up=False, samples=2, columns="eJw=")
+    result = client_result(view())
+    assert result.closing is not None
+    closing = msgspec.structs.replace(result.closing, outcomes=0, sample_blocks=3)
+    with Journal.open(tmp_path, RUN) as journal:
+        client = journal.client(result.view, label="twice")
+        for line in (block, damaged, closing):
+            client.line(line)
+        client.checks(())
+        journal.finish_run()
+    rendered = render_all(tmp_path)
+    assert rendered.samples is not None
+    assert ("samples", str(rendered.samples)) in rendered.named()
+    (series,) = read_samples(rendered.samples)
+    assert list(series.duration_ns) == [400, 500]
+    assert (series.whose.run_id, series.whose.label, series.whose.round) == (RUN.run_id, "twice", 0)
+    assert len(rendered.document.incomplete_because) == 2
+    lost, unread = rendered.document.incomplete_because
+    assert "the probe sent 3 blocks of samples, 2 are recorded" in lost
+    assert "connect samples: " in unread
 
 
 def test_reports_are_readable_as_the_umask_says(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.outcome import Line, Outcome, encode_line
+from probes.outcome import Line, Measured, Outcome, Role, SampleBlock, Target, encode_line
 from probes.plan import Endpoint, Plan
 from tests.vantages.far_side import closing, outcome, started
 from vantages import conversation as conversation_module
@@ -68,6 +68,28 @@ def test_one_foreign_line_amid_a_run_is_an_error_and_loses_nothing(
     assert len(run.outcomes) == outcomes
     assert run.closing is not None
     assert not conversation.trusted
+
+
+BLOCK = SampleBlock(
+    what=Measured.CONNECT, target=Target(role=Role.BROKER, name="b-1"), warm_up=False, samples=0, columns=""
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted", "error"),
+    [(2, 2, ""), (1, 2, "its closing line counts 2 blocks of samples, 1 arrived")],
+    ids=["all", "one lost"],
+)
+def test_samples_are_kept_and_counted(sent: int, counted: int, error: str) -> None:
+    end: Line = msgspec.structs.replace(closing(PLAN, 0), sample_blocks=counted)
+    run = talk([encode_line(line).rstrip(b"\n") for line in (started(PLAN), *[BLOCK] * sent, end)])[0].result()
+    assert run.samples == (BLOCK,) * sent
+    assert run.error == error
+
+
+def test_samples_before_the_first_line_are_nobodys() -> None:
+    run = talk([encode_line(BLOCK).rstrip(b"\n")])[0].result()
+    assert (run.samples, run.error) == ((), "sent samples before its first line")
 
 
 @given(outcomes=st.integers(1, 10), data=st.data())

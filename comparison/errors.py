@@ -1,0 +1,11 @@
+"""What is raised here, apart from what is slow to import."""
+
+from __future__ import annotations
+
+
+class SamplesError(Exception):
+    """A file of samples cannot be read or written; the message names it."""
+
+
+class NothingToCompareError(ValueError):
+    """The samples are of no two parties that stand against each other; the message says whose they are."""

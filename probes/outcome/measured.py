@@ -1,0 +1,114 @@
+"""What measuring stages observed: distributions, and what was noted of the host and the connections meanwhile."""
+
+from __future__ import annotations
+
+from probes.outcome.base import Value
+
+
+class Distribution(Value, frozen=True):
+    """A latency distribution in nanoseconds. A percentile is None where ``samples`` cannot say it.
+
+    A percentile q is said only with at least ten samples beyond it: 20 for p50, 200 for p95,
+    1,000 for p99.
+    """
+
+    samples: int
+    min_ns: int
+    max_ns: int
+    mean_ns: int
+    p50_ns: int | None = None
+    p95_ns: int | None = None
+    p99_ns: int | None = None
+    hdr: str = ""
+    """The whole histogram, HdrHistogram V2 compressed, base64; values are nanoseconds / 1000."""
+
+
+class HostLoad(Value, frozen=True):
+    """How busy the probe's host was meanwhile, all cores together, and how late its samples began."""
+
+    busy_share: float
+    """0 to 1; the probe's own work is in it."""
+    steal_share: float
+    """0 to 1: time the host wanted to run and its hypervisor gave to others."""
+    late_mean_ns: int
+    late_max_ns: int
+
+
+class LatencyFacts(Value, frozen=True, tag="latency"):
+    """Records, measured after the warm-up at a fixed arrival rate, whether or not earlier ones came back.
+
+    ``produce_ack`` and ``end_to_end`` are from the send. Those ``scheduled`` are from when the record had to be
+    sent, so that what a stall held up is counted in full (coordinated omission is corrected).
+    """
+
+    record_bytes: int
+    warm_up_samples: int
+    produce_ack: Distribution
+    end_to_end: Distribution
+    lost: int = 0
+    produce_ack_scheduled: Distribution | None = None
+    end_to_end_scheduled: Distribution | None = None
+    warm_up: Distribution | None = None
+    """Acknowledgements of the warm-up alone."""
+    host: HostLoad | None = None
+
+
+class PathLatencyFacts(Value, frozen=True, tag="path_latency"):
+    """Fresh connections to one address at a fixed arrival rate, after a warm-up; ``scheduled`` as for records.
+
+    ``resolve`` is of the name, so it is the same for all addresses of one endpoint; None for an address that
+    stands in place of a name. ``handshake`` is None in plaintext.
+    """
+
+    warm_up_samples: int
+    connect: Distribution
+    connect_scheduled: Distribution
+    handshake: Distribution | None = None
+    handshake_scheduled: Distribution | None = None
+    resolve: Distribution | None = None
+    resolve_scheduled: Distribution | None = None
+    warm_up: Distribution | None = None
+    """Connects of the warm-up alone."""
+    failed: int = 0
+    """Samples that came to nothing; they are in no distribution."""
+    host: HostLoad | None = None
+
+
+class ProduceLimits(Value, frozen=True):
+    """What was seen of the client, its host and its connections while it produced as fast as it could.
+
+    Shares of connections are of the time in which they had data under way, weighted by it; see TCP_INFO.
+    """
+
+    sender_cpu_share: float
+    """Of one core: the thread that hands records to the client."""
+    process_cpu_share: float
+    """Of one core: all threads of the probe, so it may be above 1."""
+    throttled_ms: int = 0
+    """The longest that a broker asked the client to wait for a quota."""
+    connections: int = 0
+    """Those that carried the records; 0 where the kernel does not say, and then what follows is 0 too."""
+    busy_share: float = 0.0
+    """Of the time it took: the busiest connection had data under way."""
+    rwnd_limited_share: float = 0.0
+    sndbuf_limited_share: float = 0.0
+    retransmitted: int = 0
+    rtt_ns: int = 0
+    """Smoothed, of the connection where it was longest, at the end."""
+    min_rtt_ns: int = 0
+    host: HostLoad | None = None
+
+
+class ThroughputFacts(Value, frozen=True, tag="throughput"):
+    """Bounded produce, then consume of the same records, over all leaders."""
+
+    record_bytes: int
+    records_produced: int
+    produce_bytes_per_s: float
+    produce_duration_ns: int
+    records_consumed: int
+    consume_bytes_per_s: float
+    consume_duration_ns: int
+    lost: int = 0
+    duplicated: int = 0
+    limits: ProduceLimits | None = None

@@ -1,0 +1,203 @@
+"""The path part of stage ``latency``: the resolver's answer, TCP connects and TLS handshakes at a fixed arrival rate.
+
+Each sample is a fresh connection with blocking calls, in a thread of its endpoint's, so that nothing but the
+path is between its two clock readings. A turn begins when it is due or as soon after as the one before it has
+ended; how late it was is kept, so that a stall is not hidden by the samples it held up.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Final
+
+import dns.message
+import dns.rdatatype
+import msgspec
+from OpenSSL import SSL
+
+from probes.distribution import distribution
+from probes.dns_exchange import UDP_PAYLOAD_BYTES, Server, is_address
+from probes.host_load import HostTicks
+from probes.outcome import Measured, PathLatencyFacts, Reason, SampleBlock, Target
+from probes.plan import Limits, PathLatencyPlan
+from probes.samples import Samples, pack
+from probes.seen import Seen, failed, ok
+
+MOST_THREADS: Final = 8
+"""Threads of one process hold each other up; beyond this many endpoints some share one."""
+_RCODE_MASK: Final = 0x0F
+_HEADER_BYTES: Final = 12
+
+
+class _Failure(Exception):  # noqa: N818  a sample that failed, not an error of the probe
+    """One sample that came to nothing."""
+
+
+class _Taken(msgspec.Struct):
+    """What was timed at one target."""
+
+    counted: Samples = msgspec.field(default_factory=Samples)
+    warm_up: Samples = msgspec.field(default_factory=Samples)
+    failures: list[str] = msgspec.field(default_factory=list)
+
+
+class PathLatency(msgspec.Struct):
+    """One measurement over addresses that are known to work.
+
+    ``targets`` are addresses of endpoints; they are sampled in turn.
+    """
+
+    plan: PathLatencyPlan
+    targets: Sequence[Target]
+    context: SSL.Context | None
+    """None: plaintext, so that there is no handshake."""
+    server: Server | None
+    """None: names are not asked for."""
+    limits: Limits
+    stop: threading.Event
+    _taken: dict[tuple[Measured, Target], _Taken] = msgspec.field(default_factory=dict)
+    _ticks: tuple[HostTicks | None, HostTicks | None] = (None, None)
+
+    def run(self) -> None:
+        """Measure; afterwards :meth:`seen` and :meth:`blocks` tell."""
+        endpoints = sorted({(target.name, target.port) for target in self.targets})
+        threads = min(MOST_THREADS, len(endpoints))
+        shares: list[list[tuple[int, Target]]] = [[] for _ in range(threads)]
+        for index in range(self.plan.warm_up + self.plan.samples):
+            target = self.targets[index % len(self.targets)]
+            shares[endpoints.index((target.name, target.port)) % threads].append((index, target))
+        before = HostTicks.read()
+        begin_ns = time.monotonic_ns()
+        running = [
+            threading.Thread(target=self._turns, args=(begin_ns, share), name="path latency", daemon=True)
+            for share in shares
+        ]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+        self._ticks = before, HostTicks.read()
+
+    def seen(self, target: Target) -> Seen:
+        """What was seen of one of the targets."""
+        resolve = self._taken.get((Measured.RESOLVE, _name_of(target)))
+        connect = self._taken.get((Measured.CONNECT, target), _Taken())
+        handshake = self._taken.get((Measured.HANDSHAKE, target))
+        every = [each for each in (resolve, connect, handshake) if each is not None]
+        failures = [words for each in every for words in each.failures]
+        before, after = self._ticks
+        facts = PathLatencyFacts(
+            warm_up_samples=len(connect.warm_up),
+            connect=distribution(connect.counted.duration_ns),
+            connect_scheduled=distribution(connect.counted.since_scheduled_ns),
+            handshake=None if handshake is None else distribution(handshake.counted.duration_ns),
+            handshake_scheduled=None if handshake is None else distribution(handshake.counted.since_scheduled_ns),
+            resolve=None if resolve is None else distribution(resolve.counted.duration_ns),
+            resolve_scheduled=None if resolve is None else distribution(resolve.counted.since_scheduled_ns),
+            warm_up=distribution(connect.warm_up.duration_ns),
+            failed=len(failures),
+            host=None if before is None or after is None else before.until(after, connect.counted.late_ns),
+        )
+        if failures:
+            tried = len(failures) + sum(len(each.counted) + len(each.warm_up) for each in every)
+            return failed(Reason.TRANSPORT, f"{len(failures)} of {tried} samples failed: {failures[0]}", facts)
+        return ok(facts)
+
+    def blocks(self, zero_ns: int) -> Iterator[SampleBlock]:
+        """Every sample, packed; ``zero_ns`` is the monotonic clock when the plan began."""
+        for (what, target), taken in self._taken.items():
+            yield from pack(what, target, taken.warm_up, zero_ns=zero_ns, warm_up=True)
+            yield from pack(what, target, taken.counted, zero_ns=zero_ns, warm_up=False)
+
+    def _turns(self, begin_ns: int, share: Sequence[tuple[int, Target]]) -> None:
+        interval_ns = 1_000_000_000 // self.plan.rate_per_s
+        for index, target in share:
+            due_ns = begin_ns + index * interval_ns
+            if self.stop.wait(max(0, due_ns - time.monotonic_ns()) / 1e9):
+                return
+            self._turn(target, due_ns, counts=index >= self.plan.warm_up)
+
+    def _turn(self, target: Target, due_ns: int, *, counts: bool) -> None:
+        """One question, one connect, one handshake; what follows a failure is not tried."""
+        late_ns = time.monotonic_ns() - due_ns
+        what, place = Measured.RESOLVE, _name_of(target)
+        try:
+            if self.server is not None and not is_address(target.name):
+                self._note(what, place, _ask(target.name, self.server, self.limits.resolve_ms), late_ns, counts)
+            what, place = Measured.CONNECT, target
+            family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
+            with closing(socket.socket(family, socket.SOCK_STREAM)) as sock:
+                self._note(what, place, _connect(sock, target, self.limits.connect_ms), late_ns, counts)
+                if self.context is not None:
+                    what = Measured.HANDSHAKE
+                    times = _shake_hands(sock, target.name, self.context, self.limits.handshake_ms)
+                    self._note(what, place, times, late_ns, counts)
+        except (_Failure, OSError) as failure:
+            self._at(what, place).failures.append(f"{what}: {failure}")
+
+    def _note(self, what: Measured, place: Target, times: tuple[int, int], late_ns: int, counts: bool) -> None:
+        began_ns, ended_ns = times
+        taken = self._at(what, place)
+        samples = taken.counted if counts else taken.warm_up
+        samples.add(scheduled_ns=began_ns - late_ns, started_ns=began_ns, duration_ns=ended_ns - began_ns)
+
+    def _at(self, what: Measured, place: Target) -> _Taken:
+        # setdefault is one step for the interpreter; no two threads share an endpoint.
+        return self._taken.setdefault((what, place), _Taken())
+
+
+def _name_of(target: Target) -> Target:
+    return Target(role=target.role, name=target.name, broker_id=target.broker_id)
+
+
+def _bound(sock: socket.socket, limit_ms: int) -> None:
+    """Deadlines of the kernel's own: a Python timeout would make the socket non-blocking, and poll before each call."""
+    seconds, rest_ms = divmod(limit_ms, 1000)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, rest_ms * 1000))
+
+
+def _ask(name: str, server: Server, limit_ms: int) -> tuple[int, int]:
+    """The resolver asked for the address, once."""
+    question = dns.message.make_query(name, dns.rdatatype.A, use_edns=0, payload=UDP_PAYLOAD_BYTES)
+    wire = question.to_wire()
+    with closing(socket.socket(server.family, socket.SOCK_DGRAM)) as sock:
+        _bound(sock, limit_ms)
+        sock.connect((server.address, server.port))
+        began_ns = time.monotonic_ns()
+        sock.send(wire)
+        answer = sock.recv(65535)
+        ended_ns = time.monotonic_ns()
+    if len(answer) < _HEADER_BYTES or answer[:2] != wire[:2] or answer[3] & _RCODE_MASK:
+        raise _Failure("the resolver's answer is another than before")
+    return began_ns, ended_ns
+
+
+def _connect(sock: socket.socket, target: Target, limit_ms: int) -> tuple[int, int]:
+    _bound(sock, limit_ms)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    began_ns = time.monotonic_ns()
+    sock.connect((target.address, target.port))
+    return began_ns, time.monotonic_ns()
+
+
+def _shake_hands(sock: socket.socket, name: str, context: SSL.Context, limit_ms: int) -> tuple[int, int]:
+    _bound(sock, limit_ms)
+    tls = SSL.Connection(context, sock)
+    # The whole work of a client: the chain is verified, though it was judged before.
+    tls.set_verify(SSL.VERIFY_PEER, lambda _tls, _certificate, _number, _depth, accepted: bool(accepted))
+    host = name.rstrip(".")
+    if not is_address(host):
+        tls.set_tlsext_host_name(host.encode("ascii"))
+    tls.set_connect_state()
+    began_ns = time.monotonic_ns()
+    try:
+        tls.do_handshake()
+    except SSL.Error as failure:
+        raise _Failure(f"TLS: {type(failure).__name__} {failure}".rstrip()) from failure
+    return began_ns, time.monotonic_ns()

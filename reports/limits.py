@@ -1,0 +1,79 @@
+"""What limited a throughput, from what was seen while producing; and when that was not seen, that it was not.
+
+The order is that of certainty: a broker that says it throttles, a thread that has no time left, a kernel that says
+whose buffer was full. What only looks like a full path comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from probes.outcome import ProduceLimits
+from reports import words
+
+MOST_CPU: Final = 0.85
+MOST_HELD_UP: Final = 0.3
+MOST_BUSY: Final = 0.8
+MOST_HOST: Final = 0.95
+QUEUED: Final = 2.0
+"""A round trip so many times the shortest means that packets wait on the way."""
+
+
+class Limit(StrEnum):
+    """What a producer ran into."""
+
+    THROTTLE = "throttle"
+    CLIENT_CPU = "client_cpu"
+    RECEIVE_WINDOW = "receive_window"
+    SEND_BUFFER = "send_buffer"
+    PATH = "path"
+    HOST_CPU = "host_cpu"
+    NOT_TOLD = "not_told"
+
+
+class Limited(msgspec.Struct, frozen=True, kw_only=True):
+    """The limit and the evidence for it, in words."""
+
+    limit: Limit
+    because: str
+
+
+def limited_by(seen: ProduceLimits | None) -> Limited:
+    """What limited the producing."""
+    if seen is None:
+        return Limited(limit=Limit.NOT_TOLD, because="nothing was recorded of the client and its connections")
+    because = "neither a quota, the client's processor, a window nor a full path: perhaps the brokers"
+    return next(_found(seen), Limited(limit=Limit.NOT_TOLD, because=because))
+
+
+def _found(seen: ProduceLimits) -> Iterator[Limited]:
+    """Everything there is evidence of, the surest first."""
+    round_trip = words.duration(seen.rtt_ns)
+    if seen.throttled_ms > 0:
+        because = f"a broker asked the client to wait {seen.throttled_ms} ms for a quota"
+        yield Limited(limit=Limit.THROTTLE, because=because)
+    if seen.sender_cpu_share >= MOST_CPU:
+        because = f"the thread that hands records over used {seen.sender_cpu_share:.0%} of its core"
+        yield Limited(limit=Limit.CLIENT_CPU, because=because)
+    if seen.rwnd_limited_share >= MOST_HELD_UP:
+        because = f"the brokers' receive window was full {seen.rwnd_limited_share:.0%} of the time, at {round_trip} RTT"
+        yield Limited(limit=Limit.RECEIVE_WINDOW, because=because)
+    if seen.sndbuf_limited_share >= MOST_HELD_UP:
+        because = f"the send buffer was full {seen.sndbuf_limited_share:.0%} of the time, at {round_trip} RTT"
+        yield Limited(limit=Limit.SEND_BUFFER, because=because)
+    queued = seen.min_rtt_ns > 0 and seen.rtt_ns >= QUEUED * seen.min_rtt_ns
+    if seen.connections and seen.busy_share >= MOST_BUSY and (seen.retransmitted or queued):
+        because = (
+            f"connections had data under way {seen.busy_share:.0%} of the time, {seen.retransmitted:,} segments were "
+            f"sent again, and a round trip took {round_trip} in place of {words.duration(seen.min_rtt_ns)}"
+        )
+        yield Limited(limit=Limit.PATH, because=because)
+    if seen.host is not None and seen.host.busy_share >= MOST_HOST:
+        because = (
+            f"the client's host was busy {seen.host.busy_share:.0%} of the time, with whatever else runs there too"
+        )
+        yield Limited(limit=Limit.HOST_CPU, because=because)

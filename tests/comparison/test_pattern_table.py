@@ -1,0 +1,137 @@
+"""The table of patterns: every statement has a source, quantities are counted, and no price is invented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from brokerproof.cli import main
+from comparison.pattern_facts import FACTS, SAME_AS, Basis, Row, Statement, documented
+from comparison.pattern_table import PatternTable, pattern_table
+from comparison.pricing import Dimension, PriceError, PriceList, charges, formula, load_prices, monthly
+from reports.document import encode_document
+from topology.patterns import PATTERNS
+from topology.patterns.options import PatternOptions
+
+PRICES = """
+currency: XYZ
+source: a file of this test
+hours_per_month: 100
+gb_per_month: 1000
+nlcu_hours_per_month: 5
+prices: {cross_zone_gb: 0.5, transit_gateway_attachment_hour: 2, transit_gateway_gb: 0.25}
+"""
+
+
+def quantities(pattern: str, client: str, options: PatternOptions | None = None) -> dict[str, float | None]:
+    topology = PATTERNS[pattern](options)
+    return {each.dimension.value: each.quantity for each in charges(topology, topology.client(client))}
+
+
+def test_what_is_charged_is_counted_in_the_topology() -> None:
+    two_thirds = pytest.approx(2 / 3)
+    assert quantities("in_vpc", "a") == {"cross_zone_gb": two_thirds}
+    assert quantities("peering", "b") == {"cross_zone_gb": two_thirds}
+    assert quantities("peering", "c") == {"cross_region_gb": 1}
+    gateway = {"transit_gateway_attachment_hour": 2, "transit_gateway_gb": 1}
+    assert quantities("transit_gateway", "b") == {"cross_zone_gb": two_thirds, **gateway}
+    far = quantities("transit_gateway", "c")
+    assert far == {"cross_region_gb": 1, "transit_gateway_attachment_hour": 4, "transit_gateway_gb": 1}
+    one = {"endpoint_zone_hour": 3, "endpoint_gb": 1, "nlb_hour": 1, "nlcu_hour": None, "cross_zone_gb": two_thirds}
+    assert quantities("privatelink_single_nlb", "b") == one
+    # A load balancer and an endpoint a broker.
+    assert quantities("privatelink_multi_nlb", "b") == one | {"endpoint_zone_hour": 9, "nlb_hour": 3}
+    five = quantities("privatelink_multi_nlb", "b", PatternOptions(brokers=6))
+    assert (five["endpoint_zone_hour"], five["nlb_hour"]) == (18, 6)
+    managed = quantities("multi_vpc", "m")
+    assert (managed["vpc_connection_hour"], managed["vpc_connection_gb"]) == (1, 1)
+    assert "nlb_hour" not in managed
+
+
+def prices(text: str, tmp_path: Path) -> PriceList:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    return load_prices(path)
+
+
+def test_a_sum_needs_every_price_of_it(tmp_path: Path) -> None:
+    listed = prices(PRICES, tmp_path)
+    topology = PATTERNS["transit_gateway"](None)
+    gateway = charges(topology, topology.client("b"))
+    assert formula(gateway) == (
+        "0.667 * GB * cross_zone_gb + 2 * hours * transit_gateway_attachment_hour + GB * transit_gateway_gb"
+    )
+    assert monthly(gateway, listed).amount == pytest.approx(0.5 * 2000 / 3 + 2 * 2 * 100 + 0.25 * 1000)
+    topology = PATTERNS["privatelink_single_nlb"](None)
+    cost = monthly(charges(topology, topology.client("b")), listed)
+    assert (cost.amount, cost.missing) == (None, ("endpoint_zone_hour", "endpoint_gb", "nlb_hour", "nlcu_hour"))
+    every = listed.model_copy(update={"prices": dict.fromkeys(Dimension, 1.0), "nlcu_hours_per_month": None})
+    assert monthly(charges(topology, topology.client("b")), every).missing == ("nlcu_hours_per_month",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("currency: [", "not YAML"),
+        ("", "the file"),
+        (PRICES.replace("source: a file of this test", ""), "source: Field required"),
+        (PRICES + "more: 1", "more: Extra inputs"),
+        (PRICES.replace("0.5", "-1"), "prices.cross_zone_gb"),
+        (PRICES.replace("cross_zone_gb", "gold"), "prices.gold"),
+    ],
+)
+def test_a_price_file_that_cannot_be_used_says_where(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(PriceError, match=r"prices\.yaml") as refused:
+        prices(text, tmp_path)
+    assert says in str(refused.value)
+
+
+def test_every_statement_has_a_source_and_every_pattern_its_facts() -> None:
+    for pattern in PATTERNS:
+        if pattern != "combination":
+            assert documented(pattern, Row.BANDWIDTH), pattern
+            assert documented(pattern, Row.BENEFITS), pattern
+    assert set(SAME_AS.values()) <= set(FACTS)
+    with pytest.raises(ValueError, match="where it comes from"):
+        Statement(text="fast", basis=Basis.DOCUMENTED, source="")
+
+
+def test_the_table_has_a_column_a_client_and_says_what_is_measured() -> None:
+    seen = {("g", Row.LATENCY): (Statement(text="connect: 2 ms", basis=Basis.MEASURED, source="run r"),)}
+    topology = PATTERNS["combination"](None)
+    table = pattern_table(topology, ["b", "g", "o"], measured=seen)
+    assert [(column.client, column.pattern) for column in table.columns] == [
+        ("b", "peering"),
+        ("g", "transit_gateway"),
+        ("o", "privatelink_multi_nlb"),
+    ]
+    peering, gateway, endpoint = (column.rows[Row.LATENCY] for column in table.columns)
+    assert [each.basis for each in gateway] == [Basis.MEASURED, Basis.DERIVED]
+    assert peering[0].text == "on the way: peering"
+    assert endpoint[0].text == "on the way: interface endpoint, load balancer"
+    assert all(column.rows[row] for column in table.columns for row in Row)
+
+
+def test_the_command_prints_it_with_numbered_sources(tmp_path: Path) -> None:
+    from tests.reports.builder import mixed  # noqa: PLC0415
+
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    (tmp_path / "result.json").write_bytes(encode_document(mixed()))
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        done = CliRunner().invoke(main, ["patterns", *map(str, arguments)])
+        return done.exit_code, done.stdout, done.stderr
+
+    code, said, why = command("transit_gateway", "--client", "b", "--prices", tmp_path / "prices.yaml")
+    assert code == 0, why
+    assert "983.33 XYZ a month for 1,000 GB and 100 hours" in said
+    assert "prices: a file of this test" in said
+    assert said.count("| bandwidth |") == 1
+    code, said, _ = command("--json", "--run", tmp_path)
+    assert code == 0
+    assert msgspec.json.decode(said, type=PatternTable).topology == "combination"
+    for wrong in (("nowhere",), ("peering", "--client", "x"), ("--prices", tmp_path / "missing"), ("--run", "/")):
+        assert command(*wrong)[0] == 2, wrong

@@ -1,0 +1,180 @@
+"""Fresh connections at a fixed rate: what is timed, what a stall does to it, and what a failed one says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes import path_latency
+from probes.handshake import trust
+from probes.host_load import HostTicks
+from probes.outcome import Measured, PathLatencyFacts, Reason, Role, Stage, Status, Target
+from probes.path_latency import PathLatency
+from probes.plan import Limits, PathLatencyPlan, Tls
+from probes.samples import unpack
+from probes.seen import Seen
+from probes.threads import in_thread
+from tests.probes.authority import Authority
+from tests.probes.conftest import Names
+from tests.probes.fake_dns import answering, dns_server
+from tests.probes.peers import closed_port, peer, run, silent
+from tests.probes.running import QUICK, Result, plan, probe
+
+NAME = "b-1.demo.test"
+ADDRESSES = ("127.0.0.2", "127.0.0.3")
+STAGES = (Stage.RESOLVE, Stage.CONNECT, Stage.HANDSHAKE)
+TARGET = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=9094, broker_id=1)
+
+
+def facts_of(result: Result, address: str) -> PathLatencyFacts:
+    outcome = result.one(Stage.LATENCY, address=address)
+    assert outcome.status is Status.OK, outcome
+    assert isinstance(outcome.facts, PathLatencyFacts)
+    return outcome.facts
+
+
+def test_every_address_is_timed_by_itself(authority: Authority, os_names: Names) -> None:
+    os_names[NAME] = ADDRESSES
+    wanted = PathLatencyPlan(samples=20, warm_up=4, rate_per_s=100)
+
+    async def work() -> Result:
+        context = authority.server(NAME)
+        async with (
+            dns_server(answering(f"{NAME}. 60 IN A {'|'.join(ADDRESSES)}")) as server,
+            peer(silent, context=context, address=ADDRESSES[0]) as port,
+            peer(silent, context=context, address=ADDRESSES[1], port=port),
+        ):
+            tls = Tls(ca_file=str(authority.ca_file))
+            fields: dict[str, Any] = {"path_latency": wanted, "raw_samples": True, "resolver": str(server)}
+            return await probe(plan(port, name=NAME, stages=STAGES, tls=tls, **fields))
+
+    result = run(work())
+    for address in ADDRESSES:
+        facts = facts_of(result, address)
+        assert facts.handshake is not None
+        assert facts.resolve is not None
+        assert (facts.connect.samples, facts.handshake.samples, facts.warm_up_samples) == (10, 10, 2)
+        # The name is the same: every question about it counts for each of its addresses.
+        assert facts.resolve.samples == 20
+        assert 0 < facts.connect.min_ns < facts.handshake.min_ns
+        assert facts.connect_scheduled.max_ns >= facts.connect.max_ns
+        assert facts.failed == 0
+        assert facts.host is not None
+    blocks = {(block.what, block.target.address, block.warm_up): unpack(block) for block in result.samples}
+    assert len(blocks) == 2 * (2 * len(ADDRESSES) + 1)
+    handshakes = blocks[Measured.HANDSHAKE, ADDRESSES[0], False]
+    connects = blocks[Measured.CONNECT, ADDRESSES[0], False]
+    assert len(handshakes) == len(connects) == 10
+    assert all(took > 0 for took in handshakes.duration_ns)
+    assert blocks[Measured.RESOLVE, "", True].duration_ns
+
+
+def test_in_plaintext_and_by_address_there_are_only_connects() -> None:
+    async def work() -> Result:
+        async with peer(silent) as port:
+            wanted = PathLatencyPlan(samples=5, warm_up=0, rate_per_s=100)
+            return await probe(plan(port, stages=STAGES[:2], path_latency=wanted))
+
+    result = run(work())
+    facts = facts_of(result, "127.0.0.1")
+    assert (facts.connect.samples, facts.handshake, facts.resolve) == (5, None, None)
+    assert result.samples == []
+
+
+def test_what_does_not_connect_is_not_timed() -> None:
+    result = run(probe(plan(closed_port(), stages=STAGES[:2], path_latency=PathLatencyPlan())))
+    assert result.of(Stage.LATENCY) == []
+
+
+def measuring(monkeypatch: pytest.MonkeyPatch, wanted: PathLatencyPlan, connect: Any) -> PathLatency:
+    monkeypatch.setattr(path_latency, "_connect", connect)
+    made = PathLatency(wanted, [TARGET], None, None, Limits(), threading.Event())
+    made.run()
+    return made
+
+
+def test_a_stall_is_counted_for_all_it_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stall_ns, turns = 300_000_000, iter(range(1000))
+
+    def connect(*_: object) -> tuple[int, int]:
+        began = time.monotonic_ns()
+        if next(turns) == 5:
+            time.sleep(stall_ns / 1e9)
+        return began, time.monotonic_ns()
+
+    made = measuring(monkeypatch, PathLatencyPlan(samples=40, warm_up=0, rate_per_s=100), connect)
+    facts = made.seen(TARGET).facts
+    assert isinstance(facts, PathLatencyFacts)
+    # Without correction one sample of forty is slow; with it, all that were due meanwhile: about thirty.
+    assert facts.connect.p50_ns is not None
+    assert facts.connect_scheduled.p50_ns is not None
+    assert facts.connect.max_ns >= stall_ns
+    assert facts.connect.p50_ns < stall_ns // 10
+    assert facts.connect_scheduled.p50_ns > stall_ns // 10
+
+
+def test_a_sample_that_fails_is_no_sample_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = iter(range(1000))
+
+    def connect(*_: object) -> tuple[int, int]:
+        if next(turns) % 4 == 3:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return time.monotonic_ns(), time.monotonic_ns()
+
+    made = measuring(monkeypatch, PathLatencyPlan(samples=8, warm_up=4, rate_per_s=1000), connect)
+    seen = made.seen(TARGET)
+    assert isinstance(seen.facts, PathLatencyFacts)
+    assert (seen.status, seen.reason, seen.facts.failed) == (Status.FAILED, Reason.TRANSPORT, 3)
+    assert seen.detail == "3 of 12 samples failed: connect: [Errno 111] Connection refused"
+    assert seen.facts.connect.samples == 6
+
+
+def test_a_certificate_nobody_vouches_for_is_a_failed_sample(authority: Authority) -> None:
+    async def work() -> Seen:
+        async with peer(silent, context=authority.server("b-1")) as port:
+            target = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=port)
+            wanted = PathLatencyPlan(samples=2, warm_up=0, rate_per_s=100)
+            made = PathLatency(wanted, [target], trust(None), None, QUICK, threading.Event())
+            await in_thread(made.run, "latency")
+            return made.seen(target)
+
+    seen = run(work())
+    assert seen.reason is Reason.TRANSPORT
+    assert seen.detail.startswith("2 of 4 samples failed: handshake: TLS")
+
+
+def test_what_is_told_to_stop_stops() -> None:
+    stop = threading.Event()
+    stop.set()
+    began = time.monotonic()
+    PathLatency(PathLatencyPlan(samples=100, rate_per_s=1), [TARGET], None, None, Limits(), stop).run()
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "ticks"),
+    [
+        ("cpu  10 1 5 70 3 1 1 9 0 0\ncpu0 1", HostTicks(total=100, idle=73, steal=9)),
+        ("cpu  10 1 5", None),
+        ("intr 1 2 3 4 5 6 7 8 9", None),
+        ("cpu  a b c d e f g h", None),
+        ("", None),
+    ],
+    ids=["a kernel of today", "one of long ago", "something else", "no numbers", "nothing"],
+)
+def test_processor_time_is_read(tmp_path: Path, text: str, ticks: HostTicks | None) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(text)
+    assert HostTicks.read(stat) == ticks
+
+
+def test_a_load_is_what_happened_between() -> None:
+    before = HostTicks(total=100, idle=50, steal=0)
+    load = before.until(HostTicks(total=200, idle=90, steal=10), [0, 2, 10])
+    assert load.busy_share == pytest.approx(0.6)
+    assert (load.steal_share, load.late_mean_ns, load.late_max_ns) == (0.1, 4, 10)
+    assert before.until(before, []).late_max_ns == 0
