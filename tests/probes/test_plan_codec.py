@@ -27,29 +27,44 @@ from probes.plan import (
 PORTS = st.integers(1, 65535)
 POSITIVE = st.integers(1, 10**9)
 ENDPOINTS = st.builds(Endpoint, name=st.text(min_size=1), port=PORTS, broker_id=st.none() | st.integers(0, 2**31 - 1))
-PLANS = st.builds(
-    Plan,
-    plan_id=st.text(),
-    client=st.text(),
-    bootstrap=st.lists(ENDPOINTS, min_size=1, max_size=4).map(tuple),
-    brokers=st.lists(ENDPOINTS, max_size=4).map(tuple),
-    stages=st.lists(st.sampled_from(Stage)).map(tuple),
-    tls=st.none() | st.builds(Tls, ca_file=st.none() | st.text()),
-    resolver=st.none() | st.text(),
-    topic=st.builds(
-        TopicPlan,
-        mode=st.sampled_from(TopicMode),
-        name=st.text(),
-        replication_factor=POSITIVE,
-        records_per_leader=POSITIVE,
-        record_bytes=POSITIVE,
-    ),
-    limits=st.builds(Limits, **dict.fromkeys(Limits.__struct_fields__, POSITIVE)),
-    latency=st.none() | st.builds(LatencyPlan, **dict.fromkeys(LatencyPlan.__struct_fields__, POSITIVE)),
-    throughput=st.none() | st.builds(ThroughputPlan, **dict.fromkeys(ThroughputPlan.__struct_fields__, POSITIVE)),
-    forbidden=st.lists(st.builds(ForbiddenConnect, address=st.text(), port=PORTS, why=st.text()), max_size=3).map(
-        tuple
-    ),
+HOLD_MS = 1000
+
+
+def plans(
+    stages: st.SearchStrategy[tuple[Stage, ...]], idle_hold_ms: st.SearchStrategy[int]
+) -> st.SearchStrategy[Plan]:
+    return st.builds(
+        Plan,
+        plan_id=st.text(),
+        client=st.text(),
+        bootstrap=st.lists(ENDPOINTS, min_size=1, max_size=4).map(tuple),
+        brokers=st.lists(ENDPOINTS, max_size=4).map(tuple),
+        stages=stages,
+        idle_hold_ms=idle_hold_ms,
+        tls=st.none() | st.builds(Tls, ca_file=st.none() | st.text()),
+        resolver=st.none() | st.text(),
+        topic=st.builds(
+            TopicPlan,
+            mode=st.sampled_from(TopicMode),
+            name=st.text(),
+            replication_factor=POSITIVE,
+            records_per_leader=POSITIVE,
+            record_bytes=POSITIVE,
+        ),
+        limits=st.builds(
+            Limits, **dict.fromkeys(Limits.__struct_fields__, POSITIVE) | {"plan_ms": st.integers(HOLD_MS + 1, 10**9)}
+        ),
+        latency=st.none() | st.builds(LatencyPlan, **dict.fromkeys(LatencyPlan.__struct_fields__, POSITIVE)),
+        throughput=st.none() | st.builds(ThroughputPlan, **dict.fromkeys(ThroughputPlan.__struct_fields__, POSITIVE)),
+        forbidden=st.lists(st.builds(ForbiddenConnect, address=st.text(), port=PORTS, why=st.text()), max_size=3).map(
+            tuple
+        ),
+    )
+
+
+WITHOUT_IDLE = st.lists(st.sampled_from([stage for stage in Stage if stage is not Stage.IDLE])).map(tuple)
+PLANS = plans(WITHOUT_IDLE, st.just(0)) | plans(
+    WITHOUT_IDLE.map(lambda stages: (*stages, Stage.IDLE)), st.integers(1, HOLD_MS)
 )
 
 
