@@ -15,11 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from lab import kafka_dist, kernel, preflight
+from lab import jvm, kafka_dist, kernel, preflight
 from lab.blueprint import compile_topology
 from lab.daemons import Daemons
-from lab.handle import Lab, jvm_arguments
-from lab.kafka_config import STATE_DIR
+from lab.handle import Lab
+from lab.jvm import STATE_DIR
 from topology.patterns import PATTERNS, PatternOptions
 
 
@@ -43,7 +43,9 @@ def bare_child(pattern: str, brokers: int) -> None:
     java = preflight.find_java(os.environ)
     if java is None:
         raise SystemExit("no Java")
-    daemons = Daemons(java=str(java.path), jvm=jvm_arguments(kafka_dist.locate(version, environ=os.environ)))
+    daemons = Daemons(
+        java=str(java.path), jvm=jvm.arguments(kafka_dist.locate(version, environ=os.environ), java, os.environ)
+    )
     daemons.write_certificates(blueprint.certificates)
     began = time.monotonic()
     daemons.start_brokers(blueprint.brokers)

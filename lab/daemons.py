@@ -29,7 +29,8 @@ from lab import broker_calls, kernel, nameserver
 from lab.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR, UNBOUND, certificate_path, data_dir
+from lab.jvm import STATE_DIR
+from lab.kafka_config import UNBOUND, certificate_path, data_dir
 from topology.models import KafkaAcl
 
 BROKER_START_S = 90

@@ -21,7 +21,7 @@ from typing import Any
 from lab import kernel, relay
 from lab.blueprint import Link
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR
+from lab.jvm import STATE_DIR
 from topology.models import RegionLink
 
 _ANSWER_S = 30

@@ -20,26 +20,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab import kafka_dist, preflight
+from lab import jvm, kafka_dist, preflight
 from lab.blueprint import compile_topology
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR
 from topology.models import Topology
 
 Progress = Callable[[str], None]
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,40}$")
 _START_S = 180
-
-
-def jvm_arguments(distribution: kafka_dist.KafkaDistribution) -> tuple[str, ...]:
-    """Options for a small broker that starts quickly and writes nothing outside the lab's own tmpfs."""
-    return (
-        *("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
-        f"-Djava.io.tmpdir={STATE_DIR}/tmp",  # noqa: S108 - the lab's own tmpfs
-        *distribution.logging_options,
-        *("-cp", distribution.classpath),
-    )
 
 
 _detached: list[subprocess.Popen[bytes]] = []
@@ -112,7 +101,7 @@ class Lab:
         except kafka_dist.KafkaMissingError as error:
             raise LabError(str(error)) from None
         lab = cls._spawn(name)
-        lab.build(topology, java=str(java.path), jvm=jvm_arguments(distribution), progress=progress)
+        lab.build(topology, java=str(java.path), jvm=jvm.arguments(distribution, java, environ), progress=progress)
         return lab
 
     def build(self, topology: Topology, *, java: str, jvm: Sequence[str], progress: Progress) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from lab.jvm import STATE_DIR
 from topology.expectation import advertised
 from topology.models import Broker, Cluster
-
-STATE_DIR = "/run/brokerproof"
-"""The lab's own tmpfs, seen only inside its mount namespace; it is gone with the lab."""
 
 UNBOUND = f"{STATE_DIR}/unbound/unbound"
 """The lab's own copy of the resolver."""

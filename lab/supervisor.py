@@ -25,7 +25,8 @@ from lab.daemons import Daemons
 from lab.difference import difference, from_nothing
 from lab.distance import Distance, in_words
 from lab.errors import LabError
-from lab.kafka_config import STATE_DIR, UNBOUND
+from lab.jvm import STATE_DIR
+from lab.kafka_config import UNBOUND
 from topology.models import Topology
 
 _OWNER_BYTES = 1 << 26

@@ -30,8 +30,9 @@ KINDS: Final[dict[str, Callable[[], ResultDocument]]] = {
 Opener = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    # Of a module, not of the session: while Playwright is open, this thread has a running event loop.
     program = browser(os.environ)
     if program is None:
         missing = "there is no Chromium: ./setup.sh --test installs it, BROKERPROOF_CHROMIUM names one"
