@@ -34,7 +34,7 @@ class TestTheWhole:
         for package in ("brokerproof/provision", "lab/kafka"):
             shutil.copytree(ROOT / package, checkout / package, ignore=ignore)
         for file in (
-            *("brokerproof/__init__.py", "lab/__init__.py", "lab/kafka_dist.py", "lab/preflight.py"),
+            *("brokerproof/__init__.py", "lab/__init__.py", "lab/jvm.py", "lab/kafka_dist.py", "lab/preflight.py"),
             *("pyproject.toml", "requirements.lock"),
         ):
             shutil.copy(ROOT / file, checkout / file)
@@ -84,6 +84,7 @@ class TestTheWhole:
     ) -> None:
         monkeypatch.setattr(environment, "state", lambda _root: State.COMPLETE)
         monkeypatch.setattr(provision, "_kafka_is_here", lambda _environ: True)
+        monkeypatch.setattr(provision, "_archive_classes", lambda _environ, _stop: None)
         before = time.monotonic()
         assert provision.set_up(checkout, environ, bench=False, stop=Stop()) is False
         assert time.monotonic() - before < 1
