@@ -25,6 +25,8 @@ _SYSCTLS = {
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/tcp_fwmark_accept": "1",  # an NLB's proxy answers by the zone it was asked in
+    "net/ipv4/fwmark_reflect": "1",  # and so does its reset
+    "net/ipv6/fwmark_reflect": "1",
     "net/ipv4/conf/all/accept_local": "1",
     # Windows for 60 ms at 1 Gbit/s and more; the sender's usual limit of 4 MiB is half of that.
     "net/ipv4/tcp_rmem": "4096 131072 33554432",

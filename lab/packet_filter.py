@@ -146,6 +146,8 @@ def load_balancer(
 ) -> str:
     """Listeners as DNAT, within a family. Without cross-zone a node only uses the targets of its own zone."""
     dnat = [rule for entry in entries for rule in _listener_rules(topology, balancer, entry, ipv6=ipv6)]
+    # What no listener takes is marked too, so that a reset leaves by the node that was asked.
+    dnat += [f'    iifname "{e.interface}" meta mark set {e.mark} ct mark set {e.mark}' for e in entries]
     snat = [f'    meta mark {n.mark} oifname "{n.interface}" snat {_to(n.address, ipv6=ipv6)}' for n in nodes]
     snat += [
         f'    meta mark {n.mark} oifname "{n.interface}" snat ip6 to {n.ipv6_address}' for n in nodes if n.ipv6_address
