@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes.outcome import Stage, Status
+from probes.outcome import Reason, Stage, Status
 from scenarios.contract import ClientContract, MeasuredContract, require
 from scenarios.planning import ClientRun, outcomes_of
 from topology.models import Unserved
@@ -37,6 +37,15 @@ class TestCrossZoneOff(ClientContract):
 
     VARIANT = "cross-zone-off"
     OPTIONS = PatternOptions(cross_zone=False, unserved=Unserved.RESET)
+
+    def test_dead_addresses_refuse(self, run: ClientRun) -> None:
+        """A silent one would cost a client 2 s, and the records after some of them their deadline."""
+        reasons = {
+            outcome.reason
+            for outcome in run.run.outcomes
+            if outcome.stage is Stage.CONNECT and outcome.target.broker_id is not None
+        }
+        assert reasons == {None, Reason.REFUSED}
 
 
 class TestLocalWithoutZone:
