@@ -30,6 +30,8 @@ NO_RECORDS: Final[CodeSet] = frozenset({Code.DNS_RECORD_MISSING, Code.DNS_MORE_S
 """No name of the zone that answers exists: it has no records, or another zone has them."""
 NO_ANSWER: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_SILENT, Code.DNS_VPC_ATTRIBUTES_OFF})
 """No question is answered."""
+THESE_NAMES_UNANSWERED: Final[CodeSet] = frozenset({Code.DNS_QUERIES_THROTTLED, Code.DNS_RESOLVER_RULE})
+"""No name of the cluster is answered for, and others are."""
 RESOLVER_FAILS: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_FAILING, Code.DNS_RESOLVER_RULE})
 """Every question is answered by an error."""
 ONE_NAME_FAILS: Final[CodeSet] = RESOLVER_FAILS | {Code.DNS_CNAME_LOOP}

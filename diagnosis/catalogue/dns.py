@@ -224,7 +224,10 @@ ENTRIES: Final = (
         title="some questions to the resolver are dropped: more than 1,024 packets a second from one interface",
         patterns=EVERY,
         evidence="some questions of the same run time out while others are answered",
-        confused_with=((Code.DNS_RESOLVER_SILENT, "there no question is answered"),),
+        confused_with=(
+            (Code.DNS_RESOLVER_SILENT, "there no question is answered"),
+            (Code.DNS_RESOLVER_RULE, f"where no name of the cluster is answered for, and others are: {_RULES}"),
+        ),
         remedy="cache names on the hosts of {vpc}: its resolver takes 1,024 packets a second from each interface",
         call="VPC resolver query logs",
         sources=(VPC,),

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from diagnosis.check import Verdict
 from diagnosis.rules.case import Case, Draft, Kind, Red, broker_of, grouped, kind, local, managed
-from probes.outcome import Reason, ResolveFacts, Stage, Status
+from probes.outcome import Reason, ResolveFacts, Role, Stage, Status
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView
@@ -63,6 +63,12 @@ def _all_alike(case: Case, red: Red) -> bool:
     """Whether every name of the client failed for the same reason."""
     failed, passed = _siblings(case, red.view)
     return not passed and {r.check.reason for r in failed} == {red.check.reason}
+
+
+def _answers_others(case: Case, view: ClientView) -> bool:
+    """Whether the client's resolver said anything of names that are not of the cluster."""
+    others = (o for o in case.of_stage(view, Stage.RESOLVE) if o.target.role is Role.OTHER)
+    return any(isinstance(o.facts, ResolveFacts) and o.facts.rcode for o in others)
 
 
 def hidden_names(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -141,6 +147,8 @@ def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
 def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     if not _all_alike(case, red):
         return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
+    if _answers_others(case, red.view):
+        return sets.THESE_NAMES_UNANSWERED, "the resolver answers other names, and none of these"
     if facts is not None and facts.resolver and facts.resolver not in red.view.resolvers:
         return frozenset({Code.DNS_RESOLVER_SILENT}), ""
     return sets.NO_ANSWER, "the resolver answers no question"

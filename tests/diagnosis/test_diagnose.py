@@ -115,6 +115,12 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [(sets.NO_ANSWER, {"b"}, {1, 2, 3})],
     ),
     (
+        "no name of the cluster is answered for, and others are",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="b", brokers=[1, 2, 3]), resolver(Reason.TIMED_OUT, rcode=""))],
+        [(sets.THESE_NAMES_UNANSWERED, {"b"}, {1, 2, 3})],
+    ),
+    (
         "some questions unanswered",
         PEERING,
         [Bend(at(Stage.RESOLVE, clients="b", brokers=[1, 3]), resolver(Reason.TIMED_OUT, rcode=""))],
