@@ -15,11 +15,11 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, Producer, ThrottleEvent, TopicPartition
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
-from probes.flows import flows
 from probes.host_load import HostTicks
 from probes.outcome import STAGE_REASONS, ProduceLimits, Reason, Stage, ThroughputFacts
 from probes.plan import ThroughputPlan
 from probes.seen import Seen, failed, ok
+from probes.tcp_info import flows
 
 INDEX_BYTES: Final = 8
 BATCH_RECORDS: Final = 1000
