@@ -1,0 +1,106 @@
+"""Stage ``throughput``: its settings reach the brokers, its bounds hold, and its ramp finds what a path takes."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from probes.client import ClientLog, Settings
+from probes.load import Load
+from probes.outcome import Acks, Compression, RampEnd, Role, Stage, ThroughputFacts
+from probes.plan import Limits, RampPlan, ThroughputPlan
+from probes.threads import in_thread
+from tests.probes.fake_cluster import FakeCluster, fake_cluster
+from tests.probes.peers import LOOPBACK, run
+from tests.probes.running import TO_IDENTITY, Result, plan, probe
+
+MB = 1_000_000
+STAGES = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME)
+
+
+def measured(bytes_per_s: float = 0, **settings: Any) -> tuple[Result, ThroughputFacts, FakeCluster]:
+    async def work() -> tuple[Result, FakeCluster]:
+        async with fake_cluster(1) as cluster:
+            cluster.bytes_per_s = bytes_per_s
+            wanted = ThroughputPlan(**{"record_bytes": 1000} | settings)
+            return await probe(plan(cluster.ports[1], stages=STAGES, throughput=wanted)), cluster
+
+    result, cluster = run(work())
+    facts = result.one(Stage.THROUGHPUT, role=Role.CLUSTER).facts
+    assert isinstance(facts, ThroughputFacts), result.verdicts()
+    return result, facts, cluster
+
+
+@pytest.mark.parametrize(("acks", "on_the_wire"), [(Acks.ALL, -1), (Acks.LEADER, 1)])
+def test_the_settings_reach_the_broker(acks: Acks, on_the_wire: int) -> None:
+    result, facts, cluster = measured(
+        total_bytes=MB,
+        acks=acks,
+        compression=Compression.GZIP,
+        partitions_per_broker=2,
+        connections_per_broker=3,
+    )
+    assert result.all_ok(), result.verdicts()
+    assert (facts.records_produced, facts.records_consumed, facts.lost, facts.duplicated) == (1000, 1000, 0, 0)
+    assert (facts.partitions, facts.producers, facts.consumers) == (2, 3, 2)
+    assert (facts.acks, facts.compression, facts.ramp) == (acks, Compression.GZIP, None)
+    assert facts.limits is not None
+    assert facts.limits.connections == 3
+    assert cluster.partitions == 2
+    assert cluster.produced[-1][0] == on_the_wire
+    # 26 letters are 4.7 of 8 bits.
+    assert 0.5 * MB < sum(size for _, size in cluster.produced) < 0.75 * MB
+
+
+def test_as_much_is_sent_as_the_time_allows_and_the_rest_is_taken_back() -> None:
+    async def work() -> tuple[Load, int, bool]:
+        async with fake_cluster(1) as cluster:
+            cluster.leaders("slow")
+            cluster.bytes_per_s = 10 * MB
+            settings = Settings(bootstrap=f"{LOOPBACK}:{cluster.ports[1]}", tls=None, limits=Limits())
+            wanted = ThroughputPlan(record_bytes=10_000)
+            load = Load(settings, "slow", wanted, [0], threading.Event(), ClientLog())
+
+            def produce() -> tuple[Load, int, bool]:
+                load.open()
+                offered = 0
+                while load.offer(offered):
+                    offered += 1
+                load.take_back()
+                load.wait()
+                left = bool(load.outstanding)
+                load.close()
+                return load, offered, left
+
+            return await in_thread(produce, "throughput")
+
+    load, offered, left = run(work())
+    assert not left
+    assert load.failure is None
+    assert load.not_sent > offered / 2
+    assert load.acknowledged + load.not_sent == offered
+    assert load.acknowledged > 0
+
+
+def test_a_ramp_finds_what_the_path_takes() -> None:
+    result, facts, _ = measured(bytes_per_s=5 * MB, total_bytes=2 * MB, ramp=RampPlan(step_ms=300))
+    assert result.all_ok(), result.verdicts()
+    ramp = facts.ramp
+    assert ramp is not None
+    assert ramp.ended in {RampEnd.RATE, RampEnd.LATENCY}, ramp
+    assert ramp.knee_bytes_per_s is not None
+    assert 2 * MB < ramp.knee_bytes_per_s < 6 * MB, ramp
+    assert ramp.knee_records_per_s == ramp.knee_bytes_per_s / 1000
+    assert ramp.records_sent == sum(step.records for step in ramp.steps)
+    assert (ramp.not_acknowledged, ramp.missing, ramp.surplus) == (0, 0, 0)
+    assert max(step.acknowledged_bytes_per_s for step in ramp.steps) < 7 * MB
+
+
+def test_a_ramp_that_may_send_little_says_so() -> None:
+    result, facts, _ = measured(bytes_per_s=5 * MB, total_bytes=MB, ramp=RampPlan(step_ms=100, total_bytes=120_000))
+    assert result.all_ok(), result.verdicts()
+    assert facts.ramp is not None
+    assert (facts.ramp.ended, facts.ramp.knee_bytes_per_s) == (RampEnd.BYTES, None)
+    assert facts.ramp.records_sent * 1000 <= 120_000
