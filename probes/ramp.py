@@ -26,6 +26,8 @@ ROSE_NS: Final = 25_000_000
 """A p99 has risen when it is so many times the lowest, and by at least so much: less is a client's own breathing."""
 IN_A_ROW: Final = 2
 HALVINGS: Final = 2
+STEADY: Final = 0.7
+"""A path that took so much of a rate before, and now does not, has changed meanwhile."""
 LEAST_RECORDS: Final = 20
 """Of fewer the acknowledgements are no rate."""
 
@@ -87,12 +89,14 @@ def next_rate(
     if over is None:
         rate = FIRST_SHARE * fastest_bytes_per_s * GROWTH ** len(steps)
         return _beyond(plan, rate, lasts_ms, sent_bytes, spent_ns) or rate
-    sure = steps[over + 1].followed
-    if sure is Followed.CLIENT:
+    first, second = steps[over : over + IN_A_ROW]
+    if Followed.CLIENT in {first.followed, second.followed}:
         return RampEnd.CLIENT
     if over == 0:
         return RampEnd.FIRST_RATE
-    ended = RampEnd.LATENCY if sure is Followed.LATENCY else RampEnd.RATE
+    if Followed.RATE in {first.followed, second.followed} and first.offered_bytes_per_s < STEADY * fastest_bytes_per_s:
+        return RampEnd.UNSTEADY
+    ended = RampEnd.LATENCY if second.followed is Followed.LATENCY else RampEnd.RATE
     halvings = steps[over + IN_A_ROW :]
     rate = math.sqrt(_highest_followed(steps, over).offered_bytes_per_s * _lowest_over(steps, over))
     if len(halvings) >= HALVINGS or _beyond(plan, rate, lasts_ms, sent_bytes, spent_ns) is not None:
@@ -100,10 +104,10 @@ def next_rate(
     return rate
 
 
-def knee(steps: Sequence[RampStep]) -> float | None:
+def knee(steps: Sequence[RampStep], ended: RampEnd) -> float | None:
     """The highest rate that was followed, below those that were not, in bytes a second; None without one."""
     over = _first_over(steps)
-    if over is None or over == 0 or steps[over + 1].followed is Followed.CLIENT:
+    if over is None or ended not in {RampEnd.RATE, RampEnd.LATENCY}:
         return None
     return _highest_followed(steps, over).acknowledged_bytes_per_s
 

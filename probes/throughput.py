@@ -245,7 +245,7 @@ class Throughput(msgspec.Struct):
                 if step.records < of_step or self.stop.is_set():
                     ended = RampEnd.STOPPED
         grown = self._grown(ends, acknowledged)
-        found = None if ended is RampEnd.STOPPED else knee(steps)
+        found = knee(steps, ended)
         ramp = RampFacts(
             steps=tuple(steps),
             ended=ended,

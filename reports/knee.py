@@ -83,6 +83,11 @@ def _why_not(ramp: RampFacts) -> str:
         case RampEnd.FIRST_RATE:
             lowest = words.byte_rate(min(step.offered_bytes_per_s for step in ramp.steps))
             return f"already {lowest}, the first rate, was more than the path takes"
+        case RampEnd.UNSTEADY:
+            return (
+                f"{highest}it fell behind far below what was acknowledged before: others took their share, "
+                "or the path takes more for a moment than for long"
+            )
         case RampEnd.CLIENT:
             return f"{highest}the client itself sends no more"
         case RampEnd.BYTES:

@@ -140,6 +140,8 @@ class RampEnd(StrEnum):
     LATENCY = "latency"
     FIRST_RATE = "first_rate"
     """Already the first rate was more than the path takes."""
+    UNSTEADY = "unsteady"
+    """A rate was more than the path takes that is well below what it took before."""
     CLIENT = "client"
     BYTES = "bytes"
     TIME = "time"

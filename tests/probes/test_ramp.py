@@ -62,12 +62,12 @@ def climbed(on: Path, fastest: float, plan: RampPlan = WIDE) -> tuple[RampEnd, l
         assert len(steps) < 40
 
 
-@given(st.floats(0.01, 1000), st.floats(0.3, 3))
+@given(st.floats(0.01, 1000), st.floats(0.3, 1.4))
 def test_the_knee_is_where_the_path_has_it(capacity_mb: float, seen: float) -> None:
     """Also where the fastest that was seen before was far from what the path takes."""
     capacity = capacity_mb * MB
     ended, steps, _ = climbed(path(capacity), capacity * seen)
-    found = knee(steps)
+    found = knee(steps, ended)
     assert ended is RampEnd.RATE
     assert found is not None
     # What is followed at 95 % may be as much above; two halvings of half as much again leave a tenth below.
@@ -77,7 +77,7 @@ def test_the_knee_is_where_the_path_has_it(capacity_mb: float, seen: float) -> N
 @given(st.floats(0.4, 0.9))
 def test_a_p99_that_rises_is_a_knee_too(queues_from: float) -> None:
     ended, steps, _ = climbed(path(50 * MB, queues_from=queues_from), 40 * MB)
-    found = knee(steps)
+    found = knee(steps, ended)
     assert ended in {RampEnd.LATENCY, RampEnd.RATE}
     assert found is not None
     assert found <= queues_from * 50 * MB <= found * 1.5**0.26
@@ -89,7 +89,7 @@ def test_neither_bound_is_broken(total_bytes: int, max_ms: int, capacity_mb: flo
     ended, steps, sent = climbed(path(capacity_mb * MB), capacity_mb * MB, plan)
     assert sent <= total_bytes
     assert len(steps) * plan.step_ms <= max_ms
-    assert (knee(steps) is None) is (ended in {RampEnd.BYTES, RampEnd.TIME})
+    assert (knee(steps, ended) is None) is (ended in {RampEnd.BYTES, RampEnd.TIME})
 
 
 def test_one_disturbed_step_is_no_knee() -> None:
@@ -98,20 +98,34 @@ def test_one_disturbed_step_is_no_knee() -> None:
     def on(rate: float, before: list[RampStep]) -> RampStep:
         return step(rate, Followed.RATE) if len(before) == 1 else disturbed(rate, before)
 
-    _, steps, _ = climbed(on, 50 * MB)
-    found = knee(steps)
+    ended, steps, _ = climbed(on, 50 * MB)
+    found = knee(steps, ended)
     assert found is not None
     assert found > 40 * MB
 
 
 def test_a_client_that_can_offer_no_more_finds_no_knee() -> None:
     ended, steps, _ = climbed(path(500 * MB, client=60 * MB), 50 * MB)
-    assert (ended, knee(steps)) == (RampEnd.CLIENT, None)
+    assert (ended, knee(steps, ended)) == (RampEnd.CLIENT, None)
+
+
+@pytest.mark.parametrize("kinds", [(Followed.CLIENT, Followed.RATE), (Followed.LATENCY, Followed.CLIENT)])
+def test_a_client_that_held_back_at_one_of_two_rates_proves_nothing(kinds: tuple[Followed, Followed]) -> None:
+    followed = (Followed.YES, Followed.YES, *kinds)
+    ended, steps, _ = climbed(lambda rate, before: step(rate, followed[len(before)]), 50 * MB)
+    assert (ended, knee(steps, ended), len(steps)) == (RampEnd.CLIENT, None, 4)
+
+
+def test_a_path_that_took_much_more_before_is_unsteady() -> None:
+    ended, steps, _ = climbed(path(20 * MB), 50 * MB)
+    assert (ended, knee(steps, ended)) == (RampEnd.UNSTEADY, None)
+    ended, steps, _ = climbed(path(50 * MB, queues_from=0.4), 50 * MB)
+    assert ended is RampEnd.LATENCY, "below what it takes, a p99 that rises is no contradiction"
 
 
 def test_a_first_rate_that_is_too_much_is_no_knee() -> None:
     ended, steps, _ = climbed(path(1 * MB), 50 * MB)
-    assert (ended, knee(steps), len(steps)) == (RampEnd.FIRST_RATE, None, 2)
+    assert (ended, knee(steps, ended), len(steps)) == (RampEnd.FIRST_RATE, None, 2)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,13 @@ FOUND = ramp(RampEnd.RATE, *CLIMBED, knee_mb=24.4)
             ramp(RampEnd.FIRST_RATE, *CLIMBED[1:3]),
             "no knee reached: already 30.0 MB/s, the first rate, was more than the path takes",
         ),
+        (
+            ramp(RampEnd.UNSTEADY, *CLIMBED[:3]),
+            (
+                "no knee reached: 20.0 MB/s was followed, and it fell behind far below what was acknowledged before: "
+                "others took their share, or the path takes more for a moment than for long"
+            ),
+        ),
         (ramp(RampEnd.STOPPED), "no knee reached: then the ramp was cut short"),
     ],
 )
