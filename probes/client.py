@@ -159,6 +159,8 @@ class Leader(msgspec.Struct, frozen=True):
     partition: int
     start_offset: int
     """Where the partition's log ended before the probe's first record."""
+    more_partitions: tuple[int, ...] = ()
+    """That it leads too, for a load."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ from probes.records import CLUSTER, Records
 from probes.seen import Seen, failed
 from probes.stream import BrokenStreamError
 from probes.threads import in_thread
-from probes.topic import Partitions, TopicError, create_topic, delete_topic, end_offset, find_partitions, spread
+from probes.topic import Partitions, TopicError, create_topic, delete_topic, end_offset, find_partitions, led, spread
 
 RECORD_STAGES: Final = (Stage.PRODUCE, Stage.CONSUME)
 """The stages with one outcome a leader."""
@@ -224,15 +224,16 @@ class Exchange(msgspec.Struct):
             elif isinstance(partitions, Seen):
                 self.ledger.settle(Stage.PRODUCE, candidate.target, partitions)
             elif candidate.broker_id is not None and candidate.broker_id in partitions.led_by:
-                partition = partitions.led_by[candidate.broker_id]
-                waiting.append(self._leader(candidate.target, candidate.broker_id, candidate.verified, partition))
+                led_by = partitions.led_by[candidate.broker_id]
+                waiting.append(self._leader(candidate.target, candidate.broker_id, candidate.verified, led_by))
             else:
                 detail = f"broker {candidate.broker_id} leads no partition of {self.topic}"
                 self.ledger.settle(Stage.PRODUCE, candidate.target, failed(Reason.NO_LEADER, detail))
         return [leader for leader in await asyncio.gather(*waiting) if leader is not None]
 
-    async def _leader(self, target: Target, broker_id: int, verified: Verified, partition: int) -> Leader | None:
+    async def _leader(self, target: Target, broker_id: int, verified: Verified, led_by: Sequence[int]) -> Leader | None:
         limit_ms = self.plan.limits.produce_ms
+        partition = led_by[0]
         try:
             async with asyncio.timeout(limit_ms / 1000):
                 offset = await end_offset(verified.connection, self.topic, partition)
@@ -243,7 +244,7 @@ class Exchange(msgspec.Struct):
         except BrokenStreamError as broken:
             seen = failed(Reason.TRANSPORT, f"ListOffsets: {broken.detail}")
         else:
-            return Leader(target, broker_id, partition, offset)
+            return Leader(target, broker_id, partition, offset, tuple(led_by[1 : self._partitions_each]))
         self.ledger.settle(Stage.PRODUCE, target, seen)
         return None
 
@@ -262,7 +263,7 @@ class Exchange(msgspec.Struct):
                 # Not cancelled with the run: what is half made must be known to be removed.
                 self._creating = asyncio.ensure_future(self._create(control, ids))
                 await asyncio.shield(self._creating)
-                return Partitions(len(ids), {broker_id: index for index, broker_id in enumerate(ids)})
+                return led(ids * self._partitions_each)
         except TimeoutError:
             return failed(Reason.TOPIC_NOT_CREATED, f"{self.topic}: no answer within {limit_ms} ms")
         except TopicError as refusal:
@@ -270,8 +271,13 @@ class Exchange(msgspec.Struct):
         except BrokenStreamError as broken:
             return failed(Reason.TRANSPORT, f"{self.topic}: {broken.detail}")
 
+    @property
+    def _partitions_each(self) -> int:
+        """How many a broker leads: one, but for a load that wants more."""
+        return 1 if self.plan.throughput is None else self.plan.throughput.partitions_per_broker
+
     async def _create(self, control: Verified, ids: Sequence[int]) -> None:
-        replicas = spread(ids, self.plan.topic.replication_factor)
+        replicas = spread(ids, self.plan.topic.replication_factor, self._partitions_each)
         limit_ms = self.plan.limits.produce_ms
         try:
             await create_topic(control.connection, self.topic, replicas, limit_ms=limit_ms)

@@ -61,6 +61,8 @@ class Latency(msgspec.Struct):
     _sent_ns: list[int] = msgspec.field(default_factory=list)
     _outstanding: set[int] = msgspec.field(default_factory=set)
     _sending: bool = True
+    _answered: threading.Event = msgspec.field(default_factory=threading.Event)
+    """Every record has its answer, or there is no more time for one."""
     _ticks: tuple[HostTicks | None, HostTicks | None] = (None, None)
 
     def run(self) -> tuple[dict[Leader, Timed], Timed]:
@@ -78,10 +80,14 @@ class Latency(msgspec.Struct):
             self._position(consumer)
             receiver = threading.Thread(target=self._receive, args=(consumer,), name="latency", daemon=True)
             before = HostTicks.read()
+            # An acknowledgement's time is when it is looked at, so somebody must always look.
+            answers = threading.Thread(target=self._serve, args=(producer,), name="latency", daemon=True)
             receiver.start()
+            answers.start()
             self._send(producer)
             self._sending = False
             receiver.join()
+            answers.join()
             self._ticks = before, HostTicks.read()
         finally:
             consumer.close()
@@ -104,24 +110,20 @@ class Latency(msgspec.Struct):
         begin = time.monotonic_ns()
         self._due_ns = [begin + index * interval_ns for index in range(total)]
         for index in range(total):
-            self._wait_until(producer, self._due_ns[index])
-            if self.stop.is_set():
-                return
+            if self.stop.wait(max(0, self._due_ns[index] - time.monotonic_ns()) / 1e9):
+                break
             self._send_one(producer, index)
         deadline = time.monotonic_ns() + self.settings.limits.produce_ms * 1_000_000
         while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
+            self.stop.wait(POLL_S)
+        self._answered.set()
+
+    def _serve(self, producer: Producer) -> None:
+        """Take each acknowledgement as it comes."""
+        while not self._answered.is_set() and not self.stop.is_set():
             producer.poll(POLL_S)
         producer.purge()
         producer.poll(0)
-
-    def _wait_until(self, producer: Producer, due_ns: int) -> None:
-        """Serve acknowledgements until it is time; their latency is the client's own, not this poll's."""
-        while (left_ns := due_ns - time.monotonic_ns()) > 0 and not self.stop.is_set():
-            # The client's poll counts in whole milliseconds; the last one is slept.
-            whole_ms = left_ns // 1_000_000
-            producer.poll(whole_ms / 1000)
-            if not whole_ms:
-                time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
 
     def _send_one(self, producer: Producer, index: int) -> None:
         partition = self.leaders[index % len(self.leaders)].partition

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Stage
+from probes.outcome import Acks, Compression, Stage
 
 PLAN_VERSION: Final = 1
 MAX_PORT: Final = 65535
@@ -124,12 +124,60 @@ class PathLatencyPlan(_Value, frozen=True):
     rate_per_s: int = 100
 
 
+class RampPlan(_Value, frozen=True):
+    """Rates offered one after another, each half as much again as the one before, until the path no longer follows.
+
+    Bounded in bytes and in time, whichever ends first.
+    """
+
+    total_bytes: int = 256 * 1024 * 1024
+    max_ms: int = 12_000
+    step_ms: int = 400
+    """How long each rate is offered."""
+
+    def __post_init__(self) -> None:
+        for field, (least, most) in _RAMP_BOUNDS.items():
+            _within(field, getattr(self, field), least, most)
+
+
 class ThroughputPlan(_Value, frozen=True):
-    """Bounded in bytes and in time, whichever ends first."""
+    """As fast as it goes, bounded in bytes and in time, whichever ends first; then, where asked for, a ramp."""
 
     total_bytes: int = 32 * 1024 * 1024
     max_ms: int = 3000
     record_bytes: int = 1024
+    """Letters drawn at random, as Kafka's own performance tool sends them: compression makes them a good third less."""
+    acks: Acks = Acks.ALL
+    compression: Compression = Compression.NONE
+    partitions_per_broker: int = 1
+    """Of a topic that exists as many are used as the broker leads, at most so many."""
+    connections_per_broker: int = 1
+    """Producers at once. A partition is read over one connection, so consumers are no more than partitions a broker."""
+    ramp: RampPlan | None = None
+
+    def __post_init__(self) -> None:
+        for field, (least, most) in _THROUGHPUT_BOUNDS.items():
+            _within(field, getattr(self, field), least, most)
+
+
+_RAMP_BOUNDS: Final = {
+    "total_bytes": (1, 1 << 40),
+    "max_ms": (100, 600_000),
+    "step_ms": (100, 60_000),
+}
+_THROUGHPUT_BOUNDS: Final = {
+    "total_bytes": (1, 1 << 40),
+    "max_ms": (1, 600_000),
+    # An index, and no more than a producer takes unless told to (message.max.bytes).
+    "record_bytes": (8, 1_000_000),
+    "partitions_per_broker": (1, 100),
+    "connections_per_broker": (1, 32),
+}
+
+
+def _within(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{field} {value} is not in {least}..{most}")
 
 
 class Plan(_Value, frozen=True):

@@ -70,21 +70,31 @@ class TopicError(Exception):
 
 
 class Partitions(msgspec.Struct, frozen=True):
-    """Of one topic: how many, and one that each leader leads."""
+    """Of one topic: how many, and those that each leader leads, at least one, in ascending order."""
 
     count: int
-    led_by: dict[int, int]
+    led_by: dict[int, tuple[int, ...]]
 
 
-def spread(broker_ids: Sequence[int], replication_factor: int) -> tuple[tuple[int, ...], ...]:
-    """Replicas for each partition, so that partition i is led by the i-th broker.
+def spread(broker_ids: Sequence[int], replication_factor: int, each: int = 1) -> tuple[tuple[int, ...], ...]:
+    """Replicas for each partition, so that partition i is led by the i-th broker, and so on in turn.
 
-    The factor is bounded by the number of brokers.
+    The factor is bounded by the number of brokers; ``each`` of them leads so many.
     """
     count = min(replication_factor, len(broker_ids))
     return tuple(
-        tuple(broker_ids[(index + step) % len(broker_ids)] for step in range(count)) for index in range(len(broker_ids))
+        tuple(broker_ids[(index + step) % len(broker_ids)] for step in range(count))
+        for index in range(len(broker_ids) * each)
     )
+
+
+def led(leaders: Sequence[int]) -> Partitions:
+    """Of a topic whose partition i is led by the i-th of ``leaders``; below 0 is nobody."""
+    led_by: dict[int, tuple[int, ...]] = {}
+    for index, leader in enumerate(leaders):
+        if leader >= 0:
+            led_by[leader] = (*led_by.get(leader, ()), index)
+    return Partitions(count=len(leaders), led_by=led_by)
 
 
 async def create_topic(
@@ -128,15 +138,13 @@ async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
     """
     request = MetadataRequest(topics=(MetadataRequestTopic(name=TopicName(name)),), allow_auto_topic_creation=False)
     response = await connection.call(request, MetadataResponse)
-    led_by: dict[int, int] = {}
+    leaders: list[int] = []
     for topic in response.topics:
         if topic.error_code is not ErrorCode.none:
             reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
             raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}")
-        for partition in sorted(topic.partitions, key=lambda each: each.partition_index):
-            led_by.setdefault(int(partition.leader_id), int(partition.partition_index))
-    led_by.pop(_UNASSIGNED, None)
-    return Partitions(count=sum(len(topic.partitions) for topic in response.topics), led_by=led_by)
+        leaders += [int(each.leader_id) for each in sorted(topic.partitions, key=lambda each: each.partition_index)]
+    return led(leaders)
 
 
 async def end_offset(connection: KafkaConnection, name: str, partition: int) -> int:

@@ -255,6 +255,7 @@ def _timings(results: list[ClientResult], *, roomy: bool) -> list[RenderableType
         rates = ", ".join(f"{rate.direction} {rate.rate}" for rate in throughput_rows(result))
         parts += [_text(f"{result.name}: {rates or 'throughput not measured'}"), table]
         parts += [_text(f"  limited by {rate.limited}", "dim") for rate in throughput_rows(result) if rate.limited]
+        parts += [_text(f"  {rate.knee}", "dim") for rate in throughput_rows(result) if rate.knee]
         parts += [_text(f"  {disturbed}", "yellow") for disturbed in disturbances(result)]
     if len(measured) > LISTED_CLIENTS:
         parts.append(_text(f"and {words.count(len(measured) - LISTED_CLIENTS, 'more client')}", "dim"))

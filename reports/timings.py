@@ -11,10 +11,11 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Distribution, HostLoad, LatencyFacts, Outcome, PathLatencyFacts, ThroughputFacts
+from probes.outcome import Compression, Distribution, HostLoad, LatencyFacts, Outcome, PathLatencyFacts, ThroughputFacts
 from reports import words
 from reports.document import ClientResult
 from reports.grid import natural, subject_of
+from reports.knee import StepRow, knee_in_words, step_rows
 from reports.limits import Limit, limited_by
 
 PRODUCE_ACK: Final = "produce ack"
@@ -84,6 +85,12 @@ class ThroughputRow(msgspec.Struct, frozen=True, kw_only=True):
     """Lost and duplicated records, empty for none."""
     limited: str = ""
     """Of producing: what limited it, with the evidence; empty where that cannot be told."""
+    setting: str = ""
+    """How it was measured."""
+    knee: str = ""
+    """Of producing: what its ramp found; empty without one."""
+    steps: tuple[StepRow, ...] = ()
+    """Of that ramp."""
 
 
 def latency_rows(result: ClientResult) -> tuple[LatencyRow, ...]:
@@ -173,6 +180,7 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
     found = limited_by(facts.limits)
     limited = "" if found.limit is Limit.NOT_TOLD else f"{found.limit.value.replace('_', ' ')}: {found.because}"
     for direction, bytes_per_s, records, took_ns, seen in measured:
+        produces = direction == "produce"
         yield ThroughputRow(
             client=result.name,
             subject=subject_of(outcome.target),
@@ -185,5 +193,22 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
             took=words.duration(took_ns),
             took_ns=took_ns,
             trouble=seen,
-            limited=limited if direction == "produce" else "",
+            limited=limited if produces else "",
+            setting=_setting(facts, produces=produces),
+            knee=knee_in_words(facts.ramp) if produces else "",
+            steps=step_rows(facts.ramp) if produces else (),
         )
+
+
+def _setting(facts: ThroughputFacts, *, produces: bool) -> str:
+    """How it was measured; empty in documents that do not say."""
+    if not facts.partitions:
+        return ""
+    connections = facts.producers if produces else facts.consumers
+    parts = (
+        f"acks={facts.acks}" if produces else "",
+        "no compression" if facts.compression is Compression.NONE else facts.compression.value,
+        words.count(facts.partitions, "partition"),
+        f"{words.count(connections, 'connection')} a broker",
+    )
+    return ", ".join(filter(None, parts))

@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
-from probes.plan import Limits
+from probes.plan import Limits, ThroughputPlan
 from reports.render import Extra
+from scenarios.load import DEFAULT, KEYS, load_of
 from scenarios.planning import LIMITS, VERDICT_MS, limits_within
 from scenarios.world import LAB
 
@@ -63,6 +64,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="keep a connection to each broker address silent for that long, then ask once more: past 350 s an NLB "
         "has forgotten it (default: without)",
     )
+    group.addoption(
+        "--load",
+        type=_load,
+        default=DEFAULT,
+        metavar="KEY=VALUE,...",
+        help=f"how throughput is measured, by: {', '.join(KEYS)} (default: {DEFAULT.total_bytes >> 20} MiB or "
+        f"{DEFAULT.max_ms / 1000:g} s of {DEFAULT.record_bytes} bytes a record, acks=all, no compression, one "
+        "partition and one connection a broker; no ramp, which offers rising rates until the path no longer follows)",
+    )
+
+
+def _load(text: str) -> ThroughputPlan:
+    try:
+        return load_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _hold_ms(seconds: str) -> int:

@@ -25,13 +25,13 @@ from probes.plan import (
     TopicMode,
     TopicPlan,
 )
+from scenarios.load import DEFAULT
 from topology.models import Client
 from topology.view import ClientView
 from vantages.protocol import VantageRun
 
 LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
 PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
-THROUGHPUT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
 VERDICT_MS: Final = 5000
 """By default: how long after the first packet silence must have become a verdict."""
 LEAST_VERDICT_MS: Final = 4000
@@ -97,16 +97,19 @@ def make_plan(
     stages: Sequence[Stage] = VERIFY_STAGES,
     limits: Limits = LIMITS,
     idle_hold_ms: int = 0,
+    load: ThroughputPlan = DEFAULT,
 ) -> Plan:
     """The plan that shows whether the client sees what it must.
 
     ``idle_hold_ms``: how long a connection of its own to each broker address is silent before it is asked once
-    more; the plan has that much more time. 0 is without it.
+    more; the plan has that much more time. 0 is without it. ``load``: how throughput is measured, likewise.
     """
     wanted = (*stages, Stage.LATENCY, Stage.THROUGHPUT) if measure and view.brokers else tuple(stages)
     if idle_hold_ms:
         wanted = (*wanted, Stage.IDLE)
         limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + idle_hold_ms)
+    if Stage.THROUGHPUT in wanted:
+        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + _more_ms(load, limits))
     return Plan(
         plan_id=f"{view.pattern}.{view.client}",
         client=view.client,
@@ -120,13 +123,19 @@ def make_plan(
         limits=limits,
         path_latency=PATH_LATENCY if Stage.LATENCY in wanted else None,
         latency=LATENCY if Stage.LATENCY in wanted else None,
-        throughput=THROUGHPUT if Stage.THROUGHPUT in wanted else None,
+        throughput=load if Stage.THROUGHPUT in wanted else None,
         raw_samples=Stage.LATENCY in wanted,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
         connect_attempts=CONNECT_ATTEMPTS,
         idle_hold_ms=idle_hold_ms,
         other_names=view.other_names,
     )
+
+
+def _more_ms(load: ThroughputPlan, limits: Limits) -> int:
+    """What a load takes beyond the usual one: to be sent, to be read again, and its ramp."""
+    ramp_ms = 0 if load.ramp is None else load.ramp.max_ms + limits.produce_ms
+    return 2 * max(0, load.max_ms - DEFAULT.max_ms) + ramp_ms
 
 
 def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:

@@ -249,6 +249,7 @@ def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
         label=partial(label, request),
         limits=request.config.getoption("--verdict-within"),
         idle_hold_ms=request.config.getoption("--idle-hold"),
+        load=request.config.getoption("--load"),
     ) as opened:
         yield opened
 

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from lab.handle import Lab
-from probes.plan import Limits, Plan
+from probes.plan import Limits, Plan, ThroughputPlan
 from reports.document import Drawing
 from reports.journal import ClientJournal, Journal
+from scenarios.load import DEFAULT
 from scenarios.planning import LIMITS, ClientRun, conclude, make_plan
 from topology.expectation import expect
 from topology.files import digest, load
@@ -58,6 +59,7 @@ class World:
         label: Callable[[Client], str],
         limits: Limits = LIMITS,
         idle_hold_ms: int = 0,
+        load: ThroughputPlan = DEFAULT,
     ) -> None:
         self.topology = topology
         self._lab = lab
@@ -65,6 +67,7 @@ class World:
         self._label = label
         self._limits = limits
         self._idle_hold_ms = idle_hold_ms
+        self._load = load
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
         self._runs: dict[str, ClientRun] = {}
@@ -76,7 +79,7 @@ class World:
             client = self.topology.client(name)
             view = expect(self.topology, name)
             held = self._idle_hold_ms
-            plan = make_plan(view, client, measure=measure, limits=self._limits, idle_hold_ms=held)
+            plan = make_plan(view, client, measure=measure, limits=self._limits, idle_hold_ms=held, load=self._load)
             written = None
             if self._journal is not None:
                 known_as = digest(self.topology)

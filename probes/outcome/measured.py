@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from probes.outcome.base import Value
 
 
@@ -99,8 +101,88 @@ class ProduceLimits(Value, frozen=True):
     host: HostLoad | None = None
 
 
+class Acks(StrEnum):
+    """Who must have a record before it is acknowledged.
+
+    Nobody (``0``) is no choice: what is not acknowledged has neither a rate nor a loss that could be told.
+    """
+
+    ALL = "all"
+    LEADER = "1"
+
+
+class Compression(StrEnum):
+    """``compression.type`` of the producer."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    SNAPPY = "snappy"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
+class Followed(StrEnum):
+    """Whether acknowledgements followed a rate that was offered."""
+
+    YES = "yes"
+    RATE = "rate"
+    """Acknowledgements came at less than 95 % of what was handed over."""
+    LATENCY = "latency"
+    """They came at that rate, but the p99 rose beyond what a path with room to spare shows."""
+    CLIENT = "client"
+    """Nobody knows: the client itself handed over less than 80 %."""
+
+
+class RampEnd(StrEnum):
+    """Why a ramp went no further. Only ``rate`` and ``latency`` are a knee."""
+
+    RATE = "rate"
+    LATENCY = "latency"
+    FIRST_RATE = "first_rate"
+    """Already the first rate was more than the path takes."""
+    UNSTEADY = "unsteady"
+    """A rate was more than the path takes that is well below what it took before."""
+    CLIENT = "client"
+    BYTES = "bytes"
+    TIME = "time"
+    STOPPED = "stopped"
+    """The run ended, or records failed."""
+
+
+class RampStep(Value, frozen=True):
+    """One rate that was offered for a while; times are from when each record was handed to the client."""
+
+    offered_bytes_per_s: float
+    acknowledged_bytes_per_s: float
+    records: int
+    """That were acknowledged."""
+    p50_ns: int | None
+    p99_ns: int | None
+    """None where too few were timed to say it."""
+    followed: Followed
+
+
+class RampFacts(Value, frozen=True):
+    """Rates offered in turn: those that rose until the path no longer followed, then those between.
+
+    The knee is the highest rate that was followed, below one that was not; None where ``ended`` says that no
+    such rate was found.
+    """
+
+    steps: tuple[RampStep, ...]
+    ended: RampEnd
+    knee_bytes_per_s: float | None = None
+    knee_records_per_s: float | None = None
+    records_sent: int = 0
+    not_acknowledged: int = 0
+    missing: int = 0
+    """By how much less than what was acknowledged the logs grew."""
+    surplus: int = 0
+    """By how much more; in a topic that is not the probe's own, what others wrote is in it."""
+
+
 class ThroughputFacts(Value, frozen=True, tag="throughput"):
-    """Bounded produce, then consume of the same records, over all leaders."""
+    """Bounded produce, then consume of the same records, over all leaders. Rates are of records before compression."""
 
     record_bytes: int
     records_produced: int
@@ -112,3 +194,10 @@ class ThroughputFacts(Value, frozen=True, tag="throughput"):
     lost: int = 0
     duplicated: int = 0
     limits: ProduceLimits | None = None
+    acks: Acks = Acks.ALL
+    compression: Compression = Compression.NONE
+    partitions: int = 0
+    producers: int = 0
+    """Each with a connection of its own to every broker."""
+    consumers: int = 0
+    ramp: RampFacts | None = None

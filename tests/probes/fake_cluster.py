@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import importlib
 import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ PRODUCE, FETCH, METADATA, FIND_COORDINATOR, API_VERSIONS = 0, 1, 3, 10, 18
 CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 15, 32, 42
 PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS)
 """What the mock does not offer."""
+LATE_S = 0.1
+"""By so much a busy machine may wake a sleeper too late without that being a slower path."""
 
 
 @dataclass
@@ -61,6 +64,14 @@ class FakeCluster:
     ports: dict[int, int] = field(default_factory=dict)
     """The proxies', by broker."""
     connections: int = 0
+    partitions: int = 0
+    """Of the topic that was created; before, as many as brokers."""
+    produced: list[tuple[int, int]] = field(default_factory=list)
+    """Of each request with records: acks, and bytes."""
+    bytes_per_s: float = 0
+    """What all connections together take of records; 0 is as much as comes."""
+
+    _free_s: float = 0
 
     def __post_init__(self) -> None:
         # The mock logs that bootstrap.servers is ignored; it need not.
@@ -78,6 +89,15 @@ class FakeCluster:
         """A record of somebody else."""
         self._mock.produce(topic, value=value, partition=partition)
         assert self._mock.flush(5) == 0
+
+    async def takes(self, payload: bytes, client_bytes: int) -> None:
+        """Note a request with records, for as long as it takes here."""
+        # Behind the header stand the transaction's id, which is null, and acks.
+        self.produced.append((struct.unpack_from(">h", payload, 10 + client_bytes + 2)[0], len(payload)))
+        if self.bytes_per_s:
+            # By the clock, so that a sleep that was too long is not added to the next.
+            self._free_s = max(self._free_s, time.monotonic() - LATE_S) + len(payload) / self.bytes_per_s
+            await asyncio.sleep(self._free_s - time.monotonic())
 
     def handlers(self, own_id: int) -> dict[int, tuple[Any, Handler]]:
         return {
@@ -102,6 +122,7 @@ class FakeCluster:
         code = self._here(own_id, self.create_code)
         if code is ErrorCode.none:
             self.created.append(topic.name)
+            self.partitions = len(topic.assignments)
             self.was_created.set()
             self.leaders(topic.name)
         result = CreatableTopicResult(name=topic.name, error_code=code, error_message="as told")
@@ -179,6 +200,8 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                     return
                 if key in cluster.silent_on:
                     continue
+                if key == PRODUCE:
+                    await cluster.takes(payload, client)
                 head = struct.pack(">i", correlation_id)
                 if key in handlers:
                     # A broker answers the requests of one connection in their order.
@@ -223,7 +246,10 @@ def _rewritten(payload: bytes, key: int, version: int, cluster: FakeCluster) -> 
     )
     topics = tuple(
         dataclasses.replace(
-            topic, partitions=tuple(each for each in topic.partitions if each.partition_index < cluster.brokers)
+            topic,
+            partitions=tuple(
+                each for each in topic.partitions if each.partition_index < (cluster.partitions or cluster.brokers)
+            ),
         )
         for topic in body.topics
     )

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.outcome import Stage
+from probes.outcome import Acks, Compression, Stage
 from probes.plan import (
     Endpoint,
     ForbiddenConnect,
     LatencyPlan,
     Limits,
     Plan,
+    RampPlan,
     ThroughputPlan,
     Tls,
     TopicMode,
@@ -28,6 +29,18 @@ PORTS = st.integers(1, 65535)
 POSITIVE = st.integers(1, 10**9)
 ENDPOINTS = st.builds(Endpoint, name=st.text(min_size=1), port=PORTS, broker_id=st.none() | st.integers(0, 2**31 - 1))
 HOLD_MS = 1000
+THROUGHPUTS = st.builds(
+    ThroughputPlan,
+    total_bytes=POSITIVE,
+    max_ms=st.integers(1, 600_000),
+    record_bytes=st.integers(8, 1_000_000),
+    acks=st.sampled_from(Acks),
+    compression=st.sampled_from(Compression),
+    partitions_per_broker=st.integers(1, 100),
+    connections_per_broker=st.integers(1, 32),
+    ramp=st.none()
+    | st.builds(RampPlan, total_bytes=POSITIVE, max_ms=st.integers(100, 600_000), step_ms=st.integers(100, 60_000)),
+)
 
 
 def plans(
@@ -55,7 +68,7 @@ def plans(
             Limits, **dict.fromkeys(Limits.__struct_fields__, POSITIVE) | {"plan_ms": st.integers(HOLD_MS + 1, 10**9)}
         ),
         latency=st.none() | st.builds(LatencyPlan, **dict.fromkeys(LatencyPlan.__struct_fields__, POSITIVE)),
-        throughput=st.none() | st.builds(ThroughputPlan, **dict.fromkeys(ThroughputPlan.__struct_fields__, POSITIVE)),
+        throughput=st.none() | THROUGHPUTS,
         forbidden=st.lists(st.builds(ForbiddenConnect, address=st.text(), port=PORTS, why=st.text()), max_size=3).map(
             tuple
         ),
@@ -84,6 +97,10 @@ def test_a_plan_is_the_same_after_the_journey(plan: Plan) -> None:
         ({"bootstrap": [{"name": "", "port": 1}]}, "name is empty"),
         ({"bootstrap": [{"name": "b", "port": 65536}]}, "port 65536 is not in 1..65535"),
         ({"limits": {"connect_ms": 0}}, "connect_ms must be positive"),
+        ({"throughput": {"record_bytes": 7}}, "record_bytes 7 is not in 8..1000000"),
+        ({"throughput": {"connections_per_broker": 33}}, "connections_per_broker 33 is not in 1..32"),
+        ({"throughput": {"acks": "0"}}, "$.throughput.acks"),
+        ({"throughput": {"ramp": {"step_ms": 50}}}, "step_ms 50 is not in 100..60000"),
         ({"stages": ["conect"]}, "$.stages[0]"),
         ({"surprise": 1}, "surprise"),
     ],

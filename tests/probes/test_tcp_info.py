@@ -67,6 +67,14 @@ def test_an_older_kernel_does_not_count_segments(monkeypatch: pytest.MonkeyPatch
     assert info.data_segments_in is None
 
 
+def test_a_kernel_without_busy_times_has_no_flows_to_tell_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener, socket.create_connection(listener.getsockname()):
+        ports = frozenset({listener.getsockname()[1]})
+        assert len(tcp_info.flows(ports)) == 1
+        monkeypatch.setattr(tcp_info, "_MOST_BYTES", 191)
+        assert tcp_info.flows(ports) == ()
+
+
 def test_other_systems_and_other_sockets_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         assert read_tcp_info(sock) is None

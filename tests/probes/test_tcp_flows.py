@@ -1,4 +1,4 @@
-"""What the kernel says of this process's connections."""
+"""What the kernel says of this process's own connections: whose sender was held up, and by what."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from probes import flows as flows_module
-from probes.flows import flows
+from probes import tcp_info
+from probes.tcp_info import flows
 
 MIB = 1 << 20
 
@@ -67,5 +67,5 @@ def test_a_reader_that_does_not_read_is_a_full_window() -> None:
 
 
 def test_without_a_list_of_descriptors_there_is_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows_module, "_LISTED", "/nowhere")
+    monkeypatch.setattr(tcp_info, "_LISTED", "/nowhere")
     assert flows(frozenset({1})) == ()
