@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, Producer, ThrottleEvent, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, ThrottleEvent, TopicPartition
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
 from probes.flows import flows
@@ -23,8 +23,17 @@ from probes.seen import Seen, failed, ok
 
 INDEX_BYTES: Final = 8
 BATCH_RECORDS: Final = 1000
+BATCH_BYTES: Final = 1_000_000
+"""What is handed to the client at once, at most: a record at a time costs twice the processor time."""
+QUEUE_BYTES: Final = 65536 * 1024
+QUEUE_RECORDS: Final = 100_000
 POLL_S: Final = 0.05
-BATCHING: Final = {"linger.ms": 5, "batch.size": 1_000_000, "queue.buffering.max.kbytes": 65536}
+BATCHING: Final = {
+    "linger.ms": 5,
+    "batch.size": BATCH_BYTES,
+    "queue.buffering.max.kbytes": QUEUE_BYTES // 1024,
+    "queue.buffering.max.messages": QUEUE_RECORDS,
+}
 """Here the client is to be fast, not to show each record on its own."""
 
 
@@ -92,22 +101,29 @@ class Throughput(msgspec.Struct):
         ticks = HostTicks.read()
         filler = b"." * max(0, self.plan.record_bytes - INDEX_BYTES)
         partitions = [leader.partition for leader in self.leaders]
-        total = max(1, self.plan.total_bytes // max(self.plan.record_bytes, INDEX_BYTES))
+        size = max(self.plan.record_bytes, INDEX_BYTES)
+        total = max(1, self.plan.total_bytes // size)
+        # Every leader has its share, also of few records.
+        at_once = max(1, min(BATCH_RECORDS, BATCH_BYTES // size, total // len(partitions)))
+        room = max(0, min(QUEUE_RECORDS, QUEUE_BYTES // size) - at_once)
         begin = time.monotonic_ns()
         process_ns, thread_ns = time.process_time_ns(), time.thread_time_ns()
         end = begin + self.plan.max_ms * 1_000_000
         index = 0
         while index < total and time.monotonic_ns() < end and not self.stop.is_set():
-            value = index.to_bytes(INDEX_BYTES, "big") + filler
-            partition = partitions[index % len(partitions)]
-            try:
-                producer.produce(self.topic, value=value, partition=partition, on_delivery=self._delivered)
-            except BufferError:
+            if len(producer) > room:
                 producer.poll(POLL_S)
                 continue
-            index += 1
-            if index % BATCH_RECORDS == 0:
-                producer.poll(0)
+            batch: list[dict[str, Any]] = [
+                {"value": each.to_bytes(INDEX_BYTES, "big") + filler}
+                for each in range(index, min(index + at_once, total))
+            ]
+            partition = partitions[index // at_once % len(partitions)]
+            producer.produce_batch(self.topic, batch, partition=partition, on_delivery=self._delivered)
+            if refused := next((record["_error"] for record in batch if "_error" in record), None):
+                raise KafkaException(refused)  # too large, for example; that the queue is full is seen to
+            index += len(batch)
+            producer.poll(0)
         # Of the handing over alone: afterwards the thread only waits.
         handed_ns = max(1, time.monotonic_ns() - begin)
         sender_cpu = (time.thread_time_ns() - thread_ns) / handed_ns
@@ -169,6 +185,7 @@ class Throughput(msgspec.Struct):
             messages = consumer.consume(num_messages=BATCH_RECORDS, timeout=POLL_S)
             if not messages and self._is_at_end(consumer, places):
                 break
+            now_ns = time.monotonic_ns()
             for message in messages:
                 value = message.value()
                 if message.error() is not None or value is None:
@@ -179,7 +196,7 @@ class Throughput(msgspec.Struct):
                     seen[index] = 1
                 elif index < len(seen):
                     duplicated += 1
-                last_ns = time.monotonic_ns()
+                last_ns = now_ns
         return last_ns - begin, duplicated, True
 
     def _is_at_end(self, consumer: Consumer, places: Sequence[TopicPartition]) -> bool:

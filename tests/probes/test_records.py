@@ -339,3 +339,11 @@ def test_raw_samples_are_handed_over_where_the_plan_asks_for_them() -> None:
     for block in result.samples:
         samples = unpack(block)
         assert all(0 <= due <= began for due, began in zip(samples.scheduled_ns, samples.started_ns, strict=True))
+
+
+def test_records_that_the_client_refuses_are_the_clients_words() -> None:
+    outcome = probed(1, throughput=ThroughputPlan(total_bytes=4_000_000, record_bytes=2_000_000))[0].one(
+        Stage.THROUGHPUT, role=Role.CLUSTER
+    )
+    assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.KAFKA_ERROR)
+    assert "Message size too large" in outcome.detail
