@@ -74,7 +74,13 @@ class _FetchError(Exception):
 def _run(command: list[str], directory: Path) -> None:
     try:
         done = subprocess.run(
-            command, cwd=directory, capture_output=True, text=True, check=False, timeout=FETCH_S, stdin=subprocess.DEVNULL
+            command,
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=FETCH_S,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _FetchError(str(error)) from error

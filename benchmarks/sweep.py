@@ -56,7 +56,7 @@ what each does for a name, all with as many names under way at once, in processe
               compared; then as above.
     blackbox  it looks the address up, once; then as above."""
 DOMAIN = "sweep.example.com"
-TOOLS = {"unbound": "unbound", "ip": "iproute2", "unshare": "util-linux"}
+TOOLS = {"unbound": "unbound", "ip": "iproute2", "unshare": "util-linux", "taskset": "util-linux"}
 HANDSHAKE, BY_NAME = "connect and TLS, addresses known", "by name"
 
 

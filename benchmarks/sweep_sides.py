@@ -75,8 +75,9 @@ def wait_for(what: str, ready: Callable[[], bool], log: Path) -> None:
     raise SweepError(f"{what} did not answer within {STARTS_S} s: {log.read_text(errors='replace')[-500:]}")
 
 
-def on_core(core: int) -> Callable[[], None]:
-    return lambda: os.sched_setaffinity(0, {core})
+def on_core(core: int) -> tuple[str, ...]:
+    """What goes before a command that has one core; Go, too, then runs one thread at a time."""
+    return "taskset", "--cpu-list", str(core)
 
 
 def cpu_s_of(pid: int) -> float:
@@ -95,11 +96,10 @@ def worker(what: str, python: str, script: str, field: Field) -> Iterator[Sweep]
     with (
         log.open("wb") as words,
         subprocess.Popen(
-            [python, str(ROOT / "benchmarks" / script)],
+            [*on_core(field.core), python, str(ROOT / "benchmarks" / script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,
-            preexec_fn=on_core(field.core),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         ) as process,
     ):
@@ -127,11 +127,10 @@ def probe(field: Field) -> Iterator[Sweep]:
     """``python -m probes --serve`` with a plan of resolve, connect and handshake."""
     plan, count = plan_of(field), len(field.places)
     with subprocess.Popen(
-        [sys.executable, "-m", "probes", "--serve"],
+        [*on_core(field.core), sys.executable, "-m", "probes", "--serve"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        preexec_fn=on_core(field.core),
     ) as process:
         told, heard = process.stdin, process.stdout
         assert told
@@ -199,12 +198,10 @@ def blackbox(program: str, field: Field) -> Iterator[tuple[Sweep, Sweep]]:
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            [program, *listening],
+            [*on_core(field.core), program, *listening],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # Go counts the processors it may use, and runs as many threads at a time: one.
-            preexec_fn=on_core(field.core),
         ) as process,
     ):
 

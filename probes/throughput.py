@@ -61,8 +61,9 @@ class Throughput(msgspec.Struct):
         # Large fetches, at the client's own pace.
         consumer = Consumer(config | {"fetch.wait.max.ms": 100})
         try:
+            producer = self._reached()
             places = self._places(consumer)
-            produced, produce_ns = self._produce()
+            produced, produce_ns = self._produce(producer)
             seen = bytearray(produced)
             consume_ns, duplicated, reached_end = self._consume(consumer, places, seen)
         finally:
@@ -93,11 +94,29 @@ class Throughput(msgspec.Struct):
             places.append(TopicPartition(self.topic, leader.partition, end))
         return places
 
-    def _produce(self) -> tuple[int, int]:
-        """How many records were sent, and how long until the last was acknowledged."""
-        limits = self.settings.limits
-        config = self.settings.producer(self.log, limit_ms=limits.produce_ms) | BATCHING
+    def _reached(self) -> Producer:
+        """A producer whose first record every leader has acknowledged: what connecting takes, other stages measure."""
+        limit_ms = self.settings.limits.produce_ms
+        config = self.settings.producer(self.log, limit_ms=limit_ms) | BATCHING
         producer = Producer(config | {"throttle_cb": self._throttle})
+
+        def delivered(failure: KafkaError | None, _message: Message) -> None:
+            self._failure = self._failure or failure
+
+        for leader in self.leaders:
+            first = bytes(max(self.plan.record_bytes, INDEX_BYTES))
+            producer.produce(self.topic, value=first, partition=leader.partition, on_delivery=delivered)
+        self._drain(producer)
+        return producer
+
+    def _drain(self, producer: Producer) -> None:
+        """Until nothing waits for an acknowledgement, or has waited as long as it may."""
+        deadline = time.monotonic_ns() + self.settings.limits.produce_ms * 1_000_000
+        while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
+            producer.poll(POLL_S)
+
+    def _produce(self, producer: Producer) -> tuple[int, int]:
+        """How many records were sent, and how long until the last was acknowledged."""
         ticks = HostTicks.read()
         filler = b"." * max(0, self.plan.record_bytes - INDEX_BYTES)
         partitions = [leader.partition for leader in self.leaders]
@@ -127,9 +146,7 @@ class Throughput(msgspec.Struct):
         # Of the handing over alone: afterwards the thread only waits.
         handed_ns = max(1, time.monotonic_ns() - begin)
         sender_cpu = (time.thread_time_ns() - thread_ns) / handed_ns
-        deadline = time.monotonic_ns() + limits.produce_ms * 1_000_000
-        while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
-            producer.poll(POLL_S)
+        self._drain(producer)
         took_ns = max(1, time.monotonic_ns() - begin)
         process_cpu = (time.process_time_ns() - process_ns) / took_ns
         self._limits = self._seen_of_limits(sender_cpu, process_cpu, took_ns, ticks)
