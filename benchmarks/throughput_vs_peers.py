@@ -305,11 +305,16 @@ def main() -> None:
     )
     parser.add_argument("--pattern", choices=sorted(PATTERNS), default="peering", help="default: %(default)s")
     parser.add_argument("--megabytes", type=int, default=256, help="MiB each time (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=1000, help="of the latency; 0 is without (default: %(default)s)")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=1000,
+        help="of the latency, at least 1000; 0 is without it (default: %(default)s)",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="after one to warm up (default: %(default)s)")
     chosen = parser.parse_args()
-    if min(chosen.megabytes, chosen.rounds) < 1 or chosen.samples < 0:
-        parser.error("at least one round and one MiB")
+    if min(chosen.megabytes, chosen.rounds) < 1 or 0 != chosen.samples < 1000:
+        parser.error("at least one round, one MiB and, for a p99, 1000 samples")
     print(said, end="\n\n", flush=True)
     records = chosen.megabytes * 1024 * 1024 // RECORD_BYTES
     with tempfile.TemporaryDirectory(prefix="throughput-") as directory, Lab.start(topology_of(chosen.pattern)) as lab:

@@ -12,20 +12,14 @@ from typing import Final
 
 from probes.outcome import TcpInfo
 
-# Offsets in ``struct tcp_info`` (linux/tcp.h). The kernel only ever adds to its end, and hands out as much as it has.
-_SND_MSS: Final = 16
-_RCV_MSS: Final = 20
-_UNACKED: Final = 24
-_SACKED: Final = 28
-_PMTU: Final = 60
-_RTT: Final = 68
-_RTTVAR: Final = 72
-_ADVMSS: Final = 84
-_TOTAL_RETRANS: Final = 100
-_LEAST_BYTES: Final = _TOTAL_RETRANS + 4
-_DATA_SEGS_IN: Final = 152
+_SEEN: Final = struct.Struct("=16x 4I 28x I 4x 2I 8x I 12x I")
+"""Of ``struct tcp_info`` (linux/tcp.h): snd_mss, rcv_mss, unacked, sacked, pmtu, rtt, rttvar, advmss, total_retrans.
+
+The kernel only ever adds to its end, and hands out as much as it has.
+"""
+_DATA_SEGS_IN: Final = struct.Struct("=152x I")
 """Since Linux 4.6."""
-_MOST_BYTES: Final = _DATA_SEGS_IN + 4
+_MOST_BYTES: Final = _DATA_SEGS_IN.size
 
 
 def read_tcp_info(sock: socket.socket) -> TcpInfo | None:
@@ -37,22 +31,18 @@ def read_tcp_info(sock: socket.socket) -> TcpInfo | None:
         raw = sock.getsockopt(socket.IPPROTO_TCP, option, _MOST_BYTES)
     except OSError:
         return None
-    if len(raw) < _LEAST_BYTES:
+    if len(raw) < _SEEN.size:
         return None
+    snd_mss, rcv_mss, unacked, sacked, pmtu, rtt, rttvar, advmss, total_retrans = _SEEN.unpack_from(raw)
     return TcpInfo(
-        rtt_us=_u32(raw, _RTT),
-        rtt_variation_us=_u32(raw, _RTTVAR),
-        retransmitted_segments=_u32(raw, _TOTAL_RETRANS),
-        unacknowledged_segments=_u32(raw, _UNACKED),
-        selectively_acknowledged_segments=_u32(raw, _SACKED),
-        data_segments_in=_u32(raw, _DATA_SEGS_IN) if len(raw) >= _MOST_BYTES else None,
-        snd_mss_bytes=_u32(raw, _SND_MSS),
-        rcv_mss_bytes=_u32(raw, _RCV_MSS),
-        advertised_mss_bytes=_u32(raw, _ADVMSS),
-        pmtu_bytes=_u32(raw, _PMTU),
+        rtt_us=rtt,
+        rtt_variation_us=rttvar,
+        retransmitted_segments=total_retrans,
+        unacknowledged_segments=unacked,
+        selectively_acknowledged_segments=sacked,
+        data_segments_in=_DATA_SEGS_IN.unpack_from(raw)[0] if len(raw) >= _DATA_SEGS_IN.size else None,
+        snd_mss_bytes=snd_mss,
+        rcv_mss_bytes=rcv_mss,
+        advertised_mss_bytes=advmss,
+        pmtu_bytes=pmtu,
     )
-
-
-def _u32(raw: bytes, offset: int) -> int:
-    (value,) = struct.unpack_from("=I", raw, offset)
-    return int(value)

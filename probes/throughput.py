@@ -199,7 +199,9 @@ class Throughput(msgspec.Struct):
         while received < self._acknowledged and not self.stop.is_set():
             if time.monotonic_ns() > deadline:
                 return last_ns - begin, duplicated, False
-            messages = consumer.consume(num_messages=BATCH_RECORDS, timeout=POLL_S)
+            # No more than there may be: it would wait for them, and the last that came with it.
+            wanted = min(BATCH_RECORDS, self._acknowledged - received)
+            messages = consumer.consume(num_messages=wanted, timeout=POLL_S)
             if not messages and self._is_at_end(consumer, places):
                 break
             now_ns = time.monotonic_ns()
