@@ -2,7 +2,8 @@
 
 A client in us-west-2 and one broker in us-east-1, peered, with a host for iperf3 beside the broker; the link between
 has a rate and a length. Both send as many bytes over one connection: iperf3's are TCP payload, the probe's the values
-of its records, so that TLS, Kafka's framing and acknowledgements are its cost. Slow start is in both.
+of its records, so that TLS, Kafka's framing and acknowledgements are its cost. Slow start is in both. The broker's
+receive buffer is as the kernel sees fit, like iperf3's; Kafka's default of 102400 bytes would be the limit far away.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.distance import EAST, WEST, server, topology_of  # noqa: E402
 from benchmarks.throughput_vs_peers import RECORD_BYTES, Bench, SideError, bench_of, in_topic, throughput_of  # noqa: E402
 from lab.distance import in_words  # noqa: E402
 from lab.handle import Lab  # noqa: E402
-from topology.models import RegionLink  # noqa: E402
+from topology.models import RegionLink, Topology  # noqa: E402
 
 CLIENT = "c"
 
@@ -31,6 +32,15 @@ CLIENT = "c"
 def shape(lab: Lab, rtt_ms: float, rate_mbit_per_s: int) -> None:
     link = RegionLink(regions=(EAST, WEST), one_way_delay_ms=rtt_ms / 2, rate_bits_per_s=rate_mbit_per_s * 1_000_000)
     lab.apply(lab.topology.model_copy(update={"lab": lab.topology.lab.model_copy(update={"links": (link,)})}))
+
+
+def with_receive_buffer(topology: Topology, size: int) -> Topology:
+    """``size``: socket.receive.buffer.bytes of the brokers; -1 leaves it to the kernel (Kafka's documentation)."""
+    clusters = (
+        c.model_copy(update={"server_properties": {**c.server_properties, "socket.receive.buffer.bytes": str(size)}})
+        for c in topology.clusters
+    )
+    return topology.model_copy(update={"clusters": tuple(clusters)})
 
 
 def by_iperf3(lab: Lab, address: str, size: int) -> float:
@@ -76,12 +86,15 @@ def main() -> None:
     parser.add_argument("--rtt-ms", type=float, nargs="+", default=[1.0, 60.0], help="default: 1 and 60")
     parser.add_argument("--megabytes", type=int, default=64, help="MiB each time (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="at each length (default: %(default)s)")
+    parser.add_argument(
+        "--receive-buffer", type=int, default=-1, help="of the broker, bytes; -1: the kernel's (default: %(default)s)"
+    )
     chosen = parser.parse_args()
     if min(chosen.rate, chosen.megabytes, chosen.rounds) < 1:
         parser.error("at least 1 Mbit/s, one MiB, one round")
     if shutil.which("iperf3") is None:
         raise SystemExit("without iperf3 there is nothing to compare with: it is not installed (Debian package iperf3)")
-    topology = topology_of()
+    topology = with_receive_buffer(topology_of(), chosen.receive_buffer)
     address = str(topology.client("s").private_ip_address)
     records = chosen.megabytes * 1024 * 1024 // RECORD_BYTES
     with tempfile.TemporaryDirectory(prefix="iperf3-") as directory, Lab.start(topology) as lab:
