@@ -56,10 +56,9 @@ catalogue: setup ## write docs/catalogue.md, which follows from the code
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
 	$(BIN)/brokerproof lab prove --clean 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
 
-bench: ## compare with dig, openssl, kcat, bare brokers and plain links; then many pairs through the reports
+bench: ## compare with commands by hand, Kafka's own tools, iperf3, sslyze and others; figures to docs/benchmarks.md
 	@./setup.sh --bench
-	$(BIN)/python benchmarks/on_the_lab.py $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.pairs
+	$(BIN)/python -m benchmarks.everything $(BENCH_ARGS)
 
 clean: ## remove what set-up, gates and tests made here; reports and the Kafka cache stay
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -33,6 +33,8 @@ SIGTERM and SIGINT end a plan under way in the same way. So does a stdout nobody
 """
 
 USAGE_ERROR: Final = 2
+RARELY: Final = 50_000
+"""How many more objects than at the last collection there must be before the next; Python's own number is 700."""
 MAX_PLAN_BYTES: Final = 16 << 20
 DRAIN_S: Final = 10.0
 """How long the last lines may take to be read before the process gives up on its reader."""
@@ -42,7 +44,8 @@ def _import_engine() -> None:
     """Import the engine without what its libraries look for and the probe does not need.
 
     kio imports hypothesis where it is installed, and asyncio imports ssl. Collecting garbage finds
-    none while modules are imported: together these cost as much as a whole run.
+    none while modules are imported: together these cost as much as a whole run. Afterwards it finds next
+    to none either, and would fall into what is timed.
     """
     sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]  # None: "not installed"
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
@@ -50,6 +53,7 @@ def _import_engine() -> None:
     import probes.engine  # noqa: F401, PLC0415  the point of this function
 
     gc.freeze()
+    gc.set_threshold(RARELY)
     gc.enable()
 
 

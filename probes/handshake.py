@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +20,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from service_identity.cryptography import extract_patterns
+from service_identity.hazmat import DNS_ID, CertificatePattern, IPAddress_ID, verify_service_identity
 
 from probes.dns_exchange import is_address
 from probes.outcome import HandshakeFacts, Reason
 from probes.seen import Seen, failed, ok
 from probes.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_words
 from probes.tcp_info import read_tcp_info
+
+KEPT_CERTIFICATES: Final = 256
+"""What certificates say is read once each: all brokers of an MSK cluster present the same one."""
 
 MAX_HANDSHAKE_BYTES: Final = 1 << 20
 """More than any certificate chain needs; a peer that sends more is not doing a handshake."""
@@ -221,9 +227,10 @@ def _starts_a_record(data: bytes) -> bool:
 def _judge(
     host: str, sni: str, tls: SSL.Connection, noted: _Noted, sock: socket.socket
 ) -> tuple[Seen, TlsStream | None]:
-    certificate = tls.get_peer_certificate(as_cryptography=True)
-    if certificate is None:
+    chain = _chain(tls)
+    if not chain:
         return failed(Reason.PROTOCOL_ERROR, "the peer sent no certificate", _facts(sni, tls, noted)), None
+    certificate = chain[0]
     numbers = {number for number, _ in noted.verify_errors}
     expired = _CERTIFICATE_EXPIRED in numbers
     too_early = _CERTIFICATE_NOT_YET_VALID in numbers
@@ -242,7 +249,7 @@ def _judge(
         sni,
         tls,
         noted,
-        certificate=certificate,
+        chain=chain,
         verdict=_Verdict(
             chain_ok=chain_ok, name_ok=not name_words, dates_ok=not (expired or too_early), problems=found
         ),
@@ -253,18 +260,49 @@ def _judge(
     return ok(facts), TlsStream(sock, tls)
 
 
+def _chain(tls: SSL.Connection) -> Sequence[x509.Certificate]:
+    """As the peer sent it, its own certificate first (SSL_get_peer_cert_chain(3), of a client)."""
+    return tls.get_peer_cert_chain(as_cryptography=True) or ()
+
+
 def _name_mismatch(certificate: x509.Certificate, host: str) -> str:
     """Why the certificate is not for ``host`` (RFC 6125, RFC 9525); empty where it is."""
     try:
-        if is_address(host):
-            verify_certificate_ip_address(certificate, host)
-        else:
-            verify_certificate_hostname(certificate, host)
+        wanted = IPAddress_ID(host) if is_address(host) else DNS_ID(host)
+        verify_service_identity(_patterns(certificate), obligatory_ids=[wanted], optional_ids=[])
     except VerificationError:
         return f"not for {host}, but for {', '.join(_names(certificate)) or 'no name'}"
     except (CertificateError, ValueError) as failure:
         return f"not for {host}: {failure}"
     return ""
+
+
+@lru_cache(KEPT_CERTIFICATES)
+def _patterns(certificate: x509.Certificate) -> Sequence[CertificatePattern]:
+    return tuple(extract_patterns(certificate))
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """What a certificate says, as facts have it."""
+
+    subject: str = ""
+    issuer: str = ""
+    dns_names: tuple[str, ...] = ()
+    not_before: str = ""
+    not_after: str = ""
+    sha256: str = ""
+
+
+@lru_cache(KEPT_CERTIFICATES)
+def _described(certificate: x509.Certificate) -> _Described:
+    return _Described(
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        dns_names=_names(certificate),
+        not_before=_iso(certificate.not_valid_before_utc),
+        not_after=_iso(certificate.not_valid_after_utc),
+        sha256=certificate.fingerprint(SHA256()).hex(),
+    )
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -302,28 +340,27 @@ def _facts(
     tls: SSL.Connection,
     noted: _Noted,
     *,
-    certificate: x509.Certificate | None = None,
+    chain: Sequence[x509.Certificate] | None = None,
     verdict: _Verdict = _UNJUDGED,
 ) -> HandshakeFacts:
-    chain = tls.get_peer_cert_chain(as_cryptography=True) or []
-    if certificate is None and chain:
-        certificate = chain[0]
+    chain = _chain(tls) if chain is None else chain
+    said = _described(chain[0]) if chain else _Described()
     return HandshakeFacts(
         sni=sni,
-        tls_version=tls.get_protocol_version_name() if certificate else "",
+        tls_version=tls.get_protocol_version_name() if chain else "",
         cipher=tls.get_cipher_name() or "",
         chain_ok=verdict.chain_ok,
         name_ok=verdict.name_ok,
         dates_ok=verdict.dates_ok,
         problems=verdict.problems,
         verify_errors=tuple(_verify_words(noted)),
-        subject=certificate.subject.rfc4514_string() if certificate else "",
-        issuer=certificate.issuer.rfc4514_string() if certificate else "",
-        dns_names=_names(certificate) if certificate else (),
-        not_before=_iso(certificate.not_valid_before_utc) if certificate else "",
-        not_after=_iso(certificate.not_valid_after_utc) if certificate else "",
-        sha256=certificate.fingerprint(SHA256()).hex() if certificate else "",
-        chain=tuple(entry.subject.rfc4514_string() for entry in chain),
+        subject=said.subject,
+        issuer=said.issuer,
+        dns_names=said.dns_names,
+        not_before=said.not_before,
+        not_after=said.not_after,
+        sha256=said.sha256,
+        chain=tuple(_described(entry).subject for entry in chain),
         alert=noted.alert,
         client_certificate_requested=noted.certificate_requested,
         bytes_received=noted.bytes_received,

@@ -30,7 +30,8 @@ SERVED_EVERY: Final = 1000
 """Records after which acknowledgements are looked at."""
 MOST_TIMED: Final = 4000
 """Of a step's records: timing costs the sender more than sending."""
-BATCHING: Final = {"linger.ms": 5, "batch.size": 1_000_000, "queue.buffering.max.kbytes": 65536}
+QUEUE_BYTES: Final = 65536 * 1024
+BATCHING: Final = {"linger.ms": 5, "batch.size": 1_000_000, "queue.buffering.max.kbytes": QUEUE_BYTES // 1024}
 """Here the client is to be fast, not to show each record on its own."""
 _BLOCK_BYTES: Final = 4 << 20
 """Longer than any batch: one that held a letter twice for that would compress better than records do."""
