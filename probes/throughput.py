@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from probes.client import ClientLog, Leader, Settings, Timed, reason_of, since
 from probes.host_load import HostTicks
-from probes.load import BETWEEN_S, INDEX_BYTES, POLL_S, SERVED_EVERY, Load
+from probes.load import BETWEEN_S, INDEX_BYTES, POLL_S, Load
 from probes.outcome import (
     STAGE_REASONS,
     ProduceLimits,
@@ -160,12 +160,9 @@ class Throughput(msgspec.Struct):
         end = begin + self.plan.max_ms * 1_000_000
         index = 0
         while index < total and time.monotonic_ns() < end and not self.stop.is_set():
-            if not load.offer(index):
-                load.serve(POLL_S)
-                continue
-            index += 1
-            if index % SERVED_EVERY == 0:
-                load.serve()
+            taken = load.offer_some(index, total)
+            index += taken
+            load.serve(0 if taken else POLL_S)
         # Of the handing over alone: afterwards the thread only waits.
         handed_ns = max(1, time.monotonic_ns() - begin)
         sender_cpu = (time.thread_time_ns() - thread_ns) / handed_ns
