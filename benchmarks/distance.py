@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import threading
@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 
 from lab.distance import in_words
 from lab.handle import Lab
+from probes.tcp_info import read_tcp_info
 from topology.models import Client, RegionLink, Topology
 from topology.patterns import PATTERNS, PatternOptions
 from topology.patterns.options import CLUSTER_NAME, CLUSTER_VPC, host
@@ -70,8 +71,8 @@ def measure(address: str, samples: int) -> None:
         began = time.perf_counter_ns()
         with socket.create_connection((address, PORT), timeout=10) as connection:
             taken["connect"].append((time.perf_counter_ns() - began) / 1e6)
-            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-            taken["kernel"].append(struct.unpack_from("I", info, 68)[0] / 1e3)  # tcpi_rtt, us
+            known = read_tcp_info(connection)
+            taken["kernel"].append(known.rtt_us / 1e3 if known is not None else math.nan)
     with socket.create_connection((address, PORT), timeout=10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(samples):

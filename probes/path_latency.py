@@ -27,6 +27,7 @@ from probes.outcome import Measured, PathLatencyFacts, Reason, SampleBlock, Targ
 from probes.plan import Limits, PathLatencyPlan
 from probes.samples import Samples, pack
 from probes.seen import Seen, failed, ok
+from probes.tcp_info import read_tcp_info
 
 MOST_THREADS: Final = 8
 """Threads of one process hold each other up; beyond this many endpoints some share one."""
@@ -44,6 +45,7 @@ class _Taken(msgspec.Struct):
     counted: Samples = msgspec.field(default_factory=Samples)
     warm_up: Samples = msgspec.field(default_factory=Samples)
     failures: list[str] = msgspec.field(default_factory=list)
+    kernel_rtt_ns: list[int] = msgspec.field(default_factory=list)
 
 
 class PathLatency(msgspec.Struct):
@@ -100,6 +102,7 @@ class PathLatency(msgspec.Struct):
             resolve=None if resolve is None else distribution(resolve.counted.duration_ns),
             resolve_scheduled=None if resolve is None else distribution(resolve.counted.since_scheduled_ns),
             warm_up=distribution(connect.warm_up.duration_ns),
+            kernel_rtt=distribution(connect.kernel_rtt_ns) if connect.kernel_rtt_ns else None,
             failed=len(failures),
             host=None if before is None or after is None else before.until(after, connect.counted.late_ns),
         )
@@ -133,6 +136,9 @@ class PathLatency(msgspec.Struct):
             family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
             with closing(socket.socket(family, socket.SOCK_STREAM)) as sock:
                 self._note(what, place, _connect(sock, target, self.limits.connect_ms), late_ns, counts)
+                known = read_tcp_info(sock)
+                if counts and known is not None and known.rtt_us:
+                    self._at(what, place).kernel_rtt_ns.append(known.rtt_us * 1000)
                 if self.context is not None:
                     what = Measured.HANDSHAKE
                     times = _shake_hands(sock, target.name, self.context, self.limits.handshake_ms)
@@ -198,6 +204,9 @@ def _shake_hands(sock: socket.socket, name: str, context: SSL.Context, limit_ms:
     began_ns = time.monotonic_ns()
     try:
         tls.do_handshake()
+    except SSL.WantReadError as silence:
+        # The kernel's own deadline of the socket.
+        raise _Failure(f"TLS: no answer within {limit_ms} ms") from silence
     except SSL.Error as failure:
         raise _Failure(f"TLS: {type(failure).__name__} {failure}".rstrip()) from failure
     return began_ns, time.monotonic_ns()

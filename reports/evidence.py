@@ -14,6 +14,7 @@ from probes.outcome import (
     ApiFacts,
     ConnectFacts,
     ConsumeFacts,
+    Distribution,
     Facts,
     GroupFacts,
     HandshakeFacts,
@@ -115,6 +116,7 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a
         case PathLatencyFacts():
             parts = (
                 words.count(facts.connect.samples, "fresh connection"),
+                _kernel_rtt(facts.kernel_rtt),
                 f"{words.count(facts.failed, 'sample')} failed" if facts.failed else "",
             )
         case ThroughputFacts():
@@ -123,6 +125,13 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a
                 f"consume {words.byte_rate(facts.consume_bytes_per_s)}",
             )
     return parts
+
+
+def _kernel_rtt(known: Distribution | None) -> str:
+    """How long the path alone takes; what a connect takes longer is the client's own."""
+    if known is None or known.p50_ns is None:
+        return ""
+    return f"median RTT by the kernel's clock {words.duration(known.p50_ns)}"
 
 
 def _resolve_parts(facts: ResolveFacts) -> tuple[str, ...]:

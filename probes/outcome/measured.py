@@ -71,6 +71,9 @@ class PathLatencyFacts(Value, frozen=True, tag="path_latency"):
     resolve_scheduled: Distribution | None = None
     warm_up: Distribution | None = None
     """Connects of the warm-up alone."""
+    kernel_rtt: Distribution | None = None
+    """Of the same connects by the kernel's own clock (TCP_INFO), without the client's waking up; None where it does
+    not say."""
     failed: int = 0
     """Samples that came to nothing; they are in no distribution."""
     host: HostLoad | None = None

@@ -58,6 +58,9 @@ def test_every_address_is_timed_by_itself(authority: Authority, os_names: Names)
         assert facts.handshake is not None
         assert facts.resolve is not None
         assert (facts.connect.samples, facts.handshake.samples, facts.warm_up_samples) == (10, 10, 2)
+        assert facts.kernel_rtt is not None
+        assert facts.kernel_rtt.samples == 10
+        assert 0 < facts.kernel_rtt.min_ns <= facts.connect.min_ns
         # The name is the same: every question about it counts for each of its addresses.
         assert facts.resolve.samples == 20
         assert 0 < facts.connect.min_ns < facts.handshake.min_ns
@@ -145,6 +148,19 @@ def test_a_certificate_nobody_vouches_for_is_a_failed_sample(authority: Authorit
     seen = run(work())
     assert seen.reason is Reason.TRANSPORT
     assert seen.detail.startswith("2 of 4 samples failed: handshake: TLS")
+
+
+def test_a_handshake_without_an_answer_is_said_as_such() -> None:
+    async def work() -> Seen:
+        async with peer(silent) as port:
+            target = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=port)
+            wanted = PathLatencyPlan(samples=2, warm_up=0, rate_per_s=100)
+            limits = Limits(handshake_ms=50)
+            made = PathLatency(wanted, [target], trust(None), None, limits, threading.Event())
+            await in_thread(made.run, "latency")
+            return made.seen(target)
+
+    assert run(work()).detail == "2 of 4 samples failed: handshake: TLS: no answer within 50 ms"
 
 
 def test_what_is_told_to_stop_stops() -> None:

@@ -1,0 +1,96 @@
+"""How often a comparison claims a difference: of two identical paths, and of two that are 1 ms apart, on a real lab.
+
+Clients ``b`` and ``twin`` are neighbours, peered with the cluster VPC; ``g`` comes by the Transit Gateway, by one link
+more of 1 ms RTT. All three take turns, as ``brokerproof compare`` has them; each comparison is of rounds of its own.
+What is right is "different" of the twins at most 5 times in 100, and of ``b`` and ``g`` at least 95 times. How it is
+with samples drawn at random, more often, is tested in tests/comparison/test_contrast.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from comparison.pairs import compare_together
+from comparison.series import Series
+from comparison.values import LEAST_ROUNDS, Verdict
+from lab.handle import Lab
+from probes.outcome import Measured
+from scenarios.planning import ClientRun
+from scenarios.turns import Turn, Wanted, take_turns
+from scenarios.world import World
+from topology.models import RegionLink, Topology
+from topology.patterns import PATTERNS
+from topology.patterns.options import REGION
+
+APART_MS = 1.0
+IDENTICAL, APART = ("b", "twin"), ("b", "g")
+MOST_FALSE, LEAST_TOLD = 0.05, 0.95
+
+
+def topology_of() -> Topology:
+    """The combination, with a second client beside ``b`` and every link inside the Region 1 ms there and back."""
+    topology = PATTERNS["combination"](None)
+    beside = topology.client("b")
+    twin = beside.model_copy(update={"name": "twin", "private_ip_address": beside.private_ip_address + 1})
+    link = RegionLink(regions=(REGION, REGION), one_way_delay_ms=APART_MS / 2)
+    distances = topology.lab.model_copy(update={"links": (link,)})
+    return topology.model_copy(update={"clients": (*topology.clients, twin), "lab": distances})
+
+
+def without_tls(run: ClientRun) -> ClientRun:
+    """Connects alone are compared; handshakes would only keep the processors busy."""
+    return dataclasses.replace(run, plan=msgspec.structs.replace(run.plan, tls=None))
+
+
+def is_different(taken: Sequence[Series], clients: tuple[str, str], seed: int) -> bool:
+    """Whether a difference is claimed of these two."""
+    both = [one for one in taken if one.whose.client in clients]
+    found = compare_together(both, seed=seed, whats=(Measured.CONNECT,))
+    return any(one.contrast.verdict in {Verdict.MORE, Verdict.LESS} for one in found.compared)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=100, help="comparisons of each (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3600, help="begin none after that (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS + 2, help="of a comparison (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=20, help="connections a turn (default: %(default)s)")
+    parser.add_argument("--rate", type=int, default=200, help="connections a second (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    false = told = times = failed = 0
+    with Lab.start(topology_of()) as lab, World(lab.topology, lab=lab, journal=None, label=lambda _client: "") as world:
+        runs = [without_tls(world.run(name, measure=False)) for name in dict.fromkeys((*IDENTICAL, *APART))]
+        began = time.monotonic()
+        while times < chosen.times and time.monotonic() - began < chosen.seconds:
+            turns: list[Turn] = []
+            seed = chosen.seed + times
+            wanted = Wanted(seed=seed, rounds=chosen.rounds, samples=chosen.samples, warm_up=2, rate_per_s=chosen.rate)
+            take_turns(world, runs, wanted, run_id="benchmark", on_turn=turns.append)
+            times += 1
+            # As `compare` has it: what failed does not count, and its round is of no one.
+            failed += sum(bool(turn.trouble) for turn in turns)
+            taken = [one for turn in turns if not turn.trouble for one in turn.series]
+            false += is_different(taken, IDENTICAL, seed)
+            told += is_different(taken, APART, seed)
+            took_s = time.monotonic() - began
+            print(
+                f"{times}: identical {false}, {APART_MS:g} ms apart {told} called different; {took_s:.0f} s", flush=True
+            )
+    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(
+        f"{times} comparisons of {chosen.rounds} rounds of {chosen.samples} connections (load average {load}): "
+        f"identical paths were called different {false} times ({MOST_FALSE:.0%} allowed), paths {APART_MS:g} ms apart "
+        f"{told} times (at least {LEAST_TOLD:.0%}); {failed} turns failed and did not count"
+    )
+    raise SystemExit(not (false <= MOST_FALSE * times and told >= LEAST_TOLD * times))
+
+
+if __name__ == "__main__":
+    main()
