@@ -84,8 +84,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=100, help="of the link, Mbit/s (default: %(default)s)")
     parser.add_argument("--rtt-ms", type=float, nargs="+", default=[1.0, 60.0], help="default: 1 and 60")
-    parser.add_argument("--megabytes", type=int, default=64, help="MiB each time (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="at each length (default: %(default)s)")
+    parser.add_argument("--megabytes", type=int, default=128, help="MiB each time (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="at each length (default: %(default)s)")
     parser.add_argument(
         "--receive-buffer", type=int, default=-1, help="of the broker, bytes; -1: the kernel's (default: %(default)s)"
     )

@@ -203,18 +203,20 @@ def latency_by_kafka(bench: Bench, topic: str, samples: int) -> tuple[float, flo
         raise SideError(f"EndToEndLatency said {said.decode()[-200:]!r}") from None
 
 
-def compare(bench: Bench, rounds: int, samples: int) -> None:
+def compare(bench: Bench, rounds: int, samples: int, warm_up: int) -> None:
     sides: dict[str, Callable[[Bench, str], Speed]] = {"probe": by_probe, "Kafka": by_kafka}
     if shutil.which("kcat"):
         sides["kcat"] = by_kcat
     else:
         without("kcat", "it is not installed (Debian package kcat)")
     taken: dict[str, list[Speed]] = {side: [] for side in sides}
-    for number in range(rounds + 1):
+    for number in range(1 - warm_up, rounds + 1):
         for side in list(sides)[:: 1 if number % 2 else -1]:
             speed = in_topic(bench, lambda topic, side=side: sides[side](bench, topic))  # type: ignore[misc]
-            if number:  # the first round warms the brokers up
+            if number > 0:
                 taken[side].append(speed)
+            words = f"{side} produce {speed.produce:.1f} MB/s, consume {speed.consume:.1f} MB/s"
+            print(f"round {number}: {words}", file=sys.stderr, flush=True)
     size = bench.records * RECORD_BYTES / 1e6
     print(f"{bench.records} records of {RECORD_BYTES} bytes ({size:.0f} MB) each, {rounds} rounds in turns: MB/s")
     for what in ("produce", "consume"):
@@ -311,15 +313,16 @@ def main() -> None:
         default=1000,
         help="of the latency, at least 1000; 0 is without it (default: %(default)s)",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="after one to warm up (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--warm-up", type=int, default=1, help="rounds not counted (default: %(default)s)")
     chosen = parser.parse_args()
-    if min(chosen.megabytes, chosen.rounds) < 1 or 0 != chosen.samples < 1000:
+    if min(chosen.megabytes, chosen.rounds, chosen.warm_up + 1) < 1 or 0 != chosen.samples < 1000:
         parser.error("at least one round, one MiB and, for a p99, 1000 samples")
     print(said, end="\n\n", flush=True)
     records = chosen.megabytes * 1024 * 1024 // RECORD_BYTES
     with tempfile.TemporaryDirectory(prefix="throughput-") as directory, Lab.start(topology_of(chosen.pattern)) as lab:
         try:
-            compare(bench_of(lab, CLIENT, Path(directory), records), chosen.rounds, chosen.samples)
+            compare(bench_of(lab, CLIENT, Path(directory), records), chosen.rounds, chosen.samples, chosen.warm_up)
         except SideError as error:
             raise SystemExit(str(error)) from None
 
