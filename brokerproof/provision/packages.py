@@ -27,6 +27,9 @@ _BENCH_COMMANDS: Final = {"kcat": "kcat", "iperf3": "iperf3"}
 _BROWSER_COMMANDS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Any of these shows reports to the tests; Debian has the first."""
 BROWSER_VARIABLE: Final = "BROKERPROOF_CHROMIUM"
+_OF_THE_DRIVER: Final = "libatomic.so.1"
+"""Playwright's own Node.js needs it, and brings it not."""
+_LIBRARIES: Final = (Path("/lib"), Path("/usr/lib"))
 _OS_RELEASE: Final = Path("/etc/os-release")
 
 
@@ -73,10 +76,17 @@ def missing(
     ]
     if test and browser(environ) is None and not _is_ubuntu():
         found.append(Missing("a Chromium", "chromium"))
+    if test and _library(_OF_THE_DRIVER) is None:
+        found.append(Missing(_OF_THE_DRIVER, "libatomic1"))
     importlib.invalidate_caches()  # it may have been installed a moment ago
     if venv and importlib.util.find_spec("ensurepip") is None:
         found.append(Missing("Python's venv and pip", _venv_package(Path(sys.executable).resolve())))
     return tuple(found)
+
+
+def _library(name: str) -> Path | None:
+    """Where the dynamic linker finds it on a Debian of any architecture."""
+    return next((path for folder in _LIBRARIES for path in folder.glob(f"*/{name}")), None)
 
 
 def _is_ubuntu() -> bool:

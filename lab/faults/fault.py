@@ -50,7 +50,7 @@ class Fault:
     ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one.
     ``by_chance``: it shows at some of the brokers and addresses, not always the same.
     ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
-    ``spreads``: what is well itself is red too, later, for want of what is not.
+    ``spreads``: what is well itself may be red too, later, for want of what is not.
     ``codes``: what a diagnosis should say. The first is the cause that is injected; the others are
     those that no client can tell from it in one pattern or another (sets of :mod:`topology.finding_sets`).
     A finding is right when its codes have the first one and nothing that is not here.

@@ -76,6 +76,7 @@ def _fault(
     patterns: tuple[str, ...],
     reasons: tuple[Reason | None, ...],
     by_chance: bool = False,
+    spreads: bool = False,
 ) -> Fault:
     return Fault(
         name=name,
@@ -86,6 +87,7 @@ def _fault(
         stage=Stage.RESOLVE,
         reasons=reasons,
         by_chance=by_chance,
+        spreads=spreads,
         codes=codes,
     )
 
@@ -123,6 +125,7 @@ FAULTS: Final = (
         patterns=EVERY,
         reasons=(Reason.TIMED_OUT, Reason.OS_RESOLUTION_FAILED),
         by_chance=True,
+        spreads=True,
     ),
     _fault(
         "resolver-rule-unanswered",

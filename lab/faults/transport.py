@@ -54,6 +54,7 @@ def _fault(
     reasons: tuple[Reason | None, ...] = (Reason.TIMED_OUT,),
     brokers: tuple[int, ...] = (1, 2, 3),
     by_chance: bool = False,
+    spreads: bool = False,
 ) -> Fault:
     return Fault(
         name=name,
@@ -65,6 +66,7 @@ def _fault(
         reasons=reasons,
         brokers=brokers,
         by_chance=by_chance,
+        spreads=spreads,
         codes=codes,
     )
 
@@ -77,6 +79,7 @@ FAULTS: Final = (
         *joined(Code.TCP_PACKET_LOSS, likeness.LOSSY),
         stage=Stage.CONNECT,
         by_chance=True,
+        spreads=True,
     ),
     _fault(
         "path-mtu-to-client",

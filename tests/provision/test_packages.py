@@ -54,6 +54,16 @@ class TestWhatIsMissing:
         assert packages.browser(path) == str(bin_directory / "google-chrome")
         assert "chromium" not in self.found(bin_directory, test=True)
 
+    def test_the_library_that_playwright_lacks_is_for_tests_alone(
+        self, bin_directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(packages, "_LIBRARIES", (tmp_path,))
+        assert "libatomic1" in self.found(bin_directory, test=True)
+        assert "libatomic1" not in self.found(bin_directory)
+        (tmp_path / "x86_64-linux-gnu").mkdir()
+        (tmp_path / "x86_64-linux-gnu" / "libatomic.so.1").touch()
+        assert "libatomic1" not in self.found(bin_directory, test=True)
+
     def test_ubuntu_has_no_chromium_to_install(
         self, bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
