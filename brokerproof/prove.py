@@ -83,7 +83,7 @@ _SELECTING: Final = (
     default=None,
     help="Where matrix.json, .md, .html and the journal go [default: results/proof-TIME].",
 )
-@click.option("--resume", is_flag=True, help="Continue the proof in that folder, which knows what was chosen.")
+@click.option("--resume", is_flag=True, help="Continue the proof in that folder, which knows what was chosen and kept.")
 @click.option(
     "--render",
     "rendered",
@@ -211,7 +211,7 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             run(
                 cases,
                 workers=workers,
-                carrier=partial(_prover, journal.header.selection, folder if keep else None),
+                carrier=partial(_prover, journal.header.selection, folder if keep or kept.is_kept_in(folder) else None),
                 on_trial=partial(_note, journal),
                 done=journal.done,
             )

@@ -36,6 +36,11 @@ def keep(folder: Path, case_id: str, seen: Sequence[Seen]) -> None:
     write_atomically(path, gzip.compress(_encoder.encode(tuple(seen)), compresslevel=3, mtime=0))
 
 
+def is_kept_in(folder: Path) -> bool:
+    """Whether the proof in this folder was told to keep what clients saw; it goes on doing so."""
+    return (folder / FOLDER).is_dir()
+
+
 def seen_in(folder: Path, case_id: str) -> tuple[Seen, ...]:
     """What the clients of a case saw.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from diagnosis.check import Check, Verdict
 from diagnosis.finding import Answer, Diagnosis, Finding
 from lab.errors import LabError
 from probes.outcome import Stage
-from proving import prover
+from proving import kept, prover
 from proving.cases import Case, cases_of
 from proving.evidence import NoEvidenceError
 from proving.prover import Prover
@@ -241,8 +242,14 @@ def test_an_abandoned_prover_begins_nothing(world: World) -> None:
 
 
 def test_what_was_seen_with_the_faults_is_kept(world: World) -> None:
-    kept: list[object] = []
-    one = Prover(which=Which.ALL, limits=LIMITS, progress=print, keep=lambda *seen: kept.append(seen))
+    handed: list[object] = []
+    one = Prover(which=Which.ALL, limits=LIMITS, progress=print, keep=lambda *seen: handed.append(seen))
     one.carry_out(ALONE)
     one.carry_out(CLEAN)
-    assert kept == [(ALONE.case_id, ("what was seen",)), (CLEAN.case_id, ("what was seen",))]
+    assert handed == [(ALONE.case_id, ("what was seen",)), (CLEAN.case_id, ("what was seen",))]
+
+
+def test_a_proof_that_kept_goes_on_keeping(tmp_path: Path) -> None:
+    assert not kept.is_kept_in(tmp_path)
+    kept.keep(tmp_path, "clean/in_vpc/1", [])
+    assert kept.is_kept_in(tmp_path)
