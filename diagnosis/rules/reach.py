@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
 from diagnosis.rules.shape import REFUSALS, Met, Shape, is_ipv6
-from probes.outcome import Reason, Stage, Status
+from probes.outcome import Reason, Role, Stage, Status
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView, Way
@@ -14,6 +14,8 @@ from topology.view import ClientView, Way
 _SILENT_WIDE = "connections vanish on the way: no broker answers"
 _SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
 _NS_PER_S = 1_000_000_000
+_ACCIDENT = 0.01
+"""An accident less probable than that is taken for a cause."""
 _SYN_REPEATED_NS = int(0.95 * _NS_PER_S)
 """A SYN is sent again after 1 s (RFC 6298); a connection that took that long has lost one."""
 
@@ -28,14 +30,35 @@ def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
         if not found:
             continue
         fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
-        if found is at_bootstrap and len(mixed) == len(at_bootstrap):
-            yield Draft(frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), "", tuple(found))
+        target = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}) if fronted and found is at_bootstrap else frozenset()
+        if target and len(mixed) == len(at_bootstrap) and _no_accident(case, found):
+            yield Draft(target, "", tuple(found))
         elif found is refused:
             codes = sets.PARTLY_REFUSED if fronted else frozenset({Code.CLUSTER_BROKER_DOWN})
             yield Draft(codes, "connections are refused now and then", tuple(found))
         else:
             ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
-            yield Draft(sets.NOW_AND_THEN | ports, "connections fail now and then", tuple(found))
+            yield Draft(sets.NOW_AND_THEN | ports | target, "connections fail now and then", tuple(found))
+
+
+def _no_accident(case: Case, at_bootstrap: Sequence[Red]) -> bool:
+    """Whether it is no accident that failures met the bootstrap port alone.
+
+    A refusal never is: what is lost is silent. Losses fall on every port alike, so as many as there are fall on the
+    bootstrap port alone with the probability (attempts there / attempts anywhere) to the power of their number.
+    """
+    if any(red.check.reason in REFUSALS for red in at_bootstrap):
+        return True
+    views = {id(red.view): red.view for red in at_bootstrap}.values()
+    every = [
+        o
+        for view in views
+        for o in case.of_stage(view, Stage.CONNECT)
+        if o.target.role in {Role.BOOTSTRAP, Role.BROKER}
+    ]
+    there = sum(o.target.role is Role.BOOTSTRAP for o in every)
+    lost = sum(o.status is Status.FAILED for red in at_bootstrap for o in case.outcomes(red))
+    return (there / len(every)) ** lost <= _ACCIDENT
 
 
 def _mixed(case: Case, red: Red) -> bool:

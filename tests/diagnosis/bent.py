@@ -94,17 +94,18 @@ def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome 
     return out
 
 
-def attempted(view: ClientView, match: Match, *reasons: Reason | None) -> Seen:
+def attempted(view: ClientView, *further: tuple[Match, tuple[Reason | None, ...]]) -> Seen:
     """A perfect run with further connections beside those that match, which end with these reasons."""
     outcomes = list(seen(view).outcomes)
     for first in tuple(outcomes):
-        if match(view, first):
-            outcomes += [
-                msgspec.structs.replace(
-                    first, attempt=attempt, status=Status.FAILED if reason else Status.OK, reason=reason
-                )
-                for attempt, reason in enumerate(reasons, start=2)
-            ]
+        for match, reasons in further:
+            if match(view, first):
+                outcomes += [
+                    msgspec.structs.replace(
+                        first, attempt=attempt, status=Status.FAILED if reason else Status.OK, reason=reason
+                    )
+                    for attempt, reason in enumerate(reasons, start=2)
+                ]
     return Seen(
         view=view, checks=judge(view, Evidence(tuple(outcomes)), VERIFY_STAGES), outcomes=tuple(outcomes), complete=True
     )
