@@ -20,6 +20,7 @@ from topology.finding_codes import Code
 
 RULES: Final[tuple[Rule, ...]] = (
     dns.names,
+    tls.mute_brokers,
     reach.now_and_then,
     reach.brokers_down,
     behind.cross_zone,

@@ -309,7 +309,10 @@ class _Judge:
         if check.verdict is Verdict.FAILED:
             check = _with(check, verdict=Verdict.BLOCKED, reason=None, blocked_by="cluster/group")
         if check.verdict is Verdict.PASSED and facts is not None and facts.client_host not in wanted:
-            seen = f"it sees it at {facts.client_host}" if facts.client_host else "it did not say where it sees it"
+            why = f": {facts.client_host_unknown}" if facts.client_host_unknown else ""
+            seen = (
+                f"it sees it at {facts.client_host}" if facts.client_host else f"it did not say where it sees it{why}"
+            )
             check = _with(check, verdict=Verdict.FAILED if facts.client_host else Verdict.NOT_SEEN, observed=seen)
         yield self._with_remedy(check)
 

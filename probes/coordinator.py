@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
@@ -68,6 +68,13 @@ async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinat
             raise CoordinatorError(reason, f"FindCoordinator: {code.name}: {response.error_message or ''}")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_POLL_S)
+
+
+class SeenFrom(NamedTuple):
+    """Where a coordinator sees a group's members, or why that is not known."""
+
+    addresses: str = ""
+    unknown: str = ""
 
 
 async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.client import Leader, Settings
-from probes.coordinator import Coordinator, CoordinatorError, client_hosts, delete_group, find_coordinator
+from probes.coordinator import Coordinator, CoordinatorError, SeenFrom, client_hosts, delete_group, find_coordinator
 from probes.kafka_clients import KafkaClients
 from probes.kafka_connection import KafkaConnection
 from probes.ledger import Ledger
@@ -324,14 +324,15 @@ class Exchange(msgspec.Struct):
         self.ledger.settle(Stage.GROUP, CLUSTER, seen)
         return None
 
-    async def _client_host(self) -> str:
-        """Where the coordinator sees the group's member; empty where it does not say."""
+    async def _client_host(self) -> SeenFrom:
+        """Where the coordinator sees the group's member."""
         if self._coordinator is None:
-            return ""
+            return SeenFrom(unknown="there is no connection to the coordinator")
         try:
-            return ", ".join(await client_hosts(self._coordinator.connection, self.group))
-        except (CoordinatorError, BrokenStreamError):
-            return ""
+            found = await client_hosts(self._coordinator.connection, self.group)
+        except (CoordinatorError, BrokenStreamError) as refusal:
+            return SeenFrom(unknown=refusal.detail)
+        return SeenFrom(", ".join(found)) if found else SeenFrom(unknown="the group has no members")
 
     # After the records.
 

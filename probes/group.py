@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from probes.client import ClientLog, Delivery, Leader, Timed, reason_of, since
+from probes.coordinator import SeenFrom
 from probes.kafka_clients import Commits
 from probes.outcome import STAGE_REASONS, GroupFacts, Reason, Stage
 from probes.seen import Seen, failed, ok
@@ -36,9 +37,9 @@ class Grouping(msgspec.Struct):
     deliveries: Mapping[int, Delivery]
     log: ClientLog
     commits: Commits
-    ask_seen_from: Callable[[], Callable[[], str]] = lambda: str
+    ask_seen_from: Callable[[], Callable[[], SeenFrom]] = lambda: SeenFrom
     """Begins to ask the coordinator where it sees this member; what it returns waits for the answer."""
-    _seen_from: Callable[[], str] | None = None
+    _seen_from: Callable[[], SeenFrom] | None = None
     _assigned: int = 0
     _join_ns: int = 0
     _received: dict[int, set[int]] = msgspec.field(default_factory=dict)
@@ -73,17 +74,19 @@ class Grouping(msgspec.Struct):
                 break
             self._take(self.consumer.poll(POLL_S), expected)
         committed = 0
-        words = client_host = ""
+        words = ""
+        seen_from = SeenFrom()
         if self._is_complete(expected) and not self.stop.is_set():
             committed, words = self._commit(expected, deadline)
-            client_host = self._seen_from() if self._seen_from is not None else ""
+            seen_from = self._seen_from() if self._seen_from is not None else SeenFrom()
         facts = GroupFacts(
             group=self.group,
             coordinator_id=self.coordinator_id,
             assigned_partitions=self._assigned,
             received=sum(map(len, self._received.values())),
             committed=committed,
-            client_host=client_host,
+            client_host=seen_from.addresses,
+            client_host_unknown=seen_from.unknown,
             join_ns=self._join_ns,
             error_name=self._failure.name() if self._failure else "",
             client_log=self.log.all(),

@@ -18,6 +18,7 @@ import msgspec
 
 from probes.client import Leader, Timed
 from probes.consume import Consuming
+from probes.coordinator import SeenFrom
 from probes.group import Grouping
 from probes.kafka_clients import KafkaClients
 from probes.ledger import Ledger
@@ -51,7 +52,7 @@ class Records(msgspec.Struct):
     _coordinator: concurrent.futures.Future[int | None] = msgspec.field(default_factory=concurrent.futures.Future)
 
     async def run(
-        self, coordinator: Awaitable[int | None], client_host: Callable[[], Coroutine[Any, Any, str]]
+        self, coordinator: Awaitable[int | None], client_host: Callable[[], Coroutine[Any, Any, SeenFrom]]
     ) -> None:
         """Produce, consume, and join the group if ``coordinator`` names one; ``client_host`` asks it about this member.
 
@@ -91,7 +92,7 @@ class Records(msgspec.Struct):
         producing: Producing,
         loop: asyncio.AbstractEventLoop,
         read: asyncio.Future[None],
-        client_host: Callable[[], Coroutine[Any, Any, str]],
+        client_host: Callable[[], Coroutine[Any, Any, SeenFrom]],
     ) -> None:
         """The consumer's thread."""
         limits = self.plan.limits
@@ -164,16 +165,18 @@ class Records(msgspec.Struct):
 
 
 def _ask(
-    loop: asyncio.AbstractEventLoop, ask: Callable[[], Coroutine[Any, Any, str]], limit_ms: int
-) -> Callable[[], str]:
-    """Ask in the loop, and give back what waits, in this thread, for the answer; empty where none comes in time."""
+    loop: asyncio.AbstractEventLoop, ask: Callable[[], Coroutine[Any, Any, SeenFrom]], limit_ms: int
+) -> Callable[[], SeenFrom]:
+    """Ask in the loop, and give back what waits, in this thread, for the answer."""
     asked = asyncio.run_coroutine_threadsafe(ask(), loop)
 
-    def answer() -> str:
+    def answer() -> SeenFrom:
         try:
             return asked.result(limit_ms / 1000)
-        except (TimeoutError, concurrent.futures.CancelledError):
-            return ""
+        except TimeoutError:
+            return SeenFrom(unknown=f"no DescribeGroups response within {limit_ms} ms")
+        except concurrent.futures.CancelledError:
+            return SeenFrom(unknown="the run ended before the answer")
 
     return answer
 

@@ -188,7 +188,7 @@ def _consume_parts(facts: ConsumeFacts) -> tuple[str, ...]:
 def _group_parts(facts: GroupFacts) -> tuple[str, ...]:
     return (
         "" if facts.coordinator_id is None else f"coordinator {facts.coordinator_id}",
-        f"which sees this client at {facts.client_host}" if facts.client_host else "",
+        f"which sees this client at {facts.client_host}" if facts.client_host else facts.client_host_unknown,
         words.count(facts.assigned_partitions, "partition") + " assigned",
         f"{facts.received:,} received",
         f"{facts.committed:,} committed",

@@ -31,6 +31,8 @@ FOLDED: Final = "<details"
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]|~$])")
 _AT_THE_START: Final = re.compile(r"^(\s*)([#+\-=]|\d(?=\d*[.)](?:\s|$)))", re.MULTILINE)
+_AT_THE_END: Final = re.compile(r"(?<=\s)#")
+"""Signs after a space close a heading, and do not show (CommonMark 4.2)."""
 _LINKED: Final = re.compile(r"(?<=:)//|(?<=www)\.", re.IGNORECASE)
 
 
@@ -38,6 +40,7 @@ def text(value: str) -> str:
     """The text as Markdown that shows just that, on one line."""
     safe = _SPECIAL.sub(r"\\\1", words.printable(value))
     safe = _AT_THE_START.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escape(safe, quote=False))
+    safe = _AT_THE_END.sub("&#35;", safe)
     safe = _LINKED.sub(lambda found: "".join(f"&#{ord(one)};" for one in found[0]), safe)
     # A comment stands between the sign and the name, so that nobody is called.
     return "<br>".join(safe.replace("@", "@<!-- -->").splitlines())

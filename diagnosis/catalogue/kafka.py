@@ -317,7 +317,8 @@ ENTRIES: Final = (
         code=Code.CLUSTER_BROKER_UNRESPONSIVE,
         title="the broker accepts connections and says nothing",
         patterns=EVERY,
-        evidence="TCP connects, and not one byte comes back, from any client",
+        evidence="TCP connects, and not one byte comes back, from any client; once its accept queue is full "
+        "(socket.listen.backlog.size, 50), SYNs are dropped as well",
         confused_with=((Code.TCP_PATH_MTU, "a client on another path gets answers"),),
         remedy="look at broker {brokers}: its load and log, then RebootBroker",
         call=_STATE,

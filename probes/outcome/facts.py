@@ -190,6 +190,8 @@ class GroupFacts(Value, frozen=True, tag="group"):
     committed: int = 0
     client_host: str = ""
     """This client's address as the coordinator sees it (DescribeGroups); empty where it was not said."""
+    client_host_unknown: str = ""
+    """Why it was not."""
     join_ns: int = 0
     error_name: str = ""
     client_log: tuple[str, ...] = ()

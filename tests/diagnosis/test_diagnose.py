@@ -531,6 +531,14 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
 ]
 
 
+def on_bootstrap(_view: ClientView, o: Outcome) -> bool:
+    return o.target.role is Role.BOOTSTRAP
+
+
+def on_b_1(view: ClientView, o: Outcome) -> bool:
+    return on_bootstrap(view, o) and o.target.name[:3] == "b-1"
+
+
 def not_in_zone_1(view: ClientView, o: Outcome) -> bool:
     return {a.address: a.zone_id for b in view.brokers for a in b.addresses}[o.target.address] != "use1-az1"
 
@@ -576,9 +584,22 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         [
             Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
             Bend(
-                at(Stage.HANDSHAKE, where=lambda _v, o: o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"),
+                at(Stage.HANDSHAKE, where=on_b_1),
                 handshake(Reason.TIMED_OUT, problems=()),
             ),
+        ],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
+    ),
+    (
+        "a frozen broker whose accept queue is full when the last client comes",
+        SINGLE,
+        [
+            Bend(at(Stage.CONNECT, clients="t", brokers=[2]), SILENT),
+            Bend(
+                at(Stage.CONNECT, clients="t", where=on_b_1),
+                SILENT,
+            ),
+            Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
         ],
         [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
     ),
@@ -587,7 +608,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         SINGLE,
         [
             Bend(
-                at(Stage.HANDSHAKE, where=lambda _v, o: o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"),
+                at(Stage.HANDSHAKE, where=on_b_1),
                 handshake(Reason.CLOSED, problems=()),
             )
         ],

@@ -278,8 +278,11 @@ def test_an_address_without_a_target_that_connects_is_red() -> None:
     assert reds(judge(view, Evidence(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}
 
 
-def seen_at(address: str) -> Callable[[Outcome], Outcome]:
-    return lambda o: replace(o, facts=replace(o.facts, client_host=address))  # type: ignore[type-var]
+def seen_at(address: str, unknown: str = "") -> Callable[[Outcome], Outcome]:
+    return lambda o: replace(
+        o,
+        facts=replace(o.facts, client_host=address, client_host_unknown=unknown),  # type: ignore[type-var]
+    )
 
 
 def test_a_client_that_is_seen_elsewhere_came_by_another_path() -> None:
@@ -294,9 +297,11 @@ def test_a_client_that_is_seen_elsewhere_came_by_another_path() -> None:
 
 
 def test_where_the_coordinator_does_not_say_the_path_is_not_proved() -> None:
-    checks = judge(MULTI, Evidence(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at(""))))
+    why = "no DescribeGroups response within 2000 ms"
+    checks = judge(MULTI, Evidence(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at("", why))))
     [source] = [c for c in checks if c.check_id == "cluster/source"]
     assert source.verdict is Verdict.NOT_SEEN
+    assert source.observed == f"it did not say where it sees it: {why}"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -96,6 +96,7 @@ MARKDOWN = st.text(alphabet="*_~`[]()<>!#|\\&;:/.@$-+=1 2\nab\"'x", max_size=60)
 
 @settings(max_examples=400, deadline=None)
 @given(MARKDOWN)
+@example("1 #")
 def test_any_text_shows_as_itself(value: str) -> None:
     for place in ("{}", "- {}", "| {} |\n| --- |\n| {} |", "# {}", "**x{}x**"):
         reader = rendered(place.format(text(value), text(value)) + "\n")
