@@ -35,6 +35,7 @@ from topology.models import KafkaAcl
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
+ANNOUNCED_S = 0.4
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
 _TAIL_LINES = 15
@@ -179,9 +180,10 @@ class Daemons:
     def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
         """Stop, start or restart brokers until they are as asked."""
         start: list[BrokerProcess] = []
+        self._announce_restart([b for b in brokers if b.running and not self._is_same(b)])
         for broker in brokers:
             running = self._brokers.get(broker.key)
-            same = running is not None and running[0].properties == broker.properties
+            same = self._is_same(broker)
             if running is not None and (not broker.running or not same):
                 progress(f"brokers: stopping {broker.key}")
                 self._stop(broker.key)
@@ -195,6 +197,24 @@ class Daemons:
             for broker in start:
                 # To itself, so that no group or route of a fault is in the way.
                 kernel.in_namespace(broker.namespace, partial(broker_calls.shake_hands, broker))
+
+    def _is_same(self, broker: BrokerProcess) -> bool:
+        """Whether it runs as asked."""
+        running = self._brokers.get(broker.key)
+        return running is not None and running[0].properties == broker.properties
+
+    def _announce_restart(self, brokers: Sequence[BrokerProcess]) -> None:
+        """Let those that run tell their controller that they are about to end, so that they can come back at once.
+
+        A controller takes no second registration of a broker while the first one's session lasts, unless it is
+        shutting down (ClusterControlManager.registerBroker). It hears so with the next heartbeat; the orderly end
+        itself is not waited for, because it needs a majority of controllers, which may be ending as well.
+        """
+        running = [self._brokers[b.key][1] for b in brokers if b.key in self._brokers and b.key not in self._frozen]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        if running:
+            time.sleep(ANNOUNCED_S)
 
     def _stop(self, key: str) -> None:
         """End a broker as a crash would: at once. Its log is recovered on the next start."""
