@@ -150,7 +150,7 @@ def _apply(lab: Lab, clients: Clients, topology: Topology) -> None:
 
 def _unnamed(trial: Trial) -> tuple[str, ...]:
     """What another look is worth: only among several faults one can hide another."""
-    unseen = {Attribution.MISSED, Attribution.WRONG, Attribution.UNKNOWN}
+    unseen = {Attribution.MISSED, Attribution.WRONG, Attribution.UNKNOWN, Attribution.WIDER}
     several = trial.kind is Kind.TOGETHER
     return tuple(cause.fault for cause, found in score(trial).causes if several and found in unseen)
 

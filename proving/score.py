@@ -94,10 +94,10 @@ def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attri
         return Attribution.RIGHT
     if any(set(finding.codes) <= set(cause.codes) for finding in holding):
         return Attribution.AMBIGUOUS
-    if holding:
-        return Attribution.WIDER
     if cause.fault in trial.hidden:
         return Attribution.HIDDEN
+    if holding:
+        return Attribution.WIDER
     if any(set(finding.codes) != {UNKNOWN} for finding in stray):
         return Attribution.WRONG
     return Attribution.UNKNOWN if stray else Attribution.MISSED

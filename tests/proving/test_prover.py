@@ -41,7 +41,7 @@ class Seen:
     def diagnosis(self) -> Diagnosis:
         findings = tuple(
             Finding(
-                codes=(Code(code),),
+                codes=tuple(map(Code, code.split("|"))),
                 stage=Stage.CONNECT,
                 clients=("b",),
                 subjects=("broker-1",),
@@ -168,6 +168,19 @@ def test_a_fault_that_stays_is_said_and_costs_the_lab(world: World, cured: bool)
     assert trial.not_undone == words
     assert trial.named
     assert world.ended
+
+
+def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(world: World) -> None:
+    first, second = BOTH.faults
+    alike = (BOTH.broken, Case("x", Kind.SINGLE, "peering", faults=(first,)).broken)
+
+    def sees(topology: Topology, _names: Sequence[str]) -> Seen:
+        if topology == BOTH.intended:
+            return Seen()
+        return Seen(("route.missing_client|security.broker_group|tls.inspected",), looks=frozenset({topology in alike}))
+
+    world.sees = sees
+    assert carry_out(BOTH).hidden == (second,)
 
 
 def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:

@@ -69,6 +69,17 @@ def test_what_is_hidden_need_not_be_named_but_may_be() -> None:
     ]
 
 
+def test_what_is_hidden_may_be_in_a_set_that_is_too_wide_for_it() -> None:
+    """An ACL before an endpoint that does not answer at all: the endpoint's own set has ACLs among others."""
+    acl = fault("security.network_acl", "route.missing_subnet")
+    endpoint = fault("endpoint.not_available", "security.network_acl", "security.endpoint_group")
+    found = (named("endpoint.not_available", "security.network_acl", "security.endpoint_group"),)
+    worth = score(trial(acl, endpoint, found=found))
+    assert [a for _, a in worth.causes] == [Attribution.WIDER, Attribution.AMBIGUOUS]
+    worth = score(trial(acl, endpoint, found=found, hidden=(acl.fault,)))
+    assert [a for _, a in worth.causes] == [Attribution.HIDDEN, Attribution.AMBIGUOUS]
+
+
 def test_a_finding_beyond_the_causes_is_a_false_alarm() -> None:
     alarm = named("nlb.no_target")
     worth = score(trial(DNS, found=(named("dns.record_missing"), alarm)))
