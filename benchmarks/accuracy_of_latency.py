@@ -129,6 +129,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with Lab.start(PATTERNS["peering"](None)) as lab:
         load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+        print("by how much medians differ from the truth, and how stalls show\n")
         print(f"distance: {in_words(lab.status()['distance'])}; {EAST} - {WEST}; load average {load}", flush=True)
         near = accuracy(lab, chosen.samples, chosen.rate)
         shows = stall(lab)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Sequence
 
@@ -80,9 +81,8 @@ def main() -> None:
             false += is_different(taken, IDENTICAL, seed)
             told += is_different(taken, APART, seed)
             took_s = time.monotonic() - began
-            print(
-                f"{times}: identical {false}, {APART_MS:g} ms apart {told} called different; {took_s:.0f} s", flush=True
-            )
+            progress = f"{times}: identical {false}, {APART_MS:g} ms apart {told} called different; {took_s:.0f} s"
+            print(progress, file=sys.stderr, flush=True)
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     print(
         f"{times} comparisons of {chosen.rounds} rounds of {chosen.samples} connections (load average {load}): "

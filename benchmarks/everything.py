@@ -18,7 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 KEPT = ROOT / "build" / "bench"
-BENCHMARKS = ("on_the_lab", "throughput_vs_peers", "throughput_vs_iperf3", "sweep", "pairs")
+BENCHMARKS = (
+    "throughput_vs_peers",
+    "throughput_vs_iperf3",
+    "sweep",
+    "accuracy_of_latency",
+    "on_the_lab",
+    "pairs",
+    "compare_rates",
+)
+"""The longest last."""
+IN_ROUNDS = {"on_the_lab", "throughput_vs_peers", "throughput_vs_iperf3", "sweep"}
 BEGIN, END = "<!-- figures of {name} -->\n", "<!-- end of figures -->\n"
 INDENT = "    "
 
@@ -66,7 +76,7 @@ def with_figures(page: str, name: str, figures: str) -> str:
     _, end, after = rest.partition(END)
     if not end:
         raise PageError(f"{PAGE}: no {END.strip()!r} follows {begin.strip()!r}")
-    block = "".join(f"{INDENT}{line}".rstrip() + "\n" for line in figures.strip().splitlines())
+    block = "".join(f"{INDENT}{line}".rstrip() + "\n" for line in figures.strip("\n").splitlines())
     return f"{before}{begin}\n{block}\n{end}{after}"
 
 
@@ -80,7 +90,7 @@ def main() -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
     codes = {}
     for name in chosen.only:
-        codes[name], output = run(name, rounds if name != "pairs" else [])
+        codes[name], output = run(name, rounds if name in IN_ROUNDS else [])
         if not codes[name] and not chosen.keep_page:
             PAGE.write_text(with_figures(PAGE.read_text(), name, figures_of(output)))
     print("\n" + ", ".join(f"{name} {'failed' if code else 'done'}" for name, code in codes.items()))
