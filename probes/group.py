@@ -103,7 +103,9 @@ class Grouping(msgspec.Struct):
             return
         failure = message.error()
         if failure is not None:
-            if not failure.retriable() and reason_of(failure, STAGE_REASONS[Stage.GROUP]) in _FINAL:
+            if not failure.retriable() and (
+                failure.code() in _NO_SUCH_MEMBER or reason_of(failure, STAGE_REASONS[Stage.GROUP]) in _FINAL
+            ):
                 self._failure = failure
             return
         partition, offset = message.partition(), message.offset()
@@ -168,3 +170,12 @@ def _left_s(deadline: int) -> float:
 
 _FINAL: Final = frozenset({Reason.NOT_AUTHORIZED, Reason.TOPIC_NOT_FOUND})
 """Errors that waiting does not mend."""
+_NO_SUCH_MEMBER: Final = frozenset(
+    {
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+        KafkaError.INVALID_GROUP_ID,
+        KafkaError.INVALID_SESSION_TIMEOUT,
+        KafkaError.GROUP_MAX_SIZE_REACHED,
+    }
+)
+"""Answers to JoinGroup that are final to Kafka's own consumer (AbstractCoordinator.JoinGroupResponseHandler)."""

@@ -35,7 +35,7 @@ from kio.serial import entity_reader
 from tests.probes.fake_kafka import API_KEYS, NO_THROTTLE, Handler, api_versions, encode, frame, identify
 from tests.probes.peers import LOOPBACK, peer
 
-PRODUCE, FETCH, METADATA, FIND_COORDINATOR, API_VERSIONS = 0, 1, 3, 10, 18
+PRODUCE, FETCH, METADATA, FIND_COORDINATOR, JOIN_GROUP, API_VERSIONS = 0, 1, 3, 10, 11, 18
 CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 15, 32, 42
 PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS)
 """What the mock does not offer."""
@@ -55,6 +55,7 @@ class FakeCluster:
     create_code: ErrorCode = ErrorCode.none
     delete_code: ErrorCode = ErrorCode.none
     describe_code: ErrorCode = ErrorCode.none
+    join_code: ErrorCode = ErrorCode.none
     controller_id: int | None = None
     """Without KRaft: the only broker that creates and deletes."""
     silent_on: set[int] = field(default_factory=set)
@@ -235,6 +236,9 @@ def _rewritten(payload: bytes, key: int, version: int, cluster: FakeCluster) -> 
         header, body = _decode(payload, ApiVersionsResponse)
         own = api_versions({key: API_KEYS[key] for key in PROXIED}).api_keys
         return header + encode(dataclasses.replace(body, api_keys=body.api_keys + own))
+    if key == JOIN_GROUP and cluster.join_code is not ErrorCode.none:
+        assert 2 <= version <= 5, version  # behind correlation and throttle time stands the error
+        return payload[:8] + struct.pack(">h", cluster.join_code.value) + payload[10:]
     if key != METADATA:
         return payload
     module = importlib.import_module(f"kio.schema.metadata.v{version}")

@@ -76,6 +76,30 @@ def test_from_a_name_to_a_group_and_nothing_left_behind() -> None:
     assert result.closing.left_behind == ()
 
 
+@pytest.mark.parametrize("code", [ErrorCode.invalid_session_timeout, ErrorCode.group_max_size_reached])
+def test_a_coordinator_that_takes_no_such_member_is_not_asked_until_the_limit(code: ErrorCode) -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.join_code = code
+
+    result, _ = probed(1, prepare, stages=TO_GROUP)
+    group = result.one(Stage.GROUP, role=Role.CLUSTER)
+    assert group.reason is Reason.KAFKA_ERROR, group
+    assert isinstance(group.facts, GroupFacts)
+    assert group.facts.error_name == code.name.upper()
+    assert group.duration_ns < Limits().group_ms * 1_000_000 / 2
+
+
+def test_where_the_coordinator_does_not_say_where_it_sees_the_member_the_reason_is_kept() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.describe_code = ErrorCode.group_authorization_failed
+
+    result, _ = probed(1, prepare, stages=TO_GROUP)
+    assert result.all_ok(), result.verdicts()
+    facts = result.one(Stage.GROUP, role=Role.CLUSTER).facts
+    assert isinstance(facts, GroupFacts)
+    assert (facts.client_host, facts.client_host_unknown) == ("", "DescribeGroups: group_authorization_failed")
+
+
 def test_an_existing_topic_is_used_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     leaders: dict[int, int] = {}
 
