@@ -18,7 +18,7 @@ from diagnosis.consequences import without_consequences
 from diagnosis.remedy import remedy
 from diagnosis.titles import connection_title, in_words, known_addresses
 from diagnosis.zones import NO_SUCH_NAME, hiding_zone
-from probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from probes.outcome import ConnectFacts, GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from topology.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
 _PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
@@ -191,12 +191,10 @@ class _Judge:
             for stage in stages:
                 if stage in _OF_BROKERS and endpoint.broker_id is None:
                     continue
-                check = self._check(
-                    f"{base}/{stage}/{where}",
-                    stage,
-                    subject,
-                    self.seen.connection(stage, endpoint.name, address.address, endpoint.port),
-                    connection_title(stage, endpoint, address),
+                outcomes = self.seen.connection(stage, endpoint.name, address.address, endpoint.port)
+                title = connection_title(stage, endpoint, address)
+                check = _at_the_first_syn(
+                    self._check(f"{base}/{stage}/{where}", stage, subject, outcomes, title), outcomes
                 )
                 if check.verdict is Verdict.NOT_SEEN and not self._resolved(endpoint.name, address.address):
                     check = _with(check, verdict=Verdict.BLOCKED, observed="the name does not resolve to it")
@@ -389,6 +387,24 @@ def _waited_for(outcome: Outcome) -> str:
     target = outcome.waited_for.target
     subject = f"broker-{target.broker_id}" if target.broker_id is not None else target.name or "cluster"
     return f"{subject}/{outcome.waited_for.stage}"
+
+
+def _at_the_first_syn(check: Check, outcomes: Sequence[Outcome]) -> Check:
+    """The check, red where the kernel had to send a SYN again: its retries must not hide that something was lost."""
+    again = [o for o in outcomes if _syn_was_repeated(o)]
+    if check.verdict is not Verdict.PASSED or not again:
+        return check
+    slowest_ms = max(o.duration_ns for o in again) / 1e6
+    observed = (
+        f"intermittent: {len(outcomes) - len(again)} of {len(outcomes)} attempts were answered at once; "
+        f"otherwise the SYN had to be sent again, which took {slowest_ms:.0f} ms"
+    )
+    return _with(check, verdict=Verdict.FAILED, reason=Reason.INTERMITTENT, observed=observed)
+
+
+def _syn_was_repeated(outcome: Outcome) -> bool:
+    facts = outcome.facts
+    return isinstance(facts, ConnectFacts) and facts.tcp is not None and facts.tcp.retransmitted_segments > 0
 
 
 def _same(name: str, port: int, broker: BrokerView) -> bool:

@@ -59,6 +59,8 @@ PATH_STAGES: Final = (
 OF_BROKERS: Final = frozenset({Stage.PATH_SIZE, Stage.IDLE})
 """Those of planned brokers alone."""
 
+ATTEMPTS_APART_S: Final = 0.05
+"""At most; an attempt that ended sooner is followed at once."""
 FAR_NS: Final = 10_000_000
 """A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
 two zones of a Region are as far from each other; most Regions are further."""
@@ -301,8 +303,7 @@ class Paths:
             walk.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
         async with self._limiter:
             if address and target.role is Role.BROKER and Stage.CONNECT in self._plan.stages:
-                for attempt in range(2, self._plan.connect_attempts + 1):
-                    self._start(self._connect_again(target, attempt))
+                self._start(self._connect_more(target))
             verified = await self._stages(walk, endpoint, address)
         if walk.root is not None:
             endpoint.roots.append(walk.root)
@@ -311,6 +312,15 @@ class Paths:
             if not self.first_verified.done():
                 self.first_verified.set_result(verified)
         self._start(self._beside(walk, verified))
+
+    async def _connect_more(self, target: Target) -> None:
+        """The further attempts, each when the one before has ended or had its time.
+
+        All at once, from several clients, would fill a broker's accept queue (socket.listen.backlog.size, 50), and
+        the SYNs dropped then would be the probe's own doing.
+        """
+        for attempt in range(2, self._plan.connect_attempts + 1):
+            await asyncio.wait({self._start(self._connect_again(target, attempt))}, timeout=ATTEMPTS_APART_S)
 
     async def _connect_again(self, target: Target, attempt: int) -> None:
         """One more connection, beside the one that is used: what is behind an address may be well in part alone."""

@@ -201,7 +201,7 @@ class Plan(_Value, frozen=True):
     throughput: ThroughputPlan | None = None
     forbidden: tuple[ForbiddenConnect, ...] = ()
     connect_attempts: int = 1
-    """Connections to each address of a broker, at once: the first is used, each is an outcome.
+    """Connections to each address of a broker, in quick succession: the first is used, each is an outcome.
 
     Several show whether something fails now and then: one of the targets behind a listener, a packet.
     """

@@ -11,6 +11,8 @@ import msgspec
 
 from diagnosis.diagnose import diagnose
 from diagnosis.finding import Diagnosis, Seen
+from diagnosis.judge import Evidence, judge
+from probes.plan import VERIFY_STAGES
 from proving.evidence import verdict_ms
 from proving.trial import Named, Trial
 from reports.files import write_atomically
@@ -70,7 +72,7 @@ def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
 
 
 def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """The trials with what today's diagnosis makes of what was seen then, and when.
+    """The trials with what today's judgement and diagnosis make of what was seen then, and when.
 
     Raises:
         KeptError: the evidence of a trial was not kept.
@@ -79,7 +81,7 @@ def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
 
 
 def _again(folder: Path, trial: Trial) -> Trial:
-    seen = seen_in(folder, trial.case_id)
+    seen = tuple(map(_judged_again, seen_in(folder, trial.case_id)))
     diagnosis = diagnose(seen)
     return msgspec.structs.replace(
         trial,
@@ -87,6 +89,12 @@ def _again(folder: Path, trial: Trial) -> Trial:
         named=named_in(diagnosis),
         verdict_ms=verdict_ms(seen, diagnosis, max((client.took_ms for client in trial.clients), default=0)),
     )
+
+
+def _judged_again(seen: Seen) -> Seen:
+    """Checks as they would be today; a proof measures nothing but the verification."""
+    evidence = Evidence(outcomes=seen.outcomes, complete=seen.complete)
+    return msgspec.structs.replace(seen, checks=judge(seen.view, evidence, VERIFY_STAGES))
 
 
 def _path(folder: Path, case_id: str) -> Path:

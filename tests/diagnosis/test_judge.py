@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from diagnosis.check import Check, Verdict
 from diagnosis.judge import Evidence, judge
-from probes.outcome import AdvertisedBroker, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from probes.outcome import (
+    AdvertisedBroker,
+    ConnectFacts,
+    MetadataFacts,
+    Outcome,
+    Reason,
+    ResolveFacts,
+    Role,
+    Stage,
+    Status,
+    TcpInfo,
+)
 from tests.diagnosis.perfect import bend, perfect, skipped
 from tests.topology.strategies import options, patterns
 from topology.expectation import expect
@@ -276,6 +287,33 @@ def test_an_address_without_a_target_that_connects_is_red() -> None:
         lambda o: replace(o, status=Status.OK, reason=None),
     )
     assert reds(judge(view, Evidence(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}
+
+
+def sent_again(outcome: Outcome) -> Outcome:
+    facts = ConnectFacts(tcp=TcpInfo(retransmitted_segments=1))
+    return replace(outcome, facts=facts, duration_ns=1_021_000_000)
+
+
+def test_a_connect_that_took_a_second_syn_is_intermittent() -> None:
+    """The kernel's retries are retries too: one in five SYNs lost would else be green most of the time."""
+    address = SINGLE.brokers[1].addresses[0]
+    at_one = perfect(SINGLE)
+    first = next(o for o in at_one if is_(Stage.CONNECT, 2)(o) and o.target.address == address.address)
+    outcomes = (*at_one, replace(first, attempt=2), replace(sent_again(first), attempt=3))
+    [red] = [c for c in judge(SINGLE, Evidence(outcomes)) if c.verdict is Verdict.FAILED]
+    assert (red.check_id, red.reason) == (f"broker-2/connect/{address.zone_id}", Reason.INTERMITTENT)
+    assert red.observed == (
+        "intermittent: 2 of 3 attempts were answered at once; "
+        "otherwise the SYN had to be sent again, which took 1021 ms"
+    )
+
+
+def test_what_failed_all_the_same_says_why_and_not_how_often_it_was_tried() -> None:
+    refused = bend(
+        perfect(SINGLE), is_(Stage.CONNECT, 2), lambda o: replace(o, status=Status.FAILED, reason=Reason.REFUSED)
+    )
+    judged = judge(SINGLE, Evidence(bend(refused, is_(Stage.CONNECT, 2), sent_again)))
+    assert {c.reason for c in judged if c.check_id.startswith("broker-2/connect/")} == {Reason.REFUSED}
 
 
 def seen_at(address: str, unknown: str = "") -> Callable[[Outcome], Outcome]:
