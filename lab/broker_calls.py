@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from operator import ne
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -27,7 +26,7 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from lab.blueprint import BrokerProcess
 from lab.errors import LabError
@@ -127,10 +126,12 @@ def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> 
         except KafkaException as error:
             raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
     leaf = ssl.PEM_cert_to_DER_cert(_FIRST_CERTIFICATE.findall(Path(path).read_text("ascii"))[0])
+    # Another fault may be that no handshake gets as far as a certificate.
+    settled = ({leaf}, {b""})
     for broker in brokers:
         presents = partial(_presented_in_a_row, broker, listener)
         waiting = Retrying(
-            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_result(partial(ne, {leaf}))
+            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_not_result(settled.__contains__)
         )
         try:
             waiting(presents)

@@ -178,18 +178,16 @@ class Daemons:
         return [*(b for b, _ in self._brokers.values()), *self._stopped.values()]
 
     def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
-        """Stop, start or restart brokers until they are as asked."""
+        """Start or restart those that are to run, until they do as asked."""
         start: list[BrokerProcess] = []
         self._announce_restart([b for b in brokers if b.running and not self._is_same(b)])
         for broker in brokers:
-            running = self._brokers.get(broker.key)
-            same = self._is_same(broker)
-            if running is not None and (not broker.running or not same):
+            if not broker.running or self._is_same(broker):
+                continue
+            if broker.key in self._brokers:
                 progress(f"brokers: stopping {broker.key}")
                 self._stop(broker.key)
-                running = None
-            if broker.running and running is None:
-                start.append(broker)
+            start.append(broker)
         if start:
             progress(f"brokers: starting {', '.join(b.key for b in start)}")
             self.start_brokers(start)
@@ -197,6 +195,12 @@ class Daemons:
             for broker in start:
                 # To itself, so that no group or route of a fault is in the way.
                 kernel.in_namespace(broker.namespace, partial(broker_calls.shake_hands, broker))
+
+    def stop_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
+        """End those that are not to run."""
+        for broker in brokers:
+            if not broker.running and broker.key in self._brokers:
+                self._stop(broker.key)
 
     def _is_same(self, broker: BrokerProcess) -> bool:
         """Whether it runs as asked."""

@@ -230,6 +230,8 @@ def _carry_out(
     daemons.set_brokers(new.brokers, progress)
     daemons.present_certificates(written)
     daemons.set_acls(new.acls)
+    # Last: without a majority of controllers nothing more can be set.
+    daemons.stop_brokers(new.brokers)
     daemons.freeze(new.brokers)
 
 

@@ -39,6 +39,25 @@ def with_wrong_port(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     return [both if draft is closed else draft for draft in drafts if draft is not opened]
 
 
+def with_outsiders(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
+    """One cause where every port of a broker is open, and a host beside the clients connects to it as well.
+
+    A rule that admits every port admits the brokers' own too, for whomever it names; the way there is the clients'.
+    """
+    opened = next((d for d in drafts if d.codes == {Code.ISOLATION_PORTS_OPEN}), None)
+    outsiders = next((d for d in drafts if d.codes == {Code.ISOLATION_UNAPPROVED_CLIENT}), None)
+    if opened is None or outsiders is None:
+        return list(drafts)
+    wide = {red.check.address for red in opened.reds if not _is_one_of_several_ports(case, red)}
+    approved = {view.vpc_id for view in case.views if view.brokers}
+    same = tuple(r for r in outsiders.reds if r.check.address in wide and r.view.vpc_id in approved)
+    left = tuple(r for r in outsiders.reds if r not in same)
+    both = Draft(opened.codes, opened.wrong, (*opened.reds, *same))
+    rest = [Draft(outsiders.codes, outsiders.wrong, left)] if left else []
+    others = [d for d in drafts if d is not opened and d is not outsiders]
+    return [*others, both, *rest]
+
+
 def _is_one_of_several_ports(case: Case, red: Red) -> bool:
     """Whether a broker's own interface let this port through, and not others that were tried."""
     mine = [o for o in case.all_outcomes(red.view) if o.target.role is Role.FORBIDDEN]

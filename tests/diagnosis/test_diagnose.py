@@ -754,6 +754,33 @@ def test_opened_doors() -> None:
     assert found["privatelink_single_nlb.b"] >= {Code.ISOLATION_SECOND_PATH, Code.ISOLATION_PORTS_OPEN}
 
 
+@pytest.mark.parametrize(("every", "clients"), [(True, {"b", "x"}), (False, {"b"})])
+def test_a_rule_that_admits_every_port_admits_hosts_beside_the_clients_too(every: bool, clients: set[str]) -> None:
+    """Of one port alone it is not sure that the same rule admits the other host to the brokers' own."""
+
+    def let(o: Outcome, *, listens: bool) -> Outcome:
+        if listens:
+            return outcome(o.stage, o.target, facts=ConnectFacts())
+        return outcome(o.stage, o.target, Status.FAILED, Reason.REFUSED)
+
+    runs = []
+    for view in views_of(PEERING):
+        run = seen(view)
+        doors = [o for o in run.outcomes if o.target.role is Role.FORBIDDEN] if view.client in {"b", "x"} else []
+        ports = {o.target.port for o in doors}
+        let_through = ports if every or view.client == "x" else {min(ports, default=0)}
+        bent = tuple(
+            let(o, listens=view.client == "x") if o in doors and o.target.port in let_through else o
+            for o in run.outcomes
+        )
+        runs.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    found = {finding.codes: set(finding.clients) for finding in diagnose(runs).findings}
+    assert found[Code.ISOLATION_PORTS_OPEN,] == clients
+    assert (
+        (Code.ISOLATION_UNAPPROVED_CLIENT,) not in found if every else found[Code.ISOLATION_UNAPPROVED_CLIENT,] == {"x"}
+    )
+
+
 def test_a_way_back_through_privatelink_is_a_second_path() -> None:
     run = []
     for view in views_of(names.CROSS_REGION):
