@@ -30,12 +30,13 @@ _STILL_LEAVING: Final = frozenset({ErrorCode.non_empty_group, ErrorCode.coordina
 
 
 class CoordinatorError(Exception):
-    """A broker refused; ``reason`` is one the stage ``group`` may give."""
+    """A broker refused; ``reason`` is one the stage ``group`` may give. ``moved``: it coordinates the group no more."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, *, moved: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.moved = moved
 
 
 class Coordinator(msgspec.Struct, frozen=True):
@@ -75,6 +76,8 @@ class SeenFrom(NamedTuple):
 
     addresses: str = ""
     unknown: str = ""
+    coordinator_id: int | None = None
+    """Who was asked; None where nobody was."""
 
 
 async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ...]:
@@ -91,7 +94,8 @@ async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ..
     response = await connection.call(request, DescribeGroupsResponse)
     refused = [each.error_code for each in response.groups if each.error_code is not ErrorCode.none]
     if refused:
-        raise CoordinatorError(Reason.KAFKA_ERROR, f"DescribeGroups: {refused[0].name}")
+        moved = refused[0] is ErrorCode.not_coordinator
+        raise CoordinatorError(Reason.KAFKA_ERROR, f"DescribeGroups: {refused[0].name}", moved=moved)
     # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
     hosts = {member.client_host.rpartition("/")[2] for each in response.groups for member in each.members}
     return tuple(sorted(map(_canonical, hosts)))

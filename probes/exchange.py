@@ -70,6 +70,7 @@ class Exchange(msgspec.Struct):
     _control: Verified | None = None
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
+    _coordinator_id: int | None = None
     _ahead: tuple[ProbedEndpoint, KafkaClients] | None = None
     """Clients made before it is known who is there, and what they were told to start from."""
     _records: Records | None = None
@@ -317,7 +318,7 @@ class Exchange(msgspec.Struct):
             seen = failed(Reason.TRANSPORT, f"FindCoordinator: {broken.detail}", facts)
         else:
             if candidate.verified is not None:
-                self._coordinator = candidate.verified
+                self._coordinator, self._coordinator_id = candidate.verified, found.broker_id
                 return found.broker_id
             self._skip(Stage.GROUP, CLUSTER, candidate.root)
             return None
@@ -328,11 +329,23 @@ class Exchange(msgspec.Struct):
         """Where the coordinator sees the group's member."""
         if self._coordinator is None:
             return SeenFrom(unknown="there is no connection to the coordinator")
+        asked, coordinator = self._coordinator_id, self._coordinator
         try:
-            found = await client_hosts(self._coordinator.connection, self.group)
+            try:
+                found = await client_hosts(coordinator.connection, self.group)
+            except CoordinatorError as refusal:
+                if not refusal.moved:
+                    raise
+                # Leaders move, and with them the groups: the member has found the new coordinator already.
+                now = await find_coordinator(coordinator.connection, self.group)
+                candidate = await self._candidate(_as_broker(now))
+                if candidate.verified is None:
+                    raise
+                asked, self._coordinator = now.broker_id, candidate.verified
+                found = await client_hosts(candidate.verified.connection, self.group)
         except (CoordinatorError, BrokenStreamError) as refusal:
             return SeenFrom(unknown=refusal.detail)
-        return SeenFrom(", ".join(found)) if found else SeenFrom(unknown="the group has no members")
+        return SeenFrom(", ".join(found), "" if found else "the group has no members", asked)
 
     # After the records.
 

@@ -81,7 +81,7 @@ class Grouping(msgspec.Struct):
             seen_from = self._seen_from() if self._seen_from is not None else SeenFrom()
         facts = GroupFacts(
             group=self.group,
-            coordinator_id=self.coordinator_id,
+            coordinator_id=self.coordinator_id if seen_from.coordinator_id is None else seen_from.coordinator_id,
             assigned_partitions=self._assigned,
             received=sum(map(len, self._received.values())),
             committed=committed,

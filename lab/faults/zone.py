@@ -189,7 +189,7 @@ FAULTS: Final = (
         "alias-zonal",
         "Broker 2's record is an alias to one zone of the endpoint.",
         _zonal,
-        Code.DNS_ZONAL_ALIAS,
+        *joined(Code.DNS_ZONAL_ALIAS, sets.FEWER_ADDRESSES),
         brokers=(2,),
     ),
     _fault(

@@ -89,6 +89,19 @@ def test_a_coordinator_that_takes_no_such_member_is_not_asked_until_the_limit(co
     assert group.duration_ns < Limits().group_ms * 1_000_000 / 2
 
 
+def test_a_group_that_has_gone_to_another_coordinator_is_asked_for_there() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.describe_codes = [ErrorCode.not_coordinator]
+
+    result, cluster = probed(1, prepare, stages=TO_GROUP)
+    assert result.all_ok(), result.verdicts()
+    facts = result.one(Stage.GROUP, role=Role.CLUSTER).facts
+    assert isinstance(facts, GroupFacts)
+    assert (facts.client_host, facts.client_host_unknown) == ("10.0.0.100", "")
+    assert facts.coordinator_id == 1
+    assert cluster.deleted_groups == [facts.group]
+
+
 def test_where_the_coordinator_does_not_say_where_it_sees_the_member_the_reason_is_kept() -> None:
     def prepare(cluster: FakeCluster) -> None:
         cluster.describe_code = ErrorCode.group_authorization_failed
