@@ -36,6 +36,7 @@ from topology.models import KafkaAcl
 BROKER_START_S = 90
 RESOLVER_START_S = 10
 ANNOUNCED_S = 0.4
+"""Within which a controller has heard that a broker is shutting down."""
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
 _TAIL_LINES = 15
@@ -179,15 +180,12 @@ class Daemons:
 
     def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
         """Start or restart those that are to run, until they do as asked."""
-        start: list[BrokerProcess] = []
-        self._announce_restart([b for b in brokers if b.running and not self._is_same(b)])
-        for broker in brokers:
-            if not broker.running or self._is_same(broker):
-                continue
-            if broker.key in self._brokers:
-                progress(f"brokers: stopping {broker.key}")
-                self._stop(broker.key)
-            start.append(broker)
+        start = [b for b in brokers if b.running and not self._is_same(b)]
+        again = [b.key for b in start if b.key in self._brokers]
+        self._announce_restart(again)
+        for key in again:
+            progress(f"brokers: stopping {key}")
+            self._stop(key)
         if start:
             progress(f"brokers: starting {', '.join(b.key for b in start)}")
             self.start_brokers(start)
@@ -207,17 +205,16 @@ class Daemons:
         running = self._brokers.get(broker.key)
         return running is not None and running[0].properties == broker.properties
 
-    def _announce_restart(self, brokers: Sequence[BrokerProcess]) -> None:
-        """Let those that run tell their controller that they are about to end, so that they can come back at once.
+    def _announce_restart(self, keys: Sequence[str]) -> None:
+        """Let brokers tell their controller that they are about to end, so that they can come back at once.
 
         A controller takes no second registration of a broker while the first one's session lasts, unless it is
         shutting down (ClusterControlManager.registerBroker). It hears so with the next heartbeat; the orderly end
         itself is not waited for, because it needs a majority of controllers, which may be ending as well.
         """
-        running = [self._brokers[b.key][1] for b in brokers if b.key in self._brokers and b.key not in self._frozen]
-        for process in running:
-            process.send_signal(signal.SIGTERM)
-        if running:
+        for key in keys:
+            self._brokers[key][1].send_signal(signal.SIGTERM)
+        if keys:
             time.sleep(ANNOUNCED_S)
 
     def _stop(self, key: str) -> None:

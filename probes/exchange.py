@@ -70,7 +70,6 @@ class Exchange(msgspec.Struct):
     _control: Verified | None = None
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
-    _coordinator_id: int | None = None
     _ahead: tuple[ProbedEndpoint, KafkaClients] | None = None
     """Clients made before it is known who is there, and what they were told to start from."""
     _records: Records | None = None
@@ -308,8 +307,7 @@ class Exchange(msgspec.Struct):
         facts = GroupFacts(group=self.group)
         try:
             async with asyncio.timeout(limit_ms / 1000):
-                found = await find_coordinator(control.connection, self.group)
-                candidate = await self._candidate(_as_broker(found))
+                candidate = await self._coordinating(control)
         except TimeoutError:
             seen = failed(Reason.COORDINATOR_UNAVAILABLE, f"no coordinator within {limit_ms} ms", facts)
         except CoordinatorError as refusal:
@@ -318,8 +316,8 @@ class Exchange(msgspec.Struct):
             seen = failed(Reason.TRANSPORT, f"FindCoordinator: {broken.detail}", facts)
         else:
             if candidate.verified is not None:
-                self._coordinator, self._coordinator_id = candidate.verified, found.broker_id
-                return found.broker_id
+                self._coordinator = candidate.verified
+                return candidate.broker_id
             self._skip(Stage.GROUP, CLUSTER, candidate.root)
             return None
         self.ledger.settle(Stage.GROUP, CLUSTER, seen)
@@ -329,23 +327,26 @@ class Exchange(msgspec.Struct):
         """Where the coordinator sees the group's member."""
         if self._coordinator is None:
             return SeenFrom(unknown="there is no connection to the coordinator")
-        asked, coordinator = self._coordinator_id, self._coordinator
         try:
             try:
-                found = await client_hosts(coordinator.connection, self.group)
+                return await self._seen_from(self._coordinator)
             except CoordinatorError as refusal:
-                if not refusal.moved:
-                    raise
                 # Leaders move, and with them the groups: the member has found the new coordinator already.
-                now = await find_coordinator(coordinator.connection, self.group)
-                candidate = await self._candidate(_as_broker(now))
-                if candidate.verified is None:
+                now = (await self._coordinating(self._coordinator)).verified if refusal.moved else None
+                if now is None:
                     raise
-                asked, self._coordinator = now.broker_id, candidate.verified
-                found = await client_hosts(candidate.verified.connection, self.group)
+                self._coordinator = now
+                return await self._seen_from(now)
         except (CoordinatorError, BrokenStreamError) as refusal:
             return SeenFrom(unknown=refusal.detail)
-        return SeenFrom(", ".join(found), "" if found else "the group has no members", asked)
+
+    async def _coordinating(self, asked: Verified) -> Candidate:
+        """The group's coordinator, by what this broker says."""
+        return await self._candidate(_as_broker(await find_coordinator(asked.connection, self.group)))
+
+    async def _seen_from(self, coordinator: Verified) -> SeenFrom:
+        found = await client_hosts(coordinator.connection, self.group)
+        return SeenFrom(", ".join(found), "" if found else "the group has no members", coordinator.answered_by)
 
     # After the records.
 

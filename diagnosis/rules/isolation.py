@@ -31,7 +31,7 @@ def with_wrong_port(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     A group that admits one wrong port makes both; where every port is open, the silence is another matter.
     """
     closed = next((d for d in drafts if Code.SECURITY_BROKER_GROUP in d.codes), None)
-    opened = next((d for d in drafts if d.codes == {Code.ISOLATION_PORTS_OPEN}), None)
+    opened = _of(Code.ISOLATION_PORTS_OPEN, drafts)
     if closed is None or opened is None or not all(_is_one_of_several_ports(case, red) for red in opened.reds):
         return list(drafts)
     said = "the brokers' security group admits another port than the one they listen at"
@@ -44,8 +44,7 @@ def with_outsiders(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
 
     A rule that admits every port admits the brokers' own too, for whomever it names; the way there is the clients'.
     """
-    opened = next((d for d in drafts if d.codes == {Code.ISOLATION_PORTS_OPEN}), None)
-    outsiders = next((d for d in drafts if d.codes == {Code.ISOLATION_UNAPPROVED_CLIENT}), None)
+    opened, outsiders = _of(Code.ISOLATION_PORTS_OPEN, drafts), _of(Code.ISOLATION_UNAPPROVED_CLIENT, drafts)
     if opened is None or outsiders is None:
         return list(drafts)
     wide = {red.check.address for red in opened.reds if not _is_one_of_several_ports(case, red)}
@@ -56,6 +55,11 @@ def with_outsiders(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     rest = [Draft(outsiders.codes, outsiders.wrong, left)] if left else []
     others = [d for d in drafts if d is not opened and d is not outsiders]
     return [*others, both, *rest]
+
+
+def _of(code: Code, drafts: Sequence[Draft]) -> Draft | None:
+    """The draft of this cause alone."""
+    return next((draft for draft in drafts if draft.codes == {code}), None)
 
 
 def _is_one_of_several_ports(case: Case, red: Red) -> bool:

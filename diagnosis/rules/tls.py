@@ -29,15 +29,17 @@ def mute_brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     Kafka's queue is of 50 connections (socket.listen.backlog.size), so the last clients see silence where the first
     are accepted and hear nothing. Only then is it told here; otherwise the handshake's own rule does.
     """
+    timed_out = [r for r in reds if r.check.stage is Stage.CONNECT and r.check.reason is Reason.TIMED_OUT]
+    if not timed_out:
+        return
     mute = [red for codes, _, red in _said(case, _of_handshakes(reds)) if codes == {Code.CLUSTER_BROKER_UNRESPONSIVE}]
     brokers = {red.check.broker_id for red in mute} - {None}
-    timed_out = [r for r in reds if r.check.stage is Stage.CONNECT and r.check.reason is Reason.TIMED_OUT]
     dropped = [
         red
         for red in timed_out
         if red.check.broker_id in brokers or (red.check.broker_id is None and _some_bootstrap_works(case, red))
     ]
-    if brokers and any(red.check.broker_id in brokers for red in dropped):
+    if any(red.check.broker_id in brokers for red in dropped):
         yield Draft(frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), "", (*mute, *dropped))
 
 

@@ -531,12 +531,8 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
 ]
 
 
-def on_bootstrap(_view: ClientView, o: Outcome) -> bool:
-    return o.target.role is Role.BOOTSTRAP
-
-
-def on_b_1(view: ClientView, o: Outcome) -> bool:
-    return on_bootstrap(view, o) and o.target.name[:3] == "b-1"
+def on_b_1(_view: ClientView, o: Outcome) -> bool:
+    return o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"
 
 
 def not_in_zone_1(view: ClientView, o: Outcome) -> bool:

@@ -54,9 +54,8 @@ class FakeCluster:
     deleted_groups: list[str] = field(default_factory=list)
     create_code: ErrorCode = ErrorCode.none
     delete_code: ErrorCode = ErrorCode.none
-    describe_code: ErrorCode = ErrorCode.none
     describe_codes: list[ErrorCode] = field(default_factory=list)
-    """The first answers'."""
+    """The first answers'; those that follow have none."""
     join_code: ErrorCode = ErrorCode.none
     controller_id: int | None = None
     """Without KRaft: the only broker that creates and deletes."""
@@ -150,7 +149,7 @@ class FakeCluster:
             member_assignment=b"",
         )
         described = DescribedGroup(
-            error_code=self.describe_codes.pop(0) if self.describe_codes else self.describe_code,
+            error_code=self.describe_codes.pop(0) if self.describe_codes else ErrorCode.none,
             group_id=group,
             group_state="Stable",
             protocol_type="consumer",

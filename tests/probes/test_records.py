@@ -104,7 +104,7 @@ def test_a_group_that_has_gone_to_another_coordinator_is_asked_for_there() -> No
 
 def test_where_the_coordinator_does_not_say_where_it_sees_the_member_the_reason_is_kept() -> None:
     def prepare(cluster: FakeCluster) -> None:
-        cluster.describe_code = ErrorCode.group_authorization_failed
+        cluster.describe_codes = [ErrorCode.group_authorization_failed]
 
     result, _ = probed(1, prepare, stages=TO_GROUP)
     assert result.all_ok(), result.verdicts()
