@@ -86,6 +86,22 @@ def is_known(asked: Sequence[BrokerProcess], broker_id: int) -> bool:
         return False
 
 
+def ask_controller(broker: BrokerProcess) -> None:
+    """Have this broker ask its controller to look at a change, which is not made: so it finds out which one that is.
+
+    Raises:
+        LabError: no controller answers.
+    """
+    entry = ConfigEntry("log.cleaner.threads", "1", incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
+    admin = admin_of([broker])
+    [future] = admin.incremental_alter_configs([asked], validate_only=True, request_timeout=20).values()
+    try:
+        future.result(timeout=25)
+    except KafkaException as error:
+        raise LabError(f"no controller answers broker {broker.key}: {error}") from None
+
+
 def _unverified() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

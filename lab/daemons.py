@@ -25,7 +25,7 @@ import dns.rdataclass
 import dns.rdatatype
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
-from lab import broker_calls, kernel, nameserver
+from lab import broker_calls, kernel, nameserver, quorum
 from lab.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver, Witness
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
@@ -37,6 +37,7 @@ BROKER_START_S = 90
 RESOLVER_START_S = 10
 ANNOUNCED_S = 0.4
 """Within which a controller has heard that a broker is shutting down."""
+ELECTION_S = 20
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
 _TAIL_LINES = 15
@@ -249,9 +250,38 @@ class Daemons:
         for key in self._thawed - wanted:
             self._await_unfenced(self._brokers[key][0])
         self._thawed.clear()
+        moving = {b.key: b for b, _ in self._brokers.values() if b.key not in wanted}
         for key in wanted - self._frozen:
-            self._brokers[key][1].send_signal(signal.SIGSTOP)
+            broker, process = self._brokers[key]
+            others = [b for b in moving.values() if b.cluster_name == broker.cluster_name]
+            if quorum.active_controller(broker) == broker.broker_id and quorum.can_elect(broker, others):
+                self._have_elected(others, broker, process)
+            process.send_signal(signal.SIGSTOP)
         self._frozen |= wanted
+
+    def _have_elected(
+        self, others: Sequence[BrokerProcess], broker: BrokerProcess, process: subprocess.Popen[bytes]
+    ) -> None:
+        """Have another controller take over, and every other broker know it.
+
+        MSK's controllers are not its brokers. What a broker had asked of a controller that stands still would
+        hang for ``controller.socket.timeout.ms``, and with it every topic that a client wants made.
+        """
+
+        def is_replaced() -> bool:
+            return any(quorum.active_controller(b) not in {None, broker.broker_id} for b in others)
+
+        waits = Retrying(stop=stop_after_delay(ELECTION_S), wait=wait_fixed(0.1), retry=retry_if_not_result(bool))
+        process.send_signal(signal.SIGSTOP)
+        try:
+            waits(is_replaced)
+        except RetryError:
+            raise LabError(f"no controller took over from broker {broker.key} within {ELECTION_S} s") from None
+        finally:
+            process.send_signal(signal.SIGCONT)
+        for other in others:
+            kernel.in_namespace(other.namespace, partial(broker_calls.ask_controller, other))
+        self._await_unfenced(broker)
 
     def thaw(self) -> None:
         """Let every broker move that stands still."""

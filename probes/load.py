@@ -63,6 +63,8 @@ class Load(msgspec.Struct, eq=False):
     last_ack_ns: int = 0
     failure: KafkaError | None = None
     throttled_ms: int = 0
+    _handed_over: int = 0
+    _refused: int = 0
     _producers: list[Producer] = msgspec.field(default_factory=list)
     _block: bytes = b""
 
@@ -83,11 +85,14 @@ class Load(msgspec.Struct, eq=False):
             for partition in self.partitions:
                 value = UNCOUNTED.to_bytes(INDEX_BYTES, "big")
                 producer.produce(self.topic, value=value, partition=partition, on_delivery=self.delivered)
+                self._handed_over += 1
         self.wait()
         self.begin()
 
     def begin(self) -> None:
-        """Count anew."""
+        """Count anew; what has no answer yet stays outstanding."""
+        self._handed_over = self.outstanding
+        self._refused = 0
         self.acknowledged = self.not_sent = self.first_ack_ns = self.last_ack_ns = 0
 
     def offer_some(self, first: int, total: int) -> int:
@@ -111,6 +116,7 @@ class Load(msgspec.Struct, eq=False):
         producer.produce_batch(self.topic, batch, partition=partition, on_delivery=self.delivered)
         if refused := next((record["_error"] for record in batch if "_error" in record), None):
             raise KafkaException(refused)
+        self._handed_over += len(batch)
         return len(batch)
 
     def _value(self, index: int) -> bytes:
@@ -130,6 +136,7 @@ class Load(msgspec.Struct, eq=False):
             )
         except BufferError:
             return False
+        self._handed_over += 1
         return True
 
     def serve(self, wait_s: float = 0) -> None:
@@ -143,8 +150,8 @@ class Load(msgspec.Struct, eq=False):
 
     @property
     def outstanding(self) -> int:
-        """Records that were handed over and have no answer yet."""
-        return sum(map(len, self._producers))
+        """Records that were handed over and have no answer yet; a producer's own count has log lines in it, too."""
+        return self._handed_over - self.acknowledged - self.not_sent - self._refused
 
     def wait(self, until_ns: int | None = None) -> None:
         """Until everything has its answer, at most until then, or as long as a record may take."""
@@ -174,6 +181,7 @@ class Load(msgspec.Struct, eq=False):
         elif failure.code() == KafkaError._PURGE_QUEUE:  # noqa: SLF001  the client's public constants
             self.not_sent += 1
         else:
+            self._refused += 1
             self.failure = self.failure or failure
 
     def _throttle(self, event: ThrottleEvent) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaException
 
 from probes.client import ClientLog, Settings
 from probes.load import Load
 from probes.outcome import Acks, Compression, Followed, RampEnd, RampStep, Role, Stage, ThroughputFacts
 from probes.plan import Limits, RampPlan, ThroughputPlan
 from probes.threads import in_thread
-from tests.probes.fake_cluster import FakeCluster, fake_cluster
+from tests.probes.fake_cluster import METADATA, FakeCluster, fake_cluster
 from tests.probes.peers import LOOPBACK, run
 from tests.probes.running import QUICK, TO_IDENTITY, Result, plan, probe
 
@@ -85,6 +87,33 @@ def test_as_much_is_sent_as_the_time_allows_and_the_rest_is_taken_back() -> None
     assert load.not_sent > offered / 2
     assert load.acknowledged + load.not_sent == offered
     assert load.acknowledged > 0
+
+
+def test_what_the_client_says_is_no_record_without_an_answer() -> None:
+    async def work() -> tuple[int, int, int]:
+        async with fake_cluster(1) as cluster:
+            cluster.leaders("quiet")
+            settings = Settings(bootstrap=f"{LOOPBACK}:{cluster.ports[1]}", tls=None, limits=Limits())
+            load = Load(settings, "quiet", ThroughputPlan(), [0], threading.Event(), ClientLog())
+
+            def produce() -> tuple[int, int, int]:
+                load.open()
+                assert load.offer(0)
+                load.wait()
+                # Log lines and errors wait in the producer's queue until somebody takes them.
+                [producer] = load._producers
+                cluster.closing_on.add(METADATA)
+                with suppress(KafkaException):
+                    producer.list_topics(timeout=5)
+                counted = load.acknowledged, load.outstanding, len(producer)
+                load.close()
+                return counted
+
+            return await in_thread(produce, "throughput")
+
+    acknowledged, outstanding, in_queue = run(work())
+    assert (acknowledged, outstanding) == (1, 0)
+    assert in_queue > 0
 
 
 def test_a_ramp_finds_what_the_path_takes(monkeypatch: pytest.MonkeyPatch) -> None:

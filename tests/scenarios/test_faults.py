@@ -7,6 +7,9 @@ given the broken one. A brokers' restart is the only slow part, so faults that n
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -14,11 +17,15 @@ from diagnosis.check import Verdict
 from lab.faults import FAULTS, Fault
 from lab.faults.fault import afflicted
 from lab.handle import Lab
+from lab.kafka_config import data_dir
+from probes.outcome import Stage
 from probes.plan import Limits
 from scenarios.planning import ClientRun, conclude, make_plan
 from scenarios.pool import LabPool, brokers_of
 from scenarios.world import lab_vantage
+from topology.edit import with_lab
 from topology.expectation import expect
+from topology.models import FrozenBroker
 from topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
@@ -108,6 +115,27 @@ def test_fault_is_red_where_it_is_and_nowhere_else(pattern: str, fault: Fault, l
     assert subjects <= allowed if fault.by_chance else subjects == allowed
     assert not [c for c in result.checks if c.verdict in {Verdict.ERROR, Verdict.NOT_SEEN}]
     assert all(c.observed and c.expected for c in red)
+
+
+def active_controller(lab: Lab) -> int:
+    """The broker that is the cluster's active controller, by what the first one keeps on its disk."""
+    kept = Path(f"/proc/{lab.pid}/root{data_dir('demo', 1)}/__cluster_metadata-0/quorum-state")
+    return int(json.loads(kept.read_text("utf-8"))["leaderId"])
+
+
+def test_topics_are_made_also_where_the_active_controller_stands_still(labs: LabPool) -> None:
+    lab = lab_of(ONE_LAB_AFTER_ANOTHER[0], labs)
+    active = active_controller(lab)
+    frozen = FrozenBroker(cluster_name="demo", broker_id=active)
+    lab.apply(with_lab(lab.intended, disturbances=(frozen,)))
+    try:
+        result = run(lab, clients_of(lab)[0])
+    finally:
+        lab.apply(lab.intended)
+    red = [(c.stage, c.subject, c.observed) for c in result.checks if c.verdict is Verdict.FAILED]
+    assert {stage for stage, _, _ in red} == {Stage.HANDSHAKE}, red
+    assert {subject for _, subject, _ in red} - {"bootstrap"} == {f"broker-{active}"}, red
+    assert active_controller(lab) != active
 
 
 @pytest.mark.parametrize("pattern", ONE_LAB_AFTER_ANOTHER)
