@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -13,11 +13,15 @@ from probes.outcome import Stage
 _ORDER: Final = {stage: index for index, stage in enumerate(Stage)}
 
 
-def without_consequences(checks: Sequence[Check]) -> Iterator[Check]:
-    """Turn what failed after an earlier failure of the same broker or address into ``blocked``."""
+def without_consequences(checks: Sequence[Check], told_by_others: Container[str] = ()) -> Iterator[Check]:
+    """Turn what failed after an earlier failure of the same broker or address into ``blocked``.
+
+    What was ``told_by_others`` (check ids) does not depend on reaching the broker.
+    """
     failed = [c for c in checks if c.verdict is Verdict.FAILED and not c.isolation]
     for check in checks:
-        if check.isolation or check.verdict not in {Verdict.FAILED, Verdict.BLOCKED, Verdict.NOT_SEEN}:
+        of_itself = check.isolation or check.check_id in told_by_others
+        if of_itself or check.verdict not in {Verdict.FAILED, Verdict.BLOCKED, Verdict.NOT_SEEN}:
             yield check
             continue
         cause = next((c for c in failed if c is not check and _precedes(c, check)), None)

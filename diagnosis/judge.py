@@ -77,7 +77,7 @@ def judge(view: ClientView, evidence: Evidence, stages: Sequence[Stage] = tuple(
     """
     judged = _Judge(view, evidence)
     checks = [c for c in judged.all() if c.stage in stages]
-    return tuple(without_consequences(checks))
+    return tuple(without_consequences(checks, judged.told_by_others))
 
 
 def _of_the_whole(outcome: Outcome) -> bool:
@@ -90,6 +90,8 @@ class _Judge:
         self.view = view
         self.seen = _Seen(evidence)
         self.known = known_addresses(view)
+        self.told_by_others: set[str] = set()
+        """Ids of checks that are red by what other brokers answered, whether or not this one was reached."""
 
     def all(self) -> Iterator[Check]:
         for broker in self.view.brokers:
@@ -246,6 +248,7 @@ class _Judge:
             wrong = sorted({f"{name}:{port}" for name, port in entries if not _same(name, port, broker)})
             missing = sum(all(e.broker_id != broker.broker_id for e in facts.brokers) for facts in answers)
             if wrong:
+                self.told_by_others.add(check.check_id)
                 check = _with(check, verdict=Verdict.FAILED, observed=f"it is advertised at {_list(wrong)}")
             elif missing:
                 seen = f"{missing} of {len(answers)} metadata answers do not list it"

@@ -77,13 +77,15 @@ def use_once(brokers: Sequence[BrokerProcess]) -> None:
     asking.close()
 
 
-def is_known(asked: Sequence[BrokerProcess], broker_id: int) -> bool:
-    """Whether brokers say that this one is in the cluster: fenced ones are not in metadata."""
-    admin = admin_of(asked)
+def is_listed(asked: BrokerProcess, broker_id: int) -> bool | None:
+    """Whether a broker says that another is in the cluster: fenced ones are not in metadata. None: it does not answer.
+
+    Brokers hear of it one by one.
+    """
     try:
-        return broker_id in admin.list_topics(timeout=2).brokers
+        return broker_id in admin_of([asked]).list_topics(timeout=2).brokers
     except KafkaException:
-        return False
+        return None
 
 
 def ask_controller(broker: BrokerProcess) -> None:

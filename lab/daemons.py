@@ -30,7 +30,7 @@ from lab.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver
 from lab.certificates import Authority, make_authority, make_server_pem
 from lab.errors import LabError
 from lab.jvm import STATE_DIR
-from lab.kafka_config import UNBOUND, certificate_path, data_dir
+from lab.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir
 from topology.models import KafkaAcl
 
 BROKER_START_S = 90
@@ -38,6 +38,8 @@ RESOLVER_START_S = 10
 ANNOUNCED_S = 0.4
 """Within which a controller has heard that a broker is shutting down."""
 ELECTION_S = 20
+SETTLED_S = 2 * HEARTBEAT_MS / 1000
+"""For which a broker must be listed to be back: a heartbeat of its own, and one in which others hear of it."""
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
 _TAIL_LINES = 15
@@ -257,7 +259,7 @@ class Daemons:
             if quorum.active_controller(broker) == broker.broker_id and quorum.can_elect(broker, others):
                 self._have_elected(others, broker, process)
             process.send_signal(signal.SIGSTOP)
-        self._frozen |= wanted
+            self._frozen.add(key)
 
     def _have_elected(
         self, others: Sequence[BrokerProcess], broker: BrokerProcess, process: subprocess.Popen[bytes]
@@ -291,11 +293,24 @@ class Daemons:
         self._frozen.clear()
 
     def _await_unfenced(self, broker: BrokerProcess) -> None:
-        others = [b for b, _ in self._brokers.values() if b.cluster_name == broker.cluster_name and b != broker]
-        known = partial(broker_calls.is_known, others or [broker], broker.broker_id)
+        """See that it is listed by every broker that answers, and stays so: what just moves again may yet be fenced."""
+        moving = [b for b, _ in self._brokers.values() if b.key not in self._frozen]
+        others = [b for b in moving if b.cluster_name == broker.cluster_name and b != broker]
+        known_since: float | None = None
+
+        def is_settled() -> bool:
+            nonlocal known_since
+            answers = {broker_calls.is_listed(asked, broker.broker_id) for asked in others or [broker]} - {None}
+            now = time.monotonic()
+            if answers != {True}:
+                known_since = None
+            elif known_since is None:
+                known_since = now
+            return known_since is not None and now - known_since >= SETTLED_S
+
         waits = Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
         try:
-            waits(partial(kernel.in_namespace, broker.namespace, known))
+            waits(partial(kernel.in_namespace, broker.namespace, is_settled))
         except RetryError:
             raise LabError(
                 f"broker {broker.key}, which stood still, is not taken back within {BROKER_START_S} s"

@@ -11,6 +11,8 @@ UNBOUND = f"{STATE_DIR}/unbound/unbound"
 
 REPLICATION_PORT = 9093
 CONTROLLER_PORT = 9097
+HEARTBEAT_MS = 1500
+"""Between a broker's heartbeats to its controller."""
 _MOST_CONTROLLERS = 3
 BROKERS_OWN = {"username": "brokers", "password": "of-the-lab"}
 """Who brokers are to one another where they enforce ACLs: until these are loaded only a super user may vote."""
@@ -97,7 +99,7 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "log.dirs": data_dir(cluster.cluster_name, broker.broker_id),
         # A broker that was killed may register again only when its session has ended (default 9 s).
         "broker.session.timeout.ms": "6000",
-        "broker.heartbeat.interval.ms": "1500",
+        "broker.heartbeat.interval.ms": str(HEARTBEAT_MS),
         "auto.create.topics.enable": "false",
         "default.replication.factor": replicas,
         "offsets.topic.replication.factor": replicas,

@@ -16,8 +16,9 @@ from diagnosis.diagnose import diagnose
 from diagnosis.finding import Diagnosis, Seen
 from diagnosis.timing import known_after_ns
 from lab.handle import Lab
-from probes.outcome import HandshakeFacts, IdentityFacts, MetadataFacts, Outcome, ResolveFacts
+from probes.outcome import ConnectFacts, HandshakeFacts, IdentityFacts, MetadataFacts, Outcome, ResolveFacts
 from probes.plan import Limits
+from proving.looks import Look, Place
 from proving.trial import ClientTime
 from scenarios.planning import ClientRun, conclude, make_plan
 from scenarios.world import lab_vantage
@@ -64,20 +65,14 @@ class Evidence:
         return tuple(check for run in self.runs for check in run.checks if check.verdict is not Verdict.PASSED)
 
     @property
-    def looks(self) -> frozenset[tuple[str, ...]]:
-        """All that was seen, without times, nonces and ports of the moment: what two trials can be compared by."""
-        return frozenset(
-            (
-                run.view.client,
-                outcome.stage.value,
-                repr(outcome.target),
-                outcome.status.value,
-                str(outcome.reason),
-                _lasting(outcome),
-            )
-            for run in self.runs
-            for outcome in run.run.outcomes
-        )
+    def look(self) -> Look:
+        """All that was seen: what trials can be compared by."""
+        found: dict[Place, set[tuple[str, ...]]] = {}
+        for run in self.runs:
+            for outcome in run.run.outcomes:
+                place = (run.view.client, outcome.stage.value, repr(outcome.target))
+                found.setdefault(place, set()).add((outcome.status.value, str(outcome.reason), _lasting(outcome)))
+        return {place: frozenset(seen) for place, seen in found.items()}
 
 
 def verdict_ms(seen: Sequence[Seen], diagnosis: Diagnosis, whole_ms: int) -> int:
@@ -103,6 +98,8 @@ def _took_ms(run: ClientRun) -> int:
 def _lasting(outcome: Outcome) -> str:
     """What of the facts does not change from one run to the next."""
     match outcome.facts:
+        case ConnectFacts() as facts:
+            return repr(facts.tcp is not None and facts.tcp.retransmitted_segments > 0)
         case ResolveFacts() as facts:
             return repr((facts.rcode, facts.aaaa_rcode, facts.a, facts.aaaa, facts.cname_chain, facts.soa))
         case HandshakeFacts() as facts:

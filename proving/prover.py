@@ -25,6 +25,7 @@ from probes.plan import Limits
 from proving.cases import Case, together
 from proving.evidence import Clients, Evidence, NoEvidenceError
 from proving.kept import named_in
+from proving.looks import Look, told_apart
 from proving.score import Attribution, score
 from proving.trial import Kind, Trial, Which
 from scenarios.pool import LabPool
@@ -109,9 +110,7 @@ class Prover:
         evidence = self._kept(case, _with_faults(lab, clients, case.faults, names))
         trial = _with(_untried(case), evidence)
         hidden = tuple(
-            fault
-            for fault in _unnamed(trial)
-            if _with_faults(lab, clients, [f for f in case.faults if f != fault], names).looks == evidence.looks
+            fault for fault in _unnamed(trial) if _is_hidden(lab, clients, case.faults, fault, names, evidence)
         )
         return msgspec.structs.replace(trial, hidden=hidden, not_undone=_still_wrong(lab, clients, evidence))
 
@@ -137,6 +136,26 @@ def _is_still(lab: Lab, intended: Topology) -> bool:
 def _with_faults(lab: Lab, clients: Clients, faults: Sequence[str], names: Sequence[str]) -> Evidence:
     _apply(lab, clients, together(lab.intended, faults))
     return clients.look(names)
+
+
+def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
+    lab: Lab, clients: Clients, faults: Sequence[str], fault: str, names: Sequence[str], evidence: Evidence
+) -> bool:
+    """Whether nothing that clients see tells this fault's absence from its presence among the others.
+
+    What differs is looked at again, by turns, because a state changes by itself as well; not so for a fault that
+    shows now here and now there.
+    """
+    rest = [one for one in faults if one != fault]
+    with_it: list[Look] = [evidence.look]
+    without: list[Look] = []
+    for put_in, looks in ((rest, without), (faults, with_it), (rest, without)):
+        looks.append(_with_faults(lab, clients, put_in, names).look)
+        if not told_apart(with_it, without):
+            return True
+        if FAULTS[fault].by_chance:
+            return False
+    return False
 
 
 def _apply(lab: Lab, clients: Clients, topology: Topology) -> None:

@@ -28,7 +28,7 @@ class Attribution(StrEnum):
     WIDER = "wider"
     """A finding names it beside causes that are not stated for the fault."""
     HIDDEN = "hidden"
-    """Without it every client saw the same: another fault of the trial hides it."""
+    """Without it no client saw anything else that lasts: another fault of the trial hides it."""
     UNKNOWN = "unknown"
     """Something was found, and said to be of unknown cause."""
     WRONG = "wrong"

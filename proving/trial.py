@@ -121,7 +121,7 @@ class Trial(_Value, frozen=True, kw_only=True):
     answer: str = ""
     named: tuple[Named, ...] = ()
     hidden: tuple[str, ...] = ()
-    """Faults without which every client saw exactly the same: nothing could have named them."""
+    """Faults without which no client saw anything else that lasts: nothing could have named them."""
     clients: tuple[ClientTime, ...] = ()
     verdict_ms: Count | None = None
     """From a client's first packet until everything the findings rest on had been seen; with none, to the end."""

@@ -15,7 +15,7 @@ MEANS: Final[dict[Attribution, str]] = {
     Attribution.RIGHT: "the one finding that names the cause",
     Attribution.AMBIGUOUS: "a stated set of causes that clients cannot tell apart, with the cause in it",
     Attribution.WIDER: "a set with the cause in it, and causes that are not stated for the fault",
-    Attribution.HIDDEN: "another fault hides it: without it every client saw exactly the same",
+    Attribution.HIDDEN: "another fault hides it: without it no client saw anything else that lasts",
     Attribution.UNKNOWN: "found, but said to be of unknown cause",
     Attribution.WRONG: "other causes named",
     Attribution.MISSED: "nothing named",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, local
+from diagnosis.rules.reach import SILENT_WIDE, from_outside
+from diagnosis.rules.shape import Shape
 from probes.outcome import Outcome, Reason, Role, Stage, Status
+from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.patterns.names import ONE_WAY
-from topology.view import BrokerView
+from topology.view import BrokerView, ClientView
 
 PLAINTEXT_PORT: Final = 9092
 """Apache Kafka's plaintext port on MSK (MSK developer guide, port information)."""
@@ -28,15 +31,42 @@ def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 def with_wrong_port(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     """One cause where brokers are silent at their own port and another port of theirs is open instead.
 
-    A group that admits one wrong port makes both; where every port is open, the silence is another matter.
+    A group that admits one wrong port makes both; where every port is open, the silence is another matter, and so it
+    is for clients for whom that port is silent as well.
     """
     closed = next((d for d in drafts if Code.SECURITY_BROKER_GROUP in d.codes), None)
     opened = _of(Code.ISOLATION_PORTS_OPEN, drafts)
     if closed is None or opened is None or not all(_is_one_of_several_ports(case, red) for red in opened.reds):
         return list(drafts)
+    ports = {(red.check.address, red.check.port) for red in opened.reds}
+    stopped = {id(red.view) for red in closed.reds if _is_silent_there(case, red.view, ports)}
+    here = tuple(red for red in closed.reds if id(red.view) not in stopped)
+    if not here:
+        return list(drafts)
     said = "the brokers' security group admits another port than the one they listen at"
-    both = Draft(frozenset({Code.SECURITY_BROKER_GROUP}), said, (*closed.reds, *opened.reds))
-    return [both if draft is closed else draft for draft in drafts if draft is not opened]
+    both = Draft(frozenset({Code.SECURITY_BROKER_GROUP}), said, (*here, *opened.reds))
+    rest = _stopped_before(case, [red for red in closed.reds if id(red.view) in stopped])
+    return [*(both if draft is closed else draft for draft in drafts if draft is not opened), *rest]
+
+
+def _is_silent_there(case: Case, view: ClientView, ports: Collection[tuple[str, int]]) -> bool:
+    """Whether the client tried these ports, and none of them answered it."""
+    tried = [
+        o
+        for o in case.of_stage(view, Stage.CONNECT)
+        if o.target.role is Role.FORBIDDEN and (o.target.address, o.target.port) in ports
+    ]
+    return bool(tried) and all(o.reason is Reason.TIMED_OUT for o in tried)
+
+
+def _stopped_before(case: Case, reds: Sequence[Red]) -> Iterator[Draft]:
+    """Clients that something nearer to them than the brokers' group keeps away, by VPC."""
+    shape = Shape(case, reds)
+    views = {id(red.view): red.view for red in reds}.values()
+    for vpc_id in sorted({view.vpc_id for view in views}):
+        group = [view for view in views if view.vpc_id == vpc_id]
+        codes = sets.AT_THE_BROKERS | sets.ONE_CLIENT if local(group[0]) else from_outside(shape, group)
+        yield Draft(codes, SILENT_WIDE, tuple(red for red in reds if red.view.vpc_id == vpc_id))
 
 
 def with_outsiders(case: Case, drafts: Sequence[Draft]) -> list[Draft]:

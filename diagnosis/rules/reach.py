@@ -11,10 +11,10 @@ from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView, Way
 
-_SILENT_WIDE = "connections vanish on the way: no broker answers"
+SILENT_WIDE = "connections vanish on the way: no broker answers"
 _SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
 _NS_PER_S = 1_000_000_000
-_ACCIDENT = 0.01
+ACCIDENT = 0.01
 """An accident less probable than that is taken for a cause."""
 _SYN_REPEATED_NS = int(0.95 * _NS_PER_S)
 """A SYN is sent again after 1 s (RFC 6298); a connection that took that long has lost one."""
@@ -58,7 +58,7 @@ def _no_accident(case: Case, at_bootstrap: Sequence[Red]) -> bool:
     ]
     there = sum(o.target.role is Role.BOOTSTRAP for o in every)
     lost = sum(o.status is Status.FAILED for red in at_bootstrap for o in case.outcomes(red))
-    return (there / len(every)) ** lost <= _ACCIDENT
+    return (there / len(every)) ** lost <= ACCIDENT
 
 
 def _mixed(case: Case, red: Red) -> bool:
@@ -124,17 +124,17 @@ def _wide(shape: Shape, views: list[ClientView], wide: list[ClientView]) -> Iter
     inside = [view for view in wide if local(view)]
     outside = [view for view in wide if not local(view)]
     if inside and not all(shape.wide(view) for view in views if local(view)):
-        yield Draft(sets.AT_THE_BROKERS | sets.ONE_CLIENT, _SILENT_WIDE, shape.reds(inside))
+        yield Draft(sets.AT_THE_BROKERS | sets.ONE_CLIENT, SILENT_WIDE, shape.reds(inside))
     elif inside:
         # Whatever closes the brokers to their own VPC closes them to everybody, behind load balancers too.
         fronted = [v for v in shape.tried(Kind.NODES, Kind.ENDPOINT) if shape.wide(v)]
         every = len(views) == len(wide) and (len(views) > 1 or bool(fronted))
         codes = sets.AT_THE_BROKERS if every else sets.AT_THE_BROKERS | sets.ONE_CLIENT
         taken = [*inside, *outside, *fronted] if every or fronted else inside
-        yield Draft(codes, _SILENT_WIDE, shape.reds(taken))
+        yield Draft(codes, SILENT_WIDE, shape.reds(taken))
         outside = [] if taken is not inside else outside
     for group in _groups(views, outside):
-        yield Draft(_outside(shape, group), _SILENT_WIDE, shape.reds(group))
+        yield Draft(from_outside(shape, group), SILENT_WIDE, shape.reds(group))
 
 
 def _groups(views: list[ClientView], wide: list[ClientView]) -> Iterator[list[ClientView]]:
@@ -161,7 +161,7 @@ def _cross_gateway(view: ClientView) -> bool:
     return view.way is Way.TRANSIT_GATEWAY and view.region_name != view.entry_region_name
 
 
-def _outside(shape: Shape, group: list[ClientView]) -> frozenset[Code]:
+def from_outside(shape: Shape, group: Sequence[ClientView]) -> frozenset[Code]:
     """What may silence all brokers for these clients, none of which is in the cluster VPC."""
     vpcs = {view.vpc_id for view in group}
     codes = sets.BACK_AND_IN | by_way(shape, shape.tried(Kind.DIRECT), group)

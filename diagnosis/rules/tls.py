@@ -8,7 +8,9 @@ from ipaddress import ip_address
 
 from diagnosis.check import Verdict
 from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, managed
-from probes.outcome import HandshakeFacts, Reason, Stage
+from diagnosis.rules.reach import ACCIDENT
+from diagnosis.rules.shape import REFUSALS
+from probes.outcome import ConnectFacts, HandshakeFacts, Outcome, Reason, Role, Stage
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView
@@ -140,13 +142,39 @@ def _silent(case: Case, red: Red, missing: bool) -> _Said:
     if red.check.broker_id is not None and any(_spoke(case, view, red.check.broker_id) for view in case.views):
         if everything and not any(_spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return frozenset({Code.TCP_PATH_MTU}), ""
-        here = sets.SAYS_NOTHING_HERE - ({Code.CLUSTER_BROKER_UNRESPONSIVE} if missing else frozenset())
+        here = sets.SAYS_NOTHING_HERE
+        if missing:
+            here -= {Code.CLUSTER_BROKER_UNRESPONSIVE} | ({Code.TCP_PACKET_LOSS} if _no_loss(case, red) else set())
+        if len(here) == 1:
+            return here, ""
         return here, "connections are accepted, and on some of them the answer does not come"
     if missing:
         return frozenset({Code.TCP_PATH_MTU}), ""
     if not everything and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1):
         return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
     return sets.SAYS_NOTHING, "connections are accepted, and not one byte comes back"
+
+
+def _no_loss(case: Case, red: Red) -> bool:
+    """Whether no rate of loss explains that a request was lost each time it was sent, and nothing else was.
+
+    Each connect that was answered at once is two packets that got through, whatever the answer. Where `lost` of `sent`
+    were lost, what was seen is likeliest at the rate `lost / sent`, and less likely at any other.
+    """
+    tcp = next((o.facts.tcp for o in case.outcomes(red) if isinstance(o.facts, HandshakeFacts)), None)
+    connects = [o for o in case.of_stage(red.view, Stage.CONNECT) if o.target.role in {Role.BOOTSTRAP, Role.BROKER}]
+    if tcp is None or any(_was_lost(outcome) for outcome in connects):
+        return False
+    lost, through = 1 + tcp.retransmitted_segments, 2 * len(connects)
+    rate = lost / (lost + through)
+    return rate**lost * (1 - rate) ** through <= ACCIDENT
+
+
+def _was_lost(outcome: Outcome) -> bool:
+    if outcome.reason not in {None, *REFUSALS}:
+        return True
+    tcp = outcome.facts.tcp if isinstance(outcome.facts, ConnectFacts) else None
+    return tcp is not None and tcp.retransmitted_segments > 0
 
 
 def _spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:

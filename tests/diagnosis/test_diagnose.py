@@ -803,3 +803,64 @@ def test_a_group_that_admits_another_port_is_one_cause() -> None:
         )
         run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
     assert {finding.codes for finding in diagnose(run).findings} == {(Code.SECURITY_BROKER_GROUP,)}
+
+
+@pytest.mark.parametrize("stopped", [{"b"}, {"a", "b"}, {"a", "b", "c"}])
+def test_a_client_that_is_kept_from_the_other_port_too_has_another_cause(stopped: set[str]) -> None:
+    """What is nearer to it than the brokers' group keeps it from every port."""
+    run = []
+    for view in views_of(PEERING):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        admitted = view.brokers and view.client not in stopped
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if admitted and o.target.role is Role.FORBIDDEN and o.target.port == 9098
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
+    if stopped == {"a", "b", "c"}:
+        assert found == {sets.AT_THE_BROKERS: stopped}
+        return
+    assert found.pop(one(Code.SECURITY_BROKER_GROUP)) == {"a", "b", "c"} - stopped
+    assert set().union(*found.values()) == stopped
+    assert all(Code.SECURITY_CLIENT_GROUP in codes for codes in found)
+    assert found[next(codes for codes in found if Code.ROUTE_MISSING_CLIENT in codes)] == {"b"}
+
+
+def test_where_clients_that_connect_are_let_through_elsewhere_as_well_one_that_does_not_is_no_part_of_it() -> None:
+    run = []
+    for view in views_of(PEERING):
+        clean = seen(view, Bend(at(Stage.CONNECT, clients="b"), SILENT))
+        admitted = view.brokers and view.client != "b"
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if admitted and o.target.role is Role.FORBIDDEN and o.target.port == 9098
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
+    assert found[one(Code.ISOLATION_PORTS_OPEN)] == {"a", "c"}
+    assert [clients for codes, clients in found.items() if Code.SECURITY_CLIENT_GROUP in codes] == [{"b"}]
+
+
+@pytest.mark.parametrize(("sent_again", "lost_syn", "is_loss"), [(5, False, False), (1, False, True), (5, True, True)])
+def test_a_request_lost_each_time_it_was_sent_is_not_lost_by_chance(
+    sent_again: int, lost_syn: bool, is_loss: bool
+) -> None:
+    """Other brokers are down; the one that is silent for this client speaks with others."""
+
+    def repeated(o: Outcome) -> Outcome:
+        return outcome(o.stage, o.target, facts=ConnectFacts(tcp=TcpInfo(retransmitted_segments=1)))
+
+    tcp = TcpInfo(unacknowledged_segments=1, retransmitted_segments=sent_again)
+    bends = [
+        *([Bend(at(Stage.CONNECT, clients="b", brokers=[1]), repeated)] if lost_syn else []),
+        Bend(at(Stage.CONNECT, brokers=[2] if lost_syn else [1, 2]), REFUSED),
+        Bend(at(Stage.HANDSHAKE, clients="b", brokers=[3]), handshake(Reason.TIMED_OUT, problems=(), tcp=tcp)),
+    ]
+    codes = [frozenset(f.codes) for f in diagnosis_of(views_of(PEERING), *bends).findings if "b" in f.clients]
+    assert (one(Code.TCP_PATH_MTU) in codes) is not is_loss
+    assert any(codes_ > {Code.TCP_PATH_MTU} and Code.TCP_PACKET_LOSS in codes_ for codes_ in codes) is is_loss

@@ -240,6 +240,25 @@ def test_unchanged_advertised_listeners_are_red_at_metadata() -> None:
     assert red.change == f"set advertised.listeners of broker 2 to {SINGLE.brokers[1].name}:8444"
 
 
+def _advertised_at(port: int, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    """Broker 2 at another port, as every broker that answers tells it."""
+    told = MetadataFacts(
+        cluster_id="c",
+        brokers=tuple(
+            AdvertisedBroker(broker_id=b.broker_id, name=b.name, port=port if b.broker_id == 2 else b.port)
+            for b in SINGLE.brokers
+        ),
+    )
+    return bend(outcomes, lambda o: o.stage is Stage.METADATA and o.facts is not None, lambda o: replace(o, facts=told))
+
+
+def test_what_other_brokers_tell_of_one_that_is_not_reached_is_a_cause_of_its_own() -> None:
+    outcomes = bend(_advertised_at(9094, perfect(SINGLE)), is_(Stage.CONNECT, 2), fail(Reason.TIMED_OUT))
+    found = reds(judge(SINGLE, Evidence(outcomes)))
+    assert "broker-2/metadata" in found
+    assert {check for check in found if "broker-2/connect" in check}
+
+
 def test_a_broker_the_topology_does_not_have_is_red() -> None:
     more = MetadataFacts(
         cluster_id="c",

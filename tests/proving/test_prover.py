@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from diagnosis.check import Check, Verdict
 from diagnosis.finding import Answer, Diagnosis, Finding
 from lab.errors import LabError
+from lab.faults import FAULTS
 from probes.outcome import Stage
 from proving import kept, prover
 from proving.cases import Case, cases_of
 from proving.evidence import NoEvidenceError
+from proving.looks import Look
 from proving.prover import Prover
 from proving.trial import ClientTime, Kind, Selection, Trial, Which
 from scenarios.planning import LIMITS
@@ -32,7 +34,7 @@ class Seen:
     """Evidence, made up."""
 
     codes: tuple[str, ...] = ()
-    looks: frozenset[Any] = frozenset()
+    sight: object = ""
     seen: tuple[str, ...] = ("what was seen",)
     clients: tuple[ClientTime, ...] = ()
     verdict_ms: int = 1
@@ -54,6 +56,10 @@ class Seen:
             for code in self.codes
         )
         return Diagnosis(answer=Answer.FINDINGS if findings else Answer.NOTHING_WRONG, findings=findings)
+
+    @property
+    def look(self) -> Look:
+        return {("b", "connect"): frozenset({(str(self.sight),)})}
 
     @property
     def red(self) -> tuple[Check, ...]:
@@ -177,7 +183,7 @@ def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(world: World)
     def sees(topology: Topology, _names: Sequence[str]) -> Seen:
         if topology == BOTH.intended:
             return Seen()
-        return Seen(("route.missing_client|security.broker_group|tls.inspected",), looks=frozenset({topology in alike}))
+        return Seen(("route.missing_client|security.broker_group|tls.inspected",), sight=topology in alike)
 
     world.sees = sees
     assert carry_out(BOTH).hidden == (second,)
@@ -190,7 +196,7 @@ def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:
     def sees(topology: Topology, _names: Sequence[str]) -> Seen:
         if topology == BOTH.intended:
             return Seen()
-        return Seen(("route.missing_client",), looks=frozenset({"silence"}))
+        return Seen(("route.missing_client",), sight="silence")
 
     world.sees = sees
     trial = carry_out(BOTH)
@@ -200,7 +206,29 @@ def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:
 
 def test_what_makes_a_difference_is_not_hidden(world: World) -> None:
     world.sees = lambda topology, _: Seen(
-        () if topology == BOTH.intended else ("route.missing_client",), looks=frozenset({str(topology)})
+        () if topology == BOTH.intended else ("route.missing_client",), sight=topology
+    )
+    assert carry_out(BOTH).hidden == ()
+
+
+def test_what_differs_by_itself_is_no_sign_of_a_fault(world: World) -> None:
+    first, second = BOTH.faults
+    alone = Case("x", Kind.SINGLE, "peering", faults=(first,)).broken
+    world.sees = lambda topology, _: Seen(
+        () if topology == BOTH.intended else ("route.missing_client",), sight=len(world.looked)
+    )
+    assert carry_out(BOTH).hidden == (second,)
+    assert world.applied == [BOTH.broken, alone, BOTH.broken, BOTH.intended]
+
+
+def test_what_shows_now_and_then_is_hidden_only_where_nothing_at_all_differs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = BOTH.faults
+    chance = dict(FAULTS) | {second: replace(FAULTS[second], by_chance=True)}
+    monkeypatch.setattr(prover, "FAULTS", chance)
+    world.sees = lambda topology, _: Seen(
+        () if topology == BOTH.intended else ("route.missing_client",), sight=len(world.looked)
     )
     assert carry_out(BOTH).hidden == ()
 

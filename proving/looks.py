@@ -1,0 +1,35 @@
+"""What clients saw, as looks that can be compared, and what one fault makes of them. Pure.
+
+Two looks at one state differ a little: a certificate was made anew, a broker that stands still has been fenced
+meanwhile, a resolver that answers only so many questions left out another one. What changes by itself is no sign
+of a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+Place = tuple[str, ...]
+"""A client, a stage and a target."""
+Look = Mapping[Place, frozenset[tuple[str, ...]]]
+"""What was seen at each place, without times, nonces and ports of the moment."""
+
+
+def told_apart(one: Sequence[Look], other: Sequence[Look]) -> frozenset[Place]:
+    """Where all looks at one state are alike, and all at the other, and the two are not.
+
+    Raises:
+        ValueError: there is no look at one of the two.
+    """
+    if not one or not other:
+        raise ValueError("states are told apart by looks at both")
+    places = {place for look in (*one, *other) for place in look}
+    return frozenset(place for place in places if _is_other(_seen_at(place, one), _seen_at(place, other)))
+
+
+def _seen_at(place: Place, looks: Sequence[Look]) -> set[frozenset[tuple[str, ...]]]:
+    return {look.get(place, frozenset()) for look in looks}
+
+
+def _is_other(one: set[frozenset[tuple[str, ...]]], other: set[frozenset[tuple[str, ...]]]) -> bool:
+    return len(one) == len(other) == 1 and one != other
