@@ -108,7 +108,8 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, int]]:
             drafts.append(Draft(draft.codes, draft.wrong, reds))
             taken = {red.key for red in reds}
             left = [red for red in left if red.key not in taken]
-    drafts = isolation.with_outsiders(case, isolation.with_wrong_port(case, drafts))
+    for joined in (isolation.apart, isolation.with_wrong_port, isolation.with_outsiders):
+        drafts = joined(case, drafts)
     drafts.extend(_unknown(left))
     return drafts, following
 

@@ -53,6 +53,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         entry_region_name=topology.vpc(entry_vpc).region_name,
         way=_way(topology, client.vpc_id, entry_vpc),
         bind_port=bind_port(cluster, client.listener),
+        listener=client.listener,
         resolvers=_resolvers(topology, client),
         zone_names=zones,
         other_names=tuple(_other_names(topology, cluster)) if zones else (),

@@ -105,6 +105,8 @@ class ClientView(_Value, frozen=True):
     way: Way = Way.NONE
     bind_port: int = 0
     """The port the client's listener is bound to on the brokers, whatever is advertised."""
+    listener: str = ""
+    """The brokers' name for that listener, as in their ``advertised.listeners``."""
     resolvers: tuple[str, ...] = ()
     """Where the VPC's own resolver answers: its base address plus two, and the link-local ones (VPC user guide)."""
     zone_names: tuple[str, ...] = ()

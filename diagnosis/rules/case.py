@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from diagnosis.across import Told, told_listeners
 from diagnosis.check import Check, Verdict
 from diagnosis.finding import Seen
 from probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
@@ -129,6 +130,11 @@ class Case:
                 tried = check.verdict in {Verdict.PASSED, Verdict.FAILED}
                 if check.stage is Stage.CONNECT and not check.isolation and tried:
                     yield Cell(seen.view, check, zones.get(check.address, ""))
+
+    @cached_property
+    def told(self) -> Told:
+        """Where brokers say that they advertise each of their listeners."""
+        return told_listeners(self.clients)
 
     def outcomes(self, red: Red) -> tuple[Outcome, ...]:
         """The outcomes a red check was judged from, by stage and target, in a fixed order."""

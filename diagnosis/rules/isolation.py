@@ -28,45 +28,68 @@ def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.check_id == "cluster/source"]))
 
 
+def apart(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
+    """Clients for whom those ports of the brokers are silent as well at which others are refused: they have two causes.
+
+    What closes the brokers' own port is the same for all; something nearer to these clients closes every port.
+    """
+    return [part for draft in drafts for part in _parts(case, draft)]
+
+
+def _parts(case: Case, draft: Draft) -> Iterator[Draft]:
+    if Code.SECURITY_BROKER_GROUP not in draft.codes:
+        yield draft
+        return
+    views = {id(red.view): red.view for red in draft.reds}.values()
+    ports = {_port(o) for view in views for o in _forbidden(case, view) if _reached(o)}
+    stopped = {id(view) for view in views if _is_silent_there(case, view, ports)}
+    here = tuple(red for red in draft.reds if id(red.view) not in stopped)
+    yield Draft(draft.codes, draft.wrong, here) if here else draft
+    if not here:
+        return
+    left = [red for red in draft.reds if id(red.view) in stopped]
+    shape = Shape(case, left)
+    for vpc_id in sorted({red.view.vpc_id for red in left}):
+        reds = tuple(red for red in left if red.view.vpc_id == vpc_id)
+        group = list({id(red.view): red.view for red in reds}.values())
+        codes = sets.AT_THE_BROKERS | sets.ONE_CLIENT if local(group[0]) else from_outside(shape, group)
+        yield Draft(codes, SILENT_WIDE, reds)
+
+
+def _is_silent_there(case: Case, view: ClientView, ports: Collection[tuple[str, int]]) -> bool:
+    """Whether the client tried some of these ports, and none answered it."""
+    tried = [o for o in _forbidden(case, view) if _port(o) in ports]
+    return bool(tried) and all(o.reason is Reason.TIMED_OUT for o in tried)
+
+
+def _forbidden(case: Case, view: ClientView) -> Iterator[Outcome]:
+    return (o for o in case.of_stage(view, Stage.CONNECT) if o.target.role is Role.FORBIDDEN)
+
+
+def _port(outcome: Outcome) -> tuple[str, int]:
+    return outcome.target.address, outcome.target.port
+
+
+def _reached(outcome: Outcome) -> bool:
+    return outcome.status is Status.OK or outcome.reason in _GOT_THERE
+
+
 def with_wrong_port(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     """One cause where brokers are silent at their own port and another port of theirs is open instead.
 
     A group that admits one wrong port makes both; where every port is open, the silence is another matter, and so it
-    is for clients for whom that port is silent as well.
+    is where that port is silent for those who meet silence.
     """
     closed = next((d for d in drafts if Code.SECURITY_BROKER_GROUP in d.codes), None)
     opened = _of(Code.ISOLATION_PORTS_OPEN, drafts)
     if closed is None or opened is None or not all(_is_one_of_several_ports(case, red) for red in opened.reds):
         return list(drafts)
     ports = {(red.check.address, red.check.port) for red in opened.reds}
-    stopped = {id(red.view) for red in closed.reds if _is_silent_there(case, red.view, ports)}
-    here = tuple(red for red in closed.reds if id(red.view) not in stopped)
-    if not here:
+    if all(_is_silent_there(case, red.view, ports) for red in closed.reds):
         return list(drafts)
     said = "the brokers' security group admits another port than the one they listen at"
-    both = Draft(frozenset({Code.SECURITY_BROKER_GROUP}), said, (*here, *opened.reds))
-    rest = _stopped_before(case, [red for red in closed.reds if id(red.view) in stopped])
-    return [*(both if draft is closed else draft for draft in drafts if draft is not opened), *rest]
-
-
-def _is_silent_there(case: Case, view: ClientView, ports: Collection[tuple[str, int]]) -> bool:
-    """Whether the client tried these ports, and none of them answered it."""
-    tried = [
-        o
-        for o in case.of_stage(view, Stage.CONNECT)
-        if o.target.role is Role.FORBIDDEN and (o.target.address, o.target.port) in ports
-    ]
-    return bool(tried) and all(o.reason is Reason.TIMED_OUT for o in tried)
-
-
-def _stopped_before(case: Case, reds: Sequence[Red]) -> Iterator[Draft]:
-    """Clients that something nearer to them than the brokers' group keeps away, by VPC."""
-    shape = Shape(case, reds)
-    views = {id(red.view): red.view for red in reds}.values()
-    for vpc_id in sorted({view.vpc_id for view in views}):
-        group = [view for view in views if view.vpc_id == vpc_id]
-        codes = sets.AT_THE_BROKERS | sets.ONE_CLIENT if local(group[0]) else from_outside(shape, group)
-        yield Draft(codes, SILENT_WIDE, tuple(red for red in reds if red.view.vpc_id == vpc_id))
+    both = Draft(frozenset({Code.SECURITY_BROKER_GROUP}), said, (*closed.reds, *opened.reds))
+    return [both if draft is closed else draft for draft in drafts if draft is not opened]
 
 
 def with_outsiders(case: Case, drafts: Sequence[Draft]) -> list[Draft]:

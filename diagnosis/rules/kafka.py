@@ -53,7 +53,7 @@ def _answers(case: Case, view: ClientView) -> list[MetadataFacts]:
 def _metadata(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an answer
     answers = _answers(case, red.view)
     if not answers:
-        return None
+        return _told_elsewhere(case, red)
     if red.check.subject == "cluster":
         if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
             return frozenset({Code.TLS_OTHER_CLUSTER}), ""
@@ -68,6 +68,13 @@ def _metadata(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line
     if not entries and _answered_for_itself(case, red):
         return frozenset({Code.METADATA_LISTENER_DROPPED}), ""
     return None
+
+
+def _told_elsewhere(case: Case, red: Red) -> _Said | None:
+    """Of a client that read no metadata: what the broker told another."""
+    view, broker = red.view, broker_of(red)
+    told = None if broker is None else case.told.get((view.cluster_name, view.listener, broker.broker_id))
+    return None if told is None else (frozenset({_advertised(red.view, red, told)}), "")
 
 
 def _elsewhere(case: Case, view: ClientView, cluster_id: str) -> bool:

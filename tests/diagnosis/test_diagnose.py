@@ -829,6 +829,23 @@ def test_a_client_that_is_kept_from_the_other_port_too_has_another_cause(stopped
     assert found[next(codes for codes in found if Code.ROUTE_MISSING_CLIENT in codes)] == {"b"}
 
 
+def test_a_port_that_others_are_refused_at_as_they_should_be_tells_as_well() -> None:
+    """A refusal at a port that nothing listens at is no fault, and shows that packets arrive."""
+    run = []
+    for view in views_of(PEERING):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        refused = [o for o in clean.outcomes if o.target.role is Role.FORBIDDEN] if view.client in {"a", "c"} else []
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED) if o in refused else o
+            for o in clean.outcomes
+        )
+        checks = tuple(check for check in judge(view, Evidence(bent)) if not check.isolation)
+        run.append(Seen(view=view, checks=checks, outcomes=bent))
+    found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
+    assert found.pop(sets.AT_THE_BROKERS) == {"a", "c"}
+    assert [(Code.ROUTE_MISSING_CLIENT in codes, clients) for codes, clients in found.items()] == [(True, {"b"})]
+
+
 def test_where_clients_that_connect_are_let_through_elsewhere_as_well_one_that_does_not_is_no_part_of_it() -> None:
     run = []
     for view in views_of(PEERING):
