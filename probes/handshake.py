@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from cryptography import x509
@@ -35,8 +35,14 @@ KEPT_CERTIFICATES: Final = 256
 MAX_HANDSHAKE_BYTES: Final = 1 << 20
 """More than any certificate chain needs; a peer that sends more is not doing a handshake."""
 
-_RECORD_TYPES: Final = frozenset({20, 21, 22, 23})
-"""change_cipher_spec, alert, handshake, application_data (RFC 8446, 5.1)."""
+_CHANGE_CIPHER_SPEC: Final = 20
+_ALERT: Final = 21
+_HANDSHAKE: Final = 22
+_APPLICATION_DATA: Final = 23
+_RECORD_TYPES: Final = frozenset({_CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA})
+"""RFC 8446, 5.1."""
+_RECORD_HEADER_BYTES: Final = 5
+"""Type, version, and the length in its last two."""
 
 _CERTIFICATE_NOT_YET_VALID: Final = 9
 _CERTIFICATE_EXPIRED: Final = 10
@@ -93,12 +99,18 @@ _ALERTS: Final = {
 """Alert descriptions (RFC 8446, 6)."""
 
 
+_GROUPS: Final = b"X25519:P-256:P-384:P-521"
+"""What a JVM offers, which most Kafka clients and every MSK broker are, less its finite fields (JDK 17, JSSE Reference
+Guide). OpenSSL 3.5 puts X25519MLKEM768 first, whose 1,184 bytes make the ClientHello two segments: what is lost for its
+size would be lost for no other client, and sizes are the stage ``path_size``'s to find."""
+
+
 class BadCaFileError(Exception):
     """The CA bundle cannot be used; the message names the file and what is wrong with it."""
 
 
 class _Noted(msgspec.Struct):
-    """What OpenSSL's callbacks and the socket told during one handshake."""
+    """What OpenSSL's callbacks and the socket told during one handshake; they find it as the connection's app data."""
 
     verify_errors: list[tuple[int, int]] = msgspec.field(default_factory=list)
     alert: str = ""
@@ -114,6 +126,10 @@ def trust(ca_file: str | None) -> SSL.Context:
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_verify(SSL.VERIFY_PEER, _verify)
+    # pyOpenSSL has no public word for it (its version is pinned).
+    binding: Any = vars(SSL)["_lib"]
+    binding.SSL_CTX_set1_curves_list(vars(context)["_context"], _GROUPS)
     if ca_file is None:
         context.set_default_verify_paths()
         return context
@@ -155,7 +171,7 @@ async def _shake(sock: socket.socket, name: str, context: SSL.Context, limit_ms:
     sni = "" if is_address(host) else host
     noted = _Noted()
     tls = SSL.Connection(context, None)
-    _listen(tls, noted)
+    tls.set_app_data(noted)
     if sni:
         try:
             tls.set_tlsext_host_name(sni.encode("ascii"))
@@ -174,21 +190,24 @@ async def _shake(sock: socket.socket, name: str, context: SSL.Context, limit_ms:
     return _judge(host, sni, tls, noted, sock)
 
 
-def _listen(tls: SSL.Connection, noted: _Noted) -> None:
-    def verify(_tls: SSL.Connection, _cert: crypto.X509, number: int, depth: int, _ok: int) -> bool:
-        if number:
-            noted.verify_errors.append((number, depth))
-        return True
+def _verify(tls: SSL.Connection, _certificate: crypto.X509, number: int, depth: int, _ok: int) -> bool:
+    """Take every certificate, and note what is wrong with it."""
+    if number:
+        _noted(tls).verify_errors.append((number, depth))
+    return True
 
-    def inform(connection: SSL.Connection, where: int, code: int) -> None:
-        if where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ:
-            number = code & 0xFF
-            noted.alert = f"{number} {_ALERTS.get(number, 'unknown')}"
-        if where & SSL.SSL_CB_LOOP and b"read server certificate request" in connection.get_state_string():
-            noted.certificate_requested = True
 
-    tls.set_verify(SSL.VERIFY_PEER, verify)
-    tls.set_info_callback(inform)
+def _inform(tls: SSL.Connection, where: int, code: int) -> None:
+    if where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ:
+        number = code & 0xFF
+        _noted(tls).alert = f"{number} {_ALERTS.get(number, 'unknown')}"
+
+
+def _noted(tls: SSL.Connection) -> _Noted:
+    noted = tls.get_app_data()
+    if not isinstance(noted, _Noted):
+        raise TypeError("a connection that no handshake here began")
+    return noted
 
 
 async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
@@ -201,19 +220,25 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
         try:
             tls.do_handshake()
         except SSL.WantReadError:
-            pass
+            done = False
         except SSL.Error as failure:
             words = openssl_words(failure)
             if noted.alert:
                 raise BrokenStreamError(Reason.ALERT, f"alert {noted.alert} ({words})") from failure
             raise BrokenStreamError(Reason.PROTOCOL_ERROR, words) from failure
         else:
-            await stream.send(drain(tls))
+            done = True
+        flight = drain(tls)
+        noted.certificate_requested |= _has_certificate(flight)
+        await stream.send(flight)
+        if done:
             return
-        await stream.send(drain(tls))
         data = await stream.receive_some()
         if not noted.bytes_received and not _starts_a_record(data):
             raise BrokenStreamError(Reason.NOT_TLS, f"the peer does not speak TLS; it says {data[:32]!r}")
+        if noted.bytes_received or _ALERT in _record_types(data):
+            # OpenSSL tells an alert's number here alone; it calls at every step, so not where no alert can be.
+            tls.set_info_callback(_inform)
         noted.bytes_received += len(data)
         if noted.bytes_received > MAX_HANDSHAKE_BYTES:
             raise BrokenStreamError(Reason.PROTOCOL_ERROR, f"over {MAX_HANDSHAKE_BYTES} bytes, no end in sight")
@@ -222,6 +247,24 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
 
 def _starts_a_record(data: bytes) -> bool:
     return data[0] in _RECORD_TYPES and data[1:2] in {b"", b"\x03"}
+
+
+def _record_types(data: bytes) -> list[int]:
+    """The types of the records that begin in ``data``, which begins with one."""
+    types, at = [], 0
+    while at < len(data):
+        types.append(data[at])
+        at += _RECORD_HEADER_BYTES + int.from_bytes(data[at + 3 : at + _RECORD_HEADER_BYTES], "big")
+    return types
+
+
+def _has_certificate(flight: bytes) -> bool:
+    """Whether a client's Certificate is among these records: it is sent, empty, exactly where one is requested.
+
+    Without it there are ClientKeyExchange and Finished (RFC 5246, 7.3), or Finished alone, encrypted (RFC 8446, 4.4).
+    """
+    types = [kind for kind in _record_types(flight) if kind in {_HANDSHAKE, _APPLICATION_DATA}]
+    return len(types) > (1 if _APPLICATION_DATA in types else 2)
 
 
 def _judge(

@@ -152,6 +152,8 @@ SAYS_NOTHING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code
 """Accepted, and not one byte comes back."""
 SAYS_NOTHING_HERE: Final[CodeSet] = SAYS_NOTHING | {Code.TCP_PACKET_LOSS}
 """The same at some brokers of a client, while others get answers from them."""
+NOT_TAKEN: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
+"""Accepted, and not even the TCP of the host takes the first small packet."""
 STOPS_ANSWERING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
 """Small requests were answered, and a larger one that arrived was not."""
 CLOSED_AT_ONCE: Final[CodeSet] = frozenset(

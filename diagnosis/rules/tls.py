@@ -101,6 +101,8 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
     facts = _facts(case, red)
     match red.check.reason:
         case Reason.TIMED_OUT:
+            if facts is not None and _is_not_taken(facts):
+                return _not_taken(case, red, facts)
             return _silent(case, red, facts is not None and _packets_are_missing(facts))
         case Reason.CLOSED | Reason.RESET:
             return _closed(case, red)
@@ -124,15 +126,26 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
 
 
 def _packets_are_missing(facts: HandshakeFacts) -> bool:
-    """Whether the path is to blame: a broker's host acknowledges what it gets, whatever its process does.
+    """Whether a part of the answer came, be it one that cannot be read without what is missing before it."""
+    return bool(facts.bytes_received) or (facts.tcp is not None and bool(facts.tcp.data_segments_in))
 
-    Then either a part of the answer came, be it one that cannot be read without what is missing
-    before it, or the ClientHello is still not acknowledged by the peer's TCP.
+
+def _is_not_taken(facts: HandshakeFacts) -> bool:
+    """Whether the peer's TCP did not acknowledge the ClientHello, as a host does whatever its process does."""
+    return facts.tcp is not None and facts.tcp.unacknowledged_segments > 0 and not _packets_are_missing(facts)
+
+
+def _not_taken(case: Case, red: Red, facts: HandshakeFacts) -> _Said | None:
+    """A ClientHello is one small packet (RFC 791: every network carries 576 bytes), so it is not its size.
+
+    A host whose queue of connections is full takes none of it, after it had answered the SYN.
     """
-    if facts.bytes_received:
-        return True
-    tcp = facts.tcp
-    return tcp is not None and (tcp.unacknowledged_segments > 0 or bool(tcp.data_segments_in))
+    codes = sets.NOT_TAKEN
+    if any(_spoke(case, view, red.check.broker_id) for view in case.views):
+        codes -= {Code.CLUSTER_BROKER_UNRESPONSIVE}
+    if _no_loss(case, red, facts):
+        codes -= {Code.TCP_PACKET_LOSS}
+    return (codes, "connections are accepted, and the first small packet is never acknowledged") if codes else None
 
 
 def _silent(case: Case, red: Red, missing: bool) -> _Said:
@@ -142,11 +155,7 @@ def _silent(case: Case, red: Red, missing: bool) -> _Said:
     if red.check.broker_id is not None and any(_spoke(case, view, red.check.broker_id) for view in case.views):
         if everything and not any(_spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return frozenset({Code.TCP_PATH_MTU}), ""
-        here = sets.SAYS_NOTHING_HERE
-        if missing:
-            here -= {Code.CLUSTER_BROKER_UNRESPONSIVE} | ({Code.TCP_PACKET_LOSS} if _no_loss(case, red) else set())
-        if len(here) == 1:
-            return here, ""
+        here = sets.SAYS_NOTHING_HERE - ({Code.CLUSTER_BROKER_UNRESPONSIVE} if missing else frozenset())
         return here, "connections are accepted, and on some of them the answer does not come"
     if missing:
         return frozenset({Code.TCP_PATH_MTU}), ""
@@ -155,17 +164,16 @@ def _silent(case: Case, red: Red, missing: bool) -> _Said:
     return sets.SAYS_NOTHING, "connections are accepted, and not one byte comes back"
 
 
-def _no_loss(case: Case, red: Red) -> bool:
+def _no_loss(case: Case, red: Red, facts: HandshakeFacts) -> bool:
     """Whether no rate of loss explains that a request was lost each time it was sent, and nothing else was.
 
     Each connect that was answered at once is two packets that got through, whatever the answer. Where `lost` of `sent`
     were lost, what was seen is likeliest at the rate `lost / sent`, and less likely at any other.
     """
-    tcp = next((o.facts.tcp for o in case.outcomes(red) if isinstance(o.facts, HandshakeFacts)), None)
     connects = [o for o in case.of_stage(red.view, Stage.CONNECT) if o.target.role in {Role.BOOTSTRAP, Role.BROKER}]
-    if tcp is None or any(_was_lost(outcome) for outcome in connects):
+    if facts.tcp is None or any(_was_lost(outcome) for outcome in connects):
         return False
-    lost, through = 1 + tcp.retransmitted_segments, 2 * len(connects)
+    lost, through = 1 + facts.tcp.retransmitted_segments, 2 * len(connects)
     rate = lost / (lost + through)
     return rate**lost * (1 - rate) ** through <= ACCIDENT
 

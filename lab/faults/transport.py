@@ -16,7 +16,7 @@ from topology.finding_sets import joined
 from topology.models import Direction, FrozenBroker, LostPackets, Silence, Topology
 
 _SMALL_MTU: Final = 1300
-"""Below what a ClientHello with a hybrid key share (X25519MLKEM768) takes, and far below a certificate chain."""
+"""Far below a certificate chain, and above everything else that a handshake sends."""
 
 
 def _at_client(topology: Topology, **lost: Any) -> Topology:
@@ -91,7 +91,8 @@ FAULTS: Final = (
         "path-mtu-from-client",
         "Packets of more than 1,300 bytes from the client do not arrive, and nobody is told.",
         partial(_mtu, Direction.FROM),
-        *joined(Code.TCP_PATH_MTU, sets.SAYS_NOTHING),
+        Code.TCP_PATH_MTU,
+        stage=Stage.PATH_SIZE,
     ),
     _fault(
         "tls-reset-on-the-way",

@@ -275,3 +275,18 @@ def test_the_hosts_own_store_is_the_default(authority: Authority) -> None:
             return seen
 
     assert run(work()).reason is Reason.CHAIN_UNTRUSTED
+
+
+def test_the_client_hello_fits_into_one_segment_as_a_jvms_does(authority: Authority) -> None:
+    heard: list[bytes] = []
+
+    async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(65536))
+        writer.close()
+
+    async def work() -> None:
+        async with peer(listening) as port:
+            await shake(port, NAME, authority.ca_file)
+
+    run(work())
+    assert 200 < len(heard[0]) < 536  # the least segment an IPv4 host must take (RFC 9293, 3.7.1)
