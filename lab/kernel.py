@@ -32,6 +32,9 @@ _SYSCTLS = {
     "net/ipv4/tcp_rmem": "4096 131072 33554432",
     "net/ipv4/tcp_wmem": "4096 16384 33554432",
 }
+_HALF_OPEN_S = 2
+"""After which a NAT forgets a SYN without answer, instead of 120 s: a SYN from the same port would be sent where the
+rules of back then had it, and a probe's next ports are near its last."""
 _DOOMED = 99
 """The interface group of links about to be removed."""
 
@@ -193,7 +196,10 @@ def _ip(namespace: str, lines: Sequence[str], *, force: bool = False) -> None:
 
 
 def _filter(namespace: Namespace) -> None:
+    script = "nft -f -"
+    if "type nat" in namespace.ruleset:
+        script += f"; echo {_HALF_OPEN_S} > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent"
     try:
-        run(inside(namespace.name, "nft", "-f", "-"), feed=namespace.ruleset or "flush ruleset\n")
+        run(inside(namespace.name, "sh", "-ec", script), feed=namespace.ruleset or "flush ruleset\n")
     except LabError as error:
         raise LabError(f"{error}\nin namespace {namespace.name}, ruleset:\n{namespace.ruleset}") from None

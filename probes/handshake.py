@@ -100,7 +100,7 @@ _ALERTS: Final = {
 
 
 _GROUPS: Final = b"X25519:P-256:P-384:P-521"
-"""What a JVM offers, which most Kafka clients and every MSK broker are, less its finite fields (JDK 17, JSSE Reference
+"""What a JVM offers, as most Kafka clients and all MSK brokers are, less X448 and finite fields (JDK 17, JSSE Reference
 Guide). OpenSSL 3.5 puts X25519MLKEM768 first, whose 1,184 bytes make the ClientHello two segments: what is lost for its
 size would be lost for no other client, and sizes are the stage ``path_size``'s to find."""
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from lab.errors import LabError
+from lab.faults import FAULTS
 from lab.handle import Lab
+from topology.expectation import expect
 from topology.models import Topology
 from topology.patterns import PATTERNS, PatternOptions
 
@@ -62,3 +66,38 @@ def test_a_change_that_fails_half_way_leaves_a_lab_that_only_stops(lab: Lab) -> 
     again.stop()
     with pytest.raises(LabError, match="ended"):
         lab.status()
+
+
+TRY = """\
+import socket, sys
+with socket.socket() as sock:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("", 40000))
+    sock.settimeout(1.5)
+    try:
+        sock.connect((sys.argv[1], int(sys.argv[2])))
+    except TimeoutError:
+        print("silent")
+    else:
+        print("connected")
+"""
+
+
+def test_what_was_begun_before_a_change_does_not_go_the_old_way_after_it() -> None:
+    """A NAT remembers where it sent a SYN; the next one from that port would follow, whatever the rules are now."""
+    intended = PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=2, zones=2))
+    first, *_ = expect(intended, "b").brokers
+    elsewhere = next(a for a in first.addresses if a.zone_id != first.zone_id)
+
+    def tried(built: Lab) -> str:
+        command = [*built.command_prefix("b"), sys.executable, "-c", TRY, elsewhere.address, str(first.port)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with Lab.start(intended) as built:
+        built.apply(FAULTS["broker-security-group-closed"].edit(intended))
+        assert tried(built) == "silent"
+        built.apply(FAULTS["cross-zone-off"].edit(intended))
+        time.sleep(3)  # as long as it takes to look at something else
+        assert tried(built) == "silent"
+        built.apply(intended)
+        assert tried(built) == "connected"
