@@ -31,7 +31,8 @@ def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 def apart(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     """Clients for whom those ports of the brokers are silent as well at which others are refused: they have two causes.
 
-    What closes the brokers' own port is the same for all; something nearer to these clients closes every port.
+    What closes the brokers' own port is the same for all; something nearer to these clients closes every port. Of
+    clients that meet the brokers themselves: past a load balancer there is another way, which must not be open at all.
     """
     return [part for draft in drafts for part in _parts(case, draft)]
 
@@ -41,8 +42,9 @@ def _parts(case: Case, draft: Draft) -> Iterator[Draft]:
         yield draft
         return
     views = {id(red.view): red.view for red in draft.reds}.values()
-    ports = {_port(o) for view in views for o in _forbidden(case, view) if _reached(o)}
-    stopped = {id(view) for view in views if _is_silent_there(case, view, ports)}
+    direct = [view for view in views if kind(view) is Kind.DIRECT]
+    ports = {_port(o) for view in direct for o in _forbidden(case, view) if _reached(o)}
+    stopped = {id(view) for view in direct if _is_silent_there(case, view, ports)}
     here = tuple(red for red in draft.reds if id(red.view) not in stopped)
     yield Draft(draft.codes, draft.wrong, here) if here else draft
     if not here:

@@ -883,3 +883,18 @@ def test_a_small_packet_lost_each_time_it_was_sent_is_not_lost_by_chance(
     diagnosis = diagnosis_of(views_of(PEERING), *bends)
     [found] = [f for f in diagnosis.findings if f.stage is Stage.HANDSHAKE]
     assert (found.codes, found.clients, found.broker_ids) == ((code,), ("b",), (3,))
+
+
+def test_another_way_past_a_load_balancer_does_not_tell_its_clients_apart() -> None:
+    run = []
+    for view in views_of(SINGLE):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if view.client == "b" and o.target.role is Role.FORBIDDEN
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    silent = [f for f in diagnose(run).findings if Code.SECURITY_BROKER_GROUP in f.codes]
+    assert [set(f.clients) for f in silent] == [set("abort")]
