@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+import dns.message
 import pytest
 
 from lab.errors import LabError
@@ -101,3 +102,35 @@ def test_what_was_begun_before_a_change_does_not_go_the_old_way_after_it() -> No
         assert tried(built) == "silent"
         built.apply(intended)
         assert tried(built) == "connected"
+
+
+ASK = """\
+import socket, sys
+with socket.socket(type=socket.SOCK_DGRAM) as sock:
+    sock.bind(("", 40001))
+    sock.settimeout(1)
+    sock.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 53))
+    try:
+        sock.recv(4096)
+    except TimeoutError:
+        print("silent")
+    else:
+        print("answered")
+"""
+
+
+def test_a_resolver_that_falls_silent_does_so_for_who_was_answered_before() -> None:
+    intended = brokers(1)
+    view = expect(intended, "a")
+    question = dns.message.make_query(view.brokers[0].name, "A").to_wire().hex()
+
+    def asked(built: Lab) -> str:
+        command = [*built.command_prefix("a"), sys.executable, "-c", ASK, view.resolvers[0], question]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with Lab.start(intended) as built:
+        assert asked(built) == "answered"
+        built.apply(FAULTS["resolver-silent"].edit(intended))
+        assert asked(built) == "silent"
+        built.apply(intended)
+        assert asked(built) == "answered"
