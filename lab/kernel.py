@@ -32,6 +32,7 @@ _SYSCTLS = {
     "net/ipv4/tcp_rmem": "4096 131072 33554432",
     "net/ipv4/tcp_wmem": "4096 16384 33554432",
 }
+_SYN_SENT = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent"
 _HALF_OPEN_S = 2
 """After which a NAT forgets a SYN without answer, instead of 120 s: a SYN from the same port would be sent where the
 rules of back then had it, and a probe's next ports are near its last."""
@@ -198,7 +199,8 @@ def _ip(namespace: str, lines: Sequence[str], *, force: bool = False) -> None:
 def _filter(namespace: Namespace) -> None:
     script = "nft -f -"
     if "type nat" in namespace.ruleset:
-        script += f"; echo {_HALF_OPEN_S} > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent"
+        # Before Linux 5.7 only root of the first user namespace has this setting.
+        script += f"; if [ -w {_SYN_SENT} ]; then echo {_HALF_OPEN_S} > {_SYN_SENT}; fi"
     try:
         run(inside(namespace.name, "sh", "-ec", script), feed=namespace.ruleset or "flush ruleset\n")
     except LabError as error:
