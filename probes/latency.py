@@ -24,6 +24,7 @@ from probes.seen import Seen, failed, ok
 
 INDEX_BYTES: Final = 8
 POLL_S: Final = 0.05
+SETTLING_S: Final = 0.002
 
 
 class _Taken(msgspec.Struct):
@@ -104,19 +105,25 @@ class Latency(msgspec.Struct):
         consumer.assign(places)
 
     def _send(self, producer: Producer) -> None:
+        """The warm-up, and once it is through the rest: what cold brokers held up is the warm-up's alone."""
         total = self.plan.warm_up + self.plan.samples
-        interval_ns = 1_000_000_000 // self.plan.rate_per_s
-        self._sent_ns = [0] * total
-        begin = time.monotonic_ns()
-        self._due_ns = [begin + index * interval_ns for index in range(total)]
-        for index in range(total):
-            if self.stop.wait(max(0, self._due_ns[index] - time.monotonic_ns()) / 1e9):
-                break
-            self._send_one(producer, index)
-        deadline = time.monotonic_ns() + self.settings.limits.produce_ms * 1_000_000
-        while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
-            self.stop.wait(POLL_S)
+        for indexes in (range(self.plan.warm_up), range(self.plan.warm_up, total)):
+            self._send_these(producer, indexes)
+            deadline = time.monotonic_ns() + self.settings.limits.produce_ms * 1_000_000
+            while len(producer) and time.monotonic_ns() < deadline and not self.stop.is_set():
+                self.stop.wait(SETTLING_S)
         self._answered.set()
+
+    def _send_these(self, producer: Producer, indexes: range) -> None:
+        interval_ns = 1_000_000_000 // self.plan.rate_per_s
+        begin = time.monotonic_ns()
+        for nth, index in enumerate(indexes):
+            due_ns = begin + nth * interval_ns
+            if self.stop.wait(max(0, due_ns - time.monotonic_ns()) / 1e9):
+                return
+            self._due_ns.append(due_ns)
+            self._sent_ns.append(time.monotonic_ns())
+            self._send_one(producer, index)
 
     def _serve(self, producer: Producer) -> None:
         """Take each acknowledgement as it comes."""
@@ -141,7 +148,6 @@ class Latency(msgspec.Struct):
         value = index.to_bytes(INDEX_BYTES, "big").ljust(self.plan.record_bytes, b".")
         taken.sent += counts
         self._outstanding.add(index)
-        self._sent_ns[index] = time.monotonic_ns()
         try:
             producer.produce(self.topic, value=value, partition=partition, on_delivery=delivered)
         except KafkaException as raised:

@@ -31,12 +31,21 @@ from probes.tcp_info import read_tcp_info
 
 MOST_THREADS: Final = 8
 """Threads of one process hold each other up; beyond this many endpoints some share one."""
+LEAD_NS: Final = 2_000_000
+"""The first turn is due when its thread has had time to begin."""
 _RCODE_MASK: Final = 0x0F
 _HEADER_BYTES: Final = 12
 
 
 class _Failure(Exception):  # noqa: N818  a sample that failed, not an error of the probe
     """One sample that came to nothing."""
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    target: Target
+    due_ns: int
+    counts: bool
+    """It is not of the warm-up."""
 
 
 class _Taken(msgspec.Struct):
@@ -67,23 +76,28 @@ class PathLatency(msgspec.Struct):
 
     def run(self) -> None:
         """Measure; afterwards :meth:`seen` and :meth:`blocks` tell."""
-        endpoints = sorted({(target.name, target.port) for target in self.targets})
-        threads = min(MOST_THREADS, len(endpoints))
-        shares: list[list[tuple[int, Target]]] = [[] for _ in range(threads)]
-        for index in range(self.plan.warm_up + self.plan.samples):
-            target = self.targets[index % len(self.targets)]
-            shares[endpoints.index((target.name, target.port)) % threads].append((index, target))
         before = HostTicks.read()
-        begin_ns = time.monotonic_ns()
+        # The rest begins when the warm-up has ended: what that held up is not for the rest to catch up with.
+        self._all_turns(range(self.plan.warm_up))
+        self._all_turns(range(self.plan.warm_up, self.plan.warm_up + self.plan.samples))
+        self._ticks = before, HostTicks.read()
+
+    def _all_turns(self, indexes: range) -> None:
+        endpoints = sorted({(target.name, target.port) for target in self.targets})
+        begin_ns = time.monotonic_ns() + LEAD_NS
+        interval_ns = 1_000_000_000 // self.plan.rate_per_s
+        shares: list[list[_Turn]] = [[] for _ in range(min(MOST_THREADS, len(endpoints)))]
+        for nth, index in enumerate(indexes):
+            target = self.targets[index % len(self.targets)]
+            share = shares[endpoints.index((target.name, target.port)) % len(shares)]
+            share.append(_Turn(target, due_ns=begin_ns + nth * interval_ns, counts=index >= self.plan.warm_up))
         running = [
-            threading.Thread(target=self._turns, args=(begin_ns, share), name="path latency", daemon=True)
-            for share in shares
+            threading.Thread(target=self._turns, args=(share,), name="path latency", daemon=True) for share in shares
         ]
         for thread in running:
             thread.start()
         for thread in running:
             thread.join()
-        self._ticks = before, HostTicks.read()
 
     def seen(self, target: Target) -> Seen:
         """What was seen of one of the targets."""
@@ -117,17 +131,16 @@ class PathLatency(msgspec.Struct):
             yield from pack(what, target, taken.warm_up, zero_ns=zero_ns, warm_up=True)
             yield from pack(what, target, taken.counted, zero_ns=zero_ns, warm_up=False)
 
-    def _turns(self, begin_ns: int, share: Sequence[tuple[int, Target]]) -> None:
-        interval_ns = 1_000_000_000 // self.plan.rate_per_s
-        for index, target in share:
-            due_ns = begin_ns + index * interval_ns
-            if self.stop.wait(max(0, due_ns - time.monotonic_ns()) / 1e9):
+    def _turns(self, share: Sequence[_Turn]) -> None:
+        for turn in share:
+            if self.stop.wait(max(0, turn.due_ns - time.monotonic_ns()) / 1e9):
                 return
-            self._turn(target, due_ns, counts=index >= self.plan.warm_up)
+            self._take(turn)
 
-    def _turn(self, target: Target, due_ns: int, *, counts: bool) -> None:
+    def _take(self, turn: _Turn) -> None:
         """One question, one connect, one handshake; what follows a failure is not tried."""
-        late_ns = time.monotonic_ns() - due_ns
+        target, counts = turn.target, turn.counts
+        late_ns = time.monotonic_ns() - turn.due_ns
         what, place = Measured.RESOLVE, _name_of(target)
         try:
             if self.server is not None and not is_address(target.name):

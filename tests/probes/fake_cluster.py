@@ -72,6 +72,8 @@ class FakeCluster:
     """Of each request with records: acks, and bytes."""
     bytes_per_s: float = 0
     """What all connections together take of records; 0 is as much as comes."""
+    held_up_s: dict[int, float] = field(default_factory=dict)
+    """How long a request with records waits, by how many there were before it."""
 
     _free_s: float = 0
 
@@ -95,11 +97,13 @@ class FakeCluster:
     async def takes(self, payload: bytes, client_bytes: int) -> None:
         """Note a request with records, for as long as it takes here."""
         # Behind the header stand the transaction's id, which is null, and acks.
+        held_up_s = self.held_up_s.get(len(self.produced), 0)
         self.produced.append((struct.unpack_from(">h", payload, 10 + client_bytes + 2)[0], len(payload)))
         if self.bytes_per_s:
             # By the clock, so that a sleep that was too long is not added to the next.
             self._free_s = max(self._free_s, time.monotonic() - LATE_S) + len(payload) / self.bytes_per_s
             await asyncio.sleep(self._free_s - time.monotonic())
+        await asyncio.sleep(held_up_s)
 
     def handlers(self, own_id: int) -> dict[int, tuple[Any, Handler]]:
         return {

@@ -100,16 +100,22 @@ def measuring(monkeypatch: pytest.MonkeyPatch, wanted: PathLatencyPlan, connect:
     return made
 
 
-def test_a_stall_is_counted_for_all_it_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    stall_ns, turns = 300_000_000, iter(range(1000))
+def stalling_at(turn: int, stall_ns: int) -> Any:
+    turns = iter(range(1000))
 
     def connect(*_: object) -> tuple[int, int]:
         began = time.monotonic_ns()
-        if next(turns) == 5:
+        if next(turns) == turn:
             time.sleep(stall_ns / 1e9)
         return began, time.monotonic_ns()
 
-    made = measuring(monkeypatch, PathLatencyPlan(samples=40, warm_up=0, rate_per_s=100), connect)
+    return connect
+
+
+def test_a_stall_is_counted_for_all_it_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stall_ns = 300_000_000
+    wanted = PathLatencyPlan(samples=40, warm_up=0, rate_per_s=100)
+    made = measuring(monkeypatch, wanted, stalling_at(5, stall_ns))
     facts = made.seen(TARGET).facts
     assert isinstance(facts, PathLatencyFacts)
     # Without correction one sample of forty is slow; with it, all that were due meanwhile: about thirty.
@@ -118,6 +124,18 @@ def test_a_stall_is_counted_for_all_it_held_up(monkeypatch: pytest.MonkeyPatch) 
     assert facts.connect.max_ns >= stall_ns
     assert facts.connect.p50_ns < stall_ns // 10
     assert facts.connect_scheduled.p50_ns > stall_ns // 10
+
+
+def test_what_holds_up_the_warm_up_is_not_measured_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stall_ns = 300_000_000
+    wanted = PathLatencyPlan(samples=40, warm_up=6, rate_per_s=100)
+    made = measuring(monkeypatch, wanted, stalling_at(5, stall_ns))
+    facts = made.seen(TARGET).facts
+    assert isinstance(facts, PathLatencyFacts)
+    assert facts.warm_up is not None
+    assert facts.warm_up.max_ns >= stall_ns
+    assert facts.connect_scheduled.samples == 40
+    assert facts.connect_scheduled.max_ns < stall_ns // 2
 
 
 def test_a_sample_that_fails_is_no_sample_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

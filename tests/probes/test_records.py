@@ -362,6 +362,19 @@ def test_latency_and_throughput_are_measured() -> None:
     assert cluster.deleted == cluster.created
 
 
+def test_what_holds_up_the_warm_up_is_not_measured_after_it() -> None:
+    """The stage ``produce`` sent the first request; the second is the warm-up's."""
+    latency = LatencyPlan(samples=60, warm_up=6, rate_per_s=300)
+    result, _ = probed(1, lambda cluster: cluster.held_up_s.update({1: 0.5}), latency=latency)
+    facts = result.one(Stage.LATENCY, role=Role.CLUSTER).facts
+    assert isinstance(facts, LatencyFacts)
+    assert facts.warm_up is not None
+    assert facts.warm_up.max_ns > 400_000_000
+    for distribution in (facts.produce_ack_scheduled, facts.end_to_end_scheduled):
+        assert distribution is not None
+        assert distribution.max_ns < 250_000_000
+
+
 def test_raw_samples_are_handed_over_where_the_plan_asks_for_them() -> None:
     result, _ = probed(1, latency=LatencyPlan(samples=20, warm_up=4, rate_per_s=300), raw_samples=True)
     facts = result.one(Stage.LATENCY, role=Role.CLUSTER).facts
