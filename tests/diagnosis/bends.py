@@ -1,0 +1,74 @@
+"""What the tests of the diagnosis bend runs with, and what they compare."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from diagnosis.finding import Diagnosis
+from probes.outcome import (
+    AdvertisedBroker,
+    HandshakeFacts,
+    MetadataFacts,
+    Outcome,
+    Reason,
+    ResolveFacts,
+    Stage,
+)
+from tests.diagnosis.bent import Bend, Change, at, failed
+from tests.diagnosis.perfect import outcome
+from topology.finding_codes import Code
+from topology.view import ClientView
+
+PEERING, GATEWAY, IN_VPC = "peering", "transit_gateway", "in_vpc"
+SINGLE, MULTI, MANAGED = "privatelink_single_nlb", "privatelink_multi_nlb", "multi_vpc"
+SILENT: Final = failed(Reason.TIMED_OUT)
+REFUSED: Final = failed(Reason.REFUSED)
+
+Named = list[tuple[frozenset[Code], set[str], set[int]]]
+
+
+def named(diagnosis: Diagnosis) -> Named:
+    return [(frozenset(f.codes), set(f.clients), set(f.broker_ids)) for f in diagnosis.findings]
+
+
+def one(*codes: Code) -> frozenset[Code]:
+    return frozenset(codes)
+
+
+def resolver(reason: Reason, **facts: object) -> Change:
+    told = ResolveFacts(**{"resolver": "10.1.0.2", "rcode": "NXDOMAIN", **facts})  # type: ignore[arg-type]
+    return failed(reason, told)
+
+
+def handshake(reason: Reason, **facts: object) -> Change:
+    return failed(reason, HandshakeFacts(**{"sni": "b", "problems": (reason,), **facts}))  # type: ignore[arg-type]
+
+
+def outside_own_zone(view: ClientView, o: Outcome) -> bool:
+    broker = next((b for b in view.brokers if b.broker_id == o.target.broker_id), None)
+    zones = {a.address: a.zone_id for b in view.brokers for a in b.addresses}
+    return broker is not None and zones[o.target.address] != broker.zone_id
+
+
+def in_zone(zone_id: str) -> object:
+    return lambda view, o: (
+        {a.address: a.zone_id for b in view.brokers for a in b.addresses}[o.target.address] == zone_id
+    )
+
+
+def advertise(broker_id: int, name: str, port: int) -> Bend:
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, MetadataFacts)
+        entries = tuple(
+            AdvertisedBroker(broker_id=broker_id, name=name or b.name, port=port or b.port)
+            if b.broker_id == broker_id
+            else b
+            for b in o.facts.brokers
+        )
+        return outcome(o.stage, o.target, facts=MetadataFacts(cluster_id="c", controller_id=1, brokers=entries))
+
+    return Bend(at(Stage.METADATA), change)
+
+
+SOA = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."
+NO_NAME = resolver(Reason.NXDOMAIN, soa=SOA)

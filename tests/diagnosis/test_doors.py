@@ -1,0 +1,177 @@
+"""Ports and ways that are open, refused or silent where they should not be, and whom that tells apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnosis.diagnose import diagnose
+from diagnosis.finding import Seen
+from diagnosis.judge import Evidence, judge
+from probes.outcome import (
+    ConnectFacts,
+    Outcome,
+    Reason,
+    Role,
+    Stage,
+    Status,
+)
+from tests.diagnosis.bends import (
+    IN_VPC,
+    PEERING,
+    SILENT,
+    SINGLE,
+    one,
+)
+from tests.diagnosis.bent import Bend, at, seen, views_of
+from tests.diagnosis.perfect import outcome
+from topology import finding_sets as sets
+from topology.finding_codes import Code
+from topology.patterns import names
+from topology.view import ClientView
+
+
+def test_opened_doors() -> None:
+    def accepted(view: ClientView, o: Outcome) -> bool:
+        return o.target.role is Role.FORBIDDEN
+
+    def opened(o: Outcome) -> Outcome:
+        return outcome(o.stage, o.target, facts=ConnectFacts())
+
+    found: dict[str, set[Code]] = {}
+    for pattern in (PEERING, SINGLE):
+        for view in views_of(pattern):
+            run = seen(view)
+            bent = tuple(opened(o) if accepted(view, o) else o for o in run.outcomes)
+            judged = diagnose([Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent)])
+            found[f"{pattern}.{view.client}"] = {code for f in judged.findings for code in f.codes} - {Code.UNKNOWN}
+    assert found["peering.x"] == {Code.ISOLATION_UNAPPROVED_CLIENT}
+    assert found["peering.b"] == {Code.ISOLATION_PLAINTEXT_OPEN, Code.ISOLATION_PORTS_OPEN}
+    assert found["privatelink_single_nlb.b"] >= {Code.ISOLATION_SECOND_PATH, Code.ISOLATION_PORTS_OPEN}
+
+
+@pytest.mark.parametrize(("every", "clients"), [(True, {"b", "x"}), (False, {"b"})])
+def test_a_rule_that_admits_every_port_admits_hosts_beside_the_clients_too(every: bool, clients: set[str]) -> None:
+    """Of one port alone it is not sure that the same rule admits the other host to the brokers' own."""
+
+    def let(o: Outcome, *, listens: bool) -> Outcome:
+        if listens:
+            return outcome(o.stage, o.target, facts=ConnectFacts())
+        return outcome(o.stage, o.target, Status.FAILED, Reason.REFUSED)
+
+    runs = []
+    for view in views_of(PEERING):
+        run = seen(view)
+        doors = [o for o in run.outcomes if o.target.role is Role.FORBIDDEN] if view.client in {"b", "x"} else []
+        ports = {o.target.port for o in doors}
+        let_through = ports if every or view.client == "x" else {min(ports, default=0)}
+        bent = tuple(
+            let(o, listens=view.client == "x") if o in doors and o.target.port in let_through else o
+            for o in run.outcomes
+        )
+        runs.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    found = {finding.codes: set(finding.clients) for finding in diagnose(runs).findings}
+    assert found[Code.ISOLATION_PORTS_OPEN,] == clients
+    assert (
+        (Code.ISOLATION_UNAPPROVED_CLIENT,) not in found if every else found[Code.ISOLATION_UNAPPROVED_CLIENT,] == {"x"}
+    )
+
+
+def test_a_way_back_through_privatelink_is_a_second_path() -> None:
+    run = []
+    for view in views_of(names.CROSS_REGION):
+        clean = seen(view)
+        bent = tuple(
+            outcome(o.stage, o.target, facts=ConnectFacts())
+            if not view.brokers and o.target.role is Role.FORBIDDEN
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    assert {finding.codes for finding in diagnose(run).findings} == {(Code.ISOLATION_SECOND_PATH,)}
+
+
+def test_a_group_that_admits_another_port_is_one_cause() -> None:
+    run = []
+    for view in views_of(IN_VPC):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if o.target.role is Role.FORBIDDEN and o.target.port == 9098
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    assert {finding.codes for finding in diagnose(run).findings} == {(Code.SECURITY_BROKER_GROUP,)}
+
+
+@pytest.mark.parametrize("stopped", [{"b"}, {"a", "b"}, {"a", "b", "c"}])
+def test_a_client_that_is_kept_from_the_other_port_too_has_another_cause(stopped: set[str]) -> None:
+    """What is nearer to it than the brokers' group keeps it from every port."""
+    run = []
+    for view in views_of(PEERING):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        admitted = view.brokers and view.client not in stopped
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if admitted and o.target.role is Role.FORBIDDEN and o.target.port == 9098
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
+    if stopped == {"a", "b", "c"}:
+        assert found == {sets.AT_THE_BROKERS: stopped}
+        return
+    assert found.pop(one(Code.SECURITY_BROKER_GROUP)) == {"a", "b", "c"} - stopped
+    assert set().union(*found.values()) == stopped
+    assert all(Code.SECURITY_CLIENT_GROUP in codes for codes in found)
+    assert found[next(codes for codes in found if Code.ROUTE_MISSING_CLIENT in codes)] == {"b"}
+
+
+def test_a_port_that_others_are_refused_at_as_they_should_be_tells_as_well() -> None:
+    """A refusal at a port that nothing listens at is no fault, and shows that packets arrive."""
+    run = []
+    for view in views_of(PEERING):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        refused = [o for o in clean.outcomes if o.target.role is Role.FORBIDDEN] if view.client in {"a", "c"} else []
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED) if o in refused else o
+            for o in clean.outcomes
+        )
+        checks = tuple(check for check in judge(view, Evidence(bent)) if not check.isolation)
+        run.append(Seen(view=view, checks=checks, outcomes=bent))
+    found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
+    assert found.pop(sets.AT_THE_BROKERS) == {"a", "c"}
+    assert [(Code.ROUTE_MISSING_CLIENT in codes, clients) for codes, clients in found.items()] == [(True, {"b"})]
+
+
+def test_where_clients_that_connect_are_let_through_elsewhere_as_well_one_that_does_not_is_no_part_of_it() -> None:
+    run = []
+    for view in views_of(PEERING):
+        clean = seen(view, Bend(at(Stage.CONNECT, clients="b"), SILENT))
+        admitted = view.brokers and view.client != "b"
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if admitted and o.target.role is Role.FORBIDDEN and o.target.port == 9098
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
+    assert found[one(Code.ISOLATION_PORTS_OPEN)] == {"a", "c"}
+    assert [clients for codes, clients in found.items() if Code.SECURITY_CLIENT_GROUP in codes] == [{"b"}]
+
+
+def test_another_way_past_a_load_balancer_does_not_tell_its_clients_apart() -> None:
+    run = []
+    for view in views_of(SINGLE):
+        clean = seen(view, Bend(at(Stage.CONNECT), SILENT))
+        bent = tuple(
+            outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED)
+            if view.client == "b" and o.target.role is Role.FORBIDDEN
+            else o
+            for o in clean.outcomes
+        )
+        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+    silent = [f for f in diagnose(run).findings if Code.SECURITY_BROKER_GROUP in f.codes]
+    assert [set(f.clients) for f in silent] == [set("abort")]

@@ -1,0 +1,193 @@
+"""Shapes that the lab showed and the diagnosis once mistook for another cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.outcome import (
+    ConnectFacts,
+    IdleFacts,
+    Outcome,
+    Reason,
+    Role,
+    Stage,
+    TcpInfo,
+)
+from tests.diagnosis.bends import (
+    MULTI,
+    NO_NAME,
+    PEERING,
+    SILENT,
+    SINGLE,
+    SOA,
+    Named,
+    handshake,
+    named,
+    one,
+    resolver,
+)
+from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, views_of
+from tests.diagnosis.perfect import outcome
+from topology import finding_sets as sets
+from topology.finding_codes import Code
+from topology.view import ClientView
+
+
+def on_b_1(_view: ClientView, o: Outcome) -> bool:
+    return o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"
+
+
+def not_in_zone_1(view: ClientView, o: Outcome) -> bool:
+    return {a.address: a.zone_id for b in view.brokers for a in b.addresses}[o.target.address] != "use1-az1"
+
+
+SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
+    (
+        "no record at all",
+        SINGLE,
+        [Bend(at(Stage.RESOLVE, clients="bort"), NO_NAME)],
+        [(sets.NO_RECORDS, set("bort"), {1, 2, 3})],
+    ),
+    (
+        "a public name hidden by a zone or a rule",
+        PEERING,
+        [Bend(at(Stage.RESOLVE, clients="b"), NO_NAME)],
+        [(sets.NAME_HIDDEN, {"b"}, {1, 2, 3})],
+    ),
+    (
+        "an empty zone of one name",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.RESOLVE, clients="b", brokers=[2]), resolver(Reason.NO_DATA, rcode="NOERROR", soa=f"b-2.{SOA}")
+            )
+        ],
+        [(one(Code.DNS_MORE_SPECIFIC_ZONE), {"b"}, {2})],
+    ),
+    (
+        "a client's subnet closed to other zones, which looks like cross-zone off for one broker",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients="b", where=not_in_zone_1), SILENT)],
+        [(one(Code.SECURITY_NETWORK_ACL), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "proxy protocol before Java's TLS",
+        SINGLE,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.ALERT, problems=(), alert="alert 80 internal error"))],
+        [(one(Code.NLB_PROXY_PROTOCOL), set("abort"), {1, 2, 3})],
+    ),
+    (
+        "a frozen broker behind the bootstrap listener",
+        SINGLE,
+        [
+            Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
+            Bend(
+                at(Stage.HANDSHAKE, where=on_b_1),
+                handshake(Reason.TIMED_OUT, problems=()),
+            ),
+        ],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
+    ),
+    (
+        "a frozen broker whose accept queue is full when the last client comes",
+        SINGLE,
+        [
+            Bend(at(Stage.CONNECT, clients="t", brokers=[2]), SILENT),
+            Bend(
+                at(Stage.CONNECT, clients="t", where=on_b_1),
+                SILENT,
+            ),
+            Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
+        ],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
+    ),
+    (
+        "one target of the bootstrap listener",
+        SINGLE,
+        [
+            Bend(
+                at(Stage.HANDSHAKE, where=on_b_1),
+                handshake(Reason.CLOSED, problems=()),
+            )
+        ],
+        [(sets.ONE_BOOTSTRAP_TARGET, set("abort"), set())],
+    ),
+    (
+        "one broker slow to answer one client",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE, clients="b", brokers=[1]), handshake(Reason.TIMED_OUT, problems=()))],
+        [(sets.SAYS_NOTHING_HERE, {"b"}, {1})],
+    ),
+    (
+        "the operating system hears nothing of a name, and the probe nothing of another",
+        PEERING,
+        [
+            Bend(at(Stage.RESOLVE, clients="b", brokers=[3]), SILENT),
+            Bend(
+                at(Stage.RESOLVE, clients="b", brokers=[2]),
+                resolver(Reason.OS_RESOLUTION_FAILED, rcode="NOERROR", os_error="no answer within 2000 ms"),
+            ),
+        ],
+        [(one(Code.DNS_QUERIES_THROTTLED), {"b"}, {2, 3})],
+    ),
+    (
+        "the private zone is used by nobody, the local client among them",
+        SINGLE,
+        [
+            Bend(at(Stage.RESOLVE, brokers=[1]), answers("10.0.0.10")),
+            Bend(at(Stage.RESOLVE, brokers=[2]), answers("10.0.16.10")),
+            Bend(at(Stage.RESOLVE, brokers=[3]), answers("10.0.32.10")),
+        ],
+        [(sets.ZONE_NOT_USED, set("abort"), {1, 2, 3})],
+    ),
+    (
+        "a shared target that one client meets in its records alone",
+        SINGLE,
+        [
+            Bend(at(Stage.IDENTITY, clients="abot", brokers=[2]), failed(Reason.OTHER_BROKER)),
+            Bend(at(Stage.PRODUCE, clients="r", brokers=[2]), SILENT),
+        ],
+        [(one(Code.NLB_WRONG_TARGET), set("abot"), {2})],
+    ),
+    (
+        "connections are forgotten where no load balancer is",
+        PEERING,
+        [Bend(at(Stage.IDLE, clients="b"), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
+        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "TLS reset for one client alone: nothing of the catalogue",
+        MULTI,
+        [Bend(at(Stage.HANDSHAKE, clients="b"), handshake(Reason.RESET, problems=()))],
+        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bends", "expected"), [c[1:] for c in SEEN_IN_THE_LAB], ids=[c[0] for c in SEEN_IN_THE_LAB]
+)
+def test_shapes_that_were_mistaken_once(pattern: str, bends: list[Bend], expected: Named) -> None:
+    assert named(diagnosis_of(views_of(pattern), *bends)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent_again", "lost_syn", "code"),
+    [(5, False, Code.UNKNOWN), (1, False, Code.TCP_PACKET_LOSS), (5, True, Code.TCP_PACKET_LOSS)],
+)
+def test_a_small_packet_lost_each_time_it_was_sent_is_not_lost_by_chance(
+    sent_again: int, lost_syn: bool, code: Code
+) -> None:
+    """Others speak with the broker, and it is no matter of size: a cause that the catalogue does not have."""
+
+    def repeated(o: Outcome) -> Outcome:
+        return outcome(o.stage, o.target, facts=ConnectFacts(tcp=TcpInfo(retransmitted_segments=1)))
+
+    tcp = TcpInfo(unacknowledged_segments=1, retransmitted_segments=sent_again)
+    bends = [
+        *([Bend(at(Stage.CONNECT, clients="b", brokers=[1]), repeated)] if lost_syn else []),
+        Bend(at(Stage.HANDSHAKE, clients="b", brokers=[3]), handshake(Reason.TIMED_OUT, problems=(), tcp=tcp)),
+    ]
+    diagnosis = diagnosis_of(views_of(PEERING), *bends)
+    [found] = [f for f in diagnosis.findings if f.stage is Stage.HANDSHAKE]
+    assert (found.codes, found.clients, found.broker_ids) == ((code,), ("b",), (3,))
