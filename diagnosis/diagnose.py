@@ -31,6 +31,7 @@ RULES: Final[tuple[Rule, ...]] = (
     reach.without_shape,
     tls.handshakes,
     size.path_sizes,
+    reach.second_connections,
     size.idle_connections,
     kafka.brokers,
     kafka.records,
@@ -108,7 +109,7 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, int]]:
             drafts.append(Draft(draft.codes, draft.wrong, reds))
             taken = {red.key for red in reds}
             left = [red for red in left if red.key not in taken]
-    for joined in (isolation.apart, isolation.with_wrong_port, isolation.with_outsiders):
+    for joined in (reach.losses_as_one, isolation.apart, isolation.with_wrong_port, isolation.with_outsiders):
         drafts = joined(case, drafts)
     drafts.extend(_unknown(left))
     return drafts, following

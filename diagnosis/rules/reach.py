@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from diagnosis.judge import SYN_REPEATED_NS
 from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
-from diagnosis.rules.shape import REFUSALS, Met, Shape, is_ipv6
+from diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
 from probes.outcome import Reason, Role, Stage, Status
 from topology import finding_sets as sets
 from topology.finding_codes import Code
@@ -13,11 +14,9 @@ from topology.view import ClientView, Way
 
 SILENT_WIDE = "connections vanish on the way: no broker answers"
 _SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
-_NS_PER_S = 1_000_000_000
+_ON_ITS_OWN = frozenset({Stage.PATH_SIZE, Stage.IDLE})
 ACCIDENT = 0.01
 """An accident less probable than that is taken for a cause."""
-_SYN_REPEATED_NS = int(0.95 * _NS_PER_S)
-"""A SYN is sent again after 1 s (RFC 6298); a connection that took that long has lost one."""
 
 
 def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -89,16 +88,48 @@ def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def without_shape(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Silence here and there, and elsewhere the second a repeated SYN takes: packets get lost."""
-    shape = Shape(case, reds)
-    slow = [
-        outcome
-        for view in case.views
-        for outcome in case.all_outcomes(view)
-        if outcome.stage is Stage.CONNECT and outcome.status is Status.OK and outcome.duration_ns >= _SYN_REPEATED_NS
-    ]
-    if not slow:
+    if not any(_loses(case, view) for view in case.views):
         return
-    found = [red for met in shape.met if not shape.wide(met.view) and met.silent for red in met.open]
+    shape = Shape(case, reds)
+    found = [red for met in shape.met if not shape.wide(met.view) for red in met.open if red.check.reason in SILENCE]
+    yield from _lost(found)
+
+
+def second_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """A stage that takes a connection of its own and did not get it, for a client that loses packets elsewhere."""
+    found = [
+        red
+        for red in reds
+        if red.check.stage in _ON_ITS_OWN
+        and red.check.reason in SILENCE
+        and all(outcome.facts is None for outcome in case.outcomes(red))
+        and _loses(case, red.view)
+    ]
+    yield from _lost(found)
+
+
+def _loses(case: Case, view: ClientView) -> bool:
+    """Whether the client's connections took the second that a repeated SYN takes."""
+    return any(
+        outcome.stage is Stage.CONNECT and outcome.status is Status.OK and outcome.duration_ns >= SYN_REPEATED_NS
+        for outcome in case.all_outcomes(view)
+    )
+
+
+def losses_as_one(_case: Case, drafts: Sequence[Draft]) -> list[Draft]:
+    """Losses are one cause, whether some attempts at an address, all of them or a later connection met them."""
+    joined: dict[frozenset[Code], Draft] = {}
+    for draft in drafts:
+        if Code.TCP_PACKET_LOSS in draft.codes and draft.codes in joined:
+            first = joined[draft.codes]
+            joined[draft.codes] = Draft(first.codes, first.wrong, (*first.reds, *draft.reds))
+        elif Code.TCP_PACKET_LOSS in draft.codes:
+            joined[draft.codes] = draft
+    alike = [joined.get(draft.codes, draft) for draft in drafts]
+    return list({id(draft): draft for draft in alike}.values())
+
+
+def _lost(found: Sequence[Red]) -> Iterator[Draft]:
     if found:
         fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
         ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()

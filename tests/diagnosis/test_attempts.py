@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from diagnosis.diagnose import diagnose
 from probes.outcome import (
+    ConnectFacts,
     Outcome,
     Reason,
     Role,
     Stage,
     Status,
+    TcpInfo,
 )
 from tests.diagnosis.bends import (
     PEERING,
+    SILENT,
     SINGLE,
     named,
     one,
 )
-from tests.diagnosis.bent import at, attempted, views_of
+from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, views_of
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView
@@ -69,3 +73,44 @@ def test_attempts_that_all_connect_are_no_finding() -> None:
     views = views_of(SINGLE)
     diagnosis = diagnose([attempted(view, (at(Stage.CONNECT, brokers=[1, 2, 3]), (None, None))) for view in views[:1]])
     assert diagnosis.findings == ()
+
+
+def sent_again(o: Outcome) -> Outcome:
+    facts = ConnectFacts(tcp=TcpInfo(retransmitted_segments=1))
+    return msgspec.structs.replace(o, facts=facts, duration_ns=1_021_000_000)
+
+
+def test_an_address_of_the_bootstrap_listener_is_silent_where_syns_took_a_second_at_the_others() -> None:
+    """Where one SYN is lost now and then, two in a row are, and at the bootstrap port one attempt is all."""
+
+    def first_name(view: ClientView, o: Outcome) -> bool:
+        return o.target.role is Role.BOOTSTRAP and (o.target.name, o.target.address) == (
+            view.bootstrap[0].name,
+            view.bootstrap[0].addresses[0].address,
+        )
+
+    def second_name(view: ClientView, o: Outcome) -> bool:
+        return o.target.role is Role.BOOTSTRAP and (o.target.name, o.target.address) == (
+            view.bootstrap[1].name,
+            view.bootstrap[1].addresses[1].address,
+        )
+
+    bends = [
+        Bend(at(Stage.CONNECT, clients="b", brokers=[2]), sent_again),
+        Bend(at(Stage.CONNECT, clients="b", where=first_name), SILENT),
+        Bend(at(Stage.CONNECT, clients="b", where=second_name), sent_again),
+    ]
+    lost = sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED}
+    at_bootstrap = (_PERHAPS_TARGET, {"b"}, set[int]())
+    assert named(diagnosis_of(views_of(SINGLE), *bends)) == [(lost, {"b"}, {2}), at_bootstrap]
+
+
+def test_a_stage_that_did_not_get_its_own_connection_met_the_losses_that_took_a_second_elsewhere() -> None:
+    once = Bend(at(Stage.CONNECT, clients="b", brokers=[1, 2]), sent_again)
+    twice = Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT)
+    assert named(diagnosis_of(views_of(PEERING), once, twice)) == [(sets.NOW_AND_THEN, {"b"}, {1, 2, 3})]
+
+
+def test_a_stage_whose_own_connection_fails_where_nothing_else_is_lost_is_of_unknown_cause() -> None:
+    diagnosis = diagnosis_of(views_of(PEERING), Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT))
+    assert named(diagnosis) == [(one(Code.UNKNOWN), {"b"}, {3})]

@@ -327,6 +327,12 @@ def test_a_connect_that_took_a_second_syn_is_intermittent() -> None:
     )
 
 
+def test_a_syn_that_was_sent_again_at_once_was_not_lost() -> None:
+    """An NLB that reuses a port meets what is left of its last connection, and Linux tries again: 11 ms in the lab."""
+    soon = bend(perfect(SINGLE), is_(Stage.CONNECT, 2), lambda o: replace(sent_again(o), duration_ns=11_000_000))
+    assert reds(judge(SINGLE, Evidence(soon))) == set()
+
+
 def test_what_failed_all_the_same_says_why_and_not_how_often_it_was_tried() -> None:
     refused = bend(
         perfect(SINGLE), is_(Stage.CONNECT, 2), lambda o: replace(o, status=Status.FAILED, reason=Reason.REFUSED)
