@@ -231,7 +231,7 @@ def _diagnosed_again(folder: Path) -> Matrix:
         again = kept.diagnosed_again(folder, map(_expected_today, trials))
     except kept.KeptError as error:
         raise Said(str(error), WRONG_USE) from None
-    return _shown(matrix_of(header, again), folder)
+    return _shown(matrix_of(msgspec.structs.replace(header, diagnosed_again=True), again), folder)
 
 
 def _expected_today(trial: Trial) -> Trial:

@@ -86,6 +86,8 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
         f"with brokerproof {header.version}, begun {header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC,",
         f"on Linux {host.kernel}, {host.machine}, {host.cores} cores, Python {host.python}.",
     )
+    if header.diagnosed_again:
+        yield (f"{words.AGAIN}.",)
     yield (
         _table(
             ("word", "meaning"), [(words.HEADS[attribution], words.MEANS[attribution]) for attribution in Attribution]
@@ -256,6 +258,7 @@ def html(matrix: Matrix) -> str:
         command=words.chosen(matrix.header.selection),
         deadlines=words.deadlines(matrix),
         load=words.load(matrix),
+        again=words.AGAIN,
         undone=_undone(matrix),
         started=f"{matrix.header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         short=_short(matrix),

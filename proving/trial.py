@@ -148,3 +148,5 @@ class Header(_Value, frozen=True, kw_only=True):
     cases: Count
     digest: str
     """SHA-256 of the cases with what each must be diagnosed as; other cases are another proof."""
+    diagnosed_again: bool = False
+    """The evidence was kept, and what is said of it is by rules of later than the trials."""

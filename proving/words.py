@@ -126,6 +126,12 @@ def load(matrix: Matrix) -> str:
     return f"{said}: times are those of a machine that is too busy" if matrix.load > 2 * cores else said
 
 
+AGAIN = (
+    "What clients saw then was kept, and is diagnosed here by rules as they are now: they may have been mended since, "
+    "after these very trials"
+)
+
+
 def chosen(selection: Selection) -> str:
     """What was run, as options of the command that runs it again."""
     words = ["brokerproof lab prove"]

@@ -185,6 +185,7 @@ def test_what_was_kept_is_diagnosed_again(oracle: Oracle, tmp_path: Path) -> Non
     code, said, _ = command("--rediagnose", tmp_path)
     assert code == 1
     assert "0 detected" in said
+    assert decode_matrix((tmp_path / JSON).read_bytes()).header.diagnosed_again
     (tmp_path / "evidence" / f"{trial.case_id.replace('/', '.')}.json.gz").write_bytes(b"x")
     code, _, told = command("--rediagnose", tmp_path)
     assert code == 2, told

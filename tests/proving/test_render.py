@@ -143,6 +143,14 @@ def test_a_machine_that_was_too_busy_is_said(matrix: Matrix, average: float, bus
     assert ("too busy" in text) == busy
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_matrix_that_later_rules_made_says_so(matrix: Matrix, again: bool) -> None:
+    header = msgspec.structs.replace(HEADER, diagnosed_again=again)
+    made = matrix_of(header, matrix.trials)
+    assert ("mended since" in markdown(made)) == again
+    assert ("mended since" in page_of(made).text) == again
+
+
 def test_nothing_at_all_can_be_shown() -> None:
     empty = matrix_of(HEADER, [])
     assert "3 trials not made" in markdown(empty)
