@@ -1,8 +1,9 @@
 """The path part of stage ``latency``: the resolver's answer, TCP connects and TLS handshakes at a fixed arrival rate.
 
-Each sample is a fresh connection with blocking calls, in a thread of its endpoint's, so that nothing but the
+Each sample is a fresh connection with blocking calls, in a thread of its address's, so that nothing but the
 path is between its two clock readings. A turn begins when it is due or as soon after as the one before it has
-ended; how late it was is kept, so that a stall is not hidden by the samples it held up.
+ended; how late it was is kept, so that a stall is not hidden by the samples it held up. The rate is the plan's, or
+what the warm-up shows that one turn after another can keep: on a long path every turn would else be late.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from statistics import median
 from typing import Final
 
 import dns.message
@@ -29,8 +31,10 @@ from probes.samples import Samples, pack
 from probes.seen import Seen, failed, ok
 from probes.tcp_info import read_tcp_info
 
-MOST_THREADS: Final = 8
-"""Threads of one process hold each other up; beyond this many endpoints some share one."""
+MOST_THREADS: Final = 16
+"""Threads of one process hold each other up; beyond this many addresses some, of one endpoint first, share one."""
+ROOM: Final = 2
+"""Turns of a thread are due this many times as far apart as they took in the warm-up, in the median, or farther."""
 LEAD_NS: Final = 2_000_000
 """The first turn is due when its thread has had time to begin."""
 _RCODE_MASK: Final = 0x0F
@@ -72,32 +76,64 @@ class PathLatency(msgspec.Struct):
     limits: Limits
     stop: threading.Event
     _taken: dict[tuple[Measured, Target], _Taken] = msgspec.field(default_factory=dict)
+    _lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     _ticks: tuple[HostTicks | None, HostTicks | None] = (None, None)
 
     def run(self) -> None:
         """Measure; afterwards :meth:`seen` and :meth:`blocks` tell."""
         before = HostTicks.read()
         # The rest begins when the warm-up has ended: what that held up is not for the rest to catch up with.
-        self._all_turns(range(self.plan.warm_up))
-        self._all_turns(range(self.plan.warm_up, self.plan.warm_up + self.plan.samples))
+        warm_up, rest = range(self.plan.warm_up), range(self.plan.warm_up, self.plan.warm_up + self.plan.samples)
+        wanted_ns = 1_000_000_000 // self.plan.rate_per_s
+        took_ns = self._all_turns(warm_up, wanted_ns)
+        self._all_turns(rest, max(wanted_ns, self._held_ns(len(rest), took_ns)))
         self._ticks = before, HostTicks.read()
 
-    def _all_turns(self, indexes: range) -> None:
-        endpoints = sorted({(target.name, target.port) for target in self.targets})
+    def _held_ns(self, turns: int, took_ns: Sequence[Sequence[int]]) -> int:
+        """How far apart so many turns must be for each thread to have ended one when its next is due."""
+        known = [median(each) for each in took_ns if each]
+        if not known or not turns:
+            return 0
+        shares = self._shares(range(turns))
+        longest = max(
+            len(share) * (median(took) if took else max(known)) for share, took in zip(shares, took_ns, strict=True)
+        )
+        return int(ROOM * longest / turns)
+
+    def _shares(self, indexes: range) -> list[list[int]]:
+        """The turns of each thread: an address is one thread's alone, so that none waits for another's stall."""
+        places = sorted(self.targets, key=lambda target: (target.name, target.port, target.address))
+        threads = min(MOST_THREADS, len(places))
+        thread_of = {target: place * threads // len(places) for place, target in enumerate(places)}
+        shares: list[list[int]] = [[] for _ in range(threads)]
+        for index in indexes:
+            shares[thread_of[self._target(index)]].append(index)
+        return shares
+
+    def _target(self, index: int) -> Target:
+        return self.targets[index % len(self.targets)]
+
+    def _all_turns(self, indexes: range, interval_ns: int) -> list[list[int]]:
+        """How long each turn of each thread took."""
+        shares = self._shares(indexes)
+        took_ns: list[list[int]] = [[] for _ in shares]
         begin_ns = time.monotonic_ns() + LEAD_NS
-        interval_ns = 1_000_000_000 // self.plan.rate_per_s
-        shares: list[list[_Turn]] = [[] for _ in range(min(MOST_THREADS, len(endpoints)))]
-        for nth, index in enumerate(indexes):
-            target = self.targets[index % len(self.targets)]
-            share = shares[endpoints.index((target.name, target.port)) % len(shares)]
-            share.append(_Turn(target, due_ns=begin_ns + nth * interval_ns, counts=index >= self.plan.warm_up))
-        running = [
-            threading.Thread(target=self._turns, args=(share,), name="path latency", daemon=True) for share in shares
-        ]
+        running = []
+        for share, took in zip(shares, took_ns, strict=True):
+            turns = [
+                _Turn(
+                    self._target(index),
+                    due_ns=begin_ns + (index - indexes.start) * interval_ns,
+                    counts=index >= self.plan.warm_up,
+                )
+                for index in share
+            ]
+            running.append(threading.Thread(target=self._turns, args=(turns, took), name="path latency", daemon=True))
         for thread in running:
             thread.start()
         for thread in running:
             thread.join()
+        return took_ns
 
     def seen(self, target: Target) -> Seen:
         """What was seen of one of the targets."""
@@ -131,11 +167,13 @@ class PathLatency(msgspec.Struct):
             yield from pack(what, target, taken.warm_up, zero_ns=zero_ns, warm_up=True)
             yield from pack(what, target, taken.counted, zero_ns=zero_ns, warm_up=False)
 
-    def _turns(self, share: Sequence[_Turn]) -> None:
+    def _turns(self, share: Sequence[_Turn], took_ns: list[int]) -> None:
         for turn in share:
             if self.stop.wait(max(0, turn.due_ns - time.monotonic_ns()) / 1e9):
                 return
+            began_ns = time.monotonic_ns()
             self._take(turn)
+            took_ns.append(time.monotonic_ns() - began_ns)
 
     def _take(self, turn: _Turn) -> None:
         """One question, one connect, one handshake; what follows a failure is not tried."""
@@ -163,10 +201,11 @@ class PathLatency(msgspec.Struct):
         began_ns, ended_ns = times
         taken = self._at(what, place)
         samples = taken.counted if counts else taken.warm_up
-        samples.add(scheduled_ns=began_ns - late_ns, started_ns=began_ns, duration_ns=ended_ns - began_ns)
+        with self._lock:  # a name's threads have its resolution in common
+            samples.add(scheduled_ns=began_ns - late_ns, started_ns=began_ns, duration_ns=ended_ns - began_ns)
 
     def _at(self, what: Measured, place: Target) -> _Taken:
-        # setdefault is one step for the interpreter; no two threads share an endpoint.
+        # setdefault is one step for the interpreter.
         return self._taken.setdefault((what, place), _Taken())
 
 

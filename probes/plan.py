@@ -108,7 +108,10 @@ class Limits(_Value, frozen=True):
 
 
 class LatencyPlan(_Value, frozen=True):
-    """``samples`` records in all, spread over the leaders, at a fixed rate, after the warm-up."""
+    """``samples`` records in all, spread over the leaders, at a fixed rate, after the warm-up.
+
+    The rate is less where the path is too long for it: see :mod:`probes.path_latency`.
+    """
 
     samples: int = 1000
     warm_up: int = 50

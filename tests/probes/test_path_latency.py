@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from probes import path_latency
@@ -136,6 +137,41 @@ def test_what_holds_up_the_warm_up_is_not_measured_after_it(monkeypatch: pytest.
     assert facts.warm_up.max_ns >= stall_ns
     assert facts.connect_scheduled.samples == 40
     assert facts.connect_scheduled.max_ns < stall_ns // 2
+
+
+def long_path(*_: object) -> tuple[int, int]:
+    began = time.monotonic_ns()
+    time.sleep(0.03)
+    return began, time.monotonic_ns()
+
+
+@pytest.mark.parametrize(("warm_up", "late"), [(0, True), (3, False)])
+def test_a_path_too_long_for_the_rate_is_measured_at_a_rate_it_keeps(
+    monkeypatch: pytest.MonkeyPatch, warm_up: int, late: bool
+) -> None:
+    """Without a warm-up nothing is known of the path, and the plan's rate is kept: then each turn delays the next."""
+    made = measuring(monkeypatch, PathLatencyPlan(samples=15, warm_up=warm_up, rate_per_s=200), long_path)
+    facts = made.seen(TARGET).facts
+    assert isinstance(facts, PathLatencyFacts)
+    assert (facts.connect_scheduled.max_ns > 250_000_000) == late
+
+
+def test_a_stall_of_one_address_is_no_delay_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = msgspec.structs.replace(TARGET, address="127.0.0.2")
+
+    def connect(_sock: object, target: Target, _limit_ms: int) -> tuple[int, int]:
+        began = time.monotonic_ns()
+        if target == beside:
+            time.sleep(0.2)
+        return began, time.monotonic_ns()
+
+    monkeypatch.setattr(path_latency, "_connect", connect)
+    wanted = PathLatencyPlan(samples=6, warm_up=0, rate_per_s=100)
+    made = PathLatency(wanted, [TARGET, beside], None, None, Limits(), threading.Event())
+    made.run()
+    well = made.seen(TARGET).facts
+    assert isinstance(well, PathLatencyFacts)
+    assert well.connect_scheduled.max_ns < 150_000_000
 
 
 def test_a_sample_that_fails_is_no_sample_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
