@@ -38,7 +38,7 @@ def connects(lab: Lab, samples: int, rate_per_s: int) -> list[PathLatencyFacts]:
     plan = msgspec.structs.replace(
         plan,
         stages=PATH,
-        path_latency=PathLatencyPlan(samples=samples, warm_up=30, rate_per_s=rate_per_s),
+        path_latency=PathLatencyPlan(samples=samples, warm_up=30, rate_per_s=rate_per_s, max_ms=30_000),
         latency=None,
         throughput=None,
         raw_samples=False,

@@ -87,6 +87,7 @@ def _usable(plan: Plan) -> Server | None:
         ("latency.samples", plan.latency.samples if plan.latency else 1),
         ("path_latency.rate_per_s", plan.path_latency.rate_per_s if plan.path_latency else 1),
         ("path_latency.samples", plan.path_latency.samples if plan.path_latency else 1),
+        ("path_latency.max_ms", plan.path_latency.max_ms if plan.path_latency else 1),
         ("throughput.total_bytes", plan.throughput.total_bytes if plan.throughput else 1),
     ):
         if value <= 0:

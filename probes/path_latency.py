@@ -33,7 +33,7 @@ from probes.tcp_info import read_tcp_info
 
 MOST_THREADS: Final = 16
 """Threads of one process hold each other up; beyond this many addresses some, of one endpoint first, share one."""
-ROOM: Final = 2
+ROOM: Final = 1.25
 """Turns of a thread are due this many times as far apart as they took in the warm-up, in the median, or farther."""
 LEAD_NS: Final = 2_000_000
 """The first turn is due when its thread has had time to begin."""
@@ -83,10 +83,11 @@ class PathLatency(msgspec.Struct):
         """Measure; afterwards :meth:`seen` and :meth:`blocks` tell."""
         before = HostTicks.read()
         # The rest begins when the warm-up has ended: what that held up is not for the rest to catch up with.
-        warm_up, rest = range(self.plan.warm_up), range(self.plan.warm_up, self.plan.warm_up + self.plan.samples)
-        wanted_ns = 1_000_000_000 // self.plan.rate_per_s
-        took_ns = self._all_turns(warm_up, wanted_ns)
-        self._all_turns(rest, max(wanted_ns, self._held_ns(len(rest), took_ns)))
+        first, wanted_ns = self.plan.warm_up, 1_000_000_000 // self.plan.rate_per_s
+        took_ns = self._all_turns(range(first), wanted_ns)
+        interval_ns = max(wanted_ns, self._held_ns(self.plan.samples, took_ns))
+        lasting = max(len(self.targets), self.plan.max_ms * 1_000_000 // interval_ns)
+        self._all_turns(range(first, first + min(self.plan.samples, lasting)), interval_ns)
         self._ticks = before, HostTicks.read()
 
     def _held_ns(self, turns: int, took_ns: Sequence[Sequence[int]]) -> int:

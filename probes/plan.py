@@ -125,6 +125,8 @@ class PathLatencyPlan(_Value, frozen=True):
     samples: int = 300
     warm_up: int = 30
     rate_per_s: int = 100
+    max_ms: int = 15_000
+    """Fewer samples are planned where the path's rate would make them last longer, at least one an address."""
 
 
 class RampPlan(_Value, frozen=True):

@@ -20,6 +20,7 @@ from probes.plan import (
     ForbiddenConnect,
     LatencyPlan,
     Limits,
+    PathLatencyPlan,
     Plan,
     ThroughputPlan,
     Tls,
@@ -292,6 +293,7 @@ def test_forbidden_is_only_knocked_at() -> None:
         ),
         ({"topic": TopicPlan(records_per_leader=0)}, "$.topic.records_per_leader: 0 is not positive"),
         ({"latency": LatencyPlan(rate_per_s=0)}, "$.latency.rate_per_s: 0 is not positive"),
+        ({"path_latency": PathLatencyPlan(max_ms=0)}, "$.path_latency.max_ms: 0 is not positive"),
     ],
 )
 def test_a_plan_that_cannot_be_used_is_refused(fields: dict[str, Any], words: str) -> None:

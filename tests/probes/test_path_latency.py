@@ -156,6 +156,13 @@ def test_a_path_too_long_for_the_rate_is_measured_at_a_rate_it_keeps(
     assert (facts.connect_scheduled.max_ns > 250_000_000) == late
 
 
+def test_a_long_path_is_sampled_no_longer_than_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = measuring(monkeypatch, PathLatencyPlan(samples=1000, warm_up=3, rate_per_s=200, max_ms=400), long_path)
+    facts = made.seen(TARGET).facts
+    assert isinstance(facts, PathLatencyFacts)
+    assert 8 <= facts.connect.samples <= 11
+
+
 def test_a_stall_of_one_address_is_no_delay_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     beside = msgspec.structs.replace(TARGET, address="127.0.0.2")
 
