@@ -19,6 +19,8 @@ MOST_CPU: Final = 0.85
 MOST_HELD_UP: Final = 0.3
 MOST_BUSY: Final = 0.8
 MOST_HOST: Final = 0.95
+FAR_NS: Final = 10_000_000
+"""A shorter round trip holds nobody up for long."""
 QUEUED: Final = 2.0
 """A round trip so many times the shortest means that packets wait on the way."""
 
@@ -31,6 +33,7 @@ class Limit(StrEnum):
     RECEIVE_WINDOW = "receive_window"
     SEND_BUFFER = "send_buffer"
     PATH = "path"
+    ROUND_TRIP = "round_trip"
     HOST_CPU = "host_cpu"
     NOT_TOLD = "not_told"
 
@@ -56,7 +59,7 @@ def _found(seen: ProduceLimits) -> Iterator[Limited]:
     if seen.throttled_ms > 0:
         because = f"a broker asked the client to wait {seen.throttled_ms} ms for a quota"
         yield Limited(limit=Limit.THROTTLE, because=because)
-    if seen.sender_cpu_share >= MOST_CPU:
+    if seen.sender_cpu_share >= MOST_CPU and seen.handing_over_share >= MOST_BUSY:
         because = f"the thread that hands records over used {seen.sender_cpu_share:.0%} of its core"
         yield Limited(limit=Limit.CLIENT_CPU, because=because)
     if seen.rwnd_limited_share >= MOST_HELD_UP:
@@ -65,13 +68,20 @@ def _found(seen: ProduceLimits) -> Iterator[Limited]:
     if seen.sndbuf_limited_share >= MOST_HELD_UP:
         because = f"the send buffer was full {seen.sndbuf_limited_share:.0%} of the time, at {round_trip} RTT"
         yield Limited(limit=Limit.SEND_BUFFER, because=because)
+    busy = seen.connections and seen.busy_share >= MOST_BUSY
     queued = seen.min_rtt_ns > 0 and seen.rtt_ns >= QUEUED * seen.min_rtt_ns
-    if seen.connections and seen.busy_share >= MOST_BUSY and (seen.retransmitted or queued):
+    if busy and (seen.retransmitted or queued):
         because = (
             f"connections had data under way {seen.busy_share:.0%} of the time, {seen.retransmitted:,} segments were "
             f"sent again, and a round trip took {round_trip} in place of {words.duration(seen.min_rtt_ns)}"
         )
         yield Limited(limit=Limit.PATH, because=because)
+    if busy and seen.rtt_ns >= FAR_NS and not seen.retransmitted and not queued:
+        because = (
+            f"connections had data under way {seen.busy_share:.0%} of the time, nothing was lost and no queue grew: "
+            f"what may be under way at once, in each round trip of {round_trip}"
+        )
+        yield Limited(limit=Limit.ROUND_TRIP, because=because)
     if seen.host is not None and seen.host.busy_share >= MOST_HOST:
         because = (
             f"the client's host was busy {seen.host.busy_share:.0%} of the time, with whatever else runs there too"

@@ -89,6 +89,8 @@ class ProduceLimits(Value, frozen=True):
     """Of one core: the thread that hands records to the client."""
     process_cpu_share: float
     """Of one core: all threads of the probe, so it may be above 1."""
+    handing_over_share: float = 1.0
+    """Of the time it took: there were records left to hand over. A thread that was through early limited nothing."""
     throttled_ms: int = 0
     """The longest that a broker asked the client to wait for a quota."""
     connections: int = 0

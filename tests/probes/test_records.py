@@ -357,6 +357,7 @@ def test_latency_and_throughput_are_measured() -> None:
     assert measured.limits.connections == 1
     assert measured.limits.process_cpu_share > 0
     assert 0 < measured.limits.sender_cpu_share <= 1.1
+    assert 0 < measured.limits.handing_over_share <= 1
     assert measured.limits.throttled_ms == 0
     assert measured.consume_bytes_per_s > 0
     assert cluster.deleted == cluster.created

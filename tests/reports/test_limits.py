@@ -38,6 +38,10 @@ def seen(**fields: Any) -> ProduceLimits:
         ({"rtt_ns": 3 * MS, "busy_share": 0.2}, Limit.NOT_TOLD),
         ({"rtt_ns": 3 * MS, "min_rtt_ns": 0}, Limit.NOT_TOLD),
         ({"host": BUSY_HOST}, Limit.HOST_CPU),
+        ({"sender_cpu_share": 0.9, "handing_over_share": 0.02}, Limit.NOT_TOLD),
+        ({"rtt_ns": 61 * MS, "min_rtt_ns": 60 * MS}, Limit.ROUND_TRIP),
+        ({"rtt_ns": 61 * MS, "min_rtt_ns": 60 * MS, "busy_share": 0.3}, Limit.NOT_TOLD),
+        ({"rtt_ns": 61 * MS, "min_rtt_ns": 60 * MS, "retransmitted": 1}, Limit.PATH),
     ],
 )
 def test_each_limit_has_its_evidence(fields: dict[str, Any], limit: Limit) -> None:
