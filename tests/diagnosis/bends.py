@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from diagnosis.finding import Diagnosis
@@ -50,7 +51,7 @@ def outside_own_zone(view: ClientView, o: Outcome) -> bool:
     return broker is not None and zones[o.target.address] != broker.zone_id
 
 
-def in_zone(zone_id: str) -> object:
+def in_zone(zone_id: str) -> Callable[[ClientView, Outcome], bool]:
     return lambda view, o: (
         {a.address: a.zone_id for b in view.brokers for a in b.addresses}[o.target.address] == zone_id
     )

@@ -259,7 +259,7 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
     (
         "one zone of one endpoint VPC",
         MULTI,
-        [Bend(at(Stage.CONNECT, clients="b", where=in_zone("use1-az2")), SILENT)],  # type: ignore[arg-type]
+        [Bend(at(Stage.CONNECT, clients="b", where=in_zone("use1-az2")), SILENT)],
         [(one(Code.SECURITY_NETWORK_ACL), {"b"}, {1, 2, 3})],
     ),
     (

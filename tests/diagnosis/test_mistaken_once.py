@@ -22,6 +22,7 @@ from tests.diagnosis.bends import (
     SOA,
     Named,
     handshake,
+    in_zone,
     named,
     one,
     resolver,
@@ -69,6 +70,18 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         SINGLE,
         [Bend(at(Stage.CONNECT, clients="b", where=not_in_zone_1), SILENT)],
         [(one(Code.SECURITY_NETWORK_ACL), {"b"}, {1, 2, 3})],
+    ),
+    (
+        "a client's subnet closed to one zone, while another cause silences a broker everywhere",
+        SINGLE,
+        [
+            Bend(at(Stage.CONNECT, clients="brt", where=in_zone("use1-az2")), SILENT),
+            Bend(at(Stage.CONNECT, brokers=[2]), SILENT),
+        ],
+        [
+            (sets.ONE_BROKER_SILENT, set("abort"), {2}),
+            (sets.ONE_ZONE, set("brt"), {1, 3}),
+        ],
     ),
     (
         "proxy protocol before Java's TLS",
