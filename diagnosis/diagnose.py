@@ -92,11 +92,11 @@ def _rank(found: Finding) -> tuple[bool, int, int, tuple[str, ...], tuple[str, .
     return found.unknown, ORDER[found.stage], -len(found.evidence), found.codes, found.evidence
 
 
-def _drafts(case: Case) -> tuple[list[Draft], dict[str, int]]:
-    """What the rules say, and the reds that only follow from it, by the place of what they follow from."""
+def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
+    """What the rules say, and the reds that only follow from it, each with a red of what it follows from."""
     left = list(case.reds)
     drafts: list[Draft] = []
-    following: dict[str, int] = {}
+    following: dict[str, str] = {}
     for rule in RULES:
         if rule is kafka.records:
             following = _follow(left, drafts)
@@ -127,14 +127,14 @@ def _unknown(left: Iterable[Red]) -> Iterator[Draft]:
 # What follows from what
 
 
-def _follow(left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, int]:
+def _follow(left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, str]:
     """Records and groups that fail at healthy brokers because another broker is not reached."""
-    found: dict[str, int] = {}
+    found: dict[str, str] = {}
     for red in left:
         if red.check.stage in _RECORDS and red.check.reason in _FOLLOWS:
-            place = next((i for i, draft in enumerate(drafts) if _bears(draft, red)), None)
-            if place is not None:
-                found[red.key] = place
+            cause = next((draft for draft in drafts if _bears(draft, red)), None)
+            if cause is not None:
+                found[red.key] = cause.reds[0].key
     return found
 
 
@@ -147,12 +147,13 @@ def _bears(draft: Draft, red: Red) -> bool:
     return any(not r.check.isolation and ORDER[r.check.stage] < ORDER[red.check.stage] for r in earlier)
 
 
-def _consequences(case: Case, drafts: Sequence[Draft], following: dict[str, int]) -> list[tuple[str, ...]]:
+def _consequences(case: Case, drafts: Sequence[Draft], following: dict[str, str]) -> list[tuple[str, ...]]:
     """Of each draft: the checks that could not pass because of it."""
-    places = {red.key: place for place, draft in enumerate(drafts) for red in draft.reds} | following
+    places = {red.key: place for place, draft in enumerate(drafts) for red in draft.reds}
     found: list[set[str]] = [set() for _ in drafts]
-    for key, place in following.items():
-        found[place].add(key)
+    for key, cause in following.items():
+        places[key] = places[cause]
+        found[places[key]].add(key)
     for seen in case.clients:
         by_id = {check.check_id: check for check in seen.checks}
         first = next((places[r.key] for r in case.reds if r.view is seen.view and not r.check.isolation), None)

@@ -118,15 +118,12 @@ def _loses(case: Case, view: ClientView) -> bool:
 
 def losses_as_one(_case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     """Losses are one cause, whether some attempts at an address, all of them or a later connection met them."""
-    joined: dict[frozenset[Code], Draft] = {}
+    found: dict[object, Draft] = {}
     for draft in drafts:
-        if Code.TCP_PACKET_LOSS in draft.codes and draft.codes in joined:
-            first = joined[draft.codes]
-            joined[draft.codes] = Draft(first.codes, first.wrong, (*first.reds, *draft.reds))
-        elif Code.TCP_PACKET_LOSS in draft.codes:
-            joined[draft.codes] = draft
-    alike = [joined.get(draft.codes, draft) for draft in drafts]
-    return list({id(draft): draft for draft in alike}.values())
+        alike = draft.codes if Code.TCP_PACKET_LOSS in draft.codes else id(draft)
+        first = found.get(alike)
+        found[alike] = draft if first is None else Draft(first.codes, first.wrong, (*first.reds, *draft.reds))
+    return list(found.values())
 
 
 def _lost(found: Sequence[Red]) -> Iterator[Draft]:

@@ -19,10 +19,11 @@ from tests.diagnosis.bends import (
     PEERING,
     SILENT,
     SINGLE,
+    advertise,
     named,
     one,
 )
-from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, views_of
+from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, failed, views_of
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView
@@ -114,3 +115,16 @@ def test_a_stage_that_did_not_get_its_own_connection_met_the_losses_that_took_a_
 def test_a_stage_whose_own_connection_fails_where_nothing_else_is_lost_is_of_unknown_cause() -> None:
     diagnosis = diagnosis_of(views_of(PEERING), Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT))
     assert named(diagnosis) == [(one(Code.UNKNOWN), {"b"}, {3})]
+
+
+def test_what_follows_from_a_cause_stays_with_it_where_losses_before_it_become_one() -> None:
+    bends = [
+        Bend(at(Stage.CONNECT, clients="b", brokers=[1]), sent_again),
+        Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT),
+        advertise(2, "b-2.internal", 0),
+        Bend(at(Stage.PRODUCE, clients="c", brokers=[1]), failed(Reason.TRANSPORT)),
+    ]
+    diagnosis = diagnosis_of(views_of(PEERING), *bends)
+    lost = (sets.NOW_AND_THEN, {"b"}, {1, 3})
+    assert named(diagnosis) == [lost, (one(Code.METADATA_ADVERTISED_NAME), {"a", "b", "c"}, {2})]
+    assert [found.consequences for found in diagnosis.findings] == [(), ("c/broker-1/produce",)]
