@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -85,51 +86,40 @@ class PathLatency(msgspec.Struct):
         # The rest begins when the warm-up has ended: what that held up is not for the rest to catch up with.
         first, wanted_ns = self.plan.warm_up, 1_000_000_000 // self.plan.rate_per_s
         took_ns = self._all_turns(range(first), wanted_ns)
-        interval_ns = max(wanted_ns, self._held_ns(self.plan.samples, took_ns))
+        interval_ns = max(wanted_ns, self._kept_ns(took_ns))
         lasting = max(len(self.targets), self.plan.max_ms * 1_000_000 // interval_ns)
         self._all_turns(range(first, first + min(self.plan.samples, lasting)), interval_ns)
         self._ticks = before, HostTicks.read()
 
-    def _held_ns(self, turns: int, took_ns: Sequence[Sequence[int]]) -> int:
-        """How far apart so many turns must be for each thread to have ended one when its next is due."""
-        known = [median(each) for each in took_ns if each]
-        if not known or not turns:
-            return 0
-        shares = self._shares(range(turns))
-        longest = max(
-            len(share) * (median(took) if took else max(known)) for share, took in zip(shares, took_ns, strict=True)
-        )
-        return int(ROOM * longest / turns)
+    def _kept_ns(self, took_ns: Sequence[Sequence[int]]) -> int:
+        """How far apart turns must be for each thread to have ended one when its next is due; 0 where none is known."""
+        slowest = max((median(each) for each in took_ns if each), default=0)
+        shares = zip(self._shares(), took_ns, strict=True)
+        longest = max(len(share) * (median(took) if took else slowest) for share, took in shares)
+        return int(ROOM * longest / len(self.targets))
 
-    def _shares(self, indexes: range) -> list[list[int]]:
-        """The turns of each thread: an address is one thread's alone, so that none waits for another's stall."""
+    def _shares(self) -> list[list[Target]]:
+        """The addresses of each thread: one's alone where there are few, so that none waits for another's stall."""
         places = sorted(self.targets, key=lambda target: (target.name, target.port, target.address))
         threads = min(MOST_THREADS, len(places))
-        thread_of = {target: place * threads // len(places) for place, target in enumerate(places)}
-        shares: list[list[int]] = [[] for _ in range(threads)]
-        for index in indexes:
-            shares[thread_of[self._target(index)]].append(index)
-        return shares
-
-    def _target(self, index: int) -> Target:
-        return self.targets[index % len(self.targets)]
+        bounds = [len(places) * thread // threads for thread in range(threads + 1)]
+        return [places[low:high] for low, high in pairwise(bounds)]
 
     def _all_turns(self, indexes: range, interval_ns: int) -> list[list[int]]:
         """How long each turn of each thread took."""
-        shares = self._shares(indexes)
+        shares = self._shares()
+        thread_of = {target: thread for thread, share in enumerate(shares) for target in share}
+        turns: list[list[_Turn]] = [[] for _ in shares]
         took_ns: list[list[int]] = [[] for _ in shares]
         begin_ns = time.monotonic_ns() + LEAD_NS
-        running = []
-        for share, took in zip(shares, took_ns, strict=True):
-            turns = [
-                _Turn(
-                    self._target(index),
-                    due_ns=begin_ns + (index - indexes.start) * interval_ns,
-                    counts=index >= self.plan.warm_up,
-                )
-                for index in share
-            ]
-            running.append(threading.Thread(target=self._turns, args=(turns, took), name="path latency", daemon=True))
+        for nth, index in enumerate(indexes):
+            target = self.targets[index % len(self.targets)]
+            turn = _Turn(target, due_ns=begin_ns + nth * interval_ns, counts=index >= self.plan.warm_up)
+            turns[thread_of[target]].append(turn)
+        running = [
+            threading.Thread(target=self._turns, args=each, name="path latency", daemon=True)
+            for each in zip(turns, took_ns, strict=True)
+        ]
         for thread in running:
             thread.start()
         for thread in running:

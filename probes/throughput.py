@@ -172,14 +172,22 @@ class Throughput(msgspec.Struct):
             load.wait()
         took_ns = max(1, time.monotonic_ns() - begin)
         process_cpu = (time.process_time_ns() - process_ns) / took_ns
-        limits = self._seen_of_limits(load, sender_cpu, process_cpu, (handed_ns, took_ns), ticks)
+        limits = self._seen_of_limits(
+            load, ticks, took_ns, sender_cpu=sender_cpu, process_cpu=process_cpu, handing_over=handed_ns / took_ns
+        )
         return index, max(0, load.last_ack_ns - begin), limits
 
     def _seen_of_limits(
-        self, load: Load, sender_cpu: float, process_cpu: float, times_ns: tuple[int, int], before: HostTicks | None
+        self,
+        load: Load,
+        before: HostTicks | None,
+        took_ns: int,
+        *,
+        sender_cpu: float,
+        process_cpu: float,
+        handing_over: float,
     ) -> ProduceLimits:
-        """While the producers' connections are still open; the times are of handing over and of it all."""
-        handed_ns, took_ns = times_ns
+        """While the producers' connections are still open."""
         every = flows(frozenset(leader.target.port for leader in self.leaders))
         most = max((flow.bytes_acked for flow in every), default=0)
         # Connections of other clients of this process carry next to nothing.
@@ -189,7 +197,7 @@ class Throughput(msgspec.Struct):
         return ProduceLimits(
             sender_cpu_share=sender_cpu,
             process_cpu_share=process_cpu,
-            handing_over_share=min(1.0, handed_ns / took_ns),
+            handing_over_share=handing_over,
             throttled_ms=load.throttled_ms,
             connections=len(carried),
             busy_share=min(1.0, max((flow.busy_ns for flow in carried), default=0) / took_ns),

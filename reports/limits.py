@@ -76,7 +76,7 @@ def _found(seen: ProduceLimits) -> Iterator[Limited]:
             f"sent again, and a round trip took {round_trip} in place of {words.duration(seen.min_rtt_ns)}"
         )
         yield Limited(limit=Limit.PATH, because=because)
-    if busy and seen.rtt_ns >= FAR_NS and not seen.retransmitted and not queued:
+    elif busy and seen.rtt_ns >= FAR_NS:
         because = (
             f"connections had data under way {seen.busy_share:.0%} of the time, nothing was lost and no queue grew: "
             f"what may be under way at once, in each round trip of {round_trip}"

@@ -47,15 +47,14 @@ def _own_zone_alone(met: Met, others: Sequence[Met]) -> bool:
 
 
 def one_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
-    """Addresses of the same zones fail for every broker of a client, but for one that is silent everywhere."""
+    """Addresses of the same zones fail for every broker of a client, but for the fewer that are silent everywhere."""
     shape = Shape(case, reds)
     found: list[Met] = []
     for view in shape.tried(*_BEHIND):
-        silent = [met for met in shape.of(view) if met.whole and met.silent]
-        mine = [met for met in shape.of(view) if met not in silent]
+        every = shape.of(view)
+        mine = [met for met in every if not (met.whole and met.silent)]
         zones = {frozenset(cell.zone_id for cell in met.failed) for met in mine}
-        few = len({met.broker_id for met in silent}) < len({met.broker_id for met in mine})
-        if len(zones) == 1 and few and all(met.partial for met in mine):
+        if len(zones) == 1 and len(every) < 2 * len(mine) and all(met.partial for met in mine):
             found.extend(mine)
     if found:
         away = any(not local(met.view) for met in found)
