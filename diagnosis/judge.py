@@ -15,17 +15,16 @@ import msgspec
 
 from diagnosis.check import Check, Verdict
 from diagnosis.consequences import without_consequences
+from diagnosis.lost_syn import syn_was_repeated
 from diagnosis.remedy import remedy
 from diagnosis.titles import connection_title, in_words, known_addresses
 from diagnosis.zones import NO_SUCH_NAME, hiding_zone
-from probes.outcome import ConnectFacts, GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from topology.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 
 _PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
 _OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
 """Nothing to say where any broker may answer."""
-SYN_REPEATED_NS: Final = 950_000_000
-"""A SYN is sent again after 1 s (RFC 6298, section 2.1); a connection that took that long has lost one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +395,7 @@ def _waited_for(outcome: Outcome) -> str:
 
 def _at_the_first_syn(check: Check, outcomes: Sequence[Outcome]) -> Check:
     """The check, red where the kernel had to send a SYN again: its retries must not hide that something was lost."""
-    again = [o for o in outcomes if _syn_was_repeated(o)]
+    again = [o for o in outcomes if syn_was_repeated(o)]
     if check.verdict is not Verdict.PASSED or not again:
         return check
     slowest_ms = max(o.duration_ns for o in again) / 1e6
@@ -405,18 +404,6 @@ def _at_the_first_syn(check: Check, outcomes: Sequence[Outcome]) -> Check:
         f"otherwise the SYN had to be sent again, which took {slowest_ms:.0f} ms"
     )
     return _with(check, verdict=Verdict.FAILED, reason=Reason.INTERMITTENT, observed=observed)
-
-
-def _syn_was_repeated(outcome: Outcome) -> bool:
-    """Whether the SYN was lost, as a timer says that.
-
-    One that is sent again at once was answered by what belonged to an earlier connection of the same ports (Linux
-    then resets that one and tries again: tcp_rcv_synsent_state_process). Behind an NLB, which chooses ports, that
-    happens, and nothing is lost.
-    """
-    facts = outcome.facts
-    sent_again = isinstance(facts, ConnectFacts) and facts.tcp is not None and facts.tcp.retransmitted_segments > 0
-    return sent_again and outcome.duration_ns >= SYN_REPEATED_NS
 
 
 def _same(name: str, port: int, broker: BrokerView) -> bool:

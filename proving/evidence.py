@@ -14,6 +14,7 @@ from typing import Final
 from diagnosis.check import Check, Verdict
 from diagnosis.diagnose import diagnose
 from diagnosis.finding import Diagnosis, Seen
+from diagnosis.lost_syn import syn_was_repeated
 from diagnosis.timing import known_after_ns
 from lab.handle import Lab
 from probes.outcome import ConnectFacts, HandshakeFacts, IdentityFacts, MetadataFacts, Outcome, ResolveFacts
@@ -98,8 +99,8 @@ def _took_ms(run: ClientRun) -> int:
 def _lasting(outcome: Outcome) -> str:
     """What of the facts does not change from one run to the next."""
     match outcome.facts:
-        case ConnectFacts() as facts:
-            return repr(facts.tcp is not None and facts.tcp.retransmitted_segments > 0)
+        case ConnectFacts():
+            return repr(syn_was_repeated(outcome))
         case ResolveFacts() as facts:
             return repr((facts.rcode, facts.aaaa_rcode, facts.a, facts.aaaa, facts.cname_chain, facts.soa))
         case HandshakeFacts() as facts:

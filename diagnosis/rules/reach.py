@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from diagnosis.judge import SYN_REPEATED_NS
+from diagnosis.lost_syn import SYN_REPEATED_NS
 from diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
 from diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
 from probes.outcome import Reason, Role, Stage, Status

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from diagnosis.check import Verdict
+from diagnosis.lost_syn import syn_was_repeated
 from diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, managed
 from diagnosis.rules.reach import ACCIDENT
 from diagnosis.rules.shape import REFUSALS
-from probes.outcome import ConnectFacts, HandshakeFacts, Outcome, Reason, Role, Stage
+from probes.outcome import HandshakeFacts, Outcome, Reason, Role, Stage
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView
@@ -179,10 +180,7 @@ def _no_loss(case: Case, red: Red, facts: HandshakeFacts) -> bool:
 
 
 def _was_lost(outcome: Outcome) -> bool:
-    if outcome.reason not in {None, *REFUSALS}:
-        return True
-    tcp = outcome.facts.tcp if isinstance(outcome.facts, ConnectFacts) else None
-    return tcp is not None and tcp.retransmitted_segments > 0
+    return outcome.reason not in {None, *REFUSALS} or syn_was_repeated(outcome)
 
 
 def _spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from diagnosis.finding import Diagnosis
 from probes.outcome import (
     AdvertisedBroker,
+    ConnectFacts,
     HandshakeFacts,
     MetadataFacts,
     Outcome,
     Reason,
     ResolveFacts,
     Stage,
+    TcpInfo,
 )
 from tests.diagnosis.bent import Bend, Change, at, failed
 from tests.diagnosis.perfect import outcome
@@ -43,6 +47,12 @@ def resolver(reason: Reason, **facts: object) -> Change:
 
 def handshake(reason: Reason, **facts: object) -> Change:
     return failed(reason, HandshakeFacts(**{"sni": "b", "problems": (reason,), **facts}))  # type: ignore[arg-type]
+
+
+def sent_again(o: Outcome) -> Outcome:
+    """A connect whose SYN was lost once."""
+    facts = ConnectFacts(tcp=TcpInfo(retransmitted_segments=1))
+    return msgspec.structs.replace(o, facts=facts, duration_ns=1_021_000_000)
 
 
 def outside_own_zone(view: ClientView, o: Outcome) -> bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from diagnosis.diagnose import diagnose
 from probes.outcome import (
-    ConnectFacts,
     Outcome,
     Reason,
     Role,
     Stage,
     Status,
-    TcpInfo,
 )
 from tests.diagnosis.bends import (
     PEERING,
@@ -22,6 +19,7 @@ from tests.diagnosis.bends import (
     advertise,
     named,
     one,
+    sent_again,
 )
 from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, failed, views_of
 from topology import finding_sets as sets
@@ -74,11 +72,6 @@ def test_attempts_that_all_connect_are_no_finding() -> None:
     views = views_of(SINGLE)
     diagnosis = diagnose([attempted(view, (at(Stage.CONNECT, brokers=[1, 2, 3]), (None, None))) for view in views[:1]])
     assert diagnosis.findings == ()
-
-
-def sent_again(o: Outcome) -> Outcome:
-    facts = ConnectFacts(tcp=TcpInfo(retransmitted_segments=1))
-    return msgspec.structs.replace(o, facts=facts, duration_ns=1_021_000_000)
 
 
 def test_an_address_of_the_bootstrap_listener_is_silent_where_syns_took_a_second_at_the_others() -> None:

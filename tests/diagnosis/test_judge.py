@@ -14,7 +14,6 @@ from diagnosis.check import Check, Verdict
 from diagnosis.judge import Evidence, judge
 from probes.outcome import (
     AdvertisedBroker,
-    ConnectFacts,
     MetadataFacts,
     Outcome,
     Reason,
@@ -22,8 +21,8 @@ from probes.outcome import (
     Role,
     Stage,
     Status,
-    TcpInfo,
 )
+from tests.diagnosis.bends import sent_again
 from tests.diagnosis.perfect import bend, perfect, skipped
 from tests.topology.strategies import options, patterns
 from topology.expectation import expect
@@ -306,11 +305,6 @@ def test_an_address_without_a_target_that_connects_is_red() -> None:
         lambda o: replace(o, status=Status.OK, reason=None),
     )
     assert reds(judge(view, Evidence(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}
-
-
-def sent_again(outcome: Outcome) -> Outcome:
-    facts = ConnectFacts(tcp=TcpInfo(retransmitted_segments=1))
-    return replace(outcome, facts=facts, duration_ns=1_021_000_000)
 
 
 def test_a_connect_that_took_a_second_syn_is_intermittent() -> None:

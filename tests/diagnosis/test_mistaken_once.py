@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from probes.outcome import (
-    ConnectFacts,
     IdleFacts,
     Outcome,
     Reason,
@@ -26,9 +25,9 @@ from tests.diagnosis.bends import (
     named,
     one,
     resolver,
+    sent_again,
 )
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, views_of
-from tests.diagnosis.perfect import outcome
 from topology import finding_sets as sets
 from topology.finding_codes import Code
 from topology.view import ClientView
@@ -185,20 +184,17 @@ def test_shapes_that_were_mistaken_once(pattern: str, bends: list[Bend], expecte
 
 
 @pytest.mark.parametrize(
-    ("sent_again", "lost_syn", "code"),
+    ("times", "lost_syn", "code"),
     [(5, False, Code.UNKNOWN), (1, False, Code.TCP_PACKET_LOSS), (5, True, Code.TCP_PACKET_LOSS)],
 )
 def test_a_small_packet_lost_each_time_it_was_sent_is_not_lost_by_chance(
-    sent_again: int, lost_syn: bool, code: Code
+    times: int, lost_syn: bool, code: Code
 ) -> None:
     """Others speak with the broker, and it is no matter of size: a cause that the catalogue does not have."""
 
-    def repeated(o: Outcome) -> Outcome:
-        return outcome(o.stage, o.target, facts=ConnectFacts(tcp=TcpInfo(retransmitted_segments=1)))
-
-    tcp = TcpInfo(unacknowledged_segments=1, retransmitted_segments=sent_again)
+    tcp = TcpInfo(unacknowledged_segments=1, retransmitted_segments=times)
     bends = [
-        *([Bend(at(Stage.CONNECT, clients="b", brokers=[1]), repeated)] if lost_syn else []),
+        *([Bend(at(Stage.CONNECT, clients="b", brokers=[1]), sent_again)] if lost_syn else []),
         Bend(at(Stage.HANDSHAKE, clients="b", brokers=[3]), handshake(Reason.TIMED_OUT, problems=(), tcp=tcp)),
     ]
     diagnosis = diagnosis_of(views_of(PEERING), *bends)
