@@ -19,11 +19,11 @@ demo: setup ## build the lab, verify its brokers through PrivateLink, write a re
 	$(BIN)/pytest -m privatelink $(PYTEST_ARGS)
 
 test: gates ## all gates, then every test with branch coverage
-	@./setup.sh --test
+	@tools/setup.sh --test
 	$(BIN)/pytest -n 2 --cov --cov-report=term $(PYTEST_ARGS)
 
 setup: ## install what is missing: Debian packages, .venv, Kafka
-	@./setup.sh
+	@tools/setup.sh
 
 gates: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check
@@ -43,21 +43,21 @@ lock: ## pin every Python package, also indirect ones, with hashes, for pyprojec
 
 schema: setup ## write the JSON Schemas of topology files, result documents and confusion matrices
 	$(BIN)/brokerproof topology schema > build/topology.schema.json
-	mv build/topology.schema.json topology/schema/topology.schema.json
-	$(BIN)/python -m reports.schema
-	$(BIN)/python -m proving.schema
+	mv build/topology.schema.json brokerproof/topology/schema/topology.schema.json
+	$(BIN)/python -m tools.result_schema
+	$(BIN)/python -m tools.matrix_schema
 
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
-	$(BIN)/python -m brokerproof.pattern_pages
+	$(BIN)/python -m tools.pattern_pages
 
 catalogue: setup ## write docs/catalogue.md, which follows from the code
-	$(BIN)/python -m brokerproof.catalogue_page
+	$(BIN)/python -m tools.catalogue_page
 
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
 	$(BIN)/brokerproof lab prove --clean 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
 
 bench: ## compare with commands by hand, Kafka's own tools, iperf3, sslyze and others; figures to docs/benchmarks.md
-	@./setup.sh --bench
+	@tools/setup.sh --bench
 	$(BIN)/python -m benchmarks.everything $(BENCH_ARGS)
 
 clean: ## remove what set-up, gates and tests made here; reports and the Kafka cache stay

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["scenarios.plugin"]
+pytest_plugins = ["brokerproof.scenarios.plugin"]

@@ -15,16 +15,16 @@ import os
 import msgspec
 
 from benchmarks.distance import EAST, WEST, set_rtt
-from lab.distance import in_words
-from lab.handle import Lab
-from probes.outcome import Distribution, PathLatencyFacts, Stage
-from probes.plan import PathLatencyPlan
-from scenarios.planning import make_plan
-from scenarios.turns import PATH
-from scenarios.world import lab_vantage
+from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.network.distance import in_words
+from brokerproof.probes.outcome import Distribution, PathLatencyFacts, Stage
+from brokerproof.probes.plan import PathLatencyPlan
+from brokerproof.running.planning import make_plan
+from brokerproof.running.rounds import PATH
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS
 from tests.scenarios.stall import BETWEEN_MS, BURSTS, STALL_MS, Measured, stalled
-from topology.expectation import expect
-from topology.patterns import PATTERNS
 
 RTTS_MS = (0.5, 5.0, 20.0, 60.0)
 ALLOWED_MS = 0.2

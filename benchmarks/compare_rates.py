@@ -17,17 +17,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from comparison.pairs import compare_together
-from comparison.series import Series
-from comparison.values import LEAST_ROUNDS, Verdict
-from lab.handle import Lab
-from probes.outcome import Measured
-from scenarios.planning import ClientRun
-from scenarios.turns import Turn, Wanted, take_turns
-from scenarios.world import World
-from topology.models import RegionLink, Topology
-from topology.patterns import PATTERNS
-from topology.patterns.options import REGION
+from brokerproof.comparison.pairs import compare_together
+from brokerproof.comparison.series import Series
+from brokerproof.comparison.values import LEAST_ROUNDS, Verdict
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import Measured
+from brokerproof.running.planning import ClientRun
+from brokerproof.running.rounds import Turn, Wanted, take_turns
+from brokerproof.running.site import World
+from brokerproof.topology.models import RegionLink, Topology
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns.options import REGION
 
 APART_MS = 1.0
 IDENTICAL, APART = ("b", "twin"), ("b", "g")

@@ -22,12 +22,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from lab.distance import in_words
-from lab.handle import Lab
-from probes.tcp_info import read_tcp_info
-from topology.models import Client, RegionLink, Topology
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.options import CLUSTER_NAME, CLUSTER_VPC, host
+from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.network.distance import in_words
+from brokerproof.probes.wire.tcp_info import read_tcp_info
+from brokerproof.topology.models import Client, RegionLink, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.options import CLUSTER_NAME, CLUSTER_VPC, host
 
 EAST, WEST = "us-east-1", "us-west-2"
 RTTS_MS = (0.5, 5.0, 20.0, 60.0)

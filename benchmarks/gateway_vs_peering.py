@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import argparse
 
-from comparison.pairs import compare_together
-from comparison.sentences import basis, sentence
-from comparison.series import Series
-from lab.handle import Lab
-from probes.outcome import Measured
-from scenarios.turns import Turn, Wanted, take_turns
-from scenarios.world import World
-from topology.models import RegionLink
-from topology.patterns import PATTERNS
-from topology.patterns.options import REGION
+from brokerproof.comparison.pairs import compare_together
+from brokerproof.comparison.series import Series
+from brokerproof.comparison.statements import basis, sentence
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import Measured
+from brokerproof.running.rounds import Turn, Wanted, take_turns
+from brokerproof.running.site import World
+from brokerproof.topology.models import RegionLink
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns.options import REGION
 
 CLIENTS = ("b", "g")
 

@@ -15,12 +15,14 @@ import sys
 import time
 from pathlib import Path
 
-from lab import jvm, kafka_dist, kernel, preflight
-from lab.blueprint import compile_topology
-from lab.daemons import Daemons
-from lab.handle import Lab
-from lab.jvm import STATE_DIR
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.daemons.jvm import STATE_DIR
+from brokerproof.lab.daemons.processes import Daemons
+from brokerproof.lab.life import preflight
+from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.network import kernel
+from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 
 def bare_child(pattern: str, brokers: int) -> None:

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.handle import Lab
-from topology.expectation import expect
-from topology.patterns import PATTERNS
+from brokerproof.lab.life.handle import Lab
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS
 
 HERE = Path(__file__).parent
 NEAR = ("privatelink_multi_nlb", "b")

@@ -26,25 +26,25 @@ from typing import Any
 import msgspec
 from playwright.sync_api import sync_playwright
 
-from brokerproof.provision.packages import browser
-from probes.outcome import Closing, Outcome, Reason, Role, Stage, Started, Status, Target
-from probes.plan import encode_plan
-from reports.document import write_document
-from reports.files import write_atomically
-from reports.html import render_html
-from reports.journal import Journal
-from reports.junit import render_junit
-from reports.markdown import render_markdown
-from reports.merge import merge
-from scenarios.planning import conclude, make_plan
+from brokerproof.probes.outcome import Closing, Outcome, Reason, Role, Stage, Started, Status, Target
+from brokerproof.probes.plan import encode_plan
+from brokerproof.reports.document import write_document
+from brokerproof.reports.files import write_atomically
+from brokerproof.reports.html import render_html
+from brokerproof.reports.journal import Journal
+from brokerproof.reports.junit import render_junit
+from brokerproof.reports.markdown import render_markdown
+from brokerproof.reports.merge import merge
+from brokerproof.running.planning import conclude, make_plan
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.files import checked, digest
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.vantages.protocol import VantageRun
 from tests.diagnosis.perfect import perfect, skipped
 from tests.reports.builder import RUN, measurements
-from topology.expectation import expect
-from topology.files import checked, digest
-from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions
-from topology.view import ClientView
-from vantages.protocol import VantageRun
+from tools.provision.packages import browser
 
 SIZES = (1_000, 2_500, 5_000, 10_000)
 BROKERS = 10

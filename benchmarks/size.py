@@ -10,13 +10,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from diagnosis.check import Verdict
-from lab.handle import Lab
-from scenarios.planning import conclude, make_plan
-from scenarios.world import lab_vantage
-from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.names import MULTI, SINGLE
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.life.handle import Lab
+from brokerproof.running.planning import conclude, make_plan
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.names import MULTI, SINGLE
 
 
 def memory_mb(lab: Lab) -> float:

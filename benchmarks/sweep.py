@@ -39,8 +39,8 @@ from benchmarks.sweep_sides import (  # noqa: E402
     wait_for,
     worker,
 )
-from lab import preflight  # noqa: E402
-from lab.certificates import make_authority, make_server_pem  # noqa: E402
+from brokerproof.lab.daemons.certificates import make_authority, make_server_pem  # noqa: E402
+from brokerproof.lab.life import preflight  # noqa: E402
 
 SIDES = """\
 what each does for a name, all with as many names under way at once, in processes that run before the clock does
@@ -52,8 +52,8 @@ what each does for a name, all with as many names under way at once, in processe
     sslyze    certificate_info with the CA file, its nearest scan. It does more: several handshakes a name, to find
               what the server speaks, and the chain against the trust stores of five vendors too.
   by name
-    probe     `python -m probes --serve`: A and AAAA asked of the resolver, getaddrinfo beside them, and the three
-              compared; then as above.
+    probe     `python -m brokerproof.probes --serve`: A and AAAA asked of the resolver, getaddrinfo beside them, and
+              the three compared; then as above.
     blackbox  it looks the address up, once; then as above."""
 DOMAIN = "sweep.example.com"
 TOOLS = {"unbound": "unbound", "ip": "iproute2", "unshare": "util-linux", "taskset": "util-linux"}

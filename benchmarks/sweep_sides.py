@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from probes.outcome import Closing, Outcome, Stage, Status, decode_line
-from probes.plan import Endpoint, Limits, Plan, Tls, encode_plan
+from brokerproof.probes.outcome import Closing, Outcome, Stage, Status, decode_line
+from brokerproof.probes.plan import Endpoint, Limits, Plan, Tls, encode_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PORT = 9094
@@ -124,10 +124,10 @@ def worker(what: str, python: str, script: str, field: Field) -> Iterator[Sweep]
 
 @contextmanager
 def probe(field: Field) -> Iterator[Sweep]:
-    """``python -m probes --serve`` with a plan of resolve, connect and handshake."""
+    """``python -m brokerproof.probes --serve`` with a plan of resolve, connect and handshake."""
     plan, count = plan_of(field), len(field.places)
     with subprocess.Popen(
-        [*on_core(field.core), sys.executable, "-m", "probes", "--serve"],
+        [*on_core(field.core), sys.executable, "-m", "brokerproof.probes", "--serve"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -13,14 +13,14 @@ import sys
 import time
 from typing import Any
 
-from probes.__main__ import _import_engine as prepare
+from brokerproof.probes.__main__ import _import_engine as prepare
 
-prepare()  # as `python -m probes` starts
+prepare()  # as `python -m brokerproof.probes` starts
 
-from probes.connect import connect  # noqa: E402
-from probes.handshake import handshake, trust  # noqa: E402
-from probes.ledger import Ledger  # noqa: E402
-from probes.outcome import Outcome, Role, SampleBlock, Stage, Status, Target, encode_line  # noqa: E402
+from brokerproof.probes.ledger import Ledger  # noqa: E402
+from brokerproof.probes.outcome import Outcome, Role, SampleBlock, Stage, Status, Target, encode_line  # noqa: E402
+from brokerproof.probes.stages.connect import connect  # noqa: E402
+from brokerproof.probes.stages.handshake import handshake, trust  # noqa: E402
 
 PATIENCE_MS = 60_000
 """What is measured is how fast it goes, not whether it is in time."""

@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.distance import EAST, WEST, server, topology_of  # noqa: E402
 from benchmarks.throughput_vs_peers import RECORD_BYTES, Bench, SideError, bench_of, in_topic, throughput_of  # noqa: E402
-from lab.distance import in_words  # noqa: E402
-from lab.handle import Lab  # noqa: E402
-from topology.models import RegionLink, Topology  # noqa: E402
+from brokerproof.lab.life.handle import Lab  # noqa: E402
+from brokerproof.lab.network.distance import in_words  # noqa: E402
+from brokerproof.topology.models import RegionLink, Topology  # noqa: E402
 
 CLIENT = "c"
 

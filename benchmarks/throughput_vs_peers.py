@@ -27,16 +27,17 @@ import msgspec  # noqa: E402
 
 from benchmarks.peers import without  # noqa: E402
 from benchmarks.verify_vs_by_hand import Broker, Setting, topic_command  # noqa: E402
-from lab import kafka_dist, preflight  # noqa: E402
-from lab.handle import Lab  # noqa: E402
-from probes.load import BATCHING, QUEUE_BYTES  # noqa: E402
-from probes.outcome import LatencyFacts, Outcome, Role, Stage, Status, ThroughputFacts, decode_line  # noqa: E402
-from probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, encode_plan  # noqa: E402
-from scenarios.planning import make_plan  # noqa: E402
-from topology.expectation import expect  # noqa: E402
-from topology.models import RegionLink, Topology  # noqa: E402
-from topology.patterns import PATTERNS  # noqa: E402
-from topology.patterns.options import REGION  # noqa: E402
+from brokerproof.lab.daemons import kafka_dist  # noqa: E402
+from brokerproof.lab.life import preflight  # noqa: E402
+from brokerproof.lab.life.handle import Lab  # noqa: E402
+from brokerproof.probes.load.producers import BATCHING, QUEUE_BYTES  # noqa: E402
+from brokerproof.probes.outcome import LatencyFacts, Outcome, Role, Stage, Status, ThroughputFacts, decode_line  # noqa: E402
+from brokerproof.probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, encode_plan  # noqa: E402
+from brokerproof.running.planning import make_plan  # noqa: E402
+from brokerproof.topology.expectation.expect import expect  # noqa: E402
+from brokerproof.topology.models import RegionLink, Topology  # noqa: E402
+from brokerproof.topology.patterns import PATTERNS  # noqa: E402
+from brokerproof.topology.patterns.options import REGION  # noqa: E402
 
 SIDES = """\
 what each side does
@@ -106,7 +107,7 @@ def run(bench: Bench, command: Sequence[str], *, feed: bytes | None = None) -> t
 
 
 def probed(bench: Bench, plan: Plan, stage: Stage) -> Outcome:
-    command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "probes"]
+    command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "brokerproof.probes"]
     said, _ = run(bench, command, feed=encode_plan(plan))
     outcomes = [line for line in map(decode_line, said.splitlines()) if isinstance(line, Outcome)]
     bad = [outcome for outcome in outcomes if outcome.status is not Status.OK]

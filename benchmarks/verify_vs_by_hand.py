@@ -28,8 +28,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from probes.outcome import Closing, Outcome, Started, Status, decode_line  # noqa: E402
-from probes.plan import (  # noqa: E402
+from brokerproof.probes.outcome import Closing, Outcome, Started, Status, decode_line  # noqa: E402
+from brokerproof.probes.plan import (  # noqa: E402
     VERIFY_STAGES,
     Endpoint,
     Plan,
@@ -41,7 +41,7 @@ from probes.plan import (  # noqa: E402
 
 SIDES = """\
 what each side does
-  probe     one process `python -m probes`, all brokers and addresses at once: resolve A and AAAA and
+  probe     one process `python -m brokerproof.probes`, all brokers and addresses at once: resolve A and AAAA and
             compare with the operating system; TCP connect, TLS (chain, name and dates judged apart)
             and ApiVersions to every address; Metadata; identity: which broker answers at each name
             and address; make a topic, produce to and consume from a partition on every leader and
@@ -151,7 +151,7 @@ def in_client(setting: Setting, *words: str) -> list[str]:
 
 
 def probe(setting: Setting, topic: TopicPlan) -> Timed:
-    """One `python -m probes` process for everything; every outcome must be ok."""
+    """One `python -m brokerproof.probes` process for everything; every outcome must be ok."""
     plan = Plan(
         plan_id=f"benchmark-{uuid.uuid4().hex[:8]}",
         client="benchmark",
@@ -164,7 +164,7 @@ def probe(setting: Setting, topic: TopicPlan) -> Timed:
     )
     used_s, before = cpu_s(), time.perf_counter()
     process = subprocess.Popen(
-        in_client(setting, setting.python, "-m", "probes"),
+        in_client(setting, setting.python, "-m", "brokerproof.probes"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

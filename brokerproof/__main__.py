@@ -1,5 +1,5 @@
 """``python -m brokerproof``."""
 
-from brokerproof.cli import main
+from brokerproof.cli.main import main
 
 main()

@@ -1,7 +1,7 @@
-"""``python -m probes``: a plan, one JSON line, on stdin; JSON lines on stdout.
+"""``python -m brokerproof.probes``: a plan, one JSON line, on stdin; JSON lines on stdout.
 
 Only this entry point prepares the interpreter for a quick start, and owns stdin, stdout and the
-signals; everything else is in :mod:`probes.engine`.
+signals; everything else is in :mod:`brokerproof.probes.engine`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from probes.outcome import Line
+    from brokerproof.probes.outcome import Line
 
 USAGE: Final = """\
-usage: python -m probes [--serve | --help]
+usage: python -m brokerproof.probes [--serve | --help]
 
 Reads one plan, a JSON line, from stdin and probes it. Writes JSON lines to stdout: "started",
 "outcome" as they happen, and "closing" (or "refused" for a plan that cannot be used). No closing
@@ -50,7 +50,7 @@ def _import_engine() -> None:
     sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]  # None: "not installed"
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     gc.disable()
-    import probes.engine  # noqa: F401, PLC0415  the point of this function
+    import brokerproof.probes.engine  # noqa: F401, PLC0415  the point of this function
 
     gc.freeze()
     gc.set_threshold(RARELY)
@@ -72,7 +72,7 @@ class _Output:
 
     def emit(self, line: Line) -> None:
         """Queue a line."""
-        from probes.outcome import encode_line  # noqa: PLC0415
+        from brokerproof.probes.outcome import encode_line  # noqa: PLC0415
 
         self._lines.put(encode_line(line))
 
@@ -128,9 +128,9 @@ async def _main(*, serve: bool) -> None:
 async def _probe(line: bytes, output: _Output, abort: asyncio.Event) -> None:
     import msgspec  # noqa: PLC0415
 
-    from probes import engine  # noqa: PLC0415
-    from probes.outcome import Refused  # noqa: PLC0415
-    from probes.plan import decode_plan  # noqa: PLC0415
+    from brokerproof.probes import engine  # noqa: PLC0415
+    from brokerproof.probes.outcome import Refused  # noqa: PLC0415
+    from brokerproof.probes.plan import decode_plan  # noqa: PLC0415
 
     if not line.strip():
         output.emit(Refused(why="no plan on stdin: one JSON line is expected"))

@@ -1,6 +1,6 @@
 """Who coordinates a consumer group, and the removal of the group, over the probe's own connections.
 
-Membership itself is the Kafka client's work (:mod:`probes.group`).
+Membership itself is the Kafka client's work (:mod:`brokerproof.probes.stages.group`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinat
 from kio.schema.leave_group.v1 import LeaveGroupRequest, LeaveGroupResponse
 from kio.schema.types import GroupId
 
-from probes.kafka_connection import KafkaConnection
-from probes.outcome import Reason
+from brokerproof.probes.outcome import Reason
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
 FIRST_POLL_S: Final = 0.02
 LONGEST_POLL_S: Final = 0.5

@@ -1,6 +1,6 @@
 """Runs one plan: everything at once, within its deadlines, to exactly one outcome a target and stage.
 
-:func:`run` is the probe in one call, for callers in the same process; :mod:`probes.__main__` is
+:func:`run` is the probe in one call, for callers in the same process; :mod:`brokerproof.probes.__main__` is
 the same over stdin and stdout.
 """
 
@@ -19,17 +19,17 @@ import dns.version
 import msgspec
 import OpenSSL
 
-from probes.connect import connect
-from probes.dns_exchange import Server, configured_server, is_address, parse_server
-from probes.exchange import RECORD_STAGES, Exchange
-from probes.ledger import Ledger
-from probes.measurements import Measurements
-from probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
-from probes.paths import OF_BROKERS, PATH_STAGES, Paths
-from probes.plan import ForbiddenConnect, Plan
-from probes.records import CLUSTER
-from probes.resolve import resolve
-from probes.seen import Seen, crashed, error
+from brokerproof.probes.exchange import RECORD_STAGES, Exchange
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.load.measurements import Measurements
+from brokerproof.probes.observation import Seen, crashed, error
+from brokerproof.probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
+from brokerproof.probes.paths import OF_BROKERS, PATH_STAGES, Paths
+from brokerproof.probes.plan import ForbiddenConnect, Plan
+from brokerproof.probes.records import CLUSTER
+from brokerproof.probes.stages.connect import connect
+from brokerproof.probes.stages.resolve import resolve
+from brokerproof.probes.wire.dns_exchange import Server, configured_server, is_address, parse_server
 
 PROBE_VERSION: Final = "1"
 """Of the probe's behaviour, for reports; the plan has its own version."""

@@ -1,7 +1,7 @@
 """Records through the cluster: who is to be produced to, and what must exist before and be gone after.
 
 Makes and awaits the topic over the probe's own verified connections, decides for every leader
-whether records can go there, lets :mod:`probes.records` move them, and removes topic and group
+whether records can go there, lets :mod:`brokerproof.probes.records` move them, and removes topic and group
 again, also after a failure.
 """
 
@@ -15,12 +15,19 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.client import Leader, Settings
-from probes.coordinator import Coordinator, CoordinatorError, SeenFrom, client_hosts, delete_group, find_coordinator
-from probes.kafka_clients import KafkaClients
-from probes.kafka_connection import KafkaConnection
-from probes.ledger import Ledger
-from probes.outcome import (
+from brokerproof.probes.coordinator import (
+    Coordinator,
+    CoordinatorError,
+    SeenFrom,
+    client_hosts,
+    delete_group,
+    find_coordinator,
+)
+from brokerproof.probes.kafka_clients import KafkaClients
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.librdkafka import Leader, Settings
+from brokerproof.probes.observation import Seen, failed
+from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
     Outcome,
@@ -31,13 +38,22 @@ from probes.outcome import (
     Target,
     WaitedFor,
 )
-from probes.paths import Paths, ProbedEndpoint, Verified
-from probes.plan import Plan, TopicMode
-from probes.records import CLUSTER, Records
-from probes.seen import Seen, failed
-from probes.stream import BrokenStreamError
-from probes.threads import in_thread
-from probes.topic import Partitions, TopicError, create_topic, delete_topic, end_offset, find_partitions, led, spread
+from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
+from brokerproof.probes.plan import Plan, TopicMode
+from brokerproof.probes.records import CLUSTER, Records
+from brokerproof.probes.threads import in_thread
+from brokerproof.probes.topic import (
+    Partitions,
+    TopicError,
+    create_topic,
+    delete_topic,
+    end_offset,
+    find_partitions,
+    led,
+    spread,
+)
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import BrokenStreamError
 
 RECORD_STAGES: Final = (Stage.PRODUCE, Stage.CONSUME)
 """The stages with one outcome a leader."""

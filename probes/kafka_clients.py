@@ -12,8 +12,8 @@ import threading
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from probes.client import ClientLog, Settings
-from probes.plan import Limits
+from brokerproof.probes.librdkafka import ClientLog, Settings
+from brokerproof.probes.plan import Limits
 
 
 class Commits(msgspec.Struct):

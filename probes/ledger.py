@@ -9,8 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from probes.outcome import Outcome, Reason, SampleBlock, Stage, Status, Target, WaitedFor
-from probes.seen import Seen, crashed
+from brokerproof.probes.observation import Seen, crashed
+from brokerproof.probes.outcome import Outcome, Reason, SampleBlock, Stage, Status, Target, WaitedFor
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 Each (name, address, port) gets one TCP connection, and its later stages run over that one. What
 is advertised but was not planned is probed as well. Connections that proved which broker is
-behind them are kept for the requests of :mod:`probes.exchange`.
+behind them are kept for the requests of :mod:`brokerproof.probes.exchange`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from OpenSSL import SSL
 
-from probes.api import ask_versions
-from probes.connect import connect, round_trip_ns
-from probes.dns_exchange import Server
-from probes.handshake import BadCaFileError, handshake, trust
-from probes.identity import ask_identity
-from probes.idle import hold_idle
-from probes.kafka_connection import KafkaConnection
-from probes.ledger import Ledger
-from probes.metadata import ask_metadata
-from probes.outcome import (
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.observation import Seen, error, failed
+from brokerproof.probes.outcome import (
     AdvertisedBroker,
     IdentityFacts,
     MetadataFacts,
@@ -37,12 +30,19 @@ from probes.outcome import (
     Target,
     WaitedFor,
 )
-from probes.path_size import measure_path_size
-from probes.plan import Plan
-from probes.resolve import Addresses, resolve
-from probes.seen import Seen, error, failed
-from probes.stream import BrokenStreamError, Stream
-from probes.walk import Walk
+from brokerproof.probes.plan import Plan
+from brokerproof.probes.sequence import Walk
+from brokerproof.probes.stages.api import ask_versions
+from brokerproof.probes.stages.connect import connect, round_trip_ns
+from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
+from brokerproof.probes.stages.identity import ask_identity
+from brokerproof.probes.stages.idle import hold_idle
+from brokerproof.probes.stages.metadata import ask_metadata
+from brokerproof.probes.stages.path_size import measure_path_size
+from brokerproof.probes.stages.resolve import Addresses, resolve
+from brokerproof.probes.wire.dns_exchange import Server
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import BrokenStreamError, Stream
 
 T = TypeVar("T")
 

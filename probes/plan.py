@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Acks, Compression, Stage
+from brokerproof.probes.outcome import Acks, Compression, Stage
 
 PLAN_VERSION: Final = 1
 MAX_PORT: Final = 65535
@@ -110,7 +110,7 @@ class Limits(_Value, frozen=True):
 class LatencyPlan(_Value, frozen=True):
     """``samples`` records in all, spread over the leaders, at a fixed rate, after the warm-up.
 
-    The rate is less where the path is too long for it: see :mod:`probes.path_latency`.
+    The rate is less where the path is too long for it: see :mod:`brokerproof.probes.load.path_latency`.
     """
 
     samples: int = 1000

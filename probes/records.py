@@ -1,7 +1,7 @@
 """The two Kafka client threads of a run: one produces, one consumes and then joins the group.
 
 What they see comes back to the event loop stage by stage. Topic and group are made ready and
-removed by :mod:`probes.exchange`; nothing here knows paths.
+removed by :mod:`brokerproof.probes.exchange`; nothing here knows paths.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.client import Leader, Timed
-from probes.consume import Consuming
-from probes.coordinator import SeenFrom
-from probes.group import Grouping
-from probes.kafka_clients import KafkaClients
-from probes.ledger import Ledger
-from probes.outcome import Role, Stage, Target
-from probes.plan import Plan
-from probes.produce import Producing
-from probes.seen import crashed
-from probes.threads import in_thread
+from brokerproof.probes.coordinator import SeenFrom
+from brokerproof.probes.kafka_clients import KafkaClients
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.librdkafka import Leader, Timed
+from brokerproof.probes.observation import crashed
+from brokerproof.probes.outcome import Role, Stage, Target
+from brokerproof.probes.plan import Plan
+from brokerproof.probes.stages.consume import Consuming
+from brokerproof.probes.stages.group import Grouping
+from brokerproof.probes.stages.produce import Producing
+from brokerproof.probes.threads import in_thread
 
 CLUSTER: Final = Target(role=Role.CLUSTER)
 POLL_S: Final = 0.002

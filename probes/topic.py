@@ -27,8 +27,8 @@ from kio.schema.metadata.v4.request import MetadataRequestTopic
 from kio.schema.types import BrokerId, TopicName
 from kio.static.primitive import i16, i32, i32Timedelta, i64
 
-from probes.kafka_connection import KafkaConnection
-from probes.outcome import Reason
+from brokerproof.probes.outcome import Reason
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
 POLL_S: Final = 0.005
 """Between two questions whether a new topic is usable yet; it takes about 10 ms on one machine."""

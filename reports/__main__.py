@@ -1,4 +1,4 @@
-"""``python -m reports RUN_DIR``: write the reports of a recorded run again, and print its summary."""
+"""``python -m brokerproof.reports RUN_DIR``: write the reports of a recorded run again, and print its summary."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reports.journal import JournalError
-from reports.markdown import append_job_summary
-from reports.render import Extra, render_all
-from reports.terminal import print_summary
+from brokerproof.reports.journal import JournalError
+from brokerproof.reports.markdown import append_job_summary
+from brokerproof.reports.render import Extra, render_all
+from brokerproof.reports.terminal import print_summary
 
 SUCCESS = 0
 NOT_PASSED = 1
@@ -22,7 +22,7 @@ UNUSABLE = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """0 when the run passed, 1 when it did not, 2 when there is no run to read."""
-    parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m brokerproof.reports", description=__doc__)
     parser.add_argument("run_dir", type=Path, help="the directory the run was recorded in")
     parser.add_argument(
         "--report", action="append", default=[], choices=[extra.value for extra in Extra], help="also write this report"

@@ -9,10 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from comparison.sentences import KINDS, basis, in_ms, quantile_name, sentence
-from comparison.values import Comparison, Contrast, Spread, Verdict
-from reports import words
-from reports.document import ResultDocument
+from brokerproof.comparison.statements import KINDS, basis, in_ms, quantile_name, sentence
+from brokerproof.comparison.values import Comparison, Contrast, Spread, Verdict
+from brokerproof.reports import words
+from brokerproof.reports.document import ResultDocument
 
 _SPREAD_HEAD: Final = ("client", "what", "median", "p99", "p99 since due", "max", "samples", "rounds")
 _PAIR_HEAD: Final = ("first", "second", "what", "quantile", "difference ms", "interval ms", "ratio", "told apart")

@@ -13,14 +13,14 @@ from typing import Final
 import msgspec
 from hdrh.histogram import HdrHistogram
 
-from probes.outcome import Distribution
-from reports import words
-from reports.timings import LatencyRow, ThroughputRow
+from brokerproof.probes.outcome import Distribution
+from brokerproof.reports import words
+from brokerproof.reports.timings import LatencyRow, ThroughputRow
 
 POINTS_A_DECADE: Final = 16
 """Of 1 / (1 - quantile): enough that a step of the curve is a step of the histogram."""
 BEYOND: Final = 10
-"""Samples that must lie beyond a percentile for it to be said, as in :class:`probes.outcome.Distribution`."""
+"""Samples that must lie beyond a percentile for it to be said, as in :class:`~.outcome.Distribution`."""
 NAMED_CURVES: Final = 6
 """Curves of a plot that are told apart, the slowest; more cannot be."""
 _US_PER_MS: Final = 1_000

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from diagnosis.check import Verdict
-from probes.outcome import Outcome, Role, Status, Target, WaitedFor
-from reports import words
-from reports.evidence import seen
-from topology.view import BootstrapView, BrokerView, ClientView
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.probes.outcome import Outcome, Role, Status, Target, WaitedFor
+from brokerproof.reports import words
+from brokerproof.reports.evidence import seen
+from brokerproof.topology.expectation.view import BootstrapView, BrokerView, ClientView
 
 
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):

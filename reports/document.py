@@ -14,12 +14,12 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from comparison.values import Comparison
-from diagnosis.check import Check
-from diagnosis.finding import Diagnosis
-from probes.outcome import Closing, Outcome, Started
-from reports.files import write_atomically
-from topology.view import ClientView
+from brokerproof.comparison.values import Comparison
+from brokerproof.diagnosis.check import Check
+from brokerproof.diagnosis.finding import Diagnosis
+from brokerproof.probes.outcome import Closing, Outcome, Started
+from brokerproof.reports.files import write_atomically
+from brokerproof.topology.expectation.view import ClientView
 
 DOCUMENT_VERSION: Final = 1
 """Raised with every change of shape. A new field with a default still reads older documents."""

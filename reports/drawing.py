@@ -1,4 +1,4 @@
-"""Pictures as SVG and PNG, by Graphviz's ``dot``; the DOT text comes from :mod:`topology.picture`.
+"""Pictures as SVG and PNG, by Graphviz's ``dot``; the DOT text comes from :mod:`brokerproof.topology.picture`.
 
 An SVG made here refers to nothing outside, runs nothing, and keeps readable on dark pages: each
 colour of the picture has a rule for them.
@@ -14,8 +14,8 @@ from html import escape
 from shutil import which
 from typing import Final
 
-from reports import words
-from topology.picture import DARK, FONT
+from brokerproof.reports import words
+from brokerproof.topology.picture import DARK, FONT
 
 PACKAGE: Final = "graphviz"
 """The Debian package that has ``dot``."""

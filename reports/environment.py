@@ -7,7 +7,7 @@ import os
 import platform
 from typing import Final
 
-from reports.document import Host, Tool
+from brokerproof.reports.document import Host, Tool
 
 DISTRIBUTION: Final = "brokerproof"
 LIBRARIES: Final = (

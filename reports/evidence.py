@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from probes.outcome import (
+from brokerproof.probes.outcome import (
     ApiFacts,
     ConnectFacts,
     ConsumeFacts,
@@ -30,8 +30,8 @@ from probes.outcome import (
     TcpInfo,
     ThroughputFacts,
 )
-from reports import words
-from reports.document import ClientResult
+from brokerproof.reports import words
+from brokerproof.reports.document import ClientResult
 
 _SEPARATOR = " · "
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from diagnosis.across import compared
-from diagnosis.diagnose import diagnose
-from diagnosis.finding import Finding, Seen
-from reports.document import ClientResult, ResultDocument, TopologyDiagnosis
+from brokerproof.diagnosis.between_clients import compared
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Finding, Seen
+from brokerproof.reports.document import ClientResult, ResultDocument, TopologyDiagnosis
 
 
 def diagnosed(clients: Sequence[ClientResult]) -> tuple[TopologyDiagnosis, ...]:

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from diagnosis.check import Check, Verdict
-from probes.outcome import Outcome, Role, Stage, Target
-from reports import words
-from reports.document import ClientResult
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.probes.outcome import Outcome, Role, Stage, Target
+from brokerproof.reports import words
+from brokerproof.reports.document import ClientResult
 
 WORST_FIRST: Final = (
     Verdict.FAILED,

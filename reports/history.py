@@ -11,12 +11,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from comparison.history import Point, Trend
-from probes.distribution import ENOUGH, HIGHEST_US, LOWEST_US, SIGNIFICANT_FIGURES
-from probes.outcome import Distribution, LatencyFacts, PathLatencyFacts, Role, Stage, ThroughputFacts
-from reports import words
-from reports.document import ClientResult, ResultDocument
-from reports.verdict import judge_client
+from brokerproof.comparison.history import Point, Trend
+from brokerproof.probes.outcome import Distribution, LatencyFacts, PathLatencyFacts, Role, Stage, ThroughputFacts
+from brokerproof.probes.outcome.distribution import ENOUGH, HIGHEST_US, LOWEST_US, SIGNIFICANT_FIGURES
+from brokerproof.reports import words
+from brokerproof.reports.document import ClientResult, ResultDocument
+from brokerproof.reports.verdict import judge_client
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 _KINDS: Final = {

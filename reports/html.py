@@ -2,7 +2,7 @@
 
 The page's policy names that script by its digest, so a browser runs no other. All text is escaped by the
 template engine and freed of control characters; which text stands where is decided in
-:mod:`reports.page`, how it looks in ``templates/``.
+:mod:`brokerproof.reports.page`, how it looks in ``templates/``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from reports import plots, words
-from reports.document import Drawing, ResultDocument
-from reports.drawing import DrawError, can_draw, inline_svg, style
-from reports.grid import WORST_FIRST, Cell
-from reports.page import GRAVITY, page
-from reports.templating import TEMPLATES, environment, is_text
+from brokerproof.reports import plots, words
+from brokerproof.reports.document import Drawing, ResultDocument
+from brokerproof.reports.drawing import DrawError, can_draw, inline_svg, style
+from brokerproof.reports.grid import WORST_FIRST, Cell
+from brokerproof.reports.page import GRAVITY, page
+from brokerproof.reports.templating import TEMPLATES, environment, is_text
 
 _CHUNK: Final = 64
 """Template pieces joined before they are written; single pieces are a few bytes each."""

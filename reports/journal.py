@@ -1,7 +1,7 @@
 """The journal: a run written down as it happens, one file a process, one JSON line an event.
 
 Each line reaches the kernel before the call returns, so a process that is killed leaves all it had
-said. Reading the journals back is :mod:`reports.merge`; judging and drawing happen elsewhere.
+said. Reading the journals back is :mod:`brokerproof.reports.merge`; judging and drawing happen elsewhere.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from comparison.values import Comparison
-from diagnosis.check import Check
-from probes.outcome import Line, SampleBlock, Started
-from reports.document import Drawing, Run, TestResult, UtcTime
-from reports.files import create_atomically
-from reports.words import encodable
-from topology.view import ClientView
+from brokerproof.comparison.values import Comparison
+from brokerproof.diagnosis.check import Check
+from brokerproof.probes.outcome import Line, SampleBlock, Started
+from brokerproof.reports.document import Drawing, Run, TestResult, UtcTime
+from brokerproof.reports.files import create_atomically
+from brokerproof.reports.words import encodable
+from brokerproof.topology.expectation.view import ClientView
 
 JOURNAL_FOLDER: Final = "journal"
 SUFFIX: Final = ".jsonl"

@@ -14,13 +14,13 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from diagnosis import telling
-from diagnosis.check import Check, Verdict
-from diagnosis.finding import Finding
-from reports import words
-from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
-from reports.findings import explained
-from reports.verdict import Overall, judge, judge_client
+from brokerproof.diagnosis import finding_text
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.finding import Finding
+from brokerproof.reports import words
+from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from brokerproof.reports.findings import explained
+from brokerproof.reports.verdict import Overall, judge, judge_client
 
 RUN_SUITE: Final = "brokerproof.run"
 VERDICT_CASE: Final = "verdict"
@@ -76,7 +76,7 @@ def _mark(check: Check, finding: Finding | None = None) -> _Mark | None:
         case Verdict.PASSED:
             return None
         case Verdict.FAILED if finding is not None:
-            return _Mark("failure", telling.codes_of(finding), finding.wrong, _found(finding, check))
+            return _Mark("failure", finding_text.codes_of(finding), finding.wrong, _found(finding, check))
         case Verdict.FAILED:
             return _Mark("failure", kind, observed, _told(check))
         case Verdict.ERROR:
@@ -90,7 +90,7 @@ def _mark(check: Check, finding: Finding | None = None) -> _Mark | None:
 
 def _found(finding: Finding, check: Check) -> str:
     """The finding, then the check it explains."""
-    return f"{telling.text_of(finding)}\n\ncheck {check.check_id}\n{_told(check)}"
+    return f"{finding_text.text_of(finding)}\n\ncheck {check.check_id}\n{_told(check)}"
 
 
 def _told(check: Check) -> str:

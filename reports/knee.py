@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Followed, RampEnd, RampFacts, RampStep
-from reports import words
+from brokerproof.probes.outcome import Followed, RampEnd, RampFacts, RampStep
+from brokerproof.reports import words
 
 _FOLLOWED: Final = {
     Followed.YES: "followed",

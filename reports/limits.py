@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import ProduceLimits
-from reports import words
+from brokerproof.probes.outcome import ProduceLimits
+from brokerproof.reports import words
 
 MOST_CPU: Final = 0.85
 MOST_HELD_UP: Final = 0.3

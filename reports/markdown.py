@@ -17,10 +17,10 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from reports import words
-from reports.document import ResultDocument
-from reports.page import page
-from reports.templating import environment, is_text
+from brokerproof.reports import words
+from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.page import page
+from brokerproof.reports.templating import environment, is_text
 
 COMMENT_BYTES: Final = 65_536
 """What GitHub takes as a comment or the text of a pull request, in characters; none has less than a byte."""

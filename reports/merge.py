@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from comparison.values import Comparison
-from diagnosis.check import Check
-from probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
-from probes.samples import UnreadableSamplesError
-from reports.document import (
+from brokerproof.comparison.values import Comparison
+from brokerproof.diagnosis.check import Check
+from brokerproof.probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
+from brokerproof.probes.outcome.samples import UnreadableSamplesError
+from brokerproof.reports.document import (
     DOCUMENT_VERSION,
     ClientResult,
     Drawing,
@@ -26,8 +26,8 @@ from reports.document import (
     TestOutcome,
     TestResult,
 )
-from reports.findings import diagnosed, side_by_side
-from reports.journal import (
+from brokerproof.reports.findings import diagnosed, side_by_side
+from brokerproof.reports.journal import (
     JOURNAL_FOLDER,
     OWNER,
     SUFFIX,
@@ -45,10 +45,10 @@ from reports.journal import (
     Tested,
     VantageFailed,
 )
-from reports.words import count
+from brokerproof.reports.words import count
 
 if TYPE_CHECKING:
-    from comparison.series import Series
+    from brokerproof.comparison.series import Series
 
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
@@ -98,7 +98,7 @@ class _Section:
         """The samples that can be read; what cannot is said by :meth:`unreadable`."""
         if not self.samples and not self.turns:
             return
-        from comparison.series import Whose, series_of  # noqa: PLC0415  numpy is slow to import, and few runs measure
+        from brokerproof.comparison.series import Whose, series_of  # noqa: PLC0415  numpy is slow to import, and few runs measure
 
         blocks = [(0, self.started, block) for block in self.samples]
         blocks += [(turn.round, turn.started, block) for turn in self.turns for block in turn.blocks]

@@ -11,15 +11,15 @@ from typing import Final
 
 import msgspec
 
-from diagnosis.check import Check, Verdict
-from reports import words
-from reports.curves import CurvePlot, Rate, Span, curve_plots, rates, spans
-from reports.detail import Detail, Names, detail
-from reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
-from reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
-from reports.findings import Told, explained, findings
-from reports.grid import Failure, Grid, Row, by_subject, failures, grid
-from reports.timings import (
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.reports import words
+from brokerproof.reports.curves import CurvePlot, Rate, Span, curve_plots, rates, spans
+from brokerproof.reports.detail import Detail, Names, detail
+from brokerproof.reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
+from brokerproof.reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
+from brokerproof.reports.findings import Told, explained, findings
+from brokerproof.reports.grid import Failure, Grid, Row, by_subject, failures, grid
+from brokerproof.reports.timings import (
     END_TO_END,
     PRODUCE_ACK,
     LatencyRow,
@@ -28,7 +28,7 @@ from reports.timings import (
     slowest,
     throughput_rows,
 )
-from reports.verdict import Judgement, Overall, judge_client, judge_from
+from brokerproof.reports.verdict import Judgement, Overall, judge_client, judge_from
 
 FOLD_ABOVE_OUTCOMES: Final = 4_000
 """A run with more outcomes than this is folded; below, everything is on the page."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from comparison.pattern_facts import Basis, Row, Statement
-from comparison.pattern_table import Column, PatternTable
-from comparison.sentences import KINDS
-from reports import words
-from reports.document import ResultDocument
-from reports.timings import ORDER, latency_rows, slowest, throughput_rows
+from brokerproof.comparison.statements import KINDS
+from brokerproof.reports import words
+from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.timings import ORDER, latency_rows, slowest, throughput_rows
+from brokerproof.topology.comparison.facts import Basis, Row, Statement
+from brokerproof.topology.comparison.table import Column, PatternTable
 
 _MARKS: Final = {Basis.MEASURED: "m", Basis.DERIVED: "t", Basis.DOCUMENTED: "d"}
 _LEGEND: Final = "m: measured in a run; t: counted in the topology; d: said in a document. The number is the source's."

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from reports import words
-from reports.curves import Curve, CurvePlot, Rate, Span
+from brokerproof.reports import words
+from brokerproof.reports.curves import Curve, CurvePlot, Rate, Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from reports.document import ResultDocument, write_document
-from reports.files import write_atomically
-from reports.html import render_html
-from reports.junit import render_junit
-from reports.markdown import render_markdown
-from reports.merge import recorded
-from reports.verdict import Judgement, judge
+from brokerproof.reports.document import ResultDocument, write_document
+from brokerproof.reports.files import write_atomically
+from brokerproof.reports.html import render_html
+from brokerproof.reports.junit import render_junit
+from brokerproof.reports.markdown import render_markdown
+from brokerproof.reports.merge import recorded
+from brokerproof.reports.verdict import Judgement, judge
 
 RESULT_FILE: Final = "result.json"
 JUNIT_FILE: Final = "junit.xml"
@@ -80,7 +80,7 @@ def render_all(run_dir: Path, *, also: Collection[Extra] = ()) -> Rendered:
     # Facts first, drawings last: should one of them fail, the rest is there.
     write_document(document, rendered.result)
     if rendered.samples is not None:
-        from comparison.series import write_samples  # noqa: PLC0415  numpy is slow to import, and few runs measure
+        from brokerproof.comparison.series import write_samples  # noqa: PLC0415  numpy is slow to import, and few runs measure
 
         write_samples(read.samples, rendered.samples)
     write_atomically(rendered.junit, render_junit(document))

@@ -10,8 +10,8 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from diagnosis import telling
-from reports import findings, verdict, words
+from brokerproof.diagnosis import finding_text
+from brokerproof.reports import findings, verdict, words
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -35,11 +35,11 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         listed=words.listed,
         overall_mark=verdict.symbol,
         overall_title=verdict.title,
-        told=telling.told,
-        codes=telling.codes_of,
+        told=finding_text.told,
+        codes=finding_text.codes_of,
         causes=findings.causes,
         besides=findings.besides,
-        evidence=telling.evidence_of,
+        evidence=finding_text.evidence_of,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     made.globals["count"] = words.count

@@ -13,14 +13,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from diagnosis import telling
-from diagnosis.check import Verdict
-from reports import words
-from reports.document import ClientResult, ResultDocument, TestOutcome
-from reports.findings import Told, explained, findings
-from reports.grid import Cell, Failure, Grid, failures, grid
-from reports.timings import ORDER, disturbances, latency_rows, slowest, throughput_rows
-from reports.verdict import Judgement, Overall, Tally, judge_client, judge_from, symbol, title
+from brokerproof.diagnosis import finding_text
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.reports import words
+from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome
+from brokerproof.reports.findings import Told, explained, findings
+from brokerproof.reports.grid import Cell, Failure, Grid, failures, grid
+from brokerproof.reports.timings import ORDER, disturbances, latency_rows, slowest, throughput_rows
+from brokerproof.reports.verdict import Judgement, Overall, Tally, judge_client, judge_from, symbol, title
 
 LISTED_FINDINGS: Final = 10
 LISTED_FAILURES: Final = 20
@@ -129,7 +129,7 @@ def _finding(one: Told) -> list[RenderableType]:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=11)
     table.add_column(overflow="fold")
-    for what, text in telling.told(one.finding):
+    for what, text in finding_text.told(one.finding):
         table.add_row(_text(f"  {what}", "dim"), _text(text, "bold" if what == "change" else ""))
     table.add_row(_text("  clients", "dim"), _text(words.listed(one.clients)))
     return [_text(f"WRONG  {one.finding.wrong}", _STYLES[Verdict.FAILED]), table, _GAP]

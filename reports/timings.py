@@ -11,12 +11,20 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome import Compression, Distribution, HostLoad, LatencyFacts, Outcome, PathLatencyFacts, ThroughputFacts
-from reports import words
-from reports.document import ClientResult
-from reports.grid import natural, subject_of
-from reports.knee import StepRow, knee_in_words, step_rows
-from reports.limits import Limit, limited_by
+from brokerproof.probes.outcome import (
+    Compression,
+    Distribution,
+    HostLoad,
+    LatencyFacts,
+    Outcome,
+    PathLatencyFacts,
+    ThroughputFacts,
+)
+from brokerproof.reports import words
+from brokerproof.reports.document import ClientResult
+from brokerproof.reports.grid import natural, subject_of
+from brokerproof.reports.knee import StepRow, knee_in_words, step_rows
+from brokerproof.reports.limits import Limit, limited_by
 
 PRODUCE_ACK: Final = "produce ack"
 END_TO_END: Final = "end to end"

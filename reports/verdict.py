@@ -12,9 +12,9 @@ from enum import StrEnum
 
 import msgspec
 
-from diagnosis.check import Check, Verdict
-from reports.document import ClientResult, ResultDocument, TestOutcome
-from reports.words import count
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome
+from brokerproof.reports.words import count
 
 
 class Overall(StrEnum):

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from diagnosis.check import Verdict
-from probes.outcome import Reason, Status
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.probes.outcome import Reason, Status
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000

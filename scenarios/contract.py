@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from diagnosis.check import Check, Verdict
-from diagnosis.diagnose import diagnose
-from diagnosis.telling import text_of
-from probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
-from scenarios.planning import ClientRun, outcomes_of
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding_text import text_of
+from brokerproof.probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
+from brokerproof.running.planning import ClientRun, outcomes_of
 
 
 class ClientContract:

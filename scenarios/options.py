@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from probes.plan import Limits, ThroughputPlan
-from reports.render import Extra
-from scenarios.load import DEFAULT, KEYS, load_of
-from scenarios.planning import LIMITS, VERDICT_MS, limits_within
-from scenarios.world import LAB
+from brokerproof.probes.plan import Limits, ThroughputPlan
+from brokerproof.reports.render import Extra
+from brokerproof.running.load_option import DEFAULT, KEYS, load_of
+from brokerproof.running.planning import LIMITS, VERDICT_MS, limits_within
+from brokerproof.running.site import LAB
 
 MAX_IDLE_HOLD_MS: Final = 6_000_000
 """As long as an NLB listener may be told to remember an idle connection."""

@@ -19,26 +19,35 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
-from comparison.errors import SamplesError
-from comparison.history import append
-from diagnosis.check import Verdict
-from lab.errors import LabError
-from lab.kafka_dist import wanted_version
-from reports.document import ResultDocument, Run, TestOutcome, TestPhase, TestResult
-from reports.environment import describe_host, describe_tool
-from reports.history import points_of
-from reports.journal import OWNER, Journal
-from reports.markdown import append_job_summary
-from reports.render import Extra, Rendered, render_all
-from reports.terminal import print_summary
-from scenarios.options import pytest_addoption as pytest_addoption  # noqa: PLC0414 - pytest finds it by its name
-from scenarios.planning import ClientRun
-from scenarios.pool import LabPool, brokers_of
-from scenarios.selection import by_brokers, client_of, fits_nobody, lab_only, label, options_of, parametrize, pattern_of
-from scenarios.world import LAB, TargetError, World, load_target
-from topology.files import TopologyError
-from topology.models import Client, Cluster, Topology
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.comparison.errors import SamplesError
+from brokerproof.comparison.history import append
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.daemons.kafka_dist import wanted_version
+from brokerproof.lab.errors import LabError
+from brokerproof.reports.document import ResultDocument, Run, TestOutcome, TestPhase, TestResult
+from brokerproof.reports.environment import describe_host, describe_tool
+from brokerproof.reports.history import points_of
+from brokerproof.reports.journal import OWNER, Journal
+from brokerproof.reports.markdown import append_job_summary
+from brokerproof.reports.render import Extra, Rendered, render_all
+from brokerproof.reports.terminal import print_summary
+from brokerproof.running.lab_pool import LabPool, brokers_of
+from brokerproof.running.planning import ClientRun
+from brokerproof.running.site import LAB, TargetError, World, load_target
+from brokerproof.scenarios.options import pytest_addoption as pytest_addoption  # noqa: PLC0414 - pytest finds it by its name
+from brokerproof.scenarios.selection import (
+    by_brokers,
+    client_of,
+    fits_nobody,
+    lab_only,
+    label,
+    options_of,
+    parametrize,
+    pattern_of,
+)
+from brokerproof.topology.files import TopologyError
+from brokerproof.topology.models import Client, Cluster, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",

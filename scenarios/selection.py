@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from topology.isolation import by_ipv6
-from topology.models import Client, Topology
-from topology.patterns import PatternOptions, in_vpc
+from brokerproof.topology.expectation.isolation import by_ipv6
+from brokerproof.topology.models import Client, Topology
+from brokerproof.topology.patterns import PatternOptions, in_vpc
 
 
 def pattern_of(node: Any) -> str | None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import ClientContract
-from topology.patterns import combination, names
+from brokerproof.scenarios.contract import ClientContract
+from brokerproof.topology.patterns import combination, names
 
 PATTERN = combination.NAME
 pytestmark = [pytest.mark.combination]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import MeasuredContract
-from topology.patterns import in_vpc
+from brokerproof.scenarios.contract import MeasuredContract
+from brokerproof.topology.patterns import in_vpc
 
 PATTERN = in_vpc.NAME
 pytestmark = [pytest.mark.in_vpc]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import MeasuredContract
-from topology.patterns import multi_vpc
+from brokerproof.scenarios.contract import MeasuredContract
+from brokerproof.topology.patterns import multi_vpc
 
 PATTERN = multi_vpc.NAME
 pytestmark = [pytest.mark.multi_vpc]

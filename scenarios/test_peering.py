@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import ClientContract, MeasuredContract, ObserverContract
-from topology.patterns import PatternOptions, peering
+from brokerproof.scenarios.contract import ClientContract, MeasuredContract, ObserverContract
+from brokerproof.topology.patterns import PatternOptions, peering
 
 PATTERN = peering.NAME
 pytestmark = [pytest.mark.peering]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import MeasuredContract, ObserverContract
-from topology.patterns import privatelink
+from brokerproof.scenarios.contract import MeasuredContract, ObserverContract
+from brokerproof.topology.patterns import privatelink
 
 PATTERN = privatelink.CROSS_REGION
 pytestmark = [pytest.mark.privatelink]

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import ClientContract, MeasuredContract
-from topology.models import Unserved
-from topology.patterns import PatternOptions, privatelink
-from topology.patterns.options import Overlap
+from brokerproof.scenarios.contract import ClientContract, MeasuredContract
+from brokerproof.topology.models import Unserved
+from brokerproof.topology.patterns import PatternOptions, privatelink
+from brokerproof.topology.patterns.options import Overlap
 
 PATTERN = privatelink.MULTI
 pytestmark = [pytest.mark.privatelink]

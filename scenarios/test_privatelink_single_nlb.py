@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import pytest
 
-from probes.outcome import Reason, Stage, Status
-from scenarios.contract import ClientContract, MeasuredContract, require
-from scenarios.planning import ClientRun, outcomes_of
-from topology.models import Unserved
-from topology.patterns import PatternOptions, names, privatelink
+from brokerproof.probes.outcome import Reason, Stage, Status
+from brokerproof.running.planning import ClientRun, outcomes_of
+from brokerproof.scenarios.contract import ClientContract, MeasuredContract, require
+from brokerproof.topology.models import Unserved
+from brokerproof.topology.patterns import PatternOptions, names, privatelink
 
 PATTERN = privatelink.SINGLE
 pytestmark = [pytest.mark.privatelink]

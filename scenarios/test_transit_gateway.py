@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.contract import MeasuredContract, ObserverContract
-from topology.patterns import transit_gateway
+from brokerproof.scenarios.contract import MeasuredContract, ObserverContract
+from brokerproof.topology.patterns import transit_gateway
 
 PATTERN = transit_gateway.NAME
 pytestmark = [pytest.mark.transit_gateway]

@@ -5,7 +5,7 @@ itself, ``skipped`` names what it waited for. Every stage has a closed list of r
 outside it cannot be constructed.
 """
 
-from probes.outcome.facts import (
+from brokerproof.probes.outcome.facts import (
     AdvertisedBroker,
     ApiFacts,
     ConnectFacts,
@@ -21,7 +21,7 @@ from probes.outcome.facts import (
     ResolveFacts,
     TcpInfo,
 )
-from probes.outcome.lines import (
+from brokerproof.probes.outcome.lines import (
     Closing,
     Line,
     Measured,
@@ -34,7 +34,7 @@ from probes.outcome.lines import (
     decode_line,
     encode_line,
 )
-from probes.outcome.measured import (
+from brokerproof.probes.outcome.measured import (
     Acks,
     Compression,
     Distribution,
@@ -48,7 +48,7 @@ from probes.outcome.measured import (
     RampStep,
     ThroughputFacts,
 )
-from probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, STAGE_REASONS, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, STAGE_REASONS, Reason, Role, Stage, Status
 
 __all__ = [
     "ERROR_REASONS",

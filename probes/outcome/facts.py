@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from probes.outcome.base import Value
-from probes.outcome.measured import LatencyFacts, PathLatencyFacts, ThroughputFacts
-from probes.outcome.stages import Reason
+from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.measured import LatencyFacts, PathLatencyFacts, ThroughputFacts
+from brokerproof.probes.outcome.stages import Reason
 
 
 class ResolveFacts(Value, frozen=True, tag="resolve"):

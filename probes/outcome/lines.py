@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from probes.outcome.base import Value
-from probes.outcome.facts import Facts
-from probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, STAGE_REASONS, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.facts import Facts
+from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, STAGE_REASONS, Reason, Role, Stage, Status
 
 
 class Target(Value, frozen=True):
@@ -86,7 +86,7 @@ class Measured(StrEnum):
 
 
 class SampleBlock(Value, frozen=True, tag="samples", tag_field="type"):
-    """Raw samples of one target, packed by :mod:`probes.samples`; before the closing line, in any order."""
+    """Raw samples of one target, packed by :mod:`.samples`; before the closing line, in any order."""
 
     what: Measured
     target: Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from probes.outcome.base import Value
+from brokerproof.probes.outcome.base import Value
 
 
 class Distribution(Value, frozen=True):

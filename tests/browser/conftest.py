@@ -14,10 +14,10 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from brokerproof.provision.packages import browser
-from reports.document import ResultDocument
-from reports.html import render_html
+from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.html import render_html
 from tests.browser import documents
+from tools.provision.packages import browser
 
 ROOT: Final = Path(__file__).parents[2]
 WIDE, NARROW = 1280, 400
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
     # Of a module, not of the session: while Playwright is open, this thread has a running event loop.
     program = browser(os.environ)
     if program is None:
-        missing = "there is no Chromium: ./setup.sh --test installs it, BROKERPROOF_CHROMIUM names one"
+        missing = "there is no Chromium: tools/setup.sh --test installs it, BROKERPROOF_CHROMIUM names one"
         # Left out is not passed: where everything must have been set up, its absence is a failure.
         if os.environ.get("CI"):
             pytest.fail(missing)

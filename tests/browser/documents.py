@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from probes.outcome import Reason, Stage
-from reports.document import Drawing, ResultDocument
-from reports.findings import diagnosed
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.reports.document import Drawing, ResultDocument
+from brokerproof.reports.findings import diagnosed
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.picture import picture
 from tests.diagnosis.bent import Bend, at, failed
 from tests.reports.builder import STARTED, client_result, document, mixed, started
 from tests.reports.measured import measured, timed
 from tests.reports.path import view
 from tests.reports.test_findings import results
-from topology.patterns import PATTERNS, PatternOptions
-from topology.picture import picture
 
 ONE_BROKER_SILENT = Bend(at(Stage.CONNECT, clients="b", brokers=[2]), failed(Reason.TIMED_OUT))
 BROKERS = 10

@@ -13,22 +13,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from brokerproof import compare
-from brokerproof.cli import main
-from comparison.series import Series, Whose, read_samples, write_samples
-from comparison.values import Comparison, Verdict
-from lab.errors import LabError
-from lab.handle import Lab
-from probes.outcome import Closing, Measured, Reason, Role, Stage, Started, Status, Target
-from probes.plan import Plan
-from probes.samples import Samples, pack
-from reports.document import decode_document
-from scenarios.turns import Wanted, order
-from scenarios.world import World
+from brokerproof.cli import compare
+from brokerproof.cli.main import main
+from brokerproof.comparison.series import Series, Whose, read_samples, write_samples
+from brokerproof.comparison.values import Comparison, Verdict
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import Closing, Measured, Reason, Role, Stage, Started, Status, Target
+from brokerproof.probes.outcome.samples import Samples, pack
+from brokerproof.probes.plan import Plan
+from brokerproof.reports.document import decode_document
+from brokerproof.running.rounds import Wanted, order
+from brokerproof.running.site import World
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import Client
+from brokerproof.vantages.protocol import VantageRun
 from tests.diagnosis.perfect import bend, outcome, perfect
-from topology.expectation import expect
-from topology.models import Client
-from vantages.protocol import VantageRun
 
 MS = 1_000_000
 SLOWER_MS = {"g": 2.0}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from brokerproof.cli import main
-from topology.files import dumps
-from topology.patterns import PATTERNS
+from brokerproof.cli.main import main
+from brokerproof.topology.files import dumps
+from brokerproof.topology.patterns import PATTERNS
 
 
 def draw(*arguments: str) -> tuple[int, bytes, str]:
@@ -71,7 +71,7 @@ def test_wrong_use_is_said_in_words(arguments: tuple[str, ...], code: int, says:
 
 
 def test_no_png_goes_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokerproof.picture.is_terminal", lambda: True)
+    monkeypatch.setattr("brokerproof.cli.picture.is_terminal", lambda: True)
     code, written, said = draw("in_vpc", "--format", "png")
     assert (code, written) == (2, b"")
     assert "no text for a terminal" in said

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof import pattern_pages
-from brokerproof.pattern_pages import FOLDER, PageError, drawn_from, filled, main, out_of_date, write
-from lab.faults import FAULTS
-from topology.patterns import PATTERNS
+from brokerproof.lab.faults import FAULTS
+from brokerproof.topology.patterns import PATTERNS
+from tools import pattern_pages
+from tools.pattern_pages import FOLDER, PageError, drawn_from, filled, main, out_of_date, write
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from brokerproof import prove
-from brokerproof.cli import main
-from proving.cases import Case
-from proving.journal import NAME, read
-from proving.kept import keep, seen_in
-from proving.matrix import decode_matrix
-from proving.render import HTML, JSON, MARKDOWN
-from proving.trial import ClientTime, Named, Trial
+from brokerproof.accuracy.cases import Case
+from brokerproof.accuracy.matrix import decode_matrix
+from brokerproof.accuracy.render import HTML, JSON, MARKDOWN
+from brokerproof.accuracy.stored_evidence import keep, seen_in
+from brokerproof.accuracy.trial import ClientTime, Named, Trial
+from brokerproof.accuracy.trial_journal import NAME, read
+from brokerproof.cli import prove
+from brokerproof.cli.main import main
 
 
 def command(*arguments: str | Path) -> tuple[int, str, str]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comparison.contrast import Values, contrast
-from comparison.values import LEAST_ROUNDS, Contrast, Verdict, least_rounds
+from brokerproof.comparison.contrast import Values, contrast
+from brokerproof.comparison.values import LEAST_ROUNDS, Contrast, Verdict, least_rounds
 from tests.comparison.synthetic import MS, interleaved
 
 ROUNDS, EACH = 24, 12

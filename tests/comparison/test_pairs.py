@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from comparison.errors import NothingToCompareError
-from comparison.pairs import BLOCKS, compare_runs, compare_together, gathered
-from comparison.sentences import basis, in_ms, sentence, sentences
-from comparison.series import Series, Whose
-from comparison.values import Compared, Comparison, Contrast, Estimate, Party, Verdict
-from probes.outcome import Measured
+from brokerproof.comparison.errors import NothingToCompareError
+from brokerproof.comparison.pairs import BLOCKS, compare_runs, compare_together, gathered
+from brokerproof.comparison.series import Series, Whose
+from brokerproof.comparison.statements import basis, in_ms, sentence, sentences
+from brokerproof.comparison.values import Compared, Comparison, Contrast, Estimate, Party, Verdict
+from brokerproof.probes.outcome import Measured
 from tests.comparison.synthetic import MS, interleaved
 
 PEERING = Party(run_id="r", client="b", pattern="peering")

@@ -8,13 +8,21 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from brokerproof.cli import main
-from comparison.pattern_facts import FACTS, SAME_AS, Basis, Row, Statement, documented
-from comparison.pattern_table import PatternTable, pattern_table
-from comparison.pricing import Dimension, PriceError, PriceList, charges, formula, load_prices, monthly
-from reports.document import encode_document
-from topology.patterns import PATTERNS
-from topology.patterns.options import PatternOptions
+from brokerproof.cli.main import main
+from brokerproof.reports.document import encode_document
+from brokerproof.topology.comparison.facts import FACTS, SAME_AS, Basis, Row, Statement, documented
+from brokerproof.topology.comparison.pricing import (
+    Dimension,
+    PriceError,
+    PriceList,
+    charges,
+    formula,
+    load_prices,
+    monthly,
+)
+from brokerproof.topology.comparison.table import PatternTable, pattern_table
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns.options import PatternOptions
 
 PRICES = """
 currency: XYZ

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comparison.errors import SamplesError
-from comparison.series import COLUMNS, Series, Whose, read_samples, series_of, write_samples
-from probes.outcome import Measured, Role, SampleBlock, Started, Target, decode_line, encode_line
-from probes.samples import BLOCK_SAMPLES, Samples, UnreadableSamplesError, pack, unpack
+from brokerproof.comparison.errors import SamplesError
+from brokerproof.comparison.series import COLUMNS, Series, Whose, read_samples, series_of, write_samples
+from brokerproof.probes.outcome import Measured, Role, SampleBlock, Started, Target, decode_line, encode_line
+from brokerproof.probes.outcome.samples import BLOCK_SAMPLES, Samples, UnreadableSamplesError, pack, unpack
 
 TARGET = Target(role=Role.BROKER, name="b-1", address="10.0.0.1", port=9094, broker_id=1)
 ZERO_NS = 10**12

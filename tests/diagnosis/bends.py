@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
-from diagnosis.finding import Diagnosis
-from probes.outcome import (
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.finding import Diagnosis
+from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ConnectFacts,
     HandshakeFacts,
@@ -19,10 +20,9 @@ from probes.outcome import (
     Stage,
     TcpInfo,
 )
+from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bent import Bend, Change, at, failed
 from tests.diagnosis.perfect import outcome
-from topology.finding_codes import Code
-from topology.view import ClientView
 
 PEERING, GATEWAY, IN_VPC = "peering", "transit_gateway", "in_vpc"
 SINGLE, MULTI, MANAGED = "privatelink_single_nlb", "privatelink_multi_nlb", "multi_vpc"

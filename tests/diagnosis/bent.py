@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from diagnosis.diagnose import diagnose
-from diagnosis.finding import Diagnosis, Seen
-from diagnosis.judge import Evidence, judge
-from probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, WaitedFor
-from probes.plan import VERIFY_STAGES
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Diagnosis, Seen
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, WaitedFor
+from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.diagnosis.perfect import perfect
-from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
-from topology.view import ClientView
 
 Match = Callable[[ClientView, Outcome], bool]
 Change = Callable[[Outcome], Outcome | None]

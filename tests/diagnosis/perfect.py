@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from probes.outcome import (
+from brokerproof.probes.outcome import (
     AdvertisedBroker,
     Facts,
     GroupFacts,
@@ -23,7 +23,7 @@ from probes.outcome import (
     Target,
     WaitedFor,
 )
-from topology.view import AddressView, BootstrapView, BrokerView, ClientView
+from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView
 
 
 def outcome(

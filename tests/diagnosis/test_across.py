@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from diagnosis.across import CLUSTER_CHECK, compared, told_listeners
-from diagnosis.check import Verdict
-from diagnosis.diagnose import diagnose
-from diagnosis.finding import Answer, Seen
-from probes.outcome import IdentityFacts, MetadataFacts, Outcome, Reason, Stage, Status
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.between_clients import CLUSTER_CHECK, compared, told_listeners
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Answer, Seen
+from brokerproof.probes.outcome import IdentityFacts, MetadataFacts, Outcome, Reason, Stage, Status
 from tests.diagnosis.bent import Bend, at, seen, views_of
-from topology.finding_codes import Code
 
 MANAGED = [view for view in views_of("multi_vpc") if view.brokers]
 

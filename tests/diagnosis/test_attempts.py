@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from diagnosis.diagnose import diagnose
-from probes.outcome import (
-    Outcome,
-    Reason,
-    Role,
-    Stage,
-    Status,
-)
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
+from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
     PEERING,
     SILENT,
@@ -22,9 +19,6 @@ from tests.diagnosis.bends import (
     sent_again,
 )
 from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, failed, views_of
-from topology import finding_sets as sets
-from topology.finding_codes import Code
-from topology.view import ClientView
 
 
 @pytest.mark.parametrize(

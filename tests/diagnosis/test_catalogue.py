@@ -7,11 +7,11 @@ import string
 
 import pytest
 
-from brokerproof.catalogue_page import PAGE, page
-from diagnosis.catalogue import CATALOGUE, CODE_OF, PLACEHOLDERS, Entry, Layer
-from topology import finding_sets
-from topology.finding_codes import Code
-from topology.patterns import names
+from brokerproof.causes import sets
+from brokerproof.causes.catalogue import CATALOGUE, CODE_OF, PLACEHOLDERS, Entry, Layer
+from brokerproof.causes.codes import Code
+from brokerproof.topology.patterns import names
+from tools.catalogue_page import PAGE, page
 
 FAULT_LIST = (
     "dns-phz-record-missing",
@@ -188,9 +188,9 @@ def test_remedy_names_only_what_is_filled_in(entry: Entry) -> None:
 
 
 def test_sets_are_of_causes_that_a_client_sees() -> None:
-    sets = {name: value for name, value in vars(finding_sets).items() if isinstance(value, frozenset)}
-    assert len(sets) > 20
-    hidden = {(name, code.value) for name, codes in sets.items() for code in codes if not CATALOGUE[code].visible}
+    named = {name: value for name, value in vars(sets).items() if isinstance(value, frozenset)}
+    assert len(named) > 20
+    hidden = {(name, code.value) for name, codes in named.items() for code in codes if not CATALOGUE[code].visible}
     assert not hidden
 
 

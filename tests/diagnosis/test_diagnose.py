@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from diagnosis.catalogue import CATALOGUE
-from diagnosis.finding import Answer
-from probes.outcome import (
+from brokerproof.causes import sets
+from brokerproof.causes.catalogue import CATALOGUE
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.finding import Answer
+from brokerproof.probes.outcome import (
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
@@ -39,8 +41,6 @@ from tests.diagnosis.bends import (
 )
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, views_of
 from tests.diagnosis.perfect import outcome
-from topology import finding_sets as sets
-from topology.finding_codes import Code
 
 CASES: list[tuple[str, str, list[Bend], Named]] = [
     # names

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from diagnosis.diagnose import diagnose
-from diagnosis.finding import Seen
-from diagnosis.judge import Evidence, judge
-from probes.outcome import (
-    ConnectFacts,
-    Outcome,
-    Reason,
-    Role,
-    Stage,
-    Status,
-)
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Seen
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.probes.outcome import ConnectFacts, Outcome, Reason, Role, Stage, Status
+from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.patterns import names
 from tests.diagnosis.bends import (
     IN_VPC,
     PEERING,
@@ -24,10 +21,6 @@ from tests.diagnosis.bends import (
 )
 from tests.diagnosis.bent import Bend, at, seen, views_of
 from tests.diagnosis.perfect import outcome
-from topology import finding_sets as sets
-from topology.finding_codes import Code
-from topology.patterns import names
-from topology.view import ClientView
 
 
 def test_opened_doors() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnosis.check import Check, Verdict
-from diagnosis.judge import Evidence, judge
-from probes.outcome import (
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.probes.outcome import (
     AdvertisedBroker,
     MetadataFacts,
     Outcome,
@@ -22,12 +22,12 @@ from probes.outcome import (
     Stage,
     Status,
 )
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.diagnosis.bends import sent_again
 from tests.diagnosis.perfect import bend, perfect, skipped
 from tests.topology.strategies import options, patterns
-from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
-from topology.view import ClientView
 
 replace = msgspec.structs.replace
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnosis.check import Verdict
-from diagnosis.diagnose import diagnose
-from diagnosis.finding import Answer, Diagnosis, Seen
-from diagnosis.judge import Evidence, judge
-from probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, Target
-from probes.plan import VERIFY_STAGES
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Answer, Diagnosis, Seen
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, Target
+from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, seen, views_of
 from tests.topology.strategies import options, patterns
-from topology.expectation import expect
-from topology.finding_codes import Code
-from topology.patterns import PATTERNS, PatternOptions
 
 SILENT: Final = failed(Reason.TIMED_OUT)
 NO_NAME: Final = failed(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from probes.outcome import (
-    IdleFacts,
-    Outcome,
-    Reason,
-    Role,
-    Stage,
-    TcpInfo,
-)
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.probes.outcome import IdleFacts, Outcome, Reason, Role, Stage, TcpInfo
+from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
     MULTI,
     NO_NAME,
@@ -28,9 +24,6 @@ from tests.diagnosis.bends import (
     sent_again,
 )
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, views_of
-from topology import finding_sets as sets
-from topology.finding_codes import Code
-from topology.view import ClientView
 
 
 def on_b_1(_view: ClientView, o: Outcome) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from diagnosis.telling import text_of
-from probes.outcome import Reason, ResolveFacts, Stage
+from brokerproof.diagnosis.finding_text import text_of
+from brokerproof.probes.outcome import Reason, ResolveFacts, Stage
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, views_of
 
 NO_NAME = failed(

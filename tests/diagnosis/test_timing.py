@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from diagnosis.diagnose import diagnose
-from diagnosis.finding import Seen
-from diagnosis.judge import Evidence, judge
-from diagnosis.timing import known_after_ns
-from probes.outcome import Outcome, Reason, Stage, Status
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Seen
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.timing import known_after_ns
+from brokerproof.probes.outcome import Outcome, Reason, Stage, Status
 from tests.diagnosis.bent import views_of
 from tests.diagnosis.perfect import perfect
 

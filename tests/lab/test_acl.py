@@ -6,10 +6,10 @@ import re
 from ipaddress import IPv4Address
 from typing import Any
 
-from lab.blueprint import compile_topology
-from lab.packet_filter import health
-from topology.models import NetworkAcl, NetworkAclEntry, Topology
-from topology.patterns import PATTERNS
+from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.lab.network.packet_filter import health
+from brokerproof.topology.models import NetworkAcl, NetworkAclEntry, Topology
+from brokerproof.topology.patterns import PATTERNS
 
 
 def entry(rule_number: int, action: str, *, egress: bool = False, **more: Any) -> NetworkAclEntry:

@@ -8,13 +8,13 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from hypothesis import given, settings
 
-from lab.blueprint import compile_topology
-from lab.errors import LabError
-from lab.faults import FAULTS
-from lab.packet_filter import admits, health
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.lab.network.packet_filter import admits, health
+from brokerproof.topology.models import BrokerState, IpPermission, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.topology.strategies import options, patterns
-from topology.models import BrokerState, IpPermission, Topology
-from topology.patterns import PATTERNS, PatternOptions
 
 MAX_INTERFACE = 15
 """IFNAMSIZ less the terminator."""

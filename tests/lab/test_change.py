@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import dns.message
 import pytest
 
-from lab.errors import LabError
-from lab.faults import FAULTS
-from lab.handle import Lab
-from topology.expectation import expect
-from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.life.handle import Lab
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 pytestmark = pytest.mark.lab
 

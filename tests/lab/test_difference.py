@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.blueprint import Blueprint, Link, Namespace, compile_topology
-from lab.difference import Difference, NamespaceChange, difference, from_nothing, interface_of, inverse
+from brokerproof.lab.network.blueprint import Blueprint, Link, Namespace, compile_topology
+from brokerproof.lab.network.difference import (
+    Difference,
+    NamespaceChange,
+    difference,
+    from_nothing,
+    interface_of,
+    inverse,
+)
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.topology.strategies import options, patterns
-from topology.patterns import PATTERNS, PatternOptions
 
 
 class Kernel:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from lab.blueprint import Link
-from lab.distance import in_words, links_in_words, netem
-from lab.errors import LabError
-from lab.handle import Lab
-from topology.models import RegionLink, Topology
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.network.blueprint import Link
+from brokerproof.lab.network.distance import in_words, links_in_words, netem
+from brokerproof.topology.models import RegionLink, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 EAST, WEST = "us-east-1", "us-west-2"
 
@@ -196,7 +196,7 @@ def relay_of(lab: Lab) -> int:
                 words = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == lab.pid and b"lab.relay" in words:
+            if parent == lab.pid and b"brokerproof.lab.network.relay" in words:
                 return int(entry.name)
     pytest.skip("this kernel has netem, so there is no relay")
 
@@ -215,9 +215,9 @@ def test_a_relay_that_ends_is_said_and_the_lab_can_be_ended() -> None:
 def test_a_machine_that_can_carry_no_distance_still_builds_what_has_none() -> None:
     script = (
         "import sys\n"
-        "from lab.errors import LabError\n"
-        "from lab.handle import Lab\n"
-        "from topology.patterns import PATTERNS, PatternOptions\n"
+        "from brokerproof.lab.errors import LabError\n"
+        "from brokerproof.lab.life.handle import Lab\n"
+        "from brokerproof.topology.patterns import PATTERNS, PatternOptions\n"
         "def up(**options):\n"
         "    with Lab.start(PATTERNS['peering'](PatternOptions(brokers=1, **options))) as lab:\n"
         "        return lab.status()['distance']['carrier']\n"

@@ -6,11 +6,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from lab.blueprint import Blueprint, compile_topology
-from lab.daemons import Daemons
-from lab.faults import FAULTS
-from topology.edit import with_changes, with_each
-from topology.models import (
+from brokerproof.lab.daemons.processes import Daemons
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.network.blueprint import Blueprint, compile_topology
+from brokerproof.topology.edit import with_changes, with_each
+from brokerproof.topology.models import (
     Answers,
     Direction,
     FrozenBroker,
@@ -26,9 +26,9 @@ from topology.models import (
     Topology,
     TransitGatewayAttachmentState,
 )
-from topology.patterns import PATTERNS
-from topology.patterns.options import DOMAIN
-from topology.rules import problems
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns.options import DOMAIN
+from brokerproof.topology.rules import problems
 
 CLIENT = IPv4Address("10.1.0.201")
 DNS_DROPPED = 'iifname != "lo" meta l4proto { tcp, udp } th dport 53 drop'

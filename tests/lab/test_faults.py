@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lab.blueprint import compile_topology
-from lab.difference import difference
-from lab.faults import FAULTS, Fault
-from lab.faults.fault import Layer, afflicted
-from probes.outcome import STAGE_REASONS
-from topology.finding_codes import Code
-from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.causes.codes import Code
+from brokerproof.lab.faults import FAULTS, Fault
+from brokerproof.lab.faults.fault import Layer, afflicted
+from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.lab.network.difference import difference
+from brokerproof.probes.outcome import STAGE_REASONS
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 EACH = [
     pytest.param(fault, pattern, id=f"{fault.name}-{pattern}")

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from lab.blueprint import Blueprint, Namespace, compile_topology
-from lab.faults import FAULTS
-from lab.packet_filter import health
-from topology.edit import with_changes, with_each
-from topology.models import EndpointState, NetworkAcl, NetworkAclEntry, Topology
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.network.blueprint import Blueprint, Namespace, compile_topology
+from brokerproof.lab.network.packet_filter import health
+from brokerproof.topology.edit import with_changes, with_each
+from brokerproof.topology.models import EndpointState, NetworkAcl, NetworkAclEntry, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 
 def texts(blueprint: Blueprint) -> list[str]:

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import jvm, kafka_dist, preflight
-from lab.kafka_dist import KafkaDistribution
-from lab.preflight import Java
+from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.daemons.kafka_dist import KafkaDistribution
+from brokerproof.lab.life import preflight
+from brokerproof.lab.life.preflight import Java
 from tests.lab.traces import MARK, traces
 
 MAKER = """
 import os
-from lab import jvm, kafka_dist, preflight
+from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.life import preflight
 
 kafka = {**os.environ, "XDG_CACHE_HOME": os.environ["CACHE_OF_KAFKA"]}
 distribution = kafka_dist.locate(kafka_dist.wanted_version(os.environ), environ=kafka)

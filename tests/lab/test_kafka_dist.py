@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.kafka_dist import (
+from brokerproof.lab.daemons.kafka_dist import (
     DEFAULT_VERSION,
     KafkaMissingError,
     Source,
@@ -244,7 +244,10 @@ def test_a_fetch_that_was_killed_is_not_taken_for_complete(environ: dict[str, st
         [
             sys.executable,
             "-c",
-            "import os; from lab.kafka_dist import fetch; fetch('4.1.1', print, environ=os.environ)",
+            (
+                "import os; from brokerproof.lab.daemons.kafka_dist import fetch; "
+                "fetch('4.1.1', print, environ=os.environ)"
+            ),
         ],
         env=os.environ | environ | {"MAVEN_DOES": "hang", "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.DEVNULL,
@@ -287,7 +290,7 @@ def test_waiting_for_another_fetch_has_an_end(environ: dict[str, str]) -> None:
 
 
 def test_a_slow_fetch_says_how_far_it_is(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.kafka_dist._BEAT_S", 0.2)
+    monkeypatch.setattr("brokerproof.lab.daemons.kafka_dist._BEAT_S", 0.2)
     lines: list[str] = []
     fetch("4.1.1", lines.append, environ=environ | {"MAVEN_TAKES_S": "0.7"})
     assert lines[0] == f"Kafka 4.1.1: fetching it with Maven into {cache_directory(environ)}"
@@ -364,7 +367,10 @@ def test_only_the_standard_library_is_needed() -> None:
             "-I",
             "-S",
             "-c",
-            "import sys; sys.path.insert(0, sys.argv[1]); import lab.kafka_dist, lab.preflight",
+            (
+                "import sys; sys.path.insert(0, sys.argv[1]); "
+                "import brokerproof.lab.daemons.kafka_dist, brokerproof.lab.life.preflight"
+            ),
             str(Path(__file__).parents[2]),
         ],
         check=True,

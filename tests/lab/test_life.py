@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
-from lab.handle import Lab, running_labs
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.life.handle import Lab, running_labs
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.lab.traces import MARK, traces
-from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions
 
 pytestmark = pytest.mark.lab
 
 OWNER = """
 import sys
-from lab.handle import Lab
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.lab.life.handle import Lab
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 def progress(text):
     print(text, flush=True)
@@ -109,7 +109,7 @@ def test_the_trace_detector_can_fail() -> None:
         seen = traces() - before
         carrier = lab.status()["distance"]["carrier"]
     assert any(t.startswith("process") for t in seen)
-    assert carrier == "netem" or any("lab.relay" in t for t in seen)
+    assert carrier == "netem" or any("brokerproof.lab.network.relay" in t for t in seen)
     assert any(t.startswith("socket") for t in seen)
 
 
@@ -156,8 +156,8 @@ def test_without_root_it_is_the_same_lab() -> None:
     script = (
         "import os; assert os.geteuid() != 0\n"
         "import subprocess\n"
-        "from lab.handle import Lab\n"
-        "from topology.patterns import PATTERNS, PatternOptions\n"
+        "from brokerproof.lab.life.handle import Lab\n"
+        "from brokerproof.topology.patterns import PATTERNS, PatternOptions\n"
         "with Lab.start(PATTERNS['peering'](PatternOptions(brokers=1))) as lab:\n"
         "    command = [*lab.command_prefix('a'), 'cat', '/etc/resolv.conf']\n"
         "    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)\n"

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from lab import preflight
-from lab.preflight import Need, check, find_java, find_tool
+from brokerproof.lab.life import preflight
+from brokerproof.lab.life.preflight import Need, check, find_java, find_tool
 
 GIB_KB: Final = 1024 * 1024
 RELEASE: Final = 'IMPLEMENTOR="Debian"\nJAVA_VERSION="{}"\nJAVA_VERSION_DATE="2025-04-15"\n'

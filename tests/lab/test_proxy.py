@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 
-from lab.blueprint import compile_topology
-from lab.faults import FAULTS
-from lab.proxy import SIGNATURE, header
-from topology.patterns import PATTERNS
+from brokerproof.lab.daemons.proxy import SIGNATURE, header
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.topology.patterns import PATTERNS
+
+PROXY = (sys.executable, "-m", "brokerproof.lab.daemons.proxy")
 
 
 def test_a_header_has_both_addresses() -> None:
@@ -28,7 +30,7 @@ def test_bytes_pass_after_the_header_and_the_end_is_passed_on() -> None:
     port = free_port()
     with (
         socket.create_server(("127.0.0.1", 0)) as target,
-        subprocess.Popen([sys.executable, "-m", "lab.proxy"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+        subprocess.Popen(PROXY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
     ):
         target.settimeout(10)
         assert process.stdin is not None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import relay
-from lab.relay import HEADER_BYTES, MOST_LATE_NS, Direction, Shape, Waking
+from brokerproof.lab.network import relay
+from brokerproof.lab.network.relay import HEADER_BYTES, MOST_LATE_NS, Direction, Shape, Waking
 
 MS = 1_000_000
 NEVER = 1 << 62

@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from probes.dns_exchange import Server
+from brokerproof.probes.wire.dns_exchange import Server
 from tests.probes.peers import LOOPBACK
 
 Reply = Callable[[dns.message.Message, bool], list[bytes]]

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from probes import engine
-from probes.outcome import Closing, Line, Outcome, Reason, SampleBlock, Stage, Started, Status, Target
-from probes.plan import Endpoint, Limits, Plan
+from brokerproof.probes import engine
+from brokerproof.probes.outcome import Closing, Line, Outcome, Reason, SampleBlock, Stage, Started, Status, Target
+from brokerproof.probes.plan import Endpoint, Limits, Plan
 
 QUICK = Limits(
     resolve_ms=250,

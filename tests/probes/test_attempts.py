@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from probes.connect import connect
-from probes.outcome import Reason, Stage, Status
-from probes.plan import MAX_CONNECT_ATTEMPTS
-from probes.seen import Seen, failed
+from brokerproof.probes.observation import Seen, failed
+from brokerproof.probes.outcome import Reason, Stage, Status
+from brokerproof.probes.plan import MAX_CONNECT_ATTEMPTS
+from brokerproof.probes.stages.connect import connect
 from tests.probes.fake_kafka import alone, broker
 from tests.probes.peers import closed_port, peer, run
 from tests.probes.running import QUICK, Result, plan, probe
@@ -62,7 +62,7 @@ def test_attempts_that_fail_now_and_then_are_told_apart(monkeypatch: pytest.Monk
 
     async def work() -> Result:
         async with counted() as (port, _):
-            monkeypatch.setattr("probes.paths.connect", every_other)
+            monkeypatch.setattr("brokerproof.probes.paths.connect", every_other)
             return await probe(plan(port, connect_attempts=ATTEMPTS))
 
     result = run(work())

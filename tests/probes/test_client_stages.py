@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from probes.client import ClientLog, Delivery, Leader, Timed
-from probes.consume import Consuming
-from probes.group import Grouping
-from probes.kafka_clients import Commits
-from probes.outcome import ConsumeFacts, GroupFacts, Reason, Role, Status, Target
+from brokerproof.probes.kafka_clients import Commits
+from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed
+from brokerproof.probes.outcome import ConsumeFacts, GroupFacts, Reason, Role, Status, Target
+from brokerproof.probes.stages.consume import Consuming
+from brokerproof.probes.stages.group import Grouping
 
 NONCE = "0123456789ab"
 LEADER = Leader(Target(role=Role.BROKER, name="b-1", port=9094, broker_id=1), 1, 0, 7)

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaException
 
-import probes.paths
-from probes.client import Settings
-from probes.connect import connect
-from probes.exchange import Exchange
-from probes.kafka_clients import KafkaClients
-from probes.ledger import Ledger
-from probes.outcome import MetadataFacts, Reason, Role, Stage, Status
-from probes.paths import Paths, ProbedEndpoint, Verified
-from probes.plan import Endpoint, Limits, Plan, Tls
+import brokerproof.probes.paths
+from brokerproof.probes.exchange import Exchange
+from brokerproof.probes.kafka_clients import KafkaClients
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.librdkafka import Settings
+from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
+from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
+from brokerproof.probes.plan import Endpoint, Limits, Plan, Tls
+from brokerproof.probes.stages.connect import connect
 from tests.probes.fake_cluster import CREATE_TOPICS, PRODUCE, FakeCluster, fake_cluster
 from tests.probes.peers import peer, run, silent
 from tests.probes.running import TO_IDENTITY, Result, plan, probe
@@ -27,7 +27,7 @@ TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
 @pytest.fixture(params=["near", "far"])
 def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Near, the clients are made when they are needed; far, with the first connection."""
-    monkeypatch.setattr(probes.paths, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
+    monkeypatch.setattr(brokerproof.probes.paths, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
     return str(request.param)
 
 
@@ -86,7 +86,7 @@ def test_clients_that_started_from_what_proves_wrong_are_closed_unused(
                 await asyncio.sleep(0 if port == stranger else 0.05)
                 return await connect(address, port, limit_ms=limit_ms)
 
-            monkeypatch.setattr(probes.paths, "connect", slowly)
+            monkeypatch.setattr(brokerproof.probes.paths, "connect", slowly)
             bootstrap = (Endpoint(name="127.0.0.1", port=stranger),)
             result = await probe(planned(cluster, bootstrap=bootstrap))
             return result, f"127.0.0.1:{stranger}", f"127.0.0.1:{cluster.ports[1]}"

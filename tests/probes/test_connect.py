@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from probes.connect import connect, round_trip_ns
-from probes.outcome import ConnectFacts, Reason, Status
+from brokerproof.probes.outcome import ConnectFacts, Reason, Status
+from brokerproof.probes.stages.connect import connect, round_trip_ns
 from tests.probes.peers import LOOPBACK, closed_port, peer, run, silent
 
 LIMIT_MS = 200
@@ -115,7 +115,7 @@ def test_a_socket_that_cannot_be_made(
             raise OSError(code, "no socket")
         return real(family, *args, **kwargs)
 
-    monkeypatch.setattr("probes.connect.socket.socket", refuse)
+    monkeypatch.setattr("brokerproof.probes.stages.connect.socket.socket", refuse)
     seen, _ = run(connect("2001:db8::1", 9094, limit_ms=LIMIT_MS))
     assert (seen.status, seen.reason) == (status, reason)
 

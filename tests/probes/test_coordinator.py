@@ -13,8 +13,8 @@ from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
 from kio.schema.leave_group.v1 import LeaveGroupRequest, LeaveGroupResponse
 
-from probes.coordinator import Coordinator, CoordinatorError, delete_group, find_coordinator
-from probes.outcome import Reason
+from brokerproof.probes.coordinator import Coordinator, CoordinatorError, delete_group, find_coordinator
+from brokerproof.probes.outcome import Reason
 from tests.probes.fake_kafka import NO_THROTTLE, broker
 from tests.probes.peers import run
 from tests.probes.test_kafka_stages import connection_to

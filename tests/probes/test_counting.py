@@ -10,15 +10,25 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.client import LOG_LINE_CHARACTERS, LOG_LINES, ClientLog, Settings, reason_of
-from probes.consume import count
-from probes.distribution import distribution
-from probes.ledger import Ledger
-from probes.outcome import STAGE_REASONS, Measured, Outcome, Reason, Role, SampleBlock, Stage, Status, Target
-from probes.plan import Limits, Tls
-from probes.produce import record_value
-from probes.seen import failed, ok
-from probes.topic import spread
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.librdkafka import LOG_LINE_CHARACTERS, LOG_LINES, ClientLog, Settings, reason_of
+from brokerproof.probes.observation import failed, ok
+from brokerproof.probes.outcome import (
+    STAGE_REASONS,
+    Measured,
+    Outcome,
+    Reason,
+    Role,
+    SampleBlock,
+    Stage,
+    Status,
+    Target,
+)
+from brokerproof.probes.outcome.distribution import distribution
+from brokerproof.probes.plan import Limits, Tls
+from brokerproof.probes.stages.consume import count
+from brokerproof.probes.stages.produce import record_value
+from brokerproof.probes.topic import spread
 
 NONCE = "0123456789ab"
 VALUES = {10: b"0123456789ab/0/0/", 11: b"0123456789ab/0/1/", 13: b"0123456789ab/0/2/"}

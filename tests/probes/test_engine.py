@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from probes import engine
-from probes.outcome import ConnectFacts, IdentityFacts, Line, Reason, Refused, Role, Stage, Status, Target
-from probes.plan import (
+from brokerproof.probes import engine
+from brokerproof.probes.outcome import ConnectFacts, IdentityFacts, Line, Reason, Refused, Role, Stage, Status, Target
+from brokerproof.probes.plan import (
     VERIFY_STAGES,
     Endpoint,
     ForbiddenConnect,

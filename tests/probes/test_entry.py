@@ -1,4 +1,4 @@
-"""``python -m probes`` as a process: lines in and out, and every way to make it stop."""
+"""``python -m brokerproof.probes`` as a process: lines in and out, and every way to make it stop."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from probes.outcome import Closing, Line, Outcome, Reason, Refused, Stage, Started, Status, decode_line
-from probes.plan import Limits, encode_plan
+from brokerproof.probes.outcome import Closing, Line, Outcome, Reason, Refused, Stage, Started, Status, decode_line
+from brokerproof.probes.plan import Limits, encode_plan
 from tests.probes.fake_cluster import PRODUCE, FakeCluster, fake_cluster
 from tests.probes.fake_kafka import alone, broker
 from tests.probes.peers import peer, run, silent
@@ -29,7 +29,7 @@ PROMPT_S = 5.0
 @asynccontextmanager
 async def probes(*arguments: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "probes", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=ROOT
+        sys.executable, "-m", "brokerproof.probes", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=ROOT
     )
     try:
         yield process
@@ -214,7 +214,7 @@ def test_the_end_of_stdin_ends_a_served_plan() -> None:
 
 
 def test_the_end_of_stdin_does_not_end_a_single_plan() -> None:
-    """``echo plan | python -m probes`` has its end of stdin right behind the plan."""
+    """``echo plan | python -m brokerproof.probes`` has its end of stdin right behind the plan."""
 
     async def work() -> list[Line]:
         ports: list[int] = []

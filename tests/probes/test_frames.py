@@ -19,7 +19,7 @@ from kio.schema.list_offsets.v1 import ListOffsetsResponse
 from kio.schema.metadata.v4 import MetadataResponse
 from kio.serial import entity_reader
 
-from probes.frames import BadLengthError, check_lengths
+from brokerproof.probes.wire.frames import BadLengthError, check_lengths
 from tests.probes.fake_kafka import api_versions, described, encode, metadata
 
 RESPONSES = [

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from probes.connect import connect
-from probes.handshake import BadCaFileError, handshake, trust
-from probes.outcome import HandshakeFacts, Reason, Status
-from probes.seen import Seen
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import HandshakeFacts, Reason, Status
+from brokerproof.probes.stages.connect import connect
+from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
 from tests.probes.authority import Authority
 from tests.probes.peers import (
     LOOPBACK,

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from probes.connect import connect
-from probes.idle import hold_idle
-from probes.kafka_connection import KafkaConnection
-from probes.outcome import IdleFacts, Reason, Stage, Status
-from probes.plan import Limits
-from probes.seen import Seen
-from probes.stream import Stream
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import IdleFacts, Reason, Stage, Status
+from brokerproof.probes.plan import Limits
+from brokerproof.probes.stages.connect import connect
+from brokerproof.probes.stages.idle import hold_idle
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import Stream
 from tests.probes.fake_kafka import alone, broker
 from tests.probes.peers import LOOPBACK, Behaviour, closing, greeting, peer, resetting, run, silent
 from tests.probes.running import TO_IDENTITY, plan, probe

@@ -16,14 +16,14 @@ from kio.schema.describe_configs.v1 import DescribeConfigsRequest
 from kio.schema.errors import ErrorCode
 from kio.schema.metadata.v4 import MetadataRequest
 
-from probes.api import ask_versions
-from probes.connect import connect
-from probes.identity import ask_identity
-from probes.kafka_connection import KafkaConnection
-from probes.metadata import ask_metadata
-from probes.outcome import AdvertisedBroker, ApiFacts, IdentityFacts, MetadataFacts, Reason, Status
-from probes.seen import Seen
-from probes.stream import Stream
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import AdvertisedBroker, ApiFacts, IdentityFacts, MetadataFacts, Reason, Status
+from brokerproof.probes.stages.api import ask_versions
+from brokerproof.probes.stages.connect import connect
+from brokerproof.probes.stages.identity import ask_identity
+from brokerproof.probes.stages.metadata import ask_metadata
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import Stream
 from tests.probes.fake_kafka import Handler, api_versions, broker, described, frame, identify, metadata
 from tests.probes.peers import (
     LOOPBACK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dns.rcode
 
-from probes.outcome import Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import SOA, answering, dns_server
 from tests.probes.fake_kafka import alone, broker

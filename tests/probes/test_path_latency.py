@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from probes import path_latency
-from probes.handshake import trust
-from probes.host_load import HostTicks
-from probes.outcome import Measured, PathLatencyFacts, Reason, Role, Stage, Status, Target
-from probes.path_latency import PathLatency
-from probes.plan import Limits, PathLatencyPlan, Tls
-from probes.samples import unpack
-from probes.seen import Seen
-from probes.threads import in_thread
+from brokerproof.probes.load import path_latency
+from brokerproof.probes.load.host_load import HostTicks
+from brokerproof.probes.load.path_latency import PathLatency
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import Measured, PathLatencyFacts, Reason, Role, Stage, Status, Target
+from brokerproof.probes.outcome.samples import unpack
+from brokerproof.probes.plan import Limits, PathLatencyPlan, Tls
+from brokerproof.probes.stages.handshake import trust
+from brokerproof.probes.threads import in_thread
 from tests.probes.authority import Authority
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import answering, dns_server

@@ -13,14 +13,14 @@ from kio.schema.describe_configs.v1 import DescribeConfigsRequest
 from kio.schema.errors import ErrorCode
 from kio.serial import entity_reader
 
-from probes.handshake import handshake, trust
-from probes.kafka_connection import KafkaConnection
-from probes.outcome import IdentityFacts, PathSizeFacts, Reason, Stage, Status
-from probes.path_size import measure_path_size
-from probes.plan import Tls
-from probes.seen import Seen
-from probes.stream import Stream
-from probes.tcp_info import read_tcp_info
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import IdentityFacts, PathSizeFacts, Reason, Stage, Status
+from brokerproof.probes.plan import Tls
+from brokerproof.probes.stages.handshake import handshake, trust
+from brokerproof.probes.stages.path_size import measure_path_size
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import Stream
+from brokerproof.probes.wire.tcp_info import read_tcp_info
 from tests.probes.authority import Authority
 from tests.probes.fake_kafka import alone, broker, described, encode, frame, identify
 from tests.probes.peers import LOOPBACK, Behaviour, closing, peer, resetting, run, silent

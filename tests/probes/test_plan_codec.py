@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.outcome import Acks, Compression, Stage
-from probes.plan import (
+from brokerproof.probes.outcome import Acks, Compression, Stage
+from brokerproof.probes.plan import (
     Endpoint,
     ForbiddenConnect,
     LatencyPlan,

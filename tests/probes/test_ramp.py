@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.outcome import Followed, RampEnd, RampStep
-from probes.plan import RampPlan
-from probes.ramp import KEPT_UP, LEAST_RECORDS, has_followed, knee, next_rate, step_ms
+from brokerproof.probes.load.ramp import KEPT_UP, LEAST_RECORDS, has_followed, knee, next_rate, step_ms
+from brokerproof.probes.outcome import Followed, RampEnd, RampStep
+from brokerproof.probes.plan import RampPlan
 
 MB = 1e6
 MS = 1_000_000

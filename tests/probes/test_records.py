@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kio.schema.errors import ErrorCode
 
-from probes.outcome import (
+from brokerproof.probes.outcome import (
     ConsumeFacts,
     GroupFacts,
     LatencyFacts,
@@ -21,8 +21,8 @@ from probes.outcome import (
     Status,
     ThroughputFacts,
 )
-from probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
-from probes.samples import unpack
+from brokerproof.probes.outcome.samples import unpack
+from brokerproof.probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
 from tests.probes.fake_cluster import (
     CREATE_TOPICS,
     DELETE_TOPICS,

@@ -12,10 +12,10 @@ import dns.message
 import dns.rcode
 import pytest
 
-from probes.dns_exchange import Server, configured_server, parse_server
-from probes.outcome import Reason, ResolveFacts, Status
-from probes.resolve import Addresses, resolve
-from probes.seen import Seen
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import Reason, ResolveFacts, Status
+from brokerproof.probes.stages.resolve import Addresses, resolve
+from brokerproof.probes.wire.dns_exchange import Server, configured_server, parse_server
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import SOA, Reply, answering, dns_server
 from tests.probes.peers import LOOPBACK, closed_port, run

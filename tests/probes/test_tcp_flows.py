@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from probes import tcp_info
-from probes.tcp_info import flows
+from brokerproof.probes.wire import tcp_info
+from brokerproof.probes.wire.tcp_info import flows
 
 MIB = 1 << 20
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from probes import tcp_info
-from probes.api import ask_versions
-from probes.connect import connect
-from probes.handshake import handshake, trust
-from probes.kafka_connection import KafkaConnection
-from probes.outcome import ApiFacts, HandshakeFacts, Reason, TcpInfo
-from probes.stream import Stream
-from probes.tcp_info import read_tcp_info
+from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, TcpInfo
+from brokerproof.probes.stages.api import ask_versions
+from brokerproof.probes.stages.connect import connect
+from brokerproof.probes.stages.handshake import handshake, trust
+from brokerproof.probes.wire import tcp_info
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import Stream
+from brokerproof.probes.wire.tcp_info import read_tcp_info
 from tests.probes.peers import LOOPBACK, peer, run, saying, silent
 
 MSS_BYTES = 1200

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaException
 
-from probes.client import ClientLog, Settings
-from probes.load import Load
-from probes.outcome import Acks, Compression, Followed, RampEnd, RampStep, Role, Stage, ThroughputFacts
-from probes.plan import Limits, RampPlan, ThroughputPlan
-from probes.threads import in_thread
+from brokerproof.probes.librdkafka import ClientLog, Settings
+from brokerproof.probes.load.producers import Load
+from brokerproof.probes.outcome import Acks, Compression, Followed, RampEnd, RampStep, Role, Stage, ThroughputFacts
+from brokerproof.probes.plan import Limits, RampPlan, ThroughputPlan
+from brokerproof.probes.threads import in_thread
 from tests.probes.fake_cluster import METADATA, FakeCluster, fake_cluster
 from tests.probes.peers import LOOPBACK, run
 from tests.probes.running import QUICK, TO_IDENTITY, Result, plan, probe

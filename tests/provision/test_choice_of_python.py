@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.provision import environment
 from tests.provision.machine import ROOT, script
+from tools.provision import environment
 
 
 def fake_python(path: Path, version: str) -> Path:
@@ -22,14 +22,14 @@ class TestTheChoiceOfPython:
     @pytest.fixture
     def checkout(self, tmp_path: Path) -> Path:
         checkout = tmp_path / "check out"
-        checkout.mkdir()
-        shutil.copy(ROOT / "setup.sh", checkout)
+        (checkout / "tools").mkdir(parents=True)
+        shutil.copy(ROOT / "tools" / "setup.sh", checkout / "tools")
         return checkout
 
     @staticmethod
     def run(checkout: Path, path: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [checkout / "setup.sh", *arguments],
+            [checkout / "tools" / "setup.sh", *arguments],
             env={"PATH": path, **environ},
             capture_output=True,
             text=True,
@@ -54,7 +54,7 @@ class TestTheChoiceOfPython:
             name, version = python.split(":")
             fake_python(bin_directory / name, version)
         ran = self.run(checkout, str(bin_directory), "--bench")
-        assert f"at {bin_directory / chosen} runs: -m brokerproof.provision --bench" in ran.stdout
+        assert f"at {bin_directory / chosen} runs: -m tools.provision --bench" in ran.stdout
 
     def test_a_python_that_does_not_run_is_passed_over(self, checkout: Path, bin_directory: Path) -> None:
         script(bin_directory / "python3.13", "echo 'python3.13: command not found' >&2; exit 127")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.provision import environment
-from brokerproof.provision.environment import State
-from brokerproof.provision.step import Runner, SetupError
 from tests.provision.machine import script
+from tools.provision import environment
+from tools.provision.environment import State
+from tools.provision.step import Runner, SetupError
 
 
 class TestTheEnvironment:
@@ -171,8 +171,8 @@ class TestAStep:
     def test_a_long_one_says_that_it_goes_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr("brokerproof.provision.step.BEAT_S", 0.1)
-        monkeypatch.setattr("brokerproof.provision.step.WORTH_A_WORD_S", 0.1)
+        monkeypatch.setattr("tools.provision.step.BEAT_S", 0.1)
+        monkeypatch.setattr("tools.provision.step.WORTH_A_WORD_S", 0.1)
         Runner(tmp_path, tmp_path / "build" / "log", os.environ).run("x", ["sh", "-c", "echo half; sleep 0.5"])
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "setup: x"

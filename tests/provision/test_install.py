@@ -48,7 +48,7 @@ class TestInstallingPackages:
 
     @staticmethod
     def command(bin_directory: Path, policy: Path, **environ: str) -> tuple[list[str], dict[str, str]]:
-        install = ROOT / "brokerproof" / "provision" / "install.sh"
+        install = ROOT / "tools" / "provision" / "install.sh"
         return (
             ["/bin/sh", str(install), "unbound", "nftables"],
             {"PATH": str(bin_directory), "POLICY_RC_D": str(policy), **environ},

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from brokerproof.provision import packages
-from brokerproof.provision.packages import Missing
-from brokerproof.provision.step import Runner, SetupError
-from lab import preflight
+from brokerproof.lab.life import preflight
 from tests.provision.machine import script
+from tools.provision import packages
+from tools.provision.packages import Missing
+from tools.provision.step import Runner, SetupError
 
 
 class TestWhatIsMissing:

@@ -15,28 +15,25 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.provision import __main__ as provision
-from brokerproof.provision import environment, packages
-from brokerproof.provision.environment import State
-from brokerproof.provision.step import SetupError, Stop
-from lab import preflight
-from lab.kafka_dist import DEFAULT_VERSION, KafkaMissingError
+from brokerproof.lab.daemons.kafka_dist import DEFAULT_VERSION, KafkaMissingError
+from brokerproof.lab.life import preflight
 from tests.provision.machine import ROOT, script
+from tools.provision import __main__ as provision
+from tools.provision import environment, packages
+from tools.provision.environment import State
+from tools.provision.step import SetupError, Stop
 
 
 class TestTheWhole:
-    """``python -m brokerproof.provision`` in a copy of the checkout, with stand-ins for what it calls."""
+    """``python -m tools.provision`` in a copy of the checkout, with stand-ins for what it calls."""
 
     @pytest.fixture
     def checkout(self, tmp_path: Path) -> Path:
         checkout = tmp_path / "checkout"
         ignore = shutil.ignore_patterns("__pycache__")
-        for package in ("brokerproof/provision", "lab/kafka"):
+        for package in ("tools/provision", "brokerproof/lab"):
             shutil.copytree(ROOT / package, checkout / package, ignore=ignore)
-        for file in (
-            *("brokerproof/__init__.py", "lab/__init__.py", "lab/jvm.py", "lab/kafka_dist.py", "lab/preflight.py"),
-            *("pyproject.toml", "requirements.lock"),
-        ):
+        for file in ("brokerproof/__init__.py", "tools/__init__.py", "pyproject.toml", "requirements.lock"):
             shutil.copy(ROOT / file, checkout / file)
         return checkout
 
@@ -57,7 +54,7 @@ class TestTheWhole:
         self, checkout: Path, environ: dict[str, str], tmp_path: Path, signal_: signal.Signals
     ) -> None:
         setting_up = subprocess.Popen(
-            [sys.executable, "-m", "brokerproof.provision"],
+            [sys.executable, "-m", "tools.provision"],
             cwd=checkout,
             env=environ,
             stdout=subprocess.PIPE,
@@ -103,7 +100,7 @@ class TestTheWhole:
         self, checkout: Path, environ: dict[str, str], tmp_path: Path
     ) -> None:
         ran = subprocess.run(
-            [sys.executable, "-m", "brokerproof.provision"],
+            [sys.executable, "-m", "tools.provision"],
             cwd=checkout,
             env=environ | {"KAFKA_HOME": "/nowhere"},
             capture_output=True,
@@ -198,7 +195,7 @@ class TestTheExitCode:
             stopped_in_time.append(slow)
             raise KafkaMissingError("Kafka failed")
 
-        monkeypatch.setattr("lab.kafka_dist.fetch", fetch)
+        monkeypatch.setattr("brokerproof.lab.daemons.kafka_dist.fetch", fetch)
         expected = "the environment failed" if slow == "Kafka" else "Kafka failed"
 
         def make_both() -> None:

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from diagnosis.check import Check, Verdict
-from probes.outcome import (
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.probes.outcome import (
     Closing,
     Distribution,
     GroupFacts,
@@ -29,7 +29,7 @@ from probes.outcome import (
     ThroughputFacts,
     WaitedFor,
 )
-from reports.document import (
+from brokerproof.reports.document import (
     DOCUMENT_VERSION,
     ClientResult,
     Host,
@@ -40,9 +40,9 @@ from reports.document import (
     TestResult,
     Tool,
 )
-from reports.grid import subject_of
+from brokerproof.reports.grid import subject_of
+from brokerproof.topology.expectation.view import BrokerView, ClientView
 from tests.reports.path import facts_of, view
-from topology.view import BrokerView, ClientView
 
 MS: Final = 1_000_000
 STARTED: Final = datetime(2026, 3, 14, 9, 26, 53, 589000, tzinfo=UTC)

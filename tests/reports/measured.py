@@ -7,11 +7,11 @@ from functools import cache
 
 import msgspec
 
-from probes.distribution import distribution
-from probes.outcome import Distribution, LatencyFacts, Outcome
-from reports.document import ClientResult
+from brokerproof.probes.outcome import Distribution, LatencyFacts, Outcome
+from brokerproof.probes.outcome.distribution import distribution
+from brokerproof.reports.document import ClientResult
+from brokerproof.topology.expectation.view import ClientView
 from tests.reports.builder import NO_FAULT, Faults, client_result, measurements
-from topology.view import ClientView
 
 US = 1_000
 

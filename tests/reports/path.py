@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.outcome import (
+from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ApiFacts,
     ConnectFacts,
@@ -19,7 +19,14 @@ from probes.outcome import (
     ResolveFacts,
     Stage,
 )
-from topology.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
+from brokerproof.topology.expectation.view import (
+    AddressKind,
+    AddressView,
+    BootstrapView,
+    BrokerView,
+    ClientView,
+    ForbiddenView,
+)
 
 ZONES: Final = ("use1-az1", "use1-az2", "use1-az4")
 CLUSTER: Final = "orders.k3f9xa.c4.kafka.us-east-1.amazonaws.com"

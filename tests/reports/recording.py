@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from reports.document import ClientResult, TestResult
-from reports.journal import OWNER, Journal
+from brokerproof.reports.document import ClientResult, TestResult
+from brokerproof.reports.journal import OWNER, Journal
 from tests.reports.builder import RUN
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from reports.document import (
+from brokerproof.reports.document import (
     DOCUMENT_VERSION,
     DocumentError,
     ResultDocument,
@@ -19,10 +19,10 @@ from reports.document import (
     encode_document,
     write_document,
 )
-from reports.files import create_atomically, write_atomically
-from reports.schema import SCHEMA_FILE, main, schema, schema_text
+from brokerproof.reports.files import create_atomically, write_atomically
 from tests.reports.builder import RUN, client_result, document, mixed
 from tests.reports.path import view
+from tools.result_schema import SCHEMA_FILE, main, schema, schema_text
 
 
 def as_json(result: ResultDocument) -> dict[str, Any]:
@@ -87,11 +87,11 @@ def test_one_id_for_two_checks_is_refused() -> None:
 
 
 def test_the_committed_schema_is_current() -> None:
-    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m reports.schema"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m tools.result_schema"
 
 
 def test_schema_check_finds_an_outdated_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.schema.SCHEMA_FILE", tmp_path / "schema.json")
+    monkeypatch.setattr("tools.result_schema.SCHEMA_FILE", tmp_path / "schema.json")
     assert main(["--check"]) == 1
     assert main([]) == 0
     assert main(["--check"]) == 0

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from reports import drawing
-from reports.drawing import DotMissingError, DrawError, dot_digest, inline_svg, png, style, svg
-from topology.models import Topology
-from topology.patterns import PATTERNS
-from topology.picture import DARK, picture
+from brokerproof.reports import drawing
+from brokerproof.reports.drawing import DotMissingError, DrawError, dot_digest, inline_svg, png, style, svg
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.picture import DARK, picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 TAGS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from probes.outcome import (
+from brokerproof.probes.outcome import (
     ApiFacts,
     ConnectFacts,
     ConsumeFacts,
@@ -28,9 +28,9 @@ from probes.outcome import (
     Target,
     TcpInfo,
 )
-from reports.document import ClientResult
-from reports.evidence import certificates, dns_answers, seen
-from reports.timings import (
+from brokerproof.reports.document import ClientResult
+from brokerproof.reports.evidence import certificates, dns_answers, seen
+from brokerproof.reports.timings import (
     CONNECT,
     END_TO_END,
     PRODUCE_ACK,

@@ -8,18 +8,18 @@ from xml.etree import ElementTree as ET
 import msgspec
 from rich.console import Console
 
-from diagnosis.check import Verdict
-from diagnosis.finding import Answer, Finding
-from diagnosis.telling import how_sure, text_of
-from probes.outcome import Closing, MetadataFacts, Reason, Stage
-from reports.document import ClientResult, ResultDocument, decode_document, encode_document
-from reports.findings import diagnosed, explained, findings, side_by_side
-from reports.html import render_html
-from reports.junit import render_junit
-from reports.terminal import print_summary
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.finding import Answer, Finding
+from brokerproof.diagnosis.finding_text import how_sure, text_of
+from brokerproof.probes.outcome import Closing, MetadataFacts, Reason, Stage
+from brokerproof.reports.document import ClientResult, ResultDocument, decode_document, encode_document
+from brokerproof.reports.findings import diagnosed, explained, findings, side_by_side
+from brokerproof.reports.html import render_html
+from brokerproof.reports.junit import render_junit
+from brokerproof.reports.terminal import print_summary
 from tests.diagnosis.bent import Bend, at, failed, seen, views_of
 from tests.reports.builder import document
-from topology.finding_codes import Code
 
 SILENT = Bend(at(Stage.CONNECT, clients="b"), failed(Reason.TIMED_OUT))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from diagnosis.check import Check, Verdict
-from probes.outcome import Reason, Role, Stage, Target
-from reports.grid import cell, failures, grid, isolation_cell, subject_of
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.probes.outcome import Reason, Role, Stage, Target
+from brokerproof.reports.grid import cell, failures, grid, isolation_cell, subject_of
 from tests.reports.builder import BROKEN, MS, client_result
 from tests.reports.path import view
 

@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from brokerproof.cli import main
-from comparison.errors import SamplesError
-from comparison.history import Point, Trend, append, trend
-from comparison.values import Comparison, Party, Spread
-from probes.distribution import distribution
-from probes.outcome import LatencyFacts, Measured, Outcome, PathLatencyFacts, Role, Stage, Status, Target
-from reports.document import ResultDocument, encode_document
-from reports.history import line, points_of, print_history
+from brokerproof.cli.main import main
+from brokerproof.comparison.errors import SamplesError
+from brokerproof.comparison.history import Point, Trend, append, trend
+from brokerproof.comparison.values import Comparison, Party, Spread
+from brokerproof.probes.outcome import LatencyFacts, Measured, Outcome, PathLatencyFacts, Role, Stage, Status, Target
+from brokerproof.probes.outcome.distribution import distribution
+from brokerproof.reports.document import ResultDocument, encode_document
+from brokerproof.reports.history import line, points_of, print_history
 from tests.reports.builder import BROKEN, client_result, mixed
 from tests.reports.path import view
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnosis.check import Verdict
-from probes.outcome import HandshakeFacts, Reason, Stage
-from reports import page as page_module
-from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
-from reports.html import render_html
-from reports.page import page
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage
+from brokerproof.reports import page as page_module
+from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from brokerproof.reports.html import render_html
+from brokerproof.reports.page import page
 from tests.reports.builder import BROKEN, client_result, distribution, document, mixed
 from tests.reports.path import view
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnosis.check import Verdict
-from probes.outcome import Refused
-from reports.document import TestOutcome, TestPhase, TestResult
-from reports.journal import JOURNAL_FOLDER, Journal, JournalError, RunFinished
-from reports.merge import merge
-from reports.verdict import Overall, judge
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.probes.outcome import Refused
+from brokerproof.reports.document import TestOutcome, TestPhase, TestResult
+from brokerproof.reports.journal import JOURNAL_FOLDER, Journal, JournalError, RunFinished
+from brokerproof.reports.merge import merge
+from brokerproof.reports.verdict import Overall, judge
 from tests.reports.builder import RUN, checks, client_result, mixed, outcomes, started
 from tests.reports.path import view
 from tests.reports.recording import record, write_client
@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 from tests.reports.builder import RUN, client_result
 from tests.reports.path import view
-from reports.journal import Journal
+from brokerproof.reports.journal import Journal
 from tests.reports.recording import write_client
 
 journal = Journal.open(Path(sys.argv[1]), RUN)

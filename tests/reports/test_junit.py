@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnosis.check import Check, Verdict
-from probes.outcome import Closing, Reason, Stage
-from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
-from reports.junit import render_junit
-from reports.verdict import judge
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.probes.outcome import Closing, Reason, Stage
+from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from brokerproof.reports.junit import render_junit
+from brokerproof.reports.verdict import judge
 from tests.reports.builder import client_result, document, mixed
 from tests.reports.path import view
 

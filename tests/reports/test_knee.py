@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from probes.outcome import Followed, ProduceLimits, RampEnd, RampFacts, RampStep, ThroughputFacts
-from reports.document import ResultDocument
-from reports.html import render_html
-from reports.knee import knee_in_words, step_rows
-from reports.markdown import render_markdown
-from reports.terminal import print_summary
-from reports.timings import throughput_rows
+from brokerproof.probes.outcome import Followed, ProduceLimits, RampEnd, RampFacts, RampStep, ThroughputFacts
+from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.html import render_html
+from brokerproof.reports.knee import knee_in_words, step_rows
+from brokerproof.reports.markdown import render_markdown
+from brokerproof.reports.terminal import print_summary
+from brokerproof.reports.timings import throughput_rows
 from tests.reports.builder import client_result, document
 from tests.reports.path import view
 from tests.reports.test_html import Reader

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from probes.outcome import HostLoad, ProduceLimits
-from reports.limits import Limit, limited_by
+from brokerproof.probes.outcome import HostLoad, ProduceLimits
+from brokerproof.reports.limits import Limit, limited_by
 
 MS = 1_000_000
 BUSY_HOST = HostLoad(busy_share=0.99, steal_share=0, late_mean_ns=0, late_max_ns=0)

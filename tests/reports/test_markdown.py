@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reports import page as page_module
-from reports import words
-from reports.__main__ import main
-from reports.document import ResultDocument
-from reports.markdown import COMMENT_BYTES, SUMMARY_BYTES, append_job_summary, render_markdown, text
+from brokerproof.reports import page as page_module
+from brokerproof.reports import words
+from brokerproof.reports.__main__ import main
+from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.markdown import COMMENT_BYTES, SUMMARY_BYTES, append_job_summary, render_markdown, text
 from tests.reports.builder import BROKEN, client_result, document, mixed
 from tests.reports.path import view
 from tests.reports.recording import record

@@ -8,17 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports import page as page_module
-from reports.document import Drawing, ResultDocument, decode_document, encode_document
-from reports.journal import Journal
-from reports.merge import merge
-from reports.page import page
+from brokerproof.reports import page as page_module
+from brokerproof.reports.document import Drawing, ResultDocument, decode_document, encode_document
+from brokerproof.reports.journal import Journal
+from brokerproof.reports.merge import merge
+from brokerproof.reports.page import page
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.picture import picture
 from tests.reports.builder import RUN, client_result, document
 from tests.reports.path import view
 from tests.reports.recording import write_client
 from tests.reports.test_html import read
-from topology.patterns import PATTERNS
-from topology.picture import picture
 
 
 def drawing_of(pattern: str, digest: str = "d1") -> Drawing:

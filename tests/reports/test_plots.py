@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.distribution import ENOUGH, distribution
-from reports import page as page_module
-from reports.curves import NAMED_CURVES, Curve, CurvePlot, Rate, Span, curve, curve_plots, rates, spans
-from reports.document import ResultDocument
-from reports.page import page
-from reports.plots import curves_svg, rates_svg, spans_svg
-from reports.timings import PRODUCE_ACK, latency_rows, throughput_rows
+from brokerproof.probes.outcome.distribution import ENOUGH, distribution
+from brokerproof.reports import page as page_module
+from brokerproof.reports.curves import NAMED_CURVES, Curve, CurvePlot, Rate, Span, curve, curve_plots, rates, spans
+from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.page import page
+from brokerproof.reports.plots import curves_svg, rates_svg, spans_svg
+from brokerproof.reports.timings import PRODUCE_ACK, latency_rows, throughput_rows
 from tests.reports.builder import client_result, document
 from tests.reports.measured import measured
 from tests.reports.path import view

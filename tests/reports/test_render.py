@@ -8,15 +8,15 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from comparison.series import read_samples
-from probes.outcome import Measured, Role, SampleBlock, Target
-from probes.samples import Samples, pack
-from reports.__main__ import main
-from reports.document import decode_document
-from reports.environment import LIBRARIES, UNKNOWN, describe_host, describe_tool
-from reports.journal import Journal
-from reports.render import render_all
-from reports.verdict import Overall
+from brokerproof.comparison.series import read_samples
+from brokerproof.probes.outcome import Measured, Role, SampleBlock, Target
+from brokerproof.probes.outcome.samples import Samples, pack
+from brokerproof.reports.__main__ import main
+from brokerproof.reports.document import decode_document
+from brokerproof.reports.environment import LIBRARIES, UNKNOWN, describe_host, describe_tool
+from brokerproof.reports.journal import Journal
+from brokerproof.reports.render import render_all
+from brokerproof.reports.verdict import Overall
 from tests.reports.builder import BROKEN, RUN, client_result, mixed
 from tests.reports.path import view
 from tests.reports.recording import record

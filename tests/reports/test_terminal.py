@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from diagnosis.check import Verdict
-from probes.outcome import Reason, Stage
-from reports.document import ResultDocument, TestOutcome, TestResult
-from reports.terminal import print_summary
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.reports.document import ResultDocument, TestOutcome, TestResult
+from brokerproof.reports.terminal import print_summary
 from tests.reports.builder import client_result, document, mixed
 from tests.reports.path import view
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnosis.check import Check, Verdict
-from probes.outcome import Closing, Stage
-from reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
-from reports.verdict import Overall, judge, judge_client, symbol, title
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.probes.outcome import Closing, Stage
+from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
+from brokerproof.reports.verdict import Overall, judge, judge_client, symbol, title
 from tests.reports.builder import client_result, document, mixed
 from tests.reports.path import view
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import words
+from brokerproof.reports import words
 
 
 @pytest.mark.parametrize(

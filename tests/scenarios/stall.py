@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from lab.handle import Lab
-from probes.outcome import LatencyFacts, Line, Outcome, Role, Stage, Status
-from probes.plan import LatencyPlan
-from scenarios.planning import make_plan
-from scenarios.turns import RECORDS
-from scenarios.world import lab_vantage
-from topology.expectation import expect
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import LatencyFacts, Line, Outcome, Role, Stage, Status
+from brokerproof.probes.plan import LatencyPlan
+from brokerproof.running.planning import make_plan
+from brokerproof.running.rounds import RECORDS
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.expectation.expect import expect
 
 STALL_MS: Final = 200
 BETWEEN_MS: Final = 50

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from diagnosis.check import Verdict
-from lab.errors import LabError
-from lab.handle import Lab
-from probes.plan import Limits
-from scenarios.planning import conclude, make_plan
-from scenarios.world import lab_vantage
-from topology.edit import with_changes
-from topology.expectation import expect
-from topology.models import Topology
-from topology.patterns import PATTERNS
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.plan import Limits
+from brokerproof.running.planning import conclude, make_plan
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.edit import with_changes
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from diagnosis.check import Verdict
-from lab.faults import FAULTS, Fault
-from lab.handle import Lab
-from probes.outcome import ResolveFacts, Role, Stage
-from probes.plan import Limits
-from scenarios.planning import ClientRun, conclude, make_plan, outcomes_of
-from scenarios.world import lab_vantage
-from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.options import Overlap
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.faults import FAULTS, Fault
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import ResolveFacts, Role, Stage
+from brokerproof.probes.plan import Limits
+from brokerproof.running.planning import ClientRun, conclude, make_plan, outcomes_of
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.options import Overlap
 
 pytestmark = pytest.mark.lab
 

@@ -13,20 +13,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diagnosis.check import Verdict
-from lab.faults import FAULTS, Fault
-from lab.faults.fault import afflicted
-from lab.handle import Lab
-from lab.kafka_config import data_dir
-from probes.outcome import Stage
-from probes.plan import Limits
-from scenarios.planning import ClientRun, conclude, make_plan
-from scenarios.pool import LabPool, brokers_of
-from scenarios.world import lab_vantage
-from topology.edit import with_lab
-from topology.expectation import expect
-from topology.models import FrozenBroker
-from topology.patterns import PATTERNS
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.daemons.kafka_config import data_dir
+from brokerproof.lab.faults import FAULTS, Fault
+from brokerproof.lab.faults.fault import afflicted
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import Stage
+from brokerproof.probes.plan import Limits
+from brokerproof.running.lab_pool import LabPool, brokers_of
+from brokerproof.running.planning import ClientRun, conclude, make_plan
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.edit import with_lab
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import FrozenBroker
+from brokerproof.topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
 

@@ -6,12 +6,12 @@ import argparse
 
 import pytest
 
-from probes.outcome import Stage
-from probes.plan import Limits, Plan
-from scenarios.options import MAX_IDLE_HOLD_MS, _hold_ms
-from scenarios.planning import LEAST_VERDICT_MS, LIMITS, VERDICT_MS, limits_within, make_plan
-from topology.expectation import expect
-from topology.patterns import PATTERNS
+from brokerproof.probes.outcome import Stage
+from brokerproof.probes.plan import Limits, Plan
+from brokerproof.running.planning import LEAST_VERDICT_MS, LIMITS, VERDICT_MS, limits_within, make_plan
+from brokerproof.scenarios.options import MAX_IDLE_HOLD_MS, _hold_ms
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS
 
 PATH = ("resolve_ms", "connect_ms", "handshake_ms", "request_ms")
 

@@ -7,13 +7,13 @@ import argparse
 import msgspec
 import pytest
 
-from probes.outcome import Acks, Compression, Stage
-from probes.plan import Plan, RampPlan, ThroughputPlan
-from scenarios.load import DEFAULT, KEYS, load_of
-from scenarios.options import _load
-from scenarios.planning import LIMITS, make_plan
-from topology.expectation import expect
-from topology.patterns import PATTERNS
+from brokerproof.probes.outcome import Acks, Compression, Stage
+from brokerproof.probes.plan import Plan, RampPlan, ThroughputPlan
+from brokerproof.running.load_option import DEFAULT, KEYS, load_of
+from brokerproof.running.planning import LIMITS, make_plan
+from brokerproof.scenarios.options import _load
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.plugin import MARKERS
-from topology.edit import with_each
-from topology.files import dumps
-from topology.models import ClientVantage, Topology, VantageKind
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.scenarios.plugin import MARKERS
+from brokerproof.topology.edit import with_each
+from brokerproof.topology.files import dumps
+from brokerproof.topology.models import ClientVantage, Topology, VantageKind
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,7 +132,7 @@ def as_target(topology: Topology, path: Path) -> str:
 
 
 def options(file: str, cls: str) -> PatternOptions | None:
-    scenarios = importlib.import_module(f"scenarios.test_{file}")
+    scenarios = importlib.import_module(f"brokerproof.scenarios.test_{file}")
     chosen: PatternOptions | None = getattr(getattr(scenarios, cls), "OPTIONS", None)
     return chosen
 

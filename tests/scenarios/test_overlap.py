@@ -12,18 +12,18 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from diagnosis.check import Verdict
-from lab.handle import Lab
-from probes.outcome import Reason, Stage, Status
-from probes.plan import Limits
-from scenarios.planning import ClientRun, conclude, make_plan, outcomes_of
-from scenarios.world import lab_vantage
-from topology.edit import with_changes
-from topology.expectation import expect
-from topology.models import IpPermission, Route, RouteTable, Topology, Vpc, VpcPeeringConnection
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.options import CLUSTER_CIDR, CLUSTER_VPC, client_host, subnets
-from topology.rules import problems
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import Reason, Stage, Status
+from brokerproof.probes.plan import Limits
+from brokerproof.running.planning import ClientRun, conclude, make_plan, outcomes_of
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.edit import with_changes
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import IpPermission, Route, RouteTable, Topology, Vpc, VpcPeeringConnection
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.options import CLUSTER_CIDR, CLUSTER_VPC, client_host, subnets
+from brokerproof.topology.rules import problems
 
 OVERLAPPING, APART = CLUSTER_CIDR, IPv4Network("10.9.0.0/16")
 EVERYWHERE = IpPermission(from_port=9094, to_port=9094, cidr_ipv4=IPv4Network("10.0.0.0/8"))

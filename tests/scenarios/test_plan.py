@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.planning import LEAST_ATTEMPTS, LEAST_CONNECTS, make_plan
-from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.running.planning import LEAST_ATTEMPTS, LEAST_CONNECTS, make_plan
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
-from lab.faults import FAULTS
-from lab.handle import Lab, running_labs
-from reports.document import decode_document
-from scenarios.pool import LabPool, brokers_of
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.life.handle import Lab, running_labs
+from brokerproof.reports.document import decode_document
+from brokerproof.running.lab_pool import LabPool, brokers_of
+from brokerproof.topology.edit import with_broker
+from brokerproof.topology.models import BrokerState, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.lab.traces import MARK, traces
-from topology.edit import with_broker
-from topology.models import BrokerState, Topology
-from topology.patterns import PATTERNS, PatternOptions
 
 ROOT = Path(__file__).parents[2]
 ONE_TEST = ["-q", "-p", "no:cacheprovider", "-k", "test_metadata_is_of_one_cluster and TestClient"]
@@ -138,7 +138,7 @@ def started() -> set[str]:
 
 
 def labs_started() -> set[str]:
-    return {trace for trace in started() if "lab.supervisor" in trace}
+    return {trace for trace in started() if "brokerproof.lab.life.supervisor" in trace}
 
 
 @pytest.fixture(autouse=True)

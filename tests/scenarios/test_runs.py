@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from brokerproof.cli import main
-from lab.faults import FAULTS
-from lab.handle import Lab
-from reports.document import ResultDocument, decode_document
-from topology.files import dumps
-from topology.patterns import PATTERNS
+from brokerproof.cli.main import main
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.life.handle import Lab
+from brokerproof.reports.document import ResultDocument, decode_document
+from brokerproof.topology.files import dumps
+from brokerproof.topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.handle import Lab
-from probes.plan import LatencyPlan
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.plan import LatencyPlan
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.scenarios.stall import STALL_MS, stalled
-from topology.patterns import PATTERNS, PatternOptions
 
 pytestmark = pytest.mark.lab
 

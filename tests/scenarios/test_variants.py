@@ -6,16 +6,16 @@ import os
 
 import pytest
 
-from diagnosis.check import Verdict
-from lab import kafka_dist
-from lab.handle import Lab
-from probes.outcome import Reason, Stage
-from probes.plan import Limits
-from scenarios.planning import ClientRun, conclude, make_plan
-from scenarios.world import lab_vantage
-from topology.expectation import expect
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.options import Overlap
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.lab.daemons import kafka_dist
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.probes.plan import Limits
+from brokerproof.running.planning import ClientRun, conclude, make_plan
+from brokerproof.running.site import lab_vantage
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.options import Overlap
 
 pytestmark = pytest.mark.lab
 

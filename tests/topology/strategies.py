@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from topology.models import Unserved
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.options import Overlap
+from brokerproof.topology.models import Unserved
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.options import Overlap
 
 options = st.builds(
     PatternOptions,

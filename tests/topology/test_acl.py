@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topology.acl import TCP, Packet, allows, connects
-from topology.files import TopologyError, dumps, loads
-from topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
-from topology.patterns import PATTERNS
-from topology.rules import problems
+from brokerproof.topology.acl import TCP, Packet, allows, connects
+from brokerproof.topology.files import TopologyError, dumps, loads
+from brokerproof.topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.rules import problems
 
 ANY = "0.0.0.0/0"
 

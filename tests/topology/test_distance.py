@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topology.files import TopologyError, checked, dumps, loads
-from topology.models import LabSettings, RegionLink, Topology
-from topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.files import TopologyError, checked, dumps, loads
+from brokerproof.topology.models import LabSettings, RegionLink, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 EAST, WEST = "us-east-1", "us-west-2"
 

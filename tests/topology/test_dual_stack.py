@@ -6,13 +6,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from probes.outcome import Reason
-from topology.edit import with_broker, with_changes
-from topology.expectation import advertised, expect
-from topology.files import dumps, loads
-from topology.models import ClusterListener, NetworkType, Topology
-from topology.patterns import PATTERNS, PatternOptions
-from topology.rules import problems
+from brokerproof.probes.outcome import Reason
+from brokerproof.topology.edit import with_broker, with_changes
+from brokerproof.topology.expectation.expect import advertised, expect
+from brokerproof.topology.files import dumps, loads
+from brokerproof.topology.models import ClusterListener, NetworkType, Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.rules import problems
 
 DIRECT = ("in_vpc", "peering", "transit_gateway")
 

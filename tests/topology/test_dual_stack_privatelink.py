@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokerproof.topology.edit import with_changes, with_each
+from brokerproof.topology.expectation.expect import advertised, expect
+from brokerproof.topology.expectation.view import BrokerView, ClientView
+from brokerproof.topology.files import TopologyError, dumps, loads
+from brokerproof.topology.models import AliasTarget, EndpointInterface, ResourceRecordSet, Topology, VpcEndpoint
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.rules import problems
 from tests.topology.strategies import options
-from topology.edit import with_changes, with_each
-from topology.expectation import advertised, expect
-from topology.files import TopologyError, dumps, loads
-from topology.models import AliasTarget, EndpointInterface, ResourceRecordSet, Topology, VpcEndpoint
-from topology.patterns import PATTERNS, PatternOptions
-from topology.rules import problems
-from topology.view import BrokerView, ClientView
 
 BOTH = ("privatelink_multi_nlb", "privatelink_single_nlb")
 CLUSTER = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com"

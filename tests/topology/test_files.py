@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from brokerproof.topology.files import SCHEMA_FILE, TopologyError, digest, dumps, json_schema, load, loads
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.topology.strategies import options, patterns
-from topology.files import SCHEMA_FILE, TopologyError, digest, dumps, json_schema, load, loads
-from topology.patterns import PATTERNS, PatternOptions
 
 
 @settings(max_examples=40, deadline=None)

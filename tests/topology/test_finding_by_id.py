@@ -6,8 +6,8 @@ import copy
 
 import pytest
 
-from topology.models import Topology
-from topology.patterns import PATTERNS
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS
 
 
 def looked_up(topology: Topology) -> None:

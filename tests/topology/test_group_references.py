@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from topology.models import IpPermission, PeeringStatus, SecurityGroup, Topology
-from topology.patterns import PATTERNS
-from topology.rules import problems
+from brokerproof.topology.models import IpPermission, PeeringStatus, SecurityGroup, Topology
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.rules import problems
 
 
 def naming(pattern: str, vpc_id: str, *, egress: bool = False) -> Topology:

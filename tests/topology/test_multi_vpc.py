@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from topology.edit import with_changes, with_each
-from topology.expectation import expect
-from topology.files import TopologyError
-from topology.managed import with_managed
-from topology.models import Topology, VpcAuthentication
-from topology.patterns import PATTERNS, PatternOptions
-from topology.rules import problems
+from brokerproof.topology.edit import with_changes, with_each
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.files import TopologyError
+from brokerproof.topology.managed import with_managed
+from brokerproof.topology.models import Topology, VpcAuthentication
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.rules import problems
 
 
 def multi_vpc(**chosen: Any) -> Topology:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from probes.outcome import Reason
+from brokerproof.probes.outcome import Reason
+from brokerproof.topology.expectation.expect import advertised, expect
+from brokerproof.topology.expectation.view import AddressKind
+from brokerproof.topology.files import TopologyError
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions, names
+from brokerproof.topology.rules import problems
 from tests.topology.strategies import options, patterns
-from topology.expectation import advertised, expect
-from topology.files import TopologyError
-from topology.models import Topology
-from topology.patterns import PATTERNS, PatternOptions, names
-from topology.rules import problems
-from topology.view import AddressKind
 
 
 @settings(max_examples=60, deadline=None)

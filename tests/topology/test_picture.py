@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.faults import FAULTS
-from tests.topology.strategies import options, patterns
-from topology.files import dumps, loads
-from topology.managed import with_managed
-from topology.models import (
+from brokerproof.lab.faults import FAULTS
+from brokerproof.topology.files import dumps, loads
+from brokerproof.topology.managed import with_managed
+from brokerproof.topology.models import (
     Client,
     ClientVantage,
     LabSettings,
@@ -23,12 +22,13 @@ from topology.models import (
     TransitGatewayRouteTable,
     VantageKind,
 )
-from topology.patterns import PATTERNS, PatternOptions
-from topology.patterns.options import Overlap
-from topology.picture import DARK, Ink, picture
-from topology.picture.distance import rtt_words
-from topology.picture.label import LISTED, ranges, text
-from topology.picture.way import Kind, way_of
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns.options import Overlap
+from brokerproof.topology.picture import DARK, Ink, picture
+from brokerproof.topology.picture.distance import rtt_words
+from brokerproof.topology.picture.label import LISTED, ranges, text
+from brokerproof.topology.picture.way import Kind, way_of
+from tests.topology.strategies import options, patterns
 
 NODE = re.compile(r'^\t+("[^"]+"|\w+) \[label=<', re.MULTILINE)
 EDGE = re.compile(r'^\t+("[^"]+"|\w+)(?::(\w+):e)? -> ("[^"]+"|\w+)', re.MULTILINE)

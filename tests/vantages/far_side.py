@@ -1,6 +1,6 @@
 """A stand-in for the probe at the far side of a vantage: keeps to the line protocol, or breaks it.
 
-Run by path with the name of a behaviour; what follows (``python -m probes --serve``, put there by
+Run by path with the name of a behaviour; what follows (``python -m brokerproof.probes --serve``, put there by
 the vantage) is ignored. Uses the contract's own encoder, so it cannot drift from it.
 """
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from probes.outcome import (
+from brokerproof.probes.outcome import (
     Closing,
     Line,
     Outcome,
@@ -28,7 +28,7 @@ from probes.outcome import (
     Target,
     encode_line,
 )
-from probes.plan import Plan, decode_plan
+from brokerproof.probes.plan import Plan, decode_plan
 
 FOR_EVER_S = 600
 

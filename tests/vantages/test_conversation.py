@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.outcome import Line, Measured, Outcome, Role, SampleBlock, Target, encode_line
-from probes.plan import Endpoint, Plan
+from brokerproof.probes.outcome import Line, Measured, Outcome, Role, SampleBlock, Target, encode_line
+from brokerproof.probes.plan import Endpoint, Plan
+from brokerproof.vantages import conversation as conversation_module
+from brokerproof.vantages.conversation import Conversation
+from brokerproof.vantages.tail import SAID_BYTES, Tail, printable
 from tests.vantages.far_side import closing, outcome, started
-from vantages import conversation as conversation_module
-from vantages.conversation import Conversation
-from vantages.tail import SAID_BYTES, Tail, printable
 
 PLAN = Plan(plan_id="p", client="app", bootstrap=(Endpoint(name="b-1.example", port=9094),))
 

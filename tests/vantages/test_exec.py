@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import pytest
 
-from probes.outcome import Outcome
-from probes.plan import Endpoint, Limits, Plan
+from brokerproof.probes.outcome import Outcome
+from brokerproof.probes.plan import Endpoint, Limits, Plan
+from brokerproof.vantages.exec import ExecVantage, Patience, probe_command
+from brokerproof.vantages.local import LocalVantage, this_probe
+from brokerproof.vantages.tail import Tail
 from tests.vantages import far_side
-from vantages.exec import ExecVantage, Patience, probe_command
-from vantages.local import LocalVantage, this_probe
-from vantages.tail import Tail
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = Patience(first_line_ms=15_000, grace_ms=300, terminate_ms=1000)
@@ -357,19 +357,19 @@ def test_nothing_is_left_when_the_owner_is_killed(owner: tuple[subprocess.Popen[
 @pytest.mark.parametrize(
     ("command", "far_shell", "expected"),
     [
-        ((), None, ("env", "A=b c", "py thon", "-m", "probes", "--serve")),
+        ((), None, ("env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve")),
         (
             ("ip", "netns", "exec", "n"),
             None,
-            ("ip", "netns", "exec", "n", "env", "A=b c", "py thon", "-m", "probes", "--serve"),
+            ("ip", "netns", "exec", "n", "env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve"),
         ),
         (
             ("/usr/bin/ssh", "host", "--"),
             None,
-            ("/usr/bin/ssh", "host", "--", "env", "'A=b c'", "'py thon'", "-m", "probes", "--serve"),
+            ("/usr/bin/ssh", "host", "--", "env", "'A=b c'", "'py thon'", "-m", "brokerproof.probes", "--serve"),
         ),
-        (("ssh", "h"), False, ("ssh", "h", "env", "A=b c", "py thon", "-m", "probes", "--serve")),
-        (("gcloud", "h"), True, ("gcloud", "h", "env", "'A=b c'", "'py thon'", "-m", "probes", "--serve")),
+        (("ssh", "h"), False, ("ssh", "h", "env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve")),
+        (("gcloud", "h"), True, ("gcloud", "h", "env", "'A=b c'", "'py thon'", "-m", "brokerproof.probes", "--serve")),
     ],
 )
 def test_words_are_quoted_only_for_a_shell_at_the_far_side(
@@ -390,7 +390,7 @@ def test_words_survive_the_shell_that_ssh_puts_between(tmp_path: Path) -> None:
     )
     with vantage:
         run = vantage.run(plan())
-    assert run.said == "-m probes --serve"
+    assert run.said == "-m brokerproof.probes --serve"
     assert "ended with exit status 0 before the probe's first line" in run.error
 
 
@@ -398,17 +398,18 @@ def test_the_local_vantage_is_this_interpreter_with_these_probes() -> None:
     vantage = LocalVantage("here")
     assert vantage.name == "here"
     assert vantage.command[0] == "env"
-    assert vantage.command[-4:] == (sys.executable, "-m", "probes", "--serve")
+    assert vantage.command[-4:] == (sys.executable, "-m", "brokerproof.probes", "--serve")
     assert this_probe()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
 
 
-def test_the_local_vantage_ignores_a_folder_called_probes_where_a_person_stands(
+def test_the_local_vantage_ignores_a_folder_of_that_name_where_a_person_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "probes").mkdir()
-    (tmp_path / "probes" / "__init__.py").touch()
-    (tmp_path / "probes" / "plan.py").write_text("print('impostor')")
+    (tmp_path / "brokerproof" / "probes").mkdir(parents=True)
+    (tmp_path / "brokerproof" / "__init__.py").touch()
+    (tmp_path / "brokerproof" / "probes" / "__init__.py").touch()
+    (tmp_path / "brokerproof" / "probes" / "plan.py").write_text("print('impostor')")
     monkeypatch.chdir(tmp_path)
     command = LocalVantage("here").command
-    printed = subprocess.check_output([*command[:-2], "probes.plan"])
+    printed = subprocess.check_output([*command[:-2], "brokerproof.probes.plan"])
     assert printed == b""

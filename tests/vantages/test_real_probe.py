@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from probes.outcome import Outcome, Reason, Role, Stage, Status
-from probes.plan import Endpoint, ForbiddenConnect, Limits, Plan
+from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
+from brokerproof.probes.plan import Endpoint, ForbiddenConnect, Limits, Plan
+from brokerproof.vantages.exec import ExecVantage
+from brokerproof.vantages.local import LocalVantage, this_probe
 from tests.vantages.test_exec import alive, eventually
-from vantages.exec import ExecVantage
-from vantages.local import LocalVantage, this_probe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,7 +94,7 @@ def test_a_namespace_prefix_lands_where_loopback_is_down(closed_port: int) -> No
 def test_a_probe_ends_when_its_owner_is_killed_amid_a_plan(silent_port: int) -> None:
     script = (
         "import sys\n"
-        "from vantages.local import LocalVantage\n"
+        "from brokerproof.vantages.local import LocalVantage\n"
         "from tests.vantages.test_real_probe import plan\n"
         "vantage = LocalVantage('here')\n"
         "vantage.run(plan(int(sys.argv[1])), lambda _: print(vantage.pid, flush=True))\n"

@@ -1,0 +1,205 @@
+"""Which trials a selection stands for: a pattern, and the faults that are put into it. Nothing runs here.
+
+The same selection gives the same cases in the same order, so an interrupted proof can be
+continued and a drawn combination can be seen again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Final
+
+from brokerproof.accuracy.trial import Injected, Kind, Selection
+from brokerproof.causes.codes import Code
+from brokerproof.lab.faults import FAULTS, Fault
+from brokerproof.lab.faults.fault import Layer
+from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.running.lab_pool import brokers_of
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+
+DRAWS_A_CASE: Final = 200
+"""How often a combination is drawn anew where its faults do not go together, before giving up."""
+AT_LEAST: Final = 2
+
+VARIANTS: Final[Mapping[str, PatternOptions | None]] = {"": None, "dual-stack": PatternOptions(dual_stack=True)}
+"""How a pattern is built, in the order of preference: the first in which a fault can be is taken."""
+
+
+class SelectionError(ValueError):
+    """The selection names what there is not, or chooses nothing; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One trial to be carried out."""
+
+    case_id: str
+    kind: Kind
+    pattern: str
+    variant: str = ""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def intended(self) -> Topology:
+        """What the lab is meant to be."""
+        return built(self.pattern, self.variant)
+
+    @property
+    def broken(self) -> Topology:
+        """What the lab is made."""
+        return together(self.intended, self.faults)
+
+    @property
+    def injected(self) -> tuple[Injected, ...]:
+        """Its faults with what each must be diagnosed as."""
+        return tuple(expected(FAULTS[name]) for name in self.faults)
+
+
+@lru_cache(maxsize=64)
+def built(pattern: str, variant: str) -> Topology:
+    """The topology of a pattern in a variant."""
+    return PATTERNS[pattern](VARIANTS[variant])
+
+
+@lru_cache(maxsize=64)
+def _brokers(pattern: str, variant: str) -> str:
+    return str(brokers_of(built(pattern, variant)))
+
+
+@lru_cache(maxsize=256)
+def _compiles(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
+    compile_topology(together(built(pattern, variant), faults))
+    return True
+
+
+def together(topology: Topology, faults: Sequence[str]) -> Topology:
+    """The topology with all the faults in it."""
+    for name in faults:
+        topology = FAULTS[name].edit(topology)
+    return topology
+
+
+def expected(fault: Fault) -> Injected:
+    """What the diagnosis of a fault may say; of one the catalogue has no word for, that its cause is unknown."""
+    cause = fault.cause or Code.UNKNOWN
+    return Injected(
+        fault=fault.name,
+        layer=fault.layer.value,
+        cause=cause.value,
+        codes=tuple(sorted(code.value for code in {cause, *fault.codes})),
+    )
+
+
+def cases_of(selection: Selection) -> tuple[Case, ...]:
+    """The cases, those that can share a lab side by side, and of these last those that restart brokers.
+
+    Raises:
+        SelectionError: it names an unknown pattern, layer or fault, or chooses nothing.
+    """
+    _check(selection)
+    patterns = [name for name in PATTERNS if name in selection.patterns or not selection.patterns]
+    faults = [
+        fault
+        for fault in FAULTS.values()
+        if (not selection.layers or fault.layer.value in selection.layers)
+        and (not selection.faults or fault.name in selection.faults)
+    ]
+    singles = tuple(_singles(patterns, faults))
+    chosen = [
+        *(singles if selection.singles else ()),
+        *(_drawn(selection, singles) if selection.together else ()),
+        *_clean(selection, patterns),
+    ]
+    if not chosen:
+        raise SelectionError("nothing is chosen: no fault of these layers and names applies to these patterns")
+    return tuple(sorted(chosen, key=_order))
+
+
+def digest(cases: Sequence[Case]) -> str:
+    """SHA-256 of the cases with what each must be diagnosed as."""
+    known = hashlib.sha256()
+    for case in cases:
+        known.update(repr((case, case.injected)).encode())
+    return known.hexdigest()
+
+
+def _check(selection: Selection) -> None:
+    for what, given, there in (
+        ("pattern", selection.patterns, tuple(PATTERNS)),
+        ("layer", selection.layers, tuple(layer.value for layer in Layer)),
+        ("fault", selection.faults, tuple(FAULTS)),
+    ):
+        unknown = sorted(set(given) - set(there))
+        if unknown:
+            raise SelectionError(f"no {what} {', '.join(unknown)}; there is: {', '.join(sorted(there))}")
+    if selection.together == 1:
+        raise SelectionError("one fault at once is not several: --together takes 2 or more")
+    if bool(selection.together) != bool(selection.draws):
+        raise SelectionError("--together says how many faults at once, --draws how often: give both or neither")
+
+
+def _singles(patterns: Sequence[str], faults: Sequence[Fault]) -> Iterator[Case]:
+    for pattern in patterns:
+        for fault in faults:
+            variant = next((v for v in VARIANTS if pattern in fault.patterns and _fits(fault, pattern, v)), None)
+            if variant is not None:
+                yield Case(f"{Kind.SINGLE}/{pattern}/{fault.name}", Kind.SINGLE, pattern, variant, (fault.name,))
+
+
+def _fits(fault: Fault, pattern: str, variant: str) -> bool:
+    return not fault.why_not(built(pattern, variant))
+
+
+def _clean(selection: Selection, patterns: Sequence[str]) -> Iterator[Case]:
+    for index in range(selection.clean):
+        pattern = patterns[index % len(patterns)]
+        yield Case(f"{Kind.CLEAN}/{pattern}/{index // len(patterns) + 1}", Kind.CLEAN, pattern)
+
+
+def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
+    """Combinations of faults of one pattern, drawn at random; the seed decides."""
+    rng = random.Random(selection.seed)  # noqa: S311 - a draw to be seen again, not a secret
+    at_home: dict[tuple[str, str], list[str]] = {}
+    for case in singles:
+        at_home.setdefault((case.pattern, case.variant), []).extend(case.faults)
+    homes = [home for home, faults in at_home.items() if len(faults) >= AT_LEAST]
+    if not homes:
+        raise SelectionError("two faults at once need a pattern that two of the chosen faults apply to")
+    seen: set[tuple[str, str, tuple[str, ...]]] = set()
+    for index in range(selection.draws):
+        for pattern, variant in islice(iter(lambda: rng.choice(homes), None), DRAWS_A_CASE):
+            there = at_home[pattern, variant]
+            many = min(rng.randint(AT_LEAST, selection.together), len(there))
+            faults = tuple(sorted(rng.sample(there, many), key=list(FAULTS).index))
+            if (pattern, variant, faults) not in seen and go_together(pattern, variant, faults):
+                seen.add((pattern, variant, faults))
+                case_id = f"{Kind.TOGETHER}/{index + 1:03}/{pattern}/{'+'.join(faults)}"
+                yield Case(case_id, Kind.TOGETHER, pattern, variant, faults)
+                break
+        else:
+            raise SelectionError(f"only {len(seen)} of {selection.draws} combinations were found that go together")
+
+
+def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
+    """Whether the lab can have all these faults at once, and each of them changes something."""
+    intended = built(pattern, variant)
+    try:
+        every = together(intended, faults)
+        if any(together(intended, [one for one in faults if one != left]) == every for left in faults):
+            return False
+        return _compiles(pattern, variant, faults)
+    except Exception:  # noqa: BLE001 - what one fault took away another may need; such edits raise anything
+        return False
+
+
+def _order(case: Case) -> tuple[str, str, str, bool, str]:
+    """Cases of one lab side by side; what its brokers may have to be restarted for comes last."""
+    brokers = _brokers(case.pattern, case.variant)
+    restarts = case.broken.clusters != case.intended.clusters
+    return brokers, case.pattern, case.variant, restarts, case.case_id

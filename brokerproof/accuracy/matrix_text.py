@@ -1,0 +1,169 @@
+"""A confusion matrix in sentences and figures, shared by its Markdown and its HTML. Values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from brokerproof.accuracy.matrix import Matrix, Part, Row, Times
+from brokerproof.accuracy.score import Attribution
+from brokerproof.accuracy.trial import Kind, Selection, Which
+from brokerproof.reports.words import count, figure
+from brokerproof.running.planning import VERDICT_MS
+
+MEANS: Final[dict[Attribution, str]] = {
+    Attribution.RIGHT: "the one finding that names the cause",
+    Attribution.AMBIGUOUS: "a stated set of causes that clients cannot tell apart, with the cause in it",
+    Attribution.WIDER: "a set with the cause in it, and causes that are not stated for the fault",
+    Attribution.HIDDEN: "another fault hides it: without it no client saw anything else that lasts",
+    Attribution.UNKNOWN: "found, but said to be of unknown cause",
+    Attribution.WRONG: "other causes named",
+    Attribution.MISSED: "nothing named",
+}
+HEADS: Final[dict[Attribution, str]] = {
+    Attribution.RIGHT: "right",
+    Attribution.AMBIGUOUS: "right set",
+    Attribution.WIDER: "set too wide",
+    Attribution.HIDDEN: "hidden",
+    Attribution.UNKNOWN: "cause unknown",
+    Attribution.WRONG: "wrong",
+    Attribution.MISSED: "missed",
+}
+KINDS: Final[dict[Kind, str]] = {
+    Kind.SINGLE: "one fault at a time",
+    Kind.TOGETHER: "several faults at once",
+    Kind.CLEAN: "nothing wrong",
+}
+
+
+def layer(name: str) -> str:
+    """A layer as people write it."""
+    return {"dns": "DNS", "tls": "TLS", "tcp": "TCP", "nlb": "NLB"}.get(name, name.replace("_", " "))
+
+
+def codes(named: Sequence[str]) -> str:
+    """A set of codes, or that there is none."""
+    return " or ".join(named) if named else "nothing"
+
+
+def seconds(ms: int | None) -> str:
+    """A time to verdict."""
+    return "-" if ms is None else f"{figure(ms / 1000)} s"
+
+
+def share(some: int, every: int) -> str:
+    """``97.5 %``; one hundred only where it is all of them."""
+    if not every:
+        return "-"
+    percent = 100 * some / every
+    return f"{percent:.0f} %" if some in {0, every} else f"{min(percent, 99.9):.1f} %"
+
+
+def part_of(matrix: Matrix, kind: Kind) -> Part:
+    """The part of one kind."""
+    return next(part for part in matrix.parts if part.kind is kind)
+
+
+def verdict(matrix: Matrix) -> str:
+    """The whole in one sentence."""
+    left = matrix.header.cases - len(matrix.trials)
+    said = [
+        f"{KINDS[part.kind]}: {part.good:,} of {part.trials:,} trials as they must be"
+        for part in matrix.parts
+        if part.trials
+    ]
+    if left:
+        said.append(f"{count(left, 'trial')} not made")
+    return "; ".join(said) if said else "no trial was made"
+
+
+def summary(part: Part) -> str:
+    """What became of one kind's causes, or of its clean labs."""
+    measured = part.trials - part.not_carried_out
+    said = []
+    if part.kind is not Kind.CLEAN:
+        seen = part.causes - part.attributions[Attribution.HIDDEN]
+        found = seen - part.attributions[Attribution.MISSED]
+        right = part.attributions[Attribution.RIGHT] + part.attributions[Attribution.AMBIGUOUS]
+        said = [
+            f"{count(part.causes, 'cause')} injected in {count(measured, 'trial')}",
+            f"{found:,} detected ({share(found, seen)})",
+            f"{right:,} attributed rightly ({share(right, seen)})",
+        ]
+        if part.attributions[Attribution.HIDDEN]:
+            said.append(f"{part.attributions[Attribution.HIDDEN]:,} hidden by another, not counted in the shares")
+    else:
+        said = [count(measured, "trial")]
+    said.append(count(part.false_alarms, "false alarm"))
+    if part.unanswered:
+        said.append(f"{count(part.unanswered, 'trial')} without an answer")
+    if part.not_carried_out:
+        said.append(f"{count(part.not_carried_out, 'trial')} not carried out")
+    return ", ".join(said)
+
+
+def times(found: Times) -> str:
+    """Time to verdict in words."""
+    if found.median_ms is None:
+        return "-"
+    said = f"median {seconds(found.median_ms)}, worst {seconds(found.worst_ms)}"
+    if found.whole_worst_ms in {None, found.worst_ms}:
+        return said
+    return f"{said}; whole verification {seconds(found.whole_median_ms)}, worst {seconds(found.whole_worst_ms)}"
+
+
+def deadlines(matrix: Matrix) -> str:
+    """Verifications against their deadlines."""
+    kept = matrix.deadlines
+    said = f"{count(kept.verifications, 'verification')}, {kept.over:,} beyond the deadline by more than 5 %"
+    return f"{said}; the worst by {100 * kept.worst_overrun:.1f} %" if kept.worst_overrun else f"{said}; none beyond it"
+
+
+def load(matrix: Matrix) -> str:
+    """How busy the machine was, and what that means for times."""
+    cores = matrix.header.host.cores
+    said = f"load average {matrix.load:g} on {count(cores, 'core')}, in the median"
+    return f"{said}: times are those of a machine that is too busy" if matrix.load > 2 * cores else said
+
+
+AGAIN = (
+    "What clients saw then was kept, and is diagnosed here by rules as they are now: they may have been mended since, "
+    "after these very trials"
+)
+
+
+def chosen(selection: Selection) -> str:
+    """What was run, as options of the command that runs it again."""
+    words = ["brokerproof lab prove"]
+    for flag, values in (
+        ("--pattern", selection.patterns),
+        ("--layer", selection.layers),
+        ("--fault", selection.faults),
+    ):
+        words += [f"{flag} {value}" for value in values]
+    if not selection.singles:
+        words.append("--no-singles")
+    if selection.clean:
+        words.append(f"--clean {selection.clean}")
+    if selection.together:
+        words.append(f"--together {selection.together} --draws {selection.draws} --seed {selection.seed}")
+    if selection.clients is not Which.ALL:
+        words.append(f"--clients {selection.clients}")
+    if selection.verdict_ms != VERDICT_MS:
+        words.append(f"--verdict-within {selection.verdict_ms / 1000:g}")
+    return " ".join(words)
+
+
+def rows_of(matrix: Matrix, kind: Kind, in_layer: str) -> tuple[Row, ...]:
+    """The faults of a layer, in one kind of trial."""
+    return tuple(row for row in matrix.rows if row.kind is kind and row.layer == in_layer)
+
+
+def layers_of(matrix: Matrix, kind: Kind) -> tuple[str, ...]:
+    """The layers of the faults that were injected, in the order of their names."""
+    return tuple(sorted({row.layer for row in matrix.rows if row.kind is kind}))
+
+
+def is_good(row: Row) -> bool:
+    """Whether the fault was attributed rightly every time."""
+    return all(attribution.good or not times for attribution, times in row.attributions.items())

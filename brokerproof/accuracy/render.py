@@ -1,0 +1,278 @@
+"""A confusion matrix on disk: JSON, Markdown and one self-contained HTML file.
+
+Everything shown comes from the matrix; what is said is in :mod:`brokerproof.accuracy.matrix_text`, how the page looks
+in ``templates/`` and in the style sheet of the reports.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from brokerproof.accuracy import matrix_text
+from brokerproof.accuracy.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
+from brokerproof.accuracy.score import Attribution, score
+from brokerproof.accuracy.trial import Kind, Trial
+from brokerproof.reports.files import write_atomically
+from brokerproof.reports.templating import TEMPLATES as REPORT_TEMPLATES
+from brokerproof.reports.words import printable
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+JSON, MARKDOWN, HTML = "matrix.json", "matrix.md", "matrix.html"
+
+
+def render(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
+    """Write all three, each whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    made = {JSON: encode_matrix(matrix), MARKDOWN: markdown(matrix).encode(), HTML: html(matrix).encode()}
+    for name, content in made.items():
+        write_atomically(folder / name, content)
+    return tuple(folder / name for name in made)
+
+
+# Markdown
+
+
+def markdown(matrix: Matrix) -> str:
+    """The matrix as a page of documentation."""
+    return "\n".join(line for part in _sections(matrix) for line in (*part, "")).rstrip("\n") + "\n"
+
+
+def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
+    header = matrix.header
+    yield ("# How right the diagnosis is",)
+    yield (
+        "Real faults were put into the lab, the clients of each pattern verified their path, and what the diagnosis",
+        "made of their evidence was compared with what had been done. This page is written by",
+        "`brokerproof lab prove` from its measurements; nothing in it is typed.",
+    )
+    yield (f"**{matrix_text.verdict(matrix)[:1].upper()}{matrix_text.verdict(matrix)[1:]}.**",)
+    yield (
+        _table(
+            ("trials", "what became of them", "time to verdict"),
+            [
+                (matrix_text.KINDS[part.kind], matrix_text.summary(part), matrix_text.times(part.times))
+                for part in matrix.parts
+                if part.trials
+            ],
+        ),
+    )
+    yield (
+        f"Deadlines: {matrix_text.deadlines(matrix)}.",
+        f"Faults taken out again: {_undone(matrix)}.",
+        f"The machine: {matrix_text.load(matrix)}.",
+    )
+    yield (
+        "Time to verdict is from a client's first packet until the last check that a finding rests on had failed. The",
+        "whole verification goes on: what lies behind the fault, and what is well, is verified to its end.",
+    )
+    yield ("Made by",)
+    yield (
+        "```",
+        matrix_text.chosen(header.selection),
+        "```",
+    )
+    host = header.host
+    yield (
+        f"with brokerproof {header.version}, begun {header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC,",
+        f"on Linux {host.kernel}, {host.machine}, {host.cores} cores, Python {host.python}.",
+    )
+    if header.diagnosed_again:
+        yield (f"{matrix_text.AGAIN}.",)
+    yield (
+        _table(
+            ("word", "meaning"),
+            [(matrix_text.HEADS[attribution], matrix_text.MEANS[attribution]) for attribution in Attribution],
+        ),
+    )
+    if matrix.cells:
+        yield (
+            "## Layer by layer",
+            "",
+            "The cause's layer from top to bottom, what it was diagnosed as from left to right; a set with causes of",
+            "several layers counts in each. In brackets: of trials that are not as they must be.",
+        )
+        yield (_by_layer(matrix),)
+    for kind in (Kind.SINGLE, Kind.TOGETHER):
+        if matrix_text.layers_of(matrix, kind):
+            yield (f"## {matrix_text.KINDS[kind].capitalize()}",)
+        for layer in matrix_text.layers_of(matrix, kind):
+            yield (f"### {matrix_text.layer(layer)}",)
+            yield (_faults(matrix_text.rows_of(matrix, kind, layer)),)
+    wrong = _short(matrix)
+    if wrong:
+        yield ("## What fell short",)
+        yield (_table(("trial", "injected", "diagnosed", "why it counts"), [_short_row(trial) for trial in wrong]),)
+
+
+def _by_layer(matrix: Matrix) -> str:
+    columns = diagnosed_layers(matrix)
+    return _table(
+        ("injected", *map(_layer, columns)),
+        [
+            (_layer(row), *(_in_brackets(cell(matrix, row, column)) for column in columns))
+            for row in injected_layers(matrix)
+        ],
+    )
+
+
+def _in_brackets(one: Cell | None) -> str:
+    if one is None:
+        return ""
+    return f"{one.times:,} ({one.short:,})" if one.short else f"{one.times:,}"
+
+
+def _layer(name: str) -> str:
+    return "nothing" if name == NOTHING else matrix_text.layer(name)
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value else ""
+
+
+def _faults(rows: Sequence[Row]) -> str:
+    return _table(
+        (
+            "fault",
+            "patterns",
+            "trials",
+            *(matrix_text.HEADS[one] for one in Attribution),
+            "diagnosed as",
+            "verdict, worst",
+        ),
+        [
+            (
+                f"`{row.fault}`",
+                str(len(row.patterns)),
+                f"{row.trials:,}",
+                *(_number(row.attributions[one]) for one in Attribution),
+                "; ".join(f"{_codes(one.codes)} ({one.times})" for one in row.diagnosed),
+                matrix_text.seconds(row.times.worst_ms),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _codes(codes: Sequence[str]) -> str:
+    return " or ".join(f"`{code}`" for code in codes) if codes else "nothing"
+
+
+def _short_row(trial: Trial) -> tuple[str, str, str, str]:
+    return (
+        f"`{trial.case_id}`",
+        ", ".join(f"`{cause.cause}`" for cause in trial.injected) or "nothing",
+        "; ".join(_codes(finding.codes) for finding in trial.named) or "nothing",
+        why(trial),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(printable(text).split()).replace("|", "\\|")
+
+
+# What both renderings show
+
+
+def injected_layers(matrix: Matrix) -> tuple[str, ...]:
+    """Rows of the table of layers; what was injected nothing into comes last."""
+    return tuple(sorted({one.injected for one in matrix.cells}, key=lambda name: (name == NOTHING, name)))
+
+
+def diagnosed_layers(matrix: Matrix) -> tuple[str, ...]:
+    """Columns of the table of layers; no finding comes last."""
+    return tuple(sorted({one.diagnosed for one in matrix.cells}, key=lambda name: (name == NOTHING, name)))
+
+
+def cell(matrix: Matrix, injected: str, diagnosed: str) -> Cell | None:
+    """How often a cause of one layer was diagnosed as of another; None is never."""
+    return next((one for one in matrix.cells if (one.injected, one.diagnosed) == (injected, diagnosed)), None)
+
+
+def why(trial: Trial) -> str:
+    """Why a trial is not as it must be."""
+    worth = score(trial)
+    said = [f"not carried out: {trial.problem}"] if trial.problem else []
+    said += [f"{cause.fault}: {matrix_text.HEADS[found]}" for cause, found in worth.causes if not found.good]
+    if worth.beyond:
+        said.append("false alarm: " + "; ".join(matrix_text.codes(finding.codes) for finding in worth.beyond))
+    if worth.measured and not worth.answered:
+        said.append("too little seen to say")
+    if trial.not_undone:
+        said.append(f"not undone: {trial.not_undone}")
+    return "; ".join(said)
+
+
+def _short(matrix: Matrix) -> tuple[Trial, ...]:
+    return tuple(trial for trial in matrix.trials if not score(trial).good or trial.not_undone)
+
+
+def _undone(matrix: Matrix) -> str:
+    tried = sum(1 for trial in matrix.trials if trial.injected and not trial.problem)
+    return f"{tried - len(matrix.not_undone):,} of {tried:,}, seen to be out by the clients that had seen them"
+
+
+# HTML
+
+
+def _finalize(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        layer=_layer, seconds=matrix_text.seconds, summary=matrix_text.summary, times=matrix_text.times, why=why
+    )
+    environment.globals.update(
+        attributions=tuple(Attribution),
+        heads=matrix_text.HEADS,
+        means=matrix_text.MEANS,
+        kinds=matrix_text.KINDS,
+        faulty=(Kind.SINGLE, Kind.TOGETHER),
+        layers_of=matrix_text.layers_of,
+        rows_of=matrix_text.rows_of,
+        is_good=matrix_text.is_good,
+    )
+    return environment
+
+
+def html(matrix: Matrix) -> str:
+    """The matrix as one page that loads nothing and runs nothing."""
+    template = _environment().get_template("matrix.html.j2")
+    return template.render(
+        matrix=matrix,
+        sentence=matrix_text.verdict(matrix),
+        command=matrix_text.chosen(matrix.header.selection),
+        deadlines=matrix_text.deadlines(matrix),
+        load=matrix_text.load(matrix),
+        again=matrix_text.AGAIN,
+        undone=_undone(matrix),
+        started=f"{matrix.header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        short=_short(matrix),
+        rows=injected_layers(matrix),
+        columns=diagnosed_layers(matrix),
+        cell=functools.partial(cell, matrix),
+    )

@@ -1,0 +1,103 @@
+"""What a trial's answer is worth: each injected cause attributed, each finding beyond them counted. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from brokerproof.accuracy.trial import Injected, Named, Trial
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.finding import Answer
+
+UNKNOWN: Final = Code.UNKNOWN.value
+"""The code of a finding that names no cause."""
+NOTHING_WRONG: Final = Answer.NOTHING_WRONG.value
+OVERRUN_ALLOWED: Final = 0.05
+"""The share by which a verification may exceed its deadline."""
+
+
+class Attribution(StrEnum):
+    """What became of one injected cause."""
+
+    RIGHT = "right"
+    """A finding names it, alone."""
+    AMBIGUOUS = "ambiguous"
+    """A finding names it within a set that clients cannot tell apart, and which is stated for the fault."""
+    WIDER = "wider"
+    """A finding names it beside causes that are not stated for the fault."""
+    HIDDEN = "hidden"
+    """Without it no client saw anything else that lasts: another fault of the trial hides it."""
+    UNKNOWN = "unknown"
+    """Something was found, and said to be of unknown cause."""
+    WRONG = "wrong"
+    """Other causes were named."""
+    MISSED = "missed"
+    """Nothing was named that another injected cause does not explain."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the diagnosis did all it could."""
+        return self in _GOOD
+
+
+_GOOD: Final = frozenset({Attribution.RIGHT, Attribution.AMBIGUOUS, Attribution.HIDDEN})
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One trial's attributions in the order of its faults, and its findings that name none of them.
+
+    ``beyond`` are false alarms: of a clean trial all findings, of another those that are there
+    though every cause is named already.
+    """
+
+    causes: tuple[tuple[Injected, Attribution], ...] = ()
+    beyond: tuple[Named, ...] = ()
+    measured: bool = True
+    answered: bool = True
+    """False: the diagnosis had neither a finding nor the word that nothing is wrong."""
+
+    @property
+    def good(self) -> bool:
+        """Measured, every cause attributed as well as can be, and nothing beyond."""
+        return (
+            self.measured
+            and self.answered
+            and not self.beyond
+            and all(attribution.good for _, attribution in self.causes)
+        )
+
+
+def score(trial: Trial) -> Score:
+    """What the trial's answer is worth."""
+    if trial.problem:
+        return Score(measured=False, answered=False)
+    # What names no injected cause is the wrong name of one that is not named, or an alarm of its own.
+    stray = tuple(finding for finding in trial.named if not any(_holds(finding, cause) for cause in trial.injected))
+    causes = tuple((cause, _attribute(cause, trial, stray)) for cause in trial.injected)
+    named_wrongly = any(attribution in {Attribution.WRONG, Attribution.UNKNOWN} for _, attribution in causes)
+    return Score(
+        causes=causes,
+        beyond=() if named_wrongly else stray,
+        answered=bool(trial.named) or trial.answer == NOTHING_WRONG,
+    )
+
+
+def _holds(finding: Named, cause: Injected) -> bool:
+    return cause.cause in finding.codes
+
+
+def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attribution:
+    holding = [finding for finding in trial.named if _holds(finding, cause)]
+    if any(set(finding.codes) == {cause.cause} for finding in holding):
+        return Attribution.RIGHT
+    if any(set(finding.codes) <= set(cause.codes) for finding in holding):
+        return Attribution.AMBIGUOUS
+    if cause.fault in trial.hidden:
+        return Attribution.HIDDEN
+    if holding:
+        return Attribution.WIDER
+    if any(set(finding.codes) != {UNKNOWN} for finding in stray):
+        return Attribution.WRONG
+    return Attribution.UNKNOWN if stray else Attribution.MISSED

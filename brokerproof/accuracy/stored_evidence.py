@@ -1,0 +1,101 @@
+"""What clients saw in a trial, kept on disk, so that another diagnosis can be made of it without the lab."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from brokerproof.accuracy.lab_clients import verdict_ms
+from brokerproof.accuracy.trial import Named, Trial
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Diagnosis, Seen
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.reports.files import write_atomically
+
+FOLDER: Final = "evidence"
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(tuple[Seen, ...])
+
+
+class KeptError(ValueError):
+    """What was kept cannot be read; one sentence."""
+
+
+def keep(folder: Path, case_id: str, seen: Sequence[Seen]) -> None:
+    """Write down what the clients of a case saw.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = _path(folder, case_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, gzip.compress(_encoder.encode(tuple(seen)), compresslevel=3, mtime=0))
+
+
+def is_kept_in(folder: Path) -> bool:
+    """Whether the proof in this folder was told to keep what clients saw; it goes on doing so."""
+    return (folder / FOLDER).is_dir()
+
+
+def seen_in(folder: Path, case_id: str) -> tuple[Seen, ...]:
+    """What the clients of a case saw.
+
+    Raises:
+        KeptError: it was not kept, or by another version.
+    """
+    path = _path(folder, case_id)
+    try:
+        return _decoder.decode(gzip.decompress(path.read_bytes()))
+    except OSError as error:
+        raise KeptError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (EOFError, msgspec.DecodeError) as error:
+        raise KeptError(f"{path}: not written by this version: {error}") from None
+
+
+def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
+    """The findings, as a trial keeps them."""
+    return tuple(
+        Named(
+            codes=tuple(sorted(code.value for code in finding.codes)),
+            stage=finding.stage.value,
+            clients=finding.clients,
+            subjects=finding.subjects,
+        )
+        for finding in diagnosis.findings
+    )
+
+
+def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """The trials with what today's judgement and diagnosis make of what was seen then, and when.
+
+    Raises:
+        KeptError: the evidence of a trial was not kept.
+    """
+    return tuple(trial if trial.problem else _again(folder, trial) for trial in trials)
+
+
+def _again(folder: Path, trial: Trial) -> Trial:
+    seen = tuple(map(_judged_again, seen_in(folder, trial.case_id)))
+    diagnosis = diagnose(seen)
+    return msgspec.structs.replace(
+        trial,
+        answer=diagnosis.answer.value,
+        named=named_in(diagnosis),
+        verdict_ms=verdict_ms(seen, diagnosis, max((client.took_ms for client in trial.clients), default=0)),
+    )
+
+
+def _judged_again(seen: Seen) -> Seen:
+    """Checks as they would be today; a proof measures nothing but the verification."""
+    evidence = Evidence(outcomes=seen.outcomes, complete=seen.complete)
+    return msgspec.structs.replace(seen, checks=judge(seen.view, evidence, VERIFY_STAGES))
+
+
+def _path(folder: Path, case_id: str) -> Path:
+    return folder / FOLDER / f"{case_id.replace('/', '.')}.json.gz"

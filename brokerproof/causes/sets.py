@@ -1,0 +1,175 @@
+"""Causes that clients alone cannot tell apart, as named sets. Plain values, shared by rules and faults.
+
+A rule builds what it says from these, by joining and by taking away what other clients exclude; a
+fault says from which of them its cause may come out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.causes.codes import Code
+
+CodeSet = frozenset[Code]
+
+
+def joined(cause: Code, *sets: CodeSet) -> tuple[Code, ...]:
+    """The cause first, then whatever the sets add; what a fault expects where patterns differ."""
+    return (cause, *sorted(frozenset().union(*sets) - {cause}))
+
+
+# Names
+
+ZONE_NOT_USED: Final[CodeSet] = frozenset(
+    {Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE}
+)
+"""All names answer with the public records, asked at the VPC's own resolver."""
+ZONE_NOT_USED_ELSEWHERE: Final[CodeSet] = frozenset({Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_RESOLVER_BYPASSED})
+"""The same, asked at another resolver, which may forward or not."""
+NO_RECORDS: Final[CodeSet] = frozenset({Code.DNS_RECORD_MISSING, Code.DNS_MORE_SPECIFIC_ZONE})
+"""No name of the zone that answers exists: it has no records, or another zone has them."""
+NO_ANSWER: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_SILENT, Code.DNS_VPC_ATTRIBUTES_OFF})
+"""No question is answered."""
+THESE_NAMES_UNANSWERED: Final[CodeSet] = frozenset({Code.DNS_QUERIES_THROTTLED, Code.DNS_RESOLVER_RULE})
+"""No name of the cluster is answered for, and others are."""
+RESOLVER_FAILS: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_FAILING, Code.DNS_RESOLVER_RULE})
+"""Every question is answered by an error."""
+ONE_NAME_FAILS: Final[CodeSet] = RESOLVER_FAILS | {Code.DNS_CNAME_LOOP}
+"""One name is answered by an error."""
+NAME_UNKNOWN: Final[CodeSet] = frozenset(
+    {Code.DNS_PUBLIC_RECORD_MISSING, Code.DNS_RESOLVER_RULE, Code.DNS_RESOLVER_BYPASSED}
+)
+"""NXDOMAIN for a public name, and not from a private zone."""
+NAME_HIDDEN: Final[CodeSet] = frozenset({Code.DNS_MORE_SPECIFIC_ZONE, Code.DNS_RESOLVER_RULE})
+"""NXDOMAIN for a public name, from a zone that public DNS does not have."""
+NO_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED, Code.DNS_RECORD_MISSING})
+"""NOERROR without an address, where a private zone should answer."""
+STRANGE_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_RULE})
+"""An address that nothing in the topology has."""
+FEWER_ADDRESSES: Final[CodeSet] = frozenset({Code.DNS_ZONAL_ALIAS, Code.ENDPOINT_ZONE_MISMATCH})
+"""One address of the endpoint, where there should be one a zone."""
+NO_CONNECTION_NAMES: Final[CodeSet] = frozenset(
+    {Code.DNS_NO_VPC_CONNECTION, Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE}
+)
+"""Names of a managed VPC connection that do not exist for this client."""
+
+# Silence on the way to broker ENIs
+
+AT_THE_BROKERS: Final[CodeSet] = frozenset({Code.SECURITY_BROKER_GROUP, Code.SECURITY_NETWORK_ACL})
+"""Also clients inside the cluster VPC are affected, who need no route."""
+ONE_CLIENT: Final[CodeSet] = frozenset({Code.SECURITY_CLIENT_GROUP})
+"""Possible where one client alone is affected."""
+ONE_VPC: Final[CodeSet] = frozenset({Code.ROUTE_MISSING_CLIENT, Code.ROUTE_OVERLAP}) | ONE_CLIENT
+"""Possible where one VPC alone is affected."""
+BACK_AND_IN: Final[CodeSet] = frozenset({Code.ROUTE_MISSING_RETURN}) | AT_THE_BROKERS
+"""Possible wherever clients of other VPCs are affected."""
+BY_PEERING: Final[CodeSet] = frozenset({Code.ROUTE_PEERING_NOT_ACTIVE, Code.SECURITY_GROUP_REFERENCE})
+BY_GATEWAY: Final[CodeSet] = frozenset(
+    {Code.ROUTE_GATEWAY_NOT_ASSOCIATED, Code.ROUTE_GATEWAY_NOT_PROPAGATED, Code.ROUTE_GATEWAY_BLACKHOLE}
+)
+BETWEEN_GATEWAYS: Final[CodeSet] = frozenset(
+    {
+        Code.ROUTE_GATEWAY_STATIC_MISSING,
+        Code.ROUTE_GATEWAY_PEERING_PENDING,
+        Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+        Code.ROUTE_GATEWAY_NOT_PROPAGATED,
+    }
+)
+"""Possible where all clients of another Region are affected, and none of this one."""
+ONE_SUBNET: Final[CodeSet] = frozenset({Code.ROUTE_MISSING_SUBNET, Code.ROUTE_OVERLAP}) | AT_THE_BROKERS
+"""The brokers of one zone are silent, and not for clients inside the cluster VPC."""
+ONE_SUBNET_BY_GATEWAY: Final[CodeSet] = ONE_SUBNET | {
+    Code.ROUTE_GATEWAY_BLACKHOLE,
+    Code.ROUTE_GATEWAY_ZONE_MISSING,
+}
+
+# Silence behind a load balancer
+
+AT_THE_NLB: Final[CodeSet] = AT_THE_BROKERS | {
+    Code.SECURITY_NLB_GROUP,
+    Code.SECURITY_NLB_GROUP_EGRESS,
+    Code.NLB_PORTS_EXHAUSTED,
+}
+"""Everything behind the NLB is silent, for clients at its own nodes as well."""
+AT_THE_ENDPOINT: Final[CodeSet] = frozenset({Code.ENDPOINT_NOT_AVAILABLE, Code.SECURITY_ENDPOINT_GROUP})
+AT_THE_CONNECTION: Final[CodeSet] = frozenset({Code.CONNECTION_NOT_ACTIVE, Code.SECURITY_ENDPOINT_GROUP})
+"""The same for a managed VPC connection."""
+ONE_ENDPOINT_VPC: Final[CodeSet] = AT_THE_ENDPOINT | {Code.SECURITY_NLB_GROUP, Code.SECURITY_NETWORK_ACL}
+"""Every client of one endpoint VPC, and none of another."""
+ACCESS: Final[CodeSet] = frozenset(
+    {Code.SECURITY_ENDPOINT_GROUP, Code.SECURITY_NLB_GROUP, Code.SECURITY_NETWORK_ACL, Code.ROUTE_MISSING_RETURN}
+)
+"""Clients of other VPCs than the endpoint's, and none of its own."""
+ONE_HOST: Final[CodeSet] = frozenset(
+    {
+        Code.SECURITY_CLIENT_GROUP,
+        Code.SECURITY_ENDPOINT_GROUP,
+        Code.SECURITY_NLB_GROUP,
+        Code.SECURITY_NETWORK_ACL,
+    }
+)
+"""A client in the endpoint's VPC, while others use the same endpoint."""
+ONE_BROKER_SILENT: Final[CodeSet] = frozenset(
+    {
+        Code.NLB_LISTENER_MISSING,
+        Code.NLB_NO_TARGET,
+        Code.NLB_STALE_TARGET,
+        Code.NLB_WRONG_TARGET_PORT,
+        Code.SECURITY_NLB_GROUP,
+    }
+    | AT_THE_BROKERS
+)
+"""One broker's port is silent for everybody behind the load balancer."""
+ONE_BROKER_REFUSED: Final[CodeSet] = frozenset(
+    {Code.CLUSTER_BROKER_DOWN, Code.NLB_LISTENER_MISSING, Code.NLB_NO_TARGET, Code.NLB_WRONG_TARGET_PORT}
+)
+ONE_PORT: Final[CodeSet] = frozenset({Code.SECURITY_ENDPOINT_PORT_RANGE, Code.SECURITY_NETWORK_ACL})
+"""One broker's port is silent, where the endpoint may be to blame."""
+NLB_OWN: Final[CodeSet] = frozenset(
+    {
+        Code.NLB_LISTENER_MISSING,
+        Code.NLB_NO_TARGET,
+        Code.NLB_STALE_TARGET,
+        Code.NLB_WRONG_TARGET_PORT,
+        Code.NLB_PORTS_EXHAUSTED,
+        Code.SECURITY_NLB_GROUP,
+        Code.SECURITY_NLB_GROUP_EGRESS,
+    }
+)
+"""Impossible where MSK runs the load balancer itself."""
+ONE_ZONE: Final[CodeSet] = frozenset({Code.SECURITY_NETWORK_ACL, Code.ROUTE_MISSING_SUBNET})
+"""The addresses of one zone are silent, whichever broker they are for."""
+NOW_AND_THEN: Final[CodeSet] = frozenset({Code.TCP_PACKET_LOSS, Code.TCP_CONNECTIONS_EXHAUSTED})
+"""Failures without a pattern of broker, zone or port."""
+PARTLY_REFUSED: Final[CodeSet] = frozenset(
+    {Code.CLUSTER_BROKER_DOWN, Code.NLB_WRONG_TARGET_PORT, Code.NLB_STALE_TARGET}
+)
+"""Of several connections to one listener some are refused: what is lost is silent, so one of the targets refuses."""
+
+# TLS and after
+
+SAYS_NOTHING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PATH_MTU})
+"""Accepted, and not one byte comes back."""
+SAYS_NOTHING_HERE: Final[CodeSet] = SAYS_NOTHING | {Code.TCP_PACKET_LOSS}
+"""The same at some brokers of a client, while others get answers from them."""
+NOT_TAKEN: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
+"""Accepted, and not even the TCP of the host takes the first small packet."""
+STOPS_ANSWERING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
+"""Small requests were answered, and a larger one that arrived was not."""
+CLOSED_AT_ONCE: Final[CodeSet] = frozenset(
+    {Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER}
+)
+"""Accepted behind a load balancer, and closed on the first bytes."""
+NOT_TLS: Final[CodeSet] = frozenset({Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER})
+"""Something else than TLS answers behind a load balancer."""
+UNTRUSTED: Final[CodeSet] = frozenset({Code.TLS_UNTRUSTED_AUTHORITY, Code.TLS_CHAIN_INCOMPLETE})
+"""All clients see the same certificate, and its issuer is unknown to them."""
+UNTRUSTED_HERE: Final[CodeSet] = UNTRUSTED | {Code.TLS_INSPECTED}
+"""The same, where no other client tells whether the path changes the certificate."""
+OTHER_NAMES: Final[CodeSet] = frozenset({Code.TLS_NAME_NOT_COVERED, Code.TLS_INSPECTED})
+OTHER_NAMES_BEHIND: Final[CodeSet] = OTHER_NAMES | {Code.NLB_TLS_LISTENER}
+NOT_NOW: Final[CodeSet] = frozenset({Code.TLS_CERTIFICATE_DATES, Code.TLS_CLOCK_WRONG})
+"""One client alone finds the dates wrong, and no other says whether its clock is."""
+ONE_BOOTSTRAP_TARGET: Final[CodeSet] = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.NLB_WRONG_TARGET_PORT})
+"""Some connections to the bootstrap port end in the handshake, the others are well."""
+NO_TOPIC: Final[CodeSet] = frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE, Code.AUTH_TOPIC_DENIED})

@@ -1,0 +1,66 @@
+"""How commands end: what the rooms raise, as one message on standard error and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import IO, Any, Final, ParamSpec
+
+import click
+
+from brokerproof.accuracy.cases import SelectionError
+from brokerproof.accuracy.trial_journal import JournalError
+from brokerproof.comparison.errors import NothingToCompareError, SamplesError
+from brokerproof.lab.daemons.kafka_dist import KafkaMissingError
+from brokerproof.lab.errors import LabError
+from brokerproof.reports.drawing import DrawError
+from brokerproof.reports.journal import JournalError as RunJournalError
+from brokerproof.running.site import TargetError
+from brokerproof.topology.files import TopologyError
+
+NOT_RIGHT: Final = 1
+WRONG_USE: Final = 2
+COULD_NOT: Final = 3
+INTERRUPTED: Final = 130
+P = ParamSpec("P")
+
+_WRONG_USE: Final = (
+    TopologyError,
+    SelectionError,
+    JournalError,
+    RunJournalError,
+    TargetError,
+    NothingToCompareError,
+    SamplesError,
+)
+
+
+class Said(click.ClickException):
+    """A message and the exit code it stands for."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it, and end."""
+        super().show(file)
+        sys.exit(self.code)
+
+
+def sentences(function: Callable[P, None]) -> Callable[P, None]:
+    """Turn what the rooms raise into one message on standard error and an exit code."""
+
+    @wraps(function)
+    def carried_out(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except _WRONG_USE as error:
+            raise Said(str(error), WRONG_USE) from None
+        except (LabError, KafkaMissingError, DrawError) as error:
+            raise Said(str(error), COULD_NOT) from None
+        except KeyboardInterrupt:
+            raise Said("interrupted; what was started has been ended", INTERRUPTED) from None
+
+    return carried_out

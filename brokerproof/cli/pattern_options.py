@@ -1,0 +1,66 @@
+"""Command-line options made from a builder's parameters, so that each parameter is described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel, ValidationError
+
+from brokerproof.topology.files import TopologyError
+from brokerproof.topology.patterns import PatternOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options_of(model: type[BaseModel]) -> Callable[[F], F]:
+    """One option a field; an option that is not given is not passed on."""
+
+    def decorate(function: F) -> F:
+        for name, field in reversed(model.model_fields.items()):
+            flag = "--" + name.replace("_", "-")
+            kind = field.annotation
+            text = f"{field.description} [default: {_shown(field.default)}]"
+            if kind is bool:
+                option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+            elif isinstance(kind, type) and issubclass(kind, Enum):
+                option = click.option(flag, name, type=click.Choice([e.value for e in kind]), default=None, help=text)
+            else:
+                option = click.option(flag, name, type=kind if kind in {int, float} else str, default=None, help=text)
+            function = option(function)
+
+        def only_given(*args: Any, **kwargs: Any) -> Any:
+            kept = {k: v for k, v in kwargs.items() if not (k in model.model_fields and v is None)}
+            return inner(*args, **kept)
+
+        inner = function
+        only_given.__doc__, only_given.__name__ = function.__doc__, function.__name__
+        only_given.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        return only_given  # type: ignore[return-value]
+
+    return decorate
+
+
+def _shown(default: Any) -> str:
+    match default:
+        case Enum():
+            return str(default.value)
+        case bool():
+            return "on" if default else "off"
+        case _:
+            return str(default)
+
+
+def pattern_options(chosen: dict[str, Any]) -> PatternOptions:
+    """The builder's parameters from what was given.
+
+    Raises:
+        TopologyError: a value is out of range; names the option.
+    """
+    try:
+        return PatternOptions(**chosen)
+    except ValidationError as error:
+        lines = [f"--{'-'.join(str(p) for p in e['loc']).replace('_', '-')}: {e['msg']}" for e in error.errors()]
+        raise TopologyError("\n".join(lines)) from None

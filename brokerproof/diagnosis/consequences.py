@@ -1,0 +1,50 @@
+"""Which failed checks only follow from others: they are blocked, and name the one that carries the cause. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.probes.outcome import Stage
+
+_ORDER: Final = {stage: index for index, stage in enumerate(Stage)}
+
+
+def without_consequences(checks: Sequence[Check], told_by_others: Container[str] = ()) -> Iterator[Check]:
+    """Turn what failed after an earlier failure of the same broker or address into ``blocked``.
+
+    What was ``told_by_others`` (check ids) does not depend on reaching the broker.
+    """
+    failed = [c for c in checks if c.verdict is Verdict.FAILED and not c.isolation]
+    for check in checks:
+        of_itself = check.isolation or check.check_id in told_by_others
+        if of_itself or check.verdict not in {Verdict.FAILED, Verdict.BLOCKED, Verdict.NOT_SEEN}:
+            yield check
+            continue
+        cause = next((c for c in failed if c is not check and _precedes(c, check)), None)
+        if cause is not None:
+            yield msgspec.structs.replace(check, verdict=Verdict.BLOCKED, blocked_by=cause.check_id, change="")
+        elif check.verdict is Verdict.BLOCKED:
+            # The probe waited for something; name the first red check, whatever broker it is about.
+            first = min(failed, key=lambda c: _ORDER[c.stage], default=None)
+            yield msgspec.structs.replace(check, blocked_by=first.check_id if first is not None else check.blocked_by)
+        else:
+            yield check
+
+
+def _precedes(cause: Check, check: Check) -> bool:
+    """Whether a failed check explains another: an earlier stage on the same name, broker or address."""
+    if _ORDER[cause.stage] >= _ORDER[check.stage]:
+        return False
+    if check.subject == "cluster":
+        return True
+    if cause.stage is Stage.RESOLVE:
+        return cause.name == check.name
+    if cause.subject == "bootstrap" or check.subject == "bootstrap":
+        return (cause.name, cause.address, cause.port) == (check.name, check.address, check.port)
+    if cause.broker_id != check.broker_id:
+        return False
+    return not check.address or not cause.address or cause.address == check.address

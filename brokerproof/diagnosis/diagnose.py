@@ -1,0 +1,183 @@
+"""All clients' checks and outcomes together -> what is wrong. Pure.
+
+Rules are tried in order; each claims the red checks it explains, and what is left is unknown at
+its stage. Nothing here reads a clock, a file or a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.between_clients import compared
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.finding import Answer, Diagnosis, Finding, Seen
+from brokerproof.diagnosis.rules import connect, dns, isolation, kafka, load_balancer, size, tls
+from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red, Rule
+from brokerproof.diagnosis.rules.words import finding
+from brokerproof.probes.outcome import Reason, Stage
+
+RULES: Final[tuple[Rule, ...]] = (
+    dns.names,
+    tls.mute_brokers,
+    connect.now_and_then,
+    connect.brokers_down,
+    load_balancer.cross_zone,
+    connect.direct,
+    load_balancer.silent_clients,
+    load_balancer.one_zone,
+    load_balancer.single_brokers,
+    connect.without_shape,
+    tls.handshakes,
+    size.path_sizes,
+    connect.second_connections,
+    size.idle_connections,
+    kafka.brokers,
+    kafka.records,
+    dns.hidden_names,
+    isolation.open_doors,
+)
+"""In the order of the way a packet goes; within a stage, the narrower shape before the wider."""
+
+_FOLLOWS: Final = frozenset(
+    {
+        Reason.TIMED_OUT,
+        Reason.TRANSPORT,
+        Reason.KAFKA_ERROR,
+        Reason.TOPIC_NOT_CREATED,
+        Reason.TOPIC_NOT_FOUND,
+        Reason.NO_LEADER,
+        Reason.NOT_ENOUGH_REPLICAS,
+        Reason.COORDINATOR_UNAVAILABLE,
+        Reason.NOT_ASSIGNED,
+        Reason.COMMIT_FAILED,
+        Reason.RECORDS_LOST,
+    }
+)
+"""What records and groups fail with because of a broker that is not reached; the controller may be that broker."""
+_RECORDS: Final = frozenset({Stage.PRODUCE, Stage.CONSUME, Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT})
+_OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
+"""What several targets share may have shown itself to one client alone, and to another only in its records."""
+_OF_THE_CLUSTER: Final = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE})
+
+
+def diagnose(clients: Sequence[Seen]) -> Diagnosis:
+    """What is wrong, from everything that all clients of one topology saw. Their order does not matter.
+
+    What clients of one cluster see says nothing of another's.
+    """
+    clients = compared(clients)
+    clusters = sorted({seen.view.cluster_name for seen in clients})
+    found = [_of_cluster(Case(s for s in clients if s.view.cluster_name == name)) for name in clusters]
+    findings = tuple(sorted((finding for findings, _ in found for finding in findings), key=_rank))
+    unexplained = tuple(sorted(key for _, keys in found for key in keys))
+    if findings:
+        return Diagnosis(answer=Answer.FINDINGS, findings=findings, unexplained=unexplained)
+    enough = bool(clients) and not unexplained and all(seen.complete and seen.checks for seen in clients)
+    return Diagnosis(answer=Answer.NOTHING_WRONG if enough else Answer.NOT_ENOUGH_SEEN, unexplained=unexplained)
+
+
+def _of_cluster(case: Case) -> tuple[list[Finding], set[str]]:
+    """The findings of one cluster's clients, and the checks nobody knows about."""
+    drafts, following = _drafts(case)
+    followers = _consequences(case, drafts, following)
+    findings = [finding(case, draft, consequences) for draft, consequences in zip(drafts, followers, strict=True)]
+    explained = {key for keys in followers for key in keys}
+    return findings, set(_not_known(case)) - explained
+
+
+def _rank(found: Finding) -> tuple[bool, int, int, tuple[str, ...], tuple[str, ...]]:
+    """Unknown ones last; then by stage, those with more evidence first."""
+    return found.unknown, ORDER[found.stage], -len(found.evidence), found.codes, found.evidence
+
+
+def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
+    """What the rules say, and the reds that only follow from it, each with a red of what it follows from."""
+    left = list(case.reds)
+    drafts: list[Draft] = []
+    following: dict[str, str] = {}
+    for rule in RULES:
+        if rule is kafka.records:
+            following = _follow(left, drafts)
+            left = [red for red in left if red.key not in following]
+        for draft in rule(case, left):
+            open_ = {red.key for red in left}
+            reds = tuple({red.key: red for red in draft.reds if red.key in open_}.values())
+            if not reds:
+                continue
+            drafts.append(Draft(draft.codes, draft.wrong, reds))
+            taken = {red.key for red in reds}
+            left = [red for red in left if red.key not in taken]
+    for joined in (connect.losses_as_one, isolation.apart, isolation.with_wrong_port, isolation.with_outsiders):
+        drafts = joined(case, drafts)
+    drafts.extend(_unknown(left))
+    return drafts, following
+
+
+def _unknown(left: Iterable[Red]) -> Iterator[Draft]:
+    """What no rule explains: one draft a stage and reason, whoever saw it."""
+    groups: dict[tuple[int, str], list[Red]] = {}
+    for red in left:
+        groups.setdefault((ORDER[red.check.stage], red.check.reason or ""), []).append(red)
+    for (_, _), reds in sorted(groups.items()):
+        yield Draft(frozenset({Code.UNKNOWN}), f"unknown cause at stage {reds[0].check.stage}", tuple(reds))
+
+
+# What follows from what
+
+
+def _follow(left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, str]:
+    """Records and groups that fail at healthy brokers because another broker is not reached."""
+    found: dict[str, str] = {}
+    for red in left:
+        if red.check.stage in _RECORDS and red.check.reason in _FOLLOWS:
+            cause = next((draft for draft in drafts if _bears(draft, red)), None)
+            if cause is not None:
+                found[red.key] = cause.reds[0].key
+    return found
+
+
+def _bears(draft: Draft, red: Red) -> bool:
+    if draft.codes & _OF_THE_CLUSTER:
+        return True
+    if draft.codes & _OF_A_TARGET and any(red.check.broker_id == r.check.broker_id for r in draft.reds):
+        return True
+    earlier = [r for r in draft.reds if r.client == red.client and r.check.broker_id is not None]
+    return any(not r.check.isolation and ORDER[r.check.stage] < ORDER[red.check.stage] for r in earlier)
+
+
+def _consequences(case: Case, drafts: Sequence[Draft], following: dict[str, str]) -> list[tuple[str, ...]]:
+    """Of each draft: the checks that could not pass because of it."""
+    places = {red.key: place for place, draft in enumerate(drafts) for red in draft.reds}
+    found: list[set[str]] = [set() for _ in drafts]
+    for key, cause in following.items():
+        places[key] = places[cause]
+        found[places[key]].add(key)
+    for seen in case.clients:
+        by_id = {check.check_id: check for check in seen.checks}
+        first = next((places[r.key] for r in case.reds if r.view is seen.view and not r.check.isolation), None)
+        for check in seen.checks:
+            if check.verdict is Verdict.BLOCKED:
+                cause = _root(check, by_id)
+                at = places.get(f"{seen.view.client}/{cause}", first)
+                if at is not None:
+                    found[at].add(f"{seen.view.client}/{check.check_id}")
+    return [tuple(sorted(keys)) for keys in found]
+
+
+def _root(check: Check, by_id: dict[str, Check]) -> str:
+    """The id of the check that carries the cause, however many wait for one another."""
+    seen: set[str] = set()
+    while check.verdict is Verdict.BLOCKED and check.blocked_by in by_id and check.check_id not in seen:
+        seen.add(check.check_id)
+        check = by_id[check.blocked_by]
+    return check.check_id
+
+
+def _not_known(case: Case) -> Iterator[str]:
+    """Checks that are neither green nor red."""
+    for seen in case.clients:
+        for check in seen.checks:
+            if check.verdict in {Verdict.ERROR, Verdict.NOT_SEEN, Verdict.BLOCKED}:
+                yield f"{seen.view.client}/{check.check_id}"

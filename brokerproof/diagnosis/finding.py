@@ -1,0 +1,85 @@
+"""What is wrong, as values: findings, and the answer of a whole diagnosis. No logic beyond properties."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Check
+from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.topology.expectation.view import ClientView
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen value that refuses unknown fields when decoded."""
+
+
+class Seen(_Value, frozen=True, kw_only=True):
+    """What one client must see, what it saw, and whether its run came to its end."""
+
+    view: ClientView
+    checks: tuple[Check, ...]
+    outcomes: tuple[Outcome, ...]
+    complete: bool = True
+
+
+class Finding(_Value, frozen=True, kw_only=True):
+    """One thing that is wrong, with everything that follows from it.
+
+    ``codes`` is one code where the evidence leaves one cause; several, sorted, where clients alone
+    cannot tell them apart. It is :attr:`~brokerproof.causes.codes.Code.UNKNOWN` alone where no cause of
+    the catalogue explains what was seen at ``stage``.
+    """
+
+    codes: tuple[Code, ...]
+    stage: Stage
+    """The earliest stage that shows it."""
+    clients: tuple[str, ...]
+    subjects: tuple[str, ...]
+    """As in :class:`~brokerproof.diagnosis.check.Check`: ``broker-N``, ``bootstrap``, ``cluster``."""
+    broker_ids: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()
+    wrong: str
+    """What is wrong, one sentence."""
+    observed: str
+    expected: str
+    change: str
+    """What to change, naming the AWS resource; for a set, each cause's own."""
+    next_step: str = ""
+    """What would tell the causes of a set apart, or find an unknown one; empty where one cause is left."""
+    evidence: tuple[str, ...]
+    """The red checks it explains, as ``client/check_id``."""
+    consequences: tuple[str, ...] = ()
+    """Checks that could not pass because of it, as ``client/check_id``: not counted as faults."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether one known cause is left."""
+        return len(self.codes) == 1 and not self.unknown
+
+    @property
+    def unknown(self) -> bool:
+        """Whether no cause of the catalogue explains it."""
+        return self.codes == (Code.UNKNOWN,)
+
+
+class Answer(StrEnum):
+    """``not_enough_seen`` is never ``nothing_wrong``: something planned was not probed."""
+
+    NOTHING_WRONG = "nothing_wrong"
+    FINDINGS = "findings"
+    NOT_ENOUGH_SEEN = "not_enough_seen"
+
+
+class Diagnosis(_Value, frozen=True, kw_only=True):
+    """The answer for all clients together.
+
+    ``findings`` has the unknown ones too, last; ``unexplained`` are the checks (``client/check_id``)
+    that are neither green nor red nor a consequence: nobody knows.
+    """
+
+    answer: Answer
+    findings: tuple[Finding, ...] = ()
+    unexplained: tuple[str, ...] = ()

@@ -1,0 +1,58 @@
+"""A finding in words, the same in every report: what is wrong, observed, expected, change, how sure, evidence. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.diagnosis.finding import Finding
+
+LISTED_EVIDENCE: Final = 6
+"""Evidence beyond this is counted: all of it is in the result document."""
+
+
+def codes_of(found: Finding) -> str:
+    """Its code, or all of a set."""
+    return " | ".join(found.codes)
+
+
+def how_sure(found: Finding) -> str:
+    """How sure it is, in one line."""
+    if found.unknown:
+        return "not: no cause of the catalogue explains what was seen"
+    if found.sure:
+        return f"one cause of the catalogue fits: {found.codes[0]}"
+    return f"one of {len(found.codes)} that clients alone cannot tell apart: {', '.join(found.codes)}"
+
+
+def evidence_of(found: Finding) -> str:
+    """The checks it rests on, and how many more wait for them."""
+    listed = ", ".join(found.evidence[:LISTED_EVIDENCE])
+    more = len(found.evidence) - LISTED_EVIDENCE
+    waiting = len(found.consequences)
+    also = f" and {more:,} more" if more > 0 else ""
+    follow = f"; {waiting:,} other {'check follows' if waiting == 1 else 'checks follow'} from it" if waiting else ""
+    return f"{listed}{also}{follow}"
+
+
+def told(found: Finding) -> tuple[tuple[str, str], ...]:
+    """Everything after the first sentence, as (what, words), in the order of every report; nothing empty."""
+    lines = (
+        ("observed", found.observed),
+        ("expected", found.expected),
+        ("change", found.change),
+        ("how sure", how_sure(found)),
+        ("next step", found.next_step),
+        ("evidence", evidence_of(found)),
+    )
+    return tuple((what, text) for what, text in lines if text)
+
+
+def text_of(found: Finding) -> str:
+    """The whole finding as text, the first sentence first."""
+    width = max(len(what) for what, _ in told(found))
+    lines = [found.wrong]
+    for what, words in told(found):
+        first, *rest = words.split("\n")
+        lines.append(f"  {what + ':':<{width + 1}} {first}")
+        lines += [f"  {'':<{width + 1}} {line}" for line in rest]
+    return "\n".join(lines)

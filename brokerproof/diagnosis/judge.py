@@ -1,0 +1,422 @@
+"""Outcomes against a view: every thing a client must see, with its verdict. Pure.
+
+A check that failed only because an earlier one did is ``blocked`` and names it, so that what is
+red is a cause. What was not probed is never green.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.consequences import without_consequences
+from brokerproof.diagnosis.lost_syn import syn_was_repeated
+from brokerproof.diagnosis.remedy import remedy
+from brokerproof.diagnosis.titles import connection_title, in_words, known_addresses
+from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
+from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
+
+_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
+_OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
+"""Nothing to say where any broker may answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What came back from one client: outcomes, and whether the run said that it was complete."""
+
+    outcomes: tuple[Outcome, ...]
+    complete: bool = True
+    error: str = ""
+    """What went wrong with the probe or its vantage; empty when all is well."""
+
+
+class _Seen:
+    """Outcomes, found by stage and target."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._by_target: dict[tuple[Stage, str, str, int], list[Outcome]] = {}
+        self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
+        for outcome in evidence.outcomes:
+            target = outcome.target
+            if target.role is Role.FORBIDDEN:
+                key = (outcome.stage, "forbidden", target.address, target.port)
+            else:
+                key = (outcome.stage, target.name.lower(), target.address, target.port)
+            self._by_target.setdefault(key, []).append(outcome)
+            self._by_broker.setdefault((outcome.stage, target.broker_id), []).append(outcome)
+
+    def resolve(self, name: str) -> list[Outcome]:
+        return self._by_target.get((Stage.RESOLVE, name.lower(), "", 0), [])
+
+    def connection(self, stage: Stage, name: str, address: str, port: int) -> list[Outcome]:
+        return self._by_target.get((stage, name.lower(), address, port), [])
+
+    def forbidden(self, address: str, port: int) -> list[Outcome]:
+        return self._by_target.get((Stage.CONNECT, "forbidden", address, port), [])
+
+    def broker(self, stage: Stage, broker_id: int | None) -> list[Outcome]:
+        return self._by_broker.get((stage, broker_id), [])
+
+    def metadata(self) -> Iterator[MetadataFacts]:
+        for outcome in self.evidence.outcomes:
+            if outcome.stage is Stage.METADATA and isinstance(outcome.facts, MetadataFacts):
+                yield outcome.facts
+
+
+def judge(view: ClientView, evidence: Evidence, stages: Sequence[Stage] = tuple(Stage)) -> tuple[Check, ...]:
+    """Every check of one client, in stage order within each broker.
+
+    ``stages`` are those the plan asked for; nothing is said about others.
+    """
+    judged = _Judge(view, evidence)
+    checks = [c for c in judged.all() if c.stage in stages]
+    return tuple(without_consequences(checks, judged.told_by_others))
+
+
+def _of_the_whole(outcome: Outcome) -> bool:
+    """Of the cluster; or the latency of one address, all of which stand under one check."""
+    return outcome.target.role is Role.CLUSTER or (outcome.stage is Stage.LATENCY and bool(outcome.target.address))
+
+
+class _Judge:
+    def __init__(self, view: ClientView, evidence: Evidence) -> None:
+        self.view = view
+        self.seen = _Seen(evidence)
+        self.known = known_addresses(view)
+        self.told_by_others: set[str] = set()
+        """Ids of checks that are red by what other brokers answered, whether or not this one was reached."""
+
+    def all(self) -> Iterator[Check]:
+        for broker in self.view.brokers:
+            yield from self._broker(broker)
+        brokers = {(b.name, b.port) for b in self.view.brokers}
+        for entry in self.view.bootstrap:
+            if (entry.name, entry.port) not in brokers:
+                yield from self._bootstrap(entry)
+        if self.view.brokers:
+            yield self._nothing_unexpected_advertised()
+            for stage in (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT):
+                yield self._cluster(stage)
+            yield from self._source()
+        yield from self._isolation()
+        yield from self._hidden()
+
+    def _check(self, check_id: str, stage: Stage, subject: str, outcomes: Sequence[Outcome], title: str) -> Check:
+        """The verdict of one stage from its outcomes; several attempts that differ are a failure."""
+        blank = Check(
+            check_id=check_id, client=self.view.client, stage=stage, subject=subject, verdict=Verdict.NOT_SEEN,
+            title=title, expected=title,
+        )  # fmt: skip
+        if not outcomes:
+            if self.seen.evidence.error:
+                return _with(blank, verdict=Verdict.ERROR, observed=self.seen.evidence.error)
+            return _with(
+                blank,
+                observed="not probed: the run ended before it" if not self.seen.evidence.complete else "not probed",
+            )
+        worst = max(outcomes, key=lambda o: _SEVERITY[o.status])
+        verdict = _VERDICT[worst.status]
+        if worst.status is Status.ERROR and worst.reason is Reason.DEADLINE_OF_PLAN:
+            verdict = Verdict.NOT_SEEN
+        observed = "" if worst.status is Status.OK else in_words(worst)
+        if worst.status is Status.FAILED and any(o.status is Status.OK for o in outcomes):
+            good = sum(o.status is Status.OK for o in outcomes)
+            observed = f"intermittent: {good} of {len(outcomes)} attempts worked; otherwise {observed}"
+        return _with(
+            blank,
+            verdict=verdict,
+            observed=observed,
+            reason=worst.reason if verdict in {Verdict.FAILED, Verdict.ERROR} else None,
+            blocked_by=_waited_for(worst),
+            duration_ns=worst.duration_ns,
+        )
+
+    def _broker(self, broker: BrokerView) -> Iterator[Check]:
+        subject = f"broker-{broker.broker_id}"
+        yield self._resolve(broker, subject)
+        yield from self._addresses(broker, broker.addresses, subject, subject)
+        yield self._advertised(broker, subject)
+        for stage in (Stage.PRODUCE, Stage.CONSUME):
+            verb = "acknowledges" if stage is Stage.PRODUCE else "returns"
+            check = self._check(
+                f"{subject}/{stage}",
+                stage,
+                subject,
+                self.seen.broker(stage, broker.broker_id),
+                f"broker {broker.broker_id} as leader {verb} the probe's records",
+            )
+            yield self._placed(check, broker)
+
+    def _placed(self, check: Check, broker: BrokerView, address: str = "") -> Check:
+        placed = _with(check, name=broker.name, port=broker.port, address=address, broker_id=broker.broker_id)
+        return self._with_remedy(placed)
+
+    def _with_remedy(self, check: Check) -> Check:
+        return _with(check, change=remedy(check, self.view)) if check.verdict is Verdict.FAILED else check
+
+    def _resolve(self, broker: BrokerView, subject: str) -> Check:
+        wanted = {a.address for a in broker.addresses}
+        check = self._check(
+            f"{subject}/resolve",
+            Stage.RESOLVE,
+            subject,
+            self.seen.resolve(broker.name),
+            f"{broker.name} resolves to {_list(self._describe(a) for a in sorted(wanted))} and nothing else",
+        )
+        for outcome in self.seen.resolve(broker.name):
+            if outcome.status is Status.OK and isinstance(outcome.facts, ResolveFacts):
+                got = set(outcome.facts.a) | set(outcome.facts.aaaa)
+                if got != wanted:
+                    observed = f"it resolves to {_list(self._describe(a) for a in sorted(got))}"
+                    check = _with(check, verdict=Verdict.FAILED, observed=observed)
+        return self._placed(check, broker)
+
+    def _describe(self, address: str) -> str:
+        return f"{address} ({self.known[address]})" if address in self.known else f"{address} (not in the topology)"
+
+    def _addresses(
+        self, endpoint: BrokerView | BootstrapView, addresses: Sequence[AddressView], subject: str, base: str
+    ) -> Iterator[Check]:
+        stages = _PER_ADDRESS if self.view.tls else tuple(s for s in _PER_ADDRESS if s is not Stage.HANDSHAKE)
+        for address in addresses:
+            where = address.zone_id if len(addresses) > 1 else address.kind.value.replace("_", "-")
+            if not address.must_connect:
+                yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
+                continue
+            for stage in stages:
+                if stage in _OF_BROKERS and endpoint.broker_id is None:
+                    continue
+                outcomes = self.seen.connection(stage, endpoint.name, address.address, endpoint.port)
+                title = connection_title(stage, endpoint, address)
+                check = _at_the_first_syn(
+                    self._check(f"{base}/{stage}/{where}", stage, subject, outcomes, title), outcomes
+                )
+                if check.verdict is Verdict.NOT_SEEN and not self._resolved(endpoint.name, address.address):
+                    check = _with(check, verdict=Verdict.BLOCKED, observed="the name does not resolve to it")
+                yield self._with_remedy(
+                    _with(
+                        check,
+                        name=endpoint.name,
+                        address=address.address,
+                        port=endpoint.port,
+                        broker_id=endpoint.broker_id,
+                    )
+                )
+
+    def _resolved(self, name: str, address: str) -> bool:
+        """Whether the name's answer had this address; True where the name was not asked for at all."""
+        facts = [o.facts for o in self.seen.resolve(name) if o.status is not Status.ERROR]
+        if not facts:
+            return True
+        return any(isinstance(f, ResolveFacts) and address in (*f.a, *f.aaaa, *f.os_addresses) for f in facts)
+
+    def _must_not_connect(
+        self, endpoint: BrokerView | BootstrapView, address: AddressView, check_id: str, subject: str
+    ) -> Check:
+        title = f"{address.address}:{endpoint.port} does not connect: {address.why_not}"
+        outcomes = self.seen.connection(Stage.CONNECT, endpoint.name, address.address, endpoint.port)
+        check = self._check(check_id, Stage.CONNECT, subject, outcomes, title)
+        if check.verdict is Verdict.NOT_SEEN and not self._resolved(endpoint.name, address.address):
+            check = _with(check, verdict=Verdict.BLOCKED, observed="the name does not resolve to it")
+        check = _with(check, isolation=True, name=endpoint.name, address=address.address, port=endpoint.port)
+        return _inverted(check, outcomes, address.fails_with)
+
+    def _advertised(self, broker: BrokerView, subject: str) -> Check:
+        title = f"metadata advertises broker {broker.broker_id} at {broker.name}:{broker.port}"
+        answers = list(self.seen.metadata())
+        entries = [
+            (entry.name, entry.port)
+            for facts in answers
+            for entry in facts.brokers
+            if entry.broker_id == broker.broker_id
+        ]
+        check = self._check(
+            f"{subject}/metadata",
+            Stage.METADATA,
+            subject,
+            [o for o in self.seen.evidence.outcomes if o.stage is Stage.METADATA][:1],
+            title,
+        )
+        if answers:
+            wrong = sorted({f"{name}:{port}" for name, port in entries if not _same(name, port, broker)})
+            missing = sum(all(e.broker_id != broker.broker_id for e in facts.brokers) for facts in answers)
+            if wrong:
+                self.told_by_others.add(check.check_id)
+                check = _with(check, verdict=Verdict.FAILED, observed=f"it is advertised at {_list(wrong)}")
+            elif missing:
+                seen = f"{missing} of {len(answers)} metadata answers do not list it"
+                check = _with(check, verdict=Verdict.FAILED, observed=seen)
+            else:
+                check = _with(check, verdict=Verdict.PASSED, observed="", reason=None, blocked_by="")
+        return self._placed(check, broker)
+
+    def _nothing_unexpected_advertised(self) -> Check:
+        expected = {b.broker_id for b in self.view.brokers}
+        extra = sorted(
+            {
+                f"broker {e.broker_id} at {e.name}:{e.port}"
+                for f in self.seen.metadata()
+                for e in f.brokers
+                if e.broker_id not in expected
+            }
+        )
+        clusters = sorted({facts.cluster_id for facts in self.seen.metadata()})
+        check = self._check(
+            "cluster/metadata",
+            Stage.METADATA,
+            "cluster",
+            [o for o in self.seen.evidence.outcomes if o.stage is Stage.METADATA and o.status is Status.OK][:1],
+            "every answer is from one cluster, and metadata lists no broker that the topology does not have",
+        )
+        if check.verdict is Verdict.NOT_SEEN and self.seen.evidence.outcomes:
+            check = _with(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
+        if extra:
+            check = _with(check, verdict=Verdict.FAILED, observed=f"metadata also lists {_list(extra)}")
+        if len(clusters) > 1:
+            check = _with(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {_list(clusters)}")
+        return self._with_remedy(check)
+
+    def _bootstrap(self, entry: BootstrapView) -> Iterator[Check]:
+        yield from self._addresses(entry, entry.addresses, "bootstrap", f"bootstrap/{entry.name.split('.')[0]}")
+
+    def _cluster(self, stage: Stage) -> Check:
+        titles = {
+            Stage.GROUP: "a consumer group is joined, consumes every partition and commits",
+            Stage.LATENCY: "latency is measured: no record is lost, and every connection is accepted",
+            Stage.THROUGHPUT: "throughput is measured, no record is lost or duplicated",
+        }
+        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is stage and _of_the_whole(o)]
+        return self._with_remedy(self._check(f"cluster/{stage}", stage, "cluster", outcomes, titles[stage]))
+
+    def _source(self) -> Iterator[Check]:
+        """The path a connection took shows at its far end: where the coordinator sees this client from."""
+        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is Stage.GROUP and o.target.role is Role.CLUSTER]
+        facts = next((o.facts for o in outcomes if isinstance(o.facts, GroupFacts)), None)
+        by_id = {b.broker_id: b.sources for b in self.view.brokers}
+        wanted = by_id.get(facts.coordinator_id) if facts is not None and facts.coordinator_id else None
+        if wanted is None:
+            wanted = tuple(dict.fromkeys(address for sources in by_id.values() for address in sources))
+        if not wanted:
+            return
+        title = f"the group's coordinator sees this client at {' or '.join(wanted)}"
+        check = self._check("cluster/source", Stage.GROUP, "cluster", outcomes, title)
+        if check.verdict is Verdict.FAILED:
+            check = _with(check, verdict=Verdict.BLOCKED, reason=None, blocked_by="cluster/group")
+        if check.verdict is Verdict.PASSED and facts is not None and facts.client_host not in wanted:
+            why = f": {facts.client_host_unknown}" if facts.client_host_unknown else ""
+            seen = (
+                f"it sees it at {facts.client_host}" if facts.client_host else f"it did not say where it sees it{why}"
+            )
+            check = _with(check, verdict=Verdict.FAILED if facts.client_host else Verdict.NOT_SEEN, observed=seen)
+        yield self._with_remedy(check)
+
+    def _isolation(self) -> Iterator[Check]:
+        groups: dict[str, list[ForbiddenView]] = {}
+        for entry in self.view.forbidden:
+            groups.setdefault(entry.why, []).append(entry)
+        for why, entries in groups.items():
+            verdicts = []
+            for entry in entries:
+                outcomes = self.seen.forbidden(entry.address, entry.port)
+                check = self._check(f"isolation/{_slug(why)}", Stage.CONNECT, "cluster", outcomes, why)
+                check = _with(check, isolation=True, address=entry.address, port=entry.port)
+                verdicts.append(_inverted(check, outcomes, entry.fails_with))
+            worst = max(verdicts, key=lambda c: _WORST[c.verdict])
+            if worst.verdict is Verdict.PASSED:
+                worst = _with(worst, address="", port=0, observed="")
+            yield self._with_remedy(worst)
+
+    def _hidden(self) -> Iterator[Check]:
+        """Names that are somebody else's: a private zone wider than the cluster answers for them, and lacks them.
+
+        Where no broker's name resolves, whatever is wrong with those is wrong with these as well.
+        """
+        resolves = any(o.status is Status.OK for b in self.view.brokers for o in self.seen.resolve(b.name))
+        for name in self.view.other_names:
+            outcomes = [o for o in self.seen.resolve(name) if o.target.role is Role.OTHER]
+            title = f"no private hosted zone of {self.view.vpc_id} hides {name}"
+            check = self._check(f"isolation/hides-not/{_slug(name)}", Stage.RESOLVE, "cluster", outcomes, title)
+            check = _with(check, isolation=True, name=name)
+            hiding = next((zone for o in outcomes if (zone := hiding_zone(self.view, o))), "")
+            if hiding and resolves:
+                check = _with(check, verdict=Verdict.FAILED, observed=f"zone {hiding} answers for it, and lacks it")
+            elif check.verdict is Verdict.FAILED and check.reason in NO_SUCH_NAME and not hiding:
+                check = _with(check, verdict=Verdict.PASSED, reason=None, observed="")
+            elif check.verdict is Verdict.FAILED:
+                check = _with(check, verdict=Verdict.BLOCKED, reason=None)
+            yield self._with_remedy(check)
+
+
+_SEVERITY: Final = {Status.OK: 0, Status.SKIPPED: 1, Status.ERROR: 2, Status.FAILED: 3}
+_VERDICT: Final = {
+    Status.OK: Verdict.PASSED,
+    Status.FAILED: Verdict.FAILED,
+    Status.SKIPPED: Verdict.BLOCKED,
+    Status.ERROR: Verdict.ERROR,
+}
+_WORST: Final = {
+    Verdict.PASSED: 0,
+    Verdict.BLOCKED: 1,
+    Verdict.NOT_SEEN: 2,
+    Verdict.ERROR: 3,
+    Verdict.FAILED: 4,
+}
+
+
+def _inverted(check: Check, outcomes: Sequence[Outcome], fails_with: Sequence[Reason]) -> Check:
+    """A check that something must not connect: green only when it failed for a reason that is the right one."""
+    if any(o.status is Status.OK for o in outcomes):
+        return _with(
+            check, verdict=Verdict.FAILED, reason=None, observed=f"{check.address}:{check.port} accepted a connection"
+        )
+    if check.verdict is not Verdict.FAILED:
+        return check
+    if all(o.reason in fails_with for o in outcomes):
+        return _with(check, verdict=Verdict.PASSED, reason=None, observed="")
+    wanted = " or ".join(r.value for r in fails_with)
+    return _with(check, observed=f"it did not connect, but for another reason than {wanted}: {check.observed}")
+
+
+def _waited_for(outcome: Outcome) -> str:
+    if outcome.waited_for is None:
+        return ""
+    target = outcome.waited_for.target
+    subject = f"broker-{target.broker_id}" if target.broker_id is not None else target.name or "cluster"
+    return f"{subject}/{outcome.waited_for.stage}"
+
+
+def _at_the_first_syn(check: Check, outcomes: Sequence[Outcome]) -> Check:
+    """The check, red where the kernel had to send a SYN again: its retries must not hide that something was lost."""
+    again = [o for o in outcomes if syn_was_repeated(o)]
+    if check.verdict is not Verdict.PASSED or not again:
+        return check
+    slowest_ms = max(o.duration_ns for o in again) / 1e6
+    observed = (
+        f"intermittent: {len(outcomes) - len(again)} of {len(outcomes)} attempts were answered at once; "
+        f"otherwise the SYN had to be sent again, which took {slowest_ms:.0f} ms"
+    )
+    return _with(check, verdict=Verdict.FAILED, reason=Reason.INTERMITTENT, observed=observed)
+
+
+def _same(name: str, port: int, broker: BrokerView) -> bool:
+    return name.rstrip(".").lower() == broker.name.lower() and port == broker.port
+
+
+def _list(items: Iterable[str]) -> str:
+    return ", ".join(items) or "nothing"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _with(check: Check, **changes: object) -> Check:
+    return msgspec.structs.replace(check, **changes)

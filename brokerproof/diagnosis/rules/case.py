@@ -1,0 +1,217 @@
+"""What all clients saw, indexed for rules; and what a rule says. Pure.
+
+A rule is a function from a case and the red checks that are left to drafts. It says what it knows
+and claims the reds it explains; what a finding reads like is not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.between_clients import Told, told_listeners
+from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.finding import Seen
+from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
+from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
+from brokerproof.topology.patterns import names
+
+ORDER = {stage: index for index, stage in enumerate(Stage)}
+
+
+@dataclass(frozen=True, slots=True)
+class Red:
+    """A failed check of one client."""
+
+    view: ClientView
+    check: Check
+
+    @property
+    def key(self) -> str:
+        """As findings name their evidence."""
+        return f"{self.view.client}/{self.check.check_id}"
+
+    @property
+    def client(self) -> str:
+        """The client's name."""
+        return self.view.client
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a rule says: the causes that are left, a sentence, and the reds that are explained."""
+
+    codes: frozenset[Code]
+    wrong: str
+    reds: tuple[Red, ...]
+
+
+class Kind(StrEnum):
+    """What stands between a client and the brokers."""
+
+    DIRECT = "direct"
+    NODES = "nodes"
+    """The NLB's own nodes, from inside its VPC."""
+    ENDPOINT = "endpoint"
+
+
+def kind(view: ClientView) -> Kind:
+    """What the client's addresses are."""
+    kinds = {address.kind for broker in view.brokers for address in broker.addresses}
+    if AddressKind.ENDPOINT_ENI in kinds:
+        return Kind.ENDPOINT
+    return Kind.NODES if AddressKind.NLB_NODE in kinds else Kind.DIRECT
+
+
+def managed(view: ClientView) -> bool:
+    """Whether MSK runs the load balancer itself."""
+    return view.pattern == names.MULTI_VPC
+
+
+def local(view: ClientView) -> bool:
+    """Whether the client is in the VPC of the addresses it connects to."""
+    return view.way is Way.LOCAL
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One address of one name and port, as one client met it."""
+
+    view: ClientView
+    check: Check
+    zone_id: str
+    """Of the address."""
+
+    @property
+    def passed(self) -> bool:
+        """It connected."""
+        return self.check.verdict is Verdict.PASSED
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it did not; None where it did."""
+        return self.check.reason
+
+    @property
+    def red(self) -> Red:
+        """As a red."""
+        return Red(self.view, self.check)
+
+
+class Case:
+    """Everything seen, whatever the order it came in."""
+
+    def __init__(self, clients: Iterable[Seen]) -> None:
+        self.clients: tuple[Seen, ...] = tuple(sorted(clients, key=lambda s: (s.view.client, s.view.pattern)))
+        self.views: tuple[ClientView, ...] = tuple(seen.view for seen in self.clients)
+        self._by_view = {id(seen.view): seen for seen in self.clients}
+
+    @cached_property
+    def reds(self) -> tuple[Red, ...]:
+        """Every failed check, in the order of clients, stages and ids."""
+        found = [
+            Red(seen.view, check) for seen in self.clients for check in seen.checks if check.verdict is Verdict.FAILED
+        ]
+        return tuple(sorted(found, key=lambda r: (r.client, ORDER[r.check.stage], r.check.check_id)))
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every address that had to connect and was tried."""
+        return tuple(self._cells())
+
+    def _cells(self) -> Iterator[Cell]:
+        for seen in self.clients:
+            met = [*(b.addresses for b in seen.view.brokers), *(b.addresses for b in seen.view.bootstrap)]
+            zones = {address.address: address.zone_id for addresses in met for address in addresses}
+            for check in sorted(seen.checks, key=lambda c: c.check_id):
+                tried = check.verdict in {Verdict.PASSED, Verdict.FAILED}
+                if check.stage is Stage.CONNECT and not check.isolation and tried:
+                    yield Cell(seen.view, check, zones.get(check.address, ""))
+
+    @cached_property
+    def told(self) -> Told:
+        """Where brokers say that they advertise each of their listeners."""
+        return told_listeners(self.clients)
+
+    def outcomes(self, red: Red) -> tuple[Outcome, ...]:
+        """The outcomes a red check was judged from, by stage and target, in a fixed order."""
+        check = red.check
+        of_stage = self.of_stage(red.view, check.stage)
+        found = (o for o in of_stage if o.target.role is not Role.FORBIDDEN and _is_of(o, check))
+        return tuple(sorted(found, key=lambda o: (o.target.name, o.target.address, o.target.port, o.attempt, repr(o))))
+
+    def earlier(self, red: Red, stage: Stage) -> tuple[Outcome, ...]:
+        """Outcomes of another stage at the red check's own name, address and port."""
+        check = red.check
+        where = (check.name.lower(), check.address, check.port)
+        return tuple(
+            o
+            for o in self.of_stage(red.view, stage)
+            if (o.target.name.lower(), o.target.address, o.target.port) == where
+        )
+
+    def of_stage(self, view: ClientView, stage: Stage) -> tuple[Outcome, ...]:
+        """Every outcome of one stage of one client."""
+        return self._by_stage.get((id(view), stage), ())
+
+    @cached_property
+    def _by_stage(self) -> dict[tuple[int, Stage], tuple[Outcome, ...]]:
+        found: dict[tuple[int, Stage], list[Outcome]] = {}
+        for seen in self.clients:
+            for outcome in seen.outcomes:
+                found.setdefault((id(seen.view), outcome.stage), []).append(outcome)
+        return {key: tuple(outcomes) for key, outcomes in found.items()}
+
+    def all_outcomes(self, view: ClientView) -> tuple[Outcome, ...]:
+        """Every outcome of one client."""
+        return self._by_view[id(view)].outcomes
+
+    def checks(self, view: ClientView) -> tuple[Check, ...]:
+        """Every check of one client."""
+        return self._by_view[id(view)].checks
+
+    def listed(self, broker_id: int | None) -> bool | None:
+        """Whether any metadata answer lists the broker; None where none was read."""
+        answers = [o.facts for s in self.clients for o in s.outcomes if isinstance(o.facts, MetadataFacts)]
+        if not answers:
+            return None
+        return any(broker.broker_id == broker_id for facts in answers for broker in facts.brokers)
+
+
+Rule = Callable[[Case, Sequence[Red]], Iterable[Draft]]
+
+
+def _is_of(outcome: Outcome, check: Check) -> bool:
+    target = outcome.target
+    if check.stage is Stage.RESOLVE:
+        return target.name.lower() == check.name.lower()
+    if check.subject == "cluster":
+        return True
+    if check.address:
+        return (target.name.lower(), target.address, target.port) == (check.name.lower(), check.address, check.port)
+    return target.broker_id == check.broker_id
+
+
+def broker_of(red: Red) -> BrokerView | None:
+    """The broker a red check is about, as its client must see it."""
+    return next((b for b in red.view.brokers if b.broker_id == red.check.broker_id), None)
+
+
+def grouped(reds: Iterable[tuple[frozenset[Code], str, Red]]) -> Iterator[Draft]:
+    """One draft for all reds with the same causes and the same sentence."""
+    groups: dict[tuple[frozenset[Code], str], list[Red]] = {}
+    for codes, wrong, red in reds:
+        groups.setdefault((codes, wrong), []).append(red)
+    for (codes, wrong), found in groups.items():
+        yield Draft(codes, wrong, tuple(found))
+
+
+def in_words(items: Iterable[object]) -> str:
+    """``a``, ``a and b``, ``a, b and c``; ``nothing`` for none."""
+    words = [str(item) for item in items]
+    if len(words) < 2:  # noqa: PLR2004
+        return words[0] if words else "nothing"
+    return f"{', '.join(words[:-1])} and {words[-1]}"

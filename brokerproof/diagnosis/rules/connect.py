@@ -1,0 +1,243 @@
+"""Rules of connecting to the broker ENIs themselves, and of failures without a shape. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.lost_syn import SYN_REPEATED_NS
+from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
+from brokerproof.diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
+from brokerproof.probes.outcome import Reason, Role, Stage, Status
+from brokerproof.topology.expectation.view import ClientView, Way
+
+SILENT_WIDE = "connections vanish on the way: no broker answers"
+_SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
+_ON_ITS_OWN = frozenset({Stage.PATH_SIZE, Stage.IDLE})
+ACCIDENT = 0.01
+"""An accident less probable than that is taken for a cause."""
+
+
+def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Attempts at one address of which some connect: something is lost, whatever the address."""
+    mixed = [red for red in reds if red.check.stage is Stage.CONNECT and not red.check.isolation and _mixed(case, red)]
+    at_bootstrap = [red for red in mixed if red.check.broker_id is None]
+    at_brokers = [red for red in mixed if red not in at_bootstrap]
+    refused = [red for red in at_brokers if red.check.reason in REFUSALS]
+    for found in (at_bootstrap, refused, [red for red in at_brokers if red not in refused]):
+        if not found:
+            continue
+        fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
+        target = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}) if fronted and found is at_bootstrap else frozenset()
+        if target and len(mixed) == len(at_bootstrap) and _no_accident(case, found):
+            yield Draft(target, "", tuple(found))
+        elif found is refused:
+            codes = sets.PARTLY_REFUSED if fronted else frozenset({Code.CLUSTER_BROKER_DOWN})
+            yield Draft(codes, "connections are refused now and then", tuple(found))
+        else:
+            ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
+            yield Draft(sets.NOW_AND_THEN | ports | target, "connections fail now and then", tuple(found))
+
+
+def _no_accident(case: Case, at_bootstrap: Sequence[Red]) -> bool:
+    """Whether it is no accident that failures met the bootstrap port alone.
+
+    A refusal never is: what is lost is silent. Losses fall on every port alike, so as many as there are fall on the
+    bootstrap port alone with the probability (attempts there / attempts anywhere) to the power of their number.
+    """
+    if any(red.check.reason in REFUSALS for red in at_bootstrap):
+        return True
+    views = {id(red.view): red.view for red in at_bootstrap}.values()
+    every = [
+        o
+        for view in views
+        for o in case.of_stage(view, Stage.CONNECT)
+        if o.target.role in {Role.BOOTSTRAP, Role.BROKER}
+    ]
+    there = sum(o.target.role is Role.BOOTSTRAP for o in every)
+    lost = sum(o.status is Status.FAILED for red in at_bootstrap for o in case.outcomes(red))
+    return (there / len(every)) ** lost <= ACCIDENT
+
+
+def _mixed(case: Case, red: Red) -> bool:
+    statuses = {o.status for o in case.outcomes(red)}
+    return red.check.reason is Reason.INTERMITTENT or {Status.OK, Status.FAILED} <= statuses
+
+
+def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """A broker whose own ENI refuses does not run; behind a load balancer that is so where metadata misses it."""
+    shape = Shape(case, reds)
+    at_eni = {met.broker_id for met in shape.met if met.refused and met.whole and kind(met.view) is Kind.DIRECT}
+    behind = {
+        met.broker_id
+        for met in shape.met
+        if met.refused and met.whole and met.broker_id is not None and case.listed(met.broker_id) is False
+    }
+    answering = {
+        met.broker_id for met in shape.met if kind(met.view) is Kind.DIRECT and any(cell.passed for cell in met.cells)
+    }
+    down = sorted((at_eni | (behind - answering)) - {None}, key=str)
+    found = [red for met in shape.met if met.broker_id in down and met.refused for red in met.open]
+    if found:
+        refused_at_bootstrap = [
+            red for met in shape.met if met.broker_id is None and met.partial and met.refused for red in met.open
+        ]
+        yield Draft(frozenset({Code.CLUSTER_BROKER_DOWN}), "", (*found, *refused_at_bootstrap))
+
+
+def without_shape(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Silence here and there, and elsewhere the second a repeated SYN takes: packets get lost."""
+    if not any(_loses(case, view) for view in case.views):
+        return
+    shape = Shape(case, reds)
+    found = [red for met in shape.met if not shape.wide(met.view) for red in met.open if red.check.reason in SILENCE]
+    yield from _lost(found)
+
+
+def second_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """A stage that takes a connection of its own and did not get it, for a client that loses packets elsewhere."""
+    found = [
+        red
+        for red in reds
+        if red.check.stage in _ON_ITS_OWN
+        and red.check.reason in SILENCE
+        and all(outcome.facts is None for outcome in case.outcomes(red))
+        and _loses(case, red.view)
+    ]
+    yield from _lost(found)
+
+
+def _loses(case: Case, view: ClientView) -> bool:
+    """Whether the client's connections took the second that a repeated SYN takes."""
+    return any(
+        outcome.stage is Stage.CONNECT and outcome.status is Status.OK and outcome.duration_ns >= SYN_REPEATED_NS
+        for outcome in case.all_outcomes(view)
+    )
+
+
+def losses_as_one(_case: Case, drafts: Sequence[Draft]) -> list[Draft]:
+    """Losses are one cause, whether some attempts at an address, all of them or a later connection met them."""
+    found: dict[object, Draft] = {}
+    for draft in drafts:
+        alike = draft.codes if Code.TCP_PACKET_LOSS in draft.codes else id(draft)
+        first = found.get(alike)
+        found[alike] = draft if first is None else Draft(first.codes, first.wrong, (*first.reds, *draft.reds))
+    return list(found.values())
+
+
+def _lost(found: Sequence[Red]) -> Iterator[Draft]:
+    if found:
+        fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
+        ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
+        yield Draft(
+            sets.NOW_AND_THEN | ports, "connections fail here and there, and others take a second", tuple(found)
+        )
+
+
+# Silence on the way to the ENIs
+
+
+def direct(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Clients that connect to the broker ENIs: whole clients first, then single brokers."""
+    shape = Shape(case, reds)
+    for ipv6 in (False, True):
+        views = [view for view in shape.tried(Kind.DIRECT) if is_ipv6(view) is ipv6]
+        wide = [view for view in views if shape.wide(view)]
+        yield from _wide(shape, views, wide)
+        yield from _single(shape, [view for view in views if view not in wide])
+
+
+def _wide(shape: Shape, views: list[ClientView], wide: list[ClientView]) -> Iterator[Draft]:
+    inside = [view for view in wide if local(view)]
+    outside = [view for view in wide if not local(view)]
+    if inside and not all(shape.wide(view) for view in views if local(view)):
+        yield Draft(sets.AT_THE_BROKERS | sets.ONE_CLIENT, SILENT_WIDE, shape.reds(inside))
+    elif inside:
+        # Whatever closes the brokers to their own VPC closes them to everybody, behind load balancers too.
+        fronted = [v for v in shape.tried(Kind.NODES, Kind.ENDPOINT) if shape.wide(v)]
+        every = len(views) == len(wide) and (len(views) > 1 or bool(fronted))
+        codes = sets.AT_THE_BROKERS if every else sets.AT_THE_BROKERS | sets.ONE_CLIENT
+        taken = [*inside, *outside, *fronted] if every or fronted else inside
+        yield Draft(codes, SILENT_WIDE, shape.reds(taken))
+        outside = [] if taken is not inside else outside
+    for group in _groups(views, outside):
+        yield Draft(from_outside(shape, group), SILENT_WIDE, shape.reds(group))
+
+
+def _groups(views: list[ClientView], wide: list[ClientView]) -> Iterator[list[ClientView]]:
+    """Which clients are silent together: all beyond the cluster VPC, all of another Region, or each VPC alone."""
+    if not wide:
+        return
+    beyond = [view for view in views if not local(view)]
+    far = [view for view in beyond if _cross_gateway(view)]
+    if len(wide) == len(beyond):
+        yield wide
+    elif far and all(view in wide for view in far):
+        yield far
+        yield from _by_vpc([view for view in wide if view not in far])
+    else:
+        yield from _by_vpc(wide)
+
+
+def _by_vpc(views: list[ClientView]) -> Iterator[list[ClientView]]:
+    for vpc_id in sorted({view.vpc_id for view in views}):
+        yield [view for view in views if view.vpc_id == vpc_id]
+
+
+def _cross_gateway(view: ClientView) -> bool:
+    return view.way is Way.TRANSIT_GATEWAY and view.region_name != view.entry_region_name
+
+
+def from_outside(shape: Shape, group: Sequence[ClientView]) -> frozenset[Code]:
+    """What may silence all brokers for these clients, none of which is in the cluster VPC."""
+    vpcs = {view.vpc_id for view in group}
+    codes = sets.BACK_AND_IN | by_way(shape, shape.tried(Kind.DIRECT), group)
+    if len(vpcs) == 1:
+        codes |= sets.ONE_VPC
+    return codes
+
+
+def by_way(shape: Shape, views: Sequence[ClientView], group: Sequence[ClientView]) -> frozenset[Code]:
+    """The causes of the peerings and gateways these clients come by, less what other clients exclude."""
+    vpcs = {view.vpc_id for view in group}
+    if any(shape.connects(view) for view in views if view.vpc_id in vpcs and view not in group):
+        return frozenset()  # another client of the same VPC gets through, so what joins the VPCs works
+    codes: frozenset[Code] = frozenset()
+    if any(view.way is Way.PEERING for view in group):
+        codes |= sets.BY_PEERING
+    by_gateway = [view for view in group if view.way is Way.TRANSIT_GATEWAY]
+    if not by_gateway:
+        return codes
+    near = [v for v in views if v.way is Way.TRANSIT_GATEWAY and not _cross_gateway(v) and v not in group]
+    far = all(_cross_gateway(view) for view in by_gateway)
+    others_far = [v for v in views if _cross_gateway(v) and v not in group and shape.connects(v)]
+    if far:
+        codes |= sets.BETWEEN_GATEWAYS - ({Code.ROUTE_GATEWAY_PEERING_PENDING} if others_far else frozenset())
+    if not far or len(vpcs) == 1 or not any(shape.connects(view) for view in near):
+        codes |= sets.BY_GATEWAY
+    return codes
+
+
+def _single(shape: Shape, views: list[ClientView]) -> Iterator[Draft]:
+    """Single brokers that are silent for clients that reach others."""
+    chosen = {id(view) for view in views}
+    silent = [met for met in shape.met if id(met.view) in chosen and met.whole and met.silent and met.open]
+    groups: dict[tuple[tuple[str, ...], str], list[Met]] = {}
+    for met in silent:
+        clients = tuple(sorted(m.view.client for m in silent if m.broker_id == met.broker_id))
+        groups.setdefault((clients, met.zone_id or str(met.broker_id)), []).append(met)
+    for _, found in sorted(groups.items()):
+        ids = {met.broker_id for met in found}
+        at_fault = [met.view for met in found]
+        if any(local(view) for view in at_fault):
+            behind = [
+                m for m in shape.met if m.broker_id in ids and kind(m.view) is not Kind.DIRECT and m.whole and m.silent
+            ]
+            taken = [*found, *(m for m in behind if not shape.wide(m.view))]
+            codes = sets.AT_THE_BROKERS
+        else:
+            taken = found
+            by_gateway = any(view.way is Way.TRANSIT_GATEWAY for view in at_fault)
+            codes = sets.ONE_SUBNET_BY_GATEWAY if by_gateway else sets.ONE_SUBNET
+        yield Draft(codes, _SILENT_BROKER, tuple(red for met in taken for red in met.open))

@@ -1,0 +1,254 @@
+"""Rules of names: what an answer, or the want of one, says about records, zones and resolvers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, broker_of, grouped, kind, local, managed
+from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.topology.expectation.view import ClientView
+
+_Said = tuple[frozenset[Code], str]
+_OS_HEARD_NOTHING = ("no answer within", "Temporary failure")
+"""The probe's words for its own deadline, and the C library's for EAI_AGAIN (getaddrinfo(3))."""
+
+
+def names(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Every red check of the resolve stage that an answer explains."""
+    return grouped(_said(case, [red for red in reds if red.check.stage is Stage.RESOLVE and not red.check.isolation]))
+
+
+def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
+    for red in reds:
+        said = _of_one(case, red)
+        if said is not None:
+            yield *said, red
+
+
+def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a reason
+    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ResolveFacts)), None)
+    match red.check.reason:
+        case None:
+            return None if facts is None else _wrong_answer(case, red, facts)
+        case Reason.NXDOMAIN:
+            return _no_name(case, red, facts)
+        case Reason.NO_DATA:
+            return _no_address(case, red, facts)
+        case Reason.TIMED_OUT | Reason.REFUSED:
+            return _no_answer(case, red, facts)
+        case Reason.SERVFAIL | Reason.BAD_RCODE:
+            return _error(case, red, facts)
+        case Reason.OS_RESOLUTION_FAILED if facts is not None and facts.os_error.startswith(_OS_HEARD_NOTHING):
+            return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
+        case Reason.OS_RESOLUTION_FAILED | Reason.OS_ANSWER_DIFFERS:
+            return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
+        case _:
+            return None
+
+
+def _siblings(case: Case, view: ClientView) -> tuple[list[Red], int]:
+    """The red resolve checks of a client, and how many there are that passed."""
+    checks = [c for c in case.checks(view) if c.stage is Stage.RESOLVE and not c.isolation]
+    return (
+        [Red(view, c) for c in checks if c.verdict is Verdict.FAILED],
+        sum(c.verdict is Verdict.PASSED for c in checks),
+    )
+
+
+def _all_alike(case: Case, red: Red) -> bool:
+    """Whether every name of the client failed for the same reason."""
+    failed, passed = _siblings(case, red.view)
+    return not passed and {r.check.reason for r in failed} == {red.check.reason}
+
+
+def _answers_others(case: Case, view: ClientView) -> bool:
+    """Whether the client's resolver said anything of names that are not of the cluster."""
+    others = (o for o in case.of_stage(view, Stage.RESOLVE) if o.target.role is Role.OTHER)
+    return any(isinstance(o.facts, ResolveFacts) and o.facts.rcode for o in others)
+
+
+def hidden_names(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Names of others that a private zone answers for; the judge has seen whose zone it is."""
+    found = tuple(red for red in reds if red.check.stage is Stage.RESOLVE and red.check.isolation)
+    return [Draft(frozenset({Code.DNS_ZONE_SHADOWS_REGION}), "", found)] if found else []
+
+
+# A name that does not exist
+
+
+def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - one line a zone
+    view = red.view
+    owner, private = _answering_zone(red, facts)
+    zones = {zone.rstrip(".").lower() for zone in view.zone_names}
+    if zones and owner in zones:
+        if _all_alike(case, red) and len(view.brokers) > 1:
+            return sets.NO_RECORDS, "the private zone that answers has none of the brokers' records"
+        return frozenset({Code.DNS_RECORD_MISSING}), ""
+    if private and any(owner.endswith(f".{zone}") for zone in zones):
+        return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
+    if managed(view):
+        if private:
+            return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
+        return sets.NO_CONNECTION_NAMES, "no name of the VPC connection exists for this client"
+    if zones:
+        if private or not owner:
+            return frozenset({Code.DNS_RECORD_MISSING}), ""
+        return sets.ZONE_NOT_USED, "the names do not exist outside the private zone, which does not answer"
+    if private and (facts is None or facts.resolver in view.resolvers or facts.resolver.startswith("127.")):
+        return sets.NAME_HIDDEN, "a zone that is not public answers for the broker's public name, and lacks it"
+    return _not_public(case, red, facts), "a public name does not exist for this client"
+
+
+def _answering_zone(red: Red, facts: ResolveFacts | None) -> tuple[str, bool]:
+    """The owner of the SOA in a negative answer, and whether that is a private zone."""
+    owner = "" if facts is None else facts.soa.rstrip(".").lower()
+    covers = bool(owner) and f".{red.check.name.lower()}".endswith(f".{owner}")
+    return owner, covers and owner.count(".") > _REGISTRY_LABELS
+
+
+def _not_public(case: Case, red: Red, facts: ResolveFacts | None) -> frozenset[Code]:
+    """What makes a public name unknown: to everybody, or to this client's resolver."""
+    asked = "" if facts is None else facts.resolver
+    said = sets.NAME_UNKNOWN
+    if asked in red.view.resolvers:
+        said -= {Code.DNS_RESOLVER_BYPASSED}
+    elif asked and not asked.startswith("127."):
+        said -= {Code.DNS_RESOLVER_RULE}
+    elsewhere = any(
+        o.status is Status.OK and o.target.name.lower() == red.check.name.lower()
+        for view in case.views
+        for o in case.of_stage(view, Stage.RESOLVE)
+    )
+    return said - {Code.DNS_PUBLIC_RECORD_MISSING} if elsewhere else said
+
+
+_REGISTRY_LABELS = 1
+"""``amazonaws.com`` and what is above it are public; a zone of a Region, a service or a cluster is longer."""
+
+
+# An answer without an address, an error, or none
+
+
+def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+    if facts is not None and facts.cname_chain:
+        return frozenset({Code.DNS_CNAME_LOOP}), ""
+    owner, private = _answering_zone(red, facts)
+    if private and owner not in {zone.rstrip(".").lower() for zone in red.view.zone_names}:
+        return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
+    if kind(red.view) is Kind.DIRECT or _all_alike(case, red):
+        return frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED}), ""
+    return sets.NO_ADDRESS, "the name exists and has no address"
+
+
+def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+    if not _all_alike(case, red):
+        return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
+    if _answers_others(case, red.view):
+        return sets.THESE_NAMES_UNANSWERED, "the resolver answers other names, and none of these"
+    if facts is not None and facts.resolver and facts.resolver not in red.view.resolvers:
+        return frozenset({Code.DNS_RESOLVER_SILENT}), ""
+    return sets.NO_ANSWER, "the resolver answers no question"
+
+
+def _error(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+    chain = () if facts is None else facts.cname_chain
+    if len({name.lower() for name in chain}) < len(chain):
+        return frozenset({Code.DNS_CNAME_LOOP}), ""
+    if not _all_alike(case, red):
+        return sets.ONE_NAME_FAILS, "the resolver answers some names with an error"
+    if facts is not None and facts.resolver and facts.resolver not in red.view.resolvers:
+        return frozenset({Code.DNS_RESOLVER_FAILING}), ""
+    return sets.RESOLVER_FAILS, "the resolver answers every name with an error"
+
+
+# An answer that is not the expected one
+
+
+def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  # noqa: PLR0911 - one line an answer
+    broker = broker_of(red)
+    if broker is None:
+        return None
+    got = {*facts.a, *facts.aaaa}
+    wanted = {address.address for address in broker.addresses}
+    extra = got - wanted
+    if not extra:
+        if not got:
+            return None
+        return None if kind(red.view) is Kind.DIRECT else _fewer(case, red, got)
+    if wanted <= got and all(ip_address(address).version == 6 for address in extra):  # noqa: PLR2004
+        return frozenset({Code.DNS_IPV6_ANSWER_UNUSABLE}), ""
+    if kind(red.view) is not Kind.DIRECT and got == {broker.eni_address}:
+        return _public(case, red, facts)
+    owners = _owners(case, red.view)
+    if extra <= owners:
+        return frozenset({Code.DNS_WRONG_ENDPOINT}), ""
+    if extra & owners:
+        return None
+    if kind(red.view) is Kind.DIRECT or facts.resolver in red.view.resolvers or not facts.resolver:
+        return _strange(case, red)
+    return frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_BYPASSED}), "an address that nothing in the topology has"
+
+
+def _fewer(case: Case, red: Red, got: set[str]) -> _Said:
+    """Some of the endpoint's addresses: an alias of one zone gives one; fewer by another number is the endpoint."""
+    if len(got) > 1:
+        return frozenset({Code.ENDPOINT_ZONE_MISMATCH}), ""
+    shares_endpoint = {
+        name
+        for broker in red.view.brokers
+        if {a.address for a in broker.addresses} & got and (name := broker.name.lower()) != red.check.name.lower()
+    }
+    failed = {r.check.name.lower() for r in _siblings(case, red.view)[0]}
+    if shares_endpoint - failed:
+        return frozenset({Code.DNS_ZONAL_ALIAS}), ""  # another name has all addresses of the same endpoint
+    return sets.FEWER_ADDRESSES, "the name has one address of the endpoint instead of one a zone"
+
+
+def _owners(case: Case, view: ClientView) -> set[str]:
+    """Every address that somebody near must connect to, or that a broker has."""
+    near = [v for v in case.views if v.entry_vpc_id == view.entry_vpc_id or kind(v) is Kind.DIRECT] or [view]
+    found = {a.address for v in near for b in v.brokers for a in b.addresses}
+    return found | {b.eni_address for b in view.brokers if b.eni_address}
+
+
+def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
+    view = red.view
+    _, passed = _siblings(case, view)
+    if passed:
+        return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
+    if local(view) and kind(view) is Kind.NODES and not _nobody_uses_a_zone(case):
+        return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
+    symptom = "the public records answer instead of the private zone"
+    if facts.resolver in view.resolvers or not facts.resolver or facts.resolver.startswith("127."):
+        return sets.ZONE_NOT_USED, symptom
+    if _answered_rightly(case, view):
+        return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
+    return sets.ZONE_NOT_USED_ELSEWHERE, symptom
+
+
+def _nobody_uses_a_zone(case: Case) -> bool:
+    """Whether every client behind an endpoint lacks the private zone too: then it is not the local one's own."""
+    behind = [view for view in case.views if kind(view) is Kind.ENDPOINT]
+    seen = [_siblings(case, view) for view in behind]
+    return bool(behind) and all(failed and not passed for failed, passed in seen)
+
+
+def _answered_rightly(case: Case, view: ClientView) -> bool:
+    """Whether another client of the same VPC gets right answers from the VPC's own resolver."""
+    return any(
+        o.status is Status.OK and isinstance(o.facts, ResolveFacts) and o.facts.resolver in other.resolvers
+        for other in case.views
+        if other is not view and other.vpc_id == view.vpc_id and not _siblings(case, other)[0]
+        for o in case.all_outcomes(other)
+    )
+
+
+def _strange(case: Case, red: Red) -> _Said:
+    failed, passed = _siblings(case, red.view)
+    if kind(red.view) is not Kind.DIRECT and (passed or len(failed) == 1):
+        return frozenset({Code.DNS_STALE_RECORD}), ""
+    return sets.STRANGE_ADDRESS, "the name has an address that nothing in the topology has"

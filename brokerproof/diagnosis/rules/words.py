@@ -1,0 +1,125 @@
+"""What a rule says, as a finding a person can read: what is wrong, observed, expected, change, next step. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from brokerproof.causes.catalogue import CATALOGUE
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.finding import Finding
+from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red, in_words
+
+_FIGURE: Final = re.compile(r"\b\d+ ms\b")
+_LISTED: Final = 3
+"""What is seen several times is told so often, and the rest is counted."""
+_NAMED: Final = 8
+"""Clients named in a finding's one sentence."""
+
+
+def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
+    """The finding of a draft."""
+    reds = sorted(draft.reds, key=lambda r: (ORDER[r.check.stage], r.client, r.check.check_id))
+    codes = tuple(sorted(draft.codes))
+    return Finding(
+        codes=codes,
+        stage=reds[0].check.stage,
+        clients=tuple(sorted({red.client for red in reds})),
+        subjects=tuple(sorted({red.check.subject for red in reds})),
+        broker_ids=_brokers(reds),
+        addresses=tuple(sorted({red.check.address for red in reds if red.check.address})),
+        wrong=_wrong(draft, codes, reds),
+        observed=_observed(reds),
+        expected=_expected(reds),
+        change=_change(codes, reds),
+        next_step=_next_step(case, codes),
+        evidence=tuple(sorted({red.key for red in reds})),
+        consequences=tuple(key for key in consequences if key not in {red.key for red in reds}),
+    )
+
+
+def _brokers(reds: Sequence[Red]) -> tuple[int, ...]:
+    return tuple(sorted({red.check.broker_id for red in reds if red.check.broker_id is not None}))
+
+
+def _wrong(draft: Draft, codes: tuple[Code, ...], reds: Sequence[Red]) -> str:
+    told = CATALOGUE[codes[0]].title if len(codes) == 1 and not draft.wrong else draft.wrong
+    return f"{told[0].upper()}{told[1:]} ({_scope(reds)})."
+
+
+def _scope(reds: Sequence[Red]) -> str:
+    brokers = _brokers(reds)
+    clients = sorted({red.client for red in reds})
+    of_brokers = f"broker{'s' if len(brokers) > 1 else ''} {in_words(brokers)}, " if brokers else ""
+    told = clients if len(clients) <= _NAMED else [*clients[: _NAMED - 1], f"{len(clients) - _NAMED + 1:,} more"]
+    return f"{of_brokers}seen from client{'s' if len(clients) > 1 else ''} {in_words(told)}"
+
+
+def _observed(reds: Sequence[Red]) -> str:
+    """What was seen, at most a few times over."""
+    told: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
+    for red in reds:
+        alike = _FIGURE.sub("", red.check.observed)  # what differs by how long it took is the same
+        first.setdefault(alike, red.check.observed)
+        told.setdefault(alike, []).append(f"{red.client} at {red.check.subject}")
+    lines = [
+        f"{first[alike]} ({in_words(list(dict.fromkeys(places))[:_LISTED])}"
+        f"{f' and {len(set(places)) - _LISTED} more' if len(set(places)) > _LISTED else ''})"
+        for alike, places in told.items()
+    ]
+    return _few(lines)
+
+
+def _expected(reds: Sequence[Red]) -> str:
+    return _few(list(dict.fromkeys(red.check.expected for red in reds)))
+
+
+def _few(lines: Sequence[str]) -> str:
+    more = f"; and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
+    return "; ".join(lines[:_LISTED]) + more
+
+
+def _change(codes: tuple[Code, ...], reds: Sequence[Red]) -> str:
+    remedies = [(code, _filled(CATALOGUE[code].remedy, reds)) for code in codes]
+    if len(remedies) == 1:
+        return remedies[0][1]
+    return "\n".join(f"{code}: {remedy}" for code, remedy in remedies)
+
+
+def _filled(remedy: str, reds: Sequence[Red]) -> str:
+    """The remedy with its placeholders, each from all reds of the finding."""
+    checks = [red.check for red in reds]
+    views = [red.view for red in reds]
+    return remedy.format(
+        name=_some([c.name for c in checks if c.name]),
+        vpc=_some([v.vpc_id for v in views]),
+        address=_some([c.address for c in checks if c.address]),
+        port=_some(sorted({c.port for c in checks if c.port})),
+        broker=_some(_brokers(reds)),
+        brokers=_some(_brokers(reds)),
+        cluster=_some([v.cluster_name for v in views]),
+        client=_some([v.client for v in views]),
+        region=_some([v.region_name for v in views]),
+    )
+
+
+def _some(items: Sequence[object]) -> str:
+    different = list(dict.fromkeys(items))
+    listed = different[:_LISTED]
+    if len(different) > _LISTED:
+        return f"{', '.join(str(item) for item in listed)} and {len(different) - _LISTED} more"
+    return in_words(listed) if listed else "it"
+
+
+def _next_step(case: Case, codes: tuple[Code, ...]) -> str:
+    """What would split a set: the calls of its causes, and another client where one alone was heard."""
+    if codes == (Code.UNKNOWN,):
+        return "read the evidence's outcomes in the report, then flow logs and the broker's log at that time"
+    if len(codes) == 1:
+        return ""
+    calls = [f"{code}: {CATALOGUE[code].call}" for code in codes if CATALOGUE[code].call]
+    heard = sum(bool(view.brokers) for view in case.views)
+    another = ["verify from a second client, in another VPC or in the cluster's own"] if heard == 1 else []
+    return "\n".join([*another, *calls])

@@ -1,0 +1,1 @@
+"""The programs a lab runs: Kafka brokers, unbound resolvers, proxies; their configuration and certificates."""

@@ -1,0 +1,194 @@
+"""What the lab asks of running brokers, and has them do: metadata, another keystore, a first use.
+
+Called inside a broker's namespace; the brokers' own listener is the way in.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+)
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+
+from brokerproof.lab.daemons.kafka_config import BROKERS_OWN, keystore_location
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.network.blueprint import BrokerProcess
+from brokerproof.topology.models import KafkaAcl
+
+KEYSTORE_S = 15
+_FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
+
+
+def admin_of(brokers: Sequence[BrokerProcess]) -> AdminClient:
+    """A client at the brokers' own listener; made in a broker's namespace, so its threads stay there."""
+    return AdminClient(_way_in(brokers))
+
+
+def _way_in(brokers: Sequence[BrokerProcess]) -> dict[str, str | int | float | bool]:
+    settings: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": ",".join(bound(b, "REPLICATION") for b in brokers),
+        "log_level": 0,
+    }
+    if any("super.users" in dict(b.properties) for b in brokers):
+        proof = {f"sasl.{key}": value for key, value in BROKERS_OWN.items()}
+        settings |= {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", **proof}
+    return settings
+
+
+def bound(broker: BrokerProcess, listener: str) -> str:
+    """``address:port`` a listener of a broker is bound to."""
+    listeners = dict(entry.split("://") for entry in dict(broker.properties)["listeners"].split(","))
+    return listeners[listener]
+
+
+def shake_hands(broker: BrokerProcess) -> None:
+    """Make a first handshake, which takes a new JVM far longer than any later one; it is no matter if that fails."""
+    host, _, port = bound(broker, "CLIENT_SECURE").partition(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
+        _unverified().wrap_socket(connection).close()
+
+
+def use_once(brokers: Sequence[BrokerProcess]) -> None:
+    """Make a first handshake with each, and have the offsets topic made; it is no matter if that fails."""
+    for broker in brokers:
+        shake_hands(broker)
+    # Not by the admin client: librdkafka aborts where such a request's connection goes (its issue 4605).
+    asking = Consumer(_way_in(brokers) | {"group.id": "warm-up"})
+    with suppress(KafkaException):
+        asking.committed([TopicPartition("warm-up", 0)], timeout=20)
+    asking.close()
+
+
+def is_listed(asked: BrokerProcess, broker_id: int) -> bool | None:
+    """Whether a broker says that another is in the cluster: fenced ones are not in metadata. None: it does not answer.
+
+    Brokers hear of it one by one.
+    """
+    try:
+        return broker_id in admin_of([asked]).list_topics(timeout=2).brokers
+    except KafkaException:
+        return None
+
+
+def ask_controller(broker: BrokerProcess) -> None:
+    """Have this broker ask its controller to look at a change, which is not made: so it finds out which one that is.
+
+    Raises:
+        LabError: no controller answers.
+    """
+    entry = ConfigEntry("log.cleaner.threads", "1", incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
+    admin = admin_of([broker])
+    [future] = admin.incremental_alter_configs([asked], validate_only=True, request_timeout=20).values()
+    try:
+        future.result(timeout=25)
+    except KafkaException as error:
+        raise LabError(f"no controller answers broker {broker.key}: {error}") from None
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _presented(broker: BrokerProcess, listener: str) -> bytes:
+    """The certificate a broker presents at a listener, in DER; empty where it does not answer."""
+    host, _, port = bound(broker, listener).rpartition(":")
+    with (
+        suppress(OSError),
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5) as connection,
+        _unverified().wrap_socket(connection) as wrapped,
+    ):
+        return wrapped.getpeercert(binary_form=True) or b""
+    return b""
+
+
+def _presented_in_a_row(broker: BrokerProcess, listener: str) -> set[bytes]:
+    """The certificates of as many connections as go twice round the broker's network threads."""
+    connections = 2 * int(dict(broker.properties)["num.network.threads"])
+    return {_presented(broker, listener) for _ in range(connections)}
+
+
+def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> None:
+    """Have these brokers read another keystore, and see each present it: a broker answers before it has read it.
+
+    Each of its network threads reads the keystore for itself, and connections go round them.
+    """
+    location = keystore_location(listener)
+    admin = admin_of(brokers)
+    for broker in brokers:
+        entry = ConfigEntry(location, path, incremental_operation=AlterConfigOpType.SET)
+        wanted = ConfigResource(ConfigResource.Type.BROKER, str(broker.broker_id), incremental_configs=[entry])
+        [future] = admin.incremental_alter_configs([wanted], request_timeout=10).values()
+        try:
+            future.result(timeout=15)
+        except KafkaException as error:
+            raise LabError(f"broker {broker.key} does not take certificate {path}: {error}") from None
+    leaf = ssl.PEM_cert_to_DER_cert(_FIRST_CERTIFICATE.findall(Path(path).read_text("ascii"))[0])
+    # Another fault may be that no handshake gets as far as a certificate.
+    settled = ({leaf}, {b""})
+    for broker in brokers:
+        presents = partial(_presented_in_a_row, broker, listener)
+        waiting = Retrying(
+            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_not_result(settled.__contains__)
+        )
+        try:
+            waiting(presents)
+        except RetryError:
+            raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
+
+
+def set_acls(brokers: Sequence[BrokerProcess], acls: Sequence[KafkaAcl]) -> None:
+    """Replace the ACLs on topics by these.
+
+    Raises:
+        LabError: the brokers refuse.
+    """
+    admin = admin_of(brokers)
+    every = AclBindingFilter(
+        ResourceType.TOPIC,
+        None,  # type: ignore[arg-type] # its own documentation: None matches every one
+        ResourcePatternType.ANY,
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    bindings = [
+        AclBinding(
+            ResourceType.TOPIC,
+            acl.resource_name,
+            ResourcePatternType[acl.pattern_type],
+            acl.principal,
+            acl.host,
+            AclOperation[acl.operation],
+            AclPermissionType[acl.permission_type],
+        )
+        for acl in acls
+    ]
+    try:
+        for future in admin.delete_acls([every], request_timeout=10).values():
+            future.result(timeout=15)
+        for future in admin.create_acls(bindings, request_timeout=10).values():
+            future.result(timeout=15)
+    except KafkaException as error:
+        raise LabError(f"the brokers of {brokers[0].cluster_name} do not take the ACLs: {error}") from None

@@ -1,0 +1,131 @@
+"""server.properties of a lab broker: MSK's listener names and ports, small and quick to start. Pure."""
+
+from __future__ import annotations
+
+from brokerproof.lab.daemons.jvm import STATE_DIR
+from brokerproof.topology.expectation.expect import advertised
+from brokerproof.topology.models import Broker, Cluster
+
+UNBOUND = f"{STATE_DIR}/unbound/unbound"
+"""The lab's own copy of the resolver."""
+
+REPLICATION_PORT = 9093
+CONTROLLER_PORT = 9097
+HEARTBEAT_MS = 1500
+"""Between a broker's heartbeats to its controller."""
+_MOST_CONTROLLERS = 3
+BROKERS_OWN = {"username": "brokers", "password": "of-the-lab"}
+"""Who brokers are to one another where they enforce ACLs: until these are loaded only a super user may vote."""
+_JAAS = (
+    "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    f' username="{BROKERS_OWN["username"]}" password="{BROKERS_OWN["password"]}"'
+    f' user_{BROKERS_OWN["username"]}="{BROKERS_OWN["password"]}";'
+)
+_AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",  # MSK's default (MSK developer guide, Apache Kafka ACLs)
+    "super.users": f"User:{BROKERS_OWN['username']}",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "sasl.mechanism.inter.broker.protocol": "PLAIN",
+    "sasl.mechanism.controller.protocol": "PLAIN",
+    "listener.name.replication.plain.sasl.jaas.config": _JAAS,
+    "listener.name.controller.plain.sasl.jaas.config": _JAAS,
+}
+
+
+def certificate_path(cluster_name: str, listener: str) -> str:
+    """Key and chain of a cluster's brokers at a listener, PEM with a PKCS#8 key (Kafka reads no other form)."""
+    return f"{STATE_DIR}/tls/{cluster_name}-{listener.lower()}.pem"
+
+
+def keystore_location(listener: str) -> str:
+    """The property that names the keystore of a listener."""
+    return f"listener.name.{listener.lower()}.ssl.keystore.location"
+
+
+def data_dir(cluster_name: str, broker_id: int) -> str:
+    """The broker's log.dirs."""
+    return f"{STATE_DIR}/kafka/{cluster_name}-{broker_id}"
+
+
+def is_controller(cluster: Cluster, broker: Broker) -> bool:
+    """The first brokers are controllers too (KRaft combined mode), an odd number up to three."""
+    ids = [b.broker_id for b in cluster.brokers]
+    count = min(_MOST_CONTROLLERS, len(ids) - (len(ids) + 1) % 2)
+    return broker.broker_id in ids[:count]
+
+
+def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[tuple[str, str], ...]:
+    """The broker's configuration, sorted by key; the topology's ``server_properties`` win."""
+    address = broker.client_vpc_ip_address
+    bound = [
+        f"{entry.name}://{f'[{broker.ipv6_address}]' if entry.ipv6 else address}:{entry.port}"
+        for entry in cluster.listeners
+    ]
+    told = []
+    for entry in cluster.listeners:
+        name, port = advertised(cluster, broker, entry.name)
+        told.append(f"{entry.name}://{name}:{port}")
+    replication = f"REPLICATION://{address}:{REPLICATION_PORT}"
+    controller = is_controller(cluster, broker)
+    internal = "SASL_PLAINTEXT" if cluster.kafka_acls else "PLAINTEXT"
+    replicas = str(min(3, len(cluster.brokers)))
+    properties = {
+        "process.roles": "broker,controller" if controller else "broker",
+        "node.id": str(broker.broker_id),
+        "broker.rack": zone_id,
+        "controller.quorum.voters": ",".join(
+            f"{b.broker_id}@{b.client_vpc_ip_address}:{CONTROLLER_PORT}"
+            for b in cluster.brokers
+            if is_controller(cluster, b)
+        ),
+        "controller.listener.names": "CONTROLLER",
+        "listeners": ",".join(
+            [*bound, replication, *([f"CONTROLLER://{address}:{CONTROLLER_PORT}"] if controller else [])]
+        ),
+        "advertised.listeners": ",".join([*told, replication]),
+        "listener.security.protocol.map": ",".join(
+            [
+                *(f"{entry.name}:{'SSL' if entry.tls else 'PLAINTEXT'}" for entry in cluster.listeners),
+                f"REPLICATION:{internal}",
+                f"CONTROLLER:{internal}",
+            ]
+        ),
+        "inter.broker.listener.name": "REPLICATION",
+        **_keystores(cluster),
+        # A fault may be a certificate for other names (KIP-978).
+        "ssl.allow.dn.changes": "true",
+        "ssl.allow.san.changes": "true",
+        "log.dirs": data_dir(cluster.cluster_name, broker.broker_id),
+        # A broker that was killed may register again only when its session has ended (default 9 s).
+        "broker.session.timeout.ms": "6000",
+        "broker.heartbeat.interval.ms": str(HEARTBEAT_MS),
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": replicas,
+        "offsets.topic.replication.factor": replicas,
+        "offsets.topic.num.partitions": "3",
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "num.network.threads": "2",
+        "num.io.threads": "2",
+        "num.recovery.threads.per.data.dir": "1",
+        "log.segment.bytes": "67108864",
+        "log.index.size.max.bytes": "1048576",
+        "log.cleaner.dedupe.buffer.size": "4194304",
+        **(_AUTHORIZER if cluster.kafka_acls else {}),
+        **cluster.server_properties,
+    }
+    return tuple(sorted(properties.items()))
+
+
+def _keystores(cluster: Cluster) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    for listener in cluster.listeners:
+        if listener.tls:
+            properties[f"listener.name.{listener.name.lower()}.ssl.keystore.type"] = "PEM"
+            properties[keystore_location(listener.name)] = certificate_path(cluster.cluster_name, listener.name)
+    return properties

@@ -1,0 +1,448 @@
+"""The processes of a lab: brokers, resolvers, certificates they read, witnesses. Runs as the lab's PID 1."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdataclass
+import dns.rdatatype
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+
+from brokerproof.lab.daemons import broker_calls, nameserver, quorum
+from brokerproof.lab.daemons.certificates import Authority, make_authority, make_server_pem
+from brokerproof.lab.daemons.jvm import STATE_DIR
+from brokerproof.lab.daemons.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir
+from brokerproof.lab.errors import LabError
+from brokerproof.lab.network import kernel
+from brokerproof.lab.network.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver, Witness
+from brokerproof.topology.models import KafkaAcl
+
+BROKER_START_S = 90
+RESOLVER_START_S = 10
+ANNOUNCED_S = 0.4
+"""Within which a controller has heard that a broker is shutting down."""
+ELECTION_S = 20
+SETTLED_S = 2 * HEARTBEAT_MS / 1000
+"""For which a broker must be listed to be back: a heartbeat of its own, and one in which others hear of it."""
+STARTED = "Kafka Server started"
+"""What KafkaRaftServer logs once the broker is registered and unfenced."""
+_TAIL_LINES = 15
+
+Progress = Callable[[str], None]
+
+
+class Daemons:
+    """Every process the lab runs, by what it is."""
+
+    def __init__(self, *, java: str, jvm: Sequence[str]) -> None:
+        self._java = java
+        self._jvm = tuple(jvm)
+        self._brokers: dict[str, tuple[BrokerProcess, subprocess.Popen[bytes]]] = {}
+        self._stopped: dict[str, BrokerProcess] = {}
+        self._frozen: set[str] = set()
+        self._thawed: set[str] = set()
+        """Those that move again, and may still be taken for dead."""
+        self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
+        self._proxies: dict[Proxy, subprocess.Popen[bytes]] = {}
+        self._witnesses: dict[Witness, socket.socket] = {}
+        self._trusted: Authority | None = None
+        self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+    # certificates
+
+    def write_certificates(self, certificates: Iterable[Certificate]) -> dict[tuple[str, str], str]:
+        """Write a key and chain for each of these, and the authority clients trust; gives path by cluster, listener."""
+        now = dt.datetime.now(dt.UTC)
+        if self._trusted is None:
+            self._trusted = make_authority("Lab Amazon RSA 2048 M01", now)
+            Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem)
+        written: dict[tuple[str, str], str] = {}
+        for certificate in certificates:
+            asked = certificate.asked
+            authority = self._trusted if asked.trusted else make_authority("Somebody Else CA", now)
+            pem = make_server_pem(
+                authority,
+                certificate.dns_names,
+                now + dt.timedelta(days=asked.valid_from_days),
+                now + dt.timedelta(days=asked.valid_to_days),
+                intermediate=asked.intermediate,
+            )
+            first = Path(certificate_path(certificate.cluster_name, certificate.listener))
+            unused = certificate.cluster_name not in {b.cluster_name for b in self._known()} or not first.exists()
+            path = first if unused else first.with_stem(f"{first.stem}-{uuid.uuid4().hex[:8]}")
+            path.touch(mode=0o600)
+            path.write_bytes(pem)
+            written[certificate.cluster_name, certificate.listener] = str(path)
+        return written
+
+    def present_certificates(self, paths: Mapping[tuple[str, str], str]) -> None:
+        """Have running brokers present other certificates, by dynamic configuration (KIP-226, KIP-978).
+
+        Raises:
+            LabError: a broker refuses.
+        """
+        for (cluster_name, listener), path in paths.items():
+            running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
+            if running and path != certificate_path(cluster_name, listener):  # which brokers start with
+                change = partial(broker_calls.set_keystore, running, listener, path)
+                kernel.in_namespace(running[0].namespace, change)
+
+    # brokers
+
+    def start_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
+        """Start these brokers; :meth:`wait_for_brokers` says when they serve."""
+        for broker in brokers:
+            self._brokers[broker.key] = (broker, self._start(broker))
+            self._stopped.pop(broker.key, None)
+
+    def _start(self, broker: BrokerProcess) -> subprocess.Popen[bytes]:
+        data = Path(data_dir(broker.cluster_name, broker.broker_id))
+        data.mkdir(parents=True, exist_ok=True)
+        meta = data / "meta.properties"
+        if not meta.exists():
+            # What StorageTool would write, without three more JVM starts.
+            directory_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").lstrip("-_") or "A"
+            meta.write_text(
+                f"version=1\ncluster.id={self._cluster_id}\nnode.id={broker.broker_id}\n"
+                f"directory.id={directory_id.ljust(22, 'A')}\n"
+            )
+        configuration = data.parent / f"{broker.key}.properties"
+        configuration.write_text("".join(f"{key}={value}\n" for key, value in broker.properties))
+        with _log(broker.key).open("wb") as log:
+            return subprocess.Popen(
+                kernel.inside(broker.namespace, self._java, *self._jvm, "kafka.Kafka", str(configuration)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+            )
+
+    def wait_for_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
+        """Wait until every one of these serves.
+
+        Raises:
+            LabError: one ended or did not come up in time; with the tail of its log.
+        """
+        waiting = {b.key: self._brokers[b.key][1] for b in brokers}
+        deadline = time.monotonic() + BROKER_START_S
+        while waiting:
+            for key, process in list(waiting.items()):
+                text = _log(key).read_text(errors="replace")
+                if STARTED in text:
+                    del waiting[key]
+                    progress(f"brokers: {key} is up, {len(waiting)} to go")
+                elif process.poll() is not None:
+                    raise LabError(f"broker {key} ended ({process.returncode}) while starting:\n{_tail(text)}")
+                elif time.monotonic() > deadline:
+                    raise LabError(f"broker {key} did not start within {BROKER_START_S} s:\n{_tail(text)}")
+            time.sleep(0.02)
+
+    def warm_up(self) -> None:
+        """Have the offsets topic made and a first handshake done, as any cluster in use has; not waited for."""
+        running = [b for b, _ in self._brokers.values()]
+        if running:
+            work = partial(kernel.in_namespace, running[0].namespace, partial(broker_calls.use_once, running))
+            threading.Thread(target=work, daemon=True).start()
+
+    def forget_clusters(self, new: Blueprint) -> set[str]:
+        """End the brokers of clusters that go, lose a broker or get other controllers, and drop what they stored.
+
+        Gives the names of those clusters. Replicas on a broker that is gone, and a quorum of other voters,
+        cannot be carried over.
+        """
+        keys = {b.key for b in new.brokers}
+        voters = {b.cluster_name: b.voters for b in new.brokers}
+        known = self._known()
+        gone = {b.cluster_name for b in known if b.key not in keys or voters.get(b.cluster_name) != b.voters}
+        for broker in [b for b in known if b.cluster_name in gone]:
+            if broker.key in self._brokers:
+                self._stop(broker.key)
+            del self._stopped[broker.key]
+            shutil.rmtree(data_dir(broker.cluster_name, broker.broker_id))
+        return gone
+
+    def _known(self) -> list[BrokerProcess]:
+        """Brokers that run or did, as they were started."""
+        return [*(b for b, _ in self._brokers.values()), *self._stopped.values()]
+
+    def set_brokers(self, brokers: Sequence[BrokerProcess], progress: Progress) -> None:
+        """Start or restart those that are to run, until they do as asked."""
+        start = [b for b in brokers if b.running and not self._is_same(b)]
+        again = [b.key for b in start if b.key in self._brokers]
+        self._announce_restart(again)
+        for key in again:
+            progress(f"brokers: stopping {key}")
+            self._stop(key)
+        if start:
+            progress(f"brokers: starting {', '.join(b.key for b in start)}")
+            self.start_brokers(start)
+            self.wait_for_brokers(start, progress)
+            for broker in start:
+                # To itself, so that no group or route of a fault is in the way.
+                kernel.in_namespace(broker.namespace, partial(broker_calls.shake_hands, broker))
+
+    def stop_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
+        """End those that are not to run."""
+        for broker in brokers:
+            if not broker.running and broker.key in self._brokers:
+                self._stop(broker.key)
+
+    def _is_same(self, broker: BrokerProcess) -> bool:
+        """Whether it runs as asked."""
+        running = self._brokers.get(broker.key)
+        return running is not None and running[0].properties == broker.properties
+
+    def _announce_restart(self, keys: Sequence[str]) -> None:
+        """Let brokers tell their controller that they are about to end, so that they can come back at once.
+
+        A controller takes no second registration of a broker while the first one's session lasts, unless it is
+        shutting down (ClusterControlManager.registerBroker). It hears so with the next heartbeat; the orderly end
+        itself is not waited for, because it needs a majority of controllers, which may be ending as well.
+        """
+        for key in keys:
+            self._brokers[key][1].send_signal(signal.SIGTERM)
+        if keys:
+            time.sleep(ANNOUNCED_S)
+
+    def _stop(self, key: str) -> None:
+        """End a broker as a crash would: at once. Its log is recovered on the next start."""
+        broker, process = self._brokers.pop(key)
+        self._frozen.discard(key)
+        self._thawed.discard(key)
+        process.kill()
+        process.wait()
+        self._stopped[key] = broker
+
+    def set_acls(self, acls: Iterable[tuple[str, tuple[KafkaAcl, ...]]]) -> None:
+        """Have running clusters enforce these ACLs; they are kept, but not enforced, without an authorizer.
+
+        Raises:
+            LabError: the brokers do not take one.
+        """
+        for cluster_name, wanted in acls:
+            running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
+            if running:
+                kernel.in_namespace(running[0].namespace, partial(broker_calls.set_acls, running, wanted))
+
+    def freeze(self, brokers: Sequence[BrokerProcess]) -> None:
+        """Have those stand still that are to, and see the others of their clusters know every broker that does not.
+
+        A broker that stood still for longer than its session was taken for dead meanwhile.
+
+        Raises:
+            LabError: a broker that moves again is not taken back in time.
+        """
+        wanted = {b.key for b in brokers if b.frozen} & set(self._brokers)
+        for key in self._thawed - wanted:
+            self._await_unfenced(self._brokers[key][0])
+        self._thawed.clear()
+        moving = {b.key: b for b, _ in self._brokers.values() if b.key not in wanted}
+        for key in wanted - self._frozen:
+            broker, process = self._brokers[key]
+            others = [b for b in moving.values() if b.cluster_name == broker.cluster_name]
+            if quorum.active_controller(broker) == broker.broker_id and quorum.can_elect(broker, others):
+                self._have_elected(others, broker, process)
+            process.send_signal(signal.SIGSTOP)
+            self._frozen.add(key)
+
+    def _have_elected(
+        self, others: Sequence[BrokerProcess], broker: BrokerProcess, process: subprocess.Popen[bytes]
+    ) -> None:
+        """Have another controller take over, and every other broker know it.
+
+        MSK's controllers are not its brokers. What a broker had asked of a controller that stands still would
+        hang for ``controller.socket.timeout.ms``, and with it every topic that a client wants made.
+        """
+
+        def is_replaced() -> bool:
+            return any(quorum.active_controller(b) not in {None, broker.broker_id} for b in others)
+
+        waits = Retrying(stop=stop_after_delay(ELECTION_S), wait=wait_fixed(0.1), retry=retry_if_not_result(bool))
+        process.send_signal(signal.SIGSTOP)
+        try:
+            waits(is_replaced)
+        except RetryError:
+            raise LabError(f"no controller took over from broker {broker.key} within {ELECTION_S} s") from None
+        finally:
+            process.send_signal(signal.SIGCONT)
+        for other in others:
+            kernel.in_namespace(other.namespace, partial(broker_calls.ask_controller, other))
+        self._await_unfenced(broker)
+
+    def thaw(self) -> None:
+        """Let every broker move that stands still."""
+        for key in self._frozen:
+            self._brokers[key][1].send_signal(signal.SIGCONT)
+        self._thawed |= self._frozen
+        self._frozen.clear()
+
+    def _await_unfenced(self, broker: BrokerProcess) -> None:
+        """See that it is listed by every broker that answers, and stays so: what just moves again may yet be fenced."""
+        moving = [b for b, _ in self._brokers.values() if b.key not in self._frozen]
+        others = [b for b in moving if b.cluster_name == broker.cluster_name and b != broker]
+        known_since: float | None = None
+
+        def is_settled() -> bool:
+            nonlocal known_since
+            answers = {broker_calls.is_listed(asked, broker.broker_id) for asked in others or [broker]} - {None}
+            now = time.monotonic()
+            if answers != {True}:
+                known_since = None
+            elif known_since is None:
+                known_since = now
+            return known_since is not None and now - known_since >= SETTLED_S
+
+        waits = Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
+        try:
+            waits(partial(kernel.in_namespace, broker.namespace, is_settled))
+        except RetryError:
+            raise LabError(
+                f"broker {broker.key}, which stood still, is not taken back within {BROKER_START_S} s"
+            ) from None
+
+    def broker_states(self) -> dict[str, str]:
+        """``running``, ``frozen``, ``stopped`` or ``ended (code)`` by broker."""
+        states = dict.fromkeys(self._stopped, "stopped")
+        for key, (_, process) in self._brokers.items():
+            code = process.poll()
+            alive = "frozen" if key in self._frozen else "running"
+            states[key] = alive if code is None else f"ended ({code})"
+        return dict(sorted(states.items()))
+
+    def broker_pids(self) -> dict[str, int]:
+        """Process id, in the lab's PID namespace, of each broker that runs: another id is another start."""
+        return {key: process.pid for key, (_, process) in sorted(self._brokers.items()) if process.poll() is None}
+
+    # resolvers
+
+    def set_resolvers(self, resolvers: Sequence[Resolver]) -> None:
+        """Start or reload what changed, and see every change take effect.
+
+        Raises:
+            LabError: unbound refuses its configuration or does not answer.
+        """
+        changed = [r for r in resolvers if self._resolvers.get(r.namespace, (None,))[0] != r]
+        for resolver in changed:
+            path = Path(STATE_DIR, "unbound", f"{resolver.namespace}.conf")
+            path.write_text(resolver.configuration)
+            known = self._resolvers.get(resolver.namespace)
+            if known is None:
+                with _log(f"resolver-{resolver.namespace}").open("wb") as log:
+                    process = subprocess.Popen(
+                        kernel.inside(resolver.namespace, UNBOUND, "-d", "-c", str(path)),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                    )
+            else:
+                process = known[1]
+                process.send_signal(signal.SIGHUP)
+            self._resolvers[resolver.namespace] = (resolver, process)
+        for resolver in changed:
+            self._await_resolver(resolver)
+
+    def end_resolvers(self, kept: Sequence[Resolver]) -> None:
+        """End the resolvers of VPCs that go or answer at another address; a reload binds no other address."""
+        places = {(r.vpc_id, r.namespace, r.address) for r in kept}
+        for namespace, (resolver, process) in list(self._resolvers.items()):
+            if (resolver.vpc_id, namespace, resolver.address) not in places:
+                process.kill()
+                process.wait()
+                del self._resolvers[namespace]
+
+    def _await_resolver(self, resolver: Resolver) -> None:
+        wanted = nameserver.identity_of(resolver.configuration)
+        process = self._resolvers[resolver.namespace][1]
+        log = _log(f"resolver-{resolver.namespace}")
+
+        def announced() -> bool:
+            if process.poll() is not None:
+                raise LabError(f"resolver of {resolver.vpc_id} ended:\n{_tail(log.read_text(errors='replace'))}")
+            return kernel.in_namespace(resolver.namespace, lambda: _identity(resolver.address)) == wanted
+
+        try:
+            Retrying(stop=stop_after_delay(RESOLVER_START_S), wait=wait_fixed(0.01), retry=retry_if_not_result(bool))(
+                announced
+            )
+        except RetryError:
+            words = _tail(log.read_text(errors="replace"))
+            raise LabError(f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}") from None
+
+    # proxies
+
+    def set_proxies(self, proxies: Sequence[Proxy]) -> None:
+        """Start those that are not there yet, and end the others.
+
+        Raises:
+            LabError: one does not start.
+        """
+        for proxy in [p for p in self._proxies if p not in proxies]:
+            process = self._proxies.pop(proxy)
+            process.kill()
+            process.communicate()
+        for proxy in [p for p in proxies if p not in self._proxies]:
+            with _log(f"proxy-{proxy.namespace}").open("wb") as log:
+                process = subprocess.Popen(
+                    kernel.inside(proxy.namespace, sys.executable, "-m", "brokerproof.lab.daemons.proxy"),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            self._proxies[proxy] = process
+            if process.stdin is None or process.stdout is None:
+                raise LabError("a proxy without pipes")
+            process.stdin.write(json.dumps(proxy.listeners).encode() + b"\n")
+            process.stdin.flush()
+            if process.stdout.readline() != b"ready\n":
+                words = _tail(_log(f"proxy-{proxy.namespace}").read_text(errors="replace"))
+                raise LabError(f"the proxy of {proxy.namespace} does not start:\n{words}")
+
+    # witnesses
+
+    def set_witnesses(self, witnesses: Sequence[Witness]) -> None:
+        """Open listening sockets on client hosts, and close those that are not among these."""
+        self.close_witnesses(witnesses)
+        for witness in witnesses:
+            if witness not in self._witnesses:
+                family = socket.AF_INET6 if ":" in witness.address else socket.AF_INET
+                listen = partial(socket.create_server, (witness.address, witness.port), family=family, backlog=16)
+                self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
+
+    def close_witnesses(self, kept: Sequence[Witness]) -> None:
+        """Close the others."""
+        for witness in [w for w in self._witnesses if w not in kept]:
+            self._witnesses.pop(witness).close()
+
+
+def _log(name: str) -> Path:
+    return Path(STATE_DIR, "log", f"{name}.log")
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def _identity(address: str) -> str:
+    query = dns.message.make_query("id.server.", dns.rdatatype.TXT, dns.rdataclass.CH)
+    with suppress(dns.exception.DNSException, OSError):
+        answer = dns.query.udp(query, address, timeout=0.2)
+        for rrset in answer.answer:
+            return str(rrset[0]).strip('"')
+    return ""

@@ -1,0 +1,94 @@
+"""What a fault is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from brokerproof.causes.codes import Code
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.topology.models import Client, NetworkType, Topology
+from brokerproof.topology.patterns import names
+
+ONE_NLB: Final = (names.SINGLE,)
+MULTI: Final = (names.MULTI,)
+REMOTE: Final = (names.SINGLE, names.MULTI)
+"""Patterns with clients of another Region behind the endpoint VPC."""
+SINGLE: Final = (names.SINGLE, names.CROSS_REGION)
+PRIVATELINK: Final = (*SINGLE, *MULTI)
+PEERING: Final = (names.PEERING,)
+GATEWAY: Final = (names.TRANSIT_GATEWAY,)
+MULTI_VPC: Final = (names.MULTI_VPC,)
+COMBINATION: Final = (names.COMBINATION,)
+EVERY: Final = (names.IN_VPC, *PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION)
+
+
+class Layer(StrEnum):
+    """Where a fault sits."""
+
+    DNS = "dns"
+    ROUTE = "route"
+    SECURITY = "security"
+    LOAD_BALANCER = "load_balancer"
+    TCP = "tcp"
+    TLS = "tls"
+    METADATA = "metadata"
+    RECORDS = "records"
+    BROKER = "broker"
+    ISOLATION = "isolation"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: how it is made, and where it must show, and nowhere else.
+
+    ``brokers`` are the broker ids that show it at ``stage`` with one of ``reasons``; a None among
+    the reasons means that the probe was content and only the comparison with the view was not.
+    ``client`` is the client that shows it; None is the first one outside the cluster VPC.
+    ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one.
+    ``by_chance``: it shows at some of the brokers and addresses, not always the same.
+    ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
+    ``spreads``: what is well itself may be red too, later, for want of what is not.
+    ``codes``: what a diagnosis should say. The first is the cause that is injected; the others are
+    those that no client can tell from it in one pattern or another (sets of :mod:`brokerproof.causes.sets`).
+    A finding is right when its codes have the first one and nothing that is not here.
+    """
+
+    name: str
+    title: str
+    layer: Layer
+    patterns: tuple[str, ...]
+    edit: Callable[[Topology], Topology]
+    stage: Stage
+    reasons: tuple[Reason | None, ...]
+    brokers: tuple[int, ...] = (1, 2, 3)
+    client: str | None = None
+    dual_stack: bool = False
+    by_chance: bool = False
+    isolation: bool = False
+    spreads: bool = False
+    codes: tuple[Code, ...] = ()
+
+    @property
+    def cause(self) -> Code | None:
+        """What is really broken; None where the catalogue has no word for it."""
+        return self.codes[0] if self.codes else None
+
+    def why_not(self, topology: Topology) -> str:
+        """Why this topology cannot have the fault; empty where it can."""
+        if topology.name not in self.patterns:
+            return f"fault {self.name} is not of pattern {topology.name}, but of: {', '.join(self.patterns)}"
+        if self.dual_stack and all(c.network_type is NetworkType.IPV4 for c in topology.clusters):
+            return f"fault {self.name} is of IPv6, which this cluster does not have; build it with --dual-stack"
+        return ""
+
+
+def afflicted(topology: Topology, fault: Fault | None = None) -> Client:
+    """The client that shows a fault: the one it names, else the first that crosses a boundary to the cluster."""
+    if fault is not None and fault.client is not None:
+        return topology.client(fault.client)
+    home = topology.clusters[0].vpc_id
+    clients = [c for c in topology.clients if c.pattern is not None]
+    return next((c for c in clients if c.vpc_id != home), clients[0])

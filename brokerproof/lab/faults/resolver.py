@@ -1,0 +1,178 @@
+"""Faults of the resolver that a client asks: its VPC's own, rules of it, or another server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Address
+from typing import Final
+
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.causes.sets import joined
+from brokerproof.lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, Layer, afflicted
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.topology.edit import with_added, with_changed, with_lab
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import Answers, NameServer, ResolverRule, ScarceQueries, Topology, Vpc
+
+_ON_PREMISES: Final = IPv4Address("192.168.0.53")
+_DIRECT: Final = ("in_vpc", *PEERING, *GATEWAY)
+
+
+def _with_vpc(topology: Topology, **changes: object) -> Topology:
+    """The afflicted client's VPC, changed."""
+    vpc_id = afflicted(topology).vpc_id
+
+    def chosen(vpc: Vpc) -> bool:
+        return vpc.vpc_id == vpc_id
+
+    return with_changed(topology, "vpcs", chosen, **changes)
+
+
+def _no_hostnames(topology: Topology) -> Topology:
+    return _with_vpc(topology, enable_dns_hostnames=False)
+
+
+def _no_support(topology: Topology) -> Topology:
+    return _with_vpc(topology, enable_dns_support=False)
+
+
+def _scarce(packets_per_s: int, topology: Topology) -> Topology:
+    vpc_id = afflicted(topology).vpc_id
+    return with_lab(topology, disturbances=(ScarceQueries(vpc_id=vpc_id, packets_per_s=packets_per_s),))
+
+
+def _forwarded(answers: Answers | None, topology: Topology) -> Topology:
+    """A rule for the client's names to a server on premises; None: nobody answers there.
+
+    A zone that is more specific than a rule wins over it, so the rule is for what is right above the names.
+    """
+    client = afflicted(topology)
+    name = expect(topology, client.name).brokers[0].name
+    rule = ResolverRule(
+        resolver_rule_id="rslvr-rr-fault",
+        domain_name=name.partition(".")[2],
+        target_ips=(_ON_PREMISES,),
+        vpc_ids=(client.vpc_id,),
+    )
+    servers = () if answers is None else (NameServer(address=_ON_PREMISES, answers=answers),)
+    return with_lab(with_added(topology, "resolver_rules", rule), name_servers=servers)
+
+
+def _own_server(answers: Answers, topology: Topology) -> Topology:
+    """A DNS server on a host of the client's subnet, given to hosts by DHCP; it does not ask the VPC's resolver."""
+    client = afflicted(topology)
+    address = IPv4Address(int(topology.subnet(client.subnet_id).cidr_block.network_address) + 53)
+    server = NameServer(address=address, subnet_id=client.subnet_id, answers=answers)
+    return with_lab(_with_vpc(topology, domain_name_servers=(address,)), name_servers=(server,))
+
+
+def _fault(
+    name: str,
+    title: str,
+    edit: Callable[[Topology], Topology],
+    *codes: Code,
+    patterns: tuple[str, ...],
+    reasons: tuple[Reason | None, ...],
+    by_chance: bool = False,
+    spreads: bool = False,
+) -> Fault:
+    return Fault(
+        name=name,
+        title=title,
+        layer=Layer.DNS,
+        patterns=patterns,
+        edit=edit,
+        stage=Stage.RESOLVE,
+        reasons=reasons,
+        by_chance=by_chance,
+        spreads=spreads,
+        codes=codes,
+    )
+
+
+FAULTS: Final = (
+    _fault(
+        "dns-hostnames-off",
+        "The client VPC has enableDnsHostnames off, so it uses no private zone.",
+        _no_hostnames,
+        *joined(Code.DNS_VPC_ATTRIBUTES_OFF, sets.ZONE_NOT_USED, sets.NO_CONNECTION_NAMES),
+        patterns=(*PRIVATELINK, *MULTI_VPC),
+        reasons=(None, Reason.NXDOMAIN),
+    ),
+    _fault(
+        "dns-support-off",
+        "The client VPC has enableDnsSupport off, so it has no resolver.",
+        _no_support,
+        *joined(Code.DNS_VPC_ATTRIBUTES_OFF, sets.NO_ANSWER),
+        patterns=EVERY,
+        reasons=(Reason.TIMED_OUT,),
+    ),
+    _fault(
+        "resolver-silent",
+        "The client VPC's resolver answers nothing.",
+        partial(_scarce, 0),
+        *joined(Code.DNS_RESOLVER_SILENT, sets.NO_ANSWER),
+        patterns=EVERY,
+        reasons=(Reason.TIMED_OUT,),
+    ),
+    _fault(
+        "resolver-throttled",
+        "The client VPC's resolver takes one query a second; the quota is used up by others.",
+        partial(_scarce, 1),
+        *joined(Code.DNS_QUERIES_THROTTLED, sets.THESE_NAMES_UNANSWERED),
+        patterns=EVERY,
+        reasons=(Reason.TIMED_OUT, Reason.OS_RESOLUTION_FAILED),
+        by_chance=True,
+        spreads=True,
+    ),
+    _fault(
+        "resolver-rule-unanswered",
+        "A resolver rule sends the cluster's names to servers that are not there.",
+        partial(_forwarded, None),
+        *joined(Code.DNS_RESOLVER_RULE, sets.RESOLVER_FAILS, sets.THESE_NAMES_UNANSWERED),
+        patterns=EVERY,
+        reasons=(Reason.SERVFAIL,),
+    ),
+    _fault(
+        "resolver-rule-public",
+        "A resolver rule wins over the private zone and sends its names to a server that knows public DNS alone.",
+        partial(_forwarded, Answers.PUBLIC),
+        *joined(Code.DNS_RESOLVER_RULE, sets.ZONE_NOT_USED),
+        patterns=PRIVATELINK,
+        reasons=(None,),
+    ),
+    _fault(
+        "resolver-rule-unknown-names",
+        "A resolver rule sends the cluster's names to a server that does not know them.",
+        partial(_forwarded, Answers.UNKNOWN_NAMES),
+        *joined(Code.DNS_RESOLVER_RULE, sets.NAME_UNKNOWN, sets.NAME_HIDDEN),
+        patterns=_DIRECT,
+        reasons=(Reason.NXDOMAIN,),
+    ),
+    _fault(
+        "private-answers-filtered",
+        "Hosts use a DNS server of their own that strips private addresses from answers.",
+        partial(_own_server, Answers.WITHOUT_PRIVATE_ADDRESSES),
+        Code.DNS_PRIVATE_ANSWERS_FILTERED,
+        patterns=(*PEERING, *GATEWAY),
+        reasons=(Reason.NO_DATA,),
+    ),
+    _fault(
+        "dhcp-server-bypasses-resolver",
+        "DHCP gives hosts a DNS server of their own that does not ask the VPC's resolver.",
+        partial(_own_server, Answers.PUBLIC),
+        *joined(Code.DNS_RESOLVER_BYPASSED, sets.ZONE_NOT_USED_ELSEWHERE),
+        patterns=PRIVATELINK,
+        reasons=(None,),
+    ),
+    _fault(
+        "dhcp-server-unknown-names",
+        "DHCP gives hosts a DNS server of their own that knows none of these names.",
+        partial(_own_server, Answers.UNKNOWN_NAMES),
+        *joined(Code.DNS_RESOLVER_BYPASSED, sets.NAME_UNKNOWN),
+        patterns=_DIRECT,
+        reasons=(Reason.NXDOMAIN,),
+    ),
+)

@@ -1,0 +1,218 @@
+"""Faults of private hosted zones and their records, beside those in :mod:`brokerproof.lab.faults.dns`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Final
+
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.causes.sets import joined
+from brokerproof.lab.faults.fault import MULTI, PRIVATELINK, Fault, Layer
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.topology.edit import with_added, with_changed
+from brokerproof.topology.models import AliasTarget, HostedZone, ResourceRecordSet, Topology, zonal_dns_name
+
+
+def _of_clients(topology: Topology) -> Callable[[HostedZone], bool]:
+    home = topology.clusters[0].vpc_id
+    return lambda zone: home not in zone.vpc_ids
+
+
+def _with_record(topology: Topology, change: Callable[[ResourceRecordSet], tuple[ResourceRecordSet, ...]]) -> Topology:
+    """Broker 2's record replaced by others."""
+
+    def records(zone: HostedZone) -> tuple[ResourceRecordSet, ...]:
+        return tuple(other for r in zone.record_sets for other in (change(r) if r.name.startswith("b-2.") else (r,)))
+
+    return with_changed(topology, "hosted_zones", _of_clients(topology), record_sets=records)
+
+
+def _empty(topology: Topology) -> Topology:
+    return with_changed(topology, "hosted_zones", _of_clients(topology), record_sets=())
+
+
+def _hidden(topology: Topology) -> Topology:
+    """The zone is wider than the cluster, and somebody made another, empty one for the cluster's own domain."""
+    domain = topology.clusters[0].domain
+    wide = f"c2.{_region_domain(topology)}"
+    topology = with_changed(topology, "hosted_zones", _of_clients(topology), name=wide)
+    vpcs = tuple(vpc_id for zone in topology.hosted_zones if zone.name == wide for vpc_id in zone.vpc_ids)
+    return with_added(topology, "hosted_zones", HostedZone(hosted_zone_id="ZEMPTY", name=domain, vpc_ids=vpcs))
+
+
+def _region_domain(topology: Topology) -> str:
+    """What all names of MSK in the Region end in; the API's is just that."""
+    return topology.clusters[0].domain.split(".c2.", 1)[1]
+
+
+def _wide(topology: Topology) -> Topology:
+    return with_changed(topology, "hosted_zones", _of_clients(topology), name=_region_domain(topology))
+
+
+def _hidden_name(topology: Topology) -> Topology:
+    """Somebody made a zone of broker 2's own name, without a record at its apex."""
+    vpcs = tuple(v for zone in topology.hosted_zones if _of_clients(topology)(zone) for v in zone.vpc_ids)
+    name = topology.clusters[0].brokers[1].endpoint
+    return with_added(topology, "hosted_zones", HostedZone(hosted_zone_id="ZEMPTY", name=name, vpc_ids=vpcs))
+
+
+def _narrow(topology: Topology) -> Topology:
+    """Named after broker 1, so it holds nothing but that; the others are answered by public DNS."""
+    return with_changed(
+        topology,
+        "hosted_zones",
+        _of_clients(topology),
+        name=lambda zone: f"b-1.{zone.name}",
+        record_sets=lambda zone: tuple(r for r in zone.record_sets if r.name.startswith("b-1.")),
+    )
+
+
+def _stale(topology: Topology) -> Topology:
+    """An address in the cluster VPC's range that no ENI has: what an endpoint had before it was made anew."""
+    return _with_record(
+        topology, lambda r: (r.model_copy(update={"alias_target": None, "resource_records": ("10.1.32.250",)}),)
+    )
+
+
+def _zonal(topology: Topology) -> Topology:
+    ends = {
+        e.dns_name: zonal_dns_name(e, topology.zone_of(e.network_interfaces[-1].subnet_id))
+        for e in topology.vpc_endpoints
+    }
+
+    def one_zone(record: ResourceRecordSet) -> tuple[ResourceRecordSet, ...]:
+        whole = record.alias_target.dns_name if record.alias_target is not None else ""
+        return (record.model_copy(update={"alias_target": AliasTarget(dns_name=ends[whole])}),)
+
+    return _with_record(topology, one_zone)
+
+
+def _one_endpoint(topology: Topology) -> Topology:
+    return with_changed(
+        topology,
+        "hosted_zones",
+        _of_clients(topology),
+        record_sets=lambda zone: tuple(
+            r.model_copy(update={"alias_target": zone.record_sets[0].alias_target}) for r in zone.record_sets
+        ),
+    )
+
+
+def _also_ipv6(topology: Topology) -> Topology:
+    aaaa = {"type": "AAAA", "alias_target": None, "resource_records": (str(IPv6Address("fd00:0:0:1::250")),)}
+    return _with_record(topology, lambda r: (r, r.model_copy(update=aaaa)))
+
+
+def _cname_loop(topology: Topology) -> Topology:
+    def loop(record: ResourceRecordSet) -> tuple[ResourceRecordSet, ...]:
+        other = f"old-{record.name}"
+        there = {"type": "CNAME", "alias_target": None, "resource_records": (f"{other}.",)}
+        back = {**there, "name": other, "resource_records": (f"{record.name}.",)}
+        return record.model_copy(update=there), record.model_copy(update=back)
+
+    return _with_record(topology, loop)
+
+
+def _fault(
+    name: str,
+    title: str,
+    edit: Callable[[Topology], Topology],
+    *codes: Code,
+    reasons: tuple[Reason | None, ...] = (None,),
+    brokers: tuple[int, ...] = (1, 2, 3),
+    patterns: tuple[str, ...] = PRIVATELINK,
+    isolation: bool = False,
+) -> Fault:
+    return Fault(
+        name=name,
+        title=title,
+        layer=Layer.DNS,
+        patterns=patterns,
+        edit=edit,
+        stage=Stage.RESOLVE,
+        reasons=reasons,
+        brokers=brokers,
+        isolation=isolation,
+        codes=codes,
+    )
+
+
+FAULTS: Final = (
+    _fault(
+        "records-missing",
+        "The private zone is associated, and has no record at all.",
+        _empty,
+        *joined(Code.DNS_RECORD_MISSING, sets.NO_RECORDS),
+        reasons=(Reason.NXDOMAIN,),
+    ),
+    _fault(
+        "zone-hidden",
+        "An empty, more specific private zone hides the one that has the records.",
+        _hidden,
+        *joined(Code.DNS_MORE_SPECIFIC_ZONE, frozenset({Code.DNS_RECORD_MISSING})),
+        reasons=(Reason.NXDOMAIN,),
+    ),
+    _fault(
+        "zone-too-wide",
+        "The private zone is named after the Region's whole MSK domain, and hides the MSK API.",
+        _wide,
+        Code.DNS_ZONE_SHADOWS_REGION,
+        reasons=(Reason.NXDOMAIN, Reason.NO_DATA),
+        brokers=(),
+        isolation=True,
+    ),
+    _fault(
+        "zone-of-one-name",
+        "An empty private zone of broker 2's own name hides its record.",
+        _hidden_name,
+        Code.DNS_MORE_SPECIFIC_ZONE,
+        reasons=(Reason.NO_DATA,),
+        brokers=(2,),
+    ),
+    _fault(
+        "zone-too-narrow",
+        "The private zone is named after broker 1 alone; the other names get public answers.",
+        _narrow,
+        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        brokers=(2, 3),
+    ),
+    _fault(
+        "record-stale",
+        "Broker 2's record is a literal address that the endpoint no longer has.",
+        _stale,
+        *joined(Code.DNS_STALE_RECORD, sets.STRANGE_ADDRESS),
+        brokers=(2,),
+    ),
+    _fault(
+        "alias-zonal",
+        "Broker 2's record is an alias to one zone of the endpoint.",
+        _zonal,
+        *joined(Code.DNS_ZONAL_ALIAS, sets.FEWER_ADDRESSES),
+        brokers=(2,),
+    ),
+    _fault(
+        "aliases-to-one-endpoint",
+        "Every record is an alias to broker 1's endpoint.",
+        _one_endpoint,
+        Code.DNS_WRONG_ENDPOINT,
+        brokers=(2, 3),
+        patterns=MULTI,
+    ),
+    _fault(
+        "record-also-ipv6",
+        "Broker 2 also has an AAAA record, which leads nowhere.",
+        _also_ipv6,
+        Code.DNS_IPV6_ANSWER_UNUSABLE,
+        brokers=(2,),
+    ),
+    _fault(
+        "cname-loop",
+        "Broker 2's record is a CNAME of a name that is a CNAME of it.",
+        _cname_loop,
+        *joined(Code.DNS_CNAME_LOOP, sets.ONE_NAME_FAILS),
+        reasons=(Reason.SERVFAIL,),
+        brokers=(2,),
+    ),
+)

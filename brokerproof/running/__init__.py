@@ -1,0 +1,1 @@
+"""Plan, run, judge, conclude: what scenarios, comparisons and accuracy share. No pytest here."""

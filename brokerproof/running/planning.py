@@ -1,0 +1,163 @@
+"""A client's view turned into a plan, and its run turned into checks. No pytest here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from brokerproof.diagnosis.check import Check
+from brokerproof.diagnosis.finding import Seen
+from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.probes.plan import (
+    VERIFY_STAGES,
+    Endpoint,
+    ForbiddenConnect,
+    LatencyPlan,
+    Limits,
+    PathLatencyPlan,
+    Plan,
+    ThroughputPlan,
+    Tls,
+    TopicMode,
+    TopicPlan,
+)
+from brokerproof.running.load_option import DEFAULT
+from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.models import Client
+from brokerproof.vantages.protocol import VantageRun
+
+LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
+PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
+VERDICT_MS: Final = 5000
+"""By default: how long after the first packet silence must have become a verdict."""
+LEAST_VERDICT_MS: Final = 4000
+"""Below this a connection would be given up before its first SYN is sent again (RFC 6298: after 1 s)."""
+PLAN_MS: Final = 45_000
+LEAST_ATTEMPTS: Final = 3
+"""Of two targets behind a listener one that is dead is met in seven of eight runs, at each address of each broker."""
+LEAST_CONNECTS: Final = 24
+"""To all of a client's addresses together: where one packet in five is lost, 199 of 200 runs see one lost."""
+
+
+def limits_within(verdict_ms: int = VERDICT_MS) -> Limits:
+    """Deadlines by which dropped packets are known as such within ``verdict_ms`` of the first packet.
+
+    A path falls silent at one stage; what lies before has answered at once, and what is left over is
+    for the brokers that do answer. Records have deadlines of their own: there it is the cluster that
+    may take its time (a topic made, a group rebalanced), not the path.
+
+    Raises:
+        ValueError: less than :data:`LEAST_VERDICT_MS`.
+    """
+    if verdict_ms < LEAST_VERDICT_MS:
+        raise ValueError(
+            f"a verdict within {verdict_ms} ms: it takes {LEAST_VERDICT_MS} ms to tell a late answer from none"
+        )
+    return Limits(
+        resolve_ms=verdict_ms * 2 // 5,
+        connect_ms=verdict_ms * 3 // 10,
+        handshake_ms=verdict_ms * 7 // 10,
+        request_ms=verdict_ms // 2,
+        plan_ms=max(PLAN_MS, 9 * verdict_ms),
+    )
+
+
+LIMITS: Final = limits_within()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRun:
+    """One client's run: what it had to see, what came back, what that means."""
+
+    view: ClientView
+    plan: Plan
+    run: VantageRun
+    checks: tuple[Check, ...]
+
+    @property
+    def seen(self) -> Seen:
+        """As a diagnosis takes it."""
+        complete = self.run.closing is not None and self.run.closing.complete and not self.run.error
+        return Seen(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
+
+    def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
+        """The checks of one stage and subject; an empty subject is every subject."""
+        return tuple(
+            c for c in self.checks if c.stage is stage and c.isolation is isolation and subject in {"", c.subject}
+        )
+
+
+def make_plan(
+    view: ClientView,
+    client: Client,
+    *,
+    measure: bool,
+    stages: Sequence[Stage] = VERIFY_STAGES,
+    limits: Limits = LIMITS,
+    idle_hold_ms: int = 0,
+    load: ThroughputPlan = DEFAULT,
+) -> Plan:
+    """The plan that shows whether the client sees what it must.
+
+    ``idle_hold_ms``: how long a connection of its own to each broker address is silent before it is asked once
+    more; the plan has that much more time. 0 is without it. ``load``: how throughput is measured, likewise.
+    """
+    wanted = (*stages, Stage.LATENCY, Stage.THROUGHPUT) if measure and view.brokers else tuple(stages)
+    if idle_hold_ms:
+        wanted = (*wanted, Stage.IDLE)
+        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + idle_hold_ms)
+    if Stage.THROUGHPUT in wanted:
+        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + _more_ms(load, limits))
+    return Plan(
+        plan_id=f"{view.pattern}.{view.client}",
+        client=view.client,
+        bootstrap=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.bootstrap),
+        brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
+        stages=wanted,
+        tls=Tls(ca_file=client.ca_file) if view.tls else None,
+        topic=(
+            TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
+        ),
+        limits=limits,
+        path_latency=PATH_LATENCY if Stage.LATENCY in wanted else None,
+        latency=LATENCY if Stage.LATENCY in wanted else None,
+        throughput=load if Stage.THROUGHPUT in wanted else None,
+        raw_samples=Stage.LATENCY in wanted,
+        forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
+        connect_attempts=_attempts(view),
+        idle_hold_ms=idle_hold_ms,
+        other_names=view.other_names,
+    )
+
+
+def _attempts(view: ClientView) -> int:
+    """Connections to each address: the fewer there are, the more of each."""
+    addresses = sum(address.must_connect for broker in view.brokers for address in broker.addresses)
+    return max(LEAST_ATTEMPTS, math.ceil(LEAST_CONNECTS / max(1, addresses)))
+
+
+def _more_ms(load: ThroughputPlan, limits: Limits) -> int:
+    """What a load takes beyond the usual one: to be sent, to be read again, and its ramp."""
+    ramp_ms = 0 if load.ramp is None else load.ramp.max_ms + limits.produce_ms
+    return 2 * max(0, load.max_ms - DEFAULT.max_ms) + ramp_ms
+
+
+def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:
+    """Judge what came back."""
+    evidence = Evidence(
+        outcomes=run.outcomes,
+        complete=run.closing is not None and run.closing.complete,
+        error=run.error,
+    )
+    stages = {*plan.stages, Stage.CONNECT}  # isolation is a connect, whatever else was asked
+    return ClientRun(view=view, plan=plan, run=run, checks=judge(view, evidence, tuple(stages)))
+
+
+def outcomes_of(run: ClientRun, stage: Stage) -> tuple[Outcome, ...]:
+    """The outcomes of one stage, for what checks do not carry (measurements)."""
+    return tuple(o for o in run.run.outcomes if o.stage is stage)

@@ -1,0 +1,115 @@
+"""Clients of one cluster that take turns: in rounds, in random order, a short measurement each. No pytest here.
+
+What one path has to bear from the machine, the cluster or the hour, the others have to bear as well; what is
+left between them is theirs. What the samples say is :mod:`brokerproof.comparison`'s.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from brokerproof.comparison.series import Series, Whose, series_of
+from brokerproof.probes.outcome import Stage, Status
+from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan
+from brokerproof.running.planning import ClientRun
+from brokerproof.running.site import World
+from brokerproof.topology.expectation.view import ClientView
+from brokerproof.vantages.protocol import VantageRun
+
+PATH: Final = (Stage.RESOLVE, Stage.CONNECT, Stage.HANDSHAKE)
+RECORDS: Final = (*PATH, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PRODUCE)
+TURN_MS: Final = 20_000
+"""A turn's deadline beyond what its samples take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How much is measured; the same seed draws the same order."""
+
+    seed: int
+    rounds: int = 30
+    samples: int = 40
+    """Of each kind, in each turn."""
+    warm_up: int = 4
+    rate_per_s: int = 100
+    records: bool = False
+    """Records too: produced, acknowledged, and back at a consumer."""
+
+    @property
+    def turn_s(self) -> float:
+        """About how long one turn measures."""
+        return (self.samples + self.warm_up) / self.rate_per_s * (2 if self.records else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One client's part of one round. ``trouble`` says why it does not count; empty where it does."""
+
+    number: int
+    client: str
+    series: tuple[Series, ...]
+    trouble: str = ""
+
+
+OnTurn = Callable[[Turn], None]
+
+
+def order(clients: Sequence[str], wanted: Wanted) -> tuple[tuple[int, str], ...]:
+    """Every round's turns: each client once, drawn anew for each round."""
+    draw = random.Random(wanted.seed)  # noqa: S311  an order, no secret
+    return tuple(
+        (number, name) for number in range(1, wanted.rounds + 1) for name in draw.sample(clients, len(clients))
+    )
+
+
+def turn_plan(run: ClientRun, wanted: Wanted) -> Plan:
+    """The plan of one turn: as much of the path as is measured, and the measurement."""
+    latency = LatencyPlan(samples=wanted.samples, warm_up=wanted.warm_up, rate_per_s=wanted.rate_per_s)
+    return msgspec.structs.replace(
+        run.plan,
+        stages=RECORDS if wanted.records else PATH,
+        limits=msgspec.structs.replace(run.plan.limits, plan_ms=TURN_MS + int(wanted.turn_s * 1000)),
+        path_latency=PathLatencyPlan(samples=wanted.samples, warm_up=wanted.warm_up, rate_per_s=wanted.rate_per_s),
+        latency=latency if wanted.records else None,
+        throughput=None,
+        forbidden=(),
+        raw_samples=True,
+    )
+
+
+def take_turns(world: World, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, on_turn: OnTurn) -> None:
+    """Let clients whose paths were verified take turns; ``on_turn`` is given each turn as it ends.
+
+    Raises:
+        probes.samples.UnreadableSamplesError: a probe sent samples that are damaged.
+    """
+    plans = {run.view.client: turn_plan(run, wanted) for run in runs}
+    views = {run.view.client: run.view for run in runs}
+    for number, name in order(list(plans), wanted):
+        run = world.turn(name, number, plans[name])
+        whose = Whose(run_id=run_id, client=name, pattern=views[name].pattern, round=number)
+        series = tuple(series_of(block, whose, run.started) for block in run.samples)
+        on_turn(Turn(number, name, series, _trouble(views[name], run)))
+
+
+def _trouble(view: ClientView, run: VantageRun) -> str:
+    """Why a turn does not count: a path that failed meanwhile has other times than one that worked."""
+    if run.error:
+        return run.error
+    if run.closing is None or not run.closing.complete:
+        return "it was cut short"
+    measured = [outcome for outcome in run.outcomes if outcome.stage is Stage.LATENCY]
+    for outcome in measured:
+        if outcome.status is not Status.OK:
+            return f"{outcome.target.name or outcome.target.role} {outcome.target.address}: {outcome.detail}"
+    timed = {(outcome.target.name, outcome.target.address) for outcome in measured}
+    for broker in view.brokers:
+        for address in broker.addresses:
+            if address.must_connect and (broker.name, address.address) not in timed:
+                return f"no connection to broker {broker.broker_id} at {address.address}"
+    return ""

@@ -1,0 +1,146 @@
+"""What must not work for a client, each with the reason it must fail for. Pure.
+
+Only what the topology itself says is closed is listed: a port no rule admits, a VPC no route leads
+to, a direction PrivateLink does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from brokerproof.probes.outcome import Reason
+from brokerproof.topology.expectation.view import ForbiddenView
+from brokerproof.topology.files import TopologyError
+from brokerproof.topology.models import Broker, Client, Cluster, PeeringStatus, Topology
+from brokerproof.topology.patterns.names import ONE_WAY
+
+SILENT: Final = (Reason.TIMED_OUT,)
+"""A security group or a missing route drops in silence."""
+NOT_SERVED: Final = (Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET)
+"""An NLB node without a listener or target: AWS does not document whether it drops or resets."""
+OTHER_FAMILY: Final = (Reason.TIMED_OUT, Reason.REFUSED)
+"""A listener of the other family: no rule admits the port, or, where one names a group, nothing is bound there."""
+BLOCKED_PORTS: Final = (22, 2181, 9092, 9096, 9098)
+"""Ports of a cluster VPC that a client path must not open: SSH, ZooKeeper, plaintext, SCRAM, IAM (MSK port list)."""
+
+
+def forbidden(
+    address: IPv4Address | IPv6Address, port: int, why: str, reasons: tuple[Reason, ...] = SILENT
+) -> ForbiddenView:
+    """One thing that must not connect."""
+    return ForbiddenView(address=str(address), port=port, why=why, fails_with=reasons)
+
+
+def by_ipv6(client: Client) -> bool:
+    """Whether the client uses an IPv6 listener."""
+    return client.listener.endswith("_IPV6")
+
+
+def address_of(host: Client | Broker, *, ipv6: bool | None = None) -> IPv4Address | IPv6Address:
+    """The address of a host in a family; a client's, where none is given, is that of its listener.
+
+    Raises:
+        TopologyError: the host has no IPv6 address.
+    """
+    match host:
+        case Client():
+            wanted, own = by_ipv6(host) if ipv6 is None else ipv6, host.private_ip_address
+        case Broker():
+            wanted, own = bool(ipv6), host.client_vpc_ip_address
+    if not wanted:
+        return own
+    if host.ipv6_address is None:
+        named = f"client {host.name}" if isinstance(host, Client) else f"broker {host.broker_id}"
+        raise TopologyError(f"{named} has no ipv6_address, which an IPv6 listener needs")
+    return host.ipv6_address
+
+
+def other_broker_ports(cluster: Cluster, client: Client) -> Iterator[ForbiddenView]:
+    """Ports of the broker ENIs that no listener and no rule is for, in the client's family and at its IPv4 address."""
+    listeners = {entry.port: entry.ipv6 for entry in cluster.listeners}
+    mine = by_ipv6(client)
+    for broker in cluster.brokers:
+        for port in BLOCKED_PORTS:
+            if port not in listeners:
+                why = f"the security group of broker {broker.broker_id} does not admit port {port}"
+                yield forbidden(address_of(broker, ipv6=mine), port, why)
+        for port, ipv6 in listeners.items():
+            if ipv6 != mine and broker.ipv6_address is not None:
+                why = f"port {port} of broker {broker.broker_id} is for IPv{6 if ipv6 else 4} alone"
+                yield forbidden(address_of(broker, ipv6=mine), port, why, OTHER_FAMILY)
+
+
+def without_route(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
+    """The cluster VPC beside an endpoint: nothing of it answers directly, where no other path leads there."""
+    if joined(topology, client.vpc_id, cluster.vpc_id):
+        return
+    own = topology.vpc(client.vpc_id).blocks
+    ports = sorted({listener.port for listener in cluster.listeners} | {22})
+    for broker in cluster.brokers:
+        address = address_of(broker, ipv6=by_ipv6(client))
+        if any(address in block for block in own):
+            continue  # the same address means something else in this VPC
+        for port in ports:
+            yield forbidden(address, port, f"{client.vpc_id} has no route to the cluster VPC")
+
+
+def peered(topology: Topology, vpc_id: str) -> set[str]:
+    """The VPC and those it is peered with directly; a peering leads no further."""
+    sides = (p.sides for p in topology.vpc_peering_connections if p.status is PeeringStatus.ACTIVE)
+    return {vpc_id} | {side for pair in sides if vpc_id in pair for side in pair}
+
+
+def joined(topology: Topology, vpc_id: str, other: str) -> bool:
+    """Whether two VPCs are one, peered, or both attached to gateways."""
+    attached = {a.vpc_id for a in topology.transit_gateway_attachments}
+    return other in peered(topology, vpc_id) or {vpc_id, other} <= attached
+
+
+def beyond_peering(topology: Topology, client: Client) -> Iterator[ForbiddenView]:
+    """Hosts of the cluster VPC beside its brokers, and VPCs that are not peered with this one, do not answer."""
+    near = peered(topology, client.vpc_id)
+    cluster_vpc = topology.cluster(client.cluster_name).vpc_id
+    for other in topology.clients:
+        if other.witness_port is None or other.vpc_id == client.vpc_id or by_ipv6(other) != by_ipv6(client):
+            continue
+        if other.vpc_id not in near:
+            why = f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}"
+        elif other.vpc_id == cluster_vpc:
+            why = f"the security group of host {other.name} in the cluster VPC admits its own VPC alone"
+        else:
+            continue
+        yield forbidden(address_of(other), other.witness_port, why)
+
+
+def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, port: int) -> Iterator[ForbiddenView]:
+    """An observer outside the cluster VPC reaches no broker: for want of a path, or of admission."""
+    if observer.vpc_id == cluster.vpc_id:
+        return
+    attached = any(a.vpc_id == observer.vpc_id for a in topology.transit_gateway_attachments)
+    own, theirs = (topology.vpc(v).cidr_blocks for v in (observer.vpc_id, cluster.vpc_id))
+    overlap = next((b for b in own for c in theirs if b.overlaps(c)), None)
+    if overlap is not None:
+        why = (
+            f"{observer.vpc_id} overlaps the cluster VPC: its local route to {overlap} wins over every other, "
+            "so a packet to a broker never leaves it"
+        )
+    elif cluster.vpc_id in peered(topology, observer.vpc_id):
+        why = f"the brokers' security group does not admit host {observer.name}"
+    elif attached:
+        why = f"the gateway attachment of {observer.vpc_id} is associated with no route table"
+    else:
+        why = f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
+    for broker in cluster.brokers:
+        yield forbidden(address_of(broker, ipv6=by_ipv6(observer)), port, why)
+
+
+def the_other_direction(topology: Topology, host: Client) -> Iterator[ForbiddenView]:
+    """PrivateLink is one-way: the cluster VPC cannot open a connection to a client behind an endpoint."""
+    for client in topology.clients:
+        if client.witness_port is None or client.pattern not in ONE_WAY or by_ipv6(client) != by_ipv6(host):
+            continue
+        if not joined(topology, host.vpc_id, client.vpc_id):
+            why = f"PrivateLink is one-way: {host.vpc_id} cannot reach client {client.name} in {client.vpc_id}"
+            yield forbidden(address_of(client), client.witness_port, why)

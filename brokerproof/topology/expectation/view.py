@@ -1,0 +1,115 @@
+"""What one client must see, derived from a topology by :func:`brokerproof.topology.expectation.expect.expect`.
+
+Plain values, so that scenarios, diagnosis and reports share one idea of "right" and none of them
+needs the topology itself.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from brokerproof.probes.outcome import Reason
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A frozen value that refuses unknown fields when decoded. It can be in no cycle, so the collector may skip it."""
+
+
+class AddressKind(StrEnum):
+    """What an address a broker name resolves to is."""
+
+    BROKER_ENI = "broker_eni"
+    ENDPOINT_ENI = "endpoint_eni"
+    NLB_NODE = "nlb_node"
+
+
+class Way(StrEnum):
+    """How the client's VPC is joined with the VPC of the addresses it connects to."""
+
+    LOCAL = "local"
+    """They are the same VPC."""
+    PEERING = "peering"
+    TRANSIT_GATEWAY = "transit_gateway"
+    NONE = "none"
+    """Nothing joins them: the client is meant to reach nothing."""
+
+
+class AddressView(_Value, frozen=True):
+    """One address a broker name must resolve to, and whether it must connect."""
+
+    address: str
+    kind: AddressKind
+    owner: str
+    """The AWS resource the address belongs to: an ENI, a VPC endpoint, a load balancer."""
+    zone_id: str
+    must_connect: bool = True
+    why_not: str = ""
+    """Where it must not connect: why, in words."""
+    fails_with: tuple[Reason, ...] = ()
+    """Where it must not connect: the reasons that are the right ones."""
+
+
+class BrokerView(_Value, frozen=True):
+    """One broker as this client must see it."""
+
+    broker_id: int
+    name: str
+    port: int
+    addresses: tuple[AddressView, ...]
+    sources: tuple[str, ...] = ()
+    """Where this broker must see the client from: the client's own address, or a load balancer's nodes."""
+    eni_address: str = ""
+    """The broker's own ENI: what its public record answers, also where that is unreachable."""
+    zone_id: str = ""
+    """The zone of the broker itself, whatever the zone of the address that leads to it."""
+
+
+class BootstrapView(_Value, frozen=True):
+    """One bootstrap name and port. ``addresses`` as for a broker; any broker may answer."""
+
+    name: str
+    port: int
+    addresses: tuple[AddressView, ...]
+    broker_id: int | None = None
+    """Set where only that broker may answer at this name and port."""
+
+
+class ForbiddenView(_Value, frozen=True):
+    """An address and port that must not accept a connection from this client."""
+
+    address: str
+    port: int
+    why: str
+    fails_with: tuple[Reason, ...]
+
+
+class ClientView(_Value, frozen=True):
+    """Everything one client must see through the pattern it is meant to use."""
+
+    client: str
+    pattern: str
+    vpc_id: str
+    region_name: str
+    zone_id: str
+    cluster_name: str
+    tls: bool
+    bootstrap: tuple[BootstrapView, ...]
+    brokers: tuple[BrokerView, ...]
+    forbidden: tuple[ForbiddenView, ...] = ()
+    subnet_id: str = ""
+    entry_vpc_id: str = ""
+    """The VPC of the addresses the client connects to: the cluster's, or that of the endpoints."""
+    entry_region_name: str = ""
+    way: Way = Way.NONE
+    bind_port: int = 0
+    """The port the client's listener is bound to on the brokers, whatever is advertised."""
+    listener: str = ""
+    """The brokers' name for that listener, as in their ``advertised.listeners``."""
+    resolvers: tuple[str, ...] = ()
+    """Where the VPC's own resolver answers: its base address plus two, and the link-local ones (VPC user guide)."""
+    zone_names: tuple[str, ...] = ()
+    """The private hosted zones of the client's VPC that cover its brokers' names."""
+    other_names: tuple[str, ...] = ()
+    """Names of MSK in the Region that no private zone of the client's VPC may hide: its API, other clusters."""

@@ -1,0 +1,145 @@
+"""Topologies on disk: YAML in, YAML out, exact errors, and the JSON Schema published beside them.
+
+The only module of this room that does I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from brokerproof.topology.models import Topology
+from brokerproof.topology.rules import Path as FieldPath
+from brokerproof.topology.rules import dotted, problems
+
+
+class TopologyError(ValueError):
+    """A topology that cannot be used. The text has one line a problem: file, line, path, what was expected."""
+
+
+def load(path: Path) -> Topology:
+    """Read and check a topology file.
+
+    Raises:
+        TopologyError: the file cannot be read, is not YAML, or breaks the model or a rule; every
+            problem found is listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TopologyError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise TopologyError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    return loads(text, source=str(path))
+
+
+def loads(text: str, *, source: str) -> Topology:
+    """As :func:`load`, from text; ``source`` is what errors call it."""
+    document = _parse(text, source)
+    try:
+        topology = Topology.model_validate(document)
+    except ValidationError as error:
+        lines = [
+            _line(source, document, e["loc"], _words(e["msg"], e["input"], kind=e["type"])) for e in error.errors()
+        ]
+        raise TopologyError("\n".join(lines)) from None
+    found = problems(topology)
+    if found:
+        raise TopologyError("\n".join(_line(source, document, p.path, p.message) for p in found))
+    return topology
+
+
+def checked(topology: Topology) -> Topology:
+    """The topology itself, when no rule is broken.
+
+    Raises:
+        TopologyError: as :func:`load`, without line numbers.
+    """
+    found = problems(topology)
+    if found:
+        raise TopologyError("\n".join(f"topology {topology.name}: {p}" for p in found))
+    return topology
+
+
+def dumps(topology: Topology) -> str:
+    """YAML that :func:`loads` reads back to an equal topology; defaults are left out."""
+    from io import StringIO  # noqa: PLC0415
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.width = 110
+    yaml.representer.sort_base_mapping_type_on_output = False
+    out = StringIO()
+    yaml.dump({"version": topology.version, **topology.model_dump(mode="json", exclude_defaults=True)}, out)
+    return out.getvalue()
+
+
+def digest(topology: Topology) -> str:
+    """A short stable digest of the topology's content, for reports."""
+    canonical = json.dumps(topology.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def json_schema() -> str:
+    """The JSON Schema of a topology file."""
+    schema = Topology.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "brokerproof topology"
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+SCHEMA_FILE = Path(__file__).parent / "schema" / "topology.schema.json"
+
+
+def _parse(text: str, source: str) -> CommentedMap:
+    yaml = YAML(typ="rt", pure=True)  # round trip keeps line numbers and refuses duplicate keys
+    try:
+        document = yaml.load(text)
+    except MarkedYAMLError as error:
+        where = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise TopologyError(f"{source}{where}: not YAML: {error.problem or error.context}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise TopologyError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(document, CommentedMap):
+        found = "nothing" if document is None else type(document).__name__
+        raise TopologyError(f"{source}: a topology is a mapping with version, name, vpcs, ...; found {found}")
+    return document
+
+
+def _words(message: str, value: object, *, kind: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown key"
+    if kind == "missing":
+        return "is required"
+    shown = repr(value)
+    return f"{message[:1].lower()}{message[1:]}; found {shown if len(shown) <= 80 else shown[:77] + '...'}"  # noqa: PLR2004
+
+
+def _line(source: str, document: CommentedMap, path: FieldPath, message: str) -> str:
+    line = _line_of(document, path)
+    return f"{source}{'' if line is None else f':{line}'}: {dotted(path)}: {message}"
+
+
+def _line_of(document: CommentedMap, path: FieldPath) -> int | None:
+    """The line (from 1) of the deepest part of the path that the file has."""
+    node: Any = document
+    line: int | None = 1
+    for part in path:
+        try:
+            if isinstance(node, CommentedMap) and part in node:
+                line = node.lc.key(part)[0] + 1
+            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+                line = node.lc.item(part)[0] + 1
+            else:
+                return line
+        except (KeyError, TypeError, AttributeError):
+            return line
+        node = node[part]
+    return line

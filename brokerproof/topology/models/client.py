@@ -1,0 +1,53 @@
+"""Clients, and how to get into their VPC."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from brokerproof.topology.models.base import Id, Model, Port
+
+
+class VantageKind(StrEnum):
+    """How to get into the client VPC."""
+
+    LAB = "lab"
+    EXEC = "exec"
+    LOCAL = "local"
+
+
+class ClientVantage(Model):
+    """``exec``: ``command`` is a prefix that lands in the client VPC, e.g. ``["ssh", "host", "--"]``."""
+
+    kind: VantageKind = VantageKind.LAB
+    command: tuple[str, ...] = ()
+    python: str = "python3"
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class Client(Model):
+    """A host in a client VPC and the pattern it is meant to use.
+
+    ``endpoint_vpc_id``: the VPC whose interface endpoints it uses, where that is not its own.
+    ``pattern`` None makes it an observer: it only proves what must not be reachable from there.
+    ``witness_port``: a port on which this host listens, so that "the cluster VPC cannot reach the
+    client" is proved against something that would answer.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+    vpc_id: Id
+    subnet_id: Id
+    private_ip_address: IPv4Address
+    ipv6_address: IPv6Address | None = None
+    cluster_name: Id
+    pattern: str | None = None
+    endpoint_vpc_id: Id | None = None
+    listener: str = "CLIENT_SECURE"
+    security_groups: tuple[Id, ...] = ()
+    vantage: ClientVantage = ClientVantage()
+    ca_file: str | None = None
+    witness_port: Port | None = None
+    existing_topic: str | None = None

@@ -1,0 +1,133 @@
+"""Clusters, their listeners and brokers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from brokerproof.topology.models.base import DnsName, Id, Model, Port
+from brokerproof.topology.models.multi_vpc import VpcAuthentication
+
+ClusterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
+"""CreateCluster: letters, digits and hyphens, at most 64."""
+
+
+class ClusterListener(Model):
+    """A client listener of every broker, by Kafka's listener name on MSK.
+
+    The ``_VPCE`` listeners are those behind multi-VPC connectivity, the ``_IPV6`` ones those of the network
+    type DUAL. What MSK calls the latter is not documented; their ports are (MSK developer guide, port information).
+    """
+
+    name: Literal[
+        "CLIENT",
+        "CLIENT_SECURE",
+        "CLIENT_IPV6",
+        "CLIENT_SECURE_IPV6",
+        "CLIENT_SECURE_VPCE",
+        "CLIENT_SASL_SCRAM_VPCE",
+        "CLIENT_IAM_VPCE",
+    ] = "CLIENT_SECURE"
+    port: Port = 9094
+
+    @property
+    def tls(self) -> bool:
+        """Whether the listener speaks TLS."""
+        return self.name not in {"CLIENT", "CLIENT_IPV6"}
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether it is bound to the broker's IPv6 address; the others are to its IPv4 one."""
+        return self.name.endswith("_IPV6")
+
+    @property
+    def vpc_authentication(self) -> VpcAuthentication | None:
+        """The scheme of multi-VPC connectivity it serves; None for an ordinary listener."""
+        return next((scheme for scheme in VpcAuthentication if scheme.listener == self.name), None)
+
+
+class AdvertisedListener(Model):
+    """What a broker advertises for one listener."""
+
+    listener: str = "CLIENT_SECURE"
+    name: DnsName
+    port: Port
+
+
+class BrokerState(StrEnum):
+    """Whether the broker process runs."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class NetworkType(StrEnum):
+    """Address families of a cluster (ConnectivityInfo.NetworkType)."""
+
+    IPV4 = "IPV4"
+    DUAL = "DUAL"
+
+
+class Broker(Model):
+    """A broker (ListNodes). ``advertised_listeners`` empty: as MSK creates them, unchanged.
+
+    ``ipv6_endpoint`` is its name in the IPv6 bootstrap strings (``bi6-N.``), ``ipv6_address`` what that resolves to.
+    """
+
+    broker_id: int = Field(ge=1, le=999)
+    endpoint: DnsName
+    client_vpc_ip_address: IPv4Address
+    ipv6_endpoint: DnsName | None = None
+    ipv6_address: IPv6Address | None = None
+    client_subnet: Id
+    security_groups: tuple[Id, ...] = ()
+    advertised_listeners: tuple[AdvertisedListener, ...] = ()
+    state: BrokerState = BrokerState.RUNNING
+
+
+class ServerCertificate(Model):
+    """The certificate the lab gives every broker of the cluster; ignored for a real cluster.
+
+    ``dns_names`` empty: one wildcard of the cluster's domain, as on MSK.
+    """
+
+    dns_names: tuple[str, ...] = ()
+    trusted: bool = True
+    intermediate: bool = True
+    """Whether brokers present the intermediate that signed it too (RFC 8446, 4.4.2 wants it)."""
+    valid_from_days: int = -30
+    valid_to_days: int = 365
+
+
+class KafkaAcl(Model):
+    """One ACL binding of Kafka's, on topics (kafka-acls.sh); what has any is closed to whom none allows."""
+
+    resource_name: str
+    pattern_type: Literal["LITERAL", "PREFIXED"] = "LITERAL"
+    principal: str = "User:*"
+    host: str = "*"
+    operation: Literal["ALL", "READ", "WRITE", "CREATE", "DELETE", "DESCRIBE"] = "ALL"
+    permission_type: Literal["ALLOW", "DENY"] = "ALLOW"
+
+
+class Cluster(Model):
+    """A provisioned MSK cluster. ``domain`` is what follows ``b-N.`` in its broker names."""
+
+    cluster_name: ClusterName
+    vpc_id: Id
+    domain: DnsName
+    kafka_version: str = Field(default="4.1.1", pattern=r"^\d+\.\d+\.\d+$")
+    listeners: tuple[ClusterListener, ...] = Field(default=(ClusterListener(),), min_length=1)
+    brokers: tuple[Broker, ...] = Field(min_length=1)
+    network_type: NetworkType = NetworkType.IPV4
+    vpc_connectivity: tuple[VpcAuthentication, ...] = ()
+    """Schemes that multi-VPC connectivity is turned on for (ConnectivityInfo.VpcConnectivity)."""
+    cluster_policy_principals: tuple[str, ...] = ()
+    """Accounts that the cluster policy lets create a VPC connection."""
+    server_certificate: ServerCertificate = ServerCertificate()
+    server_properties: dict[str, str] = Field(default_factory=dict)
+    kafka_acls: tuple[KafkaAcl, ...] = ()
+    """Of the lab's brokers, which have an authorizer where there are any; ignored for a real cluster."""

@@ -1,0 +1,143 @@
+"""Settings that only the lab reads."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from brokerproof.topology.models.base import Id, Model
+
+CROSS_REGION_DELAY_MS: Final = 30.0
+"""One way between two Regions where nothing is said: about us-east-1 to us-west-2."""
+IN_REGION_DELAY_MS: Final = 0.25
+"""One way between two VPCs of a Region where nothing is said."""
+
+
+class Unserved(StrEnum):
+    """What an NLB node answers where it has no listener or no target.
+
+    AWS does not document which, so both count as the expected failure; the lab can do either.
+    """
+
+    DROP = "drop"
+    RESET = "reset"
+
+
+class RegionLink(Model):
+    """What a packet meets on its way between two VPCs, in either direction, by their Regions (which may be one)."""
+
+    regions: tuple[str, str]
+    one_way_delay_ms: float = Field(ge=0, le=10_000, allow_inf_nan=False)
+    rate_bits_per_s: int | None = Field(default=None, gt=0)
+    """None: as fast as this machine."""
+    loss: float = Field(default=0.0, ge=0, lt=1, allow_inf_nan=False)
+    """Share of the packets that is lost, of 1."""
+
+    @property
+    def rtt_ms(self) -> float:
+        """There and back."""
+        return 2 * self.one_way_delay_ms
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it does nothing to a packet."""
+        return not self.one_way_delay_ms and self.rate_bits_per_s is None and not self.loss
+
+
+class Answers(StrEnum):
+    """What a DNS server that is not AWS's makes of names it is asked for."""
+
+    PUBLIC = "public"
+    """It asks public DNS, and knows no private zone."""
+    UNKNOWN_NAMES = "unknown_names"
+    """It is no resolver for these names: NXDOMAIN."""
+    WITHOUT_PRIVATE_ADDRESSES = "without_private_addresses"
+    """It strips private addresses from answers, as protection against DNS rebinding does."""
+
+
+class NameServer(Model):
+    """A DNS server that somebody runs: on a host of a VPC, or, without a subnet, behind resolver rules alone."""
+
+    address: IPv4Address
+    subnet_id: Id | None = None
+    answers: Answers = Answers.PUBLIC
+
+
+class Direction(StrEnum):
+    """Seen from an ENI."""
+
+    TO = "to"
+    FROM = "from"
+
+
+class Silence(StrEnum):
+    """What the sender of a lost packet hears."""
+
+    NOTHING = "nothing"
+    RESET = "reset"
+    """A device on the way ends the connection in the other side's name, as firewalls do."""
+
+
+class LostPackets(Model):
+    """Packets to or from an ENI that do not arrive."""
+
+    kind: Literal["lost_packets"] = "lost_packets"
+    vpc_id: Id
+    private_ip_address: IPv4Address
+    direction: Direction = Direction.TO
+    larger_than_bytes: int | None = Field(default=None, ge=68, le=65535)
+    """Only packets above this size, header included: a path with a smaller MTU whose ICMP is filtered."""
+    syn_alone: bool = False
+    """Only those that open a connection."""
+    one_in: int = Field(default=1, ge=1, le=1000)
+    """Every how-manieth of them, counted from the first."""
+    answer: Silence = Silence.NOTHING
+
+
+class ScarceQueries(Model):
+    """What a VPC's resolver still takes of queries; the quota is 1,024 packets/s an ENI (VPC guide, DNS quotas)."""
+
+    kind: Literal["scarce_queries"] = "scarce_queries"
+    vpc_id: Id
+    packets_per_s: int = Field(ge=0, le=1024)
+    """0: none, it is silent."""
+
+
+class FrozenBroker(Model):
+    """A broker whose process stands still: its kernel accepts connections, and nothing is ever said."""
+
+    kind: Literal["frozen_broker"] = "frozen_broker"
+    cluster_name: Id
+    broker_id: int
+
+
+class TakenPorts(Model):
+    """A load balancer without a free port towards its targets: new connections are dropped, others go on."""
+
+    kind: Literal["taken_ports"] = "taken_ports"
+    load_balancer_name: Id
+
+
+Disturbance = Annotated[LostPackets | ScarceQueries | FrozenBroker | TakenPorts, Field(discriminator="kind")]
+"""The world misbehaving where AWS has no setting for it."""
+
+
+class LabSettings(Model):
+    """Settings only the lab reads."""
+
+    unserved: Unserved = Unserved.DROP
+    links: tuple[RegionLink, ...] = ()
+    """Distances other than the usual ones."""
+    name_servers: tuple[NameServer, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
+
+    def link(self, one: str, other: str) -> RegionLink:
+        """What lies between a VPC of one Region and a VPC of the other; either order."""
+        for link in self.links:
+            if sorted(link.regions) == sorted((one, other)):
+                return link
+        usual = IN_REGION_DELAY_MS if one == other else CROSS_REGION_DELAY_MS
+        return RegionLink(regions=(one, other), one_way_delay_ms=usual)

@@ -1,0 +1,122 @@
+"""MSK multi-VPC private connectivity: MSK runs load balancer, endpoint and names itself.
+
+``m`` is in another account of the same Region, with a VPC connection and a CIDR of its own; ``o`` the same with
+the cluster VPC's CIDR. The ordinary bootstrap string stays unreachable from both. ``a`` in the cluster VPC
+goes to the ordinary listener, which multi-VPC connectivity leaves as it is.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from brokerproof.topology.files import checked
+from brokerproof.topology.managed import FIRST_PORT
+from brokerproof.topology.models import (
+    Client,
+    ClusterListener,
+    EndpointInterface,
+    IpPermission,
+    Model,
+    SecurityGroup,
+    Subnet,
+    Topology,
+    Vpc,
+    VpcAuthentication,
+    VpcConnection,
+)
+from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns.options import (
+    CLUSTER_CIDR,
+    CLUSTER_NAME,
+    REGION,
+    WITNESS_PORT,
+    PatternOptions,
+    client_host,
+    client_vpcs,
+    cluster_parts,
+    host,
+    lab_settings,
+    subnets,
+)
+
+NAME = names.MULTI_VPC
+LAST_PORT = 14100
+BIND_PORT = 9294
+"""Where the lab's brokers listen for it. MSK does not publish its own; clients never see it."""
+_ACCOUNTS = {"m": "222222222222", "o": "333333333333"}
+
+
+def build(options: PatternOptions | None = None) -> Topology:
+    """Two client accounts, each with a VPC connection for one scheme.
+
+    Raises:
+        TopologyError: the options ask for what AWS refuses.
+    """
+    options = options or PatternOptions()
+    scheme = VpcAuthentication(options.authentication)
+    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=names.IN_VPC)
+    cluster = parts.cluster.model_copy(
+        update={
+            "listeners": (
+                *parts.cluster.listeners,
+                ClusterListener.model_validate({"name": scheme.listener, "port": BIND_PORT}),
+            ),
+            "vpc_connectivity": (scheme,),
+            "cluster_policy_principals": tuple(_ACCOUNTS.values()),
+        }
+    )
+    [brokers] = parts.security_groups
+    managed = IpPermission(
+        from_port=BIND_PORT, to_port=BIND_PORT, cidr_ipv4=CLUSTER_CIDR, description="MSK's own load balancer"
+    )
+    sides = [_side("m" if key == "b" else key, cidr, scheme, options) for key, cidr in client_vpcs(options.overlap)]
+    return checked(
+        Topology(
+            name=NAME,
+            vpcs=(parts.vpc, *(side.vpc for side in sides)),
+            subnets=(*parts.subnets, *(s for side in sides for s in side.subnets)),
+            security_groups=(
+                brokers.model_copy(update={"ingress": (*brokers.ingress, managed)}),
+                *(side.security_group for side in sides),
+            ),
+            clusters=(cluster,),
+            vpc_connections=tuple(side.connection for side in sides),
+            clients=(parts.client, *(side.client for side in sides)),
+            lab=lab_settings(options),
+        )
+    )
+
+
+class _Side(Model):
+    vpc: Vpc
+    subnets: tuple[Subnet, ...]
+    security_group: SecurityGroup
+    connection: VpcConnection
+    client: Client
+
+
+def _side(key: str, cidr: IPv4Network, scheme: VpcAuthentication, options: PatternOptions) -> _Side:
+    vpc_id, owner = f"vpc-{key}", _ACCOUNTS[key]
+    nets = subnets(vpc_id, cidr, min(options.zones, options.brokers))
+    group = SecurityGroup(
+        group_id=f"sg-connection-{key}",
+        vpc_id=vpc_id,
+        ingress=(IpPermission(from_port=FIRST_PORT, to_port=LAST_PORT, cidr_ipv4=cidr),),
+    )
+    return _Side(
+        vpc=Vpc(vpc_id=vpc_id, owner_id=owner, region_name=REGION, cidr_blocks=(cidr,)),
+        subnets=nets,
+        security_group=group,
+        connection=VpcConnection(
+            vpc_connection_arn=f"arn:aws:kafka:{REGION}:{owner}:vpc-connection/111111111111/{CLUSTER_NAME}/{key}",
+            target_cluster_name=CLUSTER_NAME,
+            authentication=scheme,
+            vpc_id=vpc_id,
+            client_subnets=tuple(s.subnet_id for s in nets),
+            security_groups=(group.group_id,),
+            network_interfaces=tuple(
+                EndpointInterface(subnet_id=s.subnet_id, private_ip_address=host(s.cidr_block, 150)) for s in nets
+            ),
+        ),
+        client=client_host(key, nets[0], pattern=NAME, witness_port=WITNESS_PORT, listener=scheme.listener),
+    )

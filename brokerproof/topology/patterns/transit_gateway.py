@@ -1,0 +1,109 @@
+"""Transit Gateway: one gateway a Region, peered, with static routes between them.
+
+The cluster VPC and ``b`` (another account) are attached to the gateway of us-east-1; ``c`` and ``d`` (two
+more accounts) to the gateway of us-west-2. ``n`` is attached to the first gateway, but its attachment is
+associated with no table and propagates to none, so it reaches nothing.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from brokerproof.topology.files import checked
+from brokerproof.topology.models import Model, Route, RouteTable, Subnet, Topology, Vpc
+from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns.dual_stack import with_ipv6
+from brokerproof.topology.patterns.gateways import GATEWAYS, attachment, gateway_peering, gateway_table, gateways
+from brokerproof.topology.patterns.options import (
+    CLUSTER_CIDR,
+    CLUSTER_VPC,
+    FAR_REGION,
+    REGION,
+    WITNESS_PORT,
+    PatternOptions,
+    client_host,
+    cluster_parts,
+    lab_settings,
+    subnets,
+)
+from brokerproof.topology.patterns.route_tables import own_table
+
+NAME = names.TRANSIT_GATEWAY
+_EVERYTHING = IPv4Network("10.0.0.0/8")
+
+
+class _Member(Model):
+    """A VPC attached to its Region's gateway."""
+
+    vpc_id: str
+    cidr: IPv4Network
+    region_name: str = REGION
+    owner_id: str = "111111111111"
+    routed: bool = True
+
+    @property
+    def gateway(self) -> str:
+        return GATEWAYS[self.region_name]
+
+    @property
+    def key(self) -> str:
+        return self.vpc_id.removeprefix("vpc-")
+
+
+_MEMBERS = (
+    _Member(vpc_id="vpc-b", cidr=IPv4Network("10.1.0.0/16"), owner_id="222222222222"),
+    _Member(vpc_id="vpc-c", cidr=IPv4Network("10.2.0.0/16"), region_name=FAR_REGION, owner_id="333333333333"),
+    _Member(vpc_id="vpc-d", cidr=IPv4Network("10.3.0.0/16"), region_name=FAR_REGION, owner_id="444444444444"),
+    _Member(vpc_id="vpc-n", cidr=IPv4Network("10.4.0.0/16"), owner_id="555555555555", routed=False),
+)
+_CLUSTER = _Member(vpc_id=CLUSTER_VPC, cidr=CLUSTER_CIDR)
+
+
+def build(options: PatternOptions | None = None) -> Topology:
+    """Two peered gateways, with clients behind both.
+
+    Raises:
+        TopologyError: the options ask for what AWS refuses.
+    """
+    options = options or PatternOptions()
+    nets = {m.key: subnets(m.vpc_id, m.cidr, options.zones, region_name=m.region_name) for m in _MEMBERS}
+    admitted = (CLUSTER_CIDR, *(m.cidr for m in _MEMBERS))
+    parts = cluster_parts(options, admitted=admitted, client_pattern="in_vpc")
+    everything = (*parts.subnets, *(subnet for key in nets for subnet in nets[key]))
+    gateway_of = {m.vpc_id: m.gateway for m in (_CLUSTER, *_MEMBERS)}
+    topology = Topology(
+        name=NAME,
+        vpcs=(
+            parts.vpc,
+            *(
+                Vpc(vpc_id=m.vpc_id, owner_id=m.owner_id, region_name=m.region_name, cidr_blocks=(m.cidr,))
+                for m in _MEMBERS
+            ),
+        ),
+        subnets=everything,
+        route_tables=tuple(_table(subnet, gateway_of[subnet.vpc_id]) for subnet in everything),
+        transit_gateways=gateways(),
+        transit_gateway_attachments=(
+            *(attachment(m.vpc_id, m.gateway, routed=m.routed) for m in (_CLUSTER, *_MEMBERS)),
+            *gateway_peering(),
+        ),
+        transit_gateway_route_tables=tuple(
+            gateway_table(gateway, far=[m.cidr for m in (_CLUSTER, *_MEMBERS) if m.gateway != gateway and m.routed])
+            for gateway in GATEWAYS.values()
+        ),
+        security_groups=parts.security_groups,
+        clusters=(parts.cluster,),
+        clients=(
+            parts.client,
+            client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host("n", nets["n"][0]),
+        ),
+        lab=lab_settings(options, GATEWAYS),
+    )
+    return checked(with_ipv6(topology) if options.dual_stack else topology)
+
+
+def _table(subnet: Subnet, gateway: str) -> RouteTable:
+    return own_table(subnet, (Route(destination_cidr_block=_EVERYTHING, transit_gateway_id=gateway),))

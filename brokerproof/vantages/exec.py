@@ -1,0 +1,227 @@
+"""The vantage behind a command prefix that lands in the client VPC, kept running between plans.
+
+``ip netns exec NAME``, ``ssh HOST --``, ``kubectl exec -i POD --``, ``docker exec -i CONTAINER``:
+whatever runs a command there with its stdin and stdout connected (no terminal) is a vantage.
+Only the transport lives here; what the lines mean is in ``vantages.conversation``.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from brokerproof.probes.plan import Plan, encode_plan
+from brokerproof.vantages.conversation import Conversation
+from brokerproof.vantages.process import MAX_LINE_BYTES, FarProcess
+from brokerproof.vantages.protocol import OnOutcome, VantageRun
+from brokerproof.vantages.tail import Tail
+
+_LAST_WORDS: Final = 300
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a vantage waits for its far side beyond what the plan itself allows."""
+
+    first_line_ms: int = 20_000
+    """From sending the plan to the probe's first line; holds login and interpreter start."""
+    grace_ms: int = 10_000
+    """After the plan's own deadline: the probe ends its stages and removes topic and group."""
+    terminate_ms: int = 5_000
+    """From SIGTERM, or from the end of stdin at :meth:`ExecVantage.close`, to the next harder step."""
+
+
+def probe_command(
+    prefix: Sequence[str],
+    *,
+    python: str,
+    environment: Mapping[str, str],
+    far_shell: bool | None = None,
+) -> tuple[str, ...]:
+    """The whole command: prefix, environment, and ``python -m brokerproof.probes --serve``.
+
+    Variables are set with ``env`` on the far side, because ssh, kubectl and docker do not pass
+    the caller's environment on. ``far_shell``: whether the prefix hands its words to a shell
+    there, as ssh does, which joins them with spaces (``ssh(1)``); they are then quoted for it.
+    None decides by whether ``ssh`` is a word of the prefix.
+    """
+    assignments = [f"{key}={value}" for key, value in environment.items()]
+    words = [*(["env", *assignments] if assignments else []), python, "-m", "brokerproof.probes", "--serve"]
+    if far_shell is None:
+        far_shell = any(PurePath(word).name == "ssh" for word in prefix)
+    return (*prefix, *(map(shlex.quote, words) if far_shell else words))
+
+
+class ExecVantage:
+    """Runs plans through one probe process behind a command prefix.
+
+    The process starts with the first plan and serves the following ones, so that login and
+    interpreter start are paid once; after it died, or was ended for hanging, the next run starts
+    another. Runs of one vantage are one after another, whatever thread they come from.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        python: str = "python3",
+        environment: Mapping[str, str] | None = None,
+        far_shell: bool | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._name = name
+        self._command = probe_command(command, python=python, environment=environment or {}, far_shell=far_shell)
+        self._patience = patience or Patience()
+        self._process: FarProcess | None = None
+        self._closed = False
+        self._turn = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What reports call this vantage."""
+        return self._name
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command the probe process is started with."""
+        return self._command
+
+    @property
+    def pid(self) -> int | None:
+        """The running command's process id; None while there is none."""
+        return self._process.pid if self._process else None
+
+    def run(self, plan: Plan, on_outcome: OnOutcome | None = None) -> VantageRun:
+        """Run one plan to its end, which is bounded.
+
+        The bound is ``first_line_ms`` for the first line, and from then on the plan's own
+        ``plan_ms`` plus ``grace_ms``. Past it the process is ended and the run is an error.
+
+        Raises:
+            RuntimeError: the vantage is closed.
+        """
+        with self._turn:
+            if self._closed:
+                raise RuntimeError(f"vantage {self._name} is closed")
+            run = self._run(plan, on_outcome)
+        if not run.error:
+            return run
+        return msgspec.structs.replace(run, error=f"vantage {self._name}: {run.error}")
+
+    def close(self) -> None:
+        """End the probe process: its stdin, then SIGTERM, then SIGKILL to its group."""
+        with self._turn:
+            self._closed = True
+            self._retire(politely=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, plan: Plan, on_outcome: OnOutcome | None) -> VantageRun:
+        said = Tail()
+        conversation = Conversation(plan.plan_id, said=said, on_outcome=on_outcome)
+        try:
+            process = self._ready_process(said)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            conversation.end(f"cannot start {self._command[0]!r}: {why}")
+            return conversation.result()
+        try:
+            process.send(encode_plan(plan))
+            self._hear_out(plan, process, conversation)
+        except BaseException:
+            # The caller's own callback, or Ctrl-C: the process is amid a plan nobody listens to.
+            self._retire(politely=False)
+            raise
+        return conversation.result()
+
+    def _ready_process(self, said: Tail) -> FarProcess:
+        if self._process is not None:
+            self._process.tail = said
+            if not self._process.idle():
+                self._retire(politely=False)
+        if self._process is None:
+            self._process = FarProcess(self._command, said)
+        return self._process
+
+    def _hear_out(self, plan: Plan, process: FarProcess, conversation: Conversation) -> None:
+        """Listen until the conversation is over, the process ends, or time is up."""
+        patience = self._patience
+        until = time.monotonic() + patience.first_line_ms / 1000
+        begun = False
+        while True:
+            heard = process.listen(until - time.monotonic())
+            for line in heard.lines:
+                conversation.hear(line)
+            if conversation.begun and not begun:
+                begun = True
+                until = time.monotonic() + (plan.limits.plan_ms + patience.grace_ms) / 1000
+            if conversation.over:
+                for line in process.listen(0).lines:
+                    conversation.hear(line)
+                if not conversation.trusted:
+                    self._retire(politely=False)
+                return
+            if heard.endless:
+                conversation.end(f"printed more than {MAX_LINE_BYTES >> 20} MiB without a line end")
+                self._retire(politely=False)
+                return
+            if heard.ended:
+                self._hear_death(process, conversation)
+                return
+            if time.monotonic() >= until:
+                self._hear_overrun(plan, process, conversation)
+                return
+
+    def _hear_death(self, process: FarProcess, conversation: Conversation) -> None:
+        """The output ended before the closing line: say how, with the last words."""
+        for line in self._retire(politely=True):
+            conversation.hear(line)
+        if conversation.over:
+            return
+        if conversation.begun:
+            when = f"after {conversation.outcomes} outcomes, without a closing line"
+        else:
+            when = "before the probe's first line"
+        how = process.ending() if process.ended_itself else "closed its output but ran on"
+        conversation.end(f"{how} {when}{_last_words(process.tail)}")
+
+    def _hear_overrun(self, plan: Plan, process: FarProcess, conversation: Conversation) -> None:
+        """Time is up: end the process, keep what it still says, and say that it was ended."""
+        patience = self._patience
+        if conversation.begun:
+            allowed = f"{plan.limits.plan_ms} ms of the plan and {patience.grace_ms} ms more"
+            missing = f"no closing line within {allowed} ({conversation.outcomes} outcomes arrived)"
+        else:
+            missing = f"no first line of the probe within {patience.first_line_ms} ms"
+        for line in self._retire(politely=False):
+            conversation.hear(line)
+        conversation.end(f"{missing}; it was told to end and {process.ending()}{_last_words(process.tail)}")
+
+    def _retire(self, *, politely: bool) -> tuple[bytes, ...]:
+        """End the process, if there is one; returns what it still printed."""
+        process, self._process = self._process, None
+        if process is None:
+            return ()
+        terminate_s = self._patience.terminate_ms / 1000
+        return process.stop(politely_s=terminate_s if politely else 0, grace_s=terminate_s)
+
+
+def _last_words(tail: Tail) -> str:
+    lines = tail.text().splitlines()
+    return f": {lines[-1][-_LAST_WORDS:]}" if lines else ""

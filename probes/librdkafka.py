@@ -1,0 +1,188 @@
+"""How the probe uses the Kafka client (librdkafka): its settings, its log, its errors as reasons.
+
+The client is set to show one attempt as it is: no retries, no batching, no waiting for more.
+Nothing here connects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import KafkaError, ThrottleEvent
+
+from brokerproof.probes.observation import Seen
+from brokerproof.probes.outcome import Reason, Target
+from brokerproof.probes.plan import Limits, Tls
+from brokerproof.probes.wire.kafka_connection import CLIENT_ID
+
+INFO_LEVEL: Final = 6
+"""syslog(3) LOG_INFO: at this level librdkafka says why a connection ended."""
+LOG_LINES: Final = 20
+LOG_LINE_CHARACTERS: Final = 300
+MIN_SETUP_TIMEOUT_MS: Final = 1000
+"""librdkafka's lowest ``socket.connection.setup.timeout.ms``."""
+
+_REASONS: Final = {
+    KafkaError.NOT_LEADER_FOR_PARTITION: Reason.NOT_LEADER,
+    KafkaError.NOT_ENOUGH_REPLICAS: Reason.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: Reason.NOT_ENOUGH_REPLICAS,
+    KafkaError.LEADER_NOT_AVAILABLE: Reason.NO_LEADER,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: Reason.NOT_AUTHORIZED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: Reason.NOT_AUTHORIZED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: Reason.NOT_AUTHORIZED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART: Reason.TOPIC_NOT_FOUND,
+    KafkaError._UNKNOWN_TOPIC: Reason.TOPIC_NOT_FOUND,  # noqa: SLF001  the client's public constants
+    KafkaError._UNKNOWN_PARTITION: Reason.TOPIC_NOT_FOUND,  # noqa: SLF001
+    KafkaError._TRANSPORT: Reason.TRANSPORT,  # noqa: SLF001
+    KafkaError._RESOLVE: Reason.TRANSPORT,  # noqa: SLF001
+    KafkaError._SSL: Reason.TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN: Reason.TRANSPORT,  # noqa: SLF001
+    KafkaError._TIMED_OUT: Reason.TIMED_OUT,  # noqa: SLF001
+    KafkaError._TIMED_OUT_QUEUE: Reason.TIMED_OUT,  # noqa: SLF001
+    KafkaError._MSG_TIMED_OUT: Reason.TIMED_OUT,  # noqa: SLF001
+    KafkaError.REQUEST_TIMED_OUT: Reason.TIMED_OUT,
+    KafkaError._WAIT_COORD: Reason.COORDINATOR_UNAVAILABLE,  # noqa: SLF001
+    KafkaError.COORDINATOR_NOT_AVAILABLE: Reason.COORDINATOR_UNAVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS: Reason.COORDINATOR_UNAVAILABLE,
+    KafkaError.NOT_COORDINATOR: Reason.COORDINATOR_UNAVAILABLE,
+}
+
+
+def reason_of(failure: KafkaError, allowed: frozenset[Reason]) -> Reason:
+    """The reason a client error stands for, ``kafka_error`` where the stage has no other."""
+    reason = _REASONS.get(failure.code(), Reason.KAFKA_ERROR)
+    return reason if reason in allowed else Reason.KAFKA_ERROR
+
+
+class ClientLog:
+    """The last lines and errors of one client instance; given to it as its ``logger``."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+
+    def log(self, _level: int, words: str, *values: object) -> None:
+        """Called by the client from within its ``poll``."""
+        self._lines.append((words % values if values else words)[:LOG_LINE_CHARACTERS])
+
+    def note_error(self, failure: KafkaError) -> None:
+        """The client's ``error_cb``: errors that belong to no record."""
+        self._lines.append(f"{failure.name()}: {failure.str()}"[:LOG_LINE_CHARACTERS])
+
+    def note_throttle(self, event: ThrottleEvent) -> None:
+        """The client's ``throttle_cb``: a broker holds this client back by a quota."""
+        held_ms = event.throttle_time * 1000
+        words = f"{event.broker_name} (broker {event.broker_id}) holds this client back for {held_ms:.0f} ms by a quota"
+        self._lines.append(words[:LOG_LINE_CHARACTERS])
+
+    def about(self, target: Target) -> tuple[str, ...]:
+        """Lines that name the target's endpoint, or no endpoint at all."""
+        endpoint = f"{target.name}:{target.port}"
+        return tuple(line for line in self._lines if endpoint in line or "://" not in line)
+
+    def all(self) -> tuple[str, ...]:
+        """Every line that is kept."""
+        return tuple(self._lines)
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What all clients of one run have in common."""
+
+    bootstrap: str
+    tls: Tls | None
+    limits: Limits
+
+    def common(self, log: ClientLog, *, limit_ms: int) -> dict[str, Any]:
+        """Configuration of librdkafka for any client of the run."""
+        config: dict[str, Any] = {
+            "bootstrap.servers": self.bootstrap,
+            "client.id": CLIENT_ID,
+            "security.protocol": "plaintext" if self.tls is None else "ssl",
+            "logger": log,
+            "log_level": INFO_LEVEL,
+            "error_cb": log.note_error,
+            "throttle_cb": log.note_throttle,
+            "socket.timeout.ms": max(limit_ms, MIN_SETUP_TIMEOUT_MS),
+            # A name may have addresses that cannot work; the client must get past each of them.
+            "socket.connection.setup.timeout.ms": max(self.limits.connect_ms, MIN_SETUP_TIMEOUT_MS),
+            # Kept for the whole run; which address is tried next is drawn anew, so the pauses between are short.
+            "broker.address.ttl": 60_000,
+            "socket.nagle.disable": True,
+            # Every broker leads a partition here: connect to all of them at once, not to each when it is first needed.
+            "enable.sparse.connections": False,
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 100,
+            # Where the first address of every leader is dead, all brokers are "down" for a moment; starting over
+            # (KIP-899, librdkafka's default) would forget them and their next addresses, for 2 s a time.
+            "metadata.recovery.strategy": "none",
+            "topic.metadata.refresh.fast.interval.ms": 20,
+            "allow.auto.create.topics": False,
+            "enable.metrics.push": False,
+        }
+        if self.tls is not None and self.tls.ca_file is not None:
+            config["ssl.ca.location"] = self.tls.ca_file
+        return config
+
+    def producer(self, log: ClientLog, *, limit_ms: int) -> dict[str, Any]:
+        """A producer that sends each record at once, once, to all replicas."""
+        return self.common(log, limit_ms=limit_ms) | {
+            "acks": "all",
+            "retries": 0,
+            "enable.idempotence": False,
+            "linger.ms": 0,
+            "compression.type": "none",
+            "message.timeout.ms": limit_ms,
+        }
+
+    def consumer(self, log: ClientLog, group: str, *, limit_ms: int) -> dict[str, Any]:
+        """A consumer that commits only when told to and fetches as soon as there is a record."""
+        return self.common(log, limit_ms=limit_ms) | {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "latest",
+            "fetch.min.bytes": 1,
+            "fetch.wait.max.ms": 10,
+            "fetch.queue.backoff.ms": 1,
+            "fetch.error.backoff.ms": 20,
+        }
+
+
+class Leader(msgspec.Struct, frozen=True):
+    """A broker records are sent to: the target of its outcomes, and a partition it leads."""
+
+    target: Target
+    broker_id: int
+    partition: int
+    start_offset: int
+    """Where the partition's log ended before the probe's first record."""
+    more_partitions: tuple[int, ...] = ()
+    """That it leads too, for a load."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """The acknowledged records of one leader: value by offset."""
+
+    values: dict[int, bytes] = msgspec.field(default_factory=dict)
+    complete: bool = False
+    """Every record was acknowledged."""
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """What a stage saw in a client thread, with the thread's own times."""
+
+    seen: Seen
+    started_ns: int
+    ended_ns: int
+
+
+Report = Callable[[Leader, Timed], None]
+"""Called from a client thread as soon as one leader's stage is done."""
+
+
+def since(started_ns: int, seen: Seen) -> Timed:
+    """``seen``, ended now."""
+    return Timed(seen, started_ns, time.monotonic_ns())

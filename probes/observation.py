@@ -1,0 +1,45 @@
+"""What one stage saw, before the engine adds the target and the time.
+
+Stage modules return a :class:`Seen`; only the engine makes an :class:`~brokerproof.probes.outcome.Outcome` of
+it. No I/O and no deadlines live here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from brokerproof.probes.outcome import Facts, Reason, Status
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A stage's own part of an outcome."""
+
+    status: Status
+    reason: Reason | None = None
+    detail: str = ""
+    facts: Facts | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        """True where the stages after this one may run."""
+        return self.status is Status.OK
+
+
+def ok(facts: Facts | None = None, detail: str = "") -> Seen:
+    """The stage did what it must."""
+    return Seen(Status.OK, None, detail, facts)
+
+
+def failed(reason: Reason, detail: str, facts: Facts | None = None) -> Seen:
+    """The path is to blame."""
+    return Seen(Status.FAILED, reason, detail, facts)
+
+
+def error(reason: Reason, detail: str, facts: Facts | None = None) -> Seen:
+    """The probe or its host is to blame; nothing is known about the path."""
+    return Seen(Status.ERROR, reason, detail, facts)
+
+
+def crashed(exception: BaseException) -> Seen:
+    """A defect of the probe: it must never look like a fault of the path."""
+    return error(Reason.PROBE_CRASHED, f"{type(exception).__name__}: {exception}")

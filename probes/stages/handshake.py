@@ -1,0 +1,414 @@
+"""Stage ``handshake``: TLS with the broker's name as SNI; chain, dates and name judged separately.
+
+Verification errors are collected while the handshake runs to its end, so that one connection
+tells all of them and the certificate is seen also where it is wrong. After a failed verification
+nothing more is sent: the caller closes the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import extract_patterns
+from service_identity.hazmat import DNS_ID, CertificatePattern, IPAddress_ID, verify_service_identity
+
+from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.outcome import HandshakeFacts, Reason
+from brokerproof.probes.wire.dns_exchange import is_address
+from brokerproof.probes.wire.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_words
+from brokerproof.probes.wire.tcp_info import read_tcp_info
+
+KEPT_CERTIFICATES: Final = 256
+"""What certificates say is read once each: all brokers of an MSK cluster present the same one."""
+
+MAX_HANDSHAKE_BYTES: Final = 1 << 20
+"""More than any certificate chain needs; a peer that sends more is not doing a handshake."""
+
+_CHANGE_CIPHER_SPEC: Final = 20
+_ALERT: Final = 21
+_HANDSHAKE: Final = 22
+_APPLICATION_DATA: Final = 23
+_RECORD_TYPES: Final = frozenset({_CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA})
+"""RFC 8446, 5.1."""
+_RECORD_HEADER_BYTES: Final = 5
+"""Type, version, and the length in its last two."""
+
+_CERTIFICATE_NOT_YET_VALID: Final = 9
+_CERTIFICATE_EXPIRED: Final = 10
+
+_VERIFY_WORDS: Final = {
+    2: "unable to get issuer certificate",
+    7: "certificate signature failure",
+    _CERTIFICATE_NOT_YET_VALID: "certificate is not yet valid",
+    _CERTIFICATE_EXPIRED: "certificate has expired",
+    18: "self-signed certificate",
+    19: "self-signed certificate in certificate chain",
+    20: "unable to get local issuer certificate",
+    21: "unable to verify the first certificate",
+    22: "certificate chain too long",
+    23: "certificate revoked",
+    24: "invalid CA certificate",
+    26: "unsuitable certificate purpose",
+    27: "certificate not trusted",
+    28: "certificate rejected",
+    66: "EE certificate key too weak",
+    67: "CA certificate key too weak",
+    68: "CA signature digest algorithm too weak",
+}
+"""OpenSSL's words for X509_V_ERR_* (x509_vfy.h), which pyOpenSSL does not hand out."""
+
+_ALERTS: Final = {
+    0: "close notify",
+    10: "unexpected message",
+    20: "bad record mac",
+    22: "record overflow",
+    40: "handshake failure",
+    42: "bad certificate",
+    43: "unsupported certificate",
+    44: "certificate revoked",
+    45: "certificate expired",
+    46: "certificate unknown",
+    47: "illegal parameter",
+    48: "unknown ca",
+    49: "access denied",
+    50: "decode error",
+    51: "decrypt error",
+    70: "protocol version",
+    71: "insufficient security",
+    80: "internal error",
+    86: "inappropriate fallback",
+    90: "user canceled",
+    109: "missing extension",
+    110: "unsupported extension",
+    112: "unrecognized name",
+    115: "unknown psk identity",
+    116: "certificate required",
+    120: "no application protocol",
+}
+"""Alert descriptions (RFC 8446, 6)."""
+
+
+_GROUPS: Final = b"X25519:P-256:P-384:P-521"
+"""What a JVM offers, as most Kafka clients and all MSK brokers are, less X448 and finite fields (JDK 17, JSSE Reference
+Guide). OpenSSL 3.5 puts X25519MLKEM768 first, whose 1,184 bytes make the ClientHello two segments: what is lost for its
+size would be lost for no other client, and sizes are the stage ``path_size``'s to find."""
+
+
+class BadCaFileError(Exception):
+    """The CA bundle cannot be used; the message names the file and what is wrong with it."""
+
+
+class _Noted(msgspec.Struct):
+    """What OpenSSL's callbacks and the socket told during one handshake; they find it as the connection's app data."""
+
+    verify_errors: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    alert: str = ""
+    certificate_requested: bool = False
+    bytes_received: int = 0
+
+
+def trust(ca_file: str | None) -> SSL.Context:
+    """A client context that trusts ``ca_file``, or the host's own store where it is None.
+
+    Raises:
+        BadCaFileError: the file is missing, unreadable, or holds no certificate.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_verify(SSL.VERIFY_PEER, _verify)
+    # pyOpenSSL has no public word for it (its version is pinned).
+    binding: Any = vars(SSL)["_lib"]
+    binding.SSL_CTX_set1_curves_list(vars(context)["_context"], _GROUPS)
+    if ca_file is None:
+        context.set_default_verify_paths()
+        return context
+    try:
+        with Path(ca_file).open("rb"):
+            # Opened only to know why, where it cannot be: OpenSSL merges all causes into one.
+            pass
+        context.load_verify_locations(ca_file)
+    except OSError as failure:
+        raise BadCaFileError(f"{ca_file}: {failure.strerror}") from failure
+    except SSL.Error as failure:
+        raise BadCaFileError(f"{ca_file}: no usable certificate in it ({openssl_words(failure)})") from failure
+    return context
+
+
+async def handshake(
+    sock: socket.socket, name: str, context: SSL.Context, *, limit_ms: int
+) -> tuple[Seen, TlsStream | None]:
+    """Do the handshake over a connected socket.
+
+    Args:
+        sock: Connected and non-blocking; the caller closes it.
+        name: What the certificate must be for. SNI carries it, unless it is an address (RFC 6066).
+        context: From :func:`trust`; shared by all connections of a plan.
+        limit_ms: Deadline for the whole handshake.
+
+    Returns:
+        What was seen, and the encrypted stream where chain, dates and name are all right.
+    """
+    seen, stream = await _shake(sock, name, context, limit_ms)
+    if isinstance(seen.facts, HandshakeFacts):
+        facts = msgspec.structs.replace(seen.facts, tcp=read_tcp_info(sock))
+        seen = msgspec.structs.replace(seen, facts=facts)
+    return seen, stream
+
+
+async def _shake(sock: socket.socket, name: str, context: SSL.Context, limit_ms: int) -> tuple[Seen, TlsStream | None]:
+    host = name.rstrip(".")
+    sni = "" if is_address(host) else host
+    noted = _Noted()
+    tls = SSL.Connection(context, None)
+    tls.set_app_data(noted)
+    if sni:
+        try:
+            tls.set_tlsext_host_name(sni.encode("ascii"))
+        except UnicodeError as failure:
+            facts = HandshakeFacts(sni=sni)
+            return failed(Reason.NAME_MISMATCH, f"{sni!r} cannot be an SNI: {failure}", facts), None
+    tls.set_connect_state()
+    try:
+        async with asyncio.timeout(limit_ms / 1000):
+            await _run(tls, Stream(sock), noted)
+    except TimeoutError:
+        detail = f"no end of the handshake within {limit_ms} ms, {noted.bytes_received} bytes received"
+        return failed(Reason.TIMED_OUT, detail, _facts(sni, tls, noted)), None
+    except BrokenStreamError as failure:
+        return failed(failure.reason, failure.detail, _facts(sni, tls, noted)), None
+    return _judge(host, sni, tls, noted, sock)
+
+
+def _verify(tls: SSL.Connection, _certificate: crypto.X509, number: int, depth: int, _ok: int) -> bool:
+    """Take every certificate, and note what is wrong with it."""
+    if number:
+        _noted(tls).verify_errors.append((number, depth))
+    return True
+
+
+def _inform(tls: SSL.Connection, where: int, code: int) -> None:
+    if where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ:
+        number = code & 0xFF
+        _noted(tls).alert = f"{number} {_ALERTS.get(number, 'unknown')}"
+
+
+def _noted(tls: SSL.Connection) -> _Noted:
+    noted = tls.get_app_data()
+    if not isinstance(noted, _Noted):
+        raise TypeError("a connection that no handshake here began")
+    return noted
+
+
+async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
+    """Pump bytes until the handshake is done.
+
+    Raises:
+        BrokenStreamError: with any reason of the stage but those about the certificate.
+    """
+    while True:
+        try:
+            tls.do_handshake()
+        except SSL.WantReadError:
+            done = False
+        except SSL.Error as failure:
+            words = openssl_words(failure)
+            if noted.alert:
+                raise BrokenStreamError(Reason.ALERT, f"alert {noted.alert} ({words})") from failure
+            raise BrokenStreamError(Reason.PROTOCOL_ERROR, words) from failure
+        else:
+            done = True
+        flight = drain(tls)
+        noted.certificate_requested |= _has_certificate(flight)
+        await stream.send(flight)
+        if done:
+            return
+        data = await stream.receive_some()
+        if not noted.bytes_received and not _starts_a_record(data):
+            raise BrokenStreamError(Reason.NOT_TLS, f"the peer does not speak TLS; it says {data[:32]!r}")
+        if noted.bytes_received or _ALERT in _record_types(data):
+            # OpenSSL tells an alert's number here alone; it calls at every step, so not where no alert can be.
+            tls.set_info_callback(_inform)
+        noted.bytes_received += len(data)
+        if noted.bytes_received > MAX_HANDSHAKE_BYTES:
+            raise BrokenStreamError(Reason.PROTOCOL_ERROR, f"over {MAX_HANDSHAKE_BYTES} bytes, no end in sight")
+        tls.bio_write(data)
+
+
+def _starts_a_record(data: bytes) -> bool:
+    return data[0] in _RECORD_TYPES and data[1:2] in {b"", b"\x03"}
+
+
+def _record_types(data: bytes) -> list[int]:
+    """The types of the records that begin in ``data``, which begins with one."""
+    types, at = [], 0
+    while at < len(data):
+        types.append(data[at])
+        at += _RECORD_HEADER_BYTES + int.from_bytes(data[at + 3 : at + _RECORD_HEADER_BYTES], "big")
+    return types
+
+
+def _has_certificate(flight: bytes) -> bool:
+    """Whether a client's Certificate is among these records: it is sent, empty, exactly where one is requested.
+
+    Without it there are ClientKeyExchange and Finished (RFC 5246, 7.3), or Finished alone, encrypted (RFC 8446, 4.4).
+    """
+    types = [kind for kind in _record_types(flight) if kind in {_HANDSHAKE, _APPLICATION_DATA}]
+    return len(types) > (1 if _APPLICATION_DATA in types else 2)
+
+
+def _judge(
+    host: str, sni: str, tls: SSL.Connection, noted: _Noted, sock: socket.socket
+) -> tuple[Seen, TlsStream | None]:
+    chain = _chain(tls)
+    if not chain:
+        return failed(Reason.PROTOCOL_ERROR, "the peer sent no certificate", _facts(sni, tls, noted)), None
+    certificate = chain[0]
+    numbers = {number for number, _ in noted.verify_errors}
+    expired = _CERTIFICATE_EXPIRED in numbers
+    too_early = _CERTIFICATE_NOT_YET_VALID in numbers
+    chain_ok = not numbers - {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID}
+    name_words = _name_mismatch(certificate, host)
+    problems = {
+        Reason.CHAIN_UNTRUSTED: "" if chain_ok else "; ".join(_verify_words(noted, but_dates=True)),
+        Reason.CERTIFICATE_EXPIRED: f"expired at {_iso(certificate.not_valid_after_utc)}" if expired else "",
+        Reason.CERTIFICATE_NOT_YET_VALID: (
+            f"not valid before {_iso(certificate.not_valid_before_utc)}" if too_early else ""
+        ),
+        Reason.NAME_MISMATCH: name_words,
+    }
+    found = tuple(reason for reason, words in problems.items() if words)
+    facts = _facts(
+        sni,
+        tls,
+        noted,
+        chain=chain,
+        verdict=_Verdict(
+            chain_ok=chain_ok, name_ok=not name_words, dates_ok=not (expired or too_early), problems=found
+        ),
+    )
+    if found:
+        detail = "; ".join(words for words in problems.values() if words)
+        return failed(found[0], detail, facts), None
+    return ok(facts), TlsStream(sock, tls)
+
+
+def _chain(tls: SSL.Connection) -> Sequence[x509.Certificate]:
+    """As the peer sent it, its own certificate first (SSL_get_peer_cert_chain(3), of a client)."""
+    return tls.get_peer_cert_chain(as_cryptography=True) or ()
+
+
+def _name_mismatch(certificate: x509.Certificate, host: str) -> str:
+    """Why the certificate is not for ``host`` (RFC 6125, RFC 9525); empty where it is."""
+    try:
+        wanted = IPAddress_ID(host) if is_address(host) else DNS_ID(host)
+        verify_service_identity(_patterns(certificate), obligatory_ids=[wanted], optional_ids=[])
+    except VerificationError:
+        return f"not for {host}, but for {', '.join(_names(certificate)) or 'no name'}"
+    except (CertificateError, ValueError) as failure:
+        return f"not for {host}: {failure}"
+    return ""
+
+
+@lru_cache(KEPT_CERTIFICATES)
+def _patterns(certificate: x509.Certificate) -> Sequence[CertificatePattern]:
+    return tuple(extract_patterns(certificate))
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """What a certificate says, as facts have it."""
+
+    subject: str = ""
+    issuer: str = ""
+    dns_names: tuple[str, ...] = ()
+    not_before: str = ""
+    not_after: str = ""
+    sha256: str = ""
+
+
+@lru_cache(KEPT_CERTIFICATES)
+def _described(certificate: x509.Certificate) -> _Described:
+    return _Described(
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        dns_names=_names(certificate),
+        not_before=_iso(certificate.not_valid_before_utc),
+        not_after=_iso(certificate.not_valid_after_utc),
+        sha256=certificate.fingerprint(SHA256()).hex(),
+    )
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    addresses = (str(address) for address in names.get_values_for_type(x509.IPAddress))
+    return (*names.get_values_for_type(x509.DNSName), *addresses)
+
+
+def _verify_words(noted: _Noted, *, but_dates: bool = False) -> list[str]:
+    dates = {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID} if but_dates else set()
+    return [
+        f"{number}@{depth} {_VERIFY_WORDS.get(number, 'verification error')}"
+        for number, depth in noted.verify_errors
+        if number not in dates
+    ]
+
+
+class _Verdict(msgspec.Struct, frozen=True):
+    """The three judgements; None where there was no certificate to judge."""
+
+    chain_ok: bool | None = None
+    name_ok: bool | None = None
+    dates_ok: bool | None = None
+    problems: tuple[Reason, ...] = ()
+
+
+_UNJUDGED: Final = _Verdict()
+
+
+def _facts(
+    sni: str,
+    tls: SSL.Connection,
+    noted: _Noted,
+    *,
+    chain: Sequence[x509.Certificate] | None = None,
+    verdict: _Verdict = _UNJUDGED,
+) -> HandshakeFacts:
+    chain = _chain(tls) if chain is None else chain
+    said = _described(chain[0]) if chain else _Described()
+    return HandshakeFacts(
+        sni=sni,
+        tls_version=tls.get_protocol_version_name() if chain else "",
+        cipher=tls.get_cipher_name() or "",
+        chain_ok=verdict.chain_ok,
+        name_ok=verdict.name_ok,
+        dates_ok=verdict.dates_ok,
+        problems=verdict.problems,
+        verify_errors=tuple(_verify_words(noted)),
+        subject=said.subject,
+        issuer=said.issuer,
+        dns_names=said.dns_names,
+        not_before=said.not_before,
+        not_after=said.not_after,
+        sha256=said.sha256,
+        chain=tuple(_described(entry).subject for entry in chain),
+        alert=noted.alert,
+        client_certificate_requested=noted.certificate_requested,
+        bytes_received=noted.bytes_received,
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat()

@@ -1,0 +1,83 @@
+"""Stage ``identity``: which broker really answers on this connection.
+
+DescribeConfigs for ``BROKER:<id>`` is answered only by that broker; any other says ``Unexpected
+broker id, expected X or empty string, but received Y`` (ConfigHelper in Apache Kafka). A
+certificate cannot tell, because all brokers of an MSK cluster share one wildcard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+from kio.schema.describe_configs.v1 import DescribeConfigsRequest, DescribeConfigsResponse
+from kio.schema.describe_configs.v1.request import DescribeConfigsResource
+from kio.schema.describe_configs.v1.response import DescribeConfigsResult
+from kio.schema.errors import ErrorCode
+from kio.static.primitive import i8
+
+from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.outcome import IdentityFacts, Reason
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import BrokenStreamError
+
+BROKER_RESOURCE: Final = i8(4)
+NOBODY: Final = 2_147_483_647
+"""An id no broker has: asking for it makes any broker say its own."""
+ADVERTISED_LISTENERS: Final = "advertised.listeners"
+
+_EXPECTED = re.compile(r"Unexpected broker id, expected (\d+)")
+_NOT_AUTHORIZED: Final = frozenset({ErrorCode.cluster_authorization_failed, ErrorCode.topic_authorization_failed})
+
+
+def identity_request(broker_id: int, keys: tuple[str, ...] | None = (ADVERTISED_LISTENERS,)) -> DescribeConfigsRequest:
+    """The question for a broker's settings, which only that broker answers; ``keys`` None is for all of them."""
+    resource = DescribeConfigsResource(
+        resource_type=BROKER_RESOURCE, resource_name=str(broker_id), configuration_keys=keys
+    )
+    return DescribeConfigsRequest(resources=(resource,))
+
+
+async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, limit_ms: int) -> Seen:
+    """Ask who answers.
+
+    Args:
+        connection: Verified, with its versions known.
+        broker_id: The broker expected here; None where any broker may answer.
+        limit_ms: Deadline for request and response.
+    """
+    asked = NOBODY if broker_id is None else broker_id
+    try:
+        async with asyncio.timeout(limit_ms / 1000):
+            response = await connection.call(identity_request(asked), DescribeConfigsResponse)
+    except TimeoutError:
+        return failed(Reason.TIMED_OUT, f"no DescribeConfigs response within {limit_ms} ms")
+    except BrokenStreamError as failure:
+        return failed(failure.reason, failure.detail)
+    if len(response.results) != 1:
+        return failed(Reason.NOT_KAFKA, f"{len(response.results)} results for one resource")
+    return _judge(response.results[0], asked, broker_id)
+
+
+def _judge(result: DescribeConfigsResult, asked: int, broker_id: int | None) -> Seen:
+    words = result.error_message or ""
+    told = _EXPECTED.search(words)
+    answered_by = int(told[1]) if told else None
+    if result.error_code is ErrorCode.none:
+        answered_by = asked
+    facts = IdentityFacts(
+        answered_by=answered_by,
+        error_code=int(result.error_code),
+        error_message=words,
+        advertised_listeners=next(
+            (config.value or "" for config in result.configs if config.name == ADVERTISED_LISTENERS), ""
+        ),
+    )
+    if result.error_code in _NOT_AUTHORIZED:
+        return failed(Reason.NOT_AUTHORIZED, words or result.error_code.name, facts)
+    if answered_by is None:
+        return failed(Reason.KAFKA_ERROR, f"DescribeConfigs: {result.error_code.name}: {words}", facts)
+    if broker_id is not None and answered_by != broker_id:
+        return failed(Reason.OTHER_BROKER, f"broker {answered_by} answers where {broker_id} is expected", facts)
+    return ok(facts)

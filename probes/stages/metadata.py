@@ -1,0 +1,47 @@
+"""Stage ``metadata``: which brokers this listener advertises.
+
+No topics are asked for, so that the answer is small and needs no permission on any topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
+
+from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.stream import BrokenStreamError
+
+MAX_BROKERS: Final = 500
+"""Far above any MSK quota; every advertised broker is probed, so a hostile answer must be bounded."""
+
+
+async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[Seen, MetadataFacts | None]:
+    """Ask for the brokers; the facts come also on their own where the stage is ok."""
+    request = MetadataRequest(topics=(), allow_auto_topic_creation=False)
+    try:
+        async with asyncio.timeout(limit_ms / 1000):
+            response = await connection.call(request, MetadataResponse)
+    except TimeoutError:
+        return failed(Reason.TIMED_OUT, f"no Metadata response within {limit_ms} ms"), None
+    except BrokenStreamError as failure:
+        return failed(failure.reason, failure.detail), None
+    if len(response.brokers) > MAX_BROKERS:
+        return failed(Reason.NOT_KAFKA, f"{len(response.brokers)} brokers are not one cluster"), None
+    brokers = (
+        AdvertisedBroker(broker_id=int(broker.node_id), name=broker.host, port=int(broker.port), rack=broker.rack)
+        for broker in response.brokers
+    )
+    facts = MetadataFacts(
+        cluster_id=response.cluster_id or "",
+        controller_id=int(response.controller_id),
+        throttle_time_ms=response.throttle_time // timedelta(milliseconds=1),
+        brokers=tuple(sorted(brokers, key=lambda broker: broker.broker_id)),
+    )
+    if not facts.brokers:
+        return failed(Reason.NO_BROKERS, "the Metadata response lists no broker", facts), None
+    return ok(facts), facts

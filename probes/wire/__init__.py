@@ -1,0 +1,1 @@
+"""Sockets, DNS, TLS streams, Kafka frames, and what the kernel knows of a connection."""

@@ -1,0 +1,221 @@
+"""One DNS question to one server, over UDP and, where the answer is truncated, over TCP.
+
+Speaks to the resolver itself, without the system's stub: rcodes, TTLs and CNAMEs survive, and
+nothing is retried. Names are not compared with anything here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from pathlib import Path
+from typing import Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import msgspec
+
+from brokerproof.probes.outcome import Reason
+from brokerproof.probes.plan import MAX_PORT
+from brokerproof.probes.wire.stream import BrokenStreamError, Stream, words_of
+
+DNS_PORT: Final = 53
+UDP_PAYLOAD_BYTES: Final = 1232
+"""EDNS0 payload that avoids fragmentation (DNS flag day 2020)."""
+_HEADER_BYTES: Final = 12
+_CONCLUSIVE: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+
+
+class DnsFailureError(Exception):
+    """No usable answer; ``reason`` is one the stage ``resolve`` may give."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Server(msgspec.Struct, frozen=True):
+    """A resolver's address and port."""
+
+    address: str
+    port: int = DNS_PORT
+
+    def __str__(self) -> str:
+        if self.port == DNS_PORT:
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """IPv4 or IPv6."""
+        return socket.AF_INET6 if ":" in self.address else socket.AF_INET
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one question brought."""
+
+    rcode: str
+    addresses: tuple[str, ...]
+    ttl_s: int | None
+    cname_chain: tuple[str, ...]
+    soa: str
+    truncated: bool
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is an IPv4 or IPv6 literal."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
+
+
+def parse_server(text: str) -> Server:
+    """Read ``10.0.0.2``, ``10.0.0.2:5353``, ``fd00::2`` or ``[fd00::2]:5353``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    address, port = text, str(DNS_PORT)
+    if text.startswith("["):
+        address, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        address, port = text.split(":")
+    if not is_address(address) or not port.isdecimal() or not 1 <= int(port) <= MAX_PORT:
+        raise ValueError(f"resolver {text!r} is not an IP address, optionally with a port")
+    return Server(address, int(port))
+
+
+def configured_server(resolv_conf: Path = Path("/etc/resolv.conf")) -> Server | None:
+    """The first nameserver the host is configured with (resolv.conf(5)); None where there is none."""
+    try:
+        lines = resolv_conf.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver" and is_address(words[1].partition("%")[0]):
+            return Server(words[1])
+    return None
+
+
+async def ask(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, limit_ms: int) -> Answer:
+    """Ask once.
+
+    Raises:
+        DnsFailureError: within ``limit_ms`` no answer that belongs to the question, or one that
+            cannot be read.
+        dns.exception.DNSException: ``name`` cannot be written as a DNS name.
+    """
+    absolute = dns.name.from_text(name, origin=dns.name.root)
+    query = dns.message.make_query(absolute, rdtype, use_edns=0, payload=UDP_PAYLOAD_BYTES)
+    ignored: list[bytes] = []
+    try:
+        async with asyncio.timeout(limit_ms / 1000):
+            response = await _ask_udp(query, server, ignored)
+            truncated = bool(response.flags & dns.flags.TC)
+            if truncated:
+                response = await _ask_tcp(query, server)
+    except TimeoutError as silence:
+        if ignored:
+            detail = f"{len(ignored)} packets within {limit_ms} ms, none of them answers the question"
+            raise DnsFailureError(Reason.MALFORMED_ANSWER, detail) from silence
+        raise DnsFailureError(Reason.TIMED_OUT, f"no answer within {limit_ms} ms") from silence
+    return _read(response, truncated=truncated)
+
+
+def _read(response: dns.message.Message, *, truncated: bool) -> Answer:
+    if not isinstance(response, dns.message.QueryMessage):
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, "the answer is not to a query")
+    soa = next((str(rrset.name) for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), "")
+    rcode = dns.rcode.to_text(response.rcode())
+    if response.rcode() not in _CONCLUSIVE:
+        # Such an answer may come without its question, and has nothing to follow.
+        return Answer(rcode=rcode, addresses=(), ttl_s=None, cname_chain=(), soa=soa, truncated=truncated)
+    try:
+        chain = response.resolve_chaining()
+    except dns.exception.DNSException as failure:
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, f"{rcode}: {_words(failure)}") from failure
+    addresses = tuple(sorted((rdata.address for rdata in chain.answer), key=_numeric)) if chain.answer else ()
+    return Answer(
+        rcode=rcode,
+        addresses=addresses,
+        ttl_s=chain.minimum_ttl if addresses or soa or chain.cnames else None,
+        cname_chain=tuple(str(rdata.target) for rrset in chain.cnames for rdata in rrset),
+        soa=soa,
+        truncated=truncated,
+    )
+
+
+def _numeric(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+async def _ask_udp(query: dns.message.Message, server: Server, ignored: list[bytes]) -> dns.message.Message:
+    loop = asyncio.get_running_loop()
+    with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        try:
+            # A connected socket hears only this server, and its ICMP errors.
+            await loop.sock_connect(sock, (server.address, server.port))
+            await loop.sock_sendall(sock, query.to_wire())
+            while True:
+                packet = await loop.sock_recv(sock, 65535)
+                response = _match(query, packet)
+                if response is not None:
+                    return response
+                ignored.append(packet[:_HEADER_BYTES])
+        except OSError as failure:
+            reason = Reason.REFUSED if failure.errno == errno.ECONNREFUSED else Reason.SOCKET_ERROR
+            raise DnsFailureError(reason, words_of(failure)) from failure
+
+
+def _match(query: dns.message.Message, packet: bytes) -> dns.message.Message | None:
+    """The packet as a message where it answers ``query``; None where it is to be ignored."""
+    if len(packet) < _HEADER_BYTES or packet[:2] != query.id.to_bytes(2, "big"):
+        return None
+    try:
+        response = dns.message.from_wire(packet, ignore_trailing=True)
+    except Exception as failure:
+        # The id is right, so it is the answer; dnspython raises more than DNSException on garbage.
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, _words(failure)) from failure
+    return response if query.is_response(response) else None
+
+
+async def _ask_tcp(query: dns.message.Message, server: Server) -> dns.message.Message:
+    """The same question over TCP (RFC 7766)."""
+    sock = socket.socket(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    stream = Stream(sock)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, (server.address, server.port))
+        wire = query.to_wire()
+        await stream.send(struct.pack(">H", len(wire)) + wire)
+        data = b""
+        while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):  # noqa: PLR2004 length prefix
+            data += await stream.receive_some()
+    except OSError as failure:
+        reason = Reason.REFUSED if failure.errno == errno.ECONNREFUSED else Reason.SOCKET_ERROR
+        raise DnsFailureError(reason, f"TCP after truncation: {words_of(failure)}") from failure
+    except BrokenStreamError as failure:
+        reason = failure.reason if failure.reason is Reason.TIMED_OUT else Reason.SOCKET_ERROR
+        raise DnsFailureError(reason, f"TCP after truncation: {failure.detail}") from failure
+    finally:
+        stream.close()
+    response = _match(query, data[2 : 2 + int.from_bytes(data[:2], "big")])
+    if response is None or response.flags & dns.flags.TC:
+        raise DnsFailureError(Reason.MALFORMED_ANSWER, "the TCP answer is to another question, or cut short")
+    return response
+
+
+def _words(failure: BaseException) -> str:
+    return f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__

@@ -1,0 +1,158 @@
+"""Bytes over one connected socket, in plaintext or through TLS, with every ending as a typed reason.
+
+Nothing here knows Kafka, and nothing here has a deadline: callers bound every wait with
+``asyncio.timeout``. After an error a stream is of no further use and is to be closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from typing import Final
+
+from OpenSSL import SSL
+
+from brokerproof.probes.outcome import Reason
+
+CHUNK_BYTES: Final = 65536
+
+_REASONS: Final = {
+    errno.ETIMEDOUT: Reason.TIMED_OUT,
+    errno.ECONNREFUSED: Reason.REFUSED,
+    errno.ECONNRESET: Reason.RESET,
+    errno.EPIPE: Reason.RESET,
+    errno.ECONNABORTED: Reason.RESET,
+    errno.EHOSTUNREACH: Reason.HOST_UNREACHABLE,
+    errno.EHOSTDOWN: Reason.HOST_UNREACHABLE,
+    errno.ENETUNREACH: Reason.NETWORK_UNREACHABLE,
+    errno.ENETDOWN: Reason.NETWORK_UNREACHABLE,
+}
+
+_TIMED_OUT_OR_RESET: Final = frozenset({Reason.TIMED_OUT, Reason.RESET})
+
+
+def reason_of(failure: OSError) -> Reason:
+    """The reason an errno stands for; ``socket_error`` where it stands for none."""
+    return _REASONS.get(failure.errno or 0, Reason.SOCKET_ERROR)
+
+
+def words_of(failure: OSError) -> str:
+    """An errno by name and in words, e.g. ``ECONNREFUSED: Connection refused``."""
+    name = errno.errorcode.get(failure.errno or 0, "")
+    return f"{name}: {os.strerror(failure.errno or 0)}" if name else str(failure)
+
+
+class BrokenStreamError(Exception):
+    """The conversation ended before it was done.
+
+    ``reason`` is one every conversation stage may give: timed_out, reset, closed, socket_error,
+    and for Kafka conversations not_kafka and unsupported_version.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def _broken(failure: OSError) -> BrokenStreamError:
+    reason = reason_of(failure)
+    if reason not in _TIMED_OUT_OR_RESET:
+        # On an established connection an ICMP error is neither refusal nor reset.
+        reason = Reason.SOCKET_ERROR
+    return BrokenStreamError(reason, words_of(failure))
+
+
+class Stream:
+    """One connected, non-blocking TCP socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    async def send(self, data: bytes) -> int:
+        """Send all of ``data``.
+
+        Returns:
+            How many bytes that were for TCP.
+
+        Raises:
+            BrokenStreamError: the peer reset the connection.
+        """
+        try:
+            await asyncio.get_running_loop().sock_sendall(self.sock, data)
+        except OSError as failure:
+            raise _broken(failure) from failure
+        return len(data)
+
+    async def receive_some(self) -> bytes:
+        """Whatever is there, at least one byte.
+
+        Raises:
+            BrokenStreamError: the peer closed or reset the connection.
+        """
+        try:
+            data = await asyncio.get_running_loop().sock_recv(self.sock, CHUNK_BYTES)
+        except OSError as failure:
+            raise _broken(failure) from failure
+        if not data:
+            raise BrokenStreamError(Reason.CLOSED, "the peer closed the connection")
+        return data
+
+    def close(self) -> None:
+        """Close the socket; harmless when it is closed already."""
+        self.sock.close()
+
+
+class TlsStream(Stream):
+    """The same socket after a finished handshake."""
+
+    def __init__(self, sock: socket.socket, tls: SSL.Connection) -> None:
+        super().__init__(sock)
+        self._tls = tls
+
+    async def send(self, data: bytes) -> int:
+        """Encrypt and send all of ``data``."""
+        self._tls.sendall(data)
+        return await super().send(drain(self._tls))
+
+    async def receive_some(self) -> bytes:
+        """Decrypted bytes, at least one.
+
+        Raises:
+            BrokenStreamError: the peer ended the connection, cleanly or with an alert.
+        """
+        while True:
+            try:
+                return self._tls.recv(CHUNK_BYTES)
+            except SSL.WantReadError:
+                # TLS 1.3 may owe the peer something (a key update) even while reading.
+                if owed := drain(self._tls):
+                    await super().send(owed)
+                self._tls.bio_write(await super().receive_some())
+            except SSL.ZeroReturnError as closing:
+                raise BrokenStreamError(Reason.CLOSED, "the peer closed the TLS connection") from closing
+            except SSL.Error as failure:
+                # An alert after the handshake, e.g. TLS 1.3 "certificate required".
+                raise BrokenStreamError(Reason.CLOSED, f"TLS: {openssl_words(failure)}") from failure
+
+
+def drain(tls: SSL.Connection) -> bytes:
+    """Everything OpenSSL wants sent to the peer."""
+    out = b""
+    while True:
+        try:
+            out += tls.bio_read(CHUNK_BYTES)
+        except SSL.WantReadError:
+            return out
+
+
+def openssl_words(failure: SSL.Error) -> str:
+    """The reasons in OpenSSL's error queue, in its own words."""
+    queue = failure.args[0] if failure.args else ()
+    if isinstance(queue, list | tuple):
+        words = [str(entry[-1]) for entry in queue if isinstance(entry, tuple) and entry and entry[-1]]
+        if words:
+            return "; ".join(words)
+    return str(failure) or type(failure).__name__

@@ -1,0 +1,119 @@
+"""What a selection stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from brokerproof.accuracy.cases import SelectionError, cases_of, digest, expected, go_together, together
+from brokerproof.accuracy.score import UNKNOWN
+from brokerproof.accuracy.trial import Kind, Selection
+from brokerproof.causes.codes import Code
+from brokerproof.lab.faults import FAULTS
+from brokerproof.lab.faults.fault import Layer
+from brokerproof.topology.patterns import PATTERNS
+
+SOME = Selection(patterns=("peering",), layers=("route", "security"))
+
+
+def test_every_fault_is_tried_in_every_pattern_it_applies_to() -> None:
+    there = {(case.pattern, *case.faults) for case in cases_of(Selection())}
+    assert there == {(pattern, fault.name) for fault in FAULTS.values() for pattern in fault.patterns}
+
+
+def test_each_case_can_be_made_and_is_named_once() -> None:
+    chosen = cases_of(Selection(clean=9, together=3, draws=10))
+    assert len({case.case_id for case in chosen}) == len(chosen)
+    for case in chosen:
+        assert (case.broken == case.intended) == (case.kind is Kind.CLEAN)
+
+
+def test_a_fault_of_ipv6_gets_a_cluster_that_has_it() -> None:
+    ipv6 = [case for case in cases_of(Selection()) if FAULTS[case.faults[0]].dual_stack]
+    assert ipv6
+    assert {case.variant for case in ipv6} == {"dual-stack"}
+
+
+def test_patterns_layers_and_faults_narrow_the_choice() -> None:
+    for case in cases_of(SOME):
+        assert case.pattern == "peering"
+        assert FAULTS[case.faults[0]].layer in {Layer.ROUTE, Layer.SECURITY}
+    name = next(iter(FAULTS))
+    assert {case.faults for case in cases_of(Selection(faults=(name,)))} == {(name,)}
+
+
+def test_clean_runs_go_round_the_patterns() -> None:
+    clean = cases_of(Selection(singles=False, clean=len(PATTERNS) + 1))
+    assert {case.pattern for case in clean} == set(PATTERNS)
+    assert len(clean) == len(PATTERNS) + 1
+    assert {case.faults for case in clean} == {()}
+
+
+def test_the_seed_decides_the_draws() -> None:
+    one = Selection(singles=False, together=3, draws=12, seed=1)
+    drawn = cases_of(one)
+    assert drawn == cases_of(one)
+    assert digest(drawn) == digest(cases_of(one))
+    other = cases_of(Selection(singles=False, together=3, draws=12, seed=2))
+    assert other != drawn
+    assert digest(other) != digest(drawn)
+    assert {len(case.faults) for case in drawn} == {2, 3}
+    assert len({(case.pattern, case.faults) for case in drawn}) == 12
+
+
+def test_faults_that_do_not_go_together_are_not_drawn() -> None:
+    peering = PATTERNS["peering"](None)
+    # The second is all that is left of the two.
+    assert not go_together("peering", "", ("certificate-expired", "certificate-other-name"))
+    assert go_together("peering", "", ("certificate-expired", "route-missing-client"))
+    pairs = [case for case in cases_of(Selection(singles=False, together=2, draws=20)) if case.pattern == "peering"]
+    for case in pairs:
+        for left in case.faults:
+            assert together(peering, [one for one in case.faults if one != left]) != case.broken
+
+
+def test_cases_of_one_lab_are_side_by_side_and_restarts_come_last() -> None:
+    chosen = cases_of(Selection(clean=8))
+    labs = [(case.pattern, case.variant) for case in chosen]
+    assert len(set(labs)) == 1 + sum(before != after for before, after in pairwise(labs))
+    restarts = [case.broken.clusters != case.intended.clusters for case in chosen]
+    for (lab, before), (following, after) in pairwise(zip(labs, restarts, strict=True)):
+        assert after or not before or lab != following
+
+
+def test_what_a_fault_may_be_diagnosed_as() -> None:
+    fault = next(iter(FAULTS.values()))
+    assert expected(replace(fault, codes=())).codes == (UNKNOWN,)
+    assert expected(replace(fault, codes=())).cause == UNKNOWN
+
+
+def test_other_expectations_are_another_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = cases_of(SOME)
+    known = digest(chosen)
+    name = chosen[0].faults[0]
+    there = FAULTS[name]
+    other = Code.DNS_CNAME_LOOP
+    monkeypatch.setitem(FAULTS, name, replace(there, codes=(other,)))
+    assert digest(chosen) != known
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        (Selection(patterns=("x",)), "no pattern x; there is: combination"),
+        (Selection(layers=("x", "y")), "no layer x, y; there is: "),
+        (Selection(faults=("x",)), "no fault x; there is: "),
+        (Selection(patterns=("in_vpc",), faults=("endpoint-rejected",)), "nothing is chosen"),
+        (Selection(singles=False), "nothing is chosen"),
+        (Selection(together=1, draws=1), "not several"),
+        (Selection(together=2), "both or neither"),
+        (Selection(draws=2), "both or neither"),
+        (Selection(faults=("endpoint-rejected",), together=2, draws=1), "two of the chosen faults"),
+        (Selection(patterns=("peering",), layers=("route",), together=2, draws=2000), "of 2000 combinations"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_said_so(selection: Selection, words: str) -> None:
+    with pytest.raises(SelectionError, match=words):
+        cases_of(selection)

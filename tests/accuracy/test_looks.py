@@ -1,0 +1,54 @@
+"""What tells two states of a lab apart, whatever changes by itself."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokerproof.accuracy.snapshots import Look, Place, told_apart
+
+PLACES: list[Place] = [("a", "connect"), ("a", "handshake"), ("b", "connect")]
+LOOKS = st.dictionaries(
+    st.sampled_from(PLACES), st.frozensets(st.sampled_from([("ok",), ("failed",)]), min_size=1), max_size=3
+)
+SOME = st.lists(LOOKS, min_size=1, max_size=3)
+A, B, C = (dict[Place, frozenset[tuple[str, ...]]]({PLACES[0]: frozenset({(word,)})}) for word in "abc")
+NOTHING: Look = {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ([A], [A], False),
+        ([A], [B], True),
+        ([A], [NOTHING], True),  # what was not seen at all is a difference
+        ([NOTHING], [NOTHING], False),
+        ([A, B], [C], False),  # not even with the fault is it twice the same
+        ([A], [B, C], False),
+        ([A, A], [B, B], True),
+        ([A, A], [A, B], False),
+    ],
+)
+def test_only_what_is_steady_tells(one: list[Look], other: list[Look], apart: bool) -> None:
+    assert told_apart(one, other) == ({PLACES[0]} if apart else set())
+
+
+def test_one_steady_place_is_enough() -> None:
+    seen = {PLACES[1]: frozenset({("other",)})}
+    assert told_apart([A | seen, B | seen], [A, B]) == {PLACES[1]}
+
+
+@given(SOME, SOME, LOOKS)
+def test_another_look_never_adds_a_difference_and_the_sides_do_not_matter(
+    one: list[Look], other: list[Look], more: Look
+) -> None:
+    apart = told_apart(one, other)
+    assert told_apart(other, one) == apart
+    assert told_apart([*one, more], other) <= apart
+    assert not told_apart(one, one)
+
+
+def test_a_state_that_nobody_looked_at_is_not_told_from_another() -> None:
+    with pytest.raises(ValueError, match="looks at both"):
+        told_apart([A], [])

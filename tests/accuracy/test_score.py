@@ -1,0 +1,124 @@
+"""What an answer is worth, as a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from brokerproof.accuracy.score import UNKNOWN, Attribution, score
+from brokerproof.accuracy.trial import Injected, Kind, Named, Trial
+from tests.accuracy.made import fault, named, trial
+
+DNS = fault("dns.record_missing")
+ROUTE = fault("route.missing_client", "route.missing_return", "security.network_acl")
+OTHER = fault("tls.certificate_dates")
+UNHEARD_OF = fault(UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("cause", "found", "expected"),
+    [
+        (DNS, [("dns.record_missing",)], Attribution.RIGHT),
+        (DNS, [("dns.stale_record",), ("dns.record_missing",)], Attribution.RIGHT),
+        (DNS, [("dns.record_missing", "dns.stale_record")], Attribution.WIDER),
+        (DNS, [("dns.stale_record",)], Attribution.WRONG),
+        (DNS, [(UNKNOWN,)], Attribution.UNKNOWN),
+        (DNS, [(UNKNOWN,), ("dns.stale_record",)], Attribution.WRONG),
+        (DNS, [], Attribution.MISSED),
+        (ROUTE, [("route.missing_client",)], Attribution.RIGHT),
+        (ROUTE, [("route.missing_client", "route.missing_return")], Attribution.AMBIGUOUS),
+        (ROUTE, [("route.missing_client", "route.missing_return", "security.network_acl")], Attribution.AMBIGUOUS),
+        (ROUTE, [("route.missing_client", "tls.clock_wrong")], Attribution.WIDER),
+        (ROUTE, [("route.missing_return", "security.network_acl")], Attribution.WRONG),
+        (UNHEARD_OF, [(UNKNOWN,)], Attribution.RIGHT),
+        (UNHEARD_OF, [("dns.record_missing",)], Attribution.WRONG),
+    ],
+)
+def test_one_fault(cause: Injected, found: list[tuple[str, ...]], expected: Attribution) -> None:
+    worth = score(trial(cause, found=tuple(named(*codes) for codes in found)))
+    assert worth.causes == ((cause, expected),)
+
+
+@pytest.mark.parametrize("attribution", Attribution)
+def test_only_these_are_as_good_as_can_be(attribution: Attribution) -> None:
+    assert attribution.good == (attribution.value in {"right", "ambiguous", "hidden"})
+
+
+def test_among_several_each_finding_answers_the_causes_it_has() -> None:
+    both = named("route.missing_client", "route.missing_return")
+    worth = score(trial(DNS, ROUTE, OTHER, found=(both, named("dns.record_missing"))))
+    assert [found for _, found in worth.causes] == [Attribution.RIGHT, Attribution.AMBIGUOUS, Attribution.MISSED]
+    assert not worth.good
+    assert not worth.beyond
+
+
+def test_one_set_may_hold_several_causes() -> None:
+    twin = fault("route.missing_return", "route.missing_client", "security.network_acl")
+    worth = score(trial(ROUTE, twin, found=(named("route.missing_client", "route.missing_return"),)))
+    assert [found for _, found in worth.causes] == [Attribution.AMBIGUOUS, Attribution.AMBIGUOUS]
+    assert worth.good
+
+
+def test_what_is_hidden_need_not_be_named_but_may_be() -> None:
+    worth = score(trial(DNS, OTHER, found=(named("dns.record_missing"),), hidden=(OTHER.fault,)))
+    assert [found for _, found in worth.causes] == [Attribution.RIGHT, Attribution.HIDDEN]
+    assert worth.good
+    found = (named("dns.record_missing"), named("tls.certificate_dates"))
+    assert [a for _, a in score(trial(DNS, OTHER, found=found, hidden=(OTHER.fault,))).causes] == [
+        Attribution.RIGHT,
+        Attribution.RIGHT,
+    ]
+
+
+def test_what_is_hidden_may_be_in_a_set_that_is_too_wide_for_it() -> None:
+    """An ACL before an endpoint that does not answer at all: the endpoint's own set has ACLs among others."""
+    acl = fault("security.network_acl", "route.missing_subnet")
+    endpoint = fault("endpoint.not_available", "security.network_acl", "security.endpoint_group")
+    found = (named("endpoint.not_available", "security.network_acl", "security.endpoint_group"),)
+    worth = score(trial(acl, endpoint, found=found))
+    assert [a for _, a in worth.causes] == [Attribution.WIDER, Attribution.AMBIGUOUS]
+    worth = score(trial(acl, endpoint, found=found, hidden=(acl.fault,)))
+    assert [a for _, a in worth.causes] == [Attribution.HIDDEN, Attribution.AMBIGUOUS]
+
+
+def test_a_finding_beyond_the_causes_is_a_false_alarm() -> None:
+    alarm = named("nlb.no_target")
+    worth = score(trial(DNS, found=(named("dns.record_missing"), alarm)))
+    assert worth.beyond == (alarm,)
+    assert not worth.good
+    # Where a cause is not named, it is that cause's wrong name, and counted once.
+    assert score(trial(DNS, found=(alarm,))).beyond == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "answer", "good"),
+    [
+        ((), "nothing_wrong", True),
+        ((), "not_enough_seen", False),
+        ((), "findings", False),
+        ((named("dns.record_missing"),), "findings", False),
+        ((named(UNKNOWN),), "findings", False),
+    ],
+)
+def test_a_clean_lab(found: tuple[Named, ...], answer: str, good: bool) -> None:
+    worth = score(trial(found=found, answer=answer))
+    assert worth.good == good
+    assert worth.beyond == found
+
+
+def test_what_was_not_carried_out_is_neither_right_nor_wrong() -> None:
+    worth = score(trial(DNS, problem="the lab ended"))
+    assert (worth.measured, worth.causes, worth.good) == (False, (), False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "injected", "hidden"),
+    [(Kind.CLEAN, (DNS,), ()), (Kind.SINGLE, (), ()), (Kind.SINGLE, (DNS,), ("other",))],
+)
+def test_contradictions_are_refused(kind: Kind, injected: tuple[Injected, ...], hidden: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="case/1"):
+        Trial(case_id="case/1", kind=kind, pattern="peering", injected=injected, hidden=hidden)
+
+
+def test_a_fault_without_its_own_cause_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"dns\.one is not among"):
+        Injected(fault="f", layer="dns", cause="dns.one", codes=("dns.two",))

@@ -1,4 +1,0 @@
-"""The declarative model of VPCs, paths, cluster and clients, its builders, and what to expect.
-
-Nothing here does I/O but :mod:`topology.files` (YAML on disk).
-"""
