@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.distance import EAST, WEST, set_rtt
 from brokerproof.lab.life.handle import Lab
-from brokerproof.lab.network.distance import in_words
+from brokerproof.lab.network.distance import distance_text
 from brokerproof.probes.outcome import Distribution, PathLatencyFacts, Stage
 from brokerproof.probes.plan import PathLatencyPlan
 from brokerproof.running.planning import make_plan
@@ -130,7 +130,7 @@ def main() -> None:
     with Lab.start(PATTERNS["peering"](None)) as lab:
         load = " ".join(f"{one:.1f}" for one in os.getloadavg())
         print("by how much medians differ from the truth, and how stalls show\n")
-        print(f"distance: {in_words(lab.status()['distance'])}; {EAST} - {WEST}; load average {load}", flush=True)
+        print(f"distance: {distance_text(lab.status()['distance'])}; {EAST} - {WEST}; load average {load}", flush=True)
         near = accuracy(lab, chosen.samples, chosen.rate)
         shows = stall(lab)
     print(f"\nmedians by the kernel's clock within {ALLOWED_MS} ms: {said(near)}; stalls show: {said(shows)}")

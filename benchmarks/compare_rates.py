@@ -19,12 +19,12 @@ import msgspec
 
 from brokerproof.comparison.pairs import compare_together
 from brokerproof.comparison.series import Series
-from brokerproof.comparison.values import LEAST_ROUNDS, Verdict
+from brokerproof.comparison.values import LEAST_ROUNDS, Claim
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Measured
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.rounds import Turn, Wanted, take_turns
-from brokerproof.running.site import World
+from brokerproof.running.rounds import RoundPart, Wanted, measure_in_rounds
+from brokerproof.running.site import Site
 from brokerproof.topology.models import RegionLink, Topology
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.topology.patterns.options import REGION
@@ -53,7 +53,7 @@ def is_different(taken: Sequence[Series], clients: tuple[str, str], seed: int) -
     """Whether a difference is claimed of these two."""
     both = [one for one in taken if one.whose.client in clients]
     found = compare_together(both, seed=seed, whats=(Measured.CONNECT,))
-    return any(one.contrast.verdict in {Verdict.MORE, Verdict.LESS} for one in found.compared)
+    return any(one.contrast.verdict in {Claim.MORE, Claim.LESS} for one in found.compared)
 
 
 def main() -> None:
@@ -66,14 +66,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     false = told = times = failed = 0
-    with Lab.start(topology_of()) as lab, World(lab.topology, lab=lab, journal=None, label=lambda _client: "") as world:
-        runs = [without_tls(world.run(name, measure=False)) for name in dict.fromkeys((*IDENTICAL, *APART))]
+    with Lab.start(topology_of()) as lab, Site(lab.topology, lab=lab, journal=None, label=lambda _client: "") as site:
+        runs = [without_tls(site.run(name, measure=False)) for name in dict.fromkeys((*IDENTICAL, *APART))]
         began = time.monotonic()
         while times < chosen.times and time.monotonic() - began < chosen.seconds:
-            turns: list[Turn] = []
+            turns: list[RoundPart] = []
             seed = chosen.seed + times
             wanted = Wanted(seed=seed, rounds=chosen.rounds, samples=chosen.samples, warm_up=2, rate_per_s=chosen.rate)
-            take_turns(world, runs, wanted, run_id="benchmark", on_turn=turns.append)
+            measure_in_rounds(site, runs, wanted, run_id="benchmark", on_part=turns.append)
             times += 1
             # As `compare` has it: what failed does not count, and its round is of no one.
             failed += sum(bool(turn.trouble) for turn in turns)

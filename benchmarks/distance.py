@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from brokerproof.lab.life.handle import Lab
-from brokerproof.lab.network.distance import in_words
+from brokerproof.lab.network.distance import distance_text
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 from brokerproof.topology.models import Client, RegionLink, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -176,7 +176,7 @@ def main() -> None:
         topology = topology_of()
         address = str(topology.client("s").private_ip_address)
         with Lab.start(topology) as lab:
-            print(f"distance: {in_words(lab.status()['distance'])}")
+            print(f"distance: {distance_text(lab.status()['distance'])}")
             accuracy(lab, address, chosen.samples)
             throughput(lab, address, chosen.rounds, chosen.seconds)
 

@@ -14,8 +14,8 @@ from brokerproof.comparison.series import Series
 from brokerproof.comparison.statements import basis, sentence
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Measured
-from brokerproof.running.rounds import Turn, Wanted, take_turns
-from brokerproof.running.site import World
+from brokerproof.running.rounds import RoundPart, Wanted, measure_in_rounds
+from brokerproof.running.site import Site
 from brokerproof.topology.models import RegionLink
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.topology.patterns.options import REGION
@@ -27,14 +27,14 @@ def compared(lab: Lab, wanted: Wanted, what: str) -> None:
     """Let both take turns, and print what may be said."""
     taken: list[Series] = []
 
-    def on_turn(turn: Turn) -> None:
+    def on_part(turn: RoundPart) -> None:
         if turn.trouble:
             raise SystemExit(f"round {turn.number}, {turn.client}: {turn.trouble}")
         taken.extend(turn.series)
 
-    with World(lab.topology, lab=lab, journal=None, label=lambda _client: "") as world:
-        runs = [world.run(name, measure=False) for name in CLIENTS]
-        take_turns(world, runs, wanted, run_id="benchmark", on_turn=on_turn)
+    with Site(lab.topology, lab=lab, journal=None, label=lambda _client: "") as site:
+        runs = [site.run(name, measure=False) for name in CLIENTS]
+        measure_in_rounds(site, runs, wanted, run_id="benchmark", on_part=on_part)
     comparison = compare_together(taken, seed=wanted.seed, whats=(Measured.CONNECT,))
     for one in comparison.compared:
         print(f"{what}: {sentence(one, len(comparison.compared))}", flush=True)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.distance import EAST, WEST, server, topology_of  # noqa: E402
 from benchmarks.throughput_vs_peers import RECORD_BYTES, Bench, SideError, bench_of, in_topic, throughput_of  # noqa: E402
 from brokerproof.lab.life.handle import Lab  # noqa: E402
-from brokerproof.lab.network.distance import in_words  # noqa: E402
+from brokerproof.lab.network.distance import distance_text  # noqa: E402
 from brokerproof.topology.models import RegionLink, Topology  # noqa: E402
 
 CLIENT = "c"
@@ -98,7 +98,7 @@ def main() -> None:
     address = str(topology.client("s").private_ip_address)
     records = chosen.megabytes * 1024 * 1024 // RECORD_BYTES
     with tempfile.TemporaryDirectory(prefix="iperf3-") as directory, Lab.start(topology) as lab:
-        print(f"the link: {in_words(lab.status()['distance'])}; {chosen.rounds} rounds in turns", flush=True)
+        print(f"the link: {distance_text(lab.status()['distance'])}; {chosen.rounds} rounds in turns", flush=True)
         try:
             compare(lab, chosen, bench_of(lab, CLIENT, Path(directory), records), address)
         except SideError as error:

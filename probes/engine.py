@@ -22,7 +22,7 @@ import OpenSSL
 from brokerproof.probes.exchange import RECORD_STAGES, Exchange
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.load.measurements import Measurements
-from brokerproof.probes.observation import Seen, crashed, error
+from brokerproof.probes.observation import Observation, crashed, error
 from brokerproof.probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
 from brokerproof.probes.paths import OF_BROKERS, PATH_STAGES, Paths
 from brokerproof.probes.plan import ForbiddenConnect, Plan
@@ -46,7 +46,7 @@ Emit = Callable[[Line], None]
 class Ending(msgspec.Struct, frozen=True):
     """Why a run ended before its end: what was not probed is reported with these."""
 
-    seen: Seen
+    seen: Observation
 
 
 async def run(plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None) -> Closing | Refused:
@@ -177,11 +177,11 @@ class _Run:
         if Stage.RESOLVE in self._plan.stages:
             await asyncio.gather(*map(one, dict.fromkeys(self._plan.other_names)))
 
-    async def _look_up(self, name: str) -> tuple[Seen, None]:
+    async def _look_up(self, name: str) -> tuple[Observation, None]:
         seen, _ = await resolve(name, self._server, limit_ms=self._plan.limits.resolve_ms)
         return seen, None
 
-    async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Seen, None]:
+    async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Observation, None]:
         limit_ms = self._plan.limits.connect_ms
         seen, sock = await connect(forbidden.address, forbidden.port, limit_ms=limit_ms)
         if sock is not None:

@@ -26,7 +26,7 @@ from brokerproof.probes.coordinator import (
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Settings
-from brokerproof.probes.observation import Seen, failed
+from brokerproof.probes.observation import Observation, failed
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
@@ -230,14 +230,14 @@ class Exchange(msgspec.Struct):
         }
         return list(await asyncio.gather(*map(self._candidate, missing.values())))
 
-    async def _ready(self, partitions: Partitions | Seen) -> list[Leader]:
+    async def _ready(self, partitions: Partitions | Observation) -> list[Leader]:
         """The leaders that accept records; the others get their outcome here."""
         waiting = []
         for candidate in self.candidates:
             if candidate.verified is None:
                 for stage in RECORD_STAGES:
                     self._skip(stage, candidate.target, candidate.root)
-            elif isinstance(partitions, Seen):
+            elif isinstance(partitions, Observation):
                 self.ledger.settle(Stage.PRODUCE, candidate.target, partitions)
             elif candidate.broker_id is not None and candidate.broker_id in partitions.led_by:
                 led_by = partitions.led_by[candidate.broker_id]
@@ -266,7 +266,7 @@ class Exchange(msgspec.Struct):
 
     # The topic.
 
-    async def _partitions(self, control: Verified) -> Partitions | Seen:
+    async def _partitions(self, control: Verified) -> Partitions | Observation:
         """The topic's partitions, after making it where the plan says so; or why there is none."""
         limit_ms = self.plan.limits.produce_ms
         try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from brokerproof.probes.observation import Seen, crashed
+from brokerproof.probes.observation import Observation, crashed
 from brokerproof.probes.outcome import Outcome, Reason, SampleBlock, Stage, Status, Target, WaitedFor
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Ledger:
         self,
         stage: Stage,
         target: Target,
-        seen: Seen,
+        seen: Observation,
         *,
         started_ns: int,
         ended_ns: int,
@@ -89,7 +89,7 @@ class Ledger:
         return outcome
 
     async def measure(
-        self, stage: Stage, target: Target, work: Awaitable[tuple[Seen, T | None]], *, attempt: int = 1
+        self, stage: Stage, target: Target, work: Awaitable[tuple[Observation, T | None]], *, attempt: int = 1
     ) -> tuple[Outcome, T | None]:
         """Run a stage and record it; an exception in it is the probe's own error."""
         started_ns = time.monotonic_ns()
@@ -102,7 +102,7 @@ class Ledger:
         outcome = self.record(stage, target, seen, started_ns=started_ns, ended_ns=ended_ns, attempt=attempt)
         return outcome, value
 
-    def settle(self, stage: Stage, target: Target, seen: Seen, waited_for: WaitedFor | None = None) -> Outcome:
+    def settle(self, stage: Stage, target: Target, seen: Observation, waited_for: WaitedFor | None = None) -> Outcome:
         """Record what needed no time: a skip, or what was not reached."""
         now_ns = time.monotonic_ns()
         return self.record(stage, target, seen, started_ns=now_ns, ended_ns=now_ns, waited_for=waited_for)
@@ -113,7 +113,7 @@ class Ledger:
             Reason.WAITS_FOR: f"{waited_for.stage} of {describe(waited_for.target)} is not ok",
             Reason.NOT_PLANNED: f"needs {waited_for.stage}, which the plan leaves out",
         }[reason]
-        return self.settle(stage, target, Seen(Status.SKIPPED, reason, words), waited_for)
+        return self.settle(stage, target, Observation(Status.SKIPPED, reason, words), waited_for)
 
 
 def describe(target: Target) -> str:

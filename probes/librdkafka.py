@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import KafkaError, ThrottleEvent
 
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, Target
 from brokerproof.probes.plan import Limits, Tls
 from brokerproof.probes.wire.kafka_connection import CLIENT_ID
@@ -174,7 +174,7 @@ class Delivery(msgspec.Struct, frozen=True):
 class Timed(msgspec.Struct, frozen=True):
     """What a stage saw in a client thread, with the thread's own times."""
 
-    seen: Seen
+    seen: Observation
     started_ns: int
     ended_ns: int
 
@@ -183,6 +183,6 @@ Report = Callable[[Leader, Timed], None]
 """Called from a client thread as soon as one leader's stage is done."""
 
 
-def since(started_ns: int, seen: Seen) -> Timed:
+def since(started_ns: int, seen: Observation) -> Timed:
     """``seen``, ended now."""
     return Timed(seen, started_ns, time.monotonic_ns())

@@ -1,6 +1,6 @@
 """What one stage saw, before the engine adds the target and the time.
 
-Stage modules return a :class:`Seen`; only the engine makes an :class:`~brokerproof.probes.outcome.Outcome` of
+Stage modules return a :class:`Observation`; only the engine makes an :class:`~brokerproof.probes.outcome.Outcome` of
 it. No I/O and no deadlines live here.
 """
 
@@ -11,7 +11,7 @@ import msgspec
 from brokerproof.probes.outcome import Facts, Reason, Status
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True):
     """A stage's own part of an outcome."""
 
     status: Status
@@ -25,21 +25,21 @@ class Seen(msgspec.Struct, frozen=True):
         return self.status is Status.OK
 
 
-def ok(facts: Facts | None = None, detail: str = "") -> Seen:
+def ok(facts: Facts | None = None, detail: str = "") -> Observation:
     """The stage did what it must."""
-    return Seen(Status.OK, None, detail, facts)
+    return Observation(Status.OK, None, detail, facts)
 
 
-def failed(reason: Reason, detail: str, facts: Facts | None = None) -> Seen:
+def failed(reason: Reason, detail: str, facts: Facts | None = None) -> Observation:
     """The path is to blame."""
-    return Seen(Status.FAILED, reason, detail, facts)
+    return Observation(Status.FAILED, reason, detail, facts)
 
 
-def error(reason: Reason, detail: str, facts: Facts | None = None) -> Seen:
+def error(reason: Reason, detail: str, facts: Facts | None = None) -> Observation:
     """The probe or its host is to blame; nothing is known about the path."""
-    return Seen(Status.ERROR, reason, detail, facts)
+    return Observation(Status.ERROR, reason, detail, facts)
 
 
-def crashed(exception: BaseException) -> Seen:
+def crashed(exception: BaseException) -> Observation:
     """A defect of the probe: it must never look like a fault of the path."""
     return error(Reason.PROBE_CRASHED, f"{type(exception).__name__}: {exception}")

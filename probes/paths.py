@@ -17,7 +17,7 @@ import msgspec
 from OpenSSL import SSL
 
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.observation import Seen, error, failed
+from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     IdentityFacts,
@@ -31,7 +31,7 @@ from brokerproof.probes.outcome import (
     WaitedFor,
 )
 from brokerproof.probes.plan import Plan
-from brokerproof.probes.sequence import Walk
+from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.connect import connect, round_trip_ns
 from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
@@ -264,9 +264,9 @@ class Paths:
             outcome, addresses = await self._resolve(endpoint)
             if addresses:
                 endpoint.addresses = addresses
-                await asyncio.gather(*(self._walk(endpoint, address) for address in addresses))
+                await asyncio.gather(*(self._probe_address(endpoint, address) for address in addresses))
             else:
-                await self._walk(endpoint, "", unresolved=outcome)
+                await self._probe_address(endpoint, "", unresolved=outcome)
         finally:
             endpoint.done.set()
             endpoint.settled.set()
@@ -283,7 +283,7 @@ class Paths:
         target = Target(role=endpoint.role, name=endpoint.name)
         found: Addresses = ()
 
-        async def work() -> tuple[Seen, None]:
+        async def work() -> tuple[Observation, None]:
             nonlocal found
             limit_ms = self._plan.limits.resolve_ms
             seen, found = await resolve(endpoint.name, self._server, limit_ms=limit_ms)
@@ -293,25 +293,27 @@ class Paths:
             outcome, _ = await self._ledger.measure(Stage.RESOLVE, target, work())
         return outcome, found
 
-    async def _walk(self, endpoint: ProbedEndpoint, address: str, *, unresolved: Outcome | None = None) -> None:
+    async def _probe_address(
+        self, endpoint: ProbedEndpoint, address: str, *, unresolved: Outcome | None = None
+    ) -> None:
         target = endpoint.target(address)
-        walk = Walk(self._plan, self._ledger, target)
+        sequence = StageSequence(self._plan, self._ledger, target)
         if not address and unresolved is None:
-            walk.block(Reason.NOT_PLANNED, Stage.RESOLVE, target)
+            sequence.block(Reason.NOT_PLANNED, Stage.RESOLVE, target)
         elif unresolved is not None:
-            walk.root = unresolved
-            walk.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
+            sequence.root = unresolved
+            sequence.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
         async with self._limiter:
             if address and target.role is Role.BROKER and Stage.CONNECT in self._plan.stages:
                 self._start(self._connect_more(target))
-            verified = await self._stages(walk, endpoint, address)
-        if walk.root is not None:
-            endpoint.roots.append(walk.root)
+            verified = await self._stages(sequence, endpoint, address)
+        if sequence.root is not None:
+            endpoint.roots.append(sequence.root)
         if verified is not None:
             endpoint.settled.set()
             if not self.first_verified.done():
                 self.first_verified.set_result(verified)
-        self._start(self._beside(walk, verified))
+        self._start(self._beside(sequence, verified))
 
     async def _connect_more(self, target: Target) -> None:
         """The further attempts, each when the one before has ended or had its time.
@@ -330,32 +332,32 @@ class Paths:
         if sock is not None:
             sock.close()
 
-    async def _beside(self, walk: Walk, verified: Verified | None) -> None:
+    async def _beside(self, sequence: StageSequence, verified: Verified | None) -> None:
         """What is measured while records go their way, on a connection that nothing else needs."""
         try:
-            if walk.role is not Role.BROKER:
+            if sequence.role is not Role.BROKER:
                 return
             if Stage.PATH_SIZE in self._plan.stages:
                 async with self._limiter:
-                    await walk.step(Stage.PATH_SIZE, lambda: self._path_size(verified))
+                    await sequence.step(Stage.PATH_SIZE, lambda: self._path_size(verified))
             if Stage.IDLE in self._plan.stages:
                 # A silence keeps nobody else from being probed.
-                await walk.step(Stage.IDLE, lambda: self._idle(verified))
+                await sequence.step(Stage.IDLE, lambda: self._idle(verified))
         finally:
             if verified is not None and not verified.kept:
                 verified.connection.close()
 
-    async def _path_size(self, verified: Verified | None) -> tuple[Seen, None]:
+    async def _path_size(self, verified: Verified | None) -> tuple[Observation, None]:
         limit_ms = self._plan.limits.request_ms
         return await self._on_its_own(verified, partial(measure_path_size, limit_ms=limit_ms))
 
-    async def _idle(self, verified: Verified | None) -> tuple[Seen, None]:
+    async def _idle(self, verified: Verified | None) -> tuple[Observation, None]:
         hold_ms, limit_ms = self._plan.idle_hold_ms, self._plan.limits.request_ms
         return await self._on_its_own(verified, partial(hold_idle, hold_ms=hold_ms, limit_ms=limit_ms))
 
     async def _on_its_own(
-        self, verified: Verified | None, measure: Callable[[KafkaConnection, int], Awaitable[Seen]]
-    ) -> tuple[Seen, None]:
+        self, verified: Verified | None, measure: Callable[[KafkaConnection, int], Awaitable[Observation]]
+    ) -> tuple[Observation, None]:
         """Measure on the address's own connection where nobody else needs it, else on a new one."""
         if verified is None:
             raise AssertionError("it follows identity, which verifies")
@@ -369,24 +371,26 @@ class Paths:
         finally:
             connection.close()
 
-    async def _stages(self, walk: Walk, endpoint: ProbedEndpoint, address: str) -> Verified | None:
+    async def _stages(self, sequence: StageSequence, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
-        sock = await walk.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
+        sock = await sequence.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
         if sock is not None and round_trip_ns(sock) >= FAR_NS and not self.first_far.done():
             self.first_far.set_result(endpoint)
         verified: Verified | None = None
         try:
             stream: Stream | None = Stream(sock) if sock is not None else None
             if self._plan.tls is not None:
-                stream = await walk.step(Stage.HANDSHAKE, lambda: self._shake_hands(sock, endpoint.name))
+                stream = await sequence.step(Stage.HANDSHAKE, lambda: self._shake_hands(sock, endpoint.name))
             connection = KafkaConnection(stream) if stream is not None else None
-            await walk.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
-            metadata = await walk.step(
+            await sequence.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
+            metadata = await sequence.step(
                 Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
             )
             for broker in metadata.brokers if metadata is not None else ():
                 self._start(self.advertised(broker))
-            identity = await walk.step(Stage.IDENTITY, lambda: self._identify(_need(connection), endpoint.broker_id))
+            identity = await sequence.step(
+                Stage.IDENTITY, lambda: self._identify(_need(connection), endpoint.broker_id)
+            )
             if connection is None or metadata is None or identity is None or identity.answered_by is None:
                 return None
             verified = Verified(endpoint, address, connection, metadata, identity.answered_by)
@@ -396,12 +400,14 @@ class Paths:
             if sock is not None and verified is None:
                 sock.close()
 
-    async def _shake_hands(self, sock: socket.socket | None, name: str) -> tuple[Seen, Stream | None]:
+    async def _shake_hands(self, sock: socket.socket | None, name: str) -> tuple[Observation, Stream | None]:
         if self._context is None or sock is None:
             return error(Reason.BAD_CA_FILE, self._ca_problem), None
         return await handshake(sock, name, self._context, limit_ms=self._plan.limits.handshake_ms)
 
-    async def _identify(self, connection: KafkaConnection, broker_id: int | None) -> tuple[Seen, IdentityFacts | None]:
+    async def _identify(
+        self, connection: KafkaConnection, broker_id: int | None
+    ) -> tuple[Observation, IdentityFacts | None]:
         seen = await ask_identity(connection, broker_id, limit_ms=self._plan.limits.request_ms)
         return seen, seen.facts if isinstance(seen.facts, IdentityFacts) else None
 
@@ -413,6 +419,6 @@ def _need(connection: KafkaConnection | None) -> KafkaConnection:
 
 
 async def _asked(
-    connection: KafkaConnection | None, ask: Callable[..., Awaitable[Seen]], limit_ms: int
-) -> tuple[Seen, None]:
+    connection: KafkaConnection | None, ask: Callable[..., Awaitable[Observation]], limit_ms: int
+) -> tuple[Observation, None]:
     return await ask(_need(connection), limit_ms=limit_ms), None

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome import Acks, Compression, Stage
+from brokerproof.probes.outcome.base import Value
 
 PLAN_VERSION: Final = 1
 MAX_PORT: Final = 65535
@@ -33,11 +34,7 @@ VERIFY_STAGES: Final = (
 """All stages but the measurements."""
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields when decoded."""
-
-
-class Endpoint(_Value, frozen=True):
+class Endpoint(Value, frozen=True):
     """A name and port to probe. ``broker_id`` is None where any broker may answer (bootstrap)."""
 
     name: str
@@ -51,7 +48,7 @@ class Endpoint(_Value, frozen=True):
             raise ValueError(f"port {self.port} is not in 1..{MAX_PORT}")
 
 
-class ForbiddenConnect(_Value, frozen=True):
+class ForbiddenConnect(Value, frozen=True):
     """An address and port that must not accept a connection, and why it must not."""
 
     address: str
@@ -59,7 +56,7 @@ class ForbiddenConnect(_Value, frozen=True):
     why: str
 
 
-class Tls(_Value, frozen=True):
+class Tls(Value, frozen=True):
     """``ca_file`` is a PEM bundle on the probe's host; None is the host's own trust store."""
 
     ca_file: str | None = None
@@ -72,7 +69,7 @@ class TopicMode(StrEnum):
     EXISTING = "existing"
 
 
-class TopicPlan(_Value, frozen=True):
+class TopicPlan(Value, frozen=True):
     """The topic produce and consume use.
 
     ``create``: a topic of the probe's own, one partition led by each broker, removed afterwards;
@@ -87,7 +84,7 @@ class TopicPlan(_Value, frozen=True):
     record_bytes: int = 256
 
 
-class Limits(_Value, frozen=True):
+class Limits(Value, frozen=True):
     """Deadlines. Each stage honours its own and the plan's, also when a peer falls silent."""
 
     resolve_ms: int = 2000
@@ -107,7 +104,7 @@ class Limits(_Value, frozen=True):
                 raise ValueError(f"{field} must be positive")
 
 
-class LatencyPlan(_Value, frozen=True):
+class LatencyPlan(Value, frozen=True):
     """``samples`` records in all, spread over the leaders, at a fixed rate, after the warm-up.
 
     The rate is less where the path is too long for it: see :mod:`brokerproof.probes.load.path_latency`.
@@ -119,7 +116,7 @@ class LatencyPlan(_Value, frozen=True):
     record_bytes: int = 100
 
 
-class PathLatencyPlan(_Value, frozen=True):
+class PathLatencyPlan(Value, frozen=True):
     """``samples`` fresh connections in all, in turn to every address that works, at a fixed rate, after the warm-up."""
 
     samples: int = 300
@@ -129,7 +126,7 @@ class PathLatencyPlan(_Value, frozen=True):
     """Fewer samples are planned where the path's rate would make them last longer, at least one an address."""
 
 
-class RampPlan(_Value, frozen=True):
+class RampPlan(Value, frozen=True):
     """Rates offered one after another, each half as much again as the one before, until the path no longer follows.
 
     Bounded in bytes and in time, whichever ends first.
@@ -145,7 +142,7 @@ class RampPlan(_Value, frozen=True):
             _within(field, getattr(self, field), least, most)
 
 
-class ThroughputPlan(_Value, frozen=True):
+class ThroughputPlan(Value, frozen=True):
     """As fast as it goes, bounded in bytes and in time, whichever ends first; then, where asked for, a ramp."""
 
     total_bytes: int = 32 * 1024 * 1024
@@ -185,7 +182,7 @@ def _within(field: str, value: int, least: int, most: int) -> None:
         raise ValueError(f"{field} {value} is not in {least}..{most}")
 
 
-class Plan(_Value, frozen=True):
+class Plan(Value, frozen=True):
     """One client's work.
 
     ``resolver`` None: the first nameserver the host is configured with. ``tls`` None: plaintext.

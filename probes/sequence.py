@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Outcome, Reason, Stage, Target, WaitedFor
 from brokerproof.probes.plan import Plan
 
 T = TypeVar("T")
 
 
-class Walk:
+class StageSequence:
     """One address on its way through the stages."""
 
     def __init__(self, plan: Plan, ledger: Ledger, target: Target) -> None:
@@ -28,7 +28,7 @@ class Walk:
         """Let everything that follows wait for ``stage`` of ``target``."""
         self._blocked = self._blocked or (reason, WaitedFor(stage=stage, target=target))
 
-    async def step(self, stage: Stage, work: Callable[[], Awaitable[tuple[Seen, T | None]]]) -> T | None:
+    async def step(self, stage: Stage, work: Callable[[], Awaitable[tuple[Observation, T | None]]]) -> T | None:
         """Run a stage, or record why not; its value where it is ok."""
         if stage not in self._plan.stages:
             self.block(Reason.NOT_PLANNED, stage, self._target)

@@ -10,23 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 from brokerproof.comparison.statements import KINDS, basis, in_ms, quantile_name, sentence
-from brokerproof.comparison.values import Comparison, Contrast, Spread, Verdict
+from brokerproof.comparison.values import Claim, Comparison, Contrast, Spread
 from brokerproof.reports import words
 from brokerproof.reports.document import ResultDocument
 
 _SPREAD_HEAD: Final = ("client", "what", "median", "p99", "p99 since due", "max", "samples", "rounds")
 _PAIR_HEAD: Final = ("first", "second", "what", "quantile", "difference ms", "interval ms", "ratio", "told apart")
 _VERDICTS: Final = {
-    Verdict.MORE: "first slower",
-    Verdict.LESS: "second slower",
-    Verdict.NOT_TOLD_APART: "no",
-    Verdict.TOO_FEW: "too few",
+    Claim.MORE: "first slower",
+    Claim.LESS: "second slower",
+    Claim.NOT_TOLD_APART: "no",
+    Claim.TOO_FEW: "too few",
 }
 
 
 def claims(comparison: Comparison) -> int:
     """How many differences are claimed."""
-    told = {Verdict.MORE, Verdict.LESS}
+    told = {Claim.MORE, Claim.LESS}
     return sum(one.contrast.verdict in told for one in comparison.compared)
 
 

@@ -18,6 +18,7 @@ from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Check
 from brokerproof.diagnosis.finding import Diagnosis
 from brokerproof.probes.outcome import Closing, Outcome, Started
+from brokerproof.probes.outcome.base import Value
 from brokerproof.reports.files import write_atomically
 from brokerproof.topology.expectation.view import ClientView
 
@@ -32,18 +33,14 @@ class DocumentError(ValueError):
     """The text is not a result document this version understands."""
 
 
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
-
-
-class Tool(_Value, frozen=True, kw_only=True):
+class Tool(Value, frozen=True, kw_only=True):
     """What made the document: brokerproof's version and those of the libraries it measured with."""
 
     version: str
-    libraries: dict[str, str] = {}
+    libraries: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Host(_Value, frozen=True, kw_only=True):
+class Host(Value, frozen=True, kw_only=True):
     """Facts of the machine the run was started on that explain a figure and are no secret."""
 
     kernel: str
@@ -53,7 +50,7 @@ class Host(_Value, frozen=True, kw_only=True):
     """Cores this process may use, not those the machine has."""
 
 
-class Run(_Value, frozen=True, kw_only=True):
+class Run(Value, frozen=True, kw_only=True):
     """Who is running, where, against what: known before anything is probed.
 
     ``target`` is ``lab`` or a file's name.
@@ -93,7 +90,7 @@ class TestPhase(StrEnum):
     TEARDOWN = "teardown"
 
 
-class TestResult(_Value, frozen=True, kw_only=True):
+class TestResult(Value, frozen=True, kw_only=True):
     """One test of the run. ``message`` is the first line of what it said, empty when it passed."""
 
     __test__: ClassVar[bool] = False
@@ -105,7 +102,7 @@ class TestResult(_Value, frozen=True, kw_only=True):
     message: str = ""
 
 
-class ClientResult(_Value, frozen=True, kw_only=True):
+class ClientResult(Value, frozen=True, kw_only=True):
     """One client through one pattern: what it had to see, what it saw, what that means.
 
     ``label`` tells apart several runs of one client through one pattern (``overlapping-cidrs``);
@@ -146,7 +143,7 @@ class ClientResult(_Value, frozen=True, kw_only=True):
         return ".".join(part for part in parts if part)
 
 
-class Drawing(_Value, frozen=True, kw_only=True):
+class Drawing(Value, frozen=True, kw_only=True):
     """The picture of a topology of the run, as Graphviz DOT: what it was, without anything secret of it.
 
     How clients are reached (their commands and environments) is no part of a picture.
@@ -159,7 +156,7 @@ class Drawing(_Value, frozen=True, kw_only=True):
     dot: str
 
 
-class TopologyDiagnosis(_Value, frozen=True, kw_only=True):
+class TopologyDiagnosis(Value, frozen=True, kw_only=True):
     """What is wrong in one topology, from all its clients together.
 
     ``clients`` are names as in :attr:`ClientResult.name`; findings name clients by their view's name.
@@ -170,7 +167,7 @@ class TopologyDiagnosis(_Value, frozen=True, kw_only=True):
     diagnosis: Diagnosis
 
 
-class ResultDocument(_Value, frozen=True, kw_only=True):
+class ResultDocument(Value, frozen=True, kw_only=True):
     """One run, whole or as much of it as there is.
 
     Raises:

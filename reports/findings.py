@@ -8,7 +8,7 @@ import msgspec
 
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Finding, Seen
+from brokerproof.diagnosis.finding import ClientEvidence, Finding
 from brokerproof.reports.document import ClientResult, ResultDocument, TopologyDiagnosis
 
 
@@ -49,9 +49,9 @@ def _key(result: ClientResult) -> tuple[str, str]:
     return result.topology_digest or result.pattern, result.label
 
 
-def seen(result: ClientResult) -> Seen:
+def seen(result: ClientResult) -> ClientEvidence:
     """One client's run as a diagnosis takes it."""
-    return Seen(
+    return ClientEvidence(
         view=result.view,
         checks=result.checks,
         outcomes=result.outcomes,

@@ -33,7 +33,7 @@ from brokerproof.reports.render import Extra, Rendered, render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.site import LAB, TargetError, World, load_target
+from brokerproof.running.site import LAB, Site, TargetError, load_target
 from brokerproof.scenarios.options import pytest_addoption as pytest_addoption  # noqa: PLC0414 - pytest finds it by its name
 from brokerproof.scenarios.selection import (
     by_brokers,
@@ -241,7 +241,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.fixture(scope="class")
-def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
+def site(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[Site]:
     """This class's topology with its clients reachable, in the lab or where the target file says."""
     session = request.config.stash[_SESSION]
     topology = session.topology(pattern_of(request) or "", options_of(request))
@@ -251,7 +251,7 @@ def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
             lab = labs.lab(topology)
         except LabError as error:
             pytest.fail(str(error), pytrace=False)
-    with World(
+    with Site(
         topology,
         lab=lab,
         journal=session.journal,
@@ -263,29 +263,29 @@ def world(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[World]:
         yield opened
 
 
-def _run(request: pytest.FixtureRequest, world: World) -> ClientRun:
+def _run(request: pytest.FixtureRequest, site: Site) -> ClientRun:
     session = request.config.stash[_SESSION]
     measured = any(
         item.get_closest_marker("performance") is not None
         for item in request.session.items
         if getattr(item, "cls", None) is request.cls and client_of(item) == request.param
     )
-    run = world.run(request.param, measure=measured)
+    run = site.run(request.param, measure=measured)
     if run not in session.runs:
         session.runs.append(run)
     return run
 
 
 @pytest.fixture(scope="class")
-def run(request: pytest.FixtureRequest, world: World) -> ClientRun:
+def run(request: pytest.FixtureRequest, site: Site) -> ClientRun:
     """One client's run, made once a class."""
-    return _run(request, world)
+    return _run(request, site)
 
 
 @pytest.fixture(scope="class")
-def observer(request: pytest.FixtureRequest, world: World) -> ClientRun:
+def observer(request: pytest.FixtureRequest, site: Site) -> ClientRun:
     """The run of a client that must reach nothing."""
-    return _run(request, world)
+    return _run(request, site)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -14,10 +14,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
-from brokerproof.accuracy.trial import Injected, Kind, Selection
+from brokerproof.accuracy.trial import Injected, Selection, TrialKind
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS, Fault
-from brokerproof.lab.faults.fault import Layer
+from brokerproof.lab.faults.fault import FaultLayer
 from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.running.lab_pool import brokers_of
 from brokerproof.topology.models import Topology
@@ -40,7 +40,7 @@ class Case:
     """One trial to be carried out."""
 
     case_id: str
-    kind: Kind
+    kind: TrialKind
     pattern: str
     variant: str = ""
     faults: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ def digest(cases: Sequence[Case]) -> str:
 def _check(selection: Selection) -> None:
     for what, given, there in (
         ("pattern", selection.patterns, tuple(PATTERNS)),
-        ("layer", selection.layers, tuple(layer.value for layer in Layer)),
+        ("layer", selection.layers, tuple(layer.value for layer in FaultLayer)),
         ("fault", selection.faults, tuple(FAULTS)),
     ):
         unknown = sorted(set(given) - set(there))
@@ -149,7 +149,9 @@ def _singles(patterns: Sequence[str], faults: Sequence[Fault]) -> Iterator[Case]
         for fault in faults:
             variant = next((v for v in VARIANTS if pattern in fault.patterns and _fits(fault, pattern, v)), None)
             if variant is not None:
-                yield Case(f"{Kind.SINGLE}/{pattern}/{fault.name}", Kind.SINGLE, pattern, variant, (fault.name,))
+                yield Case(
+                    f"{TrialKind.SINGLE}/{pattern}/{fault.name}", TrialKind.SINGLE, pattern, variant, (fault.name,)
+                )
 
 
 def _fits(fault: Fault, pattern: str, variant: str) -> bool:
@@ -159,7 +161,7 @@ def _fits(fault: Fault, pattern: str, variant: str) -> bool:
 def _clean(selection: Selection, patterns: Sequence[str]) -> Iterator[Case]:
     for index in range(selection.clean):
         pattern = patterns[index % len(patterns)]
-        yield Case(f"{Kind.CLEAN}/{pattern}/{index // len(patterns) + 1}", Kind.CLEAN, pattern)
+        yield Case(f"{TrialKind.CLEAN}/{pattern}/{index // len(patterns) + 1}", TrialKind.CLEAN, pattern)
 
 
 def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
@@ -179,8 +181,8 @@ def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
             faults = tuple(sorted(rng.sample(there, many), key=list(FAULTS).index))
             if (pattern, variant, faults) not in seen and go_together(pattern, variant, faults):
                 seen.add((pattern, variant, faults))
-                case_id = f"{Kind.TOGETHER}/{index + 1:03}/{pattern}/{'+'.join(faults)}"
-                yield Case(case_id, Kind.TOGETHER, pattern, variant, faults)
+                case_id = f"{TrialKind.TOGETHER}/{index + 1:03}/{pattern}/{'+'.join(faults)}"
+                yield Case(case_id, TrialKind.TOGETHER, pattern, variant, faults)
                 break
         else:
             raise SelectionError(f"only {len(seen)} of {selection.draws} combinations were found that go together")

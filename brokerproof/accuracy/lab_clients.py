@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from brokerproof.accuracy.snapshots import Look, Place
+from brokerproof.accuracy.snapshots import Place, Snapshot
 from brokerproof.accuracy.trial import ClientTime
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Diagnosis, Seen
+from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
 from brokerproof.diagnosis.timing import known_after_ns
 from brokerproof.lab.life.handle import Lab
@@ -42,11 +42,11 @@ class NoEvidenceError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class LabEvidence:
     """What the clients saw, what that was taken for, and when."""
 
     runs: tuple[ClientRun, ...]
-    seen: tuple[Seen, ...]
+    seen: tuple[ClientEvidence, ...]
     diagnosis: Diagnosis
 
     @property
@@ -73,7 +73,7 @@ class Evidence:
         return tuple(check for run in self.runs for check in run.checks if check.verdict is not Verdict.PASSED)
 
     @property
-    def look(self) -> Look:
+    def snapshot(self) -> Snapshot:
         """All that was seen: what trials can be compared by."""
         found: dict[Place, set[tuple[str, ...]]] = {}
         for run in self.runs:
@@ -83,7 +83,7 @@ class Evidence:
         return {place: frozenset(seen) for place, seen in found.items()}
 
 
-def verdict_ms(seen: Sequence[Seen], diagnosis: Diagnosis, whole_ms: int) -> int:
+def verdict_ms(seen: Sequence[ClientEvidence], diagnosis: Diagnosis, whole_ms: int) -> int:
     """From a client's first packet until everything the findings rest on had been seen.
 
     Where nothing is wrong that is only known at the end, after ``whole_ms``. Clients that had to wait
@@ -128,7 +128,7 @@ class Clients:
         self._limits = limits
         self._vantages: dict[str, Vantage] = {}
 
-    def look(self, names: Sequence[str]) -> Evidence:
+    def look(self, names: Sequence[str]) -> LabEvidence:
         """Probe these clients and diagnose what they saw together.
 
         Raises:
@@ -140,9 +140,10 @@ class Clients:
         if broken:
             raise NoEvidenceError("; ".join(run.error for run in broken))
         seen = tuple(
-            Seen(view=run.view, checks=run.checks, outcomes=run.run.outcomes, complete=_complete(run)) for run in runs
+            ClientEvidence(view=run.view, checks=run.checks, outcomes=run.run.outcomes, complete=_complete(run))
+            for run in runs
         )
-        return Evidence(runs=runs, seen=seen, diagnosis=diagnose(seen))
+        return LabEvidence(runs=runs, seen=seen, diagnosis=diagnose(seen))
 
     def forget(self, names: Sequence[str]) -> None:
         """End the probes of these clients, because their hosts are not the same any more."""

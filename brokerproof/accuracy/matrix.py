@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from brokerproof.accuracy.score import OVERRUN_ALLOWED, Attribution, score
-from brokerproof.accuracy.trial import Count, Header, Injected, Kind, Trial
+from brokerproof.accuracy.trial import Count, Header, Injected, Trial, TrialKind
+from brokerproof.probes.outcome.base import Value
 
 MATRIX_VERSION: Final = 1
 """Raised with every change of shape. A new field with a default still reads older documents."""
@@ -28,11 +29,7 @@ class MatrixError(ValueError):
     """The text is not a confusion matrix this version understands."""
 
 
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
-
-
-class Times(_Value, frozen=True, kw_only=True):
+class Times(Value, frozen=True, kw_only=True):
     """Time to verdict: from the first packet until everything the findings rest on had been seen.
 
     ``whole`` is until the slowest client had verified everything, what lies behind a fault included.
@@ -47,14 +44,14 @@ class Times(_Value, frozen=True, kw_only=True):
     whole_worst_ms: Count | None = None
 
 
-class Diagnosed(_Value, frozen=True, kw_only=True):
+class Diagnosed(Value, frozen=True, kw_only=True):
     """How often a set of codes was the answer; no codes stand for no finding at all."""
 
     codes: tuple[str, ...]
     times: Count
 
 
-class Row(_Value, frozen=True, kw_only=True):
+class Row(Value, frozen=True, kw_only=True):
     """One fault over all trials of a kind: what it must be diagnosed as, and what became of it.
 
     ``single`` and ``together`` are rows of their own: among several faults the findings are those
@@ -63,7 +60,7 @@ class Row(_Value, frozen=True, kw_only=True):
 
     fault: str
     layer: str
-    kind: Kind
+    kind: TrialKind
     cause: str
     codes: tuple[str, ...]
     patterns: tuple[str, ...]
@@ -77,10 +74,10 @@ class Row(_Value, frozen=True, kw_only=True):
         return sum(self.attributions.values())
 
 
-class Part(_Value, frozen=True, kw_only=True):
+class Part(Value, frozen=True, kw_only=True):
     """All trials of one kind, counted."""
 
-    kind: Kind
+    kind: TrialKind
     trials: Count
     not_carried_out: Count
     good: Count
@@ -94,7 +91,7 @@ class Part(_Value, frozen=True, kw_only=True):
     times: Times
 
 
-class Cell(_Value, frozen=True, kw_only=True):
+class Cell(Value, frozen=True, kw_only=True):
     """How often a cause of a layer, alone in the lab, was diagnosed as of a layer; :data:`NOTHING` stands for none.
 
     A finding whose set has causes of several layers counts once for each.
@@ -107,7 +104,7 @@ class Cell(_Value, frozen=True, kw_only=True):
     """Those of trials that are not as they must be."""
 
 
-class Deadlines(_Value, frozen=True, kw_only=True):
+class Deadlines(Value, frozen=True, kw_only=True):
     """Verifications against their deadlines."""
 
     verifications: Count
@@ -117,7 +114,7 @@ class Deadlines(_Value, frozen=True, kw_only=True):
     """As a share of the deadline; 0 where every deadline was kept."""
 
 
-class Matrix(_Value, frozen=True, kw_only=True):
+class Matrix(Value, frozen=True, kw_only=True):
     """A proof, counted, with the trials it was counted from."""
 
     matrix_version: int
@@ -156,7 +153,7 @@ def matrix_of(header: Header, trials: Iterable[Trial]) -> Matrix:
     return Matrix(
         matrix_version=MATRIX_VERSION,
         header=header,
-        parts=tuple(_part(kind, [t for t in ordered if t.kind is kind]) for kind in Kind),
+        parts=tuple(_part(kind, [t for t in ordered if t.kind is kind]) for kind in TrialKind),
         rows=tuple(_rows(ordered)),
         cells=tuple(_cells(ordered)),
         deadlines=Deadlines(
@@ -170,7 +167,7 @@ def matrix_of(header: Header, trials: Iterable[Trial]) -> Matrix:
     )
 
 
-def _part(kind: Kind, trials: Sequence[Trial]) -> Part:
+def _part(kind: TrialKind, trials: Sequence[Trial]) -> Part:
     scores = [score(trial) for trial in trials]
     attributions = Counter(attribution for one in scores for _, attribution in one.causes)
     return Part(
@@ -208,7 +205,7 @@ def _times(trials: Sequence[Trial]) -> Times:
 
 
 def _rows(trials: Sequence[Trial]) -> Iterable[Row]:
-    found: dict[tuple[Kind, str, str, str, tuple[str, ...]], list[tuple[Trial, Injected, Attribution]]] = {}
+    found: dict[tuple[TrialKind, str, str, str, tuple[str, ...]], list[tuple[Trial, Injected, Attribution]]] = {}
     for trial in trials:
         for cause, attribution in score(trial).causes:
             found.setdefault((trial.kind, cause.layer, cause.fault, cause.cause, cause.codes), []).append(
@@ -250,7 +247,7 @@ def _cells(trials: Sequence[Trial]) -> Iterable[Cell]:
     counted: Counter[tuple[str, str]] = Counter()
     short: Counter[tuple[str, str]] = Counter()
     for trial in trials:
-        if trial.problem or trial.kind is Kind.TOGETHER:
+        if trial.problem or trial.kind is TrialKind.TOGETHER:
             continue
         injected = layer_of(trial.injected[0].cause) if trial.injected else NOTHING
         layers = {layer_of(code) for finding in trial.named for code in finding.codes} or {NOTHING}

@@ -7,7 +7,7 @@ from typing import Final
 
 from brokerproof.accuracy.matrix import Matrix, Part, Row, Times
 from brokerproof.accuracy.score import Attribution
-from brokerproof.accuracy.trial import Kind, Selection, Which
+from brokerproof.accuracy.trial import Selection, TrialKind, Which
 from brokerproof.reports.words import count, figure
 from brokerproof.running.planning import VERDICT_MS
 
@@ -29,10 +29,10 @@ HEADS: Final[dict[Attribution, str]] = {
     Attribution.WRONG: "wrong",
     Attribution.MISSED: "missed",
 }
-KINDS: Final[dict[Kind, str]] = {
-    Kind.SINGLE: "one fault at a time",
-    Kind.TOGETHER: "several faults at once",
-    Kind.CLEAN: "nothing wrong",
+KINDS: Final[dict[TrialKind, str]] = {
+    TrialKind.SINGLE: "one fault at a time",
+    TrialKind.TOGETHER: "several faults at once",
+    TrialKind.CLEAN: "nothing wrong",
 }
 
 
@@ -59,7 +59,7 @@ def share(some: int, every: int) -> str:
     return f"{percent:.0f} %" if some in {0, every} else f"{min(percent, 99.9):.1f} %"
 
 
-def part_of(matrix: Matrix, kind: Kind) -> Part:
+def part_of(matrix: Matrix, kind: TrialKind) -> Part:
     """The part of one kind."""
     return next(part for part in matrix.parts if part.kind is kind)
 
@@ -81,7 +81,7 @@ def summary(part: Part) -> str:
     """What became of one kind's causes, or of its clean labs."""
     measured = part.trials - part.not_carried_out
     said = []
-    if part.kind is not Kind.CLEAN:
+    if part.kind is not TrialKind.CLEAN:
         seen = part.causes - part.attributions[Attribution.HIDDEN]
         found = seen - part.attributions[Attribution.MISSED]
         right = part.attributions[Attribution.RIGHT] + part.attributions[Attribution.AMBIGUOUS]
@@ -154,12 +154,12 @@ def chosen(selection: Selection) -> str:
     return " ".join(words)
 
 
-def rows_of(matrix: Matrix, kind: Kind, in_layer: str) -> tuple[Row, ...]:
+def rows_of(matrix: Matrix, kind: TrialKind, in_layer: str) -> tuple[Row, ...]:
     """The faults of a layer, in one kind of trial."""
     return tuple(row for row in matrix.rows if row.kind is kind and row.layer == in_layer)
 
 
-def layers_of(matrix: Matrix, kind: Kind) -> tuple[str, ...]:
+def layers_of(matrix: Matrix, kind: TrialKind) -> tuple[str, ...]:
     """The layers of the faults that were injected, in the order of their names."""
     return tuple(sorted({row.layer for row in matrix.rows if row.kind is kind}))
 

@@ -15,12 +15,12 @@ from typing import Final
 import msgspec
 
 from brokerproof.accuracy.cases import Case, together
-from brokerproof.accuracy.lab_clients import Clients, Evidence, NoEvidenceError
+from brokerproof.accuracy.lab_clients import Clients, LabEvidence, NoEvidenceError
 from brokerproof.accuracy.score import Attribution, score
-from brokerproof.accuracy.snapshots import Look, told_apart
+from brokerproof.accuracy.snapshots import Snapshot, told_apart
 from brokerproof.accuracy.stored_evidence import named_in
-from brokerproof.accuracy.trial import Kind, Trial, Which
-from brokerproof.diagnosis.finding import Seen
+from brokerproof.accuracy.trial import Trial, TrialKind, Which
+from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.faults.fault import afflicted
@@ -32,7 +32,7 @@ from brokerproof.running.lab_pool import LabPool
 from brokerproof.topology.files import TopologyError
 from brokerproof.topology.models import Topology
 
-Keep = Callable[[str, Sequence[Seen]], None]
+Keep = Callable[[str, Sequence[ClientEvidence]], None]
 """Takes what the clients of a case saw."""
 
 LONGEST: Final = 300
@@ -65,7 +65,7 @@ class Prover:
         except BaseException:
             self._drop()
             raise
-        if trial.not_undone or (case.kind is Kind.CLEAN and not score(trial).good):
+        if trial.not_undone or (case.kind is TrialKind.CLEAN and not score(trial).good):
             self._drop()
         return trial
 
@@ -105,7 +105,7 @@ class Prover:
     def _try(self, case: Case) -> Trial:
         lab, clients = self._become(case.intended)
         names = self._names(case)
-        if case.kind is Kind.CLEAN:
+        if case.kind is TrialKind.CLEAN:
             return _with(_untried(case), self._kept(case, clients.look(names)))
         evidence = self._kept(case, _with_faults(lab, clients, case.faults, names))
         trial = _with(_untried(case), evidence)
@@ -114,14 +114,14 @@ class Prover:
         )
         return msgspec.structs.replace(trial, hidden=hidden, not_undone=_still_wrong(lab, clients, evidence))
 
-    def _kept(self, case: Case, evidence: Evidence) -> Evidence:
+    def _kept(self, case: Case, evidence: LabEvidence) -> LabEvidence:
         if self._keep is not None:
             self._keep(case.case_id, evidence.seen)
         return evidence
 
     def _names(self, case: Case) -> tuple[str, ...]:
         every = tuple(client.name for client in case.intended.clients)
-        if self._which is Which.ALL or case.kind is Kind.CLEAN:
+        if self._which is Which.ALL or case.kind is TrialKind.CLEAN:
             return every
         shown = {afflicted(case.intended, FAULTS[fault]).name for fault in case.faults}
         return tuple(name for name in every if name in shown)
@@ -133,13 +133,13 @@ def _is_still(lab: Lab, intended: Topology) -> bool:
     return not any(state.startswith("ended") for state in lab.status()["brokers"].values())
 
 
-def _with_faults(lab: Lab, clients: Clients, faults: Sequence[str], names: Sequence[str]) -> Evidence:
+def _with_faults(lab: Lab, clients: Clients, faults: Sequence[str], names: Sequence[str]) -> LabEvidence:
     _apply(lab, clients, together(lab.intended, faults))
     return clients.look(names)
 
 
 def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
-    lab: Lab, clients: Clients, faults: Sequence[str], fault: str, names: Sequence[str], evidence: Evidence
+    lab: Lab, clients: Clients, faults: Sequence[str], fault: str, names: Sequence[str], evidence: LabEvidence
 ) -> bool:
     """Whether nothing that clients see tells this fault's absence from its presence among the others.
 
@@ -147,10 +147,10 @@ def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
     shows now here and now there.
     """
     rest = [one for one in faults if one != fault]
-    with_it: list[Look] = [evidence.look]
-    without: list[Look] = []
+    with_it: list[Snapshot] = [evidence.snapshot]
+    without: list[Snapshot] = []
     for put_in, looks in ((rest, without), (faults, with_it), (rest, without)):
-        looks.append(_with_faults(lab, clients, put_in, names).look)
+        looks.append(_with_faults(lab, clients, put_in, names).snapshot)
         if not told_apart(with_it, without):
             return True
         if FAULTS[fault].by_chance:
@@ -170,11 +170,11 @@ def _apply(lab: Lab, clients: Clients, topology: Topology) -> None:
 def _unnamed(trial: Trial) -> tuple[str, ...]:
     """What another look is worth: only among several faults one can hide another."""
     unseen = {Attribution.MISSED, Attribution.WRONG, Attribution.UNKNOWN, Attribution.WIDER}
-    several = trial.kind is Kind.TOGETHER
+    several = trial.kind is TrialKind.TOGETHER
     return tuple(cause.fault for cause, found in score(trial).causes if several and found in unseen)
 
 
-def _still_wrong(lab: Lab, clients: Clients, evidence: Evidence) -> str:
+def _still_wrong(lab: Lab, clients: Clients, evidence: LabEvidence) -> str:
     """Take every fault out; what is wrong all the same, as seen by the clients that saw them."""
     _apply(lab, clients, lab.intended)
     if lab.topology != lab.intended:
@@ -194,7 +194,7 @@ def _untried(case: Case) -> Trial:
     return Trial(case_id=case.case_id, kind=case.kind, pattern=case.pattern, injected=case.injected)
 
 
-def _with(trial: Trial, evidence: Evidence) -> Trial:
+def _with(trial: Trial, evidence: LabEvidence) -> Trial:
     return msgspec.structs.replace(
         trial,
         answer=evidence.diagnosis.answer.value,

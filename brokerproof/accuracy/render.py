@@ -18,7 +18,7 @@ from markupsafe import Markup
 from brokerproof.accuracy import matrix_text
 from brokerproof.accuracy.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
 from brokerproof.accuracy.score import Attribution, score
-from brokerproof.accuracy.trial import Kind, Trial
+from brokerproof.accuracy.trial import Trial, TrialKind
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.templating import TEMPLATES as REPORT_TEMPLATES
 from brokerproof.reports.words import printable
@@ -102,7 +102,7 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
             "several layers counts in each. In brackets: of trials that are not as they must be.",
         )
         yield (_by_layer(matrix),)
-    for kind in (Kind.SINGLE, Kind.TOGETHER):
+    for kind in (TrialKind.SINGLE, TrialKind.TOGETHER):
         if matrix_text.layers_of(matrix, kind):
             yield (f"## {matrix_text.KINDS[kind].capitalize()}",)
         for layer in matrix_text.layers_of(matrix, kind):
@@ -251,7 +251,7 @@ def _environment() -> jinja2.Environment:
         heads=matrix_text.HEADS,
         means=matrix_text.MEANS,
         kinds=matrix_text.KINDS,
-        faulty=(Kind.SINGLE, Kind.TOGETHER),
+        faulty=(TrialKind.SINGLE, TrialKind.TOGETHER),
         layers_of=matrix_text.layers_of,
         rows_of=matrix_text.rows_of,
         is_good=matrix_text.is_good,

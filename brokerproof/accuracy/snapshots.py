@@ -1,6 +1,6 @@
-"""What clients saw, as looks that can be compared, and what one fault makes of them. Pure.
+"""What clients saw, as snapshots that can be compared, and what one fault makes of them. Pure.
 
-Two looks at one state differ a little: a certificate was made anew, a broker that stands still has been fenced
+Two snapshots at one state differ a little: a certificate was made anew, a broker that stands still has been fenced
 meanwhile, a resolver that answers only so many questions left out another one. What changes by itself is no sign
 of a fault.
 """
@@ -11,24 +11,24 @@ from collections.abc import Mapping, Sequence
 
 Place = tuple[str, ...]
 """A client, a stage and a target."""
-Look = Mapping[Place, frozenset[tuple[str, ...]]]
+Snapshot = Mapping[Place, frozenset[tuple[str, ...]]]
 """What was seen at each place, without times, nonces and ports of the moment."""
 
 
-def told_apart(one: Sequence[Look], other: Sequence[Look]) -> frozenset[Place]:
-    """Where all looks at one state are alike, and all at the other, and the two are not.
+def told_apart(one: Sequence[Snapshot], other: Sequence[Snapshot]) -> frozenset[Place]:
+    """Where all snapshots at one state are alike, and all at the other, and the two are not.
 
     Raises:
-        ValueError: there is no look at one of the two.
+        ValueError: there is no snapshot at one of the two.
     """
     if not one or not other:
-        raise ValueError("states are told apart by looks at both")
-    places = {place for look in (*one, *other) for place in look}
+        raise ValueError("states are told apart by snapshots at both")
+    places = {place for snapshot in (*one, *other) for place in snapshot}
     return frozenset(place for place in places if _is_other(_seen_at(place, one), _seen_at(place, other)))
 
 
-def _seen_at(place: Place, looks: Sequence[Look]) -> set[frozenset[tuple[str, ...]]]:
-    return {look.get(place, frozenset()) for look in looks}
+def _seen_at(place: Place, snapshots: Sequence[Snapshot]) -> set[frozenset[tuple[str, ...]]]:
+    return {snapshot.get(place, frozenset()) for snapshot in snapshots}
 
 
 def _is_other(one: set[frozenset[tuple[str, ...]]], other: set[frozenset[tuple[str, ...]]]) -> bool:

@@ -12,22 +12,22 @@ import msgspec
 from brokerproof.accuracy.lab_clients import verdict_ms
 from brokerproof.accuracy.trial import Named, Trial
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Diagnosis, Seen
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.reports.files import write_atomically
 
 FOLDER: Final = "evidence"
 
 _encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(tuple[Seen, ...])
+_decoder: Final = msgspec.json.Decoder(tuple[ClientEvidence, ...])
 
 
 class KeptError(ValueError):
     """What was kept cannot be read; one sentence."""
 
 
-def keep(folder: Path, case_id: str, seen: Sequence[Seen]) -> None:
+def keep(folder: Path, case_id: str, seen: Sequence[ClientEvidence]) -> None:
     """Write down what the clients of a case saw.
 
     Raises:
@@ -43,7 +43,7 @@ def is_kept_in(folder: Path) -> bool:
     return (folder / FOLDER).is_dir()
 
 
-def seen_in(folder: Path, case_id: str) -> tuple[Seen, ...]:
+def seen_in(folder: Path, case_id: str) -> tuple[ClientEvidence, ...]:
     """What the clients of a case saw.
 
     Raises:
@@ -91,9 +91,9 @@ def _again(folder: Path, trial: Trial) -> Trial:
     )
 
 
-def _judged_again(seen: Seen) -> Seen:
+def _judged_again(seen: ClientEvidence) -> ClientEvidence:
     """Checks as they would be today; a proof measures nothing but the verification."""
-    evidence = Evidence(outcomes=seen.outcomes, complete=seen.complete)
+    evidence = RunOutcomes(outcomes=seen.outcomes, complete=seen.complete)
     return msgspec.structs.replace(seen, checks=judge(seen.view, evidence, VERIFY_STAGES))
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from brokerproof.probes.outcome.base import Value
 from brokerproof.reports.document import Host
 from brokerproof.running.planning import VERDICT_MS
 
@@ -19,11 +20,7 @@ UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
-
-
-class Kind(StrEnum):
+class TrialKind(StrEnum):
     """What is put into the lab: one fault, several at once, none."""
 
     SINGLE = "single"
@@ -38,7 +35,7 @@ class Which(StrEnum):
     AFFLICTED = "afflicted"
 
 
-class Selection(_Value, frozen=True, kw_only=True):
+class Selection(Value, frozen=True, kw_only=True):
     """What to prove; an empty tuple chooses everything. The same selection gives the same cases."""
 
     patterns: tuple[str, ...] = ()
@@ -57,7 +54,7 @@ class Selection(_Value, frozen=True, kw_only=True):
     """Within which silence must have become a verdict."""
 
 
-class Injected(_Value, frozen=True, kw_only=True):
+class Injected(Value, frozen=True, kw_only=True):
     """One fault of a trial, and what the diagnosis may say.
 
     ``cause`` is what is really broken; ``codes`` are the cause and those that no client can tell from
@@ -77,7 +74,7 @@ class Injected(_Value, frozen=True, kw_only=True):
             raise ValueError(f"fault {self.fault}: {self.cause} is not among its own codes")
 
 
-class Named(_Value, frozen=True, kw_only=True):
+class Named(Value, frozen=True, kw_only=True):
     """One finding as the diagnosis gave it: one code, or the set it could not tell apart."""
 
     codes: tuple[str, ...]
@@ -90,7 +87,7 @@ class Named(_Value, frozen=True, kw_only=True):
             raise ValueError("a finding has no code")
 
 
-class ClientTime(_Value, frozen=True, kw_only=True):
+class ClientTime(Value, frozen=True, kw_only=True):
     """How long one client's verification took, from the probe's first line to its last."""
 
     client: str
@@ -104,7 +101,7 @@ class ClientTime(_Value, frozen=True, kw_only=True):
         return max(0.0, self.took_ms / self.deadline_ms - 1)
 
 
-class Trial(_Value, frozen=True, kw_only=True):
+class Trial(Value, frozen=True, kw_only=True):
     """One case, carried out.
 
     ``problem`` says why it could not be: then there is no evidence, and it counts as neither right
@@ -115,7 +112,7 @@ class Trial(_Value, frozen=True, kw_only=True):
     """
 
     case_id: str
-    kind: Kind
+    kind: TrialKind
     pattern: str
     injected: tuple[Injected, ...] = ()
     answer: str = ""
@@ -131,13 +128,13 @@ class Trial(_Value, frozen=True, kw_only=True):
     not_undone: str = ""
 
     def __post_init__(self) -> None:
-        if (self.kind is Kind.CLEAN) == bool(self.injected):
+        if (self.kind is TrialKind.CLEAN) == bool(self.injected):
             raise ValueError(f"{self.case_id}: a trial has no fault exactly when it is clean")
         if not set(self.hidden) <= {cause.fault for cause in self.injected}:
             raise ValueError(f"{self.case_id}: what is hidden is not what was injected")
 
 
-class Header(_Value, frozen=True, kw_only=True):
+class Header(Value, frozen=True, kw_only=True):
     """What a proof is of, known before its first trial."""
 
     started: UtcTime

@@ -65,7 +65,7 @@ def latest(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     return tuple({trial.case_id: trial for trial in trials}.values())
 
 
-class Journal:
+class TrialJournal:
     """A journal that is being written. Each line is on disk when its call returns."""
 
     def __init__(self, path: Path, header: Header, trials: tuple[Trial, ...], descriptor: int) -> None:

@@ -31,7 +31,7 @@ from brokerproof.reports.journal import Journal
 from brokerproof.reports.render import SAMPLES_FILE, Rendered, render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.site import LAB, World, load_target
+from brokerproof.running.site import LAB, Site, load_target
 from brokerproof.scenarios.plugin import HISTORY
 from brokerproof.topology.files import load
 from brokerproof.topology.models import Topology
@@ -39,7 +39,7 @@ from brokerproof.topology.patterns import PATTERNS
 
 if TYPE_CHECKING:
     from brokerproof.comparison.series import Series
-    from brokerproof.running.rounds import Turn, Wanted
+    from brokerproof.running.rounds import RoundPart, Wanted
 
 RESULTS: Final = Path("results")
 MARKDOWN_FILE: Final = "comparison.md"
@@ -192,7 +192,7 @@ def _in_turns(
 ) -> Comparison:
     console = Console(stderr=True, highlight=False)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    turns: list[Turn] = []
+    turns: list[RoundPart] = []
     interrupted = ""
     about = Run(
         run_id=run_id,
@@ -202,10 +202,10 @@ def _in_turns(
     )
     with Journal.open(folder, about) as journal:
         try:
-            with _world(topology, journal, console, in_lab=in_lab) as world:
-                runs = [_verified(world, name, console) for name in names]
+            with _world(topology, journal, console, in_lab=in_lab) as site:
+                runs = [_verified(site, name, console) for name in names]
                 if not _red(runs):
-                    _take(world, runs, wanted, run_id=run_id, turns=turns, console=console)
+                    _take(site, runs, wanted, run_id=run_id, turns=turns, console=console)
         except KeyboardInterrupt:
             interrupted = "interrupted"
         failed = [turn for turn in turns if turn.trouble]
@@ -231,7 +231,7 @@ def _in_turns(
     raise AssertionError("what was not compared has been said")
 
 
-def _told_why_not(rendered: Rendered, failed: Sequence[Turn], turns: Sequence[Turn]) -> None:
+def _told_why_not(rendered: Rendered, failed: Sequence[RoundPart], turns: Sequence[RoundPart]) -> None:
     if turns:
         raise Said(f"{len(failed)} of {len(turns)} turns failed: {failed[0].trouble}", COULD_NOT)
     print_summary(rendered.document, Console(highlight=False), reports=rendered.named())
@@ -239,21 +239,21 @@ def _told_why_not(rendered: Rendered, failed: Sequence[Turn], turns: Sequence[Tu
 
 
 @contextmanager
-def _world(topology: Topology, journal: Journal, console: Console, *, in_lab: bool) -> Iterator[World]:
+def _world(topology: Topology, journal: Journal, console: Console, *, in_lab: bool) -> Iterator[Site]:
     if not in_lab:
-        with World(topology, lab=None, journal=journal, label=lambda _client: "") as world:
-            yield world
+        with Site(topology, lab=None, journal=journal, label=lambda _client: "") as site:
+            yield site
         return
     with (
         Lab.start(topology, progress=lambda text: console.print(f"  {text}", markup=False)) as lab,
-        World(topology, lab=lab, journal=journal, label=lambda _client: "") as world,
+        Site(topology, lab=lab, journal=journal, label=lambda _client: "") as site,
     ):
-        yield world
+        yield site
 
 
-def _verified(world: World, name: str, console: Console) -> ClientRun:
+def _verified(site: Site, name: str, console: Console) -> ClientRun:
     console.print(f"  {name}: verifying its path", markup=False)
-    return world.run(name, measure=False)
+    return site.run(name, measure=False)
 
 
 def _red(runs: Sequence[ClientRun]) -> bool:
@@ -261,9 +261,9 @@ def _red(runs: Sequence[ClientRun]) -> bool:
 
 
 def _take(
-    world: World, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, turns: list[Turn], console: Console
+    site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, turns: list[RoundPart], console: Console
 ) -> None:
-    from brokerproof.running.rounds import take_turns  # noqa: PLC0415  likewise
+    from brokerproof.running.rounds import measure_in_rounds  # noqa: PLC0415  likewise
 
     total = wanted.rounds * len(runs)
     columns = TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
@@ -271,11 +271,11 @@ def _take(
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task("turns", total=total)
 
-        def on_turn(turn: Turn) -> None:
+        def on_part(turn: RoundPart) -> None:
             turns.append(turn)
             progress.update(task, advance=1, description=f"round {turn.number}, {turn.client}")
 
-        take_turns(world, runs, wanted, run_id=run_id, on_turn=on_turn)
+        measure_in_rounds(site, runs, wanted, run_id=run_id, on_part=on_part)
 
 
 def _print(found: Comparison, rendered: Rendered, folder: Path, shape: str) -> None:

@@ -25,7 +25,7 @@ from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.life import preflight
 from brokerproof.lab.life.handle import Lab, run_in_client, running_labs
-from brokerproof.lab.network.distance import in_words, links_in_words
+from brokerproof.lab.network.distance import distance_text, links_text
 from brokerproof.reports.__main__ import written_again
 from brokerproof.reports.drawing import DrawError, Shape
 from brokerproof.reports.render import Extra
@@ -99,8 +99,8 @@ def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> No
     running.close()
     clients = ", ".join(running.clients)
     click.echo(f"lab {name} is up: {topology.name}, clients {clients}")
-    click.echo(f"  distance: {in_words(distance)}")
-    for regions, words in links_in_words(distance):
+    click.echo(f"  distance: {distance_text(distance)}")
+    for regions, words in links_text(distance):
         click.echo(f"    {regions}: {words}")
     click.echo(f"  try:  brokerproof lab exec {next(iter(running.clients))} -- dig +short {_first_broker(topology)}")
     if write_target is not None:
@@ -166,8 +166,8 @@ def lab_status(name: str | None) -> None:
             table.add_row(f"resolver of {resolver['vpc_id']}", resolver["address"])
         for client, namespace in state["clients"].items():
             table.add_row(f"client {client}", namespace)
-        table.add_row("distance", in_words(state["distance"]))
-        for regions, words in links_in_words(state["distance"]):
+        table.add_row("distance", distance_text(state["distance"]))
+        for regions, words in links_text(state["distance"]):
             table.add_row(f"distance {regions}", words)
         lost, dropped = (state["distance"].get(what, 0) for what in ("lost", "dropped"))
         if lost or dropped:

@@ -22,11 +22,11 @@ from brokerproof.accuracy.prover import Prover
 from brokerproof.accuracy.render import JSON, markdown, render, why
 from brokerproof.accuracy.score import score
 from brokerproof.accuracy.trial import Header, Selection, Trial, Which
-from brokerproof.accuracy.trial_journal import NAME, Journal, latest, read
+from brokerproof.accuracy.trial_journal import NAME, TrialJournal, latest, read
 from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
 from brokerproof.lab.daemons import kafka_dist
 from brokerproof.lab.faults import FAULTS
-from brokerproof.lab.faults.fault import Layer
+from brokerproof.lab.faults.fault import FaultLayer
 from brokerproof.lab.life import preflight
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.files import write_atomically
@@ -53,7 +53,9 @@ _SELECTING: Final = (
 @click.option(
     "--pattern", multiple=True, type=click.Choice(sorted(PATTERNS)), help="Only this pattern; may be given again."
 )
-@click.option("--layer", multiple=True, type=click.Choice([e.value for e in Layer]), help="Only faults of this layer.")
+@click.option(
+    "--layer", multiple=True, type=click.Choice([e.value for e in FaultLayer]), help="Only faults of this layer."
+)
 @click.option("--fault", multiple=True, type=click.Choice(sorted(FAULTS)), metavar="FAULT", help="Only this fault.")
 @click.option("--singles/--no-singles", default=True, show_default=True, help="Each fault alone.")
 @click.option(
@@ -199,14 +201,14 @@ def _again(what: Path, page: Path | None) -> Matrix:
 
 def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool) -> Matrix:
     folder = output or Path("results") / f"proof-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    journal = Journal.resume(folder) if resume else None
+    journal = TrialJournal.resume(folder) if resume else None
     cases = cases_of(selection if journal is None else journal.header.selection)
     if journal is not None and journal.header.digest != digest(cases):
         journal.close()
         raise Said(f"{journal.path}: faults or patterns have changed since; begin anew in another folder", WRONG_USE)
     _require_lab(cases, workers)
     if journal is None:
-        journal = Journal.begin(folder, _header(selection, cases))
+        journal = TrialJournal.begin(folder, _header(selection, cases))
     with journal:
         try:
             run(
@@ -271,7 +273,7 @@ def _prover(selection: Selection, keep_in: Path | None) -> Carrier:
     )
 
 
-def _note(journal: Journal, progress: Progress) -> None:
+def _note(journal: TrialJournal, progress: Progress) -> None:
     """Write a trial down, and say what it was worth."""
     trial = progress.trial
     journal.add(trial)
@@ -282,7 +284,7 @@ def _note(journal: Journal, progress: Progress) -> None:
     click.echo(f"[{progress.done}/{progress.cases}, {left} left] {trial.case_id}: {said}{took}", err=True)
 
 
-def _finish(journal: Journal, folder: Path) -> Matrix:
+def _finish(journal: TrialJournal, folder: Path) -> Matrix:
     return _shown(matrix_of(journal.header, latest(journal.trials)), folder)
 
 

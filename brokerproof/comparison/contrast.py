@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from brokerproof.comparison.values import BEYOND, CONFIDENCE, FALSE_CLAIMS, Contrast, Estimate, Verdict, least_rounds
+from brokerproof.comparison.values import BEYOND, CONFIDENCE, FALSE_CLAIMS, Claim, Contrast, Estimate, least_rounds
 
 Values = NDArray[np.int64]
 Ids = NDArray[np.int64]
@@ -68,7 +68,7 @@ def contrast(
     enough = round(BEYOND / min(quantile, 1 - quantile))
     blank = Contrast(
         quantile=quantile,
-        verdict=Verdict.TOO_FEW,
+        verdict=Claim.TOO_FEW,
         rounds=rounds,
         samples=samples,
         paired=paired,
@@ -86,9 +86,9 @@ def contrast(
     # These products are small: threads for them cost ten times what they save where cores are busy.
     with threadpool_limits(limits=1):
         difference, p_value = drawn.difference(), drawn.p_value()
-        verdict = Verdict.NOT_TOLD_APART
+        verdict = Claim.NOT_TOLD_APART
         if p_value <= FALSE_CLAIMS / claims and not difference.low <= 0 <= difference.high:
-            verdict = Verdict.MORE if difference.value > 0 else Verdict.LESS
+            verdict = Claim.MORE if difference.value > 0 else Claim.LESS
         return msgspec.structs.replace(
             blank,
             verdict=verdict,

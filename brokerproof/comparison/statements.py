@@ -8,11 +8,11 @@ from typing import Final
 from brokerproof.comparison.values import (
     BEYOND,
     CONFIDENCE,
+    Claim,
     Compared,
     Comparison,
     Contrast,
     Estimate,
-    Verdict,
     least_rounds,
 )
 from brokerproof.probes.outcome import Measured
@@ -38,11 +38,11 @@ def sentence(one: Compared, claims: int) -> str:
     if said.difference_ns is None or said.first_ns is None or said.second_ns is None or said.ratio is None:
         return f"{what}: nothing can be said of {first} and {second}: {_too_few(said, claims)}"
     match said.verdict:
-        case Verdict.MORE:
+        case Claim.MORE:
             claim = f"{first} adds {_adds(said.difference_ns, said.ratio)} to {second}"
-        case Verdict.LESS:
+        case Claim.LESS:
             claim = f"{second} adds {_adds(_negated(said.difference_ns), _inverted(said.ratio))} to {first}"
-        case Verdict.NOT_TOLD_APART | Verdict.TOO_FEW:
+        case Claim.NOT_TOLD_APART | Claim.TOO_FEW:
             claim = f"{first} and {second} cannot be told apart at {_numbers(said)}; {_excluded(said, first, second)}"
             return f"{what}: {claim}"
     return f"{what}: {claim}; {_numbers(said)}"

@@ -6,9 +6,8 @@ import math
 from enum import StrEnum
 from typing import Final
 
-import msgspec
-
 from brokerproof.probes.outcome import Measured
+from brokerproof.probes.outcome.base import Value
 
 COMPARISON_VERSION: Final = 1
 CONFIDENCE: Final = 0.95
@@ -22,7 +21,7 @@ BEYOND: Final = 10
 """So many samples must lie beyond a quantile for it to be said."""
 
 
-class Verdict(StrEnum):
+class Claim(StrEnum):
     """What may be claimed of two groups."""
 
     MORE = "more"
@@ -35,11 +34,7 @@ class Verdict(StrEnum):
     """Too few rounds or samples to say anything."""
 
 
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields; ``kw_only`` is not inherited, so each class says it."""
-
-
-class Estimate(_Value, frozen=True, kw_only=True):
+class Estimate(Value, frozen=True, kw_only=True):
     """A figure of the samples, and the interval that what it stands for lies in."""
 
     value: float
@@ -47,7 +42,7 @@ class Estimate(_Value, frozen=True, kw_only=True):
     high: float
 
 
-class Contrast(_Value, frozen=True, kw_only=True):
+class Contrast(Value, frozen=True, kw_only=True):
     """One quantile of two groups, in nanoseconds; ``difference`` is first less second, ``ratio`` first by second.
 
     ``level`` is the level of each interval by itself, so much higher than :data:`CONFIDENCE` that all intervals of
@@ -55,7 +50,7 @@ class Contrast(_Value, frozen=True, kw_only=True):
     """
 
     quantile: float
-    verdict: Verdict
+    verdict: Claim
     rounds: tuple[int, int]
     samples: tuple[int, int]
     paired: bool
@@ -68,7 +63,7 @@ class Contrast(_Value, frozen=True, kw_only=True):
     p_value: float | None = None
 
 
-class Party(_Value, frozen=True, kw_only=True, order=True):
+class Party(Value, frozen=True, kw_only=True, order=True):
     """A client through a pattern, in one run."""
 
     run_id: str
@@ -83,7 +78,7 @@ class Party(_Value, frozen=True, kw_only=True, order=True):
         return f"{self.client} ({words})" if words else self.client
 
 
-class Compared(_Value, frozen=True, kw_only=True):
+class Compared(Value, frozen=True, kw_only=True):
     """One kind of time, one quantile, two parties."""
 
     first: Party
@@ -92,7 +87,7 @@ class Compared(_Value, frozen=True, kw_only=True):
     contrast: Contrast
 
 
-class Spread(_Value, frozen=True, kw_only=True):
+class Spread(Value, frozen=True, kw_only=True):
     """One party's times of one kind, in nanoseconds; a quantile is None where the samples cannot say it."""
 
     party: Party
@@ -106,7 +101,7 @@ class Spread(_Value, frozen=True, kw_only=True):
     max_ns: int
 
 
-class Comparison(_Value, frozen=True, kw_only=True):
+class Comparison(Value, frozen=True, kw_only=True):
     """All that is compared together; its intervals hold together, and its claims are false together seldom.
 
     ``interleaved``: rounds of all parties took turns. Otherwise what changed between the runs is in the

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.diagnosis.check import Check, Verdict
-from brokerproof.diagnosis.finding import Seen
+from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.probes.outcome import AdvertisedBroker, IdentityFacts, MetadataFacts
 from brokerproof.topology.expectation.view import ClientView
@@ -24,7 +24,7 @@ CLUSTER_CHECK: Final = "cluster/metadata"
 """The check that every answer is from one cluster."""
 
 
-def compared(clients: Sequence[Seen]) -> tuple[Seen, ...]:
+def compared(clients: Sequence[ClientEvidence]) -> tuple[ClientEvidence, ...]:
     """The same runs, with those red that reach another cluster than most clients of the same cluster do.
 
     Where no cluster id has the majority, nobody knows which is the right one, and all are red. The id is the
@@ -44,7 +44,7 @@ Told = Mapping[tuple[str, str, int], AdvertisedBroker]
 """By cluster, listener and broker: where the broker says that it advertises that listener."""
 
 
-def told_listeners(clients: Iterable[Seen]) -> Told:
+def told_listeners(clients: Iterable[ClientEvidence]) -> Told:
     """What brokers told whichever client asked them for their settings.
 
     ``advertised.listeners`` is one setting for all listeners of a broker (Apache Kafka, broker configs).
@@ -61,7 +61,7 @@ def told_listeners(clients: Iterable[Seen]) -> Told:
     return found
 
 
-def _told(seen: Seen, told: Told) -> Seen:
+def _told(seen: ClientEvidence, told: Told) -> ClientEvidence:
     """The run, with those metadata checks red that it could not make, and that brokers' own words falsify."""
     view = seen.view
     wrong = {
@@ -83,13 +83,13 @@ def _advertised(check: Check, view: ClientView, wrong: Mapping[str, AdvertisedBr
     return msgspec.structs.replace(red, change=remedy(red, view))
 
 
-def _cluster_id(seen: Seen) -> str:
+def _cluster_id(seen: ClientEvidence) -> str:
     """The one cluster a client reached; empty where it reached none, or several, which is red already."""
     answers = {o.facts.cluster_id for o in seen.outcomes if isinstance(o.facts, MetadataFacts)}
     return answers.pop() if len(answers) == 1 else ""
 
 
-def _marked(seen: Seen, cluster_id: str, found: Counter[str]) -> Seen:
+def _marked(seen: ClientEvidence, cluster_id: str, found: Counter[str]) -> ClientEvidence:
     others = sorted(set(found) - {cluster_id})
     if not cluster_id or not others or 2 * found[cluster_id] > found.total():
         return seen

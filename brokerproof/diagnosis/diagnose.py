@@ -12,7 +12,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
-from brokerproof.diagnosis.finding import Answer, Diagnosis, Finding, Seen
+from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.rules import connect, dns, isolation, kafka, load_balancer, size, tls
 from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
@@ -62,7 +62,7 @@ _OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
 _OF_THE_CLUSTER: Final = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE})
 
 
-def diagnose(clients: Sequence[Seen]) -> Diagnosis:
+def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
     """What is wrong, from everything that all clients of one topology saw. Their order does not matter.
 
     What clients of one cluster see says nothing of another's.

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import msgspec
-
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Check
 from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.probes.outcome.base import Value
 from brokerproof.topology.expectation.view import ClientView
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen value that refuses unknown fields when decoded."""
-
-
-class Seen(_Value, frozen=True, kw_only=True):
+class ClientEvidence(Value, frozen=True, kw_only=True):
     """What one client must see, what it saw, and whether its run came to its end."""
 
     view: ClientView
@@ -25,7 +20,7 @@ class Seen(_Value, frozen=True, kw_only=True):
     complete: bool = True
 
 
-class Finding(_Value, frozen=True, kw_only=True):
+class Finding(Value, frozen=True, kw_only=True):
     """One thing that is wrong, with everything that follows from it.
 
     ``codes`` is one code where the evidence leaves one cause; several, sorted, where clients alone
@@ -73,7 +68,7 @@ class Answer(StrEnum):
     NOT_ENOUGH_SEEN = "not_enough_seen"
 
 
-class Diagnosis(_Value, frozen=True, kw_only=True):
+class Diagnosis(Value, frozen=True, kw_only=True):
     """The answer for all clients together.
 
     ``findings`` has the unknown ones too, last; ``unexplained`` are the checks (``client/check_id``)

@@ -7,7 +7,7 @@ red is a cause. What was not probed is never green.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +17,11 @@ from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.consequences import without_consequences
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
 from brokerproof.diagnosis.remedy import remedy
-from brokerproof.diagnosis.titles import connection_title, in_words, known_addresses
+from brokerproof.diagnosis.titles import connection_title, known_addresses, reason_text
 from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
 from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
+from brokerproof.wording import listed
 
 _PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
 _OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
@@ -28,7 +29,7 @@ _OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RunOutcomes:
     """What came back from one client: outcomes, and whether the run said that it was complete."""
 
     outcomes: tuple[Outcome, ...]
@@ -37,10 +38,10 @@ class Evidence:
     """What went wrong with the probe or its vantage; empty when all is well."""
 
 
-class _Seen:
+class _OutcomeIndex:
     """Outcomes, found by stage and target."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: RunOutcomes) -> None:
         self.evidence = evidence
         self._by_target: dict[tuple[Stage, str, str, int], list[Outcome]] = {}
         self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
@@ -71,7 +72,7 @@ class _Seen:
                 yield outcome.facts
 
 
-def judge(view: ClientView, evidence: Evidence, stages: Sequence[Stage] = tuple(Stage)) -> tuple[Check, ...]:
+def judge(view: ClientView, evidence: RunOutcomes, stages: Sequence[Stage] = tuple(Stage)) -> tuple[Check, ...]:
     """Every check of one client, in stage order within each broker.
 
     ``stages`` are those the plan asked for; nothing is said about others.
@@ -87,9 +88,9 @@ def _of_the_whole(outcome: Outcome) -> bool:
 
 
 class _Judge:
-    def __init__(self, view: ClientView, evidence: Evidence) -> None:
+    def __init__(self, view: ClientView, evidence: RunOutcomes) -> None:
         self.view = view
-        self.seen = _Seen(evidence)
+        self.seen = _OutcomeIndex(evidence)
         self.known = known_addresses(view)
         self.told_by_others: set[str] = set()
         """Ids of checks that are red by what other brokers answered, whether or not this one was reached."""
@@ -126,7 +127,7 @@ class _Judge:
         verdict = _VERDICT[worst.status]
         if worst.status is Status.ERROR and worst.reason is Reason.DEADLINE_OF_PLAN:
             verdict = Verdict.NOT_SEEN
-        observed = "" if worst.status is Status.OK else in_words(worst)
+        observed = "" if worst.status is Status.OK else reason_text(worst)
         if worst.status is Status.FAILED and any(o.status is Status.OK for o in outcomes):
             good = sum(o.status is Status.OK for o in outcomes)
             observed = f"intermittent: {good} of {len(outcomes)} attempts worked; otherwise {observed}"
@@ -169,13 +170,13 @@ class _Judge:
             Stage.RESOLVE,
             subject,
             self.seen.resolve(broker.name),
-            f"{broker.name} resolves to {_list(self._describe(a) for a in sorted(wanted))} and nothing else",
+            f"{broker.name} resolves to {listed(self._describe(a) for a in sorted(wanted))} and nothing else",
         )
         for outcome in self.seen.resolve(broker.name):
             if outcome.status is Status.OK and isinstance(outcome.facts, ResolveFacts):
                 got = set(outcome.facts.a) | set(outcome.facts.aaaa)
                 if got != wanted:
-                    observed = f"it resolves to {_list(self._describe(a) for a in sorted(got))}"
+                    observed = f"it resolves to {listed(self._describe(a) for a in sorted(got))}"
                     check = _with(check, verdict=Verdict.FAILED, observed=observed)
         return self._placed(check, broker)
 
@@ -250,7 +251,7 @@ class _Judge:
             missing = sum(all(e.broker_id != broker.broker_id for e in facts.brokers) for facts in answers)
             if wrong:
                 self.told_by_others.add(check.check_id)
-                check = _with(check, verdict=Verdict.FAILED, observed=f"it is advertised at {_list(wrong)}")
+                check = _with(check, verdict=Verdict.FAILED, observed=f"it is advertised at {listed(wrong)}")
             elif missing:
                 seen = f"{missing} of {len(answers)} metadata answers do not list it"
                 check = _with(check, verdict=Verdict.FAILED, observed=seen)
@@ -279,9 +280,9 @@ class _Judge:
         if check.verdict is Verdict.NOT_SEEN and self.seen.evidence.outcomes:
             check = _with(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
         if extra:
-            check = _with(check, verdict=Verdict.FAILED, observed=f"metadata also lists {_list(extra)}")
+            check = _with(check, verdict=Verdict.FAILED, observed=f"metadata also lists {listed(extra)}")
         if len(clusters) > 1:
-            check = _with(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {_list(clusters)}")
+            check = _with(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {listed(clusters)}")
         return self._with_remedy(check)
 
     def _bootstrap(self, entry: BootstrapView) -> Iterator[Check]:
@@ -408,10 +409,6 @@ def _at_the_first_syn(check: Check, outcomes: Sequence[Outcome]) -> Check:
 
 def _same(name: str, port: int, broker: BrokerView) -> bool:
     return name.rstrip(".").lower() == broker.name.lower() and port == broker.port
-
-
-def _list(items: Iterable[str]) -> str:
-    return ", ".join(items) or "nothing"
 
 
 def _slug(text: str) -> str:

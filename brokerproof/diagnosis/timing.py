@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brokerproof.diagnosis.finding import Diagnosis, Seen
+from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.rules.case import Case, Red
 
 
-def known_after_ns(clients: Sequence[Seen], diagnosis: Diagnosis) -> int | None:
+def known_after_ns(clients: Sequence[ClientEvidence], diagnosis: Diagnosis) -> int | None:
     """From a client's first packet until the last check that a finding rests on had failed.
 
     What only follows from a finding, and what passed meanwhile, is not waited for.

@@ -36,7 +36,7 @@ def connection_title(stage: Stage, endpoint: BrokerView | BootstrapView, address
             return f"{endpoint.name} at {where} is broker {endpoint.broker_id}"
 
 
-def in_words(outcome: Outcome) -> str:
+def reason_text(outcome: Outcome) -> str:
     """Why an outcome is not ok."""
     if outcome.status is Status.SKIPPED and outcome.waited_for is not None:
         waited = outcome.waited_for

@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from brokerproof.diagnosis.check import Check
-from brokerproof.diagnosis.finding import Seen
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
@@ -80,10 +80,10 @@ class ClientRun:
     checks: tuple[Check, ...]
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> ClientEvidence:
         """As a diagnosis takes it."""
         complete = self.run.closing is not None and self.run.closing.complete and not self.run.error
-        return Seen(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
+        return ClientEvidence(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
 
     def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
         """The checks of one stage and subject; an empty subject is every subject."""
@@ -149,7 +149,7 @@ def _more_ms(load: ThroughputPlan, limits: Limits) -> int:
 
 def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:
     """Judge what came back."""
-    evidence = Evidence(
+    evidence = RunOutcomes(
         outcomes=run.outcomes,
         complete=run.closing is not None and run.closing.complete,
         error=run.error,

@@ -17,7 +17,7 @@ from brokerproof.comparison.series import Series, Whose, series_of
 from brokerproof.probes.outcome import Stage, Status
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.site import World
+from brokerproof.running.site import Site
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.vantages.protocol import VantageRun
 
@@ -47,7 +47,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RoundPart:
     """One client's part of one round. ``trouble`` says why it does not count; empty where it does."""
 
     number: int
@@ -56,7 +56,7 @@ class Turn:
     trouble: str = ""
 
 
-OnTurn = Callable[[Turn], None]
+OnTurn = Callable[[RoundPart], None]
 
 
 def order(clients: Sequence[str], wanted: Wanted) -> tuple[tuple[int, str], ...]:
@@ -67,7 +67,7 @@ def order(clients: Sequence[str], wanted: Wanted) -> tuple[tuple[int, str], ...]
     )
 
 
-def turn_plan(run: ClientRun, wanted: Wanted) -> Plan:
+def round_plan(run: ClientRun, wanted: Wanted) -> Plan:
     """The plan of one turn: as much of the path as is measured, and the measurement."""
     latency = LatencyPlan(samples=wanted.samples, warm_up=wanted.warm_up, rate_per_s=wanted.rate_per_s)
     return msgspec.structs.replace(
@@ -82,19 +82,19 @@ def turn_plan(run: ClientRun, wanted: Wanted) -> Plan:
     )
 
 
-def take_turns(world: World, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, on_turn: OnTurn) -> None:
-    """Let clients whose paths were verified take turns; ``on_turn`` is given each turn as it ends.
+def measure_in_rounds(site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, on_part: OnTurn) -> None:
+    """Let clients whose paths were verified take turns; ``on_part`` is given each turn as it ends.
 
     Raises:
         probes.samples.UnreadableSamplesError: a probe sent samples that are damaged.
     """
-    plans = {run.view.client: turn_plan(run, wanted) for run in runs}
+    plans = {run.view.client: round_plan(run, wanted) for run in runs}
     views = {run.view.client: run.view for run in runs}
     for number, name in order(list(plans), wanted):
-        run = world.turn(name, number, plans[name])
+        run = site.turn(name, number, plans[name])
         whose = Whose(run_id=run_id, client=name, pattern=views[name].pattern, round=number)
         series = tuple(series_of(block, whose, run.started) for block in run.samples)
-        on_turn(Turn(number, name, series, _trouble(views[name], run)))
+        on_part(RoundPart(number, name, series, _trouble(views[name], run)))
 
 
 def _trouble(view: ClientView, run: VantageRun) -> str:

@@ -47,7 +47,7 @@ def load_target(path: Path) -> Topology:
     return topology
 
 
-class World:
+class Site:
     """One topology with its clients reachable. Ends its vantages, not the lab it was given."""
 
     def __init__(

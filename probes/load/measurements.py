@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from brokerproof.probes.exchange import Exchange
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Settings, reason_of, since
-from brokerproof.probes.observation import Seen, crashed, failed
+from brokerproof.probes.observation import Observation, crashed, failed
 from brokerproof.probes.outcome import STAGE_REASONS, Reason, Stage, WaitedFor
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan, ThroughputPlan
 from brokerproof.probes.records import CLUSTER
@@ -125,7 +125,7 @@ class Measurements(msgspec.Struct):
         self.ledger.record(Stage.THROUGHPUT, CLUSTER, timed.seen, started_ns=timed.started_ns, ended_ns=timed.ended_ns)
 
 
-def _seen(stage: Stage, failure: Exception) -> Seen:
+def _seen(stage: Stage, failure: Exception) -> Observation:
     """What the client refused before there was anything to measure, or a defect."""
     if isinstance(failure, KafkaException):
         return failed(reason_of(failure.args[0], STAGE_REASONS[stage]), failure.args[0].str())

@@ -24,7 +24,7 @@ import msgspec
 from OpenSSL import SSL
 
 from brokerproof.probes.load.host_load import HostTicks
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import Measured, PathLatencyFacts, Reason, SampleBlock, Target
 from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.outcome.samples import Samples, pack
@@ -126,7 +126,7 @@ class PathLatency(msgspec.Struct):
             thread.join()
         return took_ns
 
-    def seen(self, target: Target) -> Seen:
+    def seen(self, target: Target) -> Observation:
         """What was seen of one of the targets."""
         resolve = self._taken.get((Measured.RESOLVE, _name_of(target)))
         connect = self._taken.get((Measured.CONNECT, target), _Taken())

@@ -11,7 +11,7 @@ from typing import Final
 from kio.schema.api_versions.v0 import ApiVersionsRequest, ApiVersionsResponse
 from kio.schema.errors import ErrorCode
 
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import ApiFacts, Reason
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
@@ -20,7 +20,7 @@ PRODUCE_KEY: Final = 0
 FETCH_KEY: Final = 1
 
 
-async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Seen:
+async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Observation:
     """Ask which APIs the broker offers and note them in ``connection.versions``."""
     try:
         async with asyncio.timeout(limit_ms / 1000):

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import Final
 
-from brokerproof.probes.observation import Seen, error, failed, ok
+from brokerproof.probes.observation import Observation, error, failed, ok
 from brokerproof.probes.outcome import ConnectFacts, Reason
 from brokerproof.probes.plan import MAX_PORT
 from brokerproof.probes.wire.stream import reason_of, words_of
@@ -21,7 +21,7 @@ _HOST_IS_FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, err
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
-async def connect(address: str, port: int, *, limit_ms: int) -> tuple[Seen, socket.socket | None]:
+async def connect(address: str, port: int, *, limit_ms: int) -> tuple[Observation, socket.socket | None]:
     """Connect to ``address``, an IPv4 or IPv6 literal.
 
     Returns:
@@ -81,7 +81,7 @@ def _facts(sock: socket.socket, address: str, port: int, failure: OSError | None
     )
 
 
-def _judge(failure: OSError, family: socket.AddressFamily, facts: ConnectFacts) -> Seen:
+def _judge(failure: OSError, family: socket.AddressFamily, facts: ConnectFacts) -> Observation:
     code = failure.errno or 0
     words = words_of(failure)
     if family is socket.AF_INET6 and code in _NO_IPV6:

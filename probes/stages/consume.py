@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Report, Timed, reason_of, since
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, ConsumeFacts, Reason, Stage
 
 POLL_S: Final = 0.005
@@ -152,7 +152,9 @@ class Consuming(msgspec.Struct):
         )
         return since(started_ns, self._verdict(leader, delivery, facts, failure))
 
-    def _verdict(self, leader: Leader, delivery: Delivery, facts: ConsumeFacts, failure: KafkaError | None) -> Seen:
+    def _verdict(
+        self, leader: Leader, delivery: Delivery, facts: ConsumeFacts, failure: KafkaError | None
+    ) -> Observation:
         came = self._came.get(leader.partition, [])
         if facts.altered:
             return failed(Reason.RECORDS_ALTERED, f"{facts.altered} of {facts.expected} records altered", facts)

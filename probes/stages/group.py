@@ -17,7 +17,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from brokerproof.probes.coordinator import SeenFrom
 from brokerproof.probes.kafka_clients import Commits
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed, reason_of, since
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, GroupFacts, Reason, Stage
 
 POLL_S: Final = 0.02
@@ -149,7 +149,7 @@ class Grouping(msgspec.Struct):
             return next((error for error in errors if error is not None), None)
         return None
 
-    def _judge(self, facts: GroupFacts, expected: Mapping[int, set[int]], commit_words: str) -> Seen:
+    def _judge(self, facts: GroupFacts, expected: Mapping[int, set[int]], commit_words: str) -> Observation:
         if commit_words:
             return failed(Reason.COMMIT_FAILED, commit_words, facts)
         if self._failure is not None:

@@ -23,7 +23,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import extract_patterns
 from service_identity.hazmat import DNS_ID, CertificatePattern, IPAddress_ID, verify_service_identity
 
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import HandshakeFacts, Reason
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_words
@@ -147,7 +147,7 @@ def trust(ca_file: str | None) -> SSL.Context:
 
 async def handshake(
     sock: socket.socket, name: str, context: SSL.Context, *, limit_ms: int
-) -> tuple[Seen, TlsStream | None]:
+) -> tuple[Observation, TlsStream | None]:
     """Do the handshake over a connected socket.
 
     Args:
@@ -166,7 +166,9 @@ async def handshake(
     return seen, stream
 
 
-async def _shake(sock: socket.socket, name: str, context: SSL.Context, limit_ms: int) -> tuple[Seen, TlsStream | None]:
+async def _shake(
+    sock: socket.socket, name: str, context: SSL.Context, limit_ms: int
+) -> tuple[Observation, TlsStream | None]:
     host = name.rstrip(".")
     sni = "" if is_address(host) else host
     noted = _Noted()
@@ -269,7 +271,7 @@ def _has_certificate(flight: bytes) -> bool:
 
 def _judge(
     host: str, sni: str, tls: SSL.Connection, noted: _Noted, sock: socket.socket
-) -> tuple[Seen, TlsStream | None]:
+) -> tuple[Observation, TlsStream | None]:
     chain = _chain(tls)
     if not chain:
         return failed(Reason.PROTOCOL_ERROR, "the peer sent no certificate", _facts(sni, tls, noted)), None
@@ -293,7 +295,7 @@ def _judge(
         tls,
         noted,
         chain=chain,
-        verdict=_Verdict(
+        verdict=_ChainJudgement(
             chain_ok=chain_ok, name_ok=not name_words, dates_ok=not (expired or too_early), problems=found
         ),
     )
@@ -366,7 +368,7 @@ def _verify_words(noted: _Noted, *, but_dates: bool = False) -> list[str]:
     ]
 
 
-class _Verdict(msgspec.Struct, frozen=True):
+class _ChainJudgement(msgspec.Struct, frozen=True):
     """The three judgements; None where there was no certificate to judge."""
 
     chain_ok: bool | None = None
@@ -375,7 +377,7 @@ class _Verdict(msgspec.Struct, frozen=True):
     problems: tuple[Reason, ...] = ()
 
 
-_UNJUDGED: Final = _Verdict()
+_UNJUDGED: Final = _ChainJudgement()
 
 
 def _facts(
@@ -384,7 +386,7 @@ def _facts(
     noted: _Noted,
     *,
     chain: Sequence[x509.Certificate] | None = None,
-    verdict: _Verdict = _UNJUDGED,
+    verdict: _ChainJudgement = _UNJUDGED,
 ) -> HandshakeFacts:
     chain = _chain(tls) if chain is None else chain
     said = _described(chain[0]) if chain else _Described()

@@ -17,7 +17,7 @@ from kio.schema.describe_configs.v1.response import DescribeConfigsResult
 from kio.schema.errors import ErrorCode
 from kio.static.primitive import i8
 
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import IdentityFacts, Reason
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
@@ -39,7 +39,7 @@ def identity_request(broker_id: int, keys: tuple[str, ...] | None = (ADVERTISED_
     return DescribeConfigsRequest(resources=(resource,))
 
 
-async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, limit_ms: int) -> Seen:
+async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, limit_ms: int) -> Observation:
     """Ask who answers.
 
     Args:
@@ -60,7 +60,7 @@ async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, li
     return _judge(response.results[0], asked, broker_id)
 
 
-def _judge(result: DescribeConfigsResult, asked: int, broker_id: int | None) -> Seen:
+def _judge(result: DescribeConfigsResult, asked: int, broker_id: int | None) -> Observation:
     words = result.error_message or ""
     told = _EXPECTED.search(words)
     answered_by = int(told[1]) if told else None

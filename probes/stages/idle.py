@@ -12,14 +12,14 @@ import time
 
 from kio.schema.describe_configs.v1 import DescribeConfigsResponse
 
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import IdleFacts, Reason
 from brokerproof.probes.stages.identity import identity_request
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
 
 
-async def hold_idle(connection: KafkaConnection, broker_id: int, *, hold_ms: int, limit_ms: int) -> Seen:
+async def hold_idle(connection: KafkaConnection, broker_id: int, *, hold_ms: int, limit_ms: int) -> Observation:
     """Be silent, then ask once.
 
     Args:

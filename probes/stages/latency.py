@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from brokerproof.probes.librdkafka import ClientLog, Leader, Settings, Timed, reason_of, since
 from brokerproof.probes.load.host_load import HostTicks
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, LatencyFacts, Measured, Reason, SampleBlock, Stage
 from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.outcome.samples import Samples, pack
@@ -201,7 +201,7 @@ class Latency(msgspec.Struct):
             every.extend(taken)
         return one, since(started_ns, self._judge(every))
 
-    def _judge(self, taken: _Taken) -> Seen:
+    def _judge(self, taken: _Taken) -> Observation:
         before, after = self._ticks
         facts = LatencyFacts(
             record_bytes=max(self.plan.record_bytes, INDEX_BYTES),

@@ -11,7 +11,7 @@ from typing import Final
 
 from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
 
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
@@ -20,7 +20,7 @@ MAX_BROKERS: Final = 500
 """Far above any MSK quota; every advertised broker is probed, so a hostile answer must be bounded."""
 
 
-async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[Seen, MetadataFacts | None]:
+async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[Observation, MetadataFacts | None]:
     """Ask for the brokers; the facts come also on their own where the stage is ok."""
     request = MetadataRequest(topics=(), allow_auto_topic_creation=False)
     try:

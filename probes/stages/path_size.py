@@ -14,7 +14,7 @@ from typing import Final
 
 from kio.schema.describe_configs.v1 import DescribeConfigsRequest, DescribeConfigsResponse
 
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import PathSizeFacts, Reason, TcpInfo
 from brokerproof.probes.stages.identity import ADVERTISED_LISTENERS, identity_request
 from brokerproof.probes.wire.kafka_connection import KafkaConnection, frame_bytes
@@ -30,7 +30,7 @@ _TIMESTAMPS_BYTES: Final = 12
 _IP_BYTES: Final = {socket.AF_INET: 20, socket.AF_INET6: 40}
 
 
-async def measure_path_size(connection: KafkaConnection, broker_id: int, *, limit_ms: int) -> Seen:
+async def measure_path_size(connection: KafkaConnection, broker_id: int, *, limit_ms: int) -> Observation:
     """Send requests of growing size, then ask for a large answer.
 
     Args:

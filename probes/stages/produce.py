@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Report, reason_of, since
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, ProduceFacts, Reason, Stage
 
 POLL_S: Final = 0.02
@@ -127,7 +127,7 @@ class Producing(msgspec.Struct):
         )
         self.report(leader, since(sending.started_ns, self._judge(sending, facts)))
 
-    def _judge(self, sending: _Sending, facts: ProduceFacts) -> Seen:
+    def _judge(self, sending: _Sending, facts: ProduceFacts) -> Observation:
         if sending.failure is not None:
             reason = reason_of(sending.failure, STAGE_REASONS[Stage.PRODUCE])
             return failed(reason, sending.failure.str(), facts)

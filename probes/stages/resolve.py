@@ -14,7 +14,7 @@ from typing import Final
 import dns.exception
 import dns.rdatatype
 
-from brokerproof.probes.observation import Seen, error, failed, ok
+from brokerproof.probes.observation import Observation, error, failed, ok
 from brokerproof.probes.outcome import Reason, ResolveFacts
 from brokerproof.probes.threads import in_thread
 from brokerproof.probes.wire.dns_exchange import Answer, DnsFailureError, Server, ask, is_address
@@ -27,7 +27,7 @@ LITERAL: Final = "literal"
 _RCODE_REASONS: Final = {"NXDOMAIN": Reason.NXDOMAIN, "SERVFAIL": Reason.SERVFAIL}
 
 
-async def resolve(name: str, server: Server | None, *, limit_ms: int) -> tuple[Seen, Addresses]:
+async def resolve(name: str, server: Server | None, *, limit_ms: int) -> tuple[Observation, Addresses]:
     """Ask ``server`` for A and AAAA of ``name``, and the operating system, all at once.
 
     Returns:
@@ -102,7 +102,7 @@ async def _ask_os(name: str, *, limit_ms: int) -> tuple[Addresses, str, int]:
     return found, words, time.monotonic_ns() - started
 
 
-def _judge(name: str, a: Answer | Exception, facts: ResolveFacts) -> Seen:
+def _judge(name: str, a: Answer | Exception, facts: ResolveFacts) -> Observation:
     match a:
         case DnsFailureError():
             return failed(a.reason, a.detail, facts)
@@ -119,7 +119,7 @@ def _judge(name: str, a: Answer | Exception, facts: ResolveFacts) -> Seen:
     return _judge_os(facts)
 
 
-def _judge_os(facts: ResolveFacts) -> Seen:
+def _judge_os(facts: ResolveFacts) -> Observation:
     """The raw answer is fine; is the operating system's the same?"""
     if facts.os_error:
         return failed(Reason.OS_RESOLUTION_FAILED, f"the operating system: {facts.os_error}", facts)

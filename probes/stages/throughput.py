@@ -18,7 +18,7 @@ from brokerproof.probes.librdkafka import ClientLog, Leader, Settings, Timed, re
 from brokerproof.probes.load.host_load import HostTicks
 from brokerproof.probes.load.producers import BETWEEN_S, INDEX_BYTES, POLL_S, Load
 from brokerproof.probes.load.ramp import knee, next_rate, step_ms
-from brokerproof.probes.observation import Seen, failed, ok
+from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import (
     STAGE_REASONS,
     ProduceLimits,
@@ -103,7 +103,7 @@ class Throughput(msgspec.Struct):
             # Large fetches, at the client's own pace.
             self._consumers.append(Consumer(config | {"fetch.wait.max.ms": 100}))
 
-    def _measure(self, load: Load) -> Seen:
+    def _measure(self, load: Load) -> Observation:
         load.open()
         readers = self._readers()
         produced, produce_ns, limits = (0, 0, None) if load.failure or load.outstanding else self._produce(load)
@@ -232,7 +232,7 @@ class Throughput(msgspec.Struct):
                 time.sleep(BETWEEN_S)
         return last_ns - begin, duplicated, True
 
-    def _with_ramp(self, load: Load, facts: ThroughputFacts, plan: RampPlan) -> Seen:
+    def _with_ramp(self, load: Load, facts: ThroughputFacts, plan: RampPlan) -> Observation:
         """Rates one after another, and the end of each log before and after, instead of reading it all."""
         ends = {partition: self._end(partition) for partition in load.partitions}
         fastest, size = facts.produce_bytes_per_s, facts.record_bytes
@@ -283,7 +283,7 @@ class Throughput(msgspec.Struct):
             if grown >= acknowledged or time.monotonic_ns() > deadline or self.stop.wait(POLL_S):
                 return grown
 
-    def _judge(self, load: Load, facts: ThroughputFacts, handed_over: int, *, reached_end: bool) -> Seen:
+    def _judge(self, load: Load, facts: ThroughputFacts, handed_over: int, *, reached_end: bool) -> Observation:
         sent = handed_over - load.not_sent
         if load.failure is not None:
             reason = reason_of(load.failure, STAGE_REASONS[Stage.THROUGHPUT])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from brokerproof.accuracy.trial import ClientTime, Header, Injected, Kind, Named, Selection, Trial, Which
+from brokerproof.accuracy.trial import ClientTime, Header, Injected, Named, Selection, Trial, TrialKind, Which
 from brokerproof.reports.document import Host
 
 HEADER = Header(
@@ -40,7 +40,7 @@ def trial(
     case_id: str = "",
     pattern: str = "peering",
 ) -> Trial:
-    kind = (Kind.CLEAN, Kind.SINGLE)[len(injected)] if len(injected) < 2 else Kind.TOGETHER
+    kind = (TrialKind.CLEAN, TrialKind.SINGLE)[len(injected)] if len(injected) < 2 else TrialKind.TOGETHER
     return Trial(
         case_id=case_id or f"{kind}/{pattern}/{'+'.join(one.fault for one in injected) or '1'}",
         kind=kind,

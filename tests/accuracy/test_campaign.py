@@ -13,11 +13,11 @@ import pytest
 
 from brokerproof.accuracy.campaign import CarrierError, Progress, run
 from brokerproof.accuracy.cases import Case
-from brokerproof.accuracy.trial import Kind, Trial
+from brokerproof.accuracy.trial import Trial, TrialKind
 
 
 def cases(many: int) -> tuple[Case, ...]:
-    return tuple(Case(f"clean/p{i % 3}/{i}", Kind.CLEAN, f"p{i % 3}") for i in range(many))
+    return tuple(Case(f"clean/p{i % 3}/{i}", TrialKind.CLEAN, f"p{i % 3}") for i in range(many))
 
 
 def quick(case: Case) -> Trial:

@@ -9,10 +9,10 @@ import pytest
 
 from brokerproof.accuracy.cases import SelectionError, cases_of, digest, expected, go_together, together
 from brokerproof.accuracy.score import UNKNOWN
-from brokerproof.accuracy.trial import Kind, Selection
+from brokerproof.accuracy.trial import Selection, TrialKind
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS
-from brokerproof.lab.faults.fault import Layer
+from brokerproof.lab.faults.fault import FaultLayer
 from brokerproof.topology.patterns import PATTERNS
 
 SOME = Selection(patterns=("peering",), layers=("route", "security"))
@@ -27,7 +27,7 @@ def test_each_case_can_be_made_and_is_named_once() -> None:
     chosen = cases_of(Selection(clean=9, together=3, draws=10))
     assert len({case.case_id for case in chosen}) == len(chosen)
     for case in chosen:
-        assert (case.broken == case.intended) == (case.kind is Kind.CLEAN)
+        assert (case.broken == case.intended) == (case.kind is TrialKind.CLEAN)
 
 
 def test_a_fault_of_ipv6_gets_a_cluster_that_has_it() -> None:
@@ -39,7 +39,7 @@ def test_a_fault_of_ipv6_gets_a_cluster_that_has_it() -> None:
 def test_patterns_layers_and_faults_narrow_the_choice() -> None:
     for case in cases_of(SOME):
         assert case.pattern == "peering"
-        assert FAULTS[case.faults[0]].layer in {Layer.ROUTE, Layer.SECURITY}
+        assert FAULTS[case.faults[0]].layer in {FaultLayer.ROUTE, FaultLayer.SECURITY}
     name = next(iter(FAULTS))
     assert {case.faults for case in cases_of(Selection(faults=(name,)))} == {(name,)}
 

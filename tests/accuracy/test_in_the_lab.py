@@ -15,7 +15,7 @@ from brokerproof.accuracy.cases import cases_of
 from brokerproof.accuracy.matrix import matrix_of
 from brokerproof.accuracy.prover import Prover
 from brokerproof.accuracy.score import score
-from brokerproof.accuracy.trial import Kind, Selection, Trial
+from brokerproof.accuracy.trial import Selection, Trial, TrialKind
 from brokerproof.accuracy.trial_journal import NAME, read
 from brokerproof.lab.life.handle import running_labs
 from brokerproof.running.planning import LIMITS, VERDICT_MS
@@ -51,7 +51,7 @@ def test_all_are_carried_out_and_undone(trials: list[Trial]) -> None:
 
 
 def test_a_lab_with_nothing_wrong_is_found_so(trials: list[Trial]) -> None:
-    clean = [trial for trial in trials if trial.kind is Kind.CLEAN]
+    clean = [trial for trial in trials if trial.kind is TrialKind.CLEAN]
     assert [(trial.answer, trial.named) for trial in clean] == [("nothing_wrong", ())] * 2
 
 

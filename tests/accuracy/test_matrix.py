@@ -19,7 +19,7 @@ from brokerproof.accuracy.matrix import (
     schema_text,
 )
 from brokerproof.accuracy.score import Attribution, score
-from brokerproof.accuracy.trial import ClientTime, Kind, Trial
+from brokerproof.accuracy.trial import ClientTime, Trial, TrialKind
 from tests.accuracy.made import HEADER, fault, named, trial, trials
 
 DNS = fault("dns.record_missing")
@@ -47,7 +47,7 @@ def test_the_counts_add_up_to_the_trials(every: tuple[Trial, ...]) -> None:
         # An answer at least for every trial, more where several findings answer one cause.
         assert sum(one.times for one in row.diagnosed) >= row.trials
         assert row.times.trials == row.trials
-    seen = [one for one in measured if one.kind is not Kind.TOGETHER]
+    seen = [one for one in measured if one.kind is not TrialKind.TOGETHER]
     for injected in {one.injected for one in matrix.cells}:
         of_layer = [one for one in seen if (layer_of(one.injected[0].cause) if one.injected else NOTHING) == injected]
         answers = [max(1, len({c.partition(".")[0] for f in one.named for c in f.codes})) for one in of_layer]
@@ -77,7 +77,7 @@ def test_a_matrix_that_is_all_right() -> None:
     assert matrix.good
     assert matrix.complete
     single = matrix.parts[0]
-    assert (single.kind, single.trials, single.good, single.causes) == (Kind.SINGLE, 2, 2, 2)
+    assert (single.kind, single.trials, single.good, single.causes) == (TrialKind.SINGLE, 2, 2, 2)
     assert single.attributions[Attribution.RIGHT] == single.attributions[Attribution.AMBIGUOUS] == 1
     assert (single.times.median_ms, single.times.worst_ms) == (2005, 3005)
     assert (single.times.whole_median_ms, single.times.whole_worst_ms) == (2000, 3000)

@@ -13,8 +13,8 @@ from brokerproof.accuracy import prover, stored_evidence
 from brokerproof.accuracy.cases import Case, cases_of
 from brokerproof.accuracy.lab_clients import NoEvidenceError
 from brokerproof.accuracy.prover import Prover
-from brokerproof.accuracy.snapshots import Look
-from brokerproof.accuracy.trial import ClientTime, Kind, Selection, Trial, Which
+from brokerproof.accuracy.snapshots import Snapshot
+from brokerproof.accuracy.trial import ClientTime, Selection, Trial, TrialKind, Which
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, Diagnosis, Finding
@@ -26,11 +26,13 @@ from brokerproof.topology.models import Topology
 
 ALONE, *_ = cases_of(Selection(patterns=("peering",), faults=("route-missing-client",)))
 CLEAN, *_ = cases_of(Selection(patterns=("peering",), singles=False, clean=1))
-BOTH = Case("together/1", Kind.TOGETHER, "peering", faults=("route-missing-client", "broker-security-group-closed"))
+BOTH = Case(
+    "together/1", TrialKind.TOGETHER, "peering", faults=("route-missing-client", "broker-security-group-closed")
+)
 
 
 @dataclass
-class Seen:
+class ClientEvidence:
     """Evidence, made up."""
 
     codes: tuple[str, ...] = ()
@@ -58,7 +60,7 @@ class Seen:
         return Diagnosis(answer=Answer.FINDINGS if findings else Answer.NOTHING_WRONG, findings=findings)
 
     @property
-    def look(self) -> Look:
+    def snapshot(self) -> Snapshot:
         return {("b", "connect"): frozenset({(str(self.sight),)})}
 
     @property
@@ -81,7 +83,7 @@ class Seen:
 class World:
     """What is there instead of a lab: a topology, and what clients see of it."""
 
-    sees: Callable[[Topology, Sequence[str]], Seen] = lambda *_: Seen()
+    sees: Callable[[Topology, Sequence[str]], ClientEvidence] = lambda *_: ClientEvidence()
     topology: Topology = field(default_factory=lambda: ALONE.intended)
     intended: Topology = field(default_factory=lambda: ALONE.intended)
     unknown: str = ""
@@ -110,7 +112,7 @@ class World:
         return self
 
     # Clients
-    def look(self, names: Sequence[str]) -> Seen:
+    def look(self, names: Sequence[str]) -> ClientEvidence:
         self.looked.append(tuple(names))
         return self.sees(self.topology, names)
 
@@ -134,7 +136,9 @@ def carry_out(case: Case, which: Which = Which.ALL) -> Trial:
 
 
 def test_a_fault_is_put_in_looked_at_and_taken_out(world: World) -> None:
-    world.sees = lambda topology, _: Seen() if topology == ALONE.intended else Seen(("route.missing_client",))
+    world.sees = lambda topology, _: (
+        ClientEvidence() if topology == ALONE.intended else ClientEvidence(("route.missing_client",))
+    )
     trial = carry_out(ALONE)
     assert world.applied == [ALONE.broken, ALONE.intended]
     assert [(one.codes, one.stage, one.clients) for one in trial.named] == [
@@ -153,7 +157,7 @@ def test_nothing_is_put_into_a_clean_lab(world: World) -> None:
 
 
 def test_a_false_alarm_costs_the_lab(world: World) -> None:
-    world.sees = lambda *_: Seen(("route.missing_client",))
+    world.sees = lambda *_: ClientEvidence(("route.missing_client",))
     assert carry_out(CLEAN).named
     assert world.ended
 
@@ -167,7 +171,7 @@ def test_only_the_afflicted_client_is_asked_where_so_chosen(world: World) -> Non
 
 @pytest.mark.parametrize("cured", [True, False])
 def test_a_fault_that_stays_is_said_and_costs_the_lab(world: World, cured: bool) -> None:
-    world.sees = lambda *_: Seen(("route.missing_client",))
+    world.sees = lambda *_: ClientEvidence(("route.missing_client",))
     world.heals = cured
     trial = carry_out(ALONE)
     words = "b/connect.broker-1: timed out" if cured else "the lab does not say that it is as intended"
@@ -178,12 +182,12 @@ def test_a_fault_that_stays_is_said_and_costs_the_lab(world: World, cured: bool)
 
 def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(world: World) -> None:
     first, second = BOTH.faults
-    alike = (BOTH.broken, Case("x", Kind.SINGLE, "peering", faults=(first,)).broken)
+    alike = (BOTH.broken, Case("x", TrialKind.SINGLE, "peering", faults=(first,)).broken)
 
-    def sees(topology: Topology, _names: Sequence[str]) -> Seen:
+    def sees(topology: Topology, _names: Sequence[str]) -> ClientEvidence:
         if topology == BOTH.intended:
-            return Seen()
-        return Seen(("route.missing_client|security.broker_group|tls.inspected",), sight=topology in alike)
+            return ClientEvidence()
+        return ClientEvidence(("route.missing_client|security.broker_group|tls.inspected",), sight=topology in alike)
 
     world.sees = sees
     assert carry_out(BOTH).hidden == (second,)
@@ -191,12 +195,12 @@ def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(world: World)
 
 def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:
     first, second = BOTH.faults
-    alone = Case("x", Kind.SINGLE, "peering", faults=(first,)).broken
+    alone = Case("x", TrialKind.SINGLE, "peering", faults=(first,)).broken
 
-    def sees(topology: Topology, _names: Sequence[str]) -> Seen:
+    def sees(topology: Topology, _names: Sequence[str]) -> ClientEvidence:
         if topology == BOTH.intended:
-            return Seen()
-        return Seen(("route.missing_client",), sight="silence")
+            return ClientEvidence()
+        return ClientEvidence(("route.missing_client",), sight="silence")
 
     world.sees = sees
     trial = carry_out(BOTH)
@@ -205,7 +209,7 @@ def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:
 
 
 def test_what_makes_a_difference_is_not_hidden(world: World) -> None:
-    world.sees = lambda topology, _: Seen(
+    world.sees = lambda topology, _: ClientEvidence(
         () if topology == BOTH.intended else ("route.missing_client",), sight=topology
     )
     assert carry_out(BOTH).hidden == ()
@@ -213,8 +217,8 @@ def test_what_makes_a_difference_is_not_hidden(world: World) -> None:
 
 def test_what_differs_by_itself_is_no_sign_of_a_fault(world: World) -> None:
     first, second = BOTH.faults
-    alone = Case("x", Kind.SINGLE, "peering", faults=(first,)).broken
-    world.sees = lambda topology, _: Seen(
+    alone = Case("x", TrialKind.SINGLE, "peering", faults=(first,)).broken
+    world.sees = lambda topology, _: ClientEvidence(
         () if topology == BOTH.intended else ("route.missing_client",), sight=len(world.looked)
     )
     assert carry_out(BOTH).hidden == (second,)
@@ -227,7 +231,7 @@ def test_what_shows_now_and_then_is_hidden_only_where_nothing_at_all_differs(
     _, second = BOTH.faults
     chance = dict(FAULTS) | {second: replace(FAULTS[second], by_chance=True)}
     monkeypatch.setattr(prover, "FAULTS", chance)
-    world.sees = lambda topology, _: Seen(
+    world.sees = lambda topology, _: ClientEvidence(
         () if topology == BOTH.intended else ("route.missing_client",), sight=len(world.looked)
     )
     assert carry_out(BOTH).hidden == ()
@@ -246,7 +250,7 @@ def test_the_tail_of_a_log_is_not_kept_whole(world: World) -> None:
 
 
 def test_a_probe_that_cannot_be_run_is_a_problem(world: World) -> None:
-    def breaks(*_: object) -> Seen:
+    def breaks(*_: object) -> ClientEvidence:
         raise NoEvidenceError("vantage b: ended by signal 9")
 
     world.sees = breaks
@@ -255,7 +259,7 @@ def test_a_probe_that_cannot_be_run_is_a_problem(world: World) -> None:
 
 
 def test_a_defect_is_no_trial_but_ends_the_lab(world: World) -> None:
-    def breaks(*_: object) -> Seen:
+    def breaks(*_: object) -> ClientEvidence:
         raise ZeroDivisionError
 
     world.sees = breaks

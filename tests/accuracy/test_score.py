@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brokerproof.accuracy.score import UNKNOWN, Attribution, score
-from brokerproof.accuracy.trial import Injected, Kind, Named, Trial
+from brokerproof.accuracy.trial import Injected, Named, Trial, TrialKind
 from tests.accuracy.made import fault, named, trial
 
 DNS = fault("dns.record_missing")
@@ -112,9 +112,9 @@ def test_what_was_not_carried_out_is_neither_right_nor_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "injected", "hidden"),
-    [(Kind.CLEAN, (DNS,), ()), (Kind.SINGLE, (), ()), (Kind.SINGLE, (DNS,), ("other",))],
+    [(TrialKind.CLEAN, (DNS,), ()), (TrialKind.SINGLE, (), ()), (TrialKind.SINGLE, (DNS,), ("other",))],
 )
-def test_contradictions_are_refused(kind: Kind, injected: tuple[Injected, ...], hidden: tuple[str, ...]) -> None:
+def test_contradictions_are_refused(kind: TrialKind, injected: tuple[Injected, ...], hidden: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="case/1"):
         Trial(case_id="case/1", kind=kind, pattern="peering", injected=injected, hidden=hidden)
 

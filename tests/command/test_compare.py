@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from brokerproof.cli import compare
 from brokerproof.cli.main import main
 from brokerproof.comparison.series import Series, Whose, read_samples, write_samples
-from brokerproof.comparison.values import Comparison, Verdict
+from brokerproof.comparison.values import Claim, Comparison
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Closing, Measured, Reason, Role, Stage, Started, Status, Target
@@ -24,7 +24,7 @@ from brokerproof.probes.outcome.samples import Samples, pack
 from brokerproof.probes.plan import Plan
 from brokerproof.reports.document import decode_document
 from brokerproof.running.rounds import Wanted, order
-from brokerproof.running.site import World
+from brokerproof.running.site import Site
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Client
 from brokerproof.vantages.protocol import VantageRun
@@ -43,10 +43,10 @@ def command(*arguments: str | Path) -> tuple[int, str, str]:
 
 
 class Paths:
-    """Stands in for the vantages of a world: every path works, but for what it is told."""
+    """Stands in for the vantages of a site: every path works, but for what it is told."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, site: Site) -> None:
+        self.site = site
         self.turns: list[str] = []
         self.draw = random.Random(3)
         self.dead: set[str] = set()
@@ -54,7 +54,7 @@ class Paths:
         self.failing: Counter[str] = Counter()
 
     def run(self, client: Client, plan: Plan) -> VantageRun:
-        view = expect(self.world.topology, client.name)
+        view = expect(self.site.topology, client.name)
         started = Started(
             plan_id=plan.plan_id,
             client=client.name,
@@ -102,10 +102,10 @@ class Paths:
 
 @pytest.fixture
 def paths(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The prepared stand-ins, filled when the world opens; the last entry is what to do to the next one."""
+    """The prepared stand-ins, filled when the site opens; the last entry is what to do to the next one."""
     opened: list[Any] = [lambda _paths: None]
 
-    class Standing(World):
+    class Standing(Site):
         def __enter__(self) -> Self:
             self.paths = Paths(self)
             opened[0](self.paths)
@@ -113,11 +113,11 @@ def paths(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             return self
 
         def _vantage(self, client: Client) -> Any:
-            world = self
+            site = self
 
             class Vantage:
                 def run(self, plan: Plan, _on_outcome: object = None) -> VantageRun:
-                    run = world.paths.run(client, plan)
+                    run = site.paths.run(client, plan)
                     if callable(_on_outcome):
                         for one in run.outcomes:
                             _on_outcome(one)
@@ -131,7 +131,7 @@ def paths(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def start(*_: object, **__: object) -> Any:
             yield None
 
-    monkeypatch.setattr(compare, "World", Standing)
+    monkeypatch.setattr(compare, "Site", Standing)
     monkeypatch.setattr(compare, "Lab", NoLab)
     return opened
 
@@ -164,7 +164,7 @@ def test_a_slower_path_is_told_and_all_is_written(tmp_path: Path, paths: list[An
     ]
     found = msgspec.json.decode((folder / "comparison.json").read_bytes(), type=Comparison)
     median = found.compared[0]
-    assert (median.first.client, median.second.client, median.contrast.verdict) == ("b", "g", Verdict.LESS)
+    assert (median.first.client, median.second.client, median.contrast.verdict) == ("b", "g", Claim.LESS)
     assert median.contrast.difference_ns is not None
     assert median.contrast.difference_ns.value == pytest.approx(-2 * MS, rel=0.1)
     document = decode_document((folder / "result.json").read_bytes())
@@ -185,7 +185,7 @@ def test_a_difference_can_be_a_failure(tmp_path: Path, paths: list[Any]) -> None
     assert command(*where, "--client", "g", "-o", tmp_path / "1")[0] == 1
     code, said, _ = command(*where, "--client", "t", "-o", tmp_path / "2")
     assert code == 0
-    assert msgspec.json.decode(said, type=Comparison).compared[0].contrast.verdict is Verdict.NOT_TOLD_APART
+    assert msgspec.json.decode(said, type=Comparison).compared[0].contrast.verdict is Claim.NOT_TOLD_APART
 
 
 def test_a_path_that_is_not_as_it_must_be_is_not_compared(tmp_path: Path, paths: list[Any]) -> None:

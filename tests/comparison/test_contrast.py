@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerproof.comparison.contrast import Values, contrast
-from brokerproof.comparison.values import LEAST_ROUNDS, Contrast, Verdict, least_rounds
+from brokerproof.comparison.values import LEAST_ROUNDS, Claim, Contrast, least_rounds
 from tests.comparison.synthetic import MS, interleaved
 
 ROUNDS, EACH = 24, 12
@@ -27,14 +27,12 @@ def compared(seed: int, apart_ms: float) -> list[Contrast]:
 
 
 def test_two_paths_that_are_the_same_are_seldom_called_different() -> None:
-    different = sum(
-        any(one.verdict is not Verdict.NOT_TOLD_APART for one in compared(seed, 0)) for seed in range(TRIES)
-    )
+    different = sum(any(one.verdict is not Claim.NOT_TOLD_APART for one in compared(seed, 0)) for seed in range(TRIES))
     assert different <= 0.05 * TRIES, different
 
 
 def test_two_paths_a_millisecond_apart_are_nearly_always_told_apart() -> None:
-    told = sum(compared(seed, 1)[0].verdict is Verdict.MORE for seed in range(1000, 1000 + TRIES // 2))
+    told = sum(compared(seed, 1)[0].verdict is Claim.MORE for seed in range(1000, 1000 + TRIES // 2))
     assert told >= 0.95 * (TRIES // 2), told
 
 
@@ -45,7 +43,7 @@ def test_samples_drawn_one_by_one_would_claim_too_much() -> None:
         second, first = interleaved(np.random.default_rng(seed), rounds=ROUNDS, each=EACH, apart_ms=0)
         alone = [[np.array([each]) for block in group for each in block] for group in (first, second)]
         different += (
-            contrast(*alone, quantile=0.5, paired=False, seed=seed, resamples=199).verdict is not Verdict.NOT_TOLD_APART
+            contrast(*alone, quantile=0.5, paired=False, seed=seed, resamples=199).verdict is not Claim.NOT_TOLD_APART
         )
     assert different > 0.2 * tries, different
 
@@ -71,8 +69,8 @@ def test_nothing_is_said_of_too_few(rounds: int, each: int, quantile: float, eno
     said = contrast(
         blocks(rounds, each, 5), blocks(rounds, each, 2), quantile=quantile, paired=True, resamples=RESAMPLES
     )
-    assert (said.verdict is Verdict.MORE) == enough
-    assert (said.verdict is Verdict.TOO_FEW) == (said.difference_ns is None) == (not enough)
+    assert (said.verdict is Claim.MORE) == enough
+    assert (said.verdict is Claim.TOO_FEW) == (said.difference_ns is None) == (not enough)
 
 
 def test_figures_are_those_of_the_samples() -> None:
@@ -105,8 +103,8 @@ def test_many_samples_are_ranked_as_finely_as_a_quantile_needs() -> None:
 def test_more_claims_at_once_take_more_rounds(claims: int, rounds: int) -> None:
     assert least_rounds(claims) == rounds
     one, other = blocks(rounds, 5, 5), blocks(rounds, 5, 2)
-    assert contrast(one, other, quantile=0.5, paired=True, claims=claims).verdict is Verdict.MORE
-    assert contrast(one[1:], other[1:], quantile=0.5, paired=True, claims=claims).verdict is Verdict.TOO_FEW
+    assert contrast(one, other, quantile=0.5, paired=True, claims=claims).verdict is Claim.MORE
+    assert contrast(one[1:], other[1:], quantile=0.5, paired=True, claims=claims).verdict is Claim.TOO_FEW
 
 
 @settings(max_examples=15, deadline=None)

@@ -10,7 +10,7 @@ from brokerproof.comparison.errors import NothingToCompareError
 from brokerproof.comparison.pairs import BLOCKS, compare_runs, compare_together, gathered
 from brokerproof.comparison.series import Series, Whose
 from brokerproof.comparison.statements import basis, in_ms, sentence, sentences
-from brokerproof.comparison.values import Compared, Comparison, Contrast, Estimate, Party, Verdict
+from brokerproof.comparison.values import Claim, Compared, Comparison, Contrast, Estimate, Party
 from brokerproof.probes.outcome import Measured
 from tests.comparison.synthetic import MS, interleaved
 
@@ -55,7 +55,7 @@ def test_an_extra_hop_is_claimed_with_its_interval() -> None:
     comparison = compare_together(run_of(PEERING, GATEWAY, apart_ms=3), seed=1)
     assert (comparison.parties, comparison.interleaved) == ((PEERING, GATEWAY), True)
     median, p99 = comparison.compared
-    assert (median.contrast.verdict, p99.contrast.verdict) == (Verdict.LESS, Verdict.TOO_FEW)
+    assert (median.contrast.verdict, p99.contrast.verdict) == (Claim.LESS, Claim.TOO_FEW)
     said = sentence(median, 2)
     assert said.startswith("connect, median: g (transit_gateway) adds ")
     assert " to b (peering); n=280 in 14 rounds" in said
@@ -82,7 +82,7 @@ def test_what_is_the_same_is_not_told_apart() -> None:
     assert said.endswith("(95% interval, b (peering) less g (transit_gateway))")
 
 
-def made(verdict: Verdict, low: float, high: float) -> Compared:
+def made(verdict: Claim, low: float, high: float) -> Compared:
     estimate = Estimate(value=(low + high) / 2 * MS, low=low * MS, high=high * MS)
     one = Estimate(value=1.0 * MS, low=0.9 * MS, high=1.1 * MS)
     ratio = Estimate(value=2, low=1.5, high=4)
@@ -111,12 +111,12 @@ SAYS_NOTHING = (
 @pytest.mark.parametrize(
     ("verdict", "low", "high", "says"),
     [
-        (Verdict.MORE, 0.17, 0.26, SAYS_MORE),
-        (Verdict.LESS, -26, -17, SAYS_LESS),
-        (Verdict.NOT_TOLD_APART, 0.1, 12, SAYS_NOTHING),
+        (Claim.MORE, 0.17, 0.26, SAYS_MORE),
+        (Claim.LESS, -26, -17, SAYS_LESS),
+        (Claim.NOT_TOLD_APART, 0.1, 12, SAYS_NOTHING),
     ],
 )
-def test_a_sentence_claims_what_is_shown(verdict: Verdict, low: float, high: float, says: str) -> None:
+def test_a_sentence_claims_what_is_shown(verdict: Claim, low: float, high: float, says: str) -> None:
     assert sentence(made(verdict, low, high), 1) == f"produce ack, median: {says}"
 
 
@@ -158,7 +158,7 @@ def test_two_runs_are_compared_party_by_party_and_their_times_are_a_caveat() -> 
     comparison = compare_runs(one, other, seed=3)
     assert comparison.parties == (PEERING, later)
     (median, _) = comparison.compared
-    assert (median.contrast.verdict, median.contrast.paired) == (Verdict.MORE, False)
+    assert (median.contrast.verdict, median.contrast.paired) == (Claim.MORE, False)
     said = sentence(median, 2)
     assert "b (peering) in r adds 1.0000 ms" in said
     assert " to b (peering) in later; n=400 in 20 stretches" in said

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Diagnosis, Seen
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, WaitedFor
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.expect import expect
@@ -76,14 +76,14 @@ def answers(*addresses: str, **more: object) -> Change:
     return change
 
 
-def seen(view: ClientView, *bends: Bend, complete: bool = True, keep: int | None = None) -> Seen:
+def seen(view: ClientView, *bends: Bend, complete: bool = True, keep: int | None = None) -> ClientEvidence:
     outcomes = _cascade([_bent(view, o, bends) for o in perfect(view)])
     if keep is not None:
         outcomes = outcomes[:keep]
     held = any(o.stage is Stage.IDLE and o.status is Status.FAILED for o in outcomes)
     stages = (*VERIFY_STAGES, Stage.IDLE) if held else VERIFY_STAGES
-    checks = judge(view, Evidence(outcomes, complete=complete), stages)
-    return Seen(view=view, checks=checks, outcomes=outcomes, complete=complete)
+    checks = judge(view, RunOutcomes(outcomes, complete=complete), stages)
+    return ClientEvidence(view=view, checks=checks, outcomes=outcomes, complete=complete)
 
 
 def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome | None:
@@ -94,7 +94,7 @@ def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome 
     return out
 
 
-def attempted(view: ClientView, *further: tuple[Match, tuple[Reason | None, ...]]) -> Seen:
+def attempted(view: ClientView, *further: tuple[Match, tuple[Reason | None, ...]]) -> ClientEvidence:
     """A perfect run with further connections beside those that match, which end with these reasons."""
     outcomes = list(seen(view).outcomes)
     for first in tuple(outcomes):
@@ -106,8 +106,11 @@ def attempted(view: ClientView, *further: tuple[Match, tuple[Reason | None, ...]
                     )
                     for attempt, reason in enumerate(reasons, start=2)
                 ]
-    return Seen(
-        view=view, checks=judge(view, Evidence(tuple(outcomes)), VERIFY_STAGES), outcomes=tuple(outcomes), complete=True
+    return ClientEvidence(
+        view=view,
+        checks=judge(view, RunOutcomes(tuple(outcomes)), VERIFY_STAGES),
+        outcomes=tuple(outcomes),
+        complete=True,
     )
 
 

@@ -7,8 +7,8 @@ import pytest
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Seen
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import ConnectFacts, Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import names
@@ -35,7 +35,7 @@ def test_opened_doors() -> None:
         for view in views_of(pattern):
             run = seen(view)
             bent = tuple(opened(o) if accepted(view, o) else o for o in run.outcomes)
-            judged = diagnose([Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent)])
+            judged = diagnose([ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent)])
             found[f"{pattern}.{view.client}"] = {code for f in judged.findings for code in f.codes} - {Code.UNKNOWN}
     assert found["peering.x"] == {Code.ISOLATION_UNAPPROVED_CLIENT}
     assert found["peering.b"] == {Code.ISOLATION_PLAINTEXT_OPEN, Code.ISOLATION_PORTS_OPEN}
@@ -61,7 +61,7 @@ def test_a_rule_that_admits_every_port_admits_hosts_beside_the_clients_too(every
             let(o, listens=view.client == "x") if o in doors and o.target.port in let_through else o
             for o in run.outcomes
         )
-        runs.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+        runs.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     found = {finding.codes: set(finding.clients) for finding in diagnose(runs).findings}
     assert found[Code.ISOLATION_PORTS_OPEN,] == clients
     assert (
@@ -79,7 +79,7 @@ def test_a_way_back_through_privatelink_is_a_second_path() -> None:
             else o
             for o in clean.outcomes
         )
-        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+        run.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     assert {finding.codes for finding in diagnose(run).findings} == {(Code.ISOLATION_SECOND_PATH,)}
 
 
@@ -93,7 +93,7 @@ def test_a_group_that_admits_another_port_is_one_cause() -> None:
             else o
             for o in clean.outcomes
         )
-        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+        run.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     assert {finding.codes for finding in diagnose(run).findings} == {(Code.SECURITY_BROKER_GROUP,)}
 
 
@@ -110,7 +110,7 @@ def test_a_client_that_is_kept_from_the_other_port_too_has_another_cause(stopped
             else o
             for o in clean.outcomes
         )
-        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+        run.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
     if stopped == {"a", "b", "c"}:
         assert found == {sets.AT_THE_BROKERS: stopped}
@@ -131,8 +131,8 @@ def test_a_port_that_others_are_refused_at_as_they_should_be_tells_as_well() -> 
             outcome(o.stage, o.target, reason=Reason.REFUSED, status=Status.FAILED) if o in refused else o
             for o in clean.outcomes
         )
-        checks = tuple(check for check in judge(view, Evidence(bent)) if not check.isolation)
-        run.append(Seen(view=view, checks=checks, outcomes=bent))
+        checks = tuple(check for check in judge(view, RunOutcomes(bent)) if not check.isolation)
+        run.append(ClientEvidence(view=view, checks=checks, outcomes=bent))
     found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
     assert found.pop(sets.AT_THE_BROKERS) == {"a", "c"}
     assert [(Code.ROUTE_MISSING_CLIENT in codes, clients) for codes, clients in found.items()] == [(True, {"b"})]
@@ -149,7 +149,7 @@ def test_where_clients_that_connect_are_let_through_elsewhere_as_well_one_that_d
             else o
             for o in clean.outcomes
         )
-        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+        run.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     found = {frozenset(finding.codes): set(finding.clients) for finding in diagnose(run).findings}
     assert found[one(Code.ISOLATION_PORTS_OPEN)] == {"a", "c"}
     assert [clients for codes, clients in found.items() if Code.SECURITY_CLIENT_GROUP in codes] == [{"b"}]
@@ -165,6 +165,6 @@ def test_another_way_past_a_load_balancer_does_not_tell_its_clients_apart() -> N
             else o
             for o in clean.outcomes
         )
-        run.append(Seen(view=view, checks=judge(view, Evidence(bent)), outcomes=bent))
+        run.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     silent = [f for f in diagnose(run).findings if Code.SECURITY_BROKER_GROUP in f.codes]
     assert [set(f.clients) for f in silent] == [set("abort")]

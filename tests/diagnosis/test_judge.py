@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerproof.diagnosis.check import Check, Verdict
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     MetadataFacts,
@@ -50,7 +50,7 @@ def test_a_perfect_run_is_all_green_and_ids_are_unique(pattern: str, chosen: Pat
     topology = PATTERNS[pattern](chosen)
     for client in topology.clients:
         view = expect(topology, client.name)
-        checks = judge(view, Evidence(perfect(view)))
+        checks = judge(view, RunOutcomes(perfect(view)))
         assert {c.verdict for c in checks} <= {Verdict.PASSED}, [c for c in checks if c.verdict is not Verdict.PASSED]
         assert len({c.check_id for c in checks}) == len(checks)
 
@@ -61,7 +61,7 @@ def test_the_order_of_outcomes_changes_nothing(seed: int, dropped: set[int]) -> 
     outcomes = [o for i, o in enumerate(perfect(SINGLE)) if i not in dropped]
     shuffled = outcomes.copy()
     random.Random(seed).shuffle(shuffled)
-    assert judge(SINGLE, Evidence(tuple(outcomes))) == judge(SINGLE, Evidence(tuple(shuffled)))
+    assert judge(SINGLE, RunOutcomes(tuple(outcomes))) == judge(SINGLE, RunOutcomes(tuple(shuffled)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -70,7 +70,7 @@ def test_whatever_is_missing_is_never_green(index: int) -> None:
     outcomes = perfect(SINGLE)
     gone = outcomes[index % len(outcomes)]
     rest = tuple(o for o in outcomes if o is not gone)
-    before, after = judge(SINGLE, Evidence(outcomes)), judge(SINGLE, Evidence(rest, complete=False))
+    before, after = judge(SINGLE, RunOutcomes(outcomes)), judge(SINGLE, RunOutcomes(rest, complete=False))
     changed = [c for b, c in zip(before, after, strict=True) if b.verdict is not c.verdict]
     if gone.stage is Stage.METADATA or (gone.stage is Stage.IDENTITY and gone.target.role is Role.BOOTSTRAP):
         return  # every connection says the same; one fewer takes nothing away
@@ -79,8 +79,8 @@ def test_whatever_is_missing_is_never_green(index: int) -> None:
 
 
 def test_nothing_seen_is_not_green_and_a_vantage_error_is_not_red() -> None:
-    assert {c.verdict for c in judge(SINGLE, Evidence((), complete=False))} == {Verdict.NOT_SEEN}
-    assert {c.verdict for c in judge(SINGLE, Evidence((), complete=False, error="ssh: refused"))} == {Verdict.ERROR}
+    assert {c.verdict for c in judge(SINGLE, RunOutcomes((), complete=False))} == {Verdict.NOT_SEEN}
+    assert {c.verdict for c in judge(SINGLE, RunOutcomes((), complete=False, error="ssh: refused"))} == {Verdict.ERROR}
 
 
 def is_(stage: Stage, broker_id: int, role: Role = Role.BROKER) -> Callable[[Outcome], bool]:
@@ -99,7 +99,7 @@ def answers(*addresses: str) -> Callable[[Outcome], Outcome]:
 def test_a_wrong_answer_is_red_at_resolve_though_the_probe_was_content() -> None:
     outcomes = bend(perfect(SINGLE), is_(Stage.RESOLVE, 2), answers("10.0.16.10"))
     outcomes = bend(outcomes, lambda o: o.target.name.startswith("b-2.") and bool(o.target.address), lambda _: None)
-    checks = judge(SINGLE, Evidence(outcomes))
+    checks = judge(SINGLE, RunOutcomes(outcomes))
     assert reds(checks) == {"broker-2/resolve"}
     [red] = [c for c in checks if c.verdict is Verdict.FAILED]
     assert "10.0.16.10 (ENI of broker 2)" in red.observed
@@ -111,7 +111,7 @@ def test_a_wrong_answer_is_red_at_resolve_though_the_probe_was_content() -> None
 
 def test_a_name_that_is_answered_with_another_brokers_endpoint_says_whose_it_is() -> None:
     theirs = tuple(a.address for a in MULTI.brokers[1].addresses)
-    checks = judge(MULTI, Evidence(bend(perfect(MULTI), is_(Stage.RESOLVE, 1), answers(*theirs))))
+    checks = judge(MULTI, RunOutcomes(bend(perfect(MULTI), is_(Stage.RESOLVE, 1), answers(*theirs))))
     [red] = [c for c in checks if c.check_id == "broker-1/resolve"]
     assert "vpce-b-b2 of broker 2" in red.observed
     assert red.change.startswith("correct the record of b-1.")
@@ -137,7 +137,7 @@ def test_a_failed_stage_is_red_there_and_blocks_what_comes_after(stage: Stage, r
     for later in order[order.index(stage) + 1 : order.index(Stage.GROUP)]:
         if any(is_(later, 3)(o) for o in outcomes):
             outcomes = bend(outcomes, is_(later, 3), lambda o: skipped(o, stage, o.target))
-    checks = judge(SINGLE, Evidence(outcomes))
+    checks = judge(SINGLE, RunOutcomes(outcomes))
     red = [c for c in checks if c.verdict is Verdict.FAILED]
     assert {c.stage for c in red} == {stage}
     assert {c.reason for c in red} == {reason}
@@ -161,7 +161,7 @@ def other_name(reason: Reason, soa: str = "") -> tuple[Outcome, ...]:
 @pytest.mark.parametrize("reason", [Reason.NXDOMAIN, Reason.NO_DATA])
 @pytest.mark.parametrize("zone", [API, "us-east-1.amazonaws.com."])
 def test_a_zone_wider_than_the_cluster_hides_other_names(reason: Reason, zone: str) -> None:
-    checks = judge(SINGLE, Evidence(other_name(reason, zone)))
+    checks = judge(SINGLE, RunOutcomes(other_name(reason, zone)))
     [red] = [c for c in checks if c.verdict is Verdict.FAILED]
     assert (red.stage, red.subject, red.isolation, red.name) == (Stage.RESOLVE, "cluster", True, API)
     assert red.observed == f"zone {zone.rstrip('.')} answers for it, and lacks it"
@@ -183,7 +183,7 @@ def test_a_zone_wider_than_the_cluster_hides_other_names(reason: Reason, zone: s
     ],
 )
 def test_a_name_that_no_private_zone_hides_is_not_red(reason: Reason, zone: str, verdict: Verdict) -> None:
-    checks = judge(SINGLE, Evidence(other_name(reason, zone)))
+    checks = judge(SINGLE, RunOutcomes(other_name(reason, zone)))
     assert reds(checks) == set()
     assert {c.verdict for c in checks if c.name == API} == {verdict}
 
@@ -194,7 +194,7 @@ def test_where_no_broker_resolves_other_names_are_not_a_cause_of_their_own() -> 
         lambda o: o.stage is Stage.RESOLVE and o.target.role is Role.BROKER,
         fail(Reason.NXDOMAIN),
     )
-    checks = judge(SINGLE, Evidence(outcomes))
+    checks = judge(SINGLE, RunOutcomes(outcomes))
     assert {c.verdict for c in checks if c.name == API} == {Verdict.BLOCKED}
 
 
@@ -203,21 +203,21 @@ def test_a_failure_downstream_of_a_cause_is_blocked_not_red() -> None:
     outcomes = bend(perfect(SINGLE), is_(Stage.IDENTITY, 1), fail(Reason.OTHER_BROKER))
     outcomes = bend(outcomes, is_(Stage.PRODUCE, 1), fail(Reason.NOT_LEADER))
     outcomes = bend(outcomes, lambda o: o.stage is Stage.GROUP, fail(Reason.TIMED_OUT))
-    checks = judge(SINGLE, Evidence(outcomes))
+    checks = judge(SINGLE, RunOutcomes(outcomes))
     assert {c.stage for c in checks if c.verdict is Verdict.FAILED} == {Stage.IDENTITY}
 
 
 def test_two_independent_faults_are_both_red() -> None:
     outcomes = bend(perfect(SINGLE), is_(Stage.RESOLVE, 1), fail(Reason.NXDOMAIN))
     outcomes = bend(outcomes, is_(Stage.IDENTITY, 2), fail(Reason.OTHER_BROKER))
-    assert {c.split("/")[0] for c in reds(judge(SINGLE, Evidence(outcomes)))} == {"broker-1", "broker-2"}
+    assert {c.split("/")[0] for c in reds(judge(SINGLE, RunOutcomes(outcomes)))} == {"broker-1", "broker-2"}
 
 
 def test_a_path_that_works_two_times_in_three_is_not_green() -> None:
     outcomes = perfect(SINGLE)
     again = next(o for o in outcomes if is_(Stage.CONNECT, 1)(o))
     bad = replace(again, attempt=2, status=Status.FAILED, reason=Reason.TIMED_OUT)
-    checks = judge(SINGLE, Evidence((*outcomes, replace(again, attempt=3), bad)))
+    checks = judge(SINGLE, RunOutcomes((*outcomes, replace(again, attempt=3), bad)))
     [red] = [c for c in checks if c.verdict is Verdict.FAILED]
     assert red.observed.startswith("intermittent: 2 of 3 attempts worked")
 
@@ -233,7 +233,7 @@ def test_unchanged_advertised_listeners_are_red_at_metadata() -> None:
         lambda o: replace(o, facts=unchanged),
     )
     outcomes = bend(outcomes, lambda o: o.stage is Stage.PRODUCE, fail(Reason.NOT_LEADER))
-    checks = judge(SINGLE, Evidence(outcomes))
+    checks = judge(SINGLE, RunOutcomes(outcomes))
     assert reds(checks) == {"broker-1/metadata", "broker-2/metadata", "broker-3/metadata"}
     [red] = [c for c in checks if c.check_id == "broker-2/metadata"]
     assert red.change == f"set advertised.listeners of broker 2 to {SINGLE.brokers[1].name}:8444"
@@ -253,7 +253,7 @@ def _advertised_at(port: int, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, .
 
 def test_what_other_brokers_tell_of_one_that_is_not_reached_is_a_cause_of_its_own() -> None:
     outcomes = bend(_advertised_at(9094, perfect(SINGLE)), is_(Stage.CONNECT, 2), fail(Reason.TIMED_OUT))
-    found = reds(judge(SINGLE, Evidence(outcomes)))
+    found = reds(judge(SINGLE, RunOutcomes(outcomes)))
     assert "broker-2/metadata" in found
     assert {check for check in found if "broker-2/connect" in check}
 
@@ -267,7 +267,7 @@ def test_a_broker_the_topology_does_not_have_is_red() -> None:
         ),
     )
     outcomes = bend(perfect(SINGLE), is_(Stage.METADATA, 1), lambda o: replace(o, facts=more))
-    assert reds(judge(SINGLE, Evidence(outcomes))) == {"cluster/metadata"}
+    assert reds(judge(SINGLE, RunOutcomes(outcomes))) == {"cluster/metadata"}
 
 
 def test_answers_from_two_clusters_are_red() -> None:
@@ -275,7 +275,9 @@ def test_answers_from_two_clusters_are_red() -> None:
         assert isinstance(o.facts, MetadataFacts)
         return replace(o, facts=replace(o.facts, cluster_id="another"))
 
-    assert reds(judge(SINGLE, Evidence(bend(perfect(SINGLE), is_(Stage.METADATA, 1), other)))) == {"cluster/metadata"}
+    assert reds(judge(SINGLE, RunOutcomes(bend(perfect(SINGLE), is_(Stage.METADATA, 1), other)))) == {
+        "cluster/metadata"
+    }
 
 
 def forbidden(port: int) -> Callable[[Outcome], bool]:
@@ -284,14 +286,14 @@ def forbidden(port: int) -> Callable[[Outcome], bool]:
 
 def test_what_must_not_answer_and_does_is_red() -> None:
     outcomes = bend(perfect(SINGLE), forbidden(22), lambda o: replace(o, status=Status.OK, reason=None))
-    red = [c for c in judge(SINGLE, Evidence(outcomes)) if c.verdict is Verdict.FAILED]
+    red = [c for c in judge(SINGLE, RunOutcomes(outcomes)) if c.verdict is Verdict.FAILED]
     assert red
     assert all(c.isolation and "accepted a connection" in c.observed for c in red)
 
 
 def test_a_negative_that_fails_for_another_reason_is_red() -> None:
     outcomes = bend(perfect(SINGLE), forbidden(22), fail(Reason.NETWORK_UNREACHABLE))
-    red = [c for c in judge(SINGLE, Evidence(outcomes)) if c.verdict is Verdict.FAILED]
+    red = [c for c in judge(SINGLE, RunOutcomes(outcomes)) if c.verdict is Verdict.FAILED]
     assert red
     assert all("for another reason than timed_out" in c.observed for c in red)
 
@@ -304,7 +306,7 @@ def test_an_address_without_a_target_that_connects_is_red() -> None:
         lambda o: is_(Stage.CONNECT, 1)(o) and o.target.address == dead.address,
         lambda o: replace(o, status=Status.OK, reason=None),
     )
-    assert reds(judge(view, Evidence(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}
+    assert reds(judge(view, RunOutcomes(outcomes))) == {f"broker-1/connect-not/{dead.zone_id}"}
 
 
 def test_a_connect_that_took_a_second_syn_is_intermittent() -> None:
@@ -313,7 +315,7 @@ def test_a_connect_that_took_a_second_syn_is_intermittent() -> None:
     at_one = perfect(SINGLE)
     first = next(o for o in at_one if is_(Stage.CONNECT, 2)(o) and o.target.address == address.address)
     outcomes = (*at_one, replace(first, attempt=2), replace(sent_again(first), attempt=3))
-    [red] = [c for c in judge(SINGLE, Evidence(outcomes)) if c.verdict is Verdict.FAILED]
+    [red] = [c for c in judge(SINGLE, RunOutcomes(outcomes)) if c.verdict is Verdict.FAILED]
     assert (red.check_id, red.reason) == (f"broker-2/connect/{address.zone_id}", Reason.INTERMITTENT)
     assert red.observed == (
         "intermittent: 2 of 3 attempts were answered at once; "
@@ -324,14 +326,14 @@ def test_a_connect_that_took_a_second_syn_is_intermittent() -> None:
 def test_a_syn_that_was_sent_again_at_once_was_not_lost() -> None:
     """An NLB that reuses a port meets what is left of its last connection, and Linux tries again: 11 ms in the lab."""
     soon = bend(perfect(SINGLE), is_(Stage.CONNECT, 2), lambda o: replace(sent_again(o), duration_ns=11_000_000))
-    assert reds(judge(SINGLE, Evidence(soon))) == set()
+    assert reds(judge(SINGLE, RunOutcomes(soon))) == set()
 
 
 def test_what_failed_all_the_same_says_why_and_not_how_often_it_was_tried() -> None:
     refused = bend(
         perfect(SINGLE), is_(Stage.CONNECT, 2), lambda o: replace(o, status=Status.FAILED, reason=Reason.REFUSED)
     )
-    judged = judge(SINGLE, Evidence(bend(refused, is_(Stage.CONNECT, 2), sent_again)))
+    judged = judge(SINGLE, RunOutcomes(bend(refused, is_(Stage.CONNECT, 2), sent_again)))
     assert {c.reason for c in judged if c.check_id.startswith("broker-2/connect/")} == {Reason.REFUSED}
 
 
@@ -345,7 +347,7 @@ def seen_at(address: str, unknown: str = "") -> Callable[[Outcome], Outcome]:
 def test_a_client_that_is_seen_elsewhere_came_by_another_path() -> None:
     """Everything works, and the coordinator sees the client itself where it must see a load balancer."""
     assert MULTI.brokers[0].sources == ("10.0.0.100", "10.0.16.100", "10.0.32.100")
-    checks = judge(MULTI, Evidence(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at("10.1.0.201"))))
+    checks = judge(MULTI, RunOutcomes(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at("10.1.0.201"))))
     assert reds(checks) == {"cluster/source"}
     [red] = [c for c in checks if c.verdict is Verdict.FAILED]
     assert red.observed == "it sees it at 10.1.0.201"
@@ -355,7 +357,7 @@ def test_a_client_that_is_seen_elsewhere_came_by_another_path() -> None:
 
 def test_where_the_coordinator_does_not_say_the_path_is_not_proved() -> None:
     why = "no DescribeGroups response within 2000 ms"
-    checks = judge(MULTI, Evidence(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at("", why))))
+    checks = judge(MULTI, RunOutcomes(bend(perfect(MULTI), lambda o: o.stage is Stage.GROUP, seen_at("", why))))
     [source] = [c for c in checks if c.check_id == "cluster/source"]
     assert source.verdict is Verdict.NOT_SEEN
     assert source.observed == f"it did not say where it sees it: {why}"
@@ -378,7 +380,7 @@ def test_the_remedy_names_what_the_pattern_is_made_of(
     view = view_of(pattern, client)
     [red, *_] = [
         c
-        for c in judge(view, Evidence(bend(perfect(view), is_(stage, 1), fail(reason))))
+        for c in judge(view, RunOutcomes(bend(perfect(view), is_(stage, 1), fail(reason))))
         if c.verdict is Verdict.FAILED
     ]
     assert red.change.startswith(words)

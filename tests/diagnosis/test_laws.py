@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Answer, Diagnosis, Seen
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, Target
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.expect import expect
@@ -37,7 +37,7 @@ TOGETHER: Final[dict[str, tuple[Bend, Code]]] = {
 }
 
 
-def reds(clients: list[Seen]) -> set[str]:
+def reds(clients: list[ClientEvidence]) -> set[str]:
     return {f"{s.view.client}/{c.check_id}" for s in clients for c in s.checks if c.verdict is Verdict.FAILED}
 
 
@@ -45,7 +45,7 @@ def evidence(diagnosis: Diagnosis) -> list[str]:
     return [key for f in diagnosis.findings for key in f.evidence]
 
 
-class Runs(list[Seen]):
+class Runs(list[ClientEvidence]):
     def __repr__(self) -> str:
         return f"{[s.view.pattern for s in self][:1]} with {sorted(reds(self))[:5]}"
 
@@ -134,8 +134,8 @@ def test_nothing_seen_and_nobody_asked_are_not_enough() -> None:
     assert diagnose([]).answer is Answer.NOT_ENOUGH_SEEN
     view = views_of("peering")[1]
     for error in ("", "ssh: refused"):
-        checks = judge(view, Evidence((), complete=False, error=error), VERIFY_STAGES)
-        found = diagnose([Seen(view=view, checks=checks, outcomes=(), complete=False)])
+        checks = judge(view, RunOutcomes((), complete=False, error=error), VERIFY_STAGES)
+        found = diagnose([ClientEvidence(view=view, checks=checks, outcomes=(), complete=False)])
         assert found.answer is Answer.NOT_ENOUGH_SEEN
         assert found.unexplained
 

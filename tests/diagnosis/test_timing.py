@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Seen
-from brokerproof.diagnosis.judge import Evidence, judge
+from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.diagnosis.timing import known_after_ns
 from brokerproof.probes.outcome import Outcome, Reason, Stage, Status
 from tests.diagnosis.bent import views_of
@@ -15,7 +15,7 @@ from tests.diagnosis.perfect import perfect
 SEEN_NS, LATER_NS = 3_000, 90_000
 
 
-def _run(*, broken: bool) -> Seen:
+def _run(*, broken: bool) -> ClientEvidence:
     view = next(view for view in views_of("peering") if view.client == "b")
 
     def timed(one: Outcome) -> Outcome:
@@ -26,7 +26,7 @@ def _run(*, broken: bool) -> Seen:
         return msgspec.structs.replace(one, started_ns=LATER_NS, duration_ns=0)
 
     outcomes = tuple(map(timed, perfect(view)))
-    return Seen(view=view, checks=judge(view, Evidence(outcomes)), outcomes=outcomes)
+    return ClientEvidence(view=view, checks=judge(view, RunOutcomes(outcomes)), outcomes=outcomes)
 
 
 def test_it_is_known_when_the_last_evidence_was_in() -> None:

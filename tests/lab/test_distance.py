@@ -17,7 +17,7 @@ import pytest
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.lab.network.blueprint import Link
-from brokerproof.lab.network.distance import in_words, links_in_words, netem
+from brokerproof.lab.network.distance import distance_text, links_text, netem
 from brokerproof.topology.models import RegionLink, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
@@ -83,11 +83,11 @@ def test_no_distance_is_plain_links_and_back_without_a_broker_restart(lab: Lab) 
 def test_another_pattern_has_its_own_links_and_leaves_none_of_the_old(lab: Lab) -> None:
     gateways = PATTERNS["transit_gateway"](PatternOptions(brokers=1))
     lab.apply(gateways)
-    links = dict(links_in_words(lab.status()["distance"]))
+    links = dict(links_text(lab.status()["distance"]))
     assert links[f"{EAST} - {WEST}"] == "RTT 60 ms: tgw-east to tgw-west"
     assert is_about(rtt_p50_ms(lab, "c"), 61)
     lab.apply(lab.intended)
-    assert f"{EAST} - {WEST}" in dict(links_in_words(lab.status()["distance"]))
+    assert f"{EAST} - {WEST}" in dict(links_text(lab.status()["distance"]))
     assert is_about(rtt_p50_ms(lab, "c"), 60)
 
 
@@ -103,7 +103,7 @@ def open_router(lab: Lab) -> Iterator[None]:
 def test_a_region_away_is_sixty_ms_and_next_door_half_a_ms(lab: Lab) -> None:
     status = lab.status()["distance"]
     assert status["carrier"] in {"netem", "relay"}
-    assert [words.split(":")[0] for _, words in links_in_words(status)] == ["RTT 0.5 ms", "RTT 60 ms"]
+    assert [words.split(":")[0] for _, words in links_text(status)] == ["RTT 0.5 ms", "RTT 60 ms"]
     assert is_about(rtt_p50_ms(lab, "c"), 60)
     assert is_about(rtt_p50_ms(lab, "b"), 0.5)
 
@@ -161,7 +161,7 @@ def test_rate_and_loss_are_of_packets_on_the_wire(lab: Lab) -> None:
     assert 20 <= int(count) < 40
     assert float(ms) >= 0.98 * (int(count) - 1) * 10, "1000 bytes at 800 kbit/s are 10 ms"
     status = lab.status()["distance"]
-    assert "RTT 2 ms, 0.8 Mbit/s, loss 20 %" in dict(links_in_words(status))[f"{EAST} - {WEST}"]
+    assert "RTT 2 ms, 0.8 Mbit/s, loss 20 %" in dict(links_text(status))[f"{EAST} - {WEST}"]
     if status["carrier"] == "relay":
         assert status["lost"] == 40 - int(count)
 
@@ -206,7 +206,7 @@ def test_a_relay_that_ends_is_said_and_the_lab_can_be_ended() -> None:
     topology = PATTERNS["peering"](PatternOptions(brokers=1))
     with Lab.start(topology) as lab:
         os.kill(relay_of(lab), signal.SIGKILL)
-        assert "ended (-9); start a new lab" in in_words(lab.status()["distance"])
+        assert "ended (-9); start a new lab" in distance_text(lab.status()["distance"])
         with pytest.raises(LabError, match=r"ended \(-9\); start a new lab"):
             lab.apply(at(topology, RegionLink(regions=(EAST, WEST), one_way_delay_ms=5)))
 
@@ -260,7 +260,7 @@ def test_a_shape_in_netems_words(link: dict[str, Any], words: str) -> None:
 def test_many_links_are_said_in_one_line() -> None:
     shape = RegionLink(regions=(EAST, EAST), one_way_delay_ms=0.25).model_dump(mode="json")
     status = {"links": [{**shape, "between": [f"vpce-{i} to nlb" for i in range(9) for _ in range(3)]}]}
-    [(regions, words)] = links_in_words(status)
+    [(regions, words)] = links_text(status)
     assert regions == EAST
     assert words == "RTT 0.5 ms: vpce-0 to nlb, vpce-1 to nlb, vpce-2 to nlb, vpce-3 to nlb and 5 more"
 

@@ -6,7 +6,7 @@ import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS, Fault
-from brokerproof.lab.faults.fault import Layer, afflicted
+from brokerproof.lab.faults.fault import FaultLayer, afflicted
 from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.lab.network.difference import difference
 from brokerproof.probes.outcome import STAGE_REASONS
@@ -63,7 +63,7 @@ def test_a_fault_says_where_it_shows(fault: Fault) -> None:
 
 def test_there_is_a_fault_of_every_layer() -> None:
     assert len(FAULTS) >= AT_LEAST
-    assert {fault.layer for fault in FAULTS.values()} == set(Layer)
+    assert {fault.layer for fault in FAULTS.values()} == set(FaultLayer)
 
 
 def test_three_faults_are_in_no_catalogue() -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from brokerproof.probes.observation import Seen, failed
+from brokerproof.probes.observation import Observation, failed
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.plan import MAX_CONNECT_ATTEMPTS
 from brokerproof.probes.stages.connect import connect
@@ -53,7 +53,7 @@ def test_attempts_that_fail_now_and_then_are_told_apart(monkeypatch: pytest.Monk
     """As behind a listener of two targets, one of which is dead."""
     calls = 0
 
-    async def every_other(address: str, port: int, *, limit_ms: int) -> tuple[Seen, socket.socket | None]:
+    async def every_other(address: str, port: int, *, limit_ms: int) -> tuple[Observation, socket.socket | None]:
         nonlocal calls
         calls += 1
         if calls % 2 == 0:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Status
 from brokerproof.probes.stages.connect import connect
 from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
@@ -39,7 +39,7 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
 
 
-async def shake(port: int, name: str, ca_file: Path, limit_ms: int = GENEROUS_MS) -> tuple[Seen, HandshakeFacts]:
+async def shake(port: int, name: str, ca_file: Path, limit_ms: int = GENEROUS_MS) -> tuple[Observation, HandshakeFacts]:
     connected, sock = await connect(LOOPBACK, port, limit_ms=GENEROUS_MS)
     assert sock is not None, connected
     try:
@@ -51,8 +51,8 @@ async def shake(port: int, name: str, ca_file: Path, limit_ms: int = GENEROUS_MS
     return seen, seen.facts
 
 
-def judged(context: ssl.SSLContext, name: str, ca_file: Path) -> tuple[Seen, HandshakeFacts]:
-    async def work() -> tuple[Seen, HandshakeFacts]:
+def judged(context: ssl.SSLContext, name: str, ca_file: Path) -> tuple[Observation, HandshakeFacts]:
+    async def work() -> tuple[Observation, HandshakeFacts]:
         async with peer(silent, context=context) as port:
             return await shake(port, name, ca_file)
 
@@ -173,7 +173,7 @@ def test_nothing_is_sent_to_a_peer_that_was_not_verified(authority: Authority, t
             heard.extend(data)
         ended.set()
 
-    async def work() -> Seen:
+    async def work() -> Observation:
         other = Authority(tmp_path, "Other CA")
         async with peer(listening, context=other.server(NAME)) as port:
             seen, _ = await shake(port, NAME, authority.ca_file)
@@ -222,7 +222,7 @@ TLS_RECORD_CUT_SHORT = bytes([22, 3, 3, 64, 0])
     ],
 )
 def test_bad_peers(authority: Authority, behaviour: Behaviour, reason: Reason, words: str) -> None:
-    async def work() -> tuple[Seen, HandshakeFacts]:
+    async def work() -> tuple[Observation, HandshakeFacts]:
         async with peer(behaviour) as port:
             return await shake(port, NAME, authority.ca_file, LIMIT_MS)
 
@@ -238,7 +238,7 @@ def test_bad_peers(authority: Authority, behaviour: Behaviour, reason: Reason, w
     ("number", "words"), [(70, "70 protocol version"), (112, "112 unrecognized name"), (99, "99 unknown")]
 )
 def test_an_alert_is_recorded_with_its_number(authority: Authority, number: int, words: str) -> None:
-    async def work() -> tuple[Seen, HandshakeFacts]:
+    async def work() -> tuple[Observation, HandshakeFacts]:
         async with peer(saying(bytes([21, 3, 3, 0, 2, 2, number]))) as port:
             return await shake(port, NAME, authority.ca_file)
 
@@ -266,7 +266,7 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_the_hosts_own_store_is_the_default(authority: Authority) -> None:
-    async def work() -> Seen:
+    async def work() -> Observation:
         async with peer(silent, context=authority.server(NAME)) as port:
             _, sock = await connect(LOOPBACK, port, limit_ms=GENEROUS_MS)
             assert sock is not None

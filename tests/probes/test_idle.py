@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import IdleFacts, Reason, Stage, Status
 from brokerproof.probes.plan import Limits
 from brokerproof.probes.stages.connect import connect
@@ -36,8 +36,8 @@ def ending_after(seconds: float, *, reset: bool = False) -> Behaviour:
     return behaviour
 
 
-def held(behaviour: Behaviour) -> tuple[Seen, IdleFacts]:
-    async def work() -> Seen:
+def held(behaviour: Behaviour) -> tuple[Observation, IdleFacts]:
+    async def work() -> Observation:
         async with peer(behaviour) as port:
             _, sock = await connect(LOOPBACK, port, limit_ms=1000)
             assert sock is not None

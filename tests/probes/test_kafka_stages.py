@@ -16,7 +16,7 @@ from kio.schema.describe_configs.v1 import DescribeConfigsRequest
 from kio.schema.errors import ErrorCode
 from kio.schema.metadata.v4 import MetadataRequest
 
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import AdvertisedBroker, ApiFacts, IdentityFacts, MetadataFacts, Reason, Status
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.connect import connect
@@ -64,8 +64,8 @@ def asked(behaviour: Behaviour, ask: Callable[[KafkaConnection], Awaitable[Any]]
     return result
 
 
-def api(behaviour: Behaviour) -> Seen:
-    seen: Seen = asked(behaviour, lambda connection: ask_versions(connection, limit_ms=LIMIT_MS))
+def api(behaviour: Behaviour) -> Observation:
+    seen: Observation = asked(behaviour, lambda connection: ask_versions(connection, limit_ms=LIMIT_MS))
     return seen
 
 
@@ -108,7 +108,7 @@ def test_a_tls_listener_is_recognised_by_its_alert() -> None:
 
 
 def test_versions_are_noted() -> None:
-    async def work() -> tuple[Seen, dict[int, tuple[int, int]]]:
+    async def work() -> tuple[Observation, dict[int, tuple[int, int]]]:
         handlers: dict[type, Handler] = {ApiVersionsRequest: lambda _request: api_versions()}
         async with connection_to(broker(handlers)) as connection:
             return await ask_versions(connection, limit_ms=LIMIT_MS), connection.versions
@@ -131,7 +131,7 @@ def test_api_error_codes(code: int, reason: Reason) -> None:
 
 @pytest.mark.parametrize("offered", [{18: (0, 3)}, {18: (0, 3), 3: (5, 12)}, {18: (0, 3), 3: (0, 3)}])
 def test_a_version_the_broker_does_not_offer_is_not_sent(offered: dict[int, tuple[int, int]]) -> None:
-    async def ask(connection: KafkaConnection) -> Seen:
+    async def ask(connection: KafkaConnection) -> Observation:
         await ask_versions(connection, limit_ms=LIMIT_MS)
         seen, _ = await ask_metadata(connection, limit_ms=LIMIT_MS)
         return seen
@@ -192,8 +192,8 @@ def test_metadata_that_is_none(answer: Any, reason: Reason) -> None:
     assert (seen.status, seen.reason, facts) == (Status.FAILED, reason, None)
 
 
-def identity(handler: Handler, broker_id: int | None) -> Seen:
-    seen: Seen = asked(
+def identity(handler: Handler, broker_id: int | None) -> Observation:
+    seen: Observation = asked(
         broker({DescribeConfigsRequest: handler}),
         lambda connection: ask_identity(connection, broker_id, limit_ms=LIMIT_MS),
     )
@@ -237,7 +237,7 @@ def test_no_identity(answer: Any, reason: Reason) -> None:
 def test_a_connection_that_broke_is_not_used_again() -> None:
     """After a timeout the late response would be taken for the next one."""
 
-    async def ask(connection: KafkaConnection) -> tuple[Seen, Seen]:
+    async def ask(connection: KafkaConnection) -> tuple[Observation, Observation]:
         first, _ = await ask_metadata(connection, limit_ms=50)
         second, _ = await ask_metadata(connection, limit_ms=50)
         return first, second
@@ -247,7 +247,7 @@ def test_a_connection_that_broke_is_not_used_again() -> None:
 
 
 def test_requests_take_turns() -> None:
-    async def ask(connection: KafkaConnection) -> list[Seen]:
+    async def ask(connection: KafkaConnection) -> list[Observation]:
         answers = await asyncio.gather(*(ask_metadata(connection, limit_ms=2000) for _ in range(10)))
         return [seen for seen, _ in answers]
 

@@ -13,7 +13,7 @@ import pytest
 from brokerproof.probes.load import path_latency
 from brokerproof.probes.load.host_load import HostTicks
 from brokerproof.probes.load.path_latency import PathLatency
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Measured, PathLatencyFacts, Reason, Role, Stage, Status, Target
 from brokerproof.probes.outcome.samples import unpack
 from brokerproof.probes.plan import Limits, PathLatencyPlan, Tls
@@ -198,7 +198,7 @@ def test_a_sample_that_fails_is_no_sample_and_is_said(monkeypatch: pytest.Monkey
 
 
 def test_a_certificate_nobody_vouches_for_is_a_failed_sample(authority: Authority) -> None:
-    async def work() -> Seen:
+    async def work() -> Observation:
         async with peer(silent, context=authority.server("b-1")) as port:
             target = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=port)
             wanted = PathLatencyPlan(samples=2, warm_up=0, rate_per_s=100)
@@ -212,7 +212,7 @@ def test_a_certificate_nobody_vouches_for_is_a_failed_sample(authority: Authorit
 
 
 def test_a_handshake_without_an_answer_is_said_as_such() -> None:
-    async def work() -> Seen:
+    async def work() -> Observation:
         async with peer(silent) as port:
             target = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=port)
             wanted = PathLatencyPlan(samples=2, warm_up=0, rate_per_s=100)

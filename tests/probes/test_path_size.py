@@ -13,7 +13,7 @@ from kio.schema.describe_configs.v1 import DescribeConfigsRequest
 from kio.schema.errors import ErrorCode
 from kio.serial import entity_reader
 
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import IdentityFacts, PathSizeFacts, Reason, Stage, Status
 from brokerproof.probes.plan import Tls
 from brokerproof.probes.stages.handshake import handshake, trust
@@ -62,15 +62,15 @@ class Narrow:
             writer.write(answer)
 
 
-async def ladder_over(sock: socket.socket) -> Seen:
+async def ladder_over(sock: socket.socket) -> Observation:
     connection = KafkaConnection(Stream(sock))
     seen = await measure_path_size(connection, 1, limit_ms=LIMIT_MS)
     connection.close()
     return seen
 
 
-def climbed(behaviour: Behaviour, mss_bytes: int = MSS_BYTES) -> tuple[Seen, PathSizeFacts]:
-    async def work() -> Seen:
+def climbed(behaviour: Behaviour, mss_bytes: int = MSS_BYTES) -> tuple[Observation, PathSizeFacts]:
+    async def work() -> Observation:
         async with peer(behaviour) as port:
             sock = socket.socket()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss_bytes)

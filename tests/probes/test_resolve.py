@@ -12,7 +12,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from brokerproof.probes.observation import Seen
+from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, ResolveFacts, Status
 from brokerproof.probes.stages.resolve import Addresses, resolve
 from brokerproof.probes.wire.dns_exchange import Server, configured_server, parse_server
@@ -26,8 +26,8 @@ AAAA = f"{NAME}. 20 IN AAAA fd00::1"
 LIMIT_MS = 250
 
 
-def resolved(reply: Reply, name: str = NAME) -> tuple[Seen, ResolveFacts, Addresses]:
-    async def work() -> tuple[Seen, Addresses]:
+def resolved(reply: Reply, name: str = NAME) -> tuple[Observation, ResolveFacts, Addresses]:
+    async def work() -> tuple[Observation, Addresses]:
         async with dns_server(reply) as server:
             return await resolve(name, server, limit_ms=LIMIT_MS)
 

@@ -27,7 +27,7 @@ from brokerproof.topology.patterns.options import Overlap
 from brokerproof.topology.picture import DARK, Ink, picture
 from brokerproof.topology.picture.distance import rtt_words
 from brokerproof.topology.picture.label import LISTED, ranges, text
-from brokerproof.topology.picture.way import Kind, way_of
+from brokerproof.topology.picture.way import PlaceKind, way_of
 from tests.topology.strategies import options, patterns
 
 NODE = re.compile(r'^\t+("[^"]+"|\w+) \[label=<', re.MULTILINE)
@@ -102,9 +102,9 @@ def test_every_client_has_a_way_to_every_broker(pattern: str, chosen: PatternOpt
         way = way_of(topology, client, whole)
         assert not way.trouble
         if client.pattern is not None:
-            reached = {s.places[-1].key for s in way.stretches if s.places[-1].kind is Kind.BROKER}
+            reached = {s.places[-1].key for s in way.stretches if s.places[-1].kind is PlaceKind.BROKER}
             assert reached == {f"demo/{broker.broker_id}" for broker in topology.clusters[0].brokers}
-            assert all(s.places[0] == (Kind.CLIENT, client.name) for s in way.stretches)
+            assert all(s.places[0] == (PlaceKind.CLIENT, client.name) for s in way.stretches)
         else:
             assert way.must_not
             assert Ink.MUST_NOT.value in picture(topology).dot

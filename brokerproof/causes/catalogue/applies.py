@@ -9,13 +9,13 @@ from brokerproof.topology.patterns import names
 ENDPOINT: Final = (names.SINGLE, names.MULTI, names.CROSS_REGION)
 ONE_NLB: Final = (names.SINGLE, names.CROSS_REGION)
 MANAGED: Final = (names.MULTI_VPC,)
-BEHIND: Final = (*ENDPOINT, *MANAGED)
+THROUGH_LOAD_BALANCER: Final = (*ENDPOINT, *MANAGED)
 """Patterns with a load balancer between client and broker."""
 ROUTED: Final = (names.PEERING, names.TRANSIT_GATEWAY)
 GATEWAY: Final = (names.TRANSIT_GATEWAY,)
 JOINED: Final = (*ROUTED, names.SINGLE, names.MULTI)
 """Patterns in which a peering or a gateway carries some client's packets."""
-EVERY: Final = (names.IN_VPC, *ROUTED, *BEHIND)
+EVERY: Final = (names.IN_VPC, *ROUTED, *THROUGH_LOAD_BALANCER)
 
 MSK: Final = "Amazon MSK developer guide"
 VPC: Final = "Amazon VPC user guide"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.causes.catalogue.applies import (
-    BEHIND,
     ENDPOINT,
     KAFKA,
     MANAGED,
@@ -14,6 +13,7 @@ from brokerproof.causes.catalogue.applies import (
     NLB,
     ONE_NLB,
     PRIVATELINK,
+    THROUGH_LOAD_BALANCER,
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
@@ -51,7 +51,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ENDPOINT_ZONE_MISMATCH,
         title="the endpoint has no address in a zone where it should: a subnet was left out, or the zone ids differ",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="every name of the endpoint lacks the addresses of the same zones",
         remedy="add a subnet of every zone to the endpoint in {vpc}, matched by zone id and not by name",
         call="ec2 DescribeSubnets (AvailabilityZoneId)",
@@ -109,7 +109,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_LISTENER_MISSING,
         title="the NLB has no listener on the broker's port",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="one broker's port is silent or refused at every address, from every client",
         confused_with=(
             (Code.NLB_NO_TARGET, _HEALTH),
@@ -123,7 +123,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_NO_TARGET,
         title="the target group of the broker's listener has no target",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="one broker's port is silent or refused at every address, from every client",
         confused_with=((Code.NLB_LISTENER_MISSING, _LISTENERS),),
         remedy="register the ENI address of broker {brokers} in the target group of port {port}",
@@ -133,7 +133,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_WRONG_TARGET,
         title="the target behind the broker's listener is another broker",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="the name leads to the right address, and another broker answers there "
         "(DescribeConfigs of its own id)",
         confused_with=((Code.DNS_WRONG_ENDPOINT, "there the answer of the resolver is another endpoint's"),),
@@ -147,7 +147,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_STALE_TARGET,
         title="the target's address is no broker's any more",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="one broker's port is silent at every address, from every client behind the NLB",
         confused_with=((Code.SECURITY_BROKER_GROUP, "the target's address is the broker's ENI (ListNodes)"),),
         remedy="replace the target of port {port} by the present ENI address of broker {brokers}",
@@ -158,7 +158,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_WRONG_TARGET_PORT,
         title="the target group forwards to another port than the broker's TLS listener",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="refused behind the NLB while the broker runs; or accepted, and no TLS answers",
         confused_with=((Code.CLUSTER_BROKER_DOWN, "metadata: a broker that is down is not listed"),),
         remedy="set the port of the target of broker {brokers} to the brokers' TLS listener",
@@ -169,7 +169,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_CROSS_ZONE_OFF,
         title="cross-zone load balancing is off, so only the address in the broker's own zone has a target",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="of each broker's addresses exactly those in the broker's zone connect",
         confused_with=((Code.SECURITY_NETWORK_ACL, "elbv2 DescribeLoadBalancerAttributes"),),
         remedy="turn on load_balancing.cross_zone.enabled of the NLB, or of the target groups",
@@ -180,7 +180,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_CROSS_ZONE_ON,
         title="cross-zone load balancing is on where it is meant to be off; packets cross zones",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="addresses outside the broker's zone connect as well",
         remedy="turn off load_balancing.cross_zone.enabled of the NLB, or correct the topology",
         call="elbv2 DescribeLoadBalancerAttributes",
@@ -190,7 +190,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_TARGETS_UNHEALTHY,
         title="all targets are unhealthy, and the NLB forwards to all of them",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="none of its own: clients work or fail as the cause behind it says",
         remedy="correct the health check of the target groups, or what makes the targets fail it",
         call=_HEALTH,
@@ -238,7 +238,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_IDLE_TIMEOUT,
         title="the NLB forgets a connection that was idle for longer than its timer",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="the first request after a quiet time is reset, or never answered (--idle-hold)",
         remedy="set tcp.idle_timeout.seconds of the listener above connections.max.idle.ms of the clients",
         call="elbv2 DescribeListenerAttributes",
@@ -248,7 +248,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_PORTS_EXHAUSTED,
         title="the NLB has no source ports left towards the target",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="new connections fail now and then while open ones go on",
         confused_with=((Code.TCP_PACKET_LOSS, "the metric PortAllocationErrorCount"),),
         remedy="spread the clients over more NLBs or targets, and have them keep their connections",
@@ -259,7 +259,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.NLB_TLS_LISTENER,
         title="the listener is TLS: the NLB shows its own certificate instead of the broker's",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="a certificate of other names than MSK's, behind the NLB alone",
         confused_with=((Code.TLS_INSPECTED, "the issuer: AWS Certificate Manager, or a company"),),
         remedy="make the listener of port {port} TCP, or give its certificate the names the clients use",

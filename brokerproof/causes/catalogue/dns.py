@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.causes.catalogue.applies import (
-    BEHIND,
     ENDPOINT,
     EVERY,
     KAFKA,
@@ -15,6 +14,7 @@ from brokerproof.causes.catalogue.applies import (
     ONE_NLB,
     ROUTE53,
     ROUTED,
+    THROUGH_LOAD_BALANCER,
     VPC,
 )
 from brokerproof.causes.catalogue.entry import Entry
@@ -29,7 +29,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_RECORD_MISSING,
         title="the private hosted zone has no record for the broker's name",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="NXDOMAIN from the zone that answers the other brokers' names, or for all of them from that zone",
         confused_with=(
             (Code.DNS_MORE_SPECIFIC_ZONE, "the owner of the SOA in the negative answer names the zone that answered"),
@@ -83,7 +83,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_MORE_SPECIFIC_ZONE,
         title="a second private zone with a longer name hides the one that has the records",
-        patterns=(*BEHIND, *ROUTED),
+        patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="NXDOMAIN for all brokers, with the SOA of a zone longer than that of the Region's MSK names",
         confused_with=((Code.DNS_RECORD_MISSING, "the owner of the SOA is the zone that should have the records"),),
         remedy="remove the more specific private zone from {vpc}, or give it the records of the brokers",
@@ -106,7 +106,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_ZONE_SHADOWS_REGION,
         title="the private zone hides other MSK names of the Region, its API among them",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="names that are not of this cluster get NXDOMAIN with the SOA of the private zone",
         remedy="name the private zone after the cluster (its own domain) instead of the whole Region's MSK domain",
         call=_ZONES,
@@ -116,7 +116,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_WRONG_ENDPOINT,
         title="the broker's record leads to another endpoint than this broker's",
-        patterns=(*BEHIND, *ROUTED),
+        patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="the answer is addresses that belong to another broker's endpoint, or to another "
         "endpoint that answers",
         confused_with=((Code.NLB_WRONG_TARGET, "there the answer is right, and the broker behind it is another"),),
@@ -129,7 +129,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_STALE_RECORD,
         title="the broker's record holds an address that belongs to nothing in the topology",
-        patterns=(*BEHIND, *ROUTED),
+        patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="NOERROR with an address that is neither the expected one nor any other of the topology",
         confused_with=(
             (Code.DNS_RESOLVER_RULE, "another resolver answers for the suffix: look at the rules of the VPC"),
@@ -152,7 +152,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_VPC_ATTRIBUTES_OFF,
         title="enableDnsSupport or enableDnsHostnames is off in the client VPC",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="as if no zone were associated (enableDnsHostnames), or no answer at all (enableDnsSupport)",
         confused_with=((Code.DNS_ZONE_NOT_ASSOCIATED, "DescribeVpcAttribute of the client VPC"),),
         remedy="turn on enableDnsSupport and enableDnsHostnames of {vpc}",
@@ -212,7 +212,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_CNAME_LOOP,
         title="the records of the name point at each other",
-        patterns=(*BEHIND, *ROUTED),
+        patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="a CNAME chain that comes back to a name already in it, or SERVFAIL for this name alone",
         confused_with=((Code.DNS_RESOLVER_FAILING, "other names fail as well"),),
         remedy="correct the CNAME records that {name} leads through",
@@ -247,7 +247,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_NEGATIVE_ANSWER_CACHED,
         title="the resolver still holds the answer from before the record was added",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="NXDOMAIN though the zone has the record",
         remedy="wait for the negative TTL of the zone's SOA to pass, and start JVM clients again",
         call=_RECORDS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.causes.catalogue.applies import BEHIND, EVERY, KAFKA, MANAGED, MEASURED, MSK, ONE_NLB
+from brokerproof.causes.catalogue.applies import EVERY, KAFKA, MANAGED, MEASURED, MSK, ONE_NLB, THROUGH_LOAD_BALANCER
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
 
@@ -41,7 +41,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.AUTH_CLUSTER_POLICY,
         title="the cluster policy does not allow the client's account",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="Access denied from another account, where the same role works in the cluster's",
         remedy="name the client's account, and the topics and groups, in the cluster policy",
         call="kafka GetClusterPolicy, PutClusterPolicy",
@@ -64,7 +64,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.AUTH_IAM_REGION,
         title="the request is signed for another Region than the cluster's",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="Access denied through a custom name: the Region is read from MSK's names alone",
         remedy="set the Region of the IAM login module to the cluster's",
         sources=(_IAM,),
@@ -160,7 +160,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.METADATA_ADVERTISED_PORT,
         title="a broker advertises a port at which nothing leads to it",
-        patterns=(*BEHIND, *EVERY[:3]),
+        patterns=(*THROUGH_LOAD_BALANCER, *EVERY[:3]),
         evidence="metadata gives the broker's name with a port no listener of the path has",
         confused_with=((Code.METADATA_ADVERTISED_UNCHANGED, "the port is the one the broker is bound to"),),
         remedy="set advertised.listeners of broker {brokers} to the port of its own NLB listener "

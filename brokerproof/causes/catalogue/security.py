@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.causes.catalogue.applies import BEHIND, ENDPOINT, EVERY, MSK, NLB, PEERING, PRIVATELINK, VPC
+from brokerproof.causes.catalogue.applies import (
+    ENDPOINT,
+    EVERY,
+    MSK,
+    NLB,
+    PEERING,
+    PRIVATELINK,
+    THROUGH_LOAD_BALANCER,
+    VPC,
+)
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
 from brokerproof.topology.patterns import names
@@ -52,7 +61,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.SECURITY_ENDPOINT_GROUP,
         title="the endpoint's security group does not admit the client",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="every port of every address of the endpoint is silent",
         confused_with=((Code.ENDPOINT_NOT_AVAILABLE, "ec2 DescribeVpcEndpoints: State"),),
         remedy="admit {client} ({vpc}) on port {port} in the security group of the endpoint, or of the VPC connection",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.causes.catalogue.applies import (
-    BEHIND,
     EC2,
     EVERY,
     KAFKA,
@@ -15,6 +14,7 @@ from brokerproof.causes.catalogue.applies import (
     OPENSSL,
     PRIVATELINK,
     ROUTED,
+    THROUGH_LOAD_BALANCER,
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
@@ -46,7 +46,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.TCP_PATH_MTU,
         title="large packets vanish: the path's MTU is smaller than the hosts', and no ICMP says so",
-        patterns=(*ROUTED, *BEHIND),
+        patterns=(*ROUTED, *THROUGH_LOAD_BALANCER),
         evidence="TCP connects, and the server's certificates or large records never arrive; in TCP_INFO a large "
         "segment stays unacknowledged, or segments came of which no byte can be read",
         confused_with=(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.causes.catalogue.applies import (
-    BEHIND,
     EC2,
     ENDPOINT,
     EVERY,
@@ -14,6 +13,7 @@ from brokerproof.causes.catalogue.applies import (
     MSK,
     PRIVATELINK,
     ROUTED,
+    THROUGH_LOAD_BALANCER,
     VPC,
 )
 from brokerproof.causes.catalogue.entry import Entry
@@ -37,7 +37,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.PERFORMANCE_EXTRA_HOP,
         title="the path has a hop more than another that could be used",
-        patterns=(*GATEWAY, *BEHIND),
+        patterns=(*GATEWAY, *THROUGH_LOAD_BALANCER),
         evidence="a constant difference in paired samples of two paths",
         remedy="use the shorter path where latency matters more than its limits",
         sources=("AWS Big Data Blog: secure connectivity patterns for Amazon MSK",),
@@ -72,7 +72,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.PERFORMANCE_SERVICE_LIMIT,
         title="the endpoint or the gateway is at its limit",
-        patterns=(*GATEWAY, *BEHIND),
+        patterns=(*GATEWAY, *THROUGH_LOAD_BALANCER),
         evidence="throughput of all clients together stays flat",
         remedy="spread the traffic over zones, endpoints or attachments",
         call="CloudWatch of the endpoint or the gateway",
@@ -128,7 +128,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ISOLATION_UNAPPROVED_CLIENT,
         title="a client that must reach nothing gets through",
-        patterns=(*ROUTED, *BEHIND, "in_vpc"),
+        patterns=(*ROUTED, *THROUGH_LOAD_BALANCER, "in_vpc"),
         evidence="a connection from a VPC or host without approval is accepted, or refused by the host itself",
         remedy="take away the route, propagation or security group rule that lets {client} ({vpc}) through",
         call="ec2 SearchTransitGatewayRoutes, DescribeSecurityGroupRules",
@@ -150,7 +150,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ISOLATION_SECOND_PATH,
         title="there is a second path into the cluster VPC beside the one that is meant",
-        patterns=BEHIND,
+        patterns=THROUGH_LOAD_BALANCER,
         evidence="a broker's ENI answers a client behind an endpoint, or the broker sees another source than the NLB",
         remedy="remove the peering, gateway route or record that leads {client} ({vpc}) around its endpoint",
         call="ec2 DescribeRouteTables, DescribeVpcPeeringConnections",

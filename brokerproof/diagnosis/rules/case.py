@@ -14,7 +14,7 @@ from functools import cached_property
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import Told, told_listeners
 from brokerproof.diagnosis.check import Check, Verdict
-from brokerproof.diagnosis.finding import Seen
+from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
 from brokerproof.topology.patterns import names
@@ -49,7 +49,7 @@ class Draft:
     reds: tuple[Red, ...]
 
 
-class Kind(StrEnum):
+class Access(StrEnum):
     """What stands between a client and the brokers."""
 
     DIRECT = "direct"
@@ -58,12 +58,12 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
 
 
-def kind(view: ClientView) -> Kind:
+def kind(view: ClientView) -> Access:
     """What the client's addresses are."""
     kinds = {address.kind for broker in view.brokers for address in broker.addresses}
     if AddressKind.ENDPOINT_ENI in kinds:
-        return Kind.ENDPOINT
-    return Kind.NODES if AddressKind.NLB_NODE in kinds else Kind.DIRECT
+        return Access.ENDPOINT
+    return Access.NODES if AddressKind.NLB_NODE in kinds else Access.DIRECT
 
 
 def managed(view: ClientView) -> bool:
@@ -104,8 +104,8 @@ class Cell:
 class Case:
     """Everything seen, whatever the order it came in."""
 
-    def __init__(self, clients: Iterable[Seen]) -> None:
-        self.clients: tuple[Seen, ...] = tuple(sorted(clients, key=lambda s: (s.view.client, s.view.pattern)))
+    def __init__(self, clients: Iterable[ClientEvidence]) -> None:
+        self.clients: tuple[ClientEvidence, ...] = tuple(sorted(clients, key=lambda s: (s.view.client, s.view.pattern)))
         self.views: tuple[ClientView, ...] = tuple(seen.view for seen in self.clients)
         self._by_view = {id(seen.view): seen for seen in self.clients}
 
@@ -207,11 +207,3 @@ def grouped(reds: Iterable[tuple[frozenset[Code], str, Red]]) -> Iterator[Draft]
         groups.setdefault((codes, wrong), []).append(red)
     for (codes, wrong), found in groups.items():
         yield Draft(codes, wrong, tuple(found))
-
-
-def in_words(items: Iterable[object]) -> str:
-    """``a``, ``a and b``, ``a, b and c``; ``nothing`` for none."""
-    words = [str(item) for item in items]
-    if len(words) < 2:  # noqa: PLR2004
-        return words[0] if words else "nothing"
-    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.lost_syn import SYN_REPEATED_NS
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, kind, local
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, local
 from brokerproof.diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
 from brokerproof.probes.outcome import Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView, Way
@@ -28,7 +28,7 @@ def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     for found in (at_bootstrap, refused, [red for red in at_brokers if red not in refused]):
         if not found:
             continue
-        fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
+        fronted = any(kind(red.view) is not Access.DIRECT for red in found)
         target = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}) if fronted and found is at_bootstrap else frozenset()
         if target and len(mixed) == len(at_bootstrap) and _no_accident(case, found):
             yield Draft(target, "", tuple(found))
@@ -68,14 +68,14 @@ def _mixed(case: Case, red: Red) -> bool:
 def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """A broker whose own ENI refuses does not run; behind a load balancer that is so where metadata misses it."""
     shape = Shape(case, reds)
-    at_eni = {met.broker_id for met in shape.met if met.refused and met.whole and kind(met.view) is Kind.DIRECT}
+    at_eni = {met.broker_id for met in shape.met if met.refused and met.whole and kind(met.view) is Access.DIRECT}
     behind = {
         met.broker_id
         for met in shape.met
         if met.refused and met.whole and met.broker_id is not None and case.listed(met.broker_id) is False
     }
     answering = {
-        met.broker_id for met in shape.met if kind(met.view) is Kind.DIRECT and any(cell.passed for cell in met.cells)
+        met.broker_id for met in shape.met if kind(met.view) is Access.DIRECT and any(cell.passed for cell in met.cells)
     }
     down = sorted((at_eni | (behind - answering)) - {None}, key=str)
     found = [red for met in shape.met if met.broker_id in down and met.refused for red in met.open]
@@ -128,7 +128,7 @@ def losses_as_one(_case: Case, drafts: Sequence[Draft]) -> list[Draft]:
 
 def _lost(found: Sequence[Red]) -> Iterator[Draft]:
     if found:
-        fronted = any(kind(red.view) is not Kind.DIRECT for red in found)
+        fronted = any(kind(red.view) is not Access.DIRECT for red in found)
         ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
         yield Draft(
             sets.NOW_AND_THEN | ports, "connections fail here and there, and others take a second", tuple(found)
@@ -142,7 +142,7 @@ def direct(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Clients that connect to the broker ENIs: whole clients first, then single brokers."""
     shape = Shape(case, reds)
     for ipv6 in (False, True):
-        views = [view for view in shape.tried(Kind.DIRECT) if is_ipv6(view) is ipv6]
+        views = [view for view in shape.tried(Access.DIRECT) if is_ipv6(view) is ipv6]
         wide = [view for view in views if shape.wide(view)]
         yield from _wide(shape, views, wide)
         yield from _single(shape, [view for view in views if view not in wide])
@@ -155,7 +155,7 @@ def _wide(shape: Shape, views: list[ClientView], wide: list[ClientView]) -> Iter
         yield Draft(sets.AT_THE_BROKERS | sets.ONE_CLIENT, SILENT_WIDE, shape.reds(inside))
     elif inside:
         # Whatever closes the brokers to their own VPC closes them to everybody, behind load balancers too.
-        fronted = [v for v in shape.tried(Kind.NODES, Kind.ENDPOINT) if shape.wide(v)]
+        fronted = [v for v in shape.tried(Access.NODES, Access.ENDPOINT) if shape.wide(v)]
         every = len(views) == len(wide) and (len(views) > 1 or bool(fronted))
         codes = sets.AT_THE_BROKERS if every else sets.AT_THE_BROKERS | sets.ONE_CLIENT
         taken = [*inside, *outside, *fronted] if every or fronted else inside
@@ -192,7 +192,7 @@ def _cross_gateway(view: ClientView) -> bool:
 def from_outside(shape: Shape, group: Sequence[ClientView]) -> frozenset[Code]:
     """What may silence all brokers for these clients, none of which is in the cluster VPC."""
     vpcs = {view.vpc_id for view in group}
-    codes = sets.BACK_AND_IN | by_way(shape, shape.tried(Kind.DIRECT), group)
+    codes = sets.BACK_AND_IN | by_way(shape, shape.tried(Access.DIRECT), group)
     if len(vpcs) == 1:
         codes |= sets.ONE_VPC
     return codes
@@ -232,7 +232,9 @@ def _single(shape: Shape, views: list[ClientView]) -> Iterator[Draft]:
         at_fault = [met.view for met in found]
         if any(local(view) for view in at_fault):
             behind = [
-                m for m in shape.met if m.broker_id in ids and kind(m.view) is not Kind.DIRECT and m.whole and m.silent
+                m
+                for m in shape.met
+                if m.broker_id in ids and kind(m.view) is not Access.DIRECT and m.whole and m.silent
             ]
             taken = [*found, *(m for m in behind if not shape.wide(m.view))]
             codes = sets.AT_THE_BROKERS

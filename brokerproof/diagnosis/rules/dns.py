@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, broker_of, grouped, kind, local, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind, local, managed
 from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
@@ -139,7 +139,7 @@ def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     owner, private = _answering_zone(red, facts)
     if private and owner not in {zone.rstrip(".").lower() for zone in red.view.zone_names}:
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
-    if kind(red.view) is Kind.DIRECT or _all_alike(case, red):
+    if kind(red.view) is Access.DIRECT or _all_alike(case, red):
         return frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED}), ""
     return sets.NO_ADDRESS, "the name exists and has no address"
 
@@ -178,17 +178,17 @@ def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  #
     if not extra:
         if not got:
             return None
-        return None if kind(red.view) is Kind.DIRECT else _fewer(case, red, got)
+        return None if kind(red.view) is Access.DIRECT else _fewer(case, red, got)
     if wanted <= got and all(ip_address(address).version == 6 for address in extra):  # noqa: PLR2004
         return frozenset({Code.DNS_IPV6_ANSWER_UNUSABLE}), ""
-    if kind(red.view) is not Kind.DIRECT and got == {broker.eni_address}:
+    if kind(red.view) is not Access.DIRECT and got == {broker.eni_address}:
         return _public(case, red, facts)
     owners = _owners(case, red.view)
     if extra <= owners:
         return frozenset({Code.DNS_WRONG_ENDPOINT}), ""
     if extra & owners:
         return None
-    if kind(red.view) is Kind.DIRECT or facts.resolver in red.view.resolvers or not facts.resolver:
+    if kind(red.view) is Access.DIRECT or facts.resolver in red.view.resolvers or not facts.resolver:
         return _strange(case, red)
     return frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_BYPASSED}), "an address that nothing in the topology has"
 
@@ -210,7 +210,7 @@ def _fewer(case: Case, red: Red, got: set[str]) -> _Said:
 
 def _owners(case: Case, view: ClientView) -> set[str]:
     """Every address that somebody near must connect to, or that a broker has."""
-    near = [v for v in case.views if v.entry_vpc_id == view.entry_vpc_id or kind(v) is Kind.DIRECT] or [view]
+    near = [v for v in case.views if v.entry_vpc_id == view.entry_vpc_id or kind(v) is Access.DIRECT] or [view]
     found = {a.address for v in near for b in v.brokers for a in b.addresses}
     return found | {b.eni_address for b in view.brokers if b.eni_address}
 
@@ -220,7 +220,7 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     _, passed = _siblings(case, view)
     if passed:
         return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
-    if local(view) and kind(view) is Kind.NODES and not _nobody_uses_a_zone(case):
+    if local(view) and kind(view) is Access.NODES and not _nobody_uses_a_zone(case):
         return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
     symptom = "the public records answer instead of the private zone"
     if facts.resolver in view.resolvers or not facts.resolver or facts.resolver.startswith("127."):
@@ -232,7 +232,7 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
 
 def _nobody_uses_a_zone(case: Case) -> bool:
     """Whether every client behind an endpoint lacks the private zone too: then it is not the local one's own."""
-    behind = [view for view in case.views if kind(view) is Kind.ENDPOINT]
+    behind = [view for view in case.views if kind(view) is Access.ENDPOINT]
     seen = [_siblings(case, view) for view in behind]
     return bool(behind) and all(failed and not passed for failed, passed in seen)
 
@@ -249,6 +249,6 @@ def _answered_rightly(case: Case, view: ClientView) -> bool:
 
 def _strange(case: Case, red: Red) -> _Said:
     failed, passed = _siblings(case, red.view)
-    if kind(red.view) is not Kind.DIRECT and (passed or len(failed) == 1):
+    if kind(red.view) is not Access.DIRECT and (passed or len(failed) == 1):
         return frozenset({Code.DNS_STALE_RECORD}), ""
     return sets.STRANGE_ADDRESS, "the name has an address that nothing in the topology has"

@@ -7,7 +7,7 @@ from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, local
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind, local
 from brokerproof.diagnosis.rules.connect import SILENT_WIDE, from_outside
 from brokerproof.diagnosis.rules.shape import Shape
 from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
@@ -42,7 +42,7 @@ def _parts(case: Case, draft: Draft) -> Iterator[Draft]:
         yield draft
         return
     views = {id(red.view): red.view for red in draft.reds}.values()
-    direct = [view for view in views if kind(view) is Kind.DIRECT]
+    direct = [view for view in views if kind(view) is Access.DIRECT]
     ports = {_port(o) for view in direct for o in _forbidden(case, view) if _reached(o)}
     stopped = {id(view) for view in direct if _is_silent_there(case, view, ports)}
     here = tuple(red for red in draft.reds if id(red.view) not in stopped)
@@ -140,7 +140,7 @@ def _code(case: Case, red: Red) -> Code | None:
     if not reached:
         return None
     if "/connect-not/" in check.check_id:
-        behind = kind(red.view) is not Kind.DIRECT
+        behind = kind(red.view) is not Access.DIRECT
         return Code.NLB_CROSS_ZONE_ON if behind else Code.ISOLATION_PORTS_OPEN
     if _is_way_back(case, red):
         return Code.ISOLATION_SECOND_PATH
@@ -161,7 +161,7 @@ def _of_client(case: Case, red: Red) -> Code | None:
     enis = {broker.eni_address for broker in view.brokers}
     if check.port == PLAINTEXT_PORT and _accepted(case, red):
         return Code.ISOLATION_PLAINTEXT_OPEN
-    if kind(view) is Kind.DIRECT or check.address not in enis:
+    if kind(view) is Access.DIRECT or check.address not in enis:
         mine = {a.address for b in view.brokers for a in b.addresses}
         if check.address in mine:
             return Code.ISOLATION_PORTS_OPEN

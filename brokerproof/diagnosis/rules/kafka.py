@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, broker_of, grouped, kind
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason, Stage
 from brokerproof.topology.expectation.view import ClientView
 
@@ -38,7 +38,7 @@ def records(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 
 def _identity(red: Red) -> _Said | None:
-    if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Kind.DIRECT:
+    if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Access.DIRECT:
         return frozenset({Code.NLB_WRONG_TARGET}), ""
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, kind, local, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, local, managed
 from brokerproof.diagnosis.rules.connect import by_way
 from brokerproof.diagnosis.rules.shape import Met, Shape, is_ipv6
 from brokerproof.topology.expectation.view import ClientView
@@ -16,7 +16,7 @@ _SILENT_WIDE = "connections vanish on the way: no address of the endpoint or loa
 _SILENT_BROKER = "one broker is silent behind the load balancer, at every address"
 _REFUSED_BROKER = "one broker refuses behind the load balancer, at every address"
 _SILENT_ZONE = "the addresses of one zone do not answer, whichever broker they are for"
-_BEHIND = (Kind.NODES, Kind.ENDPOINT)
+_BEHIND = (Access.NODES, Access.ENDPOINT)
 
 
 # Of each broker's addresses, some
@@ -75,12 +75,12 @@ def silent_clients(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 def _silent_clients(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft]:
     """The same for one family."""
     wide = [view for view in views if shape.wide(view)]
-    nodes = [view for view in views if kind(view) is Kind.NODES]
+    nodes = [view for view in views if kind(view) is Access.NODES]
     if any(view in wide for view in nodes):
         codes = sets.AT_THE_NLB if len(wide) > 1 else sets.AT_THE_NLB | sets.ONE_CLIENT
         yield Draft(codes, _SILENT_WIDE, shape.reds(wide))
         return
-    entries = sorted({view.entry_vpc_id for view in views if kind(view) is Kind.ENDPOINT})
+    entries = sorted({view.entry_vpc_id for view in views if kind(view) is Access.ENDPOINT})
     closed = [e for e in entries if _closed(views, wide, e)]
     if len(closed) > 1 and len(closed) == len(entries):
         taken = [view for view in wide if view.entry_vpc_id in closed]
@@ -96,7 +96,7 @@ def _silent_clients(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft
 
 def _closed(views: Sequence[ClientView], wide: Sequence[ClientView], entry: str) -> bool:
     """Whether nobody gets through the endpoints of a VPC."""
-    mine = [view for view in views if view.entry_vpc_id == entry and kind(view) is Kind.ENDPOINT]
+    mine = [view for view in views if view.entry_vpc_id == entry and kind(view) is Access.ENDPOINT]
     return bool(mine) and all(view in wide for view in mine) and any(local(view) for view in mine)
 
 
@@ -144,7 +144,7 @@ def _some_of_entry(shape: Shape, views: Sequence[ClientView], group: Sequence[Cl
     if not away:
         return
     entry = away[0].entry_vpc_id
-    remote = [v for v in views if v.entry_vpc_id == entry and kind(v) is Kind.ENDPOINT and not local(v)]
+    remote = [v for v in views if v.entry_vpc_id == entry and kind(v) is Access.ENDPOINT and not local(v)]
     together = len(away) == len(remote) and len({v.vpc_id for v in away}) > 1
     groups = [away] if together else [[v for v in away if v.vpc_id == vpc] for vpc in sorted({v.vpc_id for v in away})]
     seen_inside = any(v.entry_vpc_id == entry and local(v) for v in views)
@@ -187,7 +187,7 @@ def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft
 def _direct_says(shape: Shape, broker_id: int | None) -> bool:
     """Whether a client at the ENI itself gets an answer from the broker."""
     return any(
-        met.broker_id == broker_id and kind(met.view) is Kind.DIRECT and any(cell.passed for cell in met.cells)
+        met.broker_id == broker_id and kind(met.view) is Access.DIRECT and any(cell.passed for cell in met.cells)
         for met in shape.met
     )
 
@@ -208,7 +208,7 @@ def _silent(mine: Sequence[Met], found: Sequence[Met]) -> frozenset[Code]:
     others = [m for m in mine if m.broker_id == broker_id and any(c.passed for c in m.cells)]
     own = all(managed(met.view) for met in found)
     shared = any(met.view.pattern != names.MULTI for met in found)
-    at_nodes = any(kind(met.view) is Kind.NODES for met in found)
+    at_nodes = any(kind(met.view) is Access.NODES for met in found)
     at_endpoint = sets.ONE_PORT if shared else sets.ONE_ENDPOINT_VPC
     if others and any(m.view.entry_vpc_id in entries for m in others):
         # The same endpoint serves this broker for another client.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from brokerproof.diagnosis.rules.case import Case, Cell, Kind, Red, kind
+from brokerproof.diagnosis.rules.case import Access, Case, Cell, Red, kind
 from brokerproof.probes.outcome import Reason
 from brokerproof.topology.expectation.view import ClientView
 
@@ -96,7 +96,7 @@ class Shape:
         """Whether anything connected, or was refused: packets go both ways then."""
         return any(cell.passed or cell.reason in REFUSALS for met in self.of(view) for cell in met.cells)
 
-    def tried(self, *kinds: Kind) -> list[ClientView]:
+    def tried(self, *kinds: Access) -> list[ClientView]:
         """The clients of these kinds that tried anything."""
         tried = {id(met.view) for met in self.met}
         return [view for view in self.case.views if id(view) in tried and kind(view) in kinds]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind
 from brokerproof.probes.outcome import PathSizeFacts, Reason, Stage
 
 _FORGOTTEN = frozenset({Reason.RESET, Reason.TIMED_OUT})
@@ -22,7 +22,7 @@ def idle_connections(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
     Without a load balancer nothing of the catalogue does that.
     """
-    found = tuple(r for r in reds if r.check.stage is Stage.IDLE and kind(r.view) is not Kind.DIRECT)
+    found = tuple(r for r in reds if r.check.stage is Stage.IDLE and kind(r.view) is not Access.DIRECT)
     forgotten = tuple(red for red in found if red.check.reason in _FORGOTTEN)
     return [Draft(frozenset({Code.NLB_IDLE_TIMEOUT}), "", forgotten)] if forgotten else []
 

@@ -10,7 +10,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
-from brokerproof.diagnosis.rules.case import Case, Draft, Kind, Red, grouped, kind, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind, managed
 from brokerproof.diagnosis.rules.connect import ACCIDENT
 from brokerproof.diagnosis.rules.shape import REFUSALS
 from brokerproof.probes.outcome import HandshakeFacts, Outcome, Reason, Role, Stage
@@ -108,7 +108,7 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
         case Reason.CLOSED | Reason.RESET:
             return _closed(case, red)
         case Reason.NOT_TLS:
-            if kind(red.view) is Kind.DIRECT or managed(red.view):
+            if kind(red.view) is Access.DIRECT or managed(red.view):
                 return frozenset({Code.TLS_PLAINTEXT_LISTENER}), ""
             return _beside(case, sets.NOT_TLS), "what answers behind the load balancer does not speak TLS"
         case Reason.ALERT | Reason.PROTOCOL_ERROR:
@@ -211,7 +211,7 @@ def _vpcs_silent(case: Case, red: Red) -> set[str]:
 def _beside(case: Case, said: frozenset[Code]) -> frozenset[Code]:
     """Without what a client that meets the brokers themselves, and is content, excludes."""
     content = any(
-        kind(view) is Kind.DIRECT
+        kind(view) is Access.DIRECT
         and any(c.stage is Stage.HANDSHAKE and c.verdict is Verdict.PASSED for c in case.checks(view))
         for view in case.views
     )
@@ -220,12 +220,12 @@ def _beside(case: Case, said: frozenset[Code]) -> frozenset[Code]:
 
 def _closed(case: Case, red: Red) -> _Said | None:
     """What listens there closes on TLS; what closes for one path alone is something on that path."""
-    alike = [view for view in case.views if (kind(view) is Kind.DIRECT) == (kind(red.view) is Kind.DIRECT)]
+    alike = [view for view in case.views if (kind(view) is Access.DIRECT) == (kind(red.view) is Access.DIRECT)]
     if any(_spoke(case, view, red.check.broker_id) for view in alike):
         return None
     if red.check.reason is Reason.RESET and not any(_closes(case, view, red) for view in alike if view is not red.view):
         return None  # a listener closes in order; with nobody to compare, a reset may come from anywhere
-    if kind(red.view) is Kind.DIRECT or managed(red.view):
+    if kind(red.view) is Access.DIRECT or managed(red.view):
         return frozenset({Code.TLS_PLAINTEXT_LISTENER}), ""
     return _beside(case, sets.CLOSED_AT_ONCE), "connections are accepted and closed on the first bytes"
 
@@ -247,7 +247,7 @@ def _alert(red: Red, facts: HandshakeFacts | None) -> _Said | None:
         return frozenset({Code.TLS_SNI_REQUIRED}), ""
     if asked and ("handshake" in told or "bad certificate" in told or "bad_certificate" in told):
         return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
-    if "internal error" in told and kind(red.view) is not Kind.DIRECT and not managed(red.view):
+    if "internal error" in told and kind(red.view) is not Access.DIRECT and not managed(red.view):
         # A TLS listener that chokes on what stands before the ClientHello: measured with Kafka's own.
         return frozenset({Code.NLB_PROXY_PROTOCOL}), ""
     if any(word in told for word in _VERSION_WORDS):
@@ -270,7 +270,7 @@ def _other_names(red: Red, facts: HandshakeFacts) -> _Said | None:
         return frozenset({Code.TLS_CONNECTION_NAME if managed(red.view) else Code.TLS_NAME_NOT_COVERED}), ""
     if mine is None and shown:
         return frozenset({Code.TLS_NAME_NOT_COVERED}), ""
-    said = sets.OTHER_NAMES if kind(red.view) is Kind.DIRECT or managed(red.view) else sets.OTHER_NAMES_BEHIND
+    said = sets.OTHER_NAMES if kind(red.view) is Access.DIRECT or managed(red.view) else sets.OTHER_NAMES_BEHIND
     return said, "the certificate has none of MSK's names"
 
 

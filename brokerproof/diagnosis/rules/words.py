@@ -9,7 +9,8 @@ from typing import Final
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Finding
-from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red, in_words
+from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red
+from brokerproof.wording import listed
 
 _FIGURE: Final = re.compile(r"\b\d+ ms\b")
 _LISTED: Final = 3
@@ -51,9 +52,9 @@ def _wrong(draft: Draft, codes: tuple[Code, ...], reds: Sequence[Red]) -> str:
 def _scope(reds: Sequence[Red]) -> str:
     brokers = _brokers(reds)
     clients = sorted({red.client for red in reds})
-    of_brokers = f"broker{'s' if len(brokers) > 1 else ''} {in_words(brokers)}, " if brokers else ""
+    of_brokers = f"broker{'s' if len(brokers) > 1 else ''} {listed(brokers)}, " if brokers else ""
     told = clients if len(clients) <= _NAMED else [*clients[: _NAMED - 1], f"{len(clients) - _NAMED + 1:,} more"]
-    return f"{of_brokers}seen from client{'s' if len(clients) > 1 else ''} {in_words(told)}"
+    return f"{of_brokers}seen from client{'s' if len(clients) > 1 else ''} {listed(told)}"
 
 
 def _observed(reds: Sequence[Red]) -> str:
@@ -65,7 +66,7 @@ def _observed(reds: Sequence[Red]) -> str:
         first.setdefault(alike, red.check.observed)
         told.setdefault(alike, []).append(f"{red.client} at {red.check.subject}")
     lines = [
-        f"{first[alike]} ({in_words(list(dict.fromkeys(places))[:_LISTED])}"
+        f"{first[alike]} ({listed(list(dict.fromkeys(places))[:_LISTED])}"
         f"{f' and {len(set(places)) - _LISTED} more' if len(set(places)) > _LISTED else ''})"
         for alike, places in told.items()
     ]
@@ -107,10 +108,10 @@ def _filled(remedy: str, reds: Sequence[Red]) -> str:
 
 def _some(items: Sequence[object]) -> str:
     different = list(dict.fromkeys(items))
-    listed = different[:_LISTED]
+    first = different[:_LISTED]
     if len(different) > _LISTED:
-        return f"{', '.join(str(item) for item in listed)} and {len(different) - _LISTED} more"
-    return in_words(listed) if listed else "it"
+        return listed([*first, f"{len(different) - _LISTED} more"])
+    return listed(first) if first else "it"
 
 
 def _next_step(case: Case, codes: tuple[Code, ...]) -> str:

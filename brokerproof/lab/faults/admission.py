@@ -19,7 +19,7 @@ from brokerproof.lab.faults.fault import (
     PEERING,
     PRIVATELINK,
     Fault,
-    Layer,
+    FaultLayer,
     afflicted,
 )
 from brokerproof.probes.outcome import Reason, Stage
@@ -176,7 +176,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=patterns,
         edit=edit,
         stage=Stage.CONNECT,

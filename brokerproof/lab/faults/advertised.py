@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.lab.faults.fault import EVERY, SINGLE, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import EVERY, SINGLE, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Stage
 from brokerproof.topology.edit import with_broker
 from brokerproof.topology.expectation.expect import advertised
@@ -58,7 +58,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.METADATA,
+        layer=FaultLayer.METADATA,
         patterns=patterns,
         edit=edit,
         stage=Stage.METADATA,

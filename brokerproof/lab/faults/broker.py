@@ -7,7 +7,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import EVERY, SINGLE, Fault, Layer
+from brokerproof.lab.faults.fault import EVERY, SINGLE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_broker
 from brokerproof.topology.models import BrokerState, Topology
@@ -32,7 +32,7 @@ FAULTS: Final = (
     Fault(
         name="broker-stopped",
         title="Broker 2 does not run.",
-        layer=Layer.BROKER,
+        layer=FaultLayer.BROKER,
         patterns=EVERY,
         edit=_stopped,
         stage=Stage.CONNECT,
@@ -43,7 +43,7 @@ FAULTS: Final = (
     Fault(
         name="two-brokers-stopped",
         title="Brokers 2 and 3 do not run; without a majority of controllers no topic can be made on broker 1 either.",
-        layer=Layer.BROKER,
+        layer=FaultLayer.BROKER,
         patterns=EVERY,
         edit=_two_stopped,
         stage=Stage.CONNECT,
@@ -55,7 +55,7 @@ FAULTS: Final = (
     Fault(
         name="advertised-listeners-unchanged",
         title="Behind one NLB, brokers still advertise port 9094.",
-        layer=Layer.BROKER,
+        layer=FaultLayer.BROKER,
         patterns=SINGLE,
         edit=_advertised_unchanged,
         stage=Stage.METADATA,

@@ -7,7 +7,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, Layer
+from brokerproof.lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.models import Topology
@@ -53,7 +53,7 @@ FAULTS: Final = (
     Fault(
         name="zone-not-associated-remote",
         title="The private zone is not associated with the remote VPC that uses the endpoints.",
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=REMOTE,
         edit=_zone_without_remote,
         stage=Stage.RESOLVE,
@@ -64,7 +64,7 @@ FAULTS: Final = (
     Fault(
         name="local-zone-missing",
         title="Behind one NLB, the cluster VPC has no private zone that leads to the NLB.",
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=ONE_NLB,
         edit=_local_zone_missing,
         stage=Stage.RESOLVE,
@@ -75,7 +75,7 @@ FAULTS: Final = (
     Fault(
         name="second-path-taken",
         title="The zone is not associated where a peering leads to the same brokers; it works, by the wrong path.",
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=COMBINATION,
         edit=_zone_not_associated,
         stage=Stage.RESOLVE,
@@ -86,7 +86,7 @@ FAULTS: Final = (
     Fault(
         name="zone-not-associated",
         title="The private zone is not associated with the client VPC; the public records answer.",
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=PRIVATELINK,
         edit=_zone_not_associated,
         stage=Stage.RESOLVE,
@@ -101,7 +101,7 @@ FAULTS: Final = (
     Fault(
         name="record-missing",
         title="The private zone lacks the record of broker 2.",
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=PRIVATELINK,
         edit=_record_missing,
         stage=Stage.RESOLVE,
@@ -112,7 +112,7 @@ FAULTS: Final = (
     Fault(
         name="aliases-swapped",
         title="The records of brokers 1 and 2 point to each other's endpoint.",
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=MULTI,
         edit=_aliases_swapped,
         stage=Stage.RESOLVE,

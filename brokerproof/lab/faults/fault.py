@@ -25,7 +25,7 @@ COMBINATION: Final = (names.COMBINATION,)
 EVERY: Final = (names.IN_VPC, *PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION)
 
 
-class Layer(StrEnum):
+class FaultLayer(StrEnum):
     """Where a fault sits."""
 
     DNS = "dns"
@@ -58,7 +58,7 @@ class Fault:
 
     name: str
     title: str
-    layer: Layer
+    layer: FaultLayer
     patterns: tuple[str, ...]
     edit: Callable[[Topology], Topology]
     stage: Stage

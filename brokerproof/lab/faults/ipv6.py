@@ -9,7 +9,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import GATEWAY, MULTI, ONE_NLB, PEERING, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import GATEWAY, MULTI, ONE_NLB, PEERING, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes
 from brokerproof.topology.models import NetworkAcl, NetworkAclEntry, Topology
@@ -45,7 +45,12 @@ def _acl_of_ipv4(topology: Topology) -> Topology:
 
 
 def _fault(
-    name: str, title: str, layer: Layer, edit: Callable[[Topology], Topology], patterns: tuple[str, ...], *codes: Code
+    name: str,
+    title: str,
+    layer: FaultLayer,
+    edit: Callable[[Topology], Topology],
+    patterns: tuple[str, ...],
+    *codes: Code,
 ) -> Fault:
     return Fault(
         name=name,
@@ -65,7 +70,7 @@ FAULTS: Final = (
     _fault(
         "ipv6-route-missing",
         "The client subnet's route table has no IPv6 route to the cluster VPC.",
-        Layer.ROUTE,
+        FaultLayer.ROUTE,
         _no_routes,
         (*PEERING, *GATEWAY),
         *joined(Code.ROUTE_MISSING_CLIENT, likeness.BY_PEERING, likeness.BY_GATEWAY),
@@ -73,7 +78,7 @@ FAULTS: Final = (
     _fault(
         "ipv6-security-group-closed",
         "The brokers' security group admits the client ports from IPv4 alone.",
-        Layer.SECURITY,
+        FaultLayer.SECURITY,
         _not_admitted,
         (*PEERING, *GATEWAY, *ONE_NLB, *MULTI),
         *joined(Code.SECURITY_BROKER_GROUP, likeness.ANYWHERE),
@@ -81,7 +86,7 @@ FAULTS: Final = (
     _fault(
         "ipv6-acl-missing",
         "The network ACL of the client's subnet has entries for IPv4 alone.",
-        Layer.SECURITY,
+        FaultLayer.SECURITY,
         _acl_of_ipv4,
         (*PEERING, *GATEWAY),
         *joined(Code.SECURITY_NETWORK_ACL, likeness.BY_PEERING, likeness.BY_GATEWAY),

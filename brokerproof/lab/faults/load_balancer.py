@@ -7,7 +7,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import MULTI_VPC, PRIVATELINK, Fault, Layer
+from brokerproof.lab.faults.fault import MULTI_VPC, PRIVATELINK, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.models import EndpointState, Topology, VpcConnectionState
@@ -41,7 +41,7 @@ FAULTS: Final = (
     Fault(
         name="endpoint-rejected",
         title="The provider rejected the endpoint connection.",
-        layer=Layer.LOAD_BALANCER,
+        layer=FaultLayer.LOAD_BALANCER,
         patterns=PRIVATELINK,
         edit=_endpoint_rejected,
         stage=Stage.CONNECT,
@@ -51,7 +51,7 @@ FAULTS: Final = (
     Fault(
         name="vpc-connection-inactive",
         title="The VPC connection is INACTIVE.",
-        layer=Layer.LOAD_BALANCER,
+        layer=FaultLayer.LOAD_BALANCER,
         patterns=MULTI_VPC,
         edit=_connection_inactive,
         stage=Stage.CONNECT,
@@ -61,7 +61,7 @@ FAULTS: Final = (
     Fault(
         name="listener-missing",
         title="The NLB has no listener for broker 2.",
-        layer=Layer.LOAD_BALANCER,
+        layer=FaultLayer.LOAD_BALANCER,
         patterns=PRIVATELINK,
         edit=_listener_missing,
         stage=Stage.CONNECT,
@@ -72,7 +72,7 @@ FAULTS: Final = (
     Fault(
         name="target-of-another-broker",
         title="The target of broker 2's listener is broker 3.",
-        layer=Layer.LOAD_BALANCER,
+        layer=FaultLayer.LOAD_BALANCER,
         patterns=PRIVATELINK,
         edit=_target_of_another_broker,
         stage=Stage.IDENTITY,

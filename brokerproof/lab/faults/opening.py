@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.lab.faults.fault import GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_added, with_changed
 from brokerproof.topology.models import (
@@ -120,7 +120,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.ISOLATION,
+        layer=FaultLayer.ISOLATION,
         patterns=patterns,
         edit=edit,
         stage=Stage.CONNECT,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changed, with_each
 from brokerproof.topology.models import (
@@ -128,7 +128,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.ROUTE,
+        layer=FaultLayer.ROUTE,
         patterns=patterns,
         edit=edit,
         stage=Stage.CONNECT,

@@ -10,7 +10,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_added, with_changed, with_lab
 from brokerproof.topology.expectation.expect import expect
@@ -81,7 +81,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=patterns,
         edit=edit,
         stage=Stage.RESOLVE,

@@ -9,7 +9,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, Layer
+from brokerproof.lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.models import PeeringStatus, Topology, TransitGatewayRoute
@@ -81,7 +81,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.ROUTE,
+        layer=FaultLayer.ROUTE,
         patterns=patterns,
         edit=edit,
         stage=Stage.CONNECT,

@@ -17,7 +17,7 @@ from brokerproof.lab.faults.fault import (
     PRIVATELINK,
     REMOTE,
     Fault,
-    Layer,
+    FaultLayer,
     afflicted,
 )
 from brokerproof.probes.outcome import Reason, Stage
@@ -111,7 +111,7 @@ FAULTS: Final = (
     Fault(
         name="broker-security-group-closed",
         title="The brokers' security group admits nobody but the brokers.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=EVERY,
         edit=_brokers_closed,
         stage=Stage.CONNECT,
@@ -121,7 +121,7 @@ FAULTS: Final = (
     Fault(
         name="endpoint-security-group-closed",
         title="The endpoints' security group admits nobody.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=PRIVATELINK,
         edit=_endpoints_closed,
         stage=Stage.CONNECT,
@@ -131,7 +131,7 @@ FAULTS: Final = (
     Fault(
         name="endpoint-security-group-without-remote",
         title="The endpoints' security group does not admit the peered VPC of the other Region.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=REMOTE,
         edit=_endpoints_closed_to_remote,
         stage=Stage.CONNECT,
@@ -142,7 +142,7 @@ FAULTS: Final = (
     Fault(
         name="vpc-connection-security-group-closed",
         title="The VPC connection's security group admits nobody.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=MULTI_VPC,
         edit=_connection_closed,
         stage=Stage.CONNECT,
@@ -152,7 +152,7 @@ FAULTS: Final = (
     Fault(
         name="vpc-connection-port-range-short",
         title="The VPC connection's security group admits ports 14001-14002, but broker 3 is at 14003.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=MULTI_VPC,
         edit=_connection_range_short,
         stage=Stage.CONNECT,
@@ -163,7 +163,7 @@ FAULTS: Final = (
     Fault(
         name="acl-deny-broker-port",
         title="The network ACL of broker 2's subnet denies port 9094 before it allows it.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=("in_vpc", *PEERING, *GATEWAY),
         edit=_broker_port_denied,
         stage=Stage.CONNECT,
@@ -174,7 +174,7 @@ FAULTS: Final = (
     Fault(
         name="acl-ephemeral-return-missing",
         title="The network ACL of the client's subnet lets no ephemeral ports in, so answers do not arrive.",
-        layer=Layer.SECURITY,
+        layer=FaultLayer.SECURITY,
         patterns=(*PEERING, *GATEWAY, *PRIVATELINK),
         edit=_no_ephemeral_ports,
         stage=Stage.CONNECT,

@@ -9,7 +9,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import EVERY, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import EVERY, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_each
 from brokerproof.topology.models import KafkaAcl, Topology
@@ -52,7 +52,7 @@ def _fault(
     title: str,
     edit: Callable[[Topology], Topology],
     *codes: Code,
-    layer: Layer,
+    layer: FaultLayer,
     stage: Stage,
     reasons: tuple[Reason | None, ...],
     brokers: tuple[int, ...] = (1, 2, 3),
@@ -76,7 +76,7 @@ FAULTS: Final = (
         "The listener wants a client certificate, and the client has none.",
         _client_certificate,
         Code.TLS_CLIENT_CERTIFICATE_MISSING,
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         stage=Stage.API,
         reasons=(Reason.CLOSED, Reason.RESET, Reason.SOCKET_ERROR),
     ),
@@ -85,7 +85,7 @@ FAULTS: Final = (
         "The listener that clients reach by TLS speaks without it.",
         _plaintext,
         *joined(Code.TLS_PLAINTEXT_LISTENER, likeness.CLOSED),
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         stage=Stage.HANDSHAKE,
         reasons=(Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT),
     ),
@@ -94,7 +94,7 @@ FAULTS: Final = (
         "The listener's TLS version and cipher suites have nothing in common with the client's.",
         _no_common_cipher,
         Code.TLS_VERSION_MISMATCH,
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         stage=Stage.HANDSHAKE,
         reasons=(Reason.ALERT,),
     ),
@@ -103,7 +103,7 @@ FAULTS: Final = (
         "An ACL denies writing to the client's topics.",
         _writing_denied,
         Code.AUTH_TOPIC_DENIED,
-        layer=Layer.RECORDS,
+        layer=FaultLayer.RECORDS,
         stage=Stage.PRODUCE,
         reasons=(Reason.NOT_AUTHORIZED,),
     ),
@@ -112,7 +112,7 @@ FAULTS: Final = (
         "Brokers take no batch above 1,000 bytes (message.max.bytes); no AWS resource does that.",
         partial(_with_properties, {"message.max.bytes": "1000"}),
         Code.UNKNOWN,
-        layer=Layer.RECORDS,
+        layer=FaultLayer.RECORDS,
         stage=Stage.PRODUCE,
         reasons=(Reason.KAFKA_ERROR,),
     ),
@@ -121,7 +121,7 @@ FAULTS: Final = (
         "Brokers take no group member with the usual session timeout (group.min.session.timeout.ms).",
         partial(_with_properties, {"group.min.session.timeout.ms": "1700000"}),
         Code.UNKNOWN,
-        layer=Layer.RECORDS,
+        layer=FaultLayer.RECORDS,
         stage=Stage.GROUP,
         reasons=(Reason.KAFKA_ERROR, Reason.NOT_ASSIGNED, Reason.TIMED_OUT),
         brokers=(),

@@ -10,7 +10,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import ONE_NLB, PRIVATELINK, SINGLE, Fault, Layer
+from brokerproof.lab.faults.fault import ONE_NLB, PRIVATELINK, SINGLE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changed, with_each, with_lab
 from brokerproof.topology.models import (
@@ -120,7 +120,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.LOAD_BALANCER,
+        layer=FaultLayer.LOAD_BALANCER,
         patterns=patterns,
         edit=edit,
         stage=stage,

@@ -8,7 +8,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import EVERY, MULTI_VPC, Fault, Layer
+from brokerproof.lab.faults.fault import EVERY, MULTI_VPC, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes
 from brokerproof.topology.models import ServerCertificate, Topology
@@ -29,7 +29,7 @@ FAULTS: Final = (
     Fault(
         name="certificate-other-name",
         title="The certificate is for another cluster's names.",
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         patterns=EVERY,
         edit=_certificate(_OTHER_NAME),
         stage=Stage.HANDSHAKE,
@@ -39,7 +39,7 @@ FAULTS: Final = (
     Fault(
         name="certificate-other-authority",
         title="The certificate is from an authority the client does not trust.",
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         patterns=EVERY,
         edit=_certificate(ServerCertificate(trusted=False)),
         stage=Stage.HANDSHAKE,
@@ -49,7 +49,7 @@ FAULTS: Final = (
     Fault(
         name="certificate-expired",
         title="The certificate expired yesterday.",
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         patterns=EVERY,
         edit=_certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
         stage=Stage.HANDSHAKE,
@@ -59,7 +59,7 @@ FAULTS: Final = (
     Fault(
         name="certificate-not-yet-valid",
         title="The certificate is valid from tomorrow on.",
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         patterns=EVERY,
         edit=_certificate(ServerCertificate(valid_from_days=1)),
         stage=Stage.HANDSHAKE,
@@ -69,7 +69,7 @@ FAULTS: Final = (
     Fault(
         name="certificate-without-intermediate",
         title="The brokers do not present the intermediate that signed their certificate.",
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         patterns=EVERY,
         edit=_certificate(ServerCertificate(intermediate=False)),
         stage=Stage.HANDSHAKE,
@@ -79,7 +79,7 @@ FAULTS: Final = (
     Fault(
         name="certificate-without-connection-names",
         title="The listener of multi-VPC connectivity presents the cluster's ordinary wildcard.",
-        layer=Layer.TLS,
+        layer=FaultLayer.TLS,
         patterns=MULTI_VPC,
         edit=_one_label_too_few,
         stage=Stage.HANDSHAKE,

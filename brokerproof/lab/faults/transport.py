@@ -10,7 +10,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
 from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import EVERY, Fault, Layer, afflicted
+from brokerproof.lab.faults.fault import EVERY, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_lab
 from brokerproof.topology.models import Direction, FrozenBroker, LostPackets, Silence, Topology
@@ -59,7 +59,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.TCP,
+        layer=FaultLayer.TCP,
         patterns=EVERY,
         edit=edit,
         stage=stage,

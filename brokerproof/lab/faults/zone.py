@@ -9,7 +9,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import MULTI, PRIVATELINK, Fault, Layer
+from brokerproof.lab.faults.fault import MULTI, PRIVATELINK, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_added, with_changed
 from brokerproof.topology.models import AliasTarget, HostedZone, ResourceRecordSet, Topology, zonal_dns_name
@@ -128,7 +128,7 @@ def _fault(
     return Fault(
         name=name,
         title=title,
-        layer=Layer.DNS,
+        layer=FaultLayer.DNS,
         patterns=patterns,
         edit=edit,
         stage=Stage.RESOLVE,

@@ -26,7 +26,7 @@ from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
 from brokerproof.lab.network.blueprint import Blueprint, Namespace, compile_topology
 from brokerproof.lab.network.difference import difference, from_nothing
-from brokerproof.lab.network.distance import Distance, in_words
+from brokerproof.lab.network.distance import Distance, distance_text
 from brokerproof.topology.models import Topology
 
 _OWNER_BYTES = 1 << 26
@@ -131,7 +131,7 @@ class Supervisor:
         # Brokers take seconds and need only their addresses, so they start before the rest is filtered.
         daemons.write_certificates(blueprint.certificates)
         kernel.change(from_nothing(blueprint), self._distance)
-        answer({"progress": f"distance: {in_words(self._distance.status())}"})
+        answer({"progress": f"distance: {distance_text(self._distance.status())}"})
         answer({"progress": f"brokers: starting {len(blueprint.brokers)} Kafka {blueprint.kafka_version}"})
         daemons.start_brokers([b for b in blueprint.brokers if b.running])
         answer({"progress": f"resolvers: {len(blueprint.resolvers)}"})

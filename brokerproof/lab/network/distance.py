@@ -141,12 +141,12 @@ class Distance:
                 kernel.run(["tc", "-n", namespace, "qdisc", "replace", "dev", interface, "root", *netem(shape)])
 
 
-def in_words(status: dict[str, Any]) -> str:
+def distance_text(status: dict[str, Any]) -> str:
     """What :meth:`Distance.status` says of the carrier, for people."""
     return f"{status['carrier']} ({status['why']})" if status["why"] else str(status["carrier"])
 
 
-def links_in_words(status: dict[str, Any]) -> list[tuple[str, str]]:
+def links_text(status: dict[str, Any]) -> list[tuple[str, str]]:
     """The links by their Regions, and what each does to a packet: ``("us-east-1 - us-west-2", "RTT 60 ms, ...")``."""
     said = []
     for link in status["links"]:

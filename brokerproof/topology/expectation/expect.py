@@ -13,13 +13,13 @@ from typing import Final
 from brokerproof.topology.expectation import isolation
 from brokerproof.topology.expectation.isolation import BLOCKED_PORTS, NOT_SERVED, forbidden
 from brokerproof.topology.expectation.listeners import (
-    Front,
+    ClientListener,
     bootstrap_of,
-    endpoint_fronts,
+    client_listeners,
+    endpoint_listeners,
     endpoints_of,
-    fronts,
     led_to,
-    own_fronts,
+    own_listeners,
 )
 from brokerproof.topology.expectation.view import (
     AddressKind,
@@ -243,7 +243,7 @@ def _through_load_balancer(topology: Topology, client: Client, cluster: Cluster)
     local = client.vpc_id == cluster.vpc_id
     if local and client.pattern == names.MULTI:
         return _direct(topology, client, cluster)  # nothing was changed for it, so nothing is to set up
-    met = own_fronts(topology, client, cluster) if local else endpoint_fronts(topology, client)
+    met = own_listeners(topology, client, cluster) if local else endpoint_listeners(topology, client)
     brokers = tuple(_met(met, client, cluster, broker) for broker in cluster.brokers)
     bootstrap = bootstrap_of(met, cluster, brokers) or _as_bootstrap(brokers)
     if local:
@@ -253,7 +253,7 @@ def _through_load_balancer(topology: Topology, client: Client, cluster: Cluster)
     return brokers, bootstrap, must_not
 
 
-def _met(met: list[Front], client: Client, cluster: Cluster, broker: Broker) -> BrokerView:
+def _met(met: list[ClientListener], client: Client, cluster: Cluster, broker: Broker) -> BrokerView:
     port = bind_port(cluster, client.listener)
     ipv6 = isolation.by_ipv6(client)
     view = led_to(met, broker, port, broker.ipv6_endpoint or broker.endpoint if ipv6 else broker.endpoint)
@@ -291,7 +291,7 @@ def _managed(topology: Topology, client: Client, cluster: Cluster) -> _Seen:
     name = balancer_name(cluster, connection.authentication)
     endpoint = next(e for e in whole.vpc_endpoints if e.vpc_endpoint_id == connection.vpc_connection_arn)
     balancer = whole.load_balancer(name)
-    met = list(fronts(whole, balancer, endpoint))
+    met = list(client_listeners(whole, balancer, endpoint))
     brokers = []
     for broker in cluster.brokers:
         called = connection_name(broker, connection.authentication)

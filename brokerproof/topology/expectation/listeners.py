@@ -19,7 +19,7 @@ from brokerproof.topology.models import (
 )
 
 
-class Front:
+class ClientListener:
     """A listener of a load balancer, and the addresses a client meets it at."""
 
     def __init__(
@@ -101,17 +101,19 @@ def node_zone(topology: Topology, endpoint: VpcEndpoint, balancer: LoadBalancer,
     return own if own in zones else zones[index % len(zones)]
 
 
-def fronts(topology: Topology, balancer: LoadBalancer, endpoint: VpcEndpoint | None = None) -> Iterator[Front]:
+def client_listeners(
+    topology: Topology, balancer: LoadBalancer, endpoint: VpcEndpoint | None = None
+) -> Iterator[ClientListener]:
     """Every listener of one load balancer, met at the endpoint where one is given."""
     for listener in balancer.listeners:
-        yield Front(topology, balancer, listener, endpoint)
+        yield ClientListener(topology, balancer, listener, endpoint)
 
 
-def own_fronts(topology: Topology, client: Client, cluster: Cluster) -> list[Front]:
+def own_listeners(topology: Topology, client: Client, cluster: Cluster) -> list[ClientListener]:
     """Listeners of the client's family that it meets, in the cluster VPC, at the NLBs themselves."""
     balancers = (b for b in topology.load_balancers if b.vpc_id == cluster.vpc_id)
-    met = chain.from_iterable(fronts(topology, balancer) for balancer in balancers)
-    return [front for front in met if front.ipv6 == by_ipv6(client)]
+    met = chain.from_iterable(client_listeners(topology, balancer) for balancer in balancers)
+    return [listener for listener in met if listener.ipv6 == by_ipv6(client)]
 
 
 def endpoints_of(topology: Topology, client: Client) -> Iterator[tuple[VpcEndpoint, LoadBalancer]]:
@@ -121,41 +123,41 @@ def endpoints_of(topology: Topology, client: Client) -> Iterator[tuple[VpcEndpoi
         yield endpoint, topology.load_balancer(service.network_load_balancer_name)
 
 
-def endpoint_fronts(topology: Topology, client: Client) -> list[Front]:
+def endpoint_listeners(topology: Topology, client: Client) -> list[ClientListener]:
     """Listeners of the client's family that it meets at the endpoints it uses."""
     pairs = endpoints_of(topology, client)
-    met = chain.from_iterable(fronts(topology, balancer, endpoint) for endpoint, balancer in pairs)
-    return [front for front in met if front.ipv6 == by_ipv6(client) and front.addresses(set(), "")]
+    met = chain.from_iterable(client_listeners(topology, balancer, endpoint) for endpoint, balancer in pairs)
+    return [listener for listener in met if listener.ipv6 == by_ipv6(client) and listener.addresses(set(), "")]
 
 
-def led_to(found: Sequence[Front], broker: Broker, port: int, name: str) -> BrokerView | None:
+def led_to(found: Sequence[ClientListener], broker: Broker, port: int, name: str) -> BrokerView | None:
     """The broker as a client sees it at the listener that leads to it alone; None where there is none."""
-    for front in found:
-        zones = {front.topology.zone_of(broker.client_subnet)}
-        if front.leads_to(broker, port):
+    for listener in found:
+        zones = {listener.topology.zone_of(broker.client_subnet)}
+        if listener.leads_to(broker, port):
             return BrokerView(
                 broker_id=broker.broker_id,
                 name=name,
-                port=front.listener.port,
-                eni_address=str(address_of(broker, ipv6=front.ipv6)),
-                zone_id=front.topology.zone_of(broker.client_subnet),
-                sources=front.sources(zones),
-                addresses=front.addresses(zones, f"broker {broker.broker_id}"),
+                port=listener.listener.port,
+                eni_address=str(address_of(broker, ipv6=listener.ipv6)),
+                zone_id=listener.topology.zone_of(broker.client_subnet),
+                sources=listener.sources(zones),
+                addresses=listener.addresses(zones, f"broker {broker.broker_id}"),
             )
     return None
 
 
 def bootstrap_of(
-    found: Sequence[Front], cluster: Cluster, brokers: tuple[BrokerView, ...]
+    found: Sequence[ClientListener], cluster: Cluster, brokers: tuple[BrokerView, ...]
 ) -> tuple[BootstrapView, ...] | None:
     """The listener with every broker behind it, by each broker's name; None where there is none."""
-    for front in found:
+    for listener in found:
         zone_by_address = {
-            (b.ipv6_address if front.ipv6 else b.client_vpc_ip_address): front.topology.zone_of(b.client_subnet)
+            (b.ipv6_address if listener.ipv6 else b.client_vpc_ip_address): listener.topology.zone_of(b.client_subnet)
             for b in cluster.brokers
         }
-        if len(front.group.targets) > 1:
-            zones = {zone_by_address[t.id] for t in front.group.targets if t.id in zone_by_address}
-            addresses = front.addresses(zones, "any target")
-            return tuple(BootstrapView(name=b.name, port=front.listener.port, addresses=addresses) for b in brokers)
+        if len(listener.group.targets) > 1:
+            zones = {zone_by_address[t.id] for t in listener.group.targets if t.id in zone_by_address}
+            addresses = listener.addresses(zones, "any target")
+            return tuple(BootstrapView(name=b.name, port=listener.listener.port, addresses=addresses) for b in brokers)
     return None

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import msgspec
-
 from brokerproof.probes.outcome import Reason
-
-
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A frozen value that refuses unknown fields when decoded. It can be in no cycle, so the collector may skip it."""
+from brokerproof.probes.outcome.base import Value
 
 
 class AddressKind(StrEnum):
@@ -36,7 +31,7 @@ class Way(StrEnum):
     """Nothing joins them: the client is meant to reach nothing."""
 
 
-class AddressView(_Value, frozen=True):
+class AddressView(Value, frozen=True):
     """One address a broker name must resolve to, and whether it must connect."""
 
     address: str
@@ -51,7 +46,7 @@ class AddressView(_Value, frozen=True):
     """Where it must not connect: the reasons that are the right ones."""
 
 
-class BrokerView(_Value, frozen=True):
+class BrokerView(Value, frozen=True):
     """One broker as this client must see it."""
 
     broker_id: int
@@ -66,7 +61,7 @@ class BrokerView(_Value, frozen=True):
     """The zone of the broker itself, whatever the zone of the address that leads to it."""
 
 
-class BootstrapView(_Value, frozen=True):
+class BootstrapView(Value, frozen=True):
     """One bootstrap name and port. ``addresses`` as for a broker; any broker may answer."""
 
     name: str
@@ -76,7 +71,7 @@ class BootstrapView(_Value, frozen=True):
     """Set where only that broker may answer at this name and port."""
 
 
-class ForbiddenView(_Value, frozen=True):
+class ForbiddenView(Value, frozen=True):
     """An address and port that must not accept a connection from this client."""
 
     address: str
@@ -85,7 +80,7 @@ class ForbiddenView(_Value, frozen=True):
     fails_with: tuple[Reason, ...]
 
 
-class ClientView(_Value, frozen=True):
+class ClientView(Value, frozen=True):
     """Everything one client must see through the pattern it is meant to use."""
 
     client: str

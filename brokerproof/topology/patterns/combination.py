@@ -27,7 +27,7 @@ from brokerproof.topology.patterns.options import (
     lab_settings,
     subnets,
 )
-from brokerproof.topology.patterns.privatelink import broker_fronts, client_side, load_balancers, target_groups
+from brokerproof.topology.patterns.privatelink import broker_balancers, client_side, load_balancers, target_groups
 from brokerproof.topology.patterns.route_tables import table
 
 NAME = names.COMBINATION
@@ -45,9 +45,9 @@ def build(options: PatternOptions | None = None) -> Topology:
     options = options or PatternOptions()
     admitted = (CLUSTER_CIDR, CLIENT_CIDR, _GATEWAY_CIDR, _TWO_PATHS_CIDR, _NEAR_CIDR)
     parts = cluster_parts(options, admitted=admitted, client_pattern=names.IN_VPC)
-    fronts = broker_fronts(options)
-    overlapping = client_side(names.MULTI, options, "o", CLUSTER_CIDR, fronts)
-    two_paths = client_side(names.MULTI, options, "w", _TWO_PATHS_CIDR, fronts)
+    shapes = broker_balancers(options)
+    overlapping = client_side(names.MULTI, options, "o", CLUSTER_CIDR, shapes)
+    two_paths = client_side(names.MULTI, options, "w", _TWO_PATHS_CIDR, shapes)
     peered = subnets("vpc-b", CLIENT_CIDR, options.zones)
     attached = subnets("vpc-t", _GATEWAY_CIDR, options.zones, region_name=FAR_REGION)
     near = subnets("vpc-g", _NEAR_CIDR, options.zones)
@@ -89,9 +89,9 @@ def build(options: PatternOptions | None = None) -> Topology:
                 gateway_table(WEST, far=(CLUSTER_CIDR,)),
             ),
             security_groups=(*parts.security_groups, overlapping.security_group, two_paths.security_group),
-            target_groups=target_groups(fronts, options),
-            load_balancers=load_balancers(fronts, parts.subnets, options),
-            endpoint_services=tuple(front.endpoint_service() for front in fronts),
+            target_groups=target_groups(shapes, options),
+            load_balancers=load_balancers(shapes, parts.subnets, options),
+            endpoint_services=tuple(shape.endpoint_service() for shape in shapes),
             vpc_endpoints=(*overlapping.endpoints, *two_paths.endpoints),
             hosted_zones=(overlapping.zone, two_paths.zone),
             clusters=(parts.cluster,),

@@ -62,7 +62,7 @@ _FAR_CIDR = IPv4Network("10.2.0.0/16")
 _BROKER_PORT = 9094
 
 
-class Front(Model):
+class BalancerShape(Model):
     """One NLB: its listeners, as (what it is for, port, broker ids behind it)."""
 
     key: str
@@ -80,11 +80,11 @@ class Front(Model):
 
     @property
     def service(self) -> str:
-        """Name of the endpoint service in front of it."""
+        """Name of the endpoint service in shape of it."""
         return f"com.amazonaws.vpce.{REGION}.vpce-svc-{self.key}"
 
     def endpoint_service(self, client_region: str = REGION) -> EndpointService:
-        """The service in front of it; it supports the clients' Region where that is another."""
+        """The service in shape of it; it supports the clients' Region where that is another."""
         return EndpointService(
             service_name=self.service,
             network_load_balancer_name=self.balancer,
@@ -103,7 +103,7 @@ def build_single(options: PatternOptions | None = None) -> Topology:
     """
     options = options or PatternOptions()
     sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
-    return _families(_build(SINGLE, options, fronts=(_one_front(options),), sides=sides), options)
+    return _families(_build(SINGLE, options, shapes=(_one_balancer(options),), sides=sides), options)
 
 
 def build_cross_region(options: PatternOptions | None = None) -> Topology:
@@ -118,7 +118,7 @@ def build_cross_region(options: PatternOptions | None = None) -> Topology:
         far.get(key, _Side(key=key, cidr=cidr, region_name=FAR_REGION)) for key, cidr in client_vpcs(options.overlap)
     ]
     return _build(
-        CROSS_REGION, options.model_copy(update={"remote": False}), fronts=(_one_front(options),), sides=sides
+        CROSS_REGION, options.model_copy(update={"remote": False}), shapes=(_one_balancer(options),), sides=sides
     )
 
 
@@ -130,7 +130,7 @@ def build_multi(options: PatternOptions | None = None) -> Topology:
     """
     options = options or PatternOptions()
     sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
-    return _families(_build(MULTI, options, fronts=broker_fronts(options), sides=sides), options)
+    return _families(_build(MULTI, options, shapes=broker_balancers(options), sides=sides), options)
 
 
 def _families(topology: Topology, options: PatternOptions) -> Topology:
@@ -150,25 +150,25 @@ def _ports(options: PatternOptions) -> dict[int, int]:
     return {broker_id: options.first_listener_port + broker_id - 1 for broker_id in range(1, options.brokers + 1)}
 
 
-def _one_front(options: PatternOptions) -> Front:
+def _one_balancer(options: PatternOptions) -> BalancerShape:
     ports = _ports(options)
     listeners = [(f"b{broker_id}", port, (broker_id,)) for broker_id, port in ports.items()]
-    return Front(key="all", listeners=(*listeners, ("bootstrap", options.bootstrap_port, tuple(ports))))
+    return BalancerShape(key="all", listeners=(*listeners, ("bootstrap", options.bootstrap_port, tuple(ports))))
 
 
-def broker_fronts(options: PatternOptions) -> tuple[Front, ...]:
+def broker_balancers(options: PatternOptions) -> tuple[BalancerShape, ...]:
     """One NLB a broker."""
     return tuple(
-        Front(key=f"b{broker_id}", listeners=((f"b{broker_id}", _BROKER_PORT, (broker_id,)),))
+        BalancerShape(key=f"b{broker_id}", listeners=((f"b{broker_id}", _BROKER_PORT, (broker_id,)),))
         for broker_id in range(1, options.brokers + 1)
     )
 
 
-def _build(name: str, options: PatternOptions, *, fronts: Sequence[Front], sides: Sequence[_Side]) -> Topology:
+def _build(name: str, options: PatternOptions, *, shapes: Sequence[BalancerShape], sides: Sequence[_Side]) -> Topology:
     changed = None if name == MULTI or options.advertised_unchanged else _ports(options)
     parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=None, advertised_ports=changed)
     clients = [
-        client_side(name, options, side.key, side.cidr, fronts, region_name=side.region_name, beyond=beyond)
+        client_side(name, options, side.key, side.cidr, shapes, region_name=side.region_name, beyond=beyond)
         for side, beyond in zip(sides, (CIDRS if options.remote else (), *((),) * len(sides)), strict=False)
     ]
     remote = remote_parts(name, clients[0].vpc, clients[0].subnets, options.zones) if options.remote else None
@@ -193,11 +193,11 @@ def _build(name: str, options: PatternOptions, *, fronts: Sequence[Front], sides
             transit_gateway_attachments=remote.transit_gateway_attachments if remote else (),
             transit_gateway_route_tables=remote.transit_gateway_route_tables if remote else (),
             security_groups=(*parts.security_groups, *(side.security_group for side in clients)),
-            target_groups=target_groups(fronts, options),
-            load_balancers=load_balancers(fronts, parts.subnets, options),
-            endpoint_services=tuple(front.endpoint_service(clients[0].vpc.region_name) for front in fronts),
+            target_groups=target_groups(shapes, options),
+            load_balancers=load_balancers(shapes, parts.subnets, options),
+            endpoint_services=tuple(shape.endpoint_service(clients[0].vpc.region_name) for shape in shapes),
             vpc_endpoints=tuple(endpoint for side in clients for endpoint in side.endpoints),
-            hosted_zones=(*((_local_zone(options, fronts[0]),) if local else ()), *zones),
+            hosted_zones=(*((_local_zone(options, shapes[0]),) if local else ()), *zones),
             clusters=(parts.cluster,),
             clients=(
                 parts.client.model_copy(update={"pattern": _local_pattern(name, options)}),
@@ -216,9 +216,9 @@ def _local_pattern(name: str, options: PatternOptions) -> str | None:
     return name if name == MULTI or options.local_zone else names.LOCAL_WITHOUT_ZONE
 
 
-def _local_zone(options: PatternOptions, front: Front) -> HostedZone:
+def _local_zone(options: PatternOptions, shape: BalancerShape) -> HostedZone:
     """In the cluster VPC every broker name leads to the NLB itself."""
-    alias = AliasTarget(dns_name=front.dns_name)
+    alias = AliasTarget(dns_name=shape.dns_name)
     names_of_brokers = (broker_name(broker_id) for broker_id in range(1, options.brokers + 1))
     return HostedZone(
         hosted_zone_id="ZCLUSTER",
@@ -228,42 +228,42 @@ def _local_zone(options: PatternOptions, front: Front) -> HostedZone:
     )
 
 
-def target_groups(fronts: Sequence[Front], options: PatternOptions) -> tuple[TargetGroup, ...]:
+def target_groups(shapes: Sequence[BalancerShape], options: PatternOptions) -> tuple[TargetGroup, ...]:
     """One target group a listener."""
-    return tuple(_target_group(front, use, ids, options) for front in fronts for use, _, ids in front.listeners)
+    return tuple(_target_group(shape, use, ids, options) for shape in shapes for use, _, ids in shape.listeners)
 
 
 def load_balancers(
-    fronts: Sequence[Front], zones: tuple[Subnet, ...], options: PatternOptions
+    shapes: Sequence[BalancerShape], zones: tuple[Subnet, ...], options: PatternOptions
 ) -> tuple[LoadBalancer, ...]:
-    """One NLB a front, with a node in each of these subnets."""
-    return tuple(_balancer(front, i, zones, options) for i, front in enumerate(fronts))
+    """One NLB a shape, with a node in each of these subnets."""
+    return tuple(_balancer(shape, i, zones, options) for i, shape in enumerate(shapes))
 
 
-def _group_name(front: Front, use: str) -> str:
-    return f"tg-{front.key}-{use}"
+def _group_name(shape: BalancerShape, use: str) -> str:
+    return f"tg-{shape.key}-{use}"
 
 
-def _target_group(front: Front, use: str, ids: tuple[int, ...], options: PatternOptions) -> TargetGroup:
+def _target_group(shape: BalancerShape, use: str, ids: tuple[int, ...], options: PatternOptions) -> TargetGroup:
     return TargetGroup(
-        target_group_name=_group_name(front, use),
+        target_group_name=_group_name(shape, use),
         vpc_id=CLUSTER_VPC,
         port=_BROKER_PORT,
         targets=tuple(TargetDescription(id=broker_address(options, broker_id)) for broker_id in ids),
     )
 
 
-def _balancer(front: Front, index: int, zones: tuple[Subnet, ...], options: PatternOptions) -> LoadBalancer:
+def _balancer(shape: BalancerShape, index: int, zones: tuple[Subnet, ...], options: PatternOptions) -> LoadBalancer:
     return LoadBalancer(
-        load_balancer_name=front.balancer,
+        load_balancer_name=shape.balancer,
         vpc_id=CLUSTER_VPC,
-        dns_name=front.dns_name,
+        dns_name=shape.dns_name,
         availability_zones=tuple(
             LoadBalancerZone(subnet_id=s.subnet_id, private_ipv4_address=host(s.cidr_block, 100 + index)) for s in zones
         ),
         cross_zone_enabled=options.cross_zone,
         listeners=tuple(
-            Listener(port=port, target_group_name=_group_name(front, use)) for use, port, _ in front.listeners
+            Listener(port=port, target_group_name=_group_name(shape, use)) for use, port, _ in shape.listeners
         ),
     )
 
@@ -284,7 +284,7 @@ def client_side(
     options: PatternOptions,
     key: str,
     cidr: IPv4Network,
-    fronts: Sequence[Front],
+    shapes: Sequence[BalancerShape],
     *,
     region_name: str = REGION,
     beyond: Sequence[IPv4Network] = (),
@@ -297,17 +297,17 @@ def client_side(
         vpc_id=vpc_id,
         ingress=tuple(
             IpPermission(from_port=port, to_port=port, cidr_ipv4=source)
-            for port in sorted({port for front in fronts for _, port, _ in front.listeners})
+            for port in sorted({port for shape in shapes for _, port, _ in shape.listeners})
             for source in (cidr, *beyond)
         ),
     )
     endpoints = {
-        front.key: VpcEndpoint(
-            vpc_endpoint_id=f"vpce-{key}-{front.key}",
+        shape.key: VpcEndpoint(
+            vpc_endpoint_id=f"vpce-{key}-{shape.key}",
             vpc_id=vpc_id,
-            service_name=front.service,
+            service_name=shape.service,
             dns_name=(
-                f"vpce-{key}-{front.key}-abcdefgh.{front.service.rsplit('.', 1)[1]}.{region_name}.vpce.amazonaws.com"
+                f"vpce-{key}-{shape.key}-abcdefgh.{shape.service.rsplit('.', 1)[1]}.{region_name}.vpce.amazonaws.com"
             ),
             service_region=None if region_name == REGION else REGION,
             network_interfaces=tuple(
@@ -315,9 +315,9 @@ def client_side(
             ),
             security_groups=(group.group_id,),
         )
-        for i, front in enumerate(fronts)
+        for i, shape in enumerate(shapes)
     }
-    front_of = {ids[0]: front.key for front in fronts for _, _, ids in front.listeners if len(ids) == 1}
+    front_of = {ids[0]: shape.key for shape in shapes for _, _, ids in shape.listeners if len(ids) == 1}
     records = tuple(
         ResourceRecordSet(
             name=broker_name(broker_id),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from brokerproof.topology.models import RegionLink, Topology, VantageKind
-from brokerproof.topology.picture.way import Kind, Place, Way
+from brokerproof.topology.picture.way import Place, PlaceKind, Way
 
 
 def rtt_words(topology: Topology, way: Way) -> str:
@@ -56,20 +56,20 @@ def far_joins(topology: Topology, places: Sequence[Place]) -> dict[int, str]:
 def _network(topology: Topology, place: Place) -> tuple[str, str] | None:
     """The VPC or gateway a place is in, and its Region; None for what lies between networks."""
     match place.kind:
-        case Kind.CLIENT:
+        case PlaceKind.CLIENT:
             vpc_id = topology.client(place.key).vpc_id
-        case Kind.ROUTES:
+        case PlaceKind.ROUTES:
             vpc_id = place.key
-        case Kind.ENDPOINT:
+        case PlaceKind.ENDPOINT:
             vpc_id = next(e.vpc_id for e in topology.vpc_endpoints if e.vpc_endpoint_id == place.key)
-        case Kind.BALANCER:
+        case PlaceKind.BALANCER:
             vpc_id = topology.load_balancer(place.key).vpc_id
-        case Kind.BROKER:
+        case PlaceKind.BROKER:
             vpc_id = topology.cluster(place.key.rsplit("/", 1)[0]).vpc_id
-        case Kind.GATEWAY:
+        case PlaceKind.GATEWAY:
             gateways = topology.transit_gateways
             return place.key, next(g.region_name for g in gateways if g.transit_gateway_id == place.key)
-        case Kind.PEERING | Kind.SERVICE:
+        case PlaceKind.PEERING | PlaceKind.SERVICE:
             return None
         case _:
             assert_never(place.kind)

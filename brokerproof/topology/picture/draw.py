@@ -28,7 +28,7 @@ from brokerproof.topology.picture.links import (
 )
 from brokerproof.topology.picture.palette import Ink, way_ink
 from brokerproof.topology.picture.places import Boxes, frame_name, node_name
-from brokerproof.topology.picture.way import Kind, Place, broker_place, way_of
+from brokerproof.topology.picture.way import Place, PlaceKind, broker_place, way_of
 from brokerproof.topology.picture.words import way_words
 
 FONT: Final = "Helvetica,Arial,sans-serif"
@@ -130,7 +130,7 @@ class _Drawing:
         return regions.pop() if len(regions) == 1 else None
 
     def _peering(self, graph: Any, connection: VpcPeeringConnection) -> None:
-        place = Place(Kind.PEERING, connection.vpc_peering_connection_id)
+        place = Place(PlaceKind.PEERING, connection.vpc_peering_connection_id)
         graph.node(self._boxes.node(place), box(boxes.peering_rows(connection)))
 
     def _account(self, graph: Any, region: str, owner: str) -> None:
@@ -143,11 +143,11 @@ class _Drawing:
                 self._vpc(frame, vpc)
             for gateway in topology.transit_gateways:
                 if (gateway.region_name, gateway.owner_id) == (region, owner):
-                    place = Place(Kind.GATEWAY, gateway.transit_gateway_id)
+                    place = Place(PlaceKind.GATEWAY, gateway.transit_gateway_id)
                     frame.node(self._boxes.node(place), box(boxes.gateway_rows(topology, gateway)))
             vpc_of = {b.load_balancer_name: b.vpc_id for b in topology.load_balancers}
             services = [s for s in topology.endpoint_services if vpc_of[s.network_load_balancer_name] in ids]
-            for node, group in self._grouped(services, lambda s: Place(Kind.SERVICE, s.service_name)):
+            for node, group in self._grouped(services, lambda s: Place(PlaceKind.SERVICE, s.service_name)):
                 frame.node(node, box(boxes.service_rows(group)))
             for zone in topology.hosted_zones:
                 if zone.vpc_ids and zone.vpc_ids[0] in ids:
@@ -172,16 +172,18 @@ class _Drawing:
                 if way.client.vpc_id == vpc.vpc_id:
                     ink = self._inks.get(way.client.name, Ink.MUST_NOT)
                     rows = boxes.client_rows(topology, way.client, way.trouble)
-                    frame.node(self._boxes.node(Place(Kind.CLIENT, way.client.name)), box(rows, border=ink, width=2))
-                    hosts = [place.key for place in way.must_not if place.kind is Kind.CLIENT]
+                    frame.node(
+                        self._boxes.node(Place(PlaceKind.CLIENT, way.client.name)), box(rows, border=ink, width=2)
+                    )
+                    hosts = [place.key for place in way.must_not if place.kind is PlaceKind.CLIENT]
                     if len(hosts) > DRAWN_HOSTS:
                         note = Row(f"no way to hosts {', '.join(hosts)}", alarm=True)
                         frame.node(must_not_note(way), box([note], border=Ink.MUST_NOT))
             endpoints = [e for e in topology.vpc_endpoints if e.vpc_id == vpc.vpc_id]
-            for node, ends in self._grouped(endpoints, lambda e: Place(Kind.ENDPOINT, e.vpc_endpoint_id)):
+            for node, ends in self._grouped(endpoints, lambda e: Place(PlaceKind.ENDPOINT, e.vpc_endpoint_id)):
                 frame.node(node, box(boxes.endpoint_rows(topology, ends)))
             balancers = [b for b in topology.load_balancers if b.vpc_id == vpc.vpc_id]
-            for node, nlbs in self._grouped(balancers, lambda b: Place(Kind.BALANCER, b.load_balancer_name)):
+            for node, nlbs in self._grouped(balancers, lambda b: Place(PlaceKind.BALANCER, b.load_balancer_name)):
                 frame.node(node, box(boxes.balancer_rows(topology, nlbs)))
             for cluster in topology.clusters:
                 if cluster.vpc_id == vpc.vpc_id:

@@ -16,7 +16,7 @@ from brokerproof.topology.picture.boxes import SHARED_ROW, listener_port, routes
 from brokerproof.topology.picture.distance import far_joins, in_lab
 from brokerproof.topology.picture.palette import Ink
 from brokerproof.topology.picture.places import Boxes, frame_name, node_name
-from brokerproof.topology.picture.way import Kind, Place, Way, brokers_of
+from brokerproof.topology.picture.way import Place, PlaceKind, Way, brokers_of
 
 DRAWN_HOSTS: Final = 1
 """Hosts that get a line of their own from whoever must not reach them; more are named in a box beside it."""
@@ -49,8 +49,8 @@ class Link:
 def vpc_anchor(topology: Topology, vpc_id: str) -> str:
     """The box inside a VPC's frame that lines to the VPC as a whole end at."""
     if routes_rows(topology, topology.vpc(vpc_id)):
-        return node_name(Kind.ROUTES.value, vpc_id)
-    inside = [node_name(Kind.CLIENT.value, c.name) for c in topology.clients if c.vpc_id == vpc_id]
+        return node_name(PlaceKind.ROUTES.value, vpc_id)
+    inside = [node_name(PlaceKind.CLIENT.value, c.name) for c in topology.clients if c.vpc_id == vpc_id]
     return inside[0] if inside else node_name("vpc", vpc_id)
 
 
@@ -106,30 +106,30 @@ def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
     alike = (
         len({s.places[:-1] for s in reached}) == 1
         and len(reached) == len(cluster.brokers)
-        and reached[0].places[-2].kind is not Kind.BALANCER
+        and reached[0].places[-2].kind is not PlaceKind.BALANCER
     )
     for stretch in way.stretches:
         far = far_joins(topology, stretch.places) if in_lab(way) else {}
         for index, (tail, head) in enumerate(pairwise(stretch.places)):
             tail_box, head_box = _node(topology, tail, boxes), _node(topology, head, boxes)
             link = Link(LinkKind.WAY, tail=tail_box, head=head_box, words=far.get(index, ""))
-            if head.kind is Kind.BROKER and tail.kind is Kind.BALANCER:
+            if head.kind is PlaceKind.BROKER and tail.kind is PlaceKind.BALANCER:
                 port = _port(topology, tail.key, address_of(brokers[head], ipv6=by_ipv6(way.client)))
                 link = replace(link, tail_port=SHARED_ROW if boxes.shared(tail) else port)
-            elif head.kind is Kind.BROKER and alike:
+            elif head.kind is PlaceKind.BROKER and alike:
                 link = _to_frame(topology, link, cluster.cluster_name, boxes)
             if link.tail != link.head:
                 yield link
 
 
 def _node(topology: Topology, place: Place, boxes: Boxes) -> str:
-    return vpc_anchor(topology, place.key) if place.kind is Kind.ROUTES else boxes.node(place)
+    return vpc_anchor(topology, place.key) if place.kind is PlaceKind.ROUTES else boxes.node(place)
 
 
 def _to_frame(topology: Topology, link: Link, cluster_name: str, boxes: Boxes) -> Link:
     cluster = topology.cluster(cluster_name)
     middle = cluster.brokers[len(cluster.brokers) // 2]
-    head = boxes.node(Place(Kind.BROKER, f"{cluster_name}/{middle.broker_id}"))
+    head = boxes.node(Place(PlaceKind.BROKER, f"{cluster_name}/{middle.broker_id}"))
     return replace(link, head=head, head_frame=cluster_frame(cluster_name))
 
 
@@ -151,11 +151,14 @@ def _connections(topology: Topology, boxes: Boxes) -> Iterator[Link]:
     for one, other, words in _joins(topology):
         yield replace(_toward(topology, one, other, boxes, far), words=words)
     for endpoint in topology.vpc_endpoints:
-        tail, head = Place(Kind.ENDPOINT, endpoint.vpc_endpoint_id), Place(Kind.SERVICE, endpoint.service_name)
+        tail, head = (
+            Place(PlaceKind.ENDPOINT, endpoint.vpc_endpoint_id),
+            Place(PlaceKind.SERVICE, endpoint.service_name),
+        )
         yield Link(LinkKind.CONNECTED, boxes.node(tail), boxes.node(head))
     for service in topology.endpoint_services:
-        tail = Place(Kind.SERVICE, service.service_name)
-        head = Place(Kind.BALANCER, service.network_load_balancer_name)
+        tail = Place(PlaceKind.SERVICE, service.service_name)
+        head = Place(PlaceKind.BALANCER, service.network_load_balancer_name)
         yield Link(LinkKind.CONNECTED, boxes.node(tail), boxes.node(head))
     for balancer in topology.load_balancers:
         yield from _targets(topology, balancer, boxes)
@@ -167,7 +170,7 @@ def _targets(topology: Topology, balancer: LoadBalancer, boxes: Boxes) -> Iterat
         for place, broker in brokers_of(topology).items()
         for address in (broker.client_vpc_ip_address, broker.ipv6_address)
     }
-    tail = Place(Kind.BALANCER, balancer.load_balancer_name)
+    tail = Place(PlaceKind.BALANCER, balancer.load_balancer_name)
     for listener in balancer.listeners:
         port = SHARED_ROW if boxes.shared(tail) else listener_port(topology, balancer, listener)
         for target in topology.target_group(listener.target_group_name).targets:
@@ -179,17 +182,17 @@ def _targets(topology: Topology, balancer: LoadBalancer, boxes: Boxes) -> Iterat
 def _joins(topology: Topology) -> Iterator[tuple[Place, Place, str]]:
     """What peering connections and gateways join, and what there is to say about it."""
     for connection in topology.vpc_peering_connections:
-        here = Place(Kind.PEERING, connection.vpc_peering_connection_id)
+        here = Place(PlaceKind.PEERING, connection.vpc_peering_connection_id)
         for vpc_id in connection.sides:
-            yield here, Place(Kind.ROUTES, vpc_id), ""
+            yield here, Place(PlaceKind.ROUTES, vpc_id), ""
     gateway_of = {a.transit_gateway_attachment_id: a.transit_gateway_id for a in topology.transit_gateway_attachments}
     for attachment in topology.transit_gateway_attachments:
-        here = Place(Kind.GATEWAY, attachment.transit_gateway_id)
+        here = Place(PlaceKind.GATEWAY, attachment.transit_gateway_id)
         words = "" if attachment.association else "not associated"
         if attachment.vpc_id is not None:
-            yield here, Place(Kind.ROUTES, attachment.vpc_id), words
+            yield here, Place(PlaceKind.ROUTES, attachment.vpc_id), words
         elif attachment.peer_attachment_id in gateway_of:
-            yield here, Place(Kind.GATEWAY, gateway_of[attachment.peer_attachment_id]), words
+            yield here, Place(PlaceKind.GATEWAY, gateway_of[attachment.peer_attachment_id]), words
 
 
 def _toward(topology: Topology, one: Place, other: Place, boxes: Boxes, far: Mapping[Place, int]) -> Link:
@@ -204,7 +207,7 @@ def _distances(topology: Topology) -> dict[Place, int]:
     for one, other, _ in _joins(topology):
         near.setdefault(one, []).append(other)
         near.setdefault(other, []).append(one)
-    far = {Place(Kind.ROUTES, c.vpc_id): 0 for c in topology.clusters}
+    far = {Place(PlaceKind.ROUTES, c.vpc_id): 0 for c in topology.clusters}
     queue = deque(far)
     while queue:
         place = queue.popleft()
@@ -216,7 +219,7 @@ def _distances(topology: Topology) -> dict[Place, int]:
 
 
 def _must_not_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
-    observer = boxes.node(Place(Kind.CLIENT, way.client.name))
+    observer = boxes.node(Place(PlaceKind.CLIENT, way.client.name))
     every = brokers_of(topology)
     whole = [
         c.cluster_name
@@ -225,16 +228,16 @@ def _must_not_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link
     ]
     for name in whole:
         yield _to_frame(topology, Link(LinkKind.MUST_NOT, observer, ""), name, boxes)
-    hosts = [place for place in way.must_not if place.kind is Kind.CLIENT]
+    hosts = [place for place in way.must_not if place.kind is PlaceKind.CLIENT]
     if len(hosts) > DRAWN_HOSTS:
         yield Link(LinkKind.MUST_NOT, observer, must_not_note(way))
     for place in way.must_not:
-        if place.kind is Kind.CLIENT and len(hosts) > DRAWN_HOSTS:
+        if place.kind is PlaceKind.CLIENT and len(hosts) > DRAWN_HOSTS:
             continue
-        if place.kind is Kind.BROKER and place.key.rsplit("/", 1)[0] in whole:
+        if place.kind is PlaceKind.BROKER and place.key.rsplit("/", 1)[0] in whole:
             continue
         yield (
             Link(LinkKind.MUST_NOT, boxes.node(place), observer, back=True)
-            if place.kind is Kind.CLIENT
+            if place.kind is PlaceKind.CLIENT
             else Link(LinkKind.MUST_NOT, observer, boxes.node(place))
         )

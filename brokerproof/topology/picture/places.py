@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from brokerproof.topology.models import Topology
 from brokerproof.topology.picture.label import LISTED
-from brokerproof.topology.picture.way import Kind, Place, broker_place
+from brokerproof.topology.picture.way import Place, PlaceKind, broker_place
 
 
 def node_name(*parts: str) -> str:
@@ -40,15 +40,15 @@ class Boxes:
                 for b in c.brokers
             ),
         )
-        _share(names, ((Place(Kind.BALANCER, name), (vpc_id,)) for name, vpc_id in vpc_of_balancer.items()))
+        _share(names, ((Place(PlaceKind.BALANCER, name), (vpc_id,)) for name, vpc_id in vpc_of_balancer.items()))
         _share(
             names,
             (
-                (Place(Kind.SERVICE, s.service_name), (vpc_of_balancer.get(s.network_load_balancer_name, ""),))
+                (Place(PlaceKind.SERVICE, s.service_name), (vpc_of_balancer.get(s.network_load_balancer_name, ""),))
                 for s in topology.endpoint_services
             ),
         )
-        _share(names, ((Place(Kind.ENDPOINT, e.vpc_endpoint_id), (e.vpc_id,)) for e in topology.vpc_endpoints))
+        _share(names, ((Place(PlaceKind.ENDPOINT, e.vpc_endpoint_id), (e.vpc_id,)) for e in topology.vpc_endpoints))
         return cls(names)
 
     def node(self, place: Place) -> str:

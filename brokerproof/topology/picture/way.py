@@ -27,7 +27,7 @@ from brokerproof.topology.models import (
 )
 
 
-class Kind(StrEnum):
+class PlaceKind(StrEnum):
     """What a place on a way is."""
 
     CLIENT = "client"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
 class Place(NamedTuple):
     """A resource by its id; for routes the VPC's, for brokers the cluster's name and the broker id."""
 
-    kind: Kind
+    kind: PlaceKind
     key: str
 
 
@@ -70,7 +70,7 @@ class Way:
 
 def broker_place(cluster_name: str, broker_id: int) -> Place:
     """The place of a broker."""
-    return Place(Kind.BROKER, f"{cluster_name}/{broker_id}")
+    return Place(PlaceKind.BROKER, f"{cluster_name}/{broker_id}")
 
 
 def way_of(topology: Topology, client: Client, whole: Topology) -> Way:
@@ -108,7 +108,7 @@ def _to_broker(
 
 
 def _stretch(topology: Topology, client: Client, broker_id: int | None, entry: AddressView) -> Stretch:
-    start = Place(Kind.CLIENT, client.name)
+    start = Place(PlaceKind.CLIENT, client.name)
     known = broker_at(topology, client.cluster_name)
     end = known.get(entry.address, ()) if broker_id is None else (broker_place(client.cluster_name, broker_id),)
     match entry.kind:
@@ -120,13 +120,13 @@ def _stretch(topology: Topology, client: Client, broker_id: int | None, entry: A
             vpc_id = endpoint.vpc_id
             service = topology.service(endpoint.service_name)
             beyond = (
-                Place(Kind.ENDPOINT, endpoint.vpc_endpoint_id),
-                Place(Kind.SERVICE, service.service_name),
-                Place(Kind.BALANCER, service.network_load_balancer_name),
+                Place(PlaceKind.ENDPOINT, endpoint.vpc_endpoint_id),
+                Place(PlaceKind.SERVICE, service.service_name),
+                Place(PlaceKind.BALANCER, service.network_load_balancer_name),
             )
         case AddressKind.NLB_NODE:
             vpc_id = topology.load_balancer(entry.owner).vpc_id
-            beyond = (Place(Kind.BALANCER, entry.owner),)
+            beyond = (Place(PlaceKind.BALANCER, entry.owner),)
     places, trouble = across(topology, client, entry.address, vpc_id)
     if trouble:
         return Stretch((start, *places), trouble)
@@ -146,7 +146,7 @@ def _must_not(topology: Topology, client: Client, view: ClientView) -> tuple[Pla
     for forbidden in view.forbidden:
         witness = witnesses.get((forbidden.address, forbidden.port))
         if witness is not None and (inside or client.pattern is None):
-            found[Place(Kind.CLIENT, witness.name)] = None
+            found[Place(PlaceKind.CLIENT, witness.name)] = None
         elif client.pattern is None and forbidden.address in brokers:
             found[brokers[forbidden.address]] = None
     return tuple(found)
@@ -160,12 +160,12 @@ def across(topology: Topology, client: Client, address: str, vpc_id: str) -> tup
     if client.vpc_id == vpc_id:
         return (), ""
     to = ip_address(address)
-    places = [Place(Kind.ROUTES, client.vpc_id)]
+    places = [Place(PlaceKind.ROUTES, client.vpc_id)]
     if any(to in block for block in blocks_of(topology.vpc(client.vpc_id))):
         return tuple(places), f"{address} is inside {client.vpc_id} itself, whose local route keeps it there"
     beyond, trouble = _by_route(topology, client, address, vpc_id)
     places.extend(beyond)
-    return (tuple(places), trouble) if trouble else ((*places, Place(Kind.ROUTES, vpc_id)), "")
+    return (tuple(places), trouble) if trouble else ((*places, Place(PlaceKind.ROUTES, vpc_id)), "")
 
 
 def _by_route(topology: Topology, client: Client, address: str, vpc_id: str) -> tuple[list[Place], str]:
@@ -180,7 +180,7 @@ def _by_route(topology: Topology, client: Client, address: str, vpc_id: str) -> 
                 trouble = f"{connection_id} is {connection.status.value}"
             elif vpc_id not in connection.sides:
                 trouble = f"{connection_id} does not lead to {vpc_id}, and peering is not transitive"
-            return [Place(Kind.PEERING, connection_id)], trouble
+            return [Place(PlaceKind.PEERING, connection_id)], trouble
         case Route(transit_gateway_id=gateway_id):
             return _through_gateways(topology, client.vpc_id, str(gateway_id), address, vpc_id)
 
@@ -198,7 +198,7 @@ def _best(table: RouteTable | None, address: str) -> Route | None:
 def _through_gateways(
     topology: Topology, from_vpc: str, gateway_id: str, address: str, vpc_id: str
 ) -> tuple[list[Place], str]:
-    places = [Place(Kind.GATEWAY, gateway_id)]
+    places = [Place(PlaceKind.GATEWAY, gateway_id)]
     attachments = {a.transit_gateway_attachment_id: a for a in topology.transit_gateway_attachments}
     came_by = next(
         (a for a in attachments.values() if a.vpc_id == from_vpc and a.transit_gateway_id == gateway_id), None
@@ -217,7 +217,7 @@ def _through_gateways(
             return places, f"{came_by.association} sends {address} to {leaves_by.vpc_id}, not to {vpc_id}"
         came_by = attachments.get(leaves_by.peer_attachment_id)
         if came_by is not None:
-            place = Place(Kind.GATEWAY, came_by.transit_gateway_id)
+            place = Place(PlaceKind.GATEWAY, came_by.transit_gateway_id)
             if place in places:
                 return places, f"{address} goes round between transit gateways"
             places.append(place)

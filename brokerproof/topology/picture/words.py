@@ -6,7 +6,7 @@ from brokerproof.topology.models import Topology
 from brokerproof.topology.picture.boxes import short
 from brokerproof.topology.picture.distance import rtt_words
 from brokerproof.topology.picture.label import ranges
-from brokerproof.topology.picture.way import Kind, Place, Way
+from brokerproof.topology.picture.way import Place, PlaceKind, Way
 
 
 def way_words(topology: Topology, way: Way) -> str:
@@ -19,13 +19,15 @@ def way_words(topology: Topology, way: Way) -> str:
     name = f"{name} through {client.pattern}"
     if way.trouble:
         return f"{name}: {way.trouble}"
-    groups: dict[tuple[Kind, ...], list[tuple[Place, ...]]] = {}
+    groups: dict[tuple[PlaceKind, ...], list[tuple[Place, ...]]] = {}
     for stretch in way.stretches:
         groups.setdefault(tuple(p.kind for p in stretch.places), []).append(stretch.places)
     said = []
     for stretches in groups.values():
         steps = [tuple(dict.fromkeys(column)) for column in zip(*stretches, strict=True)]
-        said.append(" → ".join(_merged(step) for step in steps if step[0].kind not in {Kind.CLIENT, Kind.ROUTES}))
+        said.append(
+            " → ".join(_merged(step) for step in steps if step[0].kind not in {PlaceKind.CLIENT, PlaceKind.ROUTES})
+        )
     alone = " for bootstrap alone; nothing after it works" if way.bootstrap_alone else ""
     rtt = rtt_words(topology, way)
     distance = f"; {rtt} in the lab" if rtt else ""
@@ -34,9 +36,9 @@ def way_words(topology: Topology, way: Way) -> str:
 
 
 def _merged(places: tuple[Place, ...]) -> str:
-    brokers = [int(p.key.rsplit("/", 1)[1]) for p in places if p.kind is Kind.BROKER]
-    clients = [p.key for p in places if p.kind is Kind.CLIENT]
-    others = [short(p.key) for p in places if p.kind not in {Kind.BROKER, Kind.CLIENT}]
+    brokers = [int(p.key.rsplit("/", 1)[1]) for p in places if p.kind is PlaceKind.BROKER]
+    clients = [p.key for p in places if p.kind is PlaceKind.CLIENT]
+    others = [short(p.key) for p in places if p.kind not in {PlaceKind.BROKER, PlaceKind.CLIENT}]
     parts = [_short(others)] if others else []
     if brokers:
         parts.append(f"broker{'' if len(brokers) == 1 else 's'} {ranges(brokers)}")

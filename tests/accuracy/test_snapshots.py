@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerproof.accuracy.snapshots import Look, Place, told_apart
+from brokerproof.accuracy.snapshots import Place, Snapshot, told_apart
 
 PLACES: list[Place] = [("a", "connect"), ("a", "handshake"), ("b", "connect")]
 LOOKS = st.dictionaries(
@@ -14,7 +14,7 @@ LOOKS = st.dictionaries(
 )
 SOME = st.lists(LOOKS, min_size=1, max_size=3)
 A, B, C = (dict[Place, frozenset[tuple[str, ...]]]({PLACES[0]: frozenset({(word,)})}) for word in "abc")
-NOTHING: Look = {}
+NOTHING: Snapshot = {}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ NOTHING: Look = {}
         ([A, A], [A, B], False),
     ],
 )
-def test_only_what_is_steady_tells(one: list[Look], other: list[Look], apart: bool) -> None:
+def test_only_what_is_steady_tells(one: list[Snapshot], other: list[Snapshot], apart: bool) -> None:
     assert told_apart(one, other) == ({PLACES[0]} if apart else set())
 
 
@@ -41,7 +41,7 @@ def test_one_steady_place_is_enough() -> None:
 
 @given(SOME, SOME, LOOKS)
 def test_another_look_never_adds_a_difference_and_the_sides_do_not_matter(
-    one: list[Look], other: list[Look], more: Look
+    one: list[Snapshot], other: list[Snapshot], more: Snapshot
 ) -> None:
     apart = told_apart(one, other)
     assert told_apart(other, one) == apart
@@ -50,5 +50,5 @@ def test_another_look_never_adds_a_difference_and_the_sides_do_not_matter(
 
 
 def test_a_state_that_nobody_looked_at_is_not_told_from_another() -> None:
-    with pytest.raises(ValueError, match="looks at both"):
+    with pytest.raises(ValueError, match="snapshots at both"):
         told_apart([A], [])

@@ -11,7 +11,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import CLUSTER_CHECK, compared, told_listeners
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Answer, Seen
+from brokerproof.diagnosis.finding import Answer, ClientEvidence
 from brokerproof.probes.outcome import IdentityFacts, MetadataFacts, Outcome, Reason, Stage, Status
 from tests.diagnosis.bent import Bend, at, seen, views_of
 
@@ -26,13 +26,13 @@ def of(cluster_id: str) -> Bend:
     return Bend(at(Stage.METADATA), change)
 
 
-def runs(ids: Sequence[str]) -> list[Seen]:
+def runs(ids: Sequence[str]) -> list[ClientEvidence]:
     views = [view for view in views_of("peering") if view.brokers]
     assert len(views) >= len(ids)
     return [seen(view, of(each)) for view, each in zip(views, ids, strict=False)]
 
 
-def red(clients: Sequence[Seen]) -> list[bool]:
+def red(clients: Sequence[ClientEvidence]) -> list[bool]:
     return [any(c.verdict is Verdict.FAILED for c in one.checks if c.check_id == CLUSTER_CHECK) for one in clients]
 
 

@@ -16,7 +16,7 @@ GOLDEN_SURE = (
     "The private hosted zone has no record for the broker's name (broker 2, seen from client b).\n"
     "  observed: nxdomain (b at broker-2)\n"
     "  expected: b-2.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com resolves to 10.1.0.150 "
-    "(vpce-b-all, use1-az1), 10.1.16.150 (vpce-b-all, use1-az2), 10.1.32.150 (vpce-b-all, use1-az3) "
+    "(vpce-b-all, use1-az1), 10.1.16.150 (vpce-b-all, use1-az2) and 10.1.32.150 (vpce-b-all, use1-az3) "
     "and nothing else\n"
     "  change:   add an alias record for b-2.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com to the "
     "private hosted zone associated with vpc-b\n"
