@@ -24,7 +24,8 @@ from brokerproof.lab.daemons import jvm, kafka_dist
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.life import preflight
-from brokerproof.lab.life.handle import Lab, run_in_client, running_labs
+from brokerproof.lab.life.handle import Lab, run_in_client
+from brokerproof.lab.life.lab_socket import running_labs
 from brokerproof.lab.network.distance import distance_text, links_text
 from brokerproof.reports.__main__ import written_again
 from brokerproof.reports.drawing import DrawError, Shape

@@ -17,7 +17,7 @@ from brokerproof.accuracy.prover import Prover
 from brokerproof.accuracy.score import score
 from brokerproof.accuracy.trial import Selection, Trial, TrialKind
 from brokerproof.accuracy.trial_journal import NAME, read
-from brokerproof.lab.life.handle import running_labs
+from brokerproof.lab.life.lab_socket import running_labs
 from brokerproof.running.planning import LIMITS, VERDICT_MS
 from tests.accuracy.made import HEADER
 

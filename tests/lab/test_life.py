@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from brokerproof.lab.errors import LabError
-from brokerproof.lab.life.handle import Lab, running_labs
+from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.life.lab_socket import running_labs
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.lab.traces import MARK, traces

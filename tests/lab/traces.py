@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from brokerproof.lab.life.handle import running_labs
+from brokerproof.lab.life.lab_socket import running_labs
 
 MARK = f"brokerproof-test-{os.getpid()}"
 """In the environment of everything these tests start, so that other labs of this machine do not count."""

@@ -15,7 +15,8 @@ import pytest
 
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
-from brokerproof.lab.life.handle import Lab, running_labs
+from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.life.lab_socket import running_labs
 from brokerproof.reports.document import decode_document
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.topology.edit import with_broker

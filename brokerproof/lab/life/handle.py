@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from brokerproof.lab.daemons import jvm, kafka_dist
 from brokerproof.lab.errors import LabError
-from brokerproof.lab.life import preflight
+from brokerproof.lab.life import lab_socket, preflight
 from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.topology.models import Topology
 
@@ -38,21 +38,6 @@ _detached: list[subprocess.Popen[bytes]] = []
 
 def _quiet(_text: str) -> None:
     return None
-
-
-def _socket_name(name: str) -> str:
-    return f"\0brokerproof/{os.getuid()}/{name}"
-
-
-def running_labs() -> tuple[str, ...]:
-    """Names of this user's labs on this machine."""
-    prefix = f"@brokerproof/{os.getuid()}/"
-    names = set()
-    for line in Path("/proc/net/unix").read_text().splitlines():
-        path = line.split(maxsplit=7)[7] if len(line.split()) > 7 else ""  # noqa: PLR2004 - the Path column
-        if path.startswith(prefix):
-            names.add(path.removeprefix(prefix))
-    return tuple(sorted(names))
 
 
 class Lab:
@@ -124,9 +109,11 @@ class Lab:
         ours, theirs = socket.socketpair()
         with listener, theirs:
             try:
-                listener.bind(_socket_name(name))
+                listener.bind(lab_socket.socket_name(name))
             except OSError:
                 ours.close()
+                with suppress(OSError):  # whose it is, where it is somebody else's
+                    lab_socket.connect(name, timeout_s=_START_S)[0].close()
                 raise LabError(
                     f"a lab named {name!r} is already running; choose another --name, or end it with "
                     f"`brokerproof lab down --name {name}`"
@@ -164,9 +151,9 @@ class Lab:
         """Reach a lab that was started elsewhere; without a name, the only one there is.
 
         Raises:
-            LabError: there is none of that name, or several and none was named.
+            LabError: there is none of that name, somebody else holds it, or there are several and none was named.
         """
-        names = running_labs()
+        names = lab_socket.running_labs()
         if name is None:
             if len(names) != 1:
                 raise LabError(
@@ -175,15 +162,14 @@ class Lab:
                     else f"several labs are running ({', '.join(names)}); choose one with --name"
                 )
             name = names[0]
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(_START_S)
         try:
-            connection.connect(_socket_name(name))
+            connection, pid = lab_socket.connect(name, timeout_s=_START_S)
         except OSError:
-            connection.close()
             there = f"running: {', '.join(names)}" if names else "none is running"
-            raise LabError(f"no lab named {name!r}; {there}") from None
-        lab = cls(name, connection, _peer_pid(connection), None)
+            others = lab_socket.users_with(name)
+            whose = f"; {' and '.join(others)} may have one, which only they can attach to" if others else ""
+            raise LabError(f"no lab named {name!r}; {there}{whose}") from None
+        lab = cls(name, connection, pid, None)
         status = lab._ask({"op": "status"})
         if not status["built"]:
             lab.close()
@@ -197,9 +183,8 @@ class Lab:
         self.clients = status["clients"]
         self.unknown = status["unknown"]
         if self._pid == 0:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                probe.connect(_socket_name(self.name))
-                self._pid = _peer_pid(probe)
+            connection, self._pid = lab_socket.connect(self.name, timeout_s=_START_S)
+            connection.close()
 
     @property
     def pid(self) -> int:
@@ -324,11 +309,6 @@ class Lab:
             words = self._process.stderr.read().decode(errors="replace").strip()
             return f": {words}" if words else ""
         return ""
-
-
-def _peer_pid(connection: socket.socket) -> int:
-    """PID of the process that listens at the other end (unix(7), SO_PEERCRED)."""
-    return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
 
 
 def run_in_client(lab: Lab, client: str, command: Sequence[str]) -> int:
