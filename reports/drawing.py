@@ -14,6 +14,7 @@ from html import escape
 from shutil import which
 from typing import Final
 
+from brokerproof.errors import CouldNotError
 from brokerproof.reports import words
 from brokerproof.topology.picture import DARK, FONT
 
@@ -35,7 +36,7 @@ _ATTRIBUTES: Final = (
 _CLASS: Final = "brokerproof-picture"
 
 
-class DrawError(Exception):
+class DrawError(CouldNotError):
     """The picture could not be made; one sentence that says why."""
 
 

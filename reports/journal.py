@@ -18,6 +18,7 @@ import msgspec
 
 from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Check
+from brokerproof.errors import WrongUseError
 from brokerproof.probes.outcome import Line, SampleBlock, Started
 from brokerproof.reports.document import Drawing, Run, TestResult, UtcTime
 from brokerproof.reports.files import create_atomically
@@ -30,7 +31,7 @@ OWNER: Final = "run"
 """Name of the journal of the process that starts and ends the run; workers use their own."""
 
 
-class JournalError(Exception):
+class JournalError(WrongUseError):
     """The run directory cannot be written as, or read as, the journals of one run."""
 
 

@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 from brokerproof.comparison.errors import SamplesError
-from brokerproof.comparison.history import append
+from brokerproof.comparison.history import STORE, append
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.lab.daemons.kafka_dist import wanted_version
 from brokerproof.lab.errors import LabError
@@ -65,8 +65,6 @@ MARKERS: Final = {
     "canary": "a client's way from end to end: names, addresses, the right broker, records both ways, groups",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
-HISTORY: Final = Path("results") / "history"
-"""Where runs append what they saw, unless told otherwise."""
 _SESSION = pytest.StashKey["ScenarioSession"]()
 
 
@@ -352,7 +350,7 @@ def _refuse_red_of_all(session: pytest.Session, document: ResultDocument) -> Non
 def _append_to_history(state: ScenarioSession) -> None:
     """A store that cannot be written is said, and changes no verdict."""
     given = state.config.getoption("--history")
-    store = given or (HISTORY if state.config.getoption("--run-dir") is None else None)
+    store = given or (STORE if state.config.getoption("--run-dir") is None else None)
     if store is None or state.rendered is None:
         return
     try:

@@ -16,6 +16,7 @@ from typing import Final
 
 from brokerproof.accuracy.trial import Injected, Selection, TrialKind
 from brokerproof.causes.codes import Code
+from brokerproof.errors import WrongUseError
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import FaultLayer
 from brokerproof.lab.network.blueprint import compile_topology
@@ -31,7 +32,7 @@ VARIANTS: Final[Mapping[str, PatternOptions | None]] = {"": None, "dual-stack": 
 """How a pattern is built, in the order of preference: the first in which a fault can be is taken."""
 
 
-class SelectionError(ValueError):
+class SelectionError(WrongUseError):
     """The selection names what there is not, or chooses nothing; one sentence."""
 
 

@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from brokerproof.accuracy.trial import Header, Trial
+from brokerproof.errors import WrongUseError
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ _headers: Final = msgspec.json.Decoder(Header)
 _trials: Final = msgspec.json.Decoder(Trial)
 
 
-class JournalError(ValueError):
+class JournalError(WrongUseError):
     """The journal cannot be used; one sentence that says why and what to do."""
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
-from brokerproof.comparison.history import append
+from brokerproof.comparison.history import STORE, append
 from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.lab.life.handle import Lab
@@ -32,7 +32,6 @@ from brokerproof.reports.render import SAMPLES_FILE, Rendered, render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import LAB, Site, load_target
-from brokerproof.scenarios.plugin import HISTORY
 from brokerproof.topology.files import load
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS
@@ -285,7 +284,7 @@ def _print(found: Comparison, rendered: Rendered, folder: Path, shape: str) -> N
     files = (*rendered.named(), ("markdown", str(folder / MARKDOWN_FILE)), ("json", str(folder / JSON_FILE)))
     _show(found, text, shape, files)
     if folder.parent == RESULTS:
-        append(HISTORY, points_of(rendered.document))
+        append(STORE, points_of(rendered.document))
 
 
 def _print_stored(found: Comparison, shape: str, output: Path | None) -> None:

@@ -9,31 +9,13 @@ from typing import IO, Any, Final, ParamSpec
 
 import click
 
-from brokerproof.accuracy.cases import SelectionError
-from brokerproof.accuracy.trial_journal import JournalError
-from brokerproof.comparison.errors import NothingToCompareError, SamplesError
-from brokerproof.lab.daemons.kafka_dist import KafkaMissingError
-from brokerproof.lab.errors import LabError
-from brokerproof.reports.drawing import DrawError
-from brokerproof.reports.journal import JournalError as RunJournalError
-from brokerproof.running.site import TargetError
-from brokerproof.topology.files import TopologyError
+from brokerproof.errors import CouldNotError, WrongUseError
 
 NOT_RIGHT: Final = 1
 WRONG_USE: Final = 2
 COULD_NOT: Final = 3
 INTERRUPTED: Final = 130
 P = ParamSpec("P")
-
-_WRONG_USE: Final = (
-    TopologyError,
-    SelectionError,
-    JournalError,
-    RunJournalError,
-    TargetError,
-    NothingToCompareError,
-    SamplesError,
-)
 
 
 class Said(click.ClickException):
@@ -56,9 +38,9 @@ def sentences(function: Callable[P, None]) -> Callable[P, None]:
     def carried_out(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except _WRONG_USE as error:
+        except WrongUseError as error:
             raise Said(str(error), WRONG_USE) from None
-        except (LabError, KafkaMissingError, DrawError) as error:
+        except CouldNotError as error:
             raise Said(str(error), COULD_NOT) from None
         except KeyboardInterrupt:
             raise Said("interrupted; what was started has been ended", INTERRUPTED) from None

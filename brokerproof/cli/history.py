@@ -10,11 +10,10 @@ import msgspec
 from rich.console import Console
 
 from brokerproof.cli.endings import WRONG_USE, Said, sentences
-from brokerproof.comparison.history import Trend, append, trend
+from brokerproof.comparison.history import STORE, Trend, append, trend
 from brokerproof.reports.document import DocumentError, ResultDocument, decode_document
 from brokerproof.reports.history import points_of, print_history
 from brokerproof.reports.render import RESULT_FILE
-from brokerproof.scenarios.plugin import HISTORY
 
 LAST: Final = 20
 
@@ -23,7 +22,7 @@ LAST: Final = 20
 @click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=False),
-    default=HISTORY,
+    default=STORE,
     show_default=True,
     help="The folder that runs are appended to.",
 )

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from brokerproof.cli.compare import compare
-from brokerproof.cli.endings import sentences
-from brokerproof.cli.history import history
-from brokerproof.cli.pattern_options import options_of, pattern_options
-from brokerproof.cli.pattern_table import patterns
-from brokerproof.cli.picture import shape_of, written
-from brokerproof.cli.prove import lab_prove
-from brokerproof.lab.daemons import jvm, kafka_dist
-from brokerproof.lab.errors import LabError
-from brokerproof.lab.faults import FAULTS
-from brokerproof.lab.life import preflight
-from brokerproof.lab.life.handle import Lab, run_in_client
-from brokerproof.lab.life.lab_socket import running_labs
-from brokerproof.lab.network.distance import distance_text, links_text
-from brokerproof.reports.__main__ import written_again
-from brokerproof.reports.drawing import DrawError, Shape
-from brokerproof.reports.render import Extra
-from brokerproof.topology.files import TopologyError, dumps, json_schema, load
-from brokerproof.topology.models import ClientVantage, Topology, VantageKind
-from brokerproof.topology.patterns import PATTERNS, PatternOptions
-from brokerproof.vantages.local import this_probe
+from brokerproof.cli.late import LateCommand
+
+COMMANDS: Final = (
+    LateCommand(
+        "compare",
+        "brokerproof.cli.compare:compare",
+        "Compare clients of one cluster that take turns, or two stored runs.",
+    ),
+    LateCommand(
+        "history", "brokerproof.cli.history:history", "Show how a path did over time: verdict, latency, throughput."
+    ),
+    LateCommand(
+        "lab", "brokerproof.cli.lab:lab", "Run the lab: real Kafka brokers, resolvers and packet paths on this machine."
+    ),
+    LateCommand(
+        "patterns",
+        "brokerproof.cli.pattern_table:patterns",
+        "Compare the paths of a topology file or a pattern: what is measured, counted, and documented, with sources.",
+    ),
+    LateCommand(
+        "report",
+        "brokerproof.cli.report:report",
+        "Write the reports of a recorded run again, and print its summary.",
+    ),
+    LateCommand("topology", "brokerproof.cli.topology:topology", "Show, check and describe topology files."),
+)
+"""One line a command: nothing of a command is imported before it is called."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("brokerproof"), prog_name="brokerproof")
+@click.version_option(package_name="brokerproof", prog_name="brokerproof")
 def main() -> None:
     """Prove that a private network path to an Amazon MSK cluster works.
 
@@ -46,293 +45,5 @@ def main() -> None:
     """
 
 
-main.add_command(compare)
-main.add_command(history)
-main.add_command(patterns)
-
-
-# lab
-
-
-@main.group()
-def lab() -> None:
-    """Run the lab: real Kafka brokers, resolvers and packet paths on this machine."""
-
-
-def named(function: Callable[..., None]) -> Callable[..., None]:
-    """The option that says which lab."""
-    return click.option("--name", default=None, help="Which lab; not needed while only one runs.")(function)
-
-
-@lab.command("up")
-@click.argument("what", metavar="TOPOLOGY|PATTERN")
-@click.option("--name", default="lab", show_default=True, help="What to call it.")
-@click.option(
-    "--write-target",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="Write a topology file whose clients are this lab's, for `pytest --target FILE`.",
-)
-@options_of(PatternOptions)
-@sentences
-def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> None:
-    """Build a lab of a topology file or a pattern and leave it running.
-
-    `brokerproof topology show --help` lists the patterns.
-    """
-    topology = _topology(what, chosen)
-    console = Console(stderr=True, highlight=False)
-    with console.status("starting") as status:
-
-        def progress(text: str) -> None:
-            console.print(f"  {text}")
-            status.update(text)
-
-        running = Lab.start(topology, name=name, progress=progress)
-    try:
-        if write_target is not None:
-            write_target.write_text(dumps(_as_target(topology, name)), encoding="utf-8")
-        distance = running.status()["distance"]
-        running.detach()
-    except BaseException:
-        running.stop()
-        raise
-    running.close()
-    clients = ", ".join(running.clients)
-    click.echo(f"lab {name} is up: {topology.name}, clients {clients}")
-    click.echo(f"  distance: {distance_text(distance)}")
-    for regions, words in links_text(distance):
-        click.echo(f"    {regions}: {words}")
-    click.echo(f"  try:  brokerproof lab exec {next(iter(running.clients))} -- dig +short {_first_broker(topology)}")
-    if write_target is not None:
-        click.echo(f"  or:   pytest --target {write_target}")
-    click.echo(f"  end:  brokerproof lab down --name {name}")
-
-
-def _first_broker(topology: Topology) -> str:
-    return topology.clusters[0].brokers[0].endpoint
-
-
-def _as_target(topology: Topology, name: str) -> Topology:
-    """The same topology with each client reached through `lab exec`."""
-    command = (sys.executable, "-m", "brokerproof", "lab", "exec", "--name", name)
-    clients = tuple(
-        client.model_copy(
-            update={
-                "vantage": ClientVantage(
-                    kind=VantageKind.EXEC,
-                    command=(*command, client.name, "--"),
-                    python=sys.executable,
-                    environment=this_probe(),
-                )
-            }
-        )
-        for client in topology.clients
-    )
-    return topology.model_copy(update={"clients": clients})
-
-
-def _topology(what: str, chosen: dict[str, Any]) -> Topology:
-    if what in PATTERNS:
-        return PATTERNS[what](pattern_options(chosen))
-    path = Path(what)
-    if not path.exists() and path.suffix not in {".yaml", ".yml"}:
-        raise TopologyError(f"{what!r} is neither a file nor a pattern; patterns: {', '.join(PATTERNS)}")
-    if chosen:
-        given = ", ".join("--" + key.replace("_", "-") for key in chosen)
-        raise TopologyError(f"{given}: options of a pattern; {what} is a file, which says it all itself")
-    return load(path)
-
-
-@lab.command("status")
-@click.option("--name", default=None, help="Only this lab.")
-@sentences
-def lab_status(name: str | None) -> None:
-    """Show the labs that run: brokers, clients, resolvers."""
-    names = (name,) if name is not None else running_labs()
-    if not names:
-        click.echo("no lab is running")
-    for each in names:
-        running = Lab.attach(each)
-        state = running.status()
-        running.close()
-        table = Table(
-            title=f"lab {each}: {state['topology']['name']}, Kafka {state['kafka_version']}", title_justify="left"
-        )
-        table.add_column("what")
-        table.add_column("state")
-        for broker, text in state["brokers"].items():
-            table.add_row(f"broker {broker}", text)
-        for resolver in state["resolvers"]:
-            table.add_row(f"resolver of {resolver['vpc_id']}", resolver["address"])
-        for client, namespace in state["clients"].items():
-            table.add_row(f"client {client}", namespace)
-        table.add_row("distance", distance_text(state["distance"]))
-        for regions, words in links_text(state["distance"]):
-            table.add_row(f"distance {regions}", words)
-        lost, dropped = (state["distance"].get(what, 0) for what in ("lost", "dropped"))
-        if lost or dropped:
-            table.add_row("packets", f"{lost} lost as asked, {dropped} dropped: a full queue, or the other side down")
-        table.add_row("up for", f"{state['uptime_s']:.0f} s")
-        if state["unknown"]:
-            table.add_row("UNKNOWN", state["unknown"])
-        Console(highlight=False).print(table)
-
-
-@lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@named
-@click.argument("client")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@sentences
-def lab_exec(name: str | None, client: str, command: tuple[str, ...]) -> None:
-    """Run a command on a client host of the lab: dig, openssl, kcat, python -m brokerproof.probes, a shell.
-
-    The certificate authority of the lab's brokers is /run/brokerproof/tls/ca.pem there.
-    """
-    running = Lab.attach(name)
-    code = run_in_client(running, client, command[1:] if command[0] == "--" else command)
-    running.close()
-    sys.exit(code)
-
-
-@lab.command("down")
-@named
-@click.option("--all", "every", is_flag=True, help="End every lab of this user.")
-@sentences
-def lab_down(name: str | None, every: bool) -> None:
-    """End a lab; nothing of it is left."""
-    for each in running_labs() if every else (name,):
-        running = Lab.attach(each)
-        running.stop()
-        click.echo(f"lab {running.name} has ended")
-
-
-@lab.command("break")
-@click.argument("fault", type=click.Choice(sorted(FAULTS)))
-@named
-@sentences
-def lab_break(fault: str, name: str | None) -> None:
-    """Put a fault into a running lab; `lab heal` takes it out again."""
-    running = Lab.attach(name)
-    chosen = FAULTS[fault]
-    why_not = chosen.why_not(running.intended)
-    if why_not:
-        running.close()
-        raise LabError(why_not)
-    running.apply(chosen.edit(running.topology), lambda text: click.echo(f"  {text}", err=True))
-    running.close()
-    click.echo(f"lab {running.name}: {chosen.title}")
-
-
-@lab.command("heal")
-@named
-@sentences
-def lab_heal(name: str | None) -> None:
-    """Take every fault out of a running lab."""
-    running = Lab.attach(name)
-    running.apply(running.intended, lambda text: click.echo(f"  {text}", err=True))
-    running.close()
-    click.echo(f"lab {running.name} is as it was built")
-
-
-@lab.command("fetch")
-@click.option("--kafka-version", default=None, help="Which Kafka [default: BROKERPROOF_KAFKA_VERSION or the built-in].")
-@sentences
-def lab_fetch(kafka_version: str | None) -> None:
-    """Fetch the Kafka that the lab runs, once, with Maven, and archive its classes for a quicker start."""
-    wanted = kafka_version or kafka_dist.wanted_version(os.environ)
-    found = kafka_dist.fetch(wanted, lambda text: click.echo(text, err=True), environ=os.environ)
-    click.echo(f"Kafka {found.version}: {len(found.jars)} jars ({found.source.value})")
-    java = preflight.find_java(os.environ)
-    if java is None:
-        return
-    try:
-        jvm.make(found, java, environ=os.environ)
-    except jvm.ArchiveError as error:
-        click.echo(f"{error}. The lab's brokers start slower without.", err=True)
-
-
-lab.add_command(lab_prove)
-
-
-# report
-
-
-@main.command("report")
-@click.argument("run_dir", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option(
-    "--report",
-    "also",
-    multiple=True,
-    type=click.Choice([extra.value for extra in Extra]),
-    help="Also write this report, beside report.html, junit.xml and result.json.",
-)
-def report(run_dir: Path, also: tuple[str, ...]) -> None:
-    """Write the reports of a recorded run again, and print its summary.
-
-    In a GitHub job the report is appended to the job's summary too.
-    """
-    sys.exit(written_again(run_dir, [Extra(name) for name in also]))
-
-
-# topology
-
-
-@main.group()
-def topology() -> None:
-    """Show, check and describe topology files."""
-
-
-@topology.command("show")
-@click.argument("pattern", type=click.Choice(sorted(PATTERNS)))
-@options_of(PatternOptions)
-@sentences
-def topology_show(pattern: str, **chosen: Any) -> None:
-    """Print a pattern as YAML, to start a file from."""
-    click.echo(dumps(PATTERNS[pattern](pattern_options(chosen))), nl=False)
-
-
-@topology.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
-@sentences
-def topology_check(file: Path) -> None:
-    """Check a topology file; every problem with its line."""
-    checked = load(file)
-    click.echo(f"{file}: {len(checked.vpcs)} VPCs, {len(checked.clients)} clients: nothing wrong")
-
-
-@topology.command("draw")
-@click.argument("what", metavar="TOPOLOGY|PATTERN")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="Where to write the picture [default: standard output].",
-)
-@click.option(
-    "--format",
-    "shape",
-    type=click.Choice([shape.value for shape in Shape]),
-    default=None,
-    help="What to write [default: as the file is called, else svg]. dot needs no Graphviz.",
-)
-@options_of(PatternOptions)
-@sentences
-def topology_draw(what: str, output: Path | None, shape: str | None, **chosen: Any) -> None:
-    """Draw a topology file or a pattern: VPCs, routes, endpoints, and which way each client goes."""
-    wanted = shape_of(output, shape)
-    drawn = written(_topology(what, chosen), wanted)
-    if output is None:
-        click.echo(drawn, nl=False)
-        return
-    try:
-        output.write_bytes(drawn)
-    except OSError as error:
-        raise DrawError(f"{output}: cannot be written: {error.strerror or error}") from None
-
-
-@topology.command("schema")
-def topology_schema() -> None:
-    """Print the JSON Schema of topology files."""
-    click.echo(json_schema(), nl=False)
+for command in COMMANDS:
+    main.add_command(command)

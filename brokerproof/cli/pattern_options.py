@@ -1,16 +1,18 @@
-"""Command-line options made from a builder's parameters, so that each parameter is described once."""
+"""Command-line options made from a builder's parameters, each described once; the topology a command names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from brokerproof.topology.files import TopologyError
-from brokerproof.topology.patterns import PatternOptions
+from brokerproof.topology.files import TopologyError, load
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,3 +66,20 @@ def pattern_options(chosen: dict[str, Any]) -> PatternOptions:
     except ValidationError as error:
         lines = [f"--{'-'.join(str(p) for p in e['loc']).replace('_', '-')}: {e['msg']}" for e in error.errors()]
         raise TopologyError("\n".join(lines)) from None
+
+
+def topology_of(what: str, chosen: dict[str, Any]) -> Topology:
+    """The topology of a pattern with these options, or of a file.
+
+    Raises:
+        TopologyError: there is no such pattern or file, the file is wrong, or options were given to a file.
+    """
+    if what in PATTERNS:
+        return PATTERNS[what](pattern_options(chosen))
+    path = Path(what)
+    if not path.exists() and path.suffix not in {".yaml", ".yml"}:
+        raise TopologyError(f"{what!r} is neither a file nor a pattern; patterns: {', '.join(PATTERNS)}")
+    if chosen:
+        given = ", ".join("--" + key.replace("_", "-") for key in chosen)
+        raise TopologyError(f"{given}: options of a pattern; {what} is a file, which says it all itself")
+    return load(path)

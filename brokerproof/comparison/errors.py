@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from brokerproof.errors import WrongUseError
 
-class SamplesError(Exception):
+
+class SamplesError(WrongUseError):
     """A file of samples cannot be read or written; the message names it."""
 
 
-class NothingToCompareError(ValueError):
+class NothingToCompareError(WrongUseError):
     """The samples are of no two parties that stand against each other; the message says whose they are."""

@@ -18,6 +18,8 @@ import msgspec
 
 from brokerproof.comparison.errors import SamplesError
 
+STORE: Final = Path("results") / "history"
+"""Where runs append what they saw, unless told otherwise."""
 _COLUMNS: Final = {
     "run_id": "VARCHAR",
     "began": "TIMESTAMPTZ",

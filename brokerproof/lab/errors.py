@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from brokerproof.errors import CouldNotError
 
-class LabError(RuntimeError):
+
+class LabError(CouldNotError):
     """The lab cannot be built, reached or changed."""

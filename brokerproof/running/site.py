@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from brokerproof.errors import WrongUseError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.plan import Limits, Plan, ThroughputPlan
 from brokerproof.reports.document import Drawing
@@ -26,7 +27,7 @@ from brokerproof.vantages.protocol import Vantage, VantageRun
 LAB = "lab"
 
 
-class TargetError(ValueError):
+class TargetError(WrongUseError):
     """The target cannot be probed; one sentence that says why and what to do."""
 
 

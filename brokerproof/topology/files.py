@@ -15,12 +15,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from brokerproof.errors import WrongUseError
 from brokerproof.topology.models import Topology
 from brokerproof.topology.rules import Path as FieldPath
 from brokerproof.topology.rules import dotted, problems
 
 
-class TopologyError(ValueError):
+class TopologyError(WrongUseError):
     """A topology that cannot be used. The text has one line a problem: file, line, path, what was expected."""
 
 

@@ -21,6 +21,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Final, Never
 
+from brokerproof.errors import CouldNotError
+
 DEFAULT_VERSION: Final = "4.1.1"
 OLDEST_VERSION: Final = (3, 7)
 """The first release that Amazon MSK offers with KRaft."""
@@ -53,7 +55,7 @@ _DOWNLOADED: Final = re.compile(r"Downloaded from \S+: \S*/(?P<name>[^/\s]+)")
 Progress = Callable[[str], None]
 
 
-class KafkaMissingError(Exception):
+class KafkaMissingError(CouldNotError):
     """There is no complete Kafka to run; the message says what was found and what to do."""
 
 

@@ -1,0 +1,75 @@
+"""``brokerproof topology``: topology files, shown, checked, drawn and described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brokerproof.cli.endings import sentences
+from brokerproof.cli.pattern_options import options_of, pattern_options, topology_of
+from brokerproof.cli.picture import shape_of, written
+from brokerproof.reports.drawing import DrawError, Shape
+from brokerproof.topology.files import dumps, json_schema, load
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+
+
+@click.group()
+def topology() -> None:
+    """Show, check and describe topology files."""
+
+
+@topology.command("show")
+@click.argument("pattern", type=click.Choice(sorted(PATTERNS)))
+@options_of(PatternOptions)
+@sentences
+def topology_show(pattern: str, **chosen: Any) -> None:
+    """Print a pattern as YAML, to start a file from."""
+    click.echo(dumps(PATTERNS[pattern](pattern_options(chosen))), nl=False)
+
+
+@topology.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@sentences
+def topology_check(file: Path) -> None:
+    """Check a topology file; every problem with its line."""
+    checked = load(file)
+    click.echo(f"{file}: {len(checked.vpcs)} VPCs, {len(checked.clients)} clients: nothing wrong")
+
+
+@topology.command("draw")
+@click.argument("what", metavar="TOPOLOGY|PATTERN")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Where to write the picture [default: standard output].",
+)
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice([shape.value for shape in Shape]),
+    default=None,
+    help="What to write [default: as the file is called, else svg]. dot needs no Graphviz.",
+)
+@options_of(PatternOptions)
+@sentences
+def topology_draw(what: str, output: Path | None, shape: str | None, **chosen: Any) -> None:
+    """Draw a topology file or a pattern: VPCs, routes, endpoints, and which way each client goes."""
+    wanted = shape_of(output, shape)
+    drawn = written(topology_of(what, chosen), wanted)
+    if output is None:
+        click.echo(drawn, nl=False)
+        return
+    try:
+        output.write_bytes(drawn)
+    except OSError as error:
+        raise DrawError(f"{output}: cannot be written: {error.strerror or error}") from None
+
+
+@topology.command("schema")
+def topology_schema() -> None:
+    """Print the JSON Schema of topology files."""
+    click.echo(json_schema(), nl=False)
