@@ -1,7 +1,7 @@
 """A topology compiled to what the kernel, the resolvers and the brokers need. Pure: no I/O.
 
 Two blueprints can be compared, so a change of records, rules or routes is applied to a running lab
-by its difference alone. How each AWS resource is laid out is described in ARCHITECTURE.md.
+by its difference alone. docs/lab.md lists what each AWS resource becomes.
 """
 
 from __future__ import annotations
