@@ -36,6 +36,7 @@ from brokerproof.probes.outcome import (
     Stage,
     Status,
     Target,
+    TopicFacts,
     WaitedFor,
 )
 from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
@@ -283,7 +284,8 @@ class Exchange(msgspec.Struct):
         except TimeoutError:
             return failed(Reason.TOPIC_NOT_CREATED, f"{self.topic}: no answer within {limit_ms} ms")
         except TopicError as refusal:
-            return failed(refusal.reason, refusal.detail)
+            facts = TopicFacts(topic=self.topic, error_code=refusal.error_code.value)
+            return failed(refusal.reason, refusal.detail, facts)
         except BrokenStreamError as broken:
             return failed(Reason.TRANSPORT, f"{self.topic}: {broken.detail}")
 

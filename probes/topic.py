@@ -61,12 +61,17 @@ _NOT_YET: Final = frozenset(
 class TopicError(Exception):
     """A broker refused; ``reason`` is one the stage ``produce`` may give."""
 
-    def __init__(self, reason: Reason, detail: str, *, wrong_controller: bool = False) -> None:
+    def __init__(self, reason: Reason, detail: str, *, error_code: ErrorCode = ErrorCode.none) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-        self.wrong_controller = wrong_controller
+        self.error_code = error_code
+        """As the broker answered; ``none`` where no broker did."""
+
+    @property
+    def wrong_controller(self) -> bool:
         """Without KRaft only the controller creates and deletes; the broker asked is not it."""
+        return self.error_code is ErrorCode.not_controller
 
 
 class Partitions(msgspec.Struct, frozen=True):
@@ -126,7 +131,7 @@ async def create_topic(
         if result.error_code is not ErrorCode.none:
             reason = _REASONS.get(result.error_code, Reason.TOPIC_NOT_CREATED)
             detail = f"CreateTopics {name}: {result.error_code.name}: {result.error_message or ''}".rstrip(": ")
-            raise TopicError(reason, detail, wrong_controller=result.error_code is ErrorCode.not_controller)
+            raise TopicError(reason, detail, error_code=result.error_code)
 
 
 async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
@@ -142,7 +147,7 @@ async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
     for topic in response.topics:
         if topic.error_code is not ErrorCode.none:
             reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
-            raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}")
+            raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}", error_code=topic.error_code)
         leaders += [int(each.leader_id) for each in sorted(topic.partitions, key=lambda each: each.partition_index)]
     return led(leaders)
 
@@ -170,7 +175,8 @@ async def end_offset(connection: KafkaConnection, name: str, partition: int) -> 
         if code is ErrorCode.none:
             return int(answers[0].offset)
         if code not in _NOT_YET:
-            raise TopicError(_REASONS.get(code, Reason.KAFKA_ERROR), f"ListOffsets {name}: {code.name}")
+            reason = _REASONS.get(code, Reason.KAFKA_ERROR)
+            raise TopicError(reason, f"ListOffsets {name}: {code.name}", error_code=code)
         await asyncio.sleep(POLL_S)
 
 
@@ -189,7 +195,7 @@ async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int)
             raise TopicError(
                 reason,
                 f"DeleteTopics: {result.error_code.name}",
-                wrong_controller=result.error_code is ErrorCode.not_controller,
+                error_code=result.error_code,
             )
 
 

@@ -29,6 +29,7 @@ from brokerproof.probes.outcome import (
     ResolveFacts,
     TcpInfo,
     ThroughputFacts,
+    TopicFacts,
 )
 from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult
@@ -100,6 +101,8 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a
             parts = (answered, _error_code(facts.error_code), facts.error_message)
         case PathSizeFacts():
             parts = _path_size_parts(facts)
+        case TopicFacts():
+            parts = (_error_code(facts.error_code),)
         case ProduceFacts():
             ack = f"first ack {words.duration(facts.first_ack_ns)}" if facts.first_ack_ns else ""
             acknowledged = f"{facts.acknowledged:,} of {words.count(facts.records, 'record')} acknowledged"

@@ -72,39 +72,6 @@ def findings(document: ResultDocument) -> tuple[Told, ...]:
     return (*(one for one in found if not one.finding.unknown), *(one for one in found if one.finding.unknown))
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """One cause of a set that clients alone cannot tell apart."""
-
-    code: str
-    change: str
-    look_at: str
-    """The AWS calls that show whether it is this one; empty where none does."""
-
-
-def causes(finding: Finding) -> tuple[Cause, ...]:
-    """The causes of a set, each with its own part of what the finding says; nothing where one cause is left."""
-    if len(finding.codes) == 1:
-        return ()
-    change, look_at = _by_code(finding, finding.change), _by_code(finding, finding.next_step)
-    return tuple(Cause(code=code, change=change.get(code, ""), look_at=look_at.get(code, "")) for code in finding.codes)
-
-
-def besides(finding: Finding) -> str:
-    """The lines of the next step that are about no cause of the set, or the whole of it where one cause is left."""
-    lines = finding.next_step.splitlines()
-    return (
-        "\n".join(line for line in lines if not _by_code(finding, line))
-        if len(finding.codes) > 1
-        else finding.next_step
-    )
-
-
-def _by_code(finding: Finding, text: str) -> dict[str, str]:
-    """Of lines ``code: words``, the words."""
-    pairs = (line.partition(": ") for line in text.splitlines())
-    return {code: said for code, _, said in pairs if code in finding.codes}
-
-
 def _all(document: ResultDocument) -> Iterator[Told]:
     by_name = {result.name: result.view.client for result in document.clients}
     for one in document.diagnoses:

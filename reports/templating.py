@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from brokerproof.diagnosis import finding_text
-from brokerproof.reports import findings, verdict, words
+from brokerproof.reports import verdict, words
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -37,8 +37,6 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         overall_title=verdict.title,
         told=finding_text.told,
         codes=finding_text.codes_of,
-        causes=findings.causes,
-        besides=findings.besides,
         evidence=finding_text.evidence_of,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.topology.expectation.view import Barrier
 
 
 class Verdict(StrEnum):
@@ -36,6 +37,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     title: str
     """What must hold, one sentence."""
     observed: str = ""
+    observed_addresses: tuple[str, ...] = ()
+    """What the name resolved to, where that is what is wrong."""
     expected: str = ""
     change: str = ""
     """What to change, where one resource is plainly responsible; empty otherwise."""
@@ -44,6 +47,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     address: str = ""
     port: int = 0
     broker_id: int | None = None
+    barrier: Barrier | None = None
+    """Of something that must not connect: what is in the way."""
     isolation: bool = False
     """True for a check that something must *not* work."""
     blocked_by: str = ""

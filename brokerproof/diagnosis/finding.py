@@ -20,6 +20,15 @@ class ClientEvidence(Value, frozen=True, kw_only=True):
     complete: bool = True
 
 
+class Cause(Value, frozen=True, kw_only=True):
+    """One cause of a set that clients alone cannot tell apart."""
+
+    code: Code
+    change: str
+    look_at: str = ""
+    """The AWS calls that show whether it is this one; empty where none does."""
+
+
 class Finding(Value, frozen=True, kw_only=True):
     """One thing that is wrong, with everything that follows from it.
 
@@ -44,6 +53,10 @@ class Finding(Value, frozen=True, kw_only=True):
     """What to change, naming the AWS resource; for a set, each cause's own."""
     next_step: str = ""
     """What would tell the causes of a set apart, or find an unknown one; empty where one cause is left."""
+    causes: tuple[Cause, ...] = ()
+    """Of a set: what ``change`` and ``next_step`` say of each cause."""
+    another_client: str = ""
+    """The part of ``next_step`` that is about no single cause of the set."""
     evidence: tuple[str, ...]
     """The red checks it explains, as ``client/check_id``."""
     consequences: tuple[str, ...] = ()

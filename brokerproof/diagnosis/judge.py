@@ -177,7 +177,8 @@ class _Judge:
                 got = set(outcome.facts.a) | set(outcome.facts.aaaa)
                 if got != wanted:
                     observed = f"it resolves to {listed(self._describe(a) for a in sorted(got))}"
-                    check = _with(check, verdict=Verdict.FAILED, observed=observed)
+                    found = tuple(sorted(got))
+                    check = _with(check, verdict=Verdict.FAILED, observed=observed, observed_addresses=found)
         return self._placed(check, broker)
 
     def _describe(self, address: str) -> str:
@@ -328,7 +329,7 @@ class _Judge:
             for entry in entries:
                 outcomes = self.seen.forbidden(entry.address, entry.port)
                 check = self._check(f"isolation/{_slug(why)}", Stage.CONNECT, "cluster", outcomes, why)
-                check = _with(check, isolation=True, address=entry.address, port=entry.port)
+                check = _with(check, isolation=True, barrier=entry.barrier, address=entry.address, port=entry.port)
                 verdicts.append(_inverted(check, outcomes, entry.fails_with))
             worst = max(verdicts, key=lambda c: _WORST[c.verdict])
             if worst.verdict is Verdict.PASSED:

@@ -114,7 +114,7 @@ def _wrong_answer(check: Check, view: ClientView, kinds: set[AddressKind]) -> st
     if kinds == {AddressKind.BROKER_ENI}:
         return "find what overrides the public record of {name}"
     eni = next((b.eni_address for b in view.brokers if b.name == check.name), "")
-    if eni and f"{eni} " in check.observed:
+    if eni in check.observed_addresses:
         return "associate the private hosted zone with {vpc}: the public record answers there"
     target = "the NLB" if AddressKind.NLB_NODE in kinds else "this broker's own endpoint"
     return f"correct the record of {{name}}: its alias must be {target}"

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.measured import LatencyFacts, PathLatencyFacts, ThroughputFacts
 from brokerproof.probes.outcome.stages import Reason
+
+
+class LookupFailure(StrEnum):
+    """Why the operating system found no address: errors of getaddrinfo(3), and what is none of them."""
+
+    TIMED_OUT = "timed_out"
+    """The probe's own deadline passed."""
+    AGAIN = "EAI_AGAIN"
+    NO_NAME = "EAI_NONAME"
+    OTHER = "other"
 
 
 class ResolveFacts(Value, frozen=True, tag="resolve"):
@@ -23,6 +35,8 @@ class ResolveFacts(Value, frozen=True, tag="resolve"):
     """True when the answer had to be fetched over TCP (RFC 7766)."""
     os_addresses: tuple[str, ...] = ()
     os_error: str = ""
+    os_failure: LookupFailure | None = None
+    """What ``os_error`` is; None where there is none."""
     query_ns: int = 0
     os_ns: int = 0
 
@@ -90,6 +104,11 @@ class HandshakeFacts(Value, frozen=True, tag="handshake"):
     chain: tuple[str, ...] = ()
     """Subjects of the presented chain, leaf first."""
     alert: str = ""
+    """Number and name."""
+    alert_number: int | None = None
+    """Of the alert the peer sent (RFC 8446, 6); None where it sent none."""
+    no_common_version: bool = False
+    """True where OpenSSL found no protocol version, or no cipher suite, that both sides speak."""
     client_certificate_requested: bool = False
     bytes_received: int = 0
     tcp: TcpInfo | None = None
@@ -150,6 +169,14 @@ class PathSizeFacts(Value, frozen=True, tag="path_size"):
     answer_bytes: int | None = None
     """Of the large answer, over all its packets; None where it did not come."""
     tcp: TcpInfo | None = None
+
+
+class TopicFacts(Value, frozen=True, tag="topic"):
+    """The topic for records, where a broker refused to create or to describe it."""
+
+    topic: str
+    error_code: int = 0
+    """Of the answer to CreateTopics or Metadata (Kafka protocol guide, error codes); 0 where there was none."""
 
 
 class ProduceFacts(Value, frozen=True, tag="produce"):
@@ -215,6 +242,7 @@ Facts = (
     | MetadataFacts
     | IdentityFacts
     | PathSizeFacts
+    | TopicFacts
     | ProduceFacts
     | ConsumeFacts
     | GroupFacts

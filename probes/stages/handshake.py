@@ -26,7 +26,7 @@ from service_identity.hazmat import DNS_ID, CertificatePattern, IPAddress_ID, ve
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import HandshakeFacts, Reason
 from brokerproof.probes.wire.dns_exchange import is_address
-from brokerproof.probes.wire.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_words
+from brokerproof.probes.wire.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_reasons, openssl_words
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
 KEPT_CERTIFICATES: Final = 256
@@ -98,6 +98,22 @@ _ALERTS: Final = {
 }
 """Alert descriptions (RFC 8446, 6)."""
 
+_NO_COMMON_VERSION: Final = frozenset(
+    {
+        "bad protocol version number",
+        "no protocols available",
+        "no shared cipher",
+        "unknown ssl version",
+        "unsupported protocol",
+        "unsupported ssl version",
+        "version too high",
+        "version too low",
+        "wrong ssl version",
+        "wrong version number",
+    }
+)
+"""OpenSSL's reasons (ssl_err.c) where the two sides have no version, or no cipher suite, in common."""
+
 
 _GROUPS: Final = b"X25519:P-256:P-384:P-521"
 """What a JVM offers, as most Kafka clients and all MSK brokers are, less X448 and finite fields (JDK 17, JSSE Reference
@@ -113,7 +129,8 @@ class _Noted(msgspec.Struct):
     """What OpenSSL's callbacks and the socket told during one handshake; they find it as the connection's app data."""
 
     verify_errors: list[tuple[int, int]] = msgspec.field(default_factory=list)
-    alert: str = ""
+    alert: int | None = None
+    no_common_version: bool = False
     certificate_requested: bool = False
     bytes_received: int = 0
 
@@ -201,8 +218,11 @@ def _verify(tls: SSL.Connection, _certificate: crypto.X509, number: int, depth: 
 
 def _inform(tls: SSL.Connection, where: int, code: int) -> None:
     if where & SSL.SSL_CB_ALERT and where & SSL.SSL_CB_READ:
-        number = code & 0xFF
-        _noted(tls).alert = f"{number} {_ALERTS.get(number, 'unknown')}"
+        _noted(tls).alert = code & 0xFF
+
+
+def _alert_words(number: int) -> str:
+    return f"{number} {_ALERTS.get(number, 'unknown')}"
 
 
 def _noted(tls: SSL.Connection) -> _Noted:
@@ -225,8 +245,9 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
             done = False
         except SSL.Error as failure:
             words = openssl_words(failure)
-            if noted.alert:
-                raise BrokenStreamError(Reason.ALERT, f"alert {noted.alert} ({words})") from failure
+            if noted.alert is not None:
+                raise BrokenStreamError(Reason.ALERT, f"alert {_alert_words(noted.alert)} ({words})") from failure
+            noted.no_common_version = not _NO_COMMON_VERSION.isdisjoint(openssl_reasons(failure))
             raise BrokenStreamError(Reason.PROTOCOL_ERROR, words) from failure
         else:
             done = True
@@ -406,7 +427,9 @@ def _facts(
         not_after=said.not_after,
         sha256=said.sha256,
         chain=tuple(_described(entry).subject for entry in chain),
-        alert=noted.alert,
+        alert="" if noted.alert is None else _alert_words(noted.alert),
+        alert_number=noted.alert,
+        no_common_version=noted.no_common_version,
         client_certificate_requested=noted.certificate_requested,
         bytes_received=noted.bytes_received,
     )

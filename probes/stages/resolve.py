@@ -13,9 +13,10 @@ from typing import Final
 
 import dns.exception
 import dns.rdatatype
+import msgspec
 
 from brokerproof.probes.observation import Observation, error, failed, ok
-from brokerproof.probes.outcome import Reason, ResolveFacts
+from brokerproof.probes.outcome import LookupFailure, Reason, ResolveFacts
 from brokerproof.probes.threads import in_thread
 from brokerproof.probes.wire.dns_exchange import Answer, DnsFailureError, Server, ask, is_address
 
@@ -24,6 +25,10 @@ Addresses = tuple[str, ...]
 LITERAL: Final = "literal"
 """``rcode`` of a name that is an address already."""
 
+_LOOKUP_FAILURES: Final = {
+    socket.EAI_AGAIN: LookupFailure.AGAIN,
+    socket.EAI_NONAME: LookupFailure.NO_NAME,
+}
 _RCODE_REASONS: Final = {"NXDOMAIN": Reason.NXDOMAIN, "SERVFAIL": Reason.SERVFAIL}
 
 
@@ -47,7 +52,7 @@ async def resolve(name: str, server: Server | None, *, limit_ms: int) -> tuple[O
             _ask_raw(name, dns.rdatatype.AAAA, server, limit_ms=limit_ms),
         )
         query_ns = time.monotonic_ns() - started
-        os_addresses, os_error, os_ns = await os_lookup
+        told = await os_lookup
     finally:
         os_lookup.cancel()
     facts = ResolveFacts(
@@ -60,10 +65,11 @@ async def resolve(name: str, server: Server | None, *, limit_ms: int) -> tuple[O
         soa=a.soa if isinstance(a, Answer) else "",
         aaaa_rcode=_rcode(aaaa),
         truncated=any(isinstance(answer, Answer) and answer.truncated for answer in (a, aaaa)),
-        os_addresses=os_addresses,
-        os_error=os_error,
+        os_addresses=told.addresses,
+        os_error=told.error,
+        os_failure=told.failure,
         query_ns=query_ns,
-        os_ns=os_ns,
+        os_ns=told.duration_ns,
     )
     seen = _judge(name, a, facts)
     reached = seen.is_ok or seen.reason in {Reason.OS_ANSWER_DIFFERS, Reason.OS_RESOLUTION_FAILED}
@@ -79,10 +85,19 @@ async def _ask_raw(
         return failure
 
 
-async def _ask_os(name: str, *, limit_ms: int) -> tuple[Addresses, str, int]:
-    """Addresses, error in words, duration; ``getaddrinfo`` has its own retries, so its own deadline."""
+class _OsAnswer(msgspec.Struct, frozen=True):
+    """What the operating system makes of a name: addresses, or why there are none."""
+
+    addresses: Addresses
+    error: str
+    failure: LookupFailure | None
+    duration_ns: int
+
+
+async def _ask_os(name: str, *, limit_ms: int) -> _OsAnswer:
+    """Ask ``getaddrinfo``, which has its own retries, so its own deadline."""
     started = time.monotonic_ns()
-    words = ""
+    words, failure = "", None
     found: Addresses = ()
     try:
         async with asyncio.timeout(limit_ms / 1000):
@@ -94,12 +109,13 @@ async def _ask_os(name: str, *, limit_ms: int) -> tuple[Addresses, str, int]:
             )
         found = tuple(sorted({str(answer[4][0]) for answer in answers}))
     except TimeoutError:
-        words = f"no answer within {limit_ms} ms"
-    except socket.gaierror as failure:
-        words = failure.strerror or str(failure)
-    except (OSError, UnicodeError) as failure:
-        words = str(failure)
-    return found, words, time.monotonic_ns() - started
+        words, failure = f"no answer within {limit_ms} ms", LookupFailure.TIMED_OUT
+    except socket.gaierror as raised:
+        words = raised.strerror or str(raised)
+        failure = _LOOKUP_FAILURES.get(raised.errno or 0, LookupFailure.OTHER)
+    except (OSError, UnicodeError) as raised:
+        words, failure = str(raised), LookupFailure.OTHER
+    return _OsAnswer(found, words, failure, time.monotonic_ns() - started)
 
 
 def _judge(name: str, a: Answer | Exception, facts: ResolveFacts) -> Observation:
@@ -121,7 +137,7 @@ def _judge(name: str, a: Answer | Exception, facts: ResolveFacts) -> Observation
 
 def _judge_os(facts: ResolveFacts) -> Observation:
     """The raw answer is fine; is the operating system's the same?"""
-    if facts.os_error:
+    if facts.os_failure is not None:
         return failed(Reason.OS_RESOLUTION_FAILED, f"the operating system: {facts.os_error}", facts)
     if _differs(facts):
         detail = (

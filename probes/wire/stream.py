@@ -148,11 +148,14 @@ def drain(tls: SSL.Connection) -> bytes:
             return out
 
 
-def openssl_words(failure: SSL.Error) -> str:
-    """The reasons in OpenSSL's error queue, in its own words."""
+def openssl_reasons(failure: SSL.Error) -> tuple[str, ...]:
+    """The reasons in OpenSSL's error queue, as its own table has them (ssl_err.c); pyOpenSSL hands out no numbers."""
     queue = failure.args[0] if failure.args else ()
-    if isinstance(queue, list | tuple):
-        words = [str(entry[-1]) for entry in queue if isinstance(entry, tuple) and entry and entry[-1]]
-        if words:
-            return "; ".join(words)
-    return str(failure) or type(failure).__name__
+    if not isinstance(queue, list | tuple):
+        return ()
+    return tuple(str(entry[-1]) for entry in queue if isinstance(entry, tuple) and entry and entry[-1])
+
+
+def openssl_words(failure: SSL.Error) -> str:
+    """The reasons in OpenSSL's error queue, or what else it says."""
+    return "; ".join(openssl_reasons(failure)) or str(failure) or type(failure).__name__

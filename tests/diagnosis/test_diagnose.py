@@ -18,6 +18,7 @@ from brokerproof.probes.outcome import (
     Role,
     Stage,
     TcpInfo,
+    TopicFacts,
 )
 from tests.diagnosis.bends import (
     GATEWAY,
@@ -420,6 +421,38 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         ],
         [(one(Code.TLS_CLIENT_CERTIFICATE_MISSING), {"a"}, {1, 2, 3})],
     ),
+    *(
+        (
+            f"TLS alert {number}{' after a certificate was asked for' if asked else ''}",
+            MANAGED,
+            [
+                Bend(
+                    at(Stage.HANDSHAKE, clients="m"),
+                    handshake(Reason.ALERT, problems=(), alert_number=number, client_certificate_requested=asked),
+                )
+            ],
+            [(one(code), {"m"}, {1, 2, 3})],
+        )
+        for number, asked, code in (
+            (116, False, Code.TLS_CLIENT_CERTIFICATE_MISSING),
+            (40, True, Code.TLS_CLIENT_CERTIFICATE_MISSING),
+            (42, True, Code.TLS_CLIENT_CERTIFICATE_MISSING),
+            (40, False, Code.TLS_VERSION_MISMATCH),
+            (70, False, Code.TLS_VERSION_MISMATCH),
+            (112, False, Code.TLS_SNI_REQUIRED),
+        )
+    ),
+    (
+        "no version in common",
+        MANAGED,
+        [
+            Bend(
+                at(Stage.HANDSHAKE, clients="m"),
+                handshake(Reason.PROTOCOL_ERROR, problems=(), no_common_version=True),
+            )
+        ],
+        [(one(Code.TLS_VERSION_MISMATCH), {"m"}, {1, 2, 3})],
+    ),
     (
         "proxy protocol",
         MULTI,
@@ -462,6 +495,24 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         IN_VPC,
         [Bend(at(Stage.PRODUCE), failed(Reason.NOT_AUTHORIZED))],
         [(one(Code.AUTH_TOPIC_DENIED), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "no topic, for want of replicas",
+        IN_VPC,
+        [Bend(at(Stage.PRODUCE), failed(Reason.TOPIC_NOT_CREATED, TopicFacts(topic="t", error_code=38)))],
+        [(one(Code.PRODUCE_MIN_ISR), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "no topic, for want of a controller",
+        IN_VPC,
+        [Bend(at(Stage.PRODUCE), failed(Reason.TOPIC_NOT_CREATED, TopicFacts(topic="t", error_code=7)))],
+        [(one(Code.CLUSTER_CONTROLLER_UNAVAILABLE), {"a"}, {1, 2, 3})],
+    ),
+    (
+        "no topic, by a policy",
+        IN_VPC,
+        [Bend(at(Stage.PRODUCE), failed(Reason.TOPIC_NOT_CREATED, TopicFacts(topic="t", error_code=44)))],
+        [(sets.NO_TOPIC, {"a"}, {1, 2, 3})],
     ),
     (
         "the coordinator alone",

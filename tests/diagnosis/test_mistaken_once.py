@@ -6,7 +6,7 @@ import pytest
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.probes.outcome import IdleFacts, Outcome, Reason, Role, Stage, TcpInfo
+from brokerproof.probes.outcome import IdleFacts, LookupFailure, Outcome, Reason, Role, Stage, TcpInfo
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
     MULTI,
@@ -78,7 +78,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
     (
         "proxy protocol before Java's TLS",
         SINGLE,
-        [Bend(at(Stage.HANDSHAKE), handshake(Reason.ALERT, problems=(), alert="alert 80 internal error"))],
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.ALERT, problems=(), alert="80 internal error", alert_number=80))],
         [(one(Code.NLB_PROXY_PROTOCOL), set("abort"), {1, 2, 3})],
     ),
     (
@@ -130,7 +130,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
             Bend(at(Stage.RESOLVE, clients="b", brokers=[3]), SILENT),
             Bend(
                 at(Stage.RESOLVE, clients="b", brokers=[2]),
-                resolver(Reason.OS_RESOLUTION_FAILED, rcode="NOERROR", os_error="no answer within 2000 ms"),
+                resolver(Reason.OS_RESOLUTION_FAILED, rcode="NOERROR", os_failure=LookupFailure.TIMED_OUT),
             ),
         ],
         [(one(Code.DNS_QUERIES_THROTTLED), {"b"}, {2, 3})],

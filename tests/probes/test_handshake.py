@@ -243,7 +243,23 @@ def test_an_alert_is_recorded_with_its_number(authority: Authority, number: int,
             return await shake(port, NAME, authority.ca_file)
 
     seen, facts = run(work())
-    assert (seen.reason, facts.alert) == (Reason.ALERT, words)
+    assert (seen.reason, facts.alert, facts.alert_number) == (Reason.ALERT, words, number)
+    assert not facts.no_common_version
+
+
+def test_a_peer_of_an_older_version_is_recorded_as_such(authority: Authority) -> None:
+    """A ServerHello of TLS 1.0, which the probe does not take."""
+    hello = b"\x03\x01" + bytes(32) + b"\x00\x00\x2f\x00"
+    message = b"\x02" + len(hello).to_bytes(3, "big") + hello
+
+    async def work() -> tuple[Observation, HandshakeFacts]:
+        async with peer(saying(b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message)) as port:
+            return await shake(port, NAME, authority.ca_file)
+
+    seen, facts = run(work())
+    assert (seen.reason, seen.detail) == (Reason.PROTOCOL_ERROR, "unsupported protocol")
+    assert facts.no_common_version
+    assert facts.alert_number is None
 
 
 def test_a_name_that_is_not_ascii_is_no_sni(authority: Authority) -> None:

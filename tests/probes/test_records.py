@@ -20,6 +20,7 @@ from brokerproof.probes.outcome import (
     Stage,
     Status,
     ThroughputFacts,
+    TopicFacts,
 )
 from brokerproof.probes.outcome.samples import unpack
 from brokerproof.probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
@@ -159,6 +160,10 @@ def test_a_topic_that_may_not_be_created(code: ErrorCode, reason: Reason) -> Non
     result, _ = probed(1, prepare, stages=TO_GROUP)
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, reason)
+    assert isinstance(produce.facts, TopicFacts)
+    answered = produce.facts.error_code
+    # Where another broker is said to be the controller, and that is not reached, no refusal of its own came.
+    assert answered == (0 if code is ErrorCode.not_controller else code.value)
     for stage in (Stage.CONSUME, Stage.GROUP):
         waits = result.one(stage).waited_for
         assert waits is not None

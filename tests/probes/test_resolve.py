@@ -13,7 +13,7 @@ import dns.rcode
 import pytest
 
 from brokerproof.probes.observation import Observation
-from brokerproof.probes.outcome import Reason, ResolveFacts, Status
+from brokerproof.probes.outcome import LookupFailure, Reason, ResolveFacts, Status
 from brokerproof.probes.stages.resolve import Addresses, resolve
 from brokerproof.probes.wire.dns_exchange import Server, configured_server, parse_server
 from tests.probes.conftest import Names
@@ -213,7 +213,7 @@ def test_a_family_the_os_leaves_out_is_no_difference(os_names: Names, os_says: t
 def test_the_operating_system_may_fail() -> None:
     seen, facts, addresses = resolved(answering(A))
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_RESOLUTION_FAILED)
-    assert facts.os_error == "Name or service not known"
+    assert (facts.os_error, facts.os_failure) == ("Name or service not known", LookupFailure.NO_NAME)
     assert addresses == ("10.0.0.2", "10.0.0.10")
 
 
@@ -225,7 +225,22 @@ def test_an_operating_system_that_hangs_does_not_hold_up_the_stage(monkeypatch: 
     finally:
         release.set()
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_RESOLUTION_FAILED)
-    assert facts.os_error == f"no answer within {LIMIT_MS} ms"
+    assert (facts.os_error, facts.os_failure) == (f"no answer within {LIMIT_MS} ms", LookupFailure.TIMED_OUT)
+
+
+@pytest.mark.parametrize(
+    ("number", "failure"),
+    [(socket.EAI_AGAIN, LookupFailure.AGAIN), (socket.EAI_FAIL, LookupFailure.OTHER), (None, LookupFailure.OTHER)],
+)
+def test_why_the_operating_system_failed_is_known_without_its_words(
+    monkeypatch: pytest.MonkeyPatch, number: int | None, failure: LookupFailure
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError if number is None else socket.gaierror(number, "")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    seen, facts, _ = resolved(answering(A))
+    assert (seen.reason, facts.os_failure) == (Reason.OS_RESOLUTION_FAILED, failure)
 
 
 def test_an_address_is_a_name_already() -> None:

@@ -9,12 +9,11 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind, local, managed
-from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome import LookupFailure, Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
-_OS_HEARD_NOTHING = ("no answer within", "Temporary failure")
-"""The probe's words for its own deadline, and the C library's for EAI_AGAIN (getaddrinfo(3))."""
+_OS_HEARD_NOTHING = frozenset({LookupFailure.TIMED_OUT, LookupFailure.AGAIN})
 
 
 def names(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -42,7 +41,7 @@ def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a
             return _no_answer(case, red, facts)
         case Reason.SERVFAIL | Reason.BAD_RCODE:
             return _error(case, red, facts)
-        case Reason.OS_RESOLUTION_FAILED if facts is not None and facts.os_error.startswith(_OS_HEARD_NOTHING):
+        case Reason.OS_RESOLUTION_FAILED if facts is not None and facts.os_failure in _OS_HEARD_NOTHING:
             return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
         case Reason.OS_RESOLUTION_FAILED | Reason.OS_ANSWER_DIFFERS:
             return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""

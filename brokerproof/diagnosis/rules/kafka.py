@@ -8,10 +8,15 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
-from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason, Stage
+from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason, Stage, TopicFacts
 from brokerproof.topology.expectation.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
+_REQUEST_TIMED_OUT = 7
+"""REQUEST_TIMED_OUT (Kafka protocol guide, error codes)."""
+_TOO_FEW_REPLICAS = frozenset({9, 19, 20, 38, 39})
+"""REPLICA_NOT_AVAILABLE, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, INVALID_REPLICATION_FACTOR,
+INVALID_REPLICA_ASSIGNMENT."""
 _RECORDS = (Stage.PRODUCE, Stage.CONSUME, Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
 
 
@@ -132,12 +137,10 @@ def _records(case: Case, red: Red) -> _Said | None:
 
 
 def _no_topic(case: Case, red: Red) -> _Said:
-    told = " ".join([red.check.observed, *(o.detail for o in case.outcomes(red))]).lower()
-    if "authoriz" in told:
-        return frozenset({Code.AUTH_TOPIC_DENIED}), ""
-    if "replica" in told:
+    answers = {o.facts.error_code for o in case.outcomes(red) if isinstance(o.facts, TopicFacts)}
+    if answers & _TOO_FEW_REPLICAS:
         return frozenset({Code.PRODUCE_MIN_ISR}), ""
-    if "timed out" in told or "timed_out" in told or "timeout" in told:
+    if _REQUEST_TIMED_OUT in answers:
         return frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE}), ""
     return sets.NO_TOPIC, "the probe's topic cannot be created"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
 from ipaddress import ip_address
 
 from brokerproof.causes import sets
@@ -18,7 +19,6 @@ from brokerproof.topology.expectation.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
 _MSK_NAME = re.compile(r"^\*?\.?(?:[a-z0-9-]+\.)*?(?P<cluster>[a-z0-9-]+\.[a-z0-9]+\.c\d+)\.kafka\.", re.ASCII)
-_VERSION_WORDS = ("version", "unsupported protocol", "no shared cipher", "handshake failure", "handshake_failure")
 
 
 def handshakes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -238,21 +238,39 @@ def _closes(case: Case, view: ClientView, red: Red) -> bool:
     )
 
 
+class _Alert(IntEnum):
+    """Descriptions of alerts that say what is wrong (RFC 8446, 6; RFC 6066, 3)."""
+
+    HANDSHAKE_FAILURE = 40
+    BAD_CERTIFICATE = 42
+    PROTOCOL_VERSION = 70
+    INTERNAL_ERROR = 80
+    UNRECOGNIZED_NAME = 112
+    CERTIFICATE_REQUIRED = 116
+
+
 def _alert(red: Red, facts: HandshakeFacts | None) -> _Said | None:
-    told = f"{'' if facts is None else facts.alert} {red.check.observed}".lower()
-    asked = facts is not None and facts.client_certificate_requested
-    if "certificate required" in told or "certificate_required" in told:
-        return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
-    if "unrecognized" in told:
-        return frozenset({Code.TLS_SNI_REQUIRED}), ""
-    if asked and ("handshake" in told or "bad certificate" in told or "bad_certificate" in told):
-        return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
-    if "internal error" in told and kind(red.view) is not Access.DIRECT and not managed(red.view):
-        # A TLS listener that chokes on what stands before the ClientHello: measured with Kafka's own.
-        return frozenset({Code.NLB_PROXY_PROTOCOL}), ""
-    if any(word in told for word in _VERSION_WORDS):
-        return frozenset({Code.TLS_VERSION_MISMATCH}), ""
-    return None
+    code = None if facts is None else _refusal(red, facts)
+    return None if code is None else (frozenset({code}), "")
+
+
+def _refusal(red: Red, facts: HandshakeFacts) -> Code | None:  # noqa: PLR0911 - one line a refusal
+    if facts.no_common_version:
+        return Code.TLS_VERSION_MISMATCH
+    match facts.alert_number:
+        case _Alert.UNRECOGNIZED_NAME:
+            return Code.TLS_SNI_REQUIRED
+        case _Alert.CERTIFICATE_REQUIRED:
+            return Code.TLS_CLIENT_CERTIFICATE_MISSING
+        case _Alert.HANDSHAKE_FAILURE | _Alert.BAD_CERTIFICATE if facts.client_certificate_requested:
+            return Code.TLS_CLIENT_CERTIFICATE_MISSING
+        case _Alert.INTERNAL_ERROR if kind(red.view) is not Access.DIRECT and not managed(red.view):
+            # A TLS listener that chokes on what stands before the ClientHello: measured with Kafka's own.
+            return Code.NLB_PROXY_PROTOCOL
+        case _Alert.PROTOCOL_VERSION | _Alert.HANDSHAKE_FAILURE:
+            return Code.TLS_VERSION_MISMATCH
+        case _:
+            return None
 
 
 # A certificate that is not right

@@ -8,7 +8,7 @@ from typing import Final
 
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.finding import Finding
+from brokerproof.diagnosis.finding import Cause, Finding
 from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red
 from brokerproof.wording import listed
 
@@ -23,6 +23,8 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
     """The finding of a draft."""
     reds = sorted(draft.reds, key=lambda r: (ORDER[r.check.stage], r.client, r.check.check_id))
     codes = tuple(sorted(draft.codes))
+    causes = tuple(_cause(code, reds) for code in codes)
+    another_client = _another_client(case, codes)
     return Finding(
         codes=codes,
         stage=reds[0].check.stage,
@@ -33,8 +35,10 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
         wrong=_wrong(draft, codes, reds),
         observed=_observed(reds),
         expected=_expected(reds),
-        change=_change(codes, reds),
-        next_step=_next_step(case, codes),
+        change=_change(causes),
+        next_step=_next_step(causes, another_client),
+        causes=causes if len(causes) > 1 else (),
+        another_client=another_client,
         evidence=tuple(sorted({red.key for red in reds})),
         consequences=tuple(key for key in consequences if key not in {red.key for red in reds}),
     )
@@ -82,11 +86,14 @@ def _few(lines: Sequence[str]) -> str:
     return "; ".join(lines[:_LISTED]) + more
 
 
-def _change(codes: tuple[Code, ...], reds: Sequence[Red]) -> str:
-    remedies = [(code, _filled(CATALOGUE[code].remedy, reds)) for code in codes]
-    if len(remedies) == 1:
-        return remedies[0][1]
-    return "\n".join(f"{code}: {remedy}" for code, remedy in remedies)
+def _cause(code: Code, reds: Sequence[Red]) -> Cause:
+    return Cause(code=code, change=_filled(CATALOGUE[code].remedy, reds), look_at=CATALOGUE[code].call)
+
+
+def _change(causes: Sequence[Cause]) -> str:
+    if len(causes) == 1:
+        return causes[0].change
+    return "\n".join(f"{each.code}: {each.change}" for each in causes)
 
 
 def _filled(remedy: str, reds: Sequence[Red]) -> str:
@@ -114,13 +121,18 @@ def _some(items: Sequence[object]) -> str:
     return listed(first) if first else "it"
 
 
-def _next_step(case: Case, codes: tuple[Code, ...]) -> str:
-    """What would split a set: the calls of its causes, and another client where one alone was heard."""
-    if codes == (Code.UNKNOWN,):
-        return "read the evidence's outcomes in the report, then flow logs and the broker's log at that time"
-    if len(codes) == 1:
-        return ""
-    calls = [f"{code}: {CATALOGUE[code].call}" for code in codes if CATALOGUE[code].call]
+def _another_client(case: Case, codes: tuple[Code, ...]) -> str:
+    """Where one client alone was heard, another may split a set."""
     heard = sum(bool(view.brokers) for view in case.views)
-    another = ["verify from a second client, in another VPC or in the cluster's own"] if heard == 1 else []
-    return "\n".join([*another, *calls])
+    alone = len(codes) > 1 and heard == 1
+    return "verify from a second client, in another VPC or in the cluster's own" if alone else ""
+
+
+def _next_step(causes: Sequence[Cause], another_client: str) -> str:
+    """What would split a set: another client, and the calls of its causes."""
+    if [each.code for each in causes] == [Code.UNKNOWN]:
+        return "read the evidence's outcomes in the report, then flow logs and the broker's log at that time"
+    if len(causes) == 1:
+        return ""
+    lines = [another_client, *(f"{each.code}: {each.look_at}" for each in causes if each.look_at)]
+    return "\n".join(line for line in lines if line)

@@ -24,6 +24,7 @@ from brokerproof.topology.expectation.listeners import (
 from brokerproof.topology.expectation.view import (
     AddressKind,
     AddressView,
+    Barrier,
     BootstrapView,
     BrokerView,
     ClientView,
@@ -228,6 +229,7 @@ def _without_zone(topology: Topology, client: Client, cluster: Cluster) -> _Seen
             isolation.address_of(broker, ipv6=_is_ipv6(cluster, client.listener)),
             view.port,
             "without a private zone that leads to the NLB, the advertised ports are not there",
+            Barrier.ADVERTISED_PORT,
             NOT_SERVED,
         )
         for broker, view in zip(cluster.brokers, views, strict=True)
@@ -279,7 +281,7 @@ def _beside_listeners(
             for port in BLOCKED_PORTS:
                 if address is not None and port not in served:
                     why = f"{balancer.load_balancer_name} has no listener {port}"
-                    yield forbidden(address, port, why, NOT_SERVED)
+                    yield forbidden(address, port, why, Barrier.LISTENER, NOT_SERVED)
 
 
 # Multi-VPC private connectivity

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.probes.outcome import Reason
-from brokerproof.topology.expectation.view import ForbiddenView
+from brokerproof.topology.expectation.view import Barrier, ForbiddenView
 from brokerproof.topology.files import TopologyError
 from brokerproof.topology.models import Broker, Client, Cluster, PeeringStatus, Topology
 from brokerproof.topology.patterns.names import ONE_WAY
@@ -27,10 +27,14 @@ BLOCKED_PORTS: Final = (22, 2181, 9092, 9096, 9098)
 
 
 def forbidden(
-    address: IPv4Address | IPv6Address, port: int, why: str, reasons: tuple[Reason, ...] = SILENT
+    address: IPv4Address | IPv6Address,
+    port: int,
+    why: str,
+    barrier: Barrier,
+    reasons: tuple[Reason, ...] = SILENT,
 ) -> ForbiddenView:
     """One thing that must not connect."""
-    return ForbiddenView(address=str(address), port=port, why=why, fails_with=reasons)
+    return ForbiddenView(address=str(address), port=port, why=why, barrier=barrier, fails_with=reasons)
 
 
 def by_ipv6(client: Client) -> bool:
@@ -65,11 +69,11 @@ def other_broker_ports(cluster: Cluster, client: Client) -> Iterator[ForbiddenVi
         for port in BLOCKED_PORTS:
             if port not in listeners:
                 why = f"the security group of broker {broker.broker_id} does not admit port {port}"
-                yield forbidden(address_of(broker, ipv6=mine), port, why)
+                yield forbidden(address_of(broker, ipv6=mine), port, why, Barrier.SECURITY_GROUP)
         for port, ipv6 in listeners.items():
             if ipv6 != mine and broker.ipv6_address is not None:
                 why = f"port {port} of broker {broker.broker_id} is for IPv{6 if ipv6 else 4} alone"
-                yield forbidden(address_of(broker, ipv6=mine), port, why, OTHER_FAMILY)
+                yield forbidden(address_of(broker, ipv6=mine), port, why, Barrier.FAMILY, OTHER_FAMILY)
 
 
 def without_route(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
@@ -83,7 +87,7 @@ def without_route(topology: Topology, client: Client, cluster: Cluster) -> Itera
         if any(address in block for block in own):
             continue  # the same address means something else in this VPC
         for port in ports:
-            yield forbidden(address, port, f"{client.vpc_id} has no route to the cluster VPC")
+            yield forbidden(address, port, f"{client.vpc_id} has no route to the cluster VPC", Barrier.ROUTE)
 
 
 def peered(topology: Topology, vpc_id: str) -> set[str]:
@@ -106,12 +110,16 @@ def beyond_peering(topology: Topology, client: Client) -> Iterator[ForbiddenView
         if other.witness_port is None or other.vpc_id == client.vpc_id or by_ipv6(other) != by_ipv6(client):
             continue
         if other.vpc_id not in near:
-            why = f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}"
+            why, barrier = (
+                f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}",
+                Barrier.ROUTE,
+            )
         elif other.vpc_id == cluster_vpc:
             why = f"the security group of host {other.name} in the cluster VPC admits its own VPC alone"
+            barrier = Barrier.SECURITY_GROUP
         else:
             continue
-        yield forbidden(address_of(other), other.witness_port, why)
+        yield forbidden(address_of(other), other.witness_port, why, barrier)
 
 
 def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, port: int) -> Iterator[ForbiddenView]:
@@ -121,6 +129,7 @@ def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, po
     attached = any(a.vpc_id == observer.vpc_id for a in topology.transit_gateway_attachments)
     own, theirs = (topology.vpc(v).cidr_blocks for v in (observer.vpc_id, cluster.vpc_id))
     overlap = next((b for b in own for c in theirs if b.overlaps(c)), None)
+    barrier = Barrier.ROUTE
     if overlap is not None:
         why = (
             f"{observer.vpc_id} overlaps the cluster VPC: its local route to {overlap} wins over every other, "
@@ -128,12 +137,13 @@ def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, po
         )
     elif cluster.vpc_id in peered(topology, observer.vpc_id):
         why = f"the brokers' security group does not admit host {observer.name}"
+        barrier = Barrier.SECURITY_GROUP
     elif attached:
         why = f"the gateway attachment of {observer.vpc_id} is associated with no route table"
     else:
         why = f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
     for broker in cluster.brokers:
-        yield forbidden(address_of(broker, ipv6=by_ipv6(observer)), port, why)
+        yield forbidden(address_of(broker, ipv6=by_ipv6(observer)), port, why, barrier)
 
 
 def the_other_direction(topology: Topology, host: Client) -> Iterator[ForbiddenView]:
@@ -143,4 +153,4 @@ def the_other_direction(topology: Topology, host: Client) -> Iterator[ForbiddenV
             continue
         if not joined(topology, host.vpc_id, client.vpc_id):
             why = f"PrivateLink is one-way: {host.vpc_id} cannot reach client {client.name} in {client.vpc_id}"
-            yield forbidden(address_of(client), client.witness_port, why)
+            yield forbidden(address_of(client), client.witness_port, why, Barrier.ONE_WAY)

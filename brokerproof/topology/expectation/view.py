@@ -71,6 +71,21 @@ class BootstrapView(Value, frozen=True):
     """Set where only that broker may answer at this name and port."""
 
 
+class Barrier(StrEnum):
+    """What keeps a client from an address and port."""
+
+    SECURITY_GROUP = "security_group"
+    FAMILY = "family"
+    """The listener of the port is for the other address family."""
+    ROUTE = "route"
+    ONE_WAY = "one_way"
+    """PrivateLink carries connections of the client alone."""
+    LISTENER = "listener"
+    """The load balancer has none for the port."""
+    ADVERTISED_PORT = "advertised_port"
+    """Brokers advertise the port, and only the load balancer has it."""
+
+
 class ForbiddenView(Value, frozen=True):
     """An address and port that must not accept a connection from this client."""
 
@@ -78,6 +93,7 @@ class ForbiddenView(Value, frozen=True):
     port: int
     why: str
     fails_with: tuple[Reason, ...]
+    barrier: Barrier | None = None
 
 
 class ClientView(Value, frozen=True):
