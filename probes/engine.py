@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,7 +24,9 @@ from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.load.measurements import Measurements
 from brokerproof.probes.observation import Observation, crashed, error
 from brokerproof.probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
-from brokerproof.probes.paths import OF_BROKERS, PATH_STAGES, Paths
+from brokerproof.probes.outcome.registry import SPECS, run_per
+from brokerproof.probes.outcome.spec import Per
+from brokerproof.probes.paths import Paths
 from brokerproof.probes.plan import ForbiddenConnect, Plan
 from brokerproof.probes.records import CLUSTER
 from brokerproof.probes.stages.connect import connect
@@ -207,9 +209,9 @@ class _Run:
             planned += [
                 (stage, endpoint.target(address))
                 for address in endpoint.addresses
-                for stage in PATH_STAGES
-                if (stage is not Stage.HANDSHAKE or plan.tls is not None)
-                and (stage not in OF_BROKERS or endpoint.role is Role.BROKER)
+                for stage in run_per(Per.ADDRESS)
+                if (plan.tls is not None or not SPECS[stage].tls_only)
+                and (endpoint.role is Role.BROKER or not SPECS[stage].brokers_only)
             ]
         planned += [(Stage.RESOLVE, _other(name)) for name in plan.other_names]
         planned = [each for each in planned if each[0] in plan.stages]
@@ -222,15 +224,21 @@ class _Run:
             leaders = [each.target("") for each in self._paths.endpoints if each.role is Role.BROKER]
         leaders = leaders or [CLUSTER]
         planned += [(stage, target) for stage in RECORD_STAGES if stage in plan.stages for target in leaders]
-        if Stage.GROUP in plan.stages:
-            planned.append((Stage.GROUP, CLUSTER))
-        if plan.latency is not None:
-            planned += [(Stage.LATENCY, target) for target in dict.fromkeys((*leaders, CLUSTER))]
-        if plan.path_latency is not None:
-            planned += [(Stage.LATENCY, target) for target in self._paths.working()]
-        if plan.throughput is not None:
-            planned.append((Stage.THROUGHPUT, CLUSTER))
+        for stage in run_per(Per.CLUSTER):
+            planned += [(stage, target) for target in self._of_cluster(stage, leaders)]
         return planned
+
+    def _of_cluster(self, stage: Stage, leaders: Sequence[Target]) -> list[Target]:
+        """The targets of a stage that is about the cluster: latency is measured at each leader and address as well."""
+        plan = self._plan
+        match stage:
+            case Stage.LATENCY:
+                through = dict.fromkeys((*leaders, CLUSTER)) if plan.latency is not None else ()
+                return [*through, *(self._paths.working() if plan.path_latency is not None else ())]
+            case Stage.THROUGHPUT:
+                return [CLUSTER] if plan.throughput is not None else []
+            case _:
+                return [CLUSTER] if stage in plan.stages else []
 
 
 def _target(forbidden: ForbiddenConnect) -> Target:

@@ -39,6 +39,8 @@ from brokerproof.probes.outcome import (
     TopicFacts,
     WaitedFor,
 )
+from brokerproof.probes.outcome.registry import run_per
+from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
 from brokerproof.probes.plan import Plan, TopicMode
 from brokerproof.probes.records import CLUSTER, Records
@@ -56,7 +58,7 @@ from brokerproof.probes.topic import (
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
 
-RECORD_STAGES: Final = (Stage.PRODUCE, Stage.CONSUME)
+RECORD_STAGES: Final = run_per(Per.BROKER)
 """The stages with one outcome a leader."""
 _WAIT_SHARE: Final = 0.4
 """Of the time for cleaning up: how much of it may go to waiting for what is still under way."""

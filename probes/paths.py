@@ -30,6 +30,7 @@ from brokerproof.probes.outcome import (
     Target,
     WaitedFor,
 )
+from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.probes.plan import Plan
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
@@ -46,26 +47,11 @@ from brokerproof.probes.wire.stream import BrokenStreamError, Stream
 
 T = TypeVar("T")
 
-PATH_STAGES: Final = (
-    Stage.CONNECT,
-    Stage.HANDSHAKE,
-    Stage.API,
-    Stage.METADATA,
-    Stage.IDENTITY,
-    Stage.PATH_SIZE,
-    Stage.IDLE,
-)
-"""The stages of one address, in order."""
-OF_BROKERS: Final = frozenset({Stage.PATH_SIZE, Stage.IDLE})
-"""Those of planned brokers alone."""
-
 ATTEMPTS_APART_S: Final = 0.05
 """At most; an attempt that ended sooner is followed at once."""
 FAR_NS: Final = 10_000_000
 """A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
 two zones of a Region are as far from each other; most Regions are further."""
-
-_STAGE_ORDER: Final = {stage: order for order, stage in enumerate(Stage)}
 
 
 class Verified(msgspec.Struct):
@@ -112,7 +98,7 @@ class ProbedEndpoint(msgspec.Struct, eq=False):
         """
         if not self.roots:
             return None
-        furthest = max(self.roots, key=lambda outcome: _STAGE_ORDER[outcome.stage])
+        furthest = max(self.roots, key=lambda outcome: ORDER[outcome.stage])
         return WaitedFor(stage=furthest.stage, target=furthest.target)
 
 

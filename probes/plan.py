@@ -13,24 +13,14 @@ import msgspec
 
 from brokerproof.probes.outcome import Acks, Compression, Stage
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.registry import SPECS
 
 PLAN_VERSION: Final = 1
 MAX_PORT: Final = 65535
 MAX_CONNECT_ATTEMPTS: Final = 100
 """MSK takes 100 new connections a second and broker of clients that authenticate by IAM, small brokers 4 (quotas)."""
 
-VERIFY_STAGES: Final = (
-    Stage.RESOLVE,
-    Stage.CONNECT,
-    Stage.HANDSHAKE,
-    Stage.API,
-    Stage.METADATA,
-    Stage.IDENTITY,
-    Stage.PATH_SIZE,
-    Stage.PRODUCE,
-    Stage.CONSUME,
-    Stage.GROUP,
-)
+VERIFY_STAGES: Final = tuple(stage for stage, spec in SPECS.items() if not spec.measurement)
 """All stages but the measurements."""
 
 

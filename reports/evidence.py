@@ -127,7 +127,17 @@ def _parts(facts: Facts) -> tuple[str, ...]:  # noqa: C901, PLR0912  (one case a
                 f"produce {words.byte_rate(facts.produce_bytes_per_s)}",
                 f"consume {words.byte_rate(facts.consume_bytes_per_s)}",
             )
+        case _:
+            parts = _plain_parts(facts)
     return parts
+
+
+def _plain_parts(facts: Facts) -> tuple[str, ...]:
+    """Each figure and word of facts that have no sentence of their own here."""
+    said = ((name, getattr(facts, name)) for name in facts.__struct_fields__)
+    return tuple(
+        f"{name.replace('_', ' ')} {value}" for name, value in said if isinstance(value, str | int | float) and value
+    )
 
 
 def _kernel_rtt(known: Distribution | None) -> str:

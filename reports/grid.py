@@ -14,6 +14,7 @@ import msgspec
 
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.probes.outcome import Outcome, Role, Stage, Target
+from brokerproof.probes.outcome.registry import ORDER, STAGES
 from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult
 
@@ -24,7 +25,6 @@ WORST_FIRST: Final = (
     Verdict.BLOCKED,
     Verdict.PASSED,
 )
-_STAGES: Final = tuple(Stage)
 _NUMBERS: Final = re.compile(r"(\d+)")
 
 
@@ -157,7 +157,7 @@ def grid(result: ClientResult) -> Grid:
         else:
             cells[check.subject, check.stage].append(check)
     used = {stage for _, stage in cells}
-    stages = tuple(stage for stage in _STAGES if stage in used)
+    stages = tuple(stage for stage in STAGES if stage in used)
     rows = []
     for subject in sorted(subjects, key=_subject_order):
         row = tuple(cell(cells.get((subject, stage), ())) for stage in stages)
@@ -211,7 +211,7 @@ def _root(check: Check, known: dict[str, Check]) -> str:
 
 
 def _weight(check: Check) -> tuple[int, int, tuple[tuple[int, str], ...]]:
-    return WORST_FIRST.index(check.verdict), _STAGES.index(check.stage), natural(check.check_id)
+    return WORST_FIRST.index(check.verdict), ORDER[check.stage], natural(check.check_id)
 
 
 def _subject_order(subject: str) -> tuple[int, tuple[tuple[int, str], ...]]:

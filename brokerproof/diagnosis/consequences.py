@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from typing import Final
 
 import msgspec
 
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.probes.outcome import Stage
-
-_ORDER: Final = {stage: index for index, stage in enumerate(Stage)}
+from brokerproof.probes.outcome.registry import ORDER, precedes
 
 
 def without_consequences(checks: Sequence[Check], told_by_others: Container[str] = ()) -> Iterator[Check]:
@@ -29,7 +27,7 @@ def without_consequences(checks: Sequence[Check], told_by_others: Container[str]
             yield msgspec.structs.replace(check, verdict=Verdict.BLOCKED, blocked_by=cause.check_id, change="")
         elif check.verdict is Verdict.BLOCKED:
             # The probe waited for something; name the first red check, whatever broker it is about.
-            first = min(failed, key=lambda c: _ORDER[c.stage], default=None)
+            first = min(failed, key=lambda c: ORDER[c.stage], default=None)
             yield msgspec.structs.replace(check, blocked_by=first.check_id if first is not None else check.blocked_by)
         else:
             yield check
@@ -37,7 +35,7 @@ def without_consequences(checks: Sequence[Check], told_by_others: Container[str]
 
 def _precedes(cause: Check, check: Check) -> bool:
     """Whether a failed check explains another: an earlier stage on the same name, broker or address."""
-    if _ORDER[cause.stage] >= _ORDER[check.stage]:
+    if not precedes(cause.stage, check.stage):
         return False
     if check.subject == "cluster":
         return True

@@ -14,9 +14,10 @@ from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.rules import connect, dns, isolation, kafka, load_balancer, size, tls
-from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red, Rule
+from brokerproof.diagnosis.rules.case import Case, Draft, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
-from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.probes.outcome import Reason
+from brokerproof.probes.outcome.registry import ORDER, SPECS, precedes
 
 RULES: Final[tuple[Rule, ...]] = (
     dns.names,
@@ -56,7 +57,6 @@ _FOLLOWS: Final = frozenset(
     }
 )
 """What records and groups fail with because of a broker that is not reached; the controller may be that broker."""
-_RECORDS: Final = frozenset({Stage.PRODUCE, Stage.CONSUME, Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT})
 _OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
 """What several targets share may have shown itself to one client alone, and to another only in its records."""
 _OF_THE_CLUSTER: Final = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE})
@@ -131,7 +131,7 @@ def _follow(left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, str]:
     """Records and groups that fail at healthy brokers because another broker is not reached."""
     found: dict[str, str] = {}
     for red in left:
-        if red.check.stage in _RECORDS and red.check.reason in _FOLLOWS:
+        if SPECS[red.check.stage].moves_records and red.check.reason in _FOLLOWS:
             cause = next((draft for draft in drafts if _bears(draft, red)), None)
             if cause is not None:
                 found[red.key] = cause.reds[0].key
@@ -144,7 +144,7 @@ def _bears(draft: Draft, red: Red) -> bool:
     if draft.codes & _OF_A_TARGET and any(red.check.broker_id == r.check.broker_id for r in draft.reds):
         return True
     earlier = [r for r in draft.reds if r.client == red.client and r.check.broker_id is not None]
-    return any(not r.check.isolation and ORDER[r.check.stage] < ORDER[red.check.stage] for r in earlier)
+    return any(not r.check.isolation and precedes(r.check.stage, red.check.stage) for r in earlier)
 
 
 def _consequences(case: Case, drafts: Sequence[Draft], following: dict[str, str]) -> list[tuple[str, ...]]:

@@ -17,15 +17,13 @@ from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.consequences import without_consequences
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
 from brokerproof.diagnosis.remedy import remedy
-from brokerproof.diagnosis.titles import connection_title, known_addresses, reason_text
+from brokerproof.diagnosis.titles import broker_title, connection_title, known_addresses, reason_text
 from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
 from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per, run_per
+from brokerproof.probes.outcome.spec import Per
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 from brokerproof.wording import listed
-
-_PER_ADDRESS: Final = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
-_OF_BROKERS: Final = frozenset({Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE})
-"""Nothing to say where any broker may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class _OutcomeIndex:
                 yield outcome.facts
 
 
-def judge(view: ClientView, evidence: RunOutcomes, stages: Sequence[Stage] = tuple(Stage)) -> tuple[Check, ...]:
+def judge(view: ClientView, evidence: RunOutcomes, stages: Sequence[Stage] = STAGES) -> tuple[Check, ...]:
     """Every check of one client, in stage order within each broker.
 
     ``stages`` are those the plan asked for; nothing is said about others.
@@ -104,7 +102,7 @@ class _Judge:
                 yield from self._bootstrap(entry)
         if self.view.brokers:
             yield self._nothing_unexpected_advertised()
-            for stage in (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT):
+            for stage in judged_per(Per.CLUSTER):
                 yield self._cluster(stage)
             yield from self._source()
         yield from self._isolation()
@@ -145,15 +143,9 @@ class _Judge:
         yield self._resolve(broker, subject)
         yield from self._addresses(broker, broker.addresses, subject, subject)
         yield self._advertised(broker, subject)
-        for stage in (Stage.PRODUCE, Stage.CONSUME):
-            verb = "acknowledges" if stage is Stage.PRODUCE else "returns"
-            check = self._check(
-                f"{subject}/{stage}",
-                stage,
-                subject,
-                self.seen.broker(stage, broker.broker_id),
-                f"broker {broker.broker_id} as leader {verb} the probe's records",
-            )
+        for stage in run_per(Per.BROKER):
+            outcomes = self.seen.broker(stage, broker.broker_id)
+            check = self._check(f"{subject}/{stage}", stage, subject, outcomes, broker_title(stage, broker))
             yield self._placed(check, broker)
 
     def _placed(self, check: Check, broker: BrokerView, address: str = "") -> Check:
@@ -170,7 +162,9 @@ class _Judge:
             Stage.RESOLVE,
             subject,
             self.seen.resolve(broker.name),
-            f"{broker.name} resolves to {listed(self._describe(a) for a in sorted(wanted))} and nothing else",
+            SPECS[Stage.RESOLVE].title.format(
+                name=broker.name, addresses=listed(self._describe(a) for a in sorted(wanted))
+            ),
         )
         for outcome in self.seen.resolve(broker.name):
             if outcome.status is Status.OK and isinstance(outcome.facts, ResolveFacts):
@@ -187,15 +181,12 @@ class _Judge:
     def _addresses(
         self, endpoint: BrokerView | BootstrapView, addresses: Sequence[AddressView], subject: str, base: str
     ) -> Iterator[Check]:
-        stages = _PER_ADDRESS if self.view.tls else tuple(s for s in _PER_ADDRESS if s is not Stage.HANDSHAKE)
         for address in addresses:
             where = address.zone_id if len(addresses) > 1 else address.kind.value.replace("_", "-")
             if not address.must_connect:
                 yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
                 continue
-            for stage in stages:
-                if stage in _OF_BROKERS and endpoint.broker_id is None:
-                    continue
+            for stage in self._judged_at(endpoint):
                 outcomes = self.seen.connection(stage, endpoint.name, address.address, endpoint.port)
                 title = connection_title(stage, endpoint, address)
                 check = _at_the_first_syn(
@@ -212,6 +203,14 @@ class _Judge:
                         broker_id=endpoint.broker_id,
                     )
                 )
+
+    def _judged_at(self, endpoint: BrokerView | BootstrapView) -> Iterator[Stage]:
+        """The stages there is something to say of at each address of an endpoint."""
+        for stage in judged_per(Per.ADDRESS):
+            spec = SPECS[stage]
+            any_broker = endpoint.broker_id is None and (spec.names_a_broker or spec.brokers_only)
+            if not any_broker and (self.view.tls or not spec.tls_only):
+                yield stage
 
     def _resolved(self, name: str, address: str) -> bool:
         """Whether the name's answer had this address; True where the name was not asked for at all."""
@@ -232,7 +231,7 @@ class _Judge:
         return _inverted(check, outcomes, address.fails_with)
 
     def _advertised(self, broker: BrokerView, subject: str) -> Check:
-        title = f"metadata advertises broker {broker.broker_id} at {broker.name}:{broker.port}"
+        title = broker_title(Stage.METADATA, broker)
         answers = list(self.seen.metadata())
         entries = [
             (entry.name, entry.port)
@@ -290,13 +289,8 @@ class _Judge:
         yield from self._addresses(entry, entry.addresses, "bootstrap", f"bootstrap/{entry.name.split('.')[0]}")
 
     def _cluster(self, stage: Stage) -> Check:
-        titles = {
-            Stage.GROUP: "a consumer group is joined, consumes every partition and commits",
-            Stage.LATENCY: "latency is measured: no record is lost, and every connection is accepted",
-            Stage.THROUGHPUT: "throughput is measured, no record is lost or duplicated",
-        }
         outcomes = [o for o in self.seen.evidence.outcomes if o.stage is stage and _of_the_whole(o)]
-        return self._with_remedy(self._check(f"cluster/{stage}", stage, "cluster", outcomes, titles[stage]))
+        return self._with_remedy(self._check(f"cluster/{stage}", stage, "cluster", outcomes, SPECS[stage].title))
 
     def _source(self) -> Iterator[Check]:
         """The path a connection took shows at its far end: where the coordinator sees this client from."""

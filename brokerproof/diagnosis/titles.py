@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brokerproof.probes.outcome import Outcome, Reason, Stage, Status
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView
 
 
@@ -20,20 +21,19 @@ def known_addresses(view: ClientView) -> dict[str, str]:
 
 def connection_title(stage: Stage, endpoint: BrokerView | BootstrapView, address: AddressView) -> str:
     """What must hold of one connection."""
-    where = f"{address.address}:{endpoint.port}"
-    match stage:
-        case Stage.CONNECT:
-            return f"{where} ({address.owner}, {address.zone_id}) accepts a TCP connection"
-        case Stage.HANDSHAKE:
-            return f"{where} presents a valid certificate for {endpoint.name}"
-        case Stage.API:
-            return f"{where} answers ApiVersions"
-        case Stage.PATH_SIZE:
-            return f"{where} takes and gives packets as large as this host's"
-        case Stage.IDLE:
-            return f"{where} still answers on a connection that was silent for as long as was asked"
-        case _:
-            return f"{endpoint.name} at {where} is broker {endpoint.broker_id}"
+    return SPECS[stage].title.format(
+        name=endpoint.name,
+        port=endpoint.port,
+        broker_id=endpoint.broker_id,
+        address=address.address,
+        owner=address.owner,
+        zone_id=address.zone_id,
+    )
+
+
+def broker_title(stage: Stage, broker: BrokerView) -> str:
+    """What must hold of one broker."""
+    return SPECS[stage].title.format(name=broker.name, port=broker.port, broker_id=broker.broker_id)
 
 
 def reason_text(outcome: Outcome) -> str:

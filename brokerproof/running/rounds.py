@@ -15,14 +15,17 @@ import msgspec
 
 from brokerproof.comparison.series import Series, Whose, series_of
 from brokerproof.probes.outcome import Stage, Status
+from brokerproof.probes.outcome.registry import SPECS, up_to
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan
 from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import Site
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.vantages.protocol import VantageRun
 
-PATH: Final = (Stage.RESOLVE, Stage.CONNECT, Stage.HANDSHAKE)
-RECORDS: Final = (*PATH, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PRODUCE)
+PATH: Final = up_to(Stage.HANDSHAKE)
+"""What a turn needs to measure fresh connections."""
+RECORDS: Final = tuple(stage for stage in up_to(Stage.PRODUCE) if not SPECS[stage].brokers_only)
+"""What it needs to measure records: all that produce waits for, and nothing that is run beside it."""
 TURN_MS: Final = 20_000
 """A turn's deadline beyond what its samples take."""
 

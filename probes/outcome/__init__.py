@@ -5,24 +5,6 @@ itself, ``skipped`` names what it waited for. Every stage has a closed list of r
 outside it cannot be constructed.
 """
 
-from brokerproof.probes.outcome.facts import (
-    AdvertisedBroker,
-    ApiFacts,
-    ConnectFacts,
-    ConsumeFacts,
-    Facts,
-    GroupFacts,
-    HandshakeFacts,
-    IdentityFacts,
-    IdleFacts,
-    LookupFailure,
-    MetadataFacts,
-    PathSizeFacts,
-    ProduceFacts,
-    ResolveFacts,
-    TcpInfo,
-    TopicFacts,
-)
 from brokerproof.probes.outcome.lines import (
     Closing,
     Line,
@@ -36,21 +18,32 @@ from brokerproof.probes.outcome.lines import (
     decode_line,
     encode_line,
 )
-from brokerproof.probes.outcome.measured import (
+from brokerproof.probes.outcome.measured import Distribution, HostLoad
+from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
+from brokerproof.probes.outcome.specs.api import ApiFacts
+from brokerproof.probes.outcome.specs.connect import ConnectFacts
+from brokerproof.probes.outcome.specs.consume import ConsumeFacts
+from brokerproof.probes.outcome.specs.group import GroupFacts
+from brokerproof.probes.outcome.specs.handshake import HandshakeFacts
+from brokerproof.probes.outcome.specs.identity import IdentityFacts
+from brokerproof.probes.outcome.specs.idle import IdleFacts
+from brokerproof.probes.outcome.specs.latency import LatencyFacts, PathLatencyFacts
+from brokerproof.probes.outcome.specs.metadata import AdvertisedBroker, MetadataFacts
+from brokerproof.probes.outcome.specs.path_size import PathSizeFacts
+from brokerproof.probes.outcome.specs.produce import ProduceFacts, TopicFacts
+from brokerproof.probes.outcome.specs.resolve import LookupFailure, ResolveFacts
+from brokerproof.probes.outcome.specs.throughput import (
     Acks,
     Compression,
-    Distribution,
     Followed,
-    HostLoad,
-    LatencyFacts,
-    PathLatencyFacts,
     ProduceLimits,
     RampEnd,
     RampFacts,
     RampStep,
     ThroughputFacts,
 )
-from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, STAGE_REASONS, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.tcp_info import TcpInfo
 
 __all__ = [
     "ERROR_REASONS",

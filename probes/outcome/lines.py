@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome.base import Value
-from brokerproof.probes.outcome.facts import Facts
-from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, STAGE_REASONS, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
+from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, Reason, Role, Stage, Status
 
 
 class Target(Value, frozen=True):

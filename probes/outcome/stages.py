@@ -1,6 +1,6 @@
-"""The stages, and the closed list of reasons each may give.
+"""The names of stages, statuses, roles and reasons. Plain words, no logic.
 
-A reason outside a stage's list cannot be constructed into an outcome. Plain words, no logic.
+What else there is to say of a stage is declared in its own file in :mod:`brokerproof.probes.outcome.specs`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from typing import Final
 
 
 class Stage(StrEnum):
-    """The stages in the order they depend on each other, then the measurements."""
+    """A stage has one line here and one file of the same name in :mod:`brokerproof.probes.outcome.specs`.
+
+    Their order here means nothing: see :mod:`brokerproof.probes.outcome.registry`.
+    """
 
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -54,7 +57,7 @@ class Role(StrEnum):
 
 
 class Reason(StrEnum):
-    """Every reason any stage may give; :data:`STAGE_REASONS` says which stage may give which."""
+    """Every reason any stage may give; each stage's spec says which it may give."""
 
     # resolve
     NXDOMAIN = "nxdomain"
@@ -111,7 +114,9 @@ class Reason(StrEnum):
     DEADLINE_OF_PLAN = "deadline_of_plan"
 
 
-_NETWORK: Final = frozenset(
+# What several stages may fail with.
+
+NETWORK: Final = frozenset(
     {
         Reason.TIMED_OUT,
         Reason.REFUSED,
@@ -122,8 +127,8 @@ _NETWORK: Final = frozenset(
         Reason.INTERMITTENT,
     }
 )
-_CONVERSATION: Final = frozenset({Reason.TIMED_OUT, Reason.RESET, Reason.CLOSED, Reason.SOCKET_ERROR})
-_HANDSHAKE: Final = _CONVERSATION | {
+CONVERSATION: Final = frozenset({Reason.TIMED_OUT, Reason.RESET, Reason.CLOSED, Reason.SOCKET_ERROR})
+TLS: Final = CONVERSATION | {
     Reason.CHAIN_UNTRUSTED,
     Reason.CERTIFICATE_EXPIRED,
     Reason.CERTIFICATE_NOT_YET_VALID,
@@ -132,13 +137,13 @@ _HANDSHAKE: Final = _CONVERSATION | {
     Reason.ALERT,
     Reason.PROTOCOL_ERROR,
 }
-_KAFKA: Final = _CONVERSATION | {
+KAFKA: Final = CONVERSATION | {
     Reason.NOT_KAFKA,
     Reason.UNSUPPORTED_VERSION,
     Reason.KAFKA_ERROR,
     Reason.NOT_AUTHORIZED,
 }
-_CLIENT: Final = frozenset(
+CLIENT: Final = frozenset(
     {
         Reason.TIMED_OUT,
         Reason.TRANSPORT,
@@ -148,39 +153,6 @@ _CLIENT: Final = frozenset(
         Reason.TOPIC_NOT_FOUND,
     }
 )
-
-STAGE_REASONS: Final[dict[Stage, frozenset[Reason]]] = {
-    Stage.RESOLVE: frozenset(
-        {
-            Reason.NXDOMAIN,
-            Reason.NO_DATA,
-            Reason.SERVFAIL,
-            Reason.BAD_RCODE,
-            Reason.MALFORMED_ANSWER,
-            Reason.OS_RESOLUTION_FAILED,
-            Reason.OS_ANSWER_DIFFERS,
-            Reason.TIMED_OUT,
-            Reason.REFUSED,
-            Reason.SOCKET_ERROR,
-        }
-    ),
-    Stage.CONNECT: _NETWORK,
-    Stage.HANDSHAKE: _HANDSHAKE,
-    Stage.API: _KAFKA,
-    Stage.METADATA: _KAFKA | {Reason.NO_BROKERS},
-    Stage.IDENTITY: _KAFKA | {Reason.OTHER_BROKER},
-    # On a connection of its own, which may end as any other.
-    Stage.PATH_SIZE: _NETWORK | _HANDSHAKE | _KAFKA,
-    Stage.PRODUCE: _CLIENT | {Reason.NOT_LEADER, Reason.NOT_ENOUGH_REPLICAS, Reason.NO_LEADER},
-    Stage.CONSUME: _CLIENT
-    | {Reason.NOT_LEADER, Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED, Reason.RECORDS_ALTERED},
-    Stage.GROUP: _CLIENT
-    | {Reason.COORDINATOR_UNAVAILABLE, Reason.NOT_ASSIGNED, Reason.COMMIT_FAILED, Reason.RECORDS_LOST},
-    Stage.LATENCY: _CLIENT | {Reason.RECORDS_LOST},
-    Stage.THROUGHPUT: _CLIENT | {Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED},
-    Stage.IDLE: _NETWORK | _HANDSHAKE | _KAFKA,
-}
-"""The closed list of reasons a ``failed`` outcome of each stage may carry."""
 
 SKIP_REASONS: Final = frozenset({Reason.WAITS_FOR, Reason.NOT_PLANNED})
 ERROR_REASONS: Final = frozenset(

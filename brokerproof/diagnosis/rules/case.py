@@ -16,10 +16,9 @@ from brokerproof.diagnosis.between_clients import Told, told_listeners
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
+from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
 from brokerproof.topology.patterns import names
-
-ORDER = {stage: index for index, stage in enumerate(Stage)}
 
 
 @dataclass(frozen=True, slots=True)

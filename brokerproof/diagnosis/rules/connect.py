@@ -10,11 +10,11 @@ from brokerproof.diagnosis.lost_syn import SYN_REPEATED_NS
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, local
 from brokerproof.diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
 from brokerproof.probes.outcome import Reason, Role, Stage, Status
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import ClientView, Way
 
 SILENT_WIDE = "connections vanish on the way: no broker answers"
 _SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
-_ON_ITS_OWN = frozenset({Stage.PATH_SIZE, Stage.IDLE})
 ACCIDENT = 0.01
 """An accident less probable than that is taken for a cause."""
 
@@ -100,7 +100,7 @@ def second_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     found = [
         red
         for red in reds
-        if red.check.stage in _ON_ITS_OWN
+        if SPECS[red.check.stage].brokers_only
         and red.check.reason in SILENCE
         and all(outcome.facts is None for outcome in case.outcomes(red))
         and _loses(case, red.view)

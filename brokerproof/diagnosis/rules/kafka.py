@@ -9,6 +9,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason, Stage, TopicFacts
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
@@ -17,7 +18,6 @@ _REQUEST_TIMED_OUT = 7
 _TOO_FEW_REPLICAS = frozenset({9, 19, 20, 38, 39})
 """REPLICA_NOT_AVAILABLE, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, INVALID_REPLICATION_FACTOR,
 INVALID_REPLICA_ASSIGNMENT."""
-_RECORDS = (Stage.PRODUCE, Stage.CONSUME, Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
 
 
 def brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -38,7 +38,7 @@ def _of_broker(case: Case, red: Red) -> _Said | None:
 
 def records(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Red checks of records and groups, each by what the cluster or the client library said."""
-    said = [(red, _records(case, red)) for red in reds if red.check.stage in _RECORDS]
+    said = [(red, _records(case, red)) for red in reds if SPECS[red.check.stage].moves_records]
     return grouped((*found, red) for red, found in said if found is not None)
 
 

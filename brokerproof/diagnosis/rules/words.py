@@ -9,7 +9,8 @@ from typing import Final
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Cause, Finding
-from brokerproof.diagnosis.rules.case import ORDER, Case, Draft, Red
+from brokerproof.diagnosis.rules.case import Case, Draft, Red
+from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.wording import listed
 
 _FIGURE: Final = re.compile(r"\b\d+ ms\b")

@@ -1,0 +1,29 @@
+"""``api``: ApiVersions on the same connection; the peer speaks Kafka."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
+from brokerproof.probes.outcome.stages import KAFKA, Stage
+from brokerproof.probes.outcome.tcp_info import TcpInfo
+
+
+class ApiFacts(StageFacts, frozen=True, tag="api"):
+    """ApiVersions as answered on this connection."""
+
+    error_code: int = 0
+    api_count: int = 0
+    produce_max_version: int = -1
+    fetch_max_version: int = -1
+    tcp: TcpInfo | None = None
+
+
+SPEC: Final = StageSpec(
+    stage=Stage.API,
+    after=(Stage.HANDSHAKE,),
+    per=Per.ADDRESS,
+    title="{address}:{port} answers ApiVersions",
+    reasons=KAFKA,
+    facts=(ApiFacts,),
+)

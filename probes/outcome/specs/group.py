@@ -1,0 +1,35 @@
+"""``group``: a consumer group from joining to its committed offsets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
+from brokerproof.probes.outcome.stages import CLIENT, Reason, Stage
+
+
+class GroupFacts(StageFacts, frozen=True, tag="group"):
+    """A consumer group: join, assignment, consumption, commit."""
+
+    group: str
+    coordinator_id: int | None = None
+    assigned_partitions: int = 0
+    received: int = 0
+    committed: int = 0
+    client_host: str = ""
+    """This client's address as the coordinator sees it (DescribeGroups); empty where it was not said."""
+    client_host_unknown: str = ""
+    """Why it was not."""
+    join_ns: int = 0
+    error_name: str = ""
+    client_log: tuple[str, ...] = ()
+
+
+SPEC: Final = StageSpec(
+    stage=Stage.GROUP,
+    after=(Stage.CONSUME,),
+    per=Per.CLUSTER,
+    title="a consumer group is joined, consumes every partition and commits",
+    reasons=CLIENT | {Reason.COORDINATOR_UNAVAILABLE, Reason.NOT_ASSIGNED, Reason.COMMIT_FAILED, Reason.RECORDS_LOST},
+    facts=(GroupFacts,),
+)

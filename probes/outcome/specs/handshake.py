@@ -1,0 +1,53 @@
+"""``handshake``: TLS with SNI; chain, name and dates are judged separately."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
+from brokerproof.probes.outcome.stages import TLS, Reason, Stage
+from brokerproof.probes.outcome.tcp_info import TcpInfo
+
+
+class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
+    """Chain, name and dates judged separately; the certificate as presented."""
+
+    sni: str
+    tls_version: str = ""
+    cipher: str = ""
+    chain_ok: bool | None = None
+    name_ok: bool | None = None
+    dates_ok: bool | None = None
+    """None where the handshake ended before that could be judged."""
+    problems: tuple[Reason, ...] = ()
+    verify_errors: tuple[str, ...] = ()
+    """OpenSSL's words and depth for each verification error, e.g. ``20@0 unable to get ...``."""
+    subject: str = ""
+    issuer: str = ""
+    dns_names: tuple[str, ...] = ()
+    not_before: str = ""
+    not_after: str = ""
+    """ISO 8601, UTC."""
+    sha256: str = ""
+    chain: tuple[str, ...] = ()
+    """Subjects of the presented chain, leaf first."""
+    alert: str = ""
+    """Number and name."""
+    alert_number: int | None = None
+    """Of the alert the peer sent (RFC 8446, 6); None where it sent none."""
+    no_common_version: bool = False
+    """True where OpenSSL found no protocol version, or no cipher suite, that both sides speak."""
+    client_certificate_requested: bool = False
+    bytes_received: int = 0
+    tcp: TcpInfo | None = None
+
+
+SPEC: Final = StageSpec(
+    stage=Stage.HANDSHAKE,
+    after=(Stage.CONNECT,),
+    per=Per.ADDRESS,
+    tls_only=True,
+    title="{address}:{port} presents a valid certificate for {name}",
+    reasons=TLS,
+    facts=(HandshakeFacts,),
+)

@@ -1,0 +1,32 @@
+"""``identity``: the broker itself says which one it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
+from brokerproof.probes.outcome.stages import KAFKA, Reason, Stage
+
+
+class IdentityFacts(StageFacts, frozen=True, tag="identity"):
+    """Which broker answered: proved by DescribeConfigs for ``BROKER:<id>``.
+
+    Only that broker answers for its own id; any other says ``Unexpected broker id, expected X``.
+    """
+
+    answered_by: int | None = None
+    error_code: int = 0
+    error_message: str = ""
+    advertised_listeners: str = ""
+    """``advertised.listeners`` of the answering broker, empty where not allowed to read it."""
+
+
+SPEC: Final = StageSpec(
+    stage=Stage.IDENTITY,
+    after=(Stage.METADATA,),
+    per=Per.ADDRESS,
+    names_a_broker=True,
+    title="{name} at {address}:{port} is broker {broker_id}",
+    reasons=KAFKA | {Reason.OTHER_BROKER},
+    facts=(IdentityFacts,),
+)

@@ -1,0 +1,70 @@
+"""The registry of stages: what is declared, and what is derived from it."""
+
+from itertools import combinations
+
+import msgspec
+import pytest
+
+from brokerproof.probes.outcome import STAGE_REASONS, Facts, Stage
+from brokerproof.probes.outcome.registry import ORDER, SPECS, STAGES, in_order, judged_per, precedes, run_per, up_to
+from brokerproof.probes.outcome.spec import Per
+from brokerproof.probes.plan import VERIFY_STAGES
+
+IN_ORDER = (
+    Stage.RESOLVE,
+    Stage.CONNECT,
+    Stage.HANDSHAKE,
+    Stage.API,
+    Stage.METADATA,
+    Stage.IDENTITY,
+    Stage.PATH_SIZE,
+    Stage.PRODUCE,
+    Stage.CONSUME,
+    Stage.GROUP,
+    Stage.LATENCY,
+    Stage.THROUGHPUT,
+    Stage.IDLE,
+)
+
+
+def test_every_stage_is_declared_under_its_own_name() -> None:
+    assert set(SPECS) == set(Stage) == set(STAGE_REASONS)
+    assert all(spec.stage is stage for stage, spec in SPECS.items())
+
+
+def test_the_order_is_that_of_what_comes_after_what() -> None:
+    assert tuple(ORDER) == STAGES == IN_ORDER
+    assert all(precedes(first, second) and not precedes(second, first) for first, second in combinations(IN_ORDER, 2))
+    assert not any(precedes(stage, stage) for stage in Stage)
+
+
+def test_the_order_does_not_depend_on_that_of_the_names() -> None:
+    assert tuple(in_order(dict(reversed(list(SPECS.items()))))) == STAGES
+
+
+def test_stages_in_a_circle_are_refused() -> None:
+    circle = {**SPECS, Stage.CONNECT: msgspec.structs.replace(SPECS[Stage.CONNECT], after=(Stage.API,))}
+    with pytest.raises(ValueError, match="behind those it comes after: connect, handshake, api"):
+        in_order(circle)
+
+
+def test_every_kind_of_facts_is_decoded_by_its_tag() -> None:
+    kinds = [facts for spec in SPECS.values() for facts in spec.facts]
+    tags = [msgspec.structs.fields(facts) and facts.__struct_config__.tag for facts in kinds]
+    assert len(set(tags)) == len(kinds)
+    for facts in kinds:
+        sent = {"type": facts.__struct_config__.tag}
+        try:
+            assert type(msgspec.convert(sent, Facts)) is facts
+        except msgspec.ValidationError as missing:
+            assert "missing required field" in str(missing)  # noqa: PT017  the tag was understood
+
+
+def test_sets_are_derived() -> None:
+    assert IN_ORDER[:10] == VERIFY_STAGES
+    assert run_per(Per.BROKER) == (Stage.PRODUCE, Stage.CONSUME)
+    assert Stage.METADATA in run_per(Per.ADDRESS)
+    assert Stage.METADATA not in judged_per(Per.ADDRESS)
+    assert judged_per(Per.CLUSTER) == (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
+    assert up_to(Stage.HANDSHAKE) == IN_ORDER[:3]
+    assert {stage for stage, spec in SPECS.items() if spec.brokers_only} == {Stage.PATH_SIZE, Stage.IDLE}
