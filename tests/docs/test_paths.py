@@ -12,6 +12,7 @@ from typing import Final
 import click
 import pytest
 
+from brokerproof.cli.late import LateCommand
 from brokerproof.cli.main import main
 
 ROOT: Final = Path(__file__).parents[2]
@@ -112,7 +113,8 @@ def commands(page: Path, text: str) -> Iterator[Mention]:
 
 
 def _command(group: click.Command, name: str) -> click.Command | None:
-    return group.get_command(click.Context(group), name) if isinstance(group, click.Group) else None
+    found = group.get_command(click.Context(group), name) if isinstance(group, click.Group) else None
+    return found.command if isinstance(found, LateCommand) else found
 
 
 @pytest.mark.parametrize("of", [paths, links, modules, commands])
