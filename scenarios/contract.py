@@ -14,6 +14,30 @@ from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding_text import text_of
 from brokerproof.probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
 from brokerproof.running.planning import ClientRun, outcomes_of
+from brokerproof.scenarios.selection import applies
+from brokerproof.topology.expectation.view import ClientView
+
+
+def by_tls(view: ClientView, _broker: str) -> bool:
+    """Whether the client's listener is not plaintext."""
+    return view.tls
+
+
+def has_bootstrap_of_its_own(view: ClientView, _broker: str) -> bool:
+    """Whether a bootstrap name and port is no broker's own; those have tests of their own."""
+    brokers = {(broker.name, broker.port) for broker in view.brokers}
+    return any((entry.name, entry.port) not in brokers for entry in view.bootstrap)
+
+
+def has_other_names(view: ClientView, _broker: str) -> bool:
+    """Whether the client's VPC has a private zone for the cluster, which may hide other names."""
+    return bool(view.other_names)
+
+
+def has_dead_addresses(view: ClientView, broker: str) -> bool:
+    """Whether an address of the broker has no target."""
+    [seen] = [each for each in view.brokers if f"broker-{each.broker_id}" == broker]
+    return not all(address.must_connect for address in seen.addresses)
 
 
 class ClientContract:
@@ -29,10 +53,9 @@ class ClientContract:
         """Each address the name resolves to, one by one, accepts a TCP connection."""
         require(run, run.select(Stage.CONNECT, broker))
 
+    @applies(where=by_tls)
     def test_certificate_is_valid_for_the_name(self, run: ClientRun, broker: str) -> None:
         """With SNI and the broker's name: chain, dates and name, judged separately."""
-        if not run.view.tls:
-            pytest.skip("this client's listener is plaintext")
         require(run, run.select(Stage.HANDSHAKE, broker))
 
     def test_kafka_answers(self, run: ClientRun, broker: str) -> None:
@@ -62,12 +85,10 @@ class ClientContract:
         """The same records come back: none lost, duplicated or altered."""
         require(run, run.select(Stage.CONSUME, broker))
 
+    @applies(where=has_bootstrap_of_its_own)
     def test_bootstrap_connects(self, run: ClientRun) -> None:
         """Every address of every bootstrap name connects, presents a valid certificate and speaks Kafka."""
-        checks = [c for c in run.checks if c.subject == "bootstrap" and not c.isolation]
-        if not checks and run.view.bootstrap:
-            pytest.skip("the bootstrap names and ports are the brokers' own, which have tests of their own")
-        require(run, checks)
+        require(run, [c for c in run.checks if c.subject == "bootstrap" and not c.isolation])
 
     def test_metadata_is_of_one_cluster(self, run: ClientRun) -> None:
         """Every answer has one cluster id, and lists no broker that the topology does not have."""
@@ -87,21 +108,17 @@ class ClientContract:
         """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""
         require(run, run.select(Stage.CONNECT, "cluster", isolation=True))
 
+    @applies(where=has_other_names)
     @pytest.mark.isolation
     def test_hides_no_other_name(self, run: ClientRun) -> None:
         """The private zone answers for this cluster alone: the MSK API and other clusters resolve beside it."""
-        checks = run.select(Stage.RESOLVE, "cluster", isolation=True)
-        if not checks:
-            pytest.skip("this client's VPC has no private zone for the cluster")
-        require(run, checks)
+        require(run, run.select(Stage.RESOLVE, "cluster", isolation=True))
 
+    @applies(where=has_dead_addresses)
     @pytest.mark.isolation
     def test_addresses_without_a_target_do_not_connect(self, run: ClientRun, broker: str) -> None:
         """Cross-zone off: an address in a zone without a target fails, for that reason."""
-        checks = run.select(Stage.CONNECT, broker, isolation=True)
-        if not checks:
-            pytest.skip("every address of this broker has a target")
-        require(run, checks)
+        require(run, run.select(Stage.CONNECT, broker, isolation=True))
 
 
 class MeasuredContract(ClientContract):

@@ -45,6 +45,8 @@ from brokerproof.scenarios.selection import (
     parametrize,
     pattern_of,
 )
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.files import TopologyError
 from brokerproof.topology.models import Client, Cluster, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -63,6 +65,7 @@ MARKERS: Final = {
     "performance": "measurements: latency and throughput",
     "acceptance": "all that must hold after a change: everything but measurements",
     "canary": "a client's way from end to end: names, addresses, the right broker, records both ways, groups",
+    "applies": "only for the clients and brokers of which its ``where`` is true",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
 _SESSION = pytest.StashKey["ScenarioSession"]()
@@ -92,6 +95,7 @@ class ScenarioSession:
         self.rendered: Rendered | None = None
         self.labs: LabPool | None = None
         self._built: dict[tuple[str, str], Topology] = {}
+        self._views: dict[tuple[str, str, str], ClientView | None] = {}
 
     @property
     def combined(self) -> bool:
@@ -137,6 +141,16 @@ class ScenarioSession:
             self._built[key] = PATTERNS[pattern](options)
         return self._built[key]
 
+    def view(self, pattern: str, options: PatternOptions | None, client: str) -> ClientView | None:
+        """A client's view; None where the topology cannot carry its pattern, which is for its tests to say."""
+        key = (pattern, options.model_dump_json() if options is not None else "", client)
+        if key not in self._views:
+            try:
+                self._views[key] = expect(self.topology(pattern, options), client)
+            except TopologyError:
+                self._views[key] = None
+        return self._views[key]
+
     def brokers(self, pattern: str) -> Hashable:
         """What tells patterns apart that cannot share a lab; one that cannot be built is told when it is asked for."""
         try:
@@ -176,25 +190,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if pattern is None or not {"run", "observer"} & set(metafunc.fixturenames):
         return
     session = metafunc.config.stash[_SESSION]
-    parametrize(metafunc, session.topology(pattern, options_of(metafunc)), combined=session.combined)
+    options = options_of(metafunc)
+    topology = session.topology(pattern, options)
+    parametrize(metafunc, topology, partial(session.view, pattern, options), combined=session.combined)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With a target file, drop what only the lab can build, and patterns nobody uses; else save lab starts."""
+    """Drop what fits no client, and what a target file cannot have: variants, patterns nobody uses; save lab starts."""
     session = config.stash[_SESSION]
-    if session.target is not None:
-        patterns = {c.pattern for c in session.target.clients}
-        keep: list[pytest.Item] = []
-        drop: list[pytest.Item] = []
-        for item in items:
-            pattern = pattern_of(item)
-            usable = pattern is None or (not lab_only(item) and pattern in patterns and not fits_nobody(item))
-            (keep if usable else drop).append(item)
-        items[:] = keep
+    patterns = None if session.target is None else {c.pattern for c in session.target.clients}
+    keep: list[pytest.Item] = []
+    drop: list[pytest.Item] = []
+    for item in items:
+        pattern = pattern_of(item)
+        in_target = patterns is None or (not lab_only(item) and pattern in patterns)
+        usable = pattern is None or (in_target and not fits_nobody(item))
+        (keep if usable else drop).append(item)
+    items[:] = keep if session.target is not None else by_brokers(keep, session.brokers)
+    if drop:
         config.hook.pytest_deselected(items=drop)
-    else:
-        items[:] = by_brokers(items, session.brokers)
     session.scenarios_selected = sum(pattern_of(item) is not None for item in items)
 
 

@@ -12,8 +12,17 @@ from typing import Any
 import pytest
 
 from brokerproof.topology.expectation.isolation import by_ipv6
+from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.models import Client, Topology
 from brokerproof.topology.patterns import PatternOptions, in_vpc
+
+Where = Callable[[ClientView, str], bool]
+"""Whether a test is about this client and this broker (``broker-N``; empty for a test of no broker)."""
+
+
+def applies(*, where: Where) -> pytest.MarkDecorator:
+    """Have a test only for the clients and brokers it is about, so that no run skips it for the others."""
+    return pytest.mark.applies(where=where)
 
 
 def pattern_of(node: Any) -> str | None:
@@ -62,9 +71,21 @@ def lab_only(node: Any) -> bool:
     return bool(variant_of(node)) or clients_of(node) != pattern_of(node)
 
 
-def parametrize(metafunc: pytest.Metafunc, topology: Topology, *, combined: bool) -> None:
-    """One test a client, or a client and broker; ``combined`` says that clients share a cluster by several patterns."""
+def parametrize(
+    metafunc: pytest.Metafunc, topology: Topology, view_of: Callable[[str], ClientView | None], *, combined: bool
+) -> None:
+    """One test a client, or a client and broker, that it is about.
+
+    ``view_of`` returns a client's view, or None where there is none. ``combined`` says that clients share a cluster
+    by several patterns.
+    """
     measured = metafunc.definition.get_closest_marker("performance") is not None
+    limited = metafunc.definition.get_closest_marker("applies")
+    where: Where | None = limited.kwargs["where"] if limited is not None else None
+
+    def is_wanted(client: Client, broker: str = "") -> bool:
+        view = view_of(client.name) if where is not None else None
+        return where is None or view is None or where(view, broker)
 
     def marks(client: Client) -> list[pytest.MarkDecorator]:
         names = marker_names(topology, client)
@@ -78,13 +99,14 @@ def parametrize(metafunc: pytest.Metafunc, topology: Topology, *, combined: bool
         return
     clients = [c for c in topology.clients if c.pattern == clients_of(metafunc)]
     if "broker" not in metafunc.fixturenames:
-        alone = [pytest.param(c.name, marks=marks(c)) for c in clients]
+        alone = [pytest.param(c.name, marks=marks(c)) for c in clients if is_wanted(c)]
         metafunc.parametrize("run", alone, indirect=True, scope="class")
         return
     pairs = [
         pytest.param(c.name, f"broker-{b.broker_id}", id=f"{c.name}-broker-{b.broker_id}", marks=marks(c))
         for c in clients
         for b in topology.cluster(c.cluster_name).brokers
+        if is_wanted(c, f"broker-{b.broker_id}")
     ]
     metafunc.parametrize(("run", "broker"), pairs, indirect=["run"], scope="class")
 

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from brokerproof.diagnosis.check import Check
+from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.probes.outcome import Stage
 from brokerproof.scenarios.plugin import MARKERS
 from brokerproof.topology.edit import with_each
+from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -50,7 +54,7 @@ ISOLATION = {
 }
 
 _ID = re.compile(
-    r"^scenarios/test_(?P<file>\w+)\.py::(?P<cls>\w+)::(?P<test>\w+)\[(?P<client>[a-z0-9]+)(-broker-\d+)?\]$"
+    r"^scenarios/test_(?P<file>\w+)\.py::(?P<cls>\w+)::(?P<test>\w+)\[(?P<client>[a-z0-9]+)(-(?P<broker>broker-\d+))?\]$"
 )
 _COLLECT = """
 import sys, pytest
@@ -73,6 +77,7 @@ class Item:
     cls: str
     name: str
     client: str
+    broker: str
     markers: frozenset[str]
 
 
@@ -89,7 +94,15 @@ def _parsed(text: str) -> Iterator[Item]:
             _, node_id, *markers = line.split()
             match = _ID.match(node_id)
             assert match, f"a test id that is not in words: {node_id}"
-            yield Item(node_id, match["file"], match["cls"], match["test"], match["client"], frozenset(markers))
+            yield Item(
+                node_id,
+                match["file"],
+                match["cls"],
+                match["test"],
+                match["client"],
+                match["broker"] or "",
+                frozenset(markers),
+            )
 
 
 def where(topology: Topology, name: str) -> tuple[bool, bool]:
@@ -153,6 +166,40 @@ def test_in_the_lab_each_marker_selects_what_its_name_says(in_lab: list[Item]) -
     }:
         assert any(marker in t.markers for t in in_lab), f"{marker} selects nothing"
     assert set(rules) | {"lab"} <= set(MARKERS)
+
+
+ABOUT: dict[str, Callable[[Check, str], bool]] = {
+    "test_certificate_is_valid_for_the_name": lambda c, broker: c.stage is Stage.HANDSHAKE and c.subject == broker,
+    "test_bootstrap_connects": lambda c, _: c.subject == "bootstrap" and not c.isolation,
+    "test_hides_no_other_name": lambda c, _: c.check_id.startswith("isolation/hides-not"),
+    "test_addresses_without_a_target_do_not_connect": lambda c, broker: c.isolation and c.subject == broker,
+}
+"""The checks that tests are about which not every client has."""
+
+
+def test_a_test_is_there_for_just_those_who_have_what_it_is_about(in_lab: list[Item]) -> None:
+    built = {(t.file, t.cls): PATTERNS[t.file](options(t.file, t.cls)) for t in in_lab}
+    everywhere = [t for t in in_lab if t.name in {"test_kafka_answers", "test_metadata_is_of_one_cluster"}]
+    clients = {(t.file, t.cls, t.client) for t in everywhere}
+    expected_checks = {
+        (file, cls, client): judge(expect(built[file, cls], client), RunOutcomes((), complete=True, error=""))
+        for file, cls, client in clients
+    }
+    for name, is_about in ABOUT.items():
+        of_a_broker = name in {t.name for t in in_lab if t.broker}
+        wanted = {
+            (t.file, t.cls, t.client, t.broker)
+            for t in everywhere
+            if bool(t.broker) is of_a_broker
+            and any(is_about(check, t.broker) for check in expected_checks[t.file, t.cls, t.client])
+        }
+        assert {(t.file, t.cls, t.client, t.broker) for t in in_lab if t.name == name} == wanted != set(), name
+
+
+def test_against_a_plaintext_listener_nothing_asks_for_certificates(tmp_path: Path) -> None:
+    target = as_target(PATTERNS["in_vpc"](PatternOptions(plaintext=True)), tmp_path / "mine.yaml")
+    tests = [t for t in collect(target) if t.name == "test_certificate_is_valid_for_the_name"]
+    assert {t.client for t in tests} == {"a"}
 
 
 def test_of_peered_clients_the_one_in_another_region_is_cross_region(in_lab: list[Item]) -> None:
