@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,6 +209,7 @@ class Journal:
         self._sections = itertools.count()
         self._names: set[tuple[str, str, str]] = set()
         self._drawn: set[str] = set()
+        self._writing = threading.Lock()
 
     @classmethod
     def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER) -> Journal:
@@ -235,8 +237,9 @@ class Journal:
             OSError: the disk is full or gone.
         """
         rest = memoryview(_line(event))
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        with self._writing:  # clients are verified at once, and a line may take several writes
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
 
     def client(self, view: ClientView, *, label: str = "", topology_digest: str = "") -> ClientJournal:
         """Begin a client; do it before the probe starts, so that a crash shows what it was doing.

@@ -126,12 +126,12 @@ class MeasuredContract(ClientContract):
 
     @pytest.mark.performance
     def test_latency_is_measured(self, run: ClientRun) -> None:
-        """Produce-acknowledge and end-to-end latency, with enough samples to say p99."""
+        """Produce-acknowledge and end-to-end latency, with enough samples to say p95 of all brokers' records."""
         require(run, run.select(Stage.LATENCY))
         facts = [o.facts for o in outcomes_of(run, Stage.LATENCY) if o.status is Status.OK]
         overall = max((f for f in facts if isinstance(f, LatencyFacts)), key=lambda f: f.produce_ack.samples)
-        assert overall.produce_ack.p99_ns is not None, f"{overall.produce_ack.samples} samples cannot say p99"
-        assert overall.end_to_end.p99_ns is not None, f"{overall.end_to_end.samples} samples cannot say p99"
+        assert overall.produce_ack.p95_ns is not None, f"{overall.produce_ack.samples} samples cannot say p95"
+        assert overall.end_to_end.p95_ns is not None, f"{overall.end_to_end.samples} samples cannot say p95"
 
     @pytest.mark.performance
     def test_throughput_is_measured(self, run: ClientRun) -> None:

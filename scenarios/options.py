@@ -10,6 +10,7 @@ import pytest
 
 from brokerproof.probes.plan import Limits, ThroughputPlan
 from brokerproof.reports.render import Extra
+from brokerproof.running.amount import BRIEF_LOAD, FULL_LOAD, Amount
 from brokerproof.running.load_option import DEFAULT, KEYS, load_of
 from brokerproof.running.planning import LIMITS, VERDICT_MS, limits_within
 from brokerproof.running.site import LAB
@@ -65,14 +66,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "has forgotten it (default: without)",
     )
     group.addoption(
+        "--measure",
+        type=_amount,
+        default=Amount.BRIEF,
+        metavar="brief|full",
+        help="how much latency and throughput are measured: as few samples as p50 of an address and p95 of a broker "
+        f"need, and {_in_words(BRIEF_LOAD)} of throughput (brief, the default); or 1,000 records, which say p99, and "
+        f"{_in_words(FULL_LOAD)} (full)",
+    )
+    group.addoption(
         "--load",
         type=_load,
-        default=DEFAULT,
+        default=None,
         metavar="KEY=VALUE,...",
-        help=f"how throughput is measured, by: {', '.join(KEYS)} (default: {DEFAULT.total_bytes >> 20} MiB or "
-        f"{DEFAULT.max_ms / 1000:g} s of {DEFAULT.record_bytes} bytes a record, acks=all, no compression, one "
-        "partition and one connection a broker; no ramp, which offers rising rates until the path no longer follows)",
+        help=f"how throughput is measured instead, by: {', '.join(KEYS)} (what is not named: {_in_words(DEFAULT)} of "
+        f"{DEFAULT.record_bytes} bytes a record, acks=all, no compression, one partition and one connection a broker; "
+        "no ramp, which offers rising rates until the path no longer follows)",
     )
+
+
+def _in_words(load: ThroughputPlan) -> str:
+    return f"{load.total_bytes >> 20} MiB or {load.max_ms / 1000:g} s"
+
+
+def _amount(text: str) -> Amount:
+    try:
+        return Amount(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(Amount)}") from None
 
 
 def _load(text: str) -> ThroughputPlan:

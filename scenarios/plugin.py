@@ -271,6 +271,7 @@ def site(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[Site]:
         label=partial(label, request),
         limits=request.config.getoption("--verdict-within"),
         idle_hold_ms=request.config.getoption("--idle-hold"),
+        amount=request.config.getoption("--measure"),
         load=request.config.getoption("--load"),
     ) as opened:
         yield opened
@@ -278,12 +279,12 @@ def site(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[Site]:
 
 def _run(request: pytest.FixtureRequest, site: Site) -> ClientRun:
     session = request.config.stash[_SESSION]
-    measured = any(
-        item.get_closest_marker("performance") is not None
-        for item in request.session.items
-        if getattr(item, "cls", None) is request.cls and client_of(item) == request.param
-    )
-    run = site.run(request.param, measure=measured)
+    mine = [item for item in request.session.items if getattr(item, "cls", None) is request.cls]
+    measured = {client_of(item) for item in mine if item.get_closest_marker("performance") is not None}
+    if request.param not in measured:
+        # Those that are measured have the lab for themselves.
+        site.verify([name for name in dict.fromkeys(map(client_of, mine)) if name and name not in measured])
+    run = site.run(request.param, measure=request.param in measured)
     if run not in session.runs:
         session.runs.append(run)
     return run

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.plan import RampPlan, ThroughputPlan
+from brokerproof.running.amount import FULL_LOAD
 
-DEFAULT: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
+DEFAULT: Final = FULL_LOAD
 OF_RAMP: Final = "ramp_"
 _ON: Final = {"on": True, "off": False}
 _FIELDS: Final = tuple(name for name in ThroughputPlan.__struct_fields__ if name != "ramp")

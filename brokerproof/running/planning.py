@@ -17,22 +17,18 @@ from brokerproof.probes.plan import (
     VERIFY_STAGES,
     Endpoint,
     ForbiddenConnect,
-    LatencyPlan,
     Limits,
-    PathLatencyPlan,
     Plan,
     ThroughputPlan,
     Tls,
     TopicMode,
     TopicPlan,
 )
-from brokerproof.running.load_option import DEFAULT
+from brokerproof.running.amount import FULL_LOAD, Amount, measurements
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.models import Client
 from brokerproof.vantages.protocol import VantageRun
 
-LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
-PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
 VERDICT_MS: Final = 5000
 """By default: how long after the first packet silence must have become a verdict."""
 LEAST_VERDICT_MS: Final = 4000
@@ -100,19 +96,22 @@ def make_plan(
     stages: Sequence[Stage] = VERIFY_STAGES,
     limits: Limits = LIMITS,
     idle_hold_ms: int = 0,
-    load: ThroughputPlan = DEFAULT,
+    amount: Amount = Amount.FULL,
+    load: ThroughputPlan | None = None,
 ) -> Plan:
     """The plan that shows whether the client sees what it must.
 
     ``idle_hold_ms``: how long a connection of its own to each broker address is silent before it is asked once
-    more; the plan has that much more time. 0 is without it. ``load``: how throughput is measured, likewise.
+    more; the plan has that much more time. 0 is without it. ``amount``: how much is measured. ``load``: how
+    throughput is measured; None is as ``amount`` says. The plan has the time that they take.
     """
+    measured = measurements(view, amount, load)
     wanted = (*stages, Stage.LATENCY, Stage.THROUGHPUT) if measure and view.brokers else tuple(stages)
     if idle_hold_ms:
         wanted = (*wanted, Stage.IDLE)
         limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + idle_hold_ms)
     if Stage.THROUGHPUT in wanted:
-        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + _more_ms(load, limits))
+        limits = msgspec.structs.replace(limits, plan_ms=limits.plan_ms + _more_ms(measured.throughput, limits))
     return Plan(
         plan_id=f"{view.pattern}.{view.client}",
         client=view.client,
@@ -124,9 +123,9 @@ def make_plan(
             TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
         ),
         limits=limits,
-        path_latency=PATH_LATENCY if Stage.LATENCY in wanted else None,
-        latency=LATENCY if Stage.LATENCY in wanted else None,
-        throughput=load if Stage.THROUGHPUT in wanted else None,
+        path_latency=measured.path_latency if Stage.LATENCY in wanted else None,
+        latency=measured.latency if Stage.LATENCY in wanted else None,
+        throughput=measured.throughput if Stage.THROUGHPUT in wanted else None,
         raw_samples=Stage.LATENCY in wanted,
         forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
         connect_attempts=_attempts(view),
@@ -144,7 +143,7 @@ def _attempts(view: ClientView) -> int:
 def _more_ms(load: ThroughputPlan, limits: Limits) -> int:
     """What a load takes beyond the usual one: to be sent, to be read again, and its ramp."""
     ramp_ms = 0 if load.ramp is None else load.ramp.max_ms + limits.produce_ms
-    return 2 * max(0, load.max_ms - DEFAULT.max_ms) + ramp_ms
+    return 2 * max(0, load.max_ms - FULL_LOAD.max_ms) + ramp_ms
 
 
 def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from brokerproof.errors import WrongUseError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.plan import Limits, Plan, ThroughputPlan
 from brokerproof.reports.document import Drawing
 from brokerproof.reports.journal import ClientJournal, Journal
-from brokerproof.running.load_option import DEFAULT
+from brokerproof.running.amount import Amount
 from brokerproof.running.planning import LIMITS, ClientRun, conclude, make_plan
 from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.files import digest, load
 from brokerproof.topology.models import Client, Topology, VantageKind
 from brokerproof.topology.picture import picture
@@ -25,6 +29,8 @@ from brokerproof.vantages.local import LocalVantage, this_probe
 from brokerproof.vantages.protocol import Vantage, VantageRun
 
 LAB = "lab"
+AT_ONCE: Final = 2 * len(os.sched_getaffinity(0))
+"""Clients of a lab that are verified at the same time: a probe waits more than it works."""
 
 
 class TargetError(WrongUseError):
@@ -48,6 +54,30 @@ def load_target(path: Path) -> Topology:
     return topology
 
 
+@dataclass(frozen=True, slots=True)
+class _PreparedRun:
+    """One client's run that can begin, from any thread."""
+
+    view: ClientView
+    plan: Plan
+    vantage: Vantage
+    written: ClientJournal | None
+
+    def run(self) -> ClientRun:
+        """Run it, write down what comes, and judge it."""
+        written = self.written
+        run = self.vantage.run(self.plan, None if written is None else written.line)
+        concluded = conclude(self.view, self.plan, run)
+        if written is not None:
+            for line in (run.started, *run.samples, run.closing):
+                if line is not None:
+                    written.line(line)
+            if run.error:
+                written.vantage_failed(run.error)
+            written.checks(concluded.checks)
+        return concluded
+
+
 class Site:
     """One topology with its clients reachable. Ends its vantages, not the lab it was given."""
 
@@ -60,7 +90,8 @@ class Site:
         label: Callable[[Client], str],
         limits: Limits = LIMITS,
         idle_hold_ms: int = 0,
-        load: ThroughputPlan = DEFAULT,
+        amount: Amount = Amount.FULL,
+        load: ThroughputPlan | None = None,
     ) -> None:
         self.topology = topology
         self._lab = lab
@@ -68,6 +99,7 @@ class Site:
         self._label = label
         self._limits = limits
         self._idle_hold_ms = idle_hold_ms
+        self._amount = amount
         self._load = load
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = {}
@@ -77,27 +109,42 @@ class Site:
     def run(self, name: str, *, measure: bool) -> ClientRun:
         """The client's run: made the first time, the same value afterwards."""
         if name not in self._runs:
-            client = self.topology.client(name)
-            view = expect(self.topology, name)
-            held = self._idle_hold_ms
-            plan = make_plan(view, client, measure=measure, limits=self._limits, idle_hold_ms=held, load=self._load)
-            written = None
-            if self._journal is not None:
-                known_as = digest(self.topology)
-                self._draw(self._journal, known_as)
-                written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
-                self._written[name] = written
-            run = self._vantage(client).run(plan, None if written is None else written.line)
-            concluded = conclude(view, plan, run)
-            if written is not None:
-                for line in (run.started, *run.samples, run.closing):
-                    if line is not None:
-                        written.line(line)
-                if run.error:
-                    written.vantage_failed(run.error)
-                written.checks(concluded.checks)
-            self._runs[name] = concluded
+            self._runs[name] = self._prepared(name, measure=measure).run()
         return self._runs[name]
+
+    def verify(self, names: Sequence[str]) -> None:
+        """Have these clients verified, without measurements; in the lab several at once.
+
+        A cluster that is not the lab's is not asked by several clients at once: its quotas are not ours to use up.
+        """
+        ahead = [self._prepared(name, measure=False) for name in names if name not in self._runs]
+        with ThreadPoolExecutor(max_workers=1 if self._lab is None else AT_ONCE) as threads:
+            try:
+                runs = list(threads.map(_PreparedRun.run, ahead))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+        self._runs |= {run.view.client: run for run in runs}
+
+    def _prepared(self, name: str, *, measure: bool) -> _PreparedRun:
+        client = self.topology.client(name)
+        view = expect(self.topology, name)
+        plan = make_plan(
+            view,
+            client,
+            measure=measure,
+            limits=self._limits,
+            idle_hold_ms=self._idle_hold_ms,
+            amount=self._amount,
+            load=self._load,
+        )
+        written = None
+        if self._journal is not None:
+            known_as = digest(self.topology)
+            self._draw(self._journal, known_as)
+            written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
+            self._written[name] = written
+        return _PreparedRun(view, plan, self._vantage(client), written)
 
     def turn(self, name: str, number: int, plan: Plan) -> VantageRun:
         """Another plan of a client that was run, in round ``number`` of a comparison; its samples are written down."""

@@ -1,0 +1,60 @@
+"""How much is measured of one client: briefly, or in full. Pure.
+
+Brief keeps as many samples as each figure needs: a percentile has ten samples beyond it, or is not said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, ThroughputPlan
+from brokerproof.topology.expectation.view import ClientView
+
+
+class Amount(StrEnum):
+    """How much is measured."""
+
+    BRIEF = "brief"
+    """The median of each address, p95 of each broker's records."""
+    FULL = "full"
+    """Also p99 of all records together, and throughput for as long as a path takes to settle."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementPlans:
+    """What the probe is asked to measure."""
+
+    path_latency: PathLatencyPlan
+    latency: LatencyPlan
+    throughput: ThroughputPlan
+
+
+SAMPLES_FOR_P50: Final = 20
+SAMPLES_FOR_P95: Final = 200
+FULL_PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
+FULL_LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
+FULL_LOAD: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
+BRIEF_LOAD: Final = ThroughputPlan(total_bytes=8 * 1024 * 1024, max_ms=1000)
+
+
+def measurements(view: ClientView, amount: Amount, load: ThroughputPlan | None = None) -> MeasurementPlans:
+    """What is measured of a client; ``load`` replaces the throughput of ``amount``.
+
+    Brief is never more than full: of a large cluster both have the same number of samples.
+    """
+    match amount:
+        case Amount.FULL:
+            return MeasurementPlans(FULL_PATH_LATENCY, FULL_LATENCY, load or FULL_LOAD)
+        case Amount.BRIEF:
+            places = {(b.name, b.port, a.address) for b in view.brokers for a in b.addresses if a.must_connect}
+            connections = min(FULL_PATH_LATENCY.samples, SAMPLES_FOR_P50 * max(1, len(places)))
+            records = min(FULL_LATENCY.samples, SAMPLES_FOR_P95 * max(1, len(view.brokers)))
+            return MeasurementPlans(
+                PathLatencyPlan(
+                    samples=connections, warm_up=max(1, len(places)), rate_per_s=FULL_PATH_LATENCY.rate_per_s
+                ),
+                LatencyPlan(samples=records, warm_up=60, rate_per_s=FULL_LATENCY.rate_per_s),
+                load or BRIEF_LOAD,
+            )
