@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -34,6 +36,9 @@ from brokerproof.lab.network.blueprint import BrokerProcess
 from brokerproof.topology.models import KafkaAcl
 
 KEYSTORE_S = 15
+WARM_HANDSHAKES = 20
+WARM_S = 4.0
+"""For all brokers together: longer than a quiet machine needs, and as long as one that is cut off may cost."""
 _FIRST_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 
 
@@ -59,17 +64,38 @@ def bound(broker: BrokerProcess, listener: str) -> str:
     return listeners[listener]
 
 
-def shake_hands(broker: BrokerProcess) -> None:
-    """Make a first handshake, which takes a new JVM far longer than any later one; it is no matter if that fails."""
+def shake_hands(broker: BrokerProcess, limit_s: float = 20) -> bool:
+    """Make a handshake; return whether it ended well. The first takes a new JVM far longer than any later one."""
     host, _, port = bound(broker, "CLIENT_SECURE").partition(":")
-    with suppress(OSError), socket.create_connection((host, int(port)), timeout=20) as connection:
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=limit_s) as connection:
         _unverified().wrap_socket(connection).close()
+        return True
+    return False
 
 
-def use_once(brokers: Sequence[BrokerProcess]) -> None:
-    """Make a first handshake with each, and have the offsets topic made; it is no matter if that fails."""
-    for broker in brokers:
-        shake_hands(broker)
+def warm(brokers: Sequence[BrokerProcess]) -> None:
+    """Make handshakes with all of them at once, until they take no longer than any later one, or time is up.
+
+    After :data:`WARM_HANDSHAKES` a JVM has compiled what a handshake runs. A broker that answers none, as a fault
+    may have it, is left alone.
+    """
+    ends_at = time.monotonic() + WARM_S
+
+    def one(broker: BrokerProcess) -> None:
+        for _ in range(WARM_HANDSHAKES):
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0 or not shake_hands(broker, left_s):
+                return
+
+    threads = [threading.Thread(target=one, args=(broker,), name="warm", daemon=True) for broker in brokers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def make_offsets_topic(brokers: Sequence[BrokerProcess]) -> None:
+    """Have the offsets topic made, as a cluster in use has it; it is no matter if that fails."""
     # Not by the admin client: librdkafka aborts where such a request's connection goes (its issue 4605).
     asking = Consumer(_way_in(brokers) | {"group.id": "warm-up"})
     with suppress(KafkaException):

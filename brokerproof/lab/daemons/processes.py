@@ -155,11 +155,13 @@ class Daemons:
             time.sleep(0.02)
 
     def warm_up(self) -> None:
-        """Have the offsets topic made and a first handshake done, as any cluster in use has; not waited for."""
+        """Have brokers do what any cluster in use has done: handshakes, and, not waited for, the offsets topic."""
         running = [b for b, _ in self._brokers.values()]
         if running:
-            work = partial(kernel.in_namespace, running[0].namespace, partial(broker_calls.use_once, running))
-            threading.Thread(target=work, daemon=True).start()
+            inside = partial(kernel.in_namespace, running[0].namespace)
+            offsets = partial(inside, partial(broker_calls.make_offsets_topic, running))
+            threading.Thread(target=offsets, daemon=True).start()
+            inside(partial(broker_calls.warm, running))
 
     def forget_clusters(self, new: Blueprint) -> set[str]:
         """End the brokers of clusters that go, lose a broker or get other controllers, and drop what they stored.

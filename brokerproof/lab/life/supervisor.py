@@ -142,6 +142,7 @@ class Supervisor:
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
         self._intended = topology
         daemons.set_acls(blueprint.acls)
+        answer({"progress": "brokers: warming up"})
         daemons.warm_up()
         daemons.freeze(blueprint.brokers)
         answer({"done": self._status()})
