@@ -119,7 +119,9 @@ def _words(message: str, value: object, *, kind: str) -> str:
         return "unknown key"
     if kind == "missing":
         return "is required"
-    shown = repr(value)
+    shown = ascii(value) if isinstance(value, str) else repr(value)
+    if kind == "value_error":  # in words of this project already, after pydantic's own
+        message = message.removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}; found {shown if len(shown) <= 80 else shown[:77] + '...'}"  # noqa: PLR2004
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.topology.expectation.expect import advertised
 from brokerproof.topology.models import Broker, Cluster
@@ -120,6 +123,31 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         **cluster.server_properties,
     }
     return tuple(sorted(properties.items()))
+
+
+_ESCAPED: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
+
+
+def properties_text(properties: Iterable[tuple[str, str]]) -> str:
+    """The properties as java.util.Properties reads them: a line each, whatever characters they have."""
+    return "".join(f"{_escaped(key, key=True)}={_escaped(value)}\n" for key, value in properties)
+
+
+def _escaped(text: str, *, key: bool = False) -> str:
+    """ASCII, in which no character of the text ends the line or, of a key, the key."""
+    ends = " =:#!" if key else ""
+    written = ""
+    for position, character in enumerate(text):
+        if character in _ESCAPED:
+            written += _ESCAPED[character]
+        elif character in ends or (character == " " and position == 0):
+            written += f"\\{character}"
+        elif " " <= character <= "~":
+            written += character
+        else:
+            units = character.encode("utf-16-be", "surrogatepass")
+            written += "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+    return written
 
 
 def _keystores(cluster: Cluster) -> dict[str, str]:

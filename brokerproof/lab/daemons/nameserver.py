@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
+from brokerproof.lab.errors import LabError
 from brokerproof.topology.models import (
     Answers,
     HostedZone,
@@ -30,7 +31,7 @@ _PUBLIC_TTL_S = 60
 _MSK_API = IPv4Address("203.0.113.80")
 """Of the MSK API, which the lab has in name alone: an address for documentation (RFC 5737)."""
 
-_NOWHERE = 'forward-zone:\n  name: "{name}."\n  forward-addr: 127.0.0.1@1\n'
+_NOWHERE = "forward-zone:\n  name: {name}\n  forward-addr: 127.0.0.1@1\n"
 """Asked for there, a name is answered by SERVFAIL: unbound asks no server of its own host."""
 
 _SERVER = """\
@@ -77,8 +78,8 @@ def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Aliases) 
             below = (r for r in public if f".{_owner(r)}".endswith(f".{rule.domain_name.lower()}"))
             known = _answered(server.answers, _outside(below, rule.domain_name, every))
             lines += _zone(rule.domain_name, "ns.example.com.", known)
-    lines += [f'local-zone: "{name}." transparent' for name in failing]
-    return _whole(address, lines, [_NOWHERE.format(name=name) for name in failing])
+    lines += [f"local-zone: {_quoted(f'{name}.')} transparent" for name in failing]
+    return _whole(address, lines, [_NOWHERE.format(name=_quoted(f"{name}.")) for name in failing])
 
 
 def server_configuration(topology: Topology, server: NameServer, aliases: Aliases) -> str:
@@ -160,10 +161,21 @@ def identity_of(text: str) -> str:
 
 def _zone(name: str, server: str, records: Iterable[str]) -> Iterator[str]:
     fqdn = name if name.endswith(".") else f"{name}."
-    yield f'local-zone: "{fqdn}" static'
-    yield f'local-data: "{fqdn} 60 IN SOA {server} awsdns-hostmaster.amazon.com. 1 7200 900 1209600 60"'
-    for record in records:
-        yield f'local-data: "{record}"'
+    yield f"local-zone: {_quoted(fqdn)} static"
+    soa = f"{fqdn} 60 IN SOA {server} awsdns-hostmaster.amazon.com. 1 7200 900 1209600 60"
+    for record in (soa, *records):
+        yield f"local-data: {_quoted(record)}"
+
+
+def _quoted(text: str) -> str:
+    """The text between quotes, which it cannot end: unbound has no way to escape them (unbound.conf(5)).
+
+    Raises:
+        LabError: it could. The model refuses such text; a topology that was made without it may have some.
+    """
+    if not text.isprintable() or '"' in text or "\\" in text:
+        raise LabError(f"{text!a} cannot be in a resolver's configuration: quotes, backslashes, control characters")
+    return f'"{text}"'
 
 
 def _public_records(topology: Topology, aliases: Aliases) -> Iterator[str]:

@@ -28,7 +28,7 @@ from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay
 from brokerproof.lab.daemons import broker_calls, nameserver, quorum
 from brokerproof.lab.daemons.certificates import Authority, make_authority, make_server_pem
 from brokerproof.lab.daemons.jvm import STATE_DIR
-from brokerproof.lab.daemons.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir
+from brokerproof.lab.daemons.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir, properties_text
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
 from brokerproof.lab.network.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver, Witness
@@ -124,7 +124,7 @@ class Daemons:
                 f"directory.id={directory_id.ljust(22, 'A')}\n"
             )
         configuration = data.parent / f"{broker.key}.properties"
-        configuration.write_text("".join(f"{key}={value}\n" for key, value in broker.properties))
+        configuration.write_text(properties_text(broker.properties), encoding="ascii")
         with _log(broker.key).open("wb") as log:
             return subprocess.Popen(
                 kernel.inside(broker.namespace, self._java, *self._jvm, "kafka.Kafka", str(configuration)),

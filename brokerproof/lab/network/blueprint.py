@@ -192,7 +192,7 @@ def _nameservers(topology: Topology, vpc_id: str) -> str:
 
 
 def _server_namespace(server: NameServer) -> str:
-    return f"dns-{server.subnet_id}-{server.address}"
+    return namespace_name(f"dns-{server.subnet_id}-{server.address}")
 
 
 def _resolvers(topology: Topology) -> Iterator[Resolver]:

@@ -135,8 +135,21 @@ def remove_links(links: Iterable[Link]) -> None:
         _ip(namespace, [*lines, f"link delete group {_DOOMED}"])
 
 
+def _fed(lines: Iterable[str]) -> str:
+    """Lines for ``ip -batch``.
+
+    Raises:
+        LabError: one would be several.
+    """
+    lines = tuple(lines)
+    for line in lines:
+        if not line.isprintable():
+            raise LabError(f"{line!a} cannot be a line for `ip -batch`: it has control characters")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _batch(lines: Iterable[str]) -> None:
-    feed = "".join(f"{line}\n" for line in lines)
+    feed = _fed(lines)
     if feed:
         run(["ip", "-batch", "-"], feed=feed)
 
@@ -189,7 +202,7 @@ def _ip(namespace: str, lines: Sequence[str], *, force: bool = False) -> None:
         if not mine:
             continue
         command = ["ip", *family, "-n", namespace, *(["-force"] if force else []), "-batch", "-"]
-        feed = "\n".join(mine) + "\n"
+        feed = _fed(mine)
         if force:
             subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=_COMMAND_TIMEOUT_S)
         else:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from brokerproof.topology.models.base import Id, Model, Port
+from brokerproof.topology.models.base import EnvironmentKey, Id, Model, Port, Text, TopicName, UnscopedIPv6Address
 
 
 class VantageKind(StrEnum):
@@ -23,9 +23,9 @@ class ClientVantage(Model):
     """``exec``: ``command`` is a prefix that lands in the client VPC, e.g. ``["ssh", "host", "--"]``."""
 
     kind: VantageKind = VantageKind.LAB
-    command: tuple[str, ...] = ()
-    python: str = "python3"
-    environment: dict[str, str] = Field(default_factory=dict)
+    command: tuple[Text, ...] = ()
+    python: Text = "python3"
+    environment: dict[EnvironmentKey, Text] = Field(default_factory=dict)
 
 
 class Client(Model):
@@ -41,13 +41,13 @@ class Client(Model):
     vpc_id: Id
     subnet_id: Id
     private_ip_address: IPv4Address
-    ipv6_address: IPv6Address | None = None
+    ipv6_address: UnscopedIPv6Address | None = None
     cluster_name: Id
-    pattern: str | None = None
+    pattern: Text | None = None
     endpoint_vpc_id: Id | None = None
-    listener: str = "CLIENT_SECURE"
+    listener: Id = "CLIENT_SECURE"
     security_groups: tuple[Id, ...] = ()
     vantage: ClientVantage = ClientVantage()
-    ca_file: str | None = None
+    ca_file: Text | None = None
     witness_port: Port | None = None
-    existing_topic: str | None = None
+    existing_topic: TopicName | None = None

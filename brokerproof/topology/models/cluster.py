@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from brokerproof.topology.models.base import DnsName, Id, Model, Port
+from brokerproof.topology.models.base import (
+    CertificateName,
+    DnsName,
+    Id,
+    Model,
+    Port,
+    PropertyKey,
+    Text,
+    UnscopedIPv6Address,
+)
 from brokerproof.topology.models.multi_vpc import VpcAuthentication
 
 ClusterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
@@ -52,7 +61,7 @@ class ClusterListener(Model):
 class AdvertisedListener(Model):
     """What a broker advertises for one listener."""
 
-    listener: str = "CLIENT_SECURE"
+    listener: Id = "CLIENT_SECURE"
     name: DnsName
     port: Port
 
@@ -81,7 +90,7 @@ class Broker(Model):
     endpoint: DnsName
     client_vpc_ip_address: IPv4Address
     ipv6_endpoint: DnsName | None = None
-    ipv6_address: IPv6Address | None = None
+    ipv6_address: UnscopedIPv6Address | None = None
     client_subnet: Id
     security_groups: tuple[Id, ...] = ()
     advertised_listeners: tuple[AdvertisedListener, ...] = ()
@@ -94,7 +103,7 @@ class ServerCertificate(Model):
     ``dns_names`` empty: one wildcard of the cluster's domain, as on MSK.
     """
 
-    dns_names: tuple[str, ...] = ()
+    dns_names: tuple[CertificateName, ...] = ()
     trusted: bool = True
     intermediate: bool = True
     """Whether brokers present the intermediate that signed it too (RFC 8446, 4.4.2 wants it)."""
@@ -105,10 +114,10 @@ class ServerCertificate(Model):
 class KafkaAcl(Model):
     """One ACL binding of Kafka's, on topics (kafka-acls.sh); what has any is closed to whom none allows."""
 
-    resource_name: str
+    resource_name: Text
     pattern_type: Literal["LITERAL", "PREFIXED"] = "LITERAL"
-    principal: str = "User:*"
-    host: str = "*"
+    principal: Text = "User:*"
+    host: Text = "*"
     operation: Literal["ALL", "READ", "WRITE", "CREATE", "DELETE", "DESCRIBE"] = "ALL"
     permission_type: Literal["ALLOW", "DENY"] = "ALLOW"
 
@@ -125,9 +134,9 @@ class Cluster(Model):
     network_type: NetworkType = NetworkType.IPV4
     vpc_connectivity: tuple[VpcAuthentication, ...] = ()
     """Schemes that multi-VPC connectivity is turned on for (ConnectivityInfo.VpcConnectivity)."""
-    cluster_policy_principals: tuple[str, ...] = ()
+    cluster_policy_principals: tuple[Text, ...] = ()
     """Accounts that the cluster policy lets create a VPC connection."""
     server_certificate: ServerCertificate = ServerCertificate()
-    server_properties: dict[str, str] = Field(default_factory=dict)
+    server_properties: dict[PropertyKey, Text] = Field(default_factory=dict)
     kafka_acls: tuple[KafkaAcl, ...] = ()
     """Of the lab's brokers, which have an authorizer where there are any; ignored for a real cluster."""

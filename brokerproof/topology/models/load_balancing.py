@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import Literal
 
 from pydantic import Field
 
-from brokerproof.topology.models.base import DnsName, Id, Model, Port
+from brokerproof.topology.models.base import DnsName, Id, Model, Port, RegionName, UnscopedIPv6Address
 
 
 class TargetDescription(Model):
     """A registered IP target; ``port`` overrides the group's."""
 
-    id: IPv4Address | IPv6Address
+    id: IPv4Address | UnscopedIPv6Address
     port: Port | None = None
 
 
@@ -44,7 +44,7 @@ class LoadBalancerZone(Model):
 
     subnet_id: Id
     private_ipv4_address: IPv4Address
-    ipv6_address: IPv6Address | None = None
+    ipv6_address: UnscopedIPv6Address | None = None
 
 
 class LoadBalancer(Model):
@@ -73,7 +73,7 @@ class EndpointService(Model):
     network_load_balancer_name: Id
     acceptance_required: bool = False
     supported_ip_address_types: tuple[Literal["ipv4", "ipv6"], ...] = ("ipv4",)
-    supported_regions: tuple[str, ...] = ()
+    supported_regions: tuple[RegionName, ...] = ()
     """Other Regions whose VPCs may have an endpoint for it (PrivateLink guide, cross-Region access)."""
 
 
@@ -94,7 +94,7 @@ class EndpointInterface(Model):
 
     subnet_id: Id
     private_ip_address: IPv4Address
-    ipv6_address: IPv6Address | None = None
+    ipv6_address: UnscopedIPv6Address | None = None
 
 
 class VpcEndpoint(Model):
@@ -104,7 +104,7 @@ class VpcEndpoint(Model):
     vpc_id: Id
     service_name: Id
     dns_name: DnsName
-    service_region: str | None = None
+    service_region: RegionName | None = None
     """The service's Region, where it is not the endpoint's own."""
     ip_address_type: Literal["ipv4", "dualstack"] = "ipv4"
     """AWS has ``ipv6`` too; every endpoint here has IPv4 addresses."""
@@ -118,5 +118,5 @@ def zonal_dns_name(endpoint: VpcEndpoint, zone_id: str) -> str:
 
     AWS puts the zone *name* there; the model keeps zone ids only, so the id stands for it.
     """
-    first, rest = endpoint.dns_name.split(".", 1)
-    return f"{first}-{zone_id}.{rest}"
+    first, dot, rest = endpoint.dns_name.partition(".")
+    return f"{first}-{zone_id}{dot}{rest}"

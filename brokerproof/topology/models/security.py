@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from brokerproof.topology.models.base import Id, Model
+from brokerproof.topology.models.base import Id, Model, Text, UnscopedIPv6Network
 
 
 class IpPermission(Model):
@@ -17,9 +17,9 @@ class IpPermission(Model):
     from_port: int = Field(default=0, ge=0, le=65535)
     to_port: int = Field(default=65535, ge=0, le=65535)
     cidr_ipv4: IPv4Network | None = None
-    cidr_ipv6: IPv6Network | None = None
+    cidr_ipv6: UnscopedIPv6Network | None = None
     referenced_group_id: Id | None = None
-    description: str = ""
+    description: Text = ""
 
 
 ALLOW_ALL = (IpPermission(ip_protocol="-1", cidr_ipv4=IPv4Network("0.0.0.0/0")),)
@@ -59,7 +59,7 @@ class NetworkAclEntry(Model):
     rule_action: Literal["allow", "deny"]
     egress: bool
     cidr_block: IPv4Network | None = None
-    ipv6_cidr_block: IPv6Network | None = None
+    ipv6_cidr_block: UnscopedIPv6Network | None = None
     port_range: PortRange | None = None
 
 

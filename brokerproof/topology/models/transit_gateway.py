@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network
 
-from brokerproof.topology.models.base import Id, Model
+from brokerproof.topology.models.base import Id, Model, RegionName, UnscopedIPv6Network
 
 
 class TransitGateway(Model):
@@ -13,7 +13,7 @@ class TransitGateway(Model):
 
     transit_gateway_id: Id
     owner_id: Id = "111111111111"
-    region_name: str = "us-east-1"
+    region_name: RegionName = "us-east-1"
 
 
 class TransitGatewayAttachmentState(StrEnum):
@@ -54,7 +54,7 @@ class TransitGatewayAttachment(Model):
 class TransitGatewayRoute(Model):
     """A static route: to an attachment, or a blackhole."""
 
-    destination_cidr_block: IPv4Network | IPv6Network
+    destination_cidr_block: IPv4Network | UnscopedIPv6Network
     transit_gateway_attachment_id: Id | None = None
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from pydantic import Field
 
-from brokerproof.topology.models.base import Id, Model
+from brokerproof.topology.models.base import Id, Model, RegionName, UnscopedIPv6Network
 
 
 class Vpc(Model):
@@ -15,9 +15,9 @@ class Vpc(Model):
 
     vpc_id: Id
     owner_id: Id = "111111111111"
-    region_name: str = "us-east-1"
+    region_name: RegionName = "us-east-1"
     cidr_blocks: tuple[IPv4Network, ...] = Field(min_length=1)
-    ipv6_cidr_blocks: tuple[IPv6Network, ...] = ()
+    ipv6_cidr_blocks: tuple[UnscopedIPv6Network, ...] = ()
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = True
     domain_name_servers: tuple[IPv4Address, ...] = ()
@@ -35,7 +35,7 @@ class Subnet(Model):
     subnet_id: Id
     vpc_id: Id
     cidr_block: IPv4Network
-    ipv6_cidr_block: IPv6Network | None = None
+    ipv6_cidr_block: UnscopedIPv6Network | None = None
     availability_zone_id: Id
 
 
@@ -43,7 +43,7 @@ class Route(Model):
     """A route of a VPC route table to a peering connection or a transit gateway; ``local`` is implied."""
 
     destination_cidr_block: IPv4Network | None = None
-    destination_ipv6_cidr_block: IPv6Network | None = None
+    destination_ipv6_cidr_block: UnscopedIPv6Network | None = None
     vpc_peering_connection_id: Id | None = None
     transit_gateway_id: Id | None = None
 
