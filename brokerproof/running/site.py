@@ -49,7 +49,7 @@ def load_target(path: Path) -> Topology:
         if client.vantage.kind is VantageKind.LAB:
             raise TargetError(
                 f"{path}: client {client.name} has no vantage; say how to run a command on its host, e.g. "
-                'vantage: {kind: exec, command: ["ssh", "host", "--"]}'
+                'vantage: {kind: exec, command: ["ssh", "host", "--"], far_shell: true}'
             )
     return topology
 
@@ -191,6 +191,7 @@ def open_client(client: Client, lab: Lab | None) -> Vantage:
                 client.vantage.command,
                 python=client.vantage.python,
                 environment=client.vantage.environment,
+                far_shell=bool(client.vantage.far_shell),
             )
         case VantageKind.LAB:
             if lab is None:

@@ -11,7 +11,6 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from types import TracebackType
 from typing import Final, Self
 
@@ -42,19 +41,16 @@ def probe_command(
     *,
     python: str,
     environment: Mapping[str, str],
-    far_shell: bool | None = None,
+    far_shell: bool = False,
 ) -> tuple[str, ...]:
     """The whole command: prefix, environment, and ``python -m brokerproof.probes --serve``.
 
     Variables are set with ``env`` on the far side, because ssh, kubectl and docker do not pass
     the caller's environment on. ``far_shell``: whether the prefix hands its words to a shell
     there, as ssh does, which joins them with spaces (``ssh(1)``); they are then quoted for it.
-    None decides by whether ``ssh`` is a word of the prefix.
     """
     assignments = [f"{key}={value}" for key, value in environment.items()]
     words = [*(["env", *assignments] if assignments else []), python, "-m", "brokerproof.probes", "--serve"]
-    if far_shell is None:
-        far_shell = any(PurePath(word).name == "ssh" for word in prefix)
     return (*prefix, *(map(shlex.quote, words) if far_shell else words))
 
 
@@ -73,7 +69,7 @@ class ExecVantage:
         *,
         python: str = "python3",
         environment: Mapping[str, str] | None = None,
-        far_shell: bool | None = None,
+        far_shell: bool = False,
         patience: Patience | None = None,
     ) -> None:
         self._name = name

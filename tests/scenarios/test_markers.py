@@ -139,7 +139,7 @@ def in_lab() -> list[Item]:
 
 
 def as_target(topology: Topology, path: Path) -> str:
-    vantage = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "host", "--"))
+    vantage = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "host", "--"), far_shell=True)
     path.write_text(dumps(with_each(topology, "clients", vantage=vantage)))
     return f"--target={path}"
 

@@ -95,3 +95,30 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_the_committed_schema_is_current() -> None:
     assert SCHEMA_FILE.read_text(encoding="utf-8") == json_schema(), "run `make schema`"
+
+
+SSH = 'kind: exec\n    command: [sudo, /usr/bin/ssh, client-host, "--"]'
+
+
+def reached_by(vantage: str) -> str:
+    text = dumps(PATTERNS["in_vpc"](None))
+    return text.replace("  pattern: in_vpc\n", f"  pattern: in_vpc\n  vantage:\n    {vantage}\n", 1)
+
+
+def test_a_command_that_goes_through_a_shell_must_say_so() -> None:
+    with pytest.raises(TopologyError, match=r"clients.0.\.vantage: /usr/bin/ssh hands its .* far_shell: true"):
+        loads(reached_by(SSH), source="t.yaml")
+
+
+@pytest.mark.parametrize(
+    ("vantage", "far_shell"),
+    [
+        (f"{SSH}\n    far_shell: true", True),
+        (f"{SSH}\n    far_shell: false", False),
+        ("kind: exec\n    command: [docker, exec, -i, box]", None),
+    ],
+)
+def test_whether_there_is_a_shell_is_kept(vantage: str, far_shell: bool | None) -> None:
+    topology = loads(reached_by(vantage), source="t.yaml")
+    assert topology.clients[0].vantage.far_shell is far_shell
+    assert loads(dumps(topology), source="again.yaml") == topology

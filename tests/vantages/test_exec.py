@@ -357,15 +357,15 @@ def test_nothing_is_left_when_the_owner_is_killed(owner: tuple[subprocess.Popen[
 @pytest.mark.parametrize(
     ("command", "far_shell", "expected"),
     [
-        ((), None, ("env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve")),
+        ((), False, ("env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve")),
         (
             ("ip", "netns", "exec", "n"),
-            None,
+            False,
             ("ip", "netns", "exec", "n", "env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve"),
         ),
         (
             ("/usr/bin/ssh", "host", "--"),
-            None,
+            True,
             ("/usr/bin/ssh", "host", "--", "env", "'A=b c'", "'py thon'", "-m", "brokerproof.probes", "--serve"),
         ),
         (("ssh", "h"), False, ("ssh", "h", "env", "A=b c", "py thon", "-m", "brokerproof.probes", "--serve")),
@@ -373,7 +373,7 @@ def test_nothing_is_left_when_the_owner_is_killed(owner: tuple[subprocess.Popen[
     ],
 )
 def test_words_are_quoted_only_for_a_shell_at_the_far_side(
-    command: tuple[str, ...], far_shell: bool | None, expected: tuple[str, ...]
+    command: tuple[str, ...], far_shell: bool, expected: tuple[str, ...]
 ) -> None:
     assert probe_command(command, python="py thon", environment={"A": "b c"}, far_shell=far_shell) == expected
 
@@ -386,7 +386,12 @@ def test_words_survive_the_shell_that_ssh_puts_between(tmp_path: Path) -> None:
     python = tmp_path / "a python; with $words"
     python.symlink_to("/bin/echo")
     vantage = ExecVantage(
-        "app", (str(ssh), "host", "--"), python=str(python), environment={"A": "$HOME 'x'"}, patience=QUICK
+        "app",
+        (str(ssh), "host", "--"),
+        python=str(python),
+        environment={"A": "$HOME 'x'"},
+        far_shell=True,
+        patience=QUICK,
     )
     with vantage:
         run = vantage.run(plan())

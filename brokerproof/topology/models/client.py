@@ -20,12 +20,17 @@ class VantageKind(StrEnum):
 
 
 class ClientVantage(Model):
-    """``exec``: ``command`` is a prefix that lands in the client VPC, e.g. ``["ssh", "host", "--"]``."""
+    """``exec``: ``command`` is a prefix that lands in the client VPC, e.g. ``["kubectl", "exec", "-i", "pod", "--"]``.
+
+    The command is run on this host, as whoever runs brokerproof.
+    """
 
     kind: VantageKind = VantageKind.LAB
     command: tuple[Text, ...] = ()
     python: Text = "python3"
     environment: dict[EnvironmentKey, Text] = Field(default_factory=dict)
+    far_shell: bool | None = None
+    """Whether the prefix hands its words to a shell there, as ssh(1) does; they are then quoted for it. None is no."""
 
 
 class Client(Model):

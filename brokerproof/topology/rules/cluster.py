@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Final
 
 from brokerproof.topology.models import Cluster, NetworkType, Topology
 from brokerproof.topology.rules.problem import Path, Problem
@@ -59,6 +61,10 @@ def _dual(topology: Topology, cluster: Cluster, base: Path) -> Iterator[Problem]
             yield Problem(path, "network_type DUAL needs ipv6_address and ipv6_endpoint of every broker")
 
 
+_TO_A_SHELL: Final = frozenset({"ssh", "autossh", "plink"})
+"""Commands that join the words they are given with spaces and hand them to the far side's shell."""
+
+
 def clients(topology: Topology) -> Iterator[Problem]:
     """Clients whose listener or vantage cannot be."""
     for i, client in enumerate(topology.clients):
@@ -72,5 +78,12 @@ def clients(topology: Topology) -> Iterator[Problem]:
         if client.vantage.kind == "exec" and not client.vantage.command:
             yield Problem(
                 ("clients", i, "vantage", "command"),
-                'is empty; give the prefix that lands in the client VPC, e.g. ["ssh", "client-host", "--"]',
+                'is empty; give the prefix that lands in the client VPC, e.g. ["kubectl", "exec", "-i", "pod", "--"]',
+            )
+        shells = [word for word in client.vantage.command if PurePath(word).name in _TO_A_SHELL]
+        if client.vantage.kind == "exec" and shells and client.vantage.far_shell is None:
+            yield Problem(
+                ("clients", i, "vantage"),
+                f"{shells[0]} hands its words to a shell at the far side: add far_shell: true, so that they are quoted "
+                f"for it (far_shell: false where {shells[0]} is not what runs there)",
             )
