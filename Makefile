@@ -38,7 +38,7 @@ lint-fix: setup ## let ruff mend what it can
 lock: ## pin every Python package, also indirect ones, with hashes, for pyproject.toml as it is now
 	$(LOCK_PYTHON) -m venv --clear build/lock
 	build/lock/bin/pip --disable-pip-version-check install --quiet uv==0.13.9
-	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev --generate-hashes \
 	  --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 schema: setup ## write the JSON Schemas of topology files, result documents and confusion matrices

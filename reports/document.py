@@ -20,6 +20,7 @@ from brokerproof.diagnosis.finding import Diagnosis
 from brokerproof.probes.outcome import Closing, Outcome, Started
 from brokerproof.probes.outcome.base import Value
 from brokerproof.reports.files import write_atomically
+from brokerproof.reports.formats import ReportFormat
 from brokerproof.topology.expectation.view import ClientView
 
 DOCUMENT_VERSION: Final = 1
@@ -252,3 +253,7 @@ def write_document(document: ResultDocument, path: Path) -> None:
         OSError: the folder cannot be written.
     """
     write_atomically(path, document_pieces(document))
+
+
+RESULT_FILE: Final = "result.json"
+FORMAT: Final = ReportFormat(file=RESULT_FILE, render=document_pieces)

@@ -16,9 +16,11 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from brokerproof.extras import Extra, lacking
 from brokerproof.reports import plots, words
 from brokerproof.reports.document import Drawing, ResultDocument
 from brokerproof.reports.drawing import DrawError, can_draw, inline_svg, style
+from brokerproof.reports.formats import ReportFormat
 from brokerproof.reports.grid import WORST_FIRST, Cell
 from brokerproof.reports.page import GRAVITY, page
 from brokerproof.reports.templating import TEMPLATES, environment, is_text
@@ -81,7 +83,14 @@ def _environment() -> jinja2.Environment:
 
 def render_html(document: ResultDocument) -> Iterator[bytes]:
     """The page in pieces, UTF-8, so that a large run need not stand in memory as text."""
-    stream = _environment().get_template("report.html.j2").stream(page=page(document), can_draw=can_draw())
+    stream = (
+        _environment()
+        .get_template("report.html.j2")
+        .stream(page=page(document), can_draw=can_draw(), no_plots=lacking(Extra.REPORT, "A plot"))
+    )
     stream.enable_buffering(_CHUNK)
     for piece in stream:
         yield piece.encode()
+
+
+FORMAT: Final = ReportFormat(file="report.html", render=render_html)

@@ -20,6 +20,7 @@ from brokerproof.diagnosis.finding import Finding
 from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
 from brokerproof.reports.findings import explained
+from brokerproof.reports.formats import ReportFormat
 from brokerproof.reports.verdict import Overall, judge, judge_client
 
 RUN_SUITE: Final = "brokerproof.run"
@@ -58,6 +59,9 @@ def render_junit(document: ResultDocument) -> bytes:
     _count(root, [case for _, cases in suites for case in cases])
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+FORMAT: Final = ReportFormat(file="junit.xml", render=render_junit)
 
 
 def _client_cases(result: ClientResult, known: dict[tuple[str, str], Finding]) -> Iterator[_Case]:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from brokerproof.reports import words
 from brokerproof.reports.document import ResultDocument
+from brokerproof.reports.formats import ReportFormat
 from brokerproof.reports.page import page
 from brokerproof.reports.templating import environment, is_text
 
@@ -89,6 +90,9 @@ def render_markdown(document: ResultDocument, *, limit_bytes: int = COMMENT_BYTE
         kept.append(block)
         left -= len(block) + 1
     return b"\n".join([*(one for one in kept if one), _shortened(limit_bytes, len(made) - len(kept), len(made))])
+
+
+FORMAT: Final = ReportFormat(file="report.md", render=render_markdown)
 
 
 def _lines_that_fit(block: bytes, room: int) -> bytes:

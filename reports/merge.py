@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from brokerproof.comparison.values import Comparison
+from brokerproof.comparison.values import Comparison, Whose
 from brokerproof.diagnosis.check import Check
 from brokerproof.probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
-from brokerproof.probes.outcome.samples import UnreadableSamplesError
+from brokerproof.probes.outcome.samples import UnreadableSamplesError, unpack
 from brokerproof.reports.document import (
     DOCUMENT_VERSION,
     ClientResult,
@@ -47,12 +47,18 @@ from brokerproof.reports.journal import (
 )
 from brokerproof.reports.words import count
 
-if TYPE_CHECKING:
-    from brokerproof.comparison.series import Series
-
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
 _WORST_FIRST: Final = (TestOutcome.FAILED, TestOutcome.ERROR, TestOutcome.SKIPPED, TestOutcome.PASSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Samples as a probe sent them, and whose they are."""
+
+    whose: Whose
+    started: Started | None
+    block: SampleBlock
 
 
 class _Section:
@@ -94,21 +100,19 @@ class _Section:
         if not self.judged:
             yield "its outcomes were not judged"
 
-    def series(self, run_id: str, label: str) -> Iterator[Series]:
-        """The samples that can be read; what cannot is said by :meth:`unreadable`."""
-        if not self.samples and not self.turns:
-            return
-        from brokerproof.comparison.series import Whose, series_of  # noqa: PLC0415  numpy is slow to import, and few runs measure
-
+    def blocks(self, run_id: str, label: str) -> Iterator[Block]:
+        """The samples that can be read; what cannot is said by :attr:`unreadable`."""
         blocks = [(0, self.started, block) for block in self.samples]
         blocks += [(turn.round, turn.started, block) for turn in self.turns for block in turn.blocks]
         view = self.seen.view
         for number, started, block in blocks:
             whose = Whose(run_id=run_id, client=view.client, pattern=view.pattern, label=label, round=number)
             try:
-                yield series_of(block, whose, started)
+                unpack(block)
             except UnreadableSamplesError as damage:
                 self.unreadable.append(str(damage))
+            else:
+                yield Block(whose, started, block)
 
     def result(self, label: str) -> ClientResult:
         return ClientResult(
@@ -194,10 +198,10 @@ class _Reading:
                 section.judged = True
 
 
-def _clients(readings: list[_Reading], run_id: str) -> tuple[list[ClientResult], list[Series], list[str]]:
+def _clients(readings: list[_Reading], run_id: str) -> tuple[list[ClientResult], list[Block], list[str]]:
     """Every client, by name; two processes that ran the same one are told apart by their names."""
     results: dict[str, ClientResult] = {}
-    series: list[Series] = []
+    blocks: list[Block] = []
     missing: list[str] = []
     for reading in readings:
         for section in reading.sections.values():
@@ -205,9 +209,9 @@ def _clients(readings: list[_Reading], run_id: str) -> tuple[list[ClientResult],
             while result.name in results:
                 result = section.result(f"{result.label} {reading.writer}".strip())
             results[result.name] = result
-            series.extend(section.series(run_id, result.label))
+            blocks.extend(section.blocks(run_id, result.label))
             missing.extend(f"client {result.name}: {what}" for what in (*section.missing(), *section.unreadable))
-    return [results[name] for name in sorted(results)], series, missing
+    return [results[name] for name in sorted(results)], blocks, missing
 
 
 def _tests(readings: list[_Reading]) -> tuple[TestResult, ...]:
@@ -243,7 +247,7 @@ class Recorded:
     """What the journals of a run hold."""
 
     document: ResultDocument
-    samples: tuple[Series, ...]
+    samples: tuple[Block, ...]
     """Raw latency samples; too many for a document."""
 
 
@@ -268,7 +272,7 @@ def recorded(run_dir: Path) -> Recorded:
         raise JournalError(f"{run_dir} holds journals of different runs: give each run its own directory")
     # The owner's facts describe the run; any worker's do when the owner's journal is lost.
     run = min(begun, key=lambda pair: pair[1] != OWNER)[0].run
-    read, series, missing_of_clients = _clients(readings, run.run_id)
+    read, blocks, missing_of_clients = _clients(readings, run.run_id)
     clients = side_by_side(read)
     because = (*_missing_of_run(readings), *missing_of_clients)
     ends: list[datetime] = [reading.finished.at for reading in readings if reading.finished is not None]
@@ -285,4 +289,4 @@ def recorded(run_dir: Path) -> Recorded:
         comparisons=tuple(one for reading in readings for one in reading.comparisons),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )
-    return Recorded(document, tuple(series))
+    return Recorded(document, tuple(blocks))

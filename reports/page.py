@@ -151,6 +151,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     troubled: tuple[Line, ...]
     passed: tuple[Line, ...]
     tests: Tests
+    timed: bool
+    """Whether there are timings, which plots are made of."""
     measured: Measured | None
     pictures: tuple[PictureOf, ...]
     picture_of: dict[str, str]
@@ -198,6 +200,7 @@ def page(document: ResultDocument) -> Page:
         troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),
         passed=tuple(line for line in lines if line.judgement.overall is Overall.PASSED),
         tests=_tests(document, judgement),
+        timed=any(latency_rows(result) for result in document.clients) or any(line.throughput for line in lines),
         measured=_measured(lines),
         pictures=pictures[:LISTED_PICTURES],
         picture_of=picture_of,

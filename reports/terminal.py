@@ -52,8 +52,10 @@ _OVERALL_STYLES: Final = {
 }
 
 
-def print_summary(document: ResultDocument, console: Console, *, reports: Iterable[tuple[str, str]] = ()) -> None:
-    """Print the summary. ``reports`` are what was written, as (what it is, where)."""
+def print_summary(
+    document: ResultDocument, console: Console, *, reports: Iterable[tuple[str, str]] = (), notes: Iterable[str] = ()
+) -> None:
+    """Print the summary. ``reports`` are what was written, as (what it is, where); ``notes`` say what was not."""
     judgements = tuple(judge_client(result) for result in document.clients)
     overall = judge_from(document, judgements)
     pairs = list(zip(document.clients, judgements, strict=True))
@@ -75,6 +77,7 @@ def print_summary(document: ResultDocument, console: Console, *, reports: Iterab
     parts += _passed(undrawn)
     parts += _timings([result for result, _ in pairs], roomy=console.width >= USUAL_WIDTH)
     parts += [_text(f"{what}: {where}") for what, where in reports]
+    parts += [_text(note, "dim") for note in notes]
     with console.capture() as captured:
         console.print(Group(*parts), highlight=False, markup=False)
     # A terminal that cannot show a letter gets it spelt out rather than an exception.

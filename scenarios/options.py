@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from brokerproof.probes.plan import Limits, ThroughputPlan
-from brokerproof.reports.render import Extra
+from brokerproof.reports.formats import ON_REQUEST
 from brokerproof.running.amount import BRIEF_LOAD, FULL_LOAD, Amount
 from brokerproof.running.load_option import DEFAULT, KEYS, load_of
 from brokerproof.running.planning import LIMITS, VERDICT_MS, limits_within
@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="reports",
         action="append",
         default=[],
-        choices=[extra.value for extra in Extra],
+        choices=ON_REQUEST,
         help="also write this report, beside report.html, junit.xml and result.json; may be given several times",
     )
     group.addoption(

@@ -22,6 +22,7 @@ from rich.console import Console
 from brokerproof.comparison.errors import SamplesError
 from brokerproof.comparison.history import STORE, append
 from brokerproof.diagnosis.check import Verdict
+from brokerproof.extras import MissingExtraError
 from brokerproof.lab.daemons.kafka_dist import wanted_version
 from brokerproof.lab.errors import LabError
 from brokerproof.reports.document import ResultDocument, Run, TestOutcome, TestPhase, TestResult
@@ -29,7 +30,7 @@ from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.history import points_of
 from brokerproof.reports.journal import OWNER, Journal
 from brokerproof.reports.markdown import append_job_summary
-from brokerproof.reports.render import Extra, Rendered, render_all
+from brokerproof.reports.render import Rendered, render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun
@@ -371,7 +372,7 @@ def _append_to_history(state: ScenarioSession) -> None:
         return
     try:
         append(store, points_of(state.rendered.document))
-    except SamplesError as problem:
+    except (SamplesError, MissingExtraError) as problem:
         sys.stderr.write(f"\nbrokerproof: the history was not appended to: {problem}\n")
 
 
@@ -392,8 +393,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if state.opened or writers:
             cut_short = "" if exitstatus in {0, 1} else pytest.ExitCode(exitstatus).name.lower().replace("_", " ")
             state.journal.finish_run(cut_short=cut_short, writers=writers)
-            also = [Extra(name) for name in session.config.getoption("reports")]
-            state.rendered = render_all(state.run_dir, also=also)
+            state.rendered = render_all(state.run_dir, also=session.config.getoption("reports"))
             try:
                 append_job_summary(state.rendered.document, os.environ)
             except OSError as error:
@@ -410,4 +410,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("brokerproof")
     console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth, highlight=False)  # noqa: SLF001
     where = [(what, _short(Path(path))) for what, path in state.rendered.named()]
-    print_summary(state.rendered.document, console, reports=where)
+    print_summary(state.rendered.document, console, reports=where, notes=state.rendered.notes)

@@ -20,6 +20,7 @@ from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE
 from brokerproof.comparison.history import STORE, append
 from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Verdict
+from brokerproof.extras import Extra, require
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Measured
 from brokerproof.reports.comparison import claims, markdown, markdown_of, print_comparison
@@ -111,6 +112,7 @@ def compare(
     Exit codes: 0 compared; 1 a path is not as it must be, or --fail-on-difference and one is claimed; 2 wrong use;
     3 could not be carried out; 130 interrupted.
     """
+    require(Extra.COMPARE, "brokerproof compare")
     from brokerproof.running.rounds import Wanted  # noqa: PLC0415  numpy and scipy are slow to import; other commands need neither
 
     wanted = Wanted(
@@ -233,7 +235,7 @@ def _in_turns(
 def _told_why_not(rendered: Rendered, failed: Sequence[RoundPart], turns: Sequence[RoundPart]) -> None:
     if turns:
         raise Said(f"{len(failed)} of {len(turns)} turns failed: {failed[0].trouble}", COULD_NOT)
-    print_summary(rendered.document, Console(highlight=False), reports=rendered.named())
+    print_summary(rendered.document, Console(highlight=False), reports=rendered.named(), notes=rendered.notes)
     raise Said("paths that are not as they must be are not compared", NOT_RIGHT)
 
 

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from brokerproof.cli.endings import WRONG_USE, Said, sentences
 from brokerproof.comparison.history import STORE, Trend, append, trend
-from brokerproof.reports.document import DocumentError, ResultDocument, decode_document
+from brokerproof.extras import Extra, require
+from brokerproof.reports.document import RESULT_FILE, DocumentError, ResultDocument, decode_document
 from brokerproof.reports.history import points_of, print_history
-from brokerproof.reports.render import RESULT_FILE
 
 LAST: Final = 20
 
@@ -55,6 +55,7 @@ def history(
 
     Runs append themselves. Exit codes: 0 shown, 2 wrong use or nothing there.
     """
+    require(Extra.COMPARE, "brokerproof history")
     for path in added:
         append(store, points_of(_document(path)))
     points = trend(store, client=client, pattern=pattern, target=target, what=tuple(map(Trend, what)), last=last)

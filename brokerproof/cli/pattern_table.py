@@ -9,9 +9,8 @@ import click
 import msgspec
 
 from brokerproof.cli.endings import WRONG_USE, Said, sentences
-from brokerproof.reports.document import DocumentError, decode_document
+from brokerproof.reports.document import RESULT_FILE, DocumentError, decode_document
 from brokerproof.reports.pattern_table import measured_of, pattern_markdown
-from brokerproof.reports.render import RESULT_FILE
 from brokerproof.topology.comparison.facts import Row, Statement
 from brokerproof.topology.comparison.pricing import Dimension, PriceError, load_prices
 from brokerproof.topology.comparison.table import pattern_table

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from brokerproof.reports.__main__ import written_again
-from brokerproof.reports.render import Extra
+from brokerproof.reports.formats import ON_REQUEST
 
 
 @click.command("report")
@@ -17,7 +17,7 @@ from brokerproof.reports.render import Extra
     "--report",
     "also",
     multiple=True,
-    type=click.Choice([extra.value for extra in Extra]),
+    type=click.Choice(ON_REQUEST),
     help="Also write this report, beside report.html, junit.xml and result.json.",
 )
 def report(run_dir: Path, also: tuple[str, ...]) -> None:
@@ -25,4 +25,4 @@ def report(run_dir: Path, also: tuple[str, ...]) -> None:
 
     In a GitHub job the report is appended to the job's summary too.
     """
-    sys.exit(written_again(run_dir, [Extra(name) for name in also]))
+    sys.exit(written_again(run_dir, also))

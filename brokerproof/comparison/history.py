@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from brokerproof.comparison.errors import SamplesError
+from brokerproof.extras import Extra, require
 
 STORE: Final = Path("results") / "history"
 """Where runs append what they saw, unless told otherwise."""
@@ -89,6 +90,7 @@ def append(store: Path, points: Sequence[Point]) -> Path | None:
     Raises:
         ValueError: the points are of several runs, or the run's id is no name of a file.
         SamplesError: the folder cannot be written.
+        MissingExtraError: DuckDB is not installed.
     """
     if not points:
         return None
@@ -96,6 +98,7 @@ def append(store: Path, points: Sequence[Point]) -> Path | None:
     name = f"{points[0].run_id}.parquet"
     if len(run_ids) > 1 or Path(name).name != name:
         raise ValueError(f"points of one run are appended at once, not of {', '.join(sorted(run_ids))}")
+    require(Extra.COMPARE, "a history")
     import duckdb  # noqa: PLC0415  slow to import, and few commands need it
 
     path = store / name

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brokerproof.comparison.errors import SamplesError
+from brokerproof.comparison.values import Whose
 from brokerproof.probes.outcome import Measured, SampleBlock, Started
 from brokerproof.probes.outcome.samples import unpack
 
@@ -40,17 +41,6 @@ COLUMNS: Final = (
 )
 _KEY: Final = COLUMNS[:10]
 _TEXTS: Final = frozenset({"run_id", "client", "pattern", "label", "name", "address", "what"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whose:
-    """Which run of which client samples are of. ``round`` counts from 1 in a comparison, and is 0 elsewhere."""
-
-    run_id: str
-    client: str
-    pattern: str
-    label: str = ""
-    round: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -34,6 +34,16 @@ class Claim(StrEnum):
     """Too few rounds or samples to say anything."""
 
 
+class Whose(Value, frozen=True, kw_only=True):
+    """Which run of which client samples are of. ``round`` counts from 1 in a comparison, and is 0 elsewhere."""
+
+    run_id: str
+    client: str
+    pattern: str
+    label: str = ""
+    round: int = 0
+
+
 class Estimate(Value, frozen=True, kw_only=True):
     """A figure of the samples, and the interval that what it stands for lies in."""
 

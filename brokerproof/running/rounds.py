@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.comparison.series import Series, Whose, series_of
+from brokerproof.comparison.series import Series, series_of
+from brokerproof.comparison.values import Whose
 from brokerproof.probes.outcome import Stage, Status
 from brokerproof.probes.outcome.registry import SPECS, up_to
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan

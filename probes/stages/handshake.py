@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -144,9 +145,7 @@ def trust(ca_file: str | None) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_verify(SSL.VERIFY_PEER, _verify)
-    # pyOpenSSL has no public word for it (its version is pinned).
-    binding: Any = vars(SSL)["_lib"]
-    binding.SSL_CTX_set1_curves_list(vars(context)["_context"], _GROUPS)
+    _offer_groups(context)
     if ca_file is None:
         context.set_default_verify_paths()
         return context
@@ -160,6 +159,20 @@ def trust(ca_file: str | None) -> SSL.Context:
     except SSL.Error as failure:
         raise BadCaFileError(f"{ca_file}: no usable certificate in it ({openssl_words(failure)})") from failure
     return context
+
+
+def _offer_groups(context: SSL.Context) -> None:
+    """Have the ClientHello offer :data:`_GROUPS` alone, where pyOpenSSL lets us.
+
+    It has no public word for that, and its binding is its own affair: of one that is not as known here, the
+    handshake offers what OpenSSL does by itself. Every verdict but one stays the same; see :data:`_GROUPS`.
+    """
+    set_groups: Any = getattr(vars(SSL).get("_lib"), "SSL_CTX_set1_curves_list", None)
+    native = vars(context).get("_context")
+    if set_groups is None or native is None:
+        return
+    with suppress(TypeError):  # of cffi: the context is another kind of pointer now
+        set_groups(native, _GROUPS)
 
 
 async def handshake(

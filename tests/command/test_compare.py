@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from brokerproof.cli import compare
 from brokerproof.cli.main import main
-from brokerproof.comparison.series import Series, Whose, read_samples, write_samples
-from brokerproof.comparison.values import Claim, Comparison
+from brokerproof.comparison.series import Series, read_samples, write_samples
+from brokerproof.comparison.values import Claim, Comparison, Whose
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Closing, Measured, Reason, Role, Stage, Started, Status, Target

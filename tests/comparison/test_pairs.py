@@ -8,9 +8,9 @@ import pytest
 
 from brokerproof.comparison.errors import NothingToCompareError
 from brokerproof.comparison.pairs import BLOCKS, compare_runs, compare_together, gathered
-from brokerproof.comparison.series import Series, Whose
+from brokerproof.comparison.series import Series
 from brokerproof.comparison.statements import basis, in_ms, sentence, sentences
-from brokerproof.comparison.values import Claim, Compared, Comparison, Contrast, Estimate, Party
+from brokerproof.comparison.values import Claim, Compared, Comparison, Contrast, Estimate, Party, Whose
 from brokerproof.probes.outcome import Measured
 from tests.comparison.synthetic import MS, interleaved
 

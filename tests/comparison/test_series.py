@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerproof.comparison.errors import SamplesError
-from brokerproof.comparison.series import COLUMNS, Series, Whose, read_samples, series_of, write_samples
+from brokerproof.comparison.series import COLUMNS, Series, read_samples, series_of, write_samples
+from brokerproof.comparison.values import Whose
 from brokerproof.probes.outcome import Measured, Role, SampleBlock, Started, Target, decode_line, encode_line
 from brokerproof.probes.outcome.samples import BLOCK_SAMPLES, Samples, UnreadableSamplesError, pack, unpack
 

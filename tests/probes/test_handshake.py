@@ -6,10 +6,13 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from OpenSSL import SSL
 
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Status
@@ -306,3 +309,34 @@ def test_the_client_hello_fits_into_one_segment_as_a_jvms_does(authority: Author
 
     run(work())
     assert 200 < len(heard[0]) < 536  # the least segment an IPv4 host must take (RFC 9293, 3.7.1)
+
+
+class OtherBinding:
+    """pyOpenSSL's native functions, of which one is gone or takes something else."""
+
+    def __init__(self, real: Any, instead: Callable[..., None] | None) -> None:
+        self._real = real
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "SSL_CTX_set1_curves_list":
+            return getattr(self._real, name)
+        if self._instead is None:
+            raise AttributeError(name)
+        return self._instead
+
+
+def of_another_type(*_: object) -> None:
+    raise TypeError("initializer for ctype 'SSL_CTX *' must be a cdata pointer, not SSLContext")
+
+
+@pytest.mark.parametrize("instead", [None, of_another_type], ids=["gone", "of another type"])
+def test_a_pyopenssl_that_cannot_be_told_the_groups_shakes_hands_all_the_same(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, instead: Callable[..., None] | None
+) -> None:
+    monkeypatch.setattr(SSL, "_lib", OtherBinding(vars(SSL)["_lib"], instead))
+
+    seen, facts = judged(authority.server(WILDCARD), NAME, authority.ca_file)
+
+    assert seen.status is Status.OK
+    assert (facts.chain_ok, facts.name_ok) == (True, True)

@@ -7,6 +7,9 @@ import subprocess
 import tomllib
 from typing import Final
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from tests.provision.machine import ROOT
 
 
@@ -24,10 +27,21 @@ class TestTheLock:
             assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry)
 
     def test_it_is_the_lock_of_this_project(self) -> None:
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-        locked = set(re.findall(r"^([a-z0-9-]+==[^\s;]+)", self.LOCK, re.MULTILINE))
-        assert {line.replace(".", "-", line.split("==")[0].count(".")) for line in wanted} <= locked
+        declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        extras = declared["project"]["optional-dependencies"]
+        wanted = [*declared["project"]["dependencies"], *declared["dependency-groups"]["dev"]]
+        wanted += [line for name, lines in extras.items() if name != "all" for line in lines]
+        locked = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", self.LOCK, re.MULTILINE))
+        for requirement in map(Requirement, wanted):
+            assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+    def test_what_is_declared_is_a_floor_and_no_pin(self) -> None:
+        declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        extras = declared["project"]["optional-dependencies"]
+        lists = [declared["project"]["dependencies"], declared["dependency-groups"]["dev"], *extras.values()]
+        for requirement in (Requirement(line) for lines in lists for line in lines):
+            assert requirement.name == "brokerproof" or ">=" in {each.operator for each in requirement.specifier}
+            assert "==" not in {each.operator for each in requirement.specifier}
 
 
 def test_make_help_names_every_target() -> None:

@@ -27,9 +27,9 @@ def test_every_report_is_written_from_the_journals(tmp_path: Path) -> None:
     record(tmp_path, whole.clients, tests=whole.tests)
     rendered = render_all(tmp_path)
     assert rendered.judgement.overall is Overall.FAILED
-    assert decode_document(rendered.result.read_bytes()) == rendered.document
-    assert ET.parse(rendered.junit).getroot().get("failures") == "2"
-    assert "2 of 129 checks failed" in rendered.html.read_text(encoding="utf-8")
+    assert decode_document(rendered.files["result"].read_bytes()) == rendered.document
+    assert ET.parse(rendered.files["junit"]).getroot().get("failures") == "2"
+    assert "2 of 129 checks failed" in rendered.files["report"].read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["journal", "junit.xml", "report.html", "result.json"]
 
 
@@ -55,9 +55,8 @@ def test_raw_samples_go_with_the_report_and_a_lost_or_damaged_one_is_said(tmp_pa
         client.checks(())
         journal.finish_run()
     rendered = render_all(tmp_path)
-    assert rendered.samples is not None
-    assert ("samples", str(rendered.samples)) in rendered.named()
-    (series,) = read_samples(rendered.samples)
+    assert ("samples", str(tmp_path / "samples.parquet")) in rendered.named()
+    (series,) = read_samples(rendered.files["samples"])
     assert list(series.duration_ns) == [400, 500]
     assert (series.whose.run_id, series.whose.label, series.whose.round) == (RUN.run_id, "twice", 0)
     assert len(rendered.document.incomplete_because) == 2
@@ -69,7 +68,7 @@ def test_raw_samples_go_with_the_report_and_a_lost_or_damaged_one_is_said(tmp_pa
 def test_reports_are_readable_as_the_umask_says(tmp_path: Path) -> None:
     record(tmp_path, [])
     (tmp_path / "plain").touch()
-    assert render_all(tmp_path).html.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert render_all(tmp_path).files["report"].stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize(

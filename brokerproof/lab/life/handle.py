@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from brokerproof.extras import Extra, lacking
 from brokerproof.lab.daemons import jvm, kafka_dist
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life import lab_socket, preflight
@@ -75,6 +76,9 @@ class Lab:
         name = name or f"run-{os.getpid()}-{secrets.token_hex(2)}"
         if not _NAME.match(name):
             raise LabError(f"lab name {name!r}: use lower-case letters, digits and hyphens, at most 41")
+        lacks = lacking(Extra.LAB, "the lab")
+        if lacks:
+            raise LabError(lacks)
         blueprint = compile_topology(topology)  # an impossible topology is refused before anything starts
         brokers = sum(len(c.brokers) for c in topology.clusters)
         found = preflight.check(environ, brokers=brokers, distance=any(link.distant for link in blueprint.links))
