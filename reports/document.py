@@ -6,6 +6,7 @@ live beside this module; here is only its shape, its version, and how it becomes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +24,7 @@ from brokerproof.reports.files import write_atomically
 from brokerproof.reports.formats import ReportFormat
 from brokerproof.topology.expectation.view import ClientView
 
-DOCUMENT_VERSION: Final = 1
+DOCUMENT_VERSION: Final = 2
 """Raised with every change of shape. A new field with a default still reads older documents."""
 
 UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -206,6 +207,7 @@ class _Versioned(msgspec.Struct, frozen=True):
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(ResultDocument)
 _version_decoder: Final = msgspec.json.Decoder(_Versioned)
+_BROKER: Final = re.compile(r"broker-(\d+)", re.ASCII)
 
 
 def encode_document(document: ResultDocument) -> bytes:
@@ -241,9 +243,29 @@ def decode_document(text: bytes | str) -> ResultDocument:
         version = _version_decoder.decode(text).document_version
         if not 1 <= version <= DOCUMENT_VERSION:
             raise DocumentError(f"result document version {version}; this brokerproof reads 1 to {DOCUMENT_VERSION}")
-        return _decoder.decode(text)
+        return _decoder.decode(text) if version > 1 else _from_version_1(text)
     except msgspec.DecodeError as error:
         raise DocumentError(f"not a result document: {error}") from error
+
+
+def _from_version_1(text: bytes | str) -> ResultDocument:
+    """Version 1 named the broker in a check's ``subject`` (``broker-2``), also where ``broker_id`` did not."""
+    document = msgspec.json.decode(text)
+    document["document_version"] = DOCUMENT_VERSION
+    match document:
+        case {"clients": [*clients]}:
+            for client in clients:
+                match client:
+                    case {"checks": [*checks]}:
+                        _name_brokers(checks)
+    return msgspec.convert(document, ResultDocument)
+
+
+def _name_brokers(checks: list[object]) -> None:
+    for check in checks:
+        match check:
+            case {"subject": str(subject)} if isinstance(check, dict) and (found := _BROKER.fullmatch(subject)):
+                check |= {"subject": "broker", "broker_id": int(found[1])}
 
 
 def write_document(document: ResultDocument, path: Path) -> None:

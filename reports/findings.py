@@ -27,11 +27,11 @@ def diagnosed(clients: Sequence[ClientResult]) -> tuple[TopologyDiagnosis, ...]:
 def side_by_side(clients: Sequence[ClientResult]) -> tuple[ClientResult, ...]:
     """The same results, with those checks red that only the clients of one topology together can falsify."""
     checks = {
-        id(result): other.checks
+        result.name: other.checks
         for found in _together(clients).values()
         for result, other in zip(found, compared([seen(result) for result in found]), strict=True)
     }
-    return tuple(msgspec.structs.replace(result, checks=checks[id(result)]) for result in clients)
+    return tuple(msgspec.structs.replace(result, checks=checks[result.name]) for result in clients)
 
 
 def _together(clients: Sequence[ClientResult]) -> dict[tuple[str, str, int], list[ClientResult]]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.probes.outcome import Outcome, Role, Stage, Target
 from brokerproof.probes.outcome.registry import ORDER, STAGES
 from brokerproof.reports import words
@@ -80,20 +80,20 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def subject_of(target: Target) -> str:
-    """The subject of the checks an outcome belongs to, in :attr:`Check.subject`'s words."""
+    """The subject of the checks an outcome belongs to, in :attr:`Check.label`'s words."""
     match target.role:
         case Role.BROKER if target.broker_id is not None:
             return f"broker-{target.broker_id}"
         case Role.BROKER:
             return target.name
         case Role.BOOTSTRAP:
-            return "bootstrap"
+            return Subject.BOOTSTRAP.value
         case Role.ADVERTISED:
             return "advertised"
         case Role.FORBIDDEN:
             return "isolation"
         case Role.CLUSTER | Role.OTHER:
-            return "cluster"
+            return Subject.CLUSTER.value
 
 
 def by_subject(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
@@ -149,13 +149,13 @@ def grid(result: ClientResult) -> Grid:
     names = {f"broker-{broker.broker_id}": f"{broker.name}:{broker.port}" for broker in result.view.brokers}
     subjects = set(names)
     for check in result.checks:
-        subjects.add(check.subject)
-        if check.name and check.subject not in names:
-            names[check.subject] = f"{check.name}:{check.port}" if check.port else check.name
+        subjects.add(check.label)
+        if check.name and check.label not in names:
+            names[check.label] = f"{check.name}:{check.port}" if check.port else check.name
         if check.isolation:
-            isolation[check.subject].append(check)
+            isolation[check.label].append(check)
         else:
-            cells[check.subject, check.stage].append(check)
+            cells[check.label, check.stage].append(check)
     used = {stage for _, stage in cells}
     stages = tuple(stage for stage in STAGES if stage in used)
     rows = []
@@ -167,7 +167,7 @@ def grid(result: ClientResult) -> Grid:
             Row(
                 subject=subject,
                 # Several names share the bootstrap row, so it says none of them.
-                name="" if subject == "bootstrap" else names.get(subject, ""),
+                name="" if subject == Subject.BOOTSTRAP else names.get(subject, ""),
                 cells=row,
                 isolation=must_not,
                 verdict=worst(verdicts) or Verdict.NOT_SEEN,
@@ -217,9 +217,9 @@ def _weight(check: Check) -> tuple[int, int, tuple[tuple[int, str], ...]]:
 def _subject_order(subject: str) -> tuple[int, tuple[tuple[int, str], ...]]:
     """Bootstrap first, then brokers by number, then the rest, the cluster as a whole last."""
     match subject:
-        case "bootstrap":
+        case Subject.BOOTSTRAP:
             return 0, ()
-        case "cluster":
+        case Subject.CLUSTER:
             return 3, ()
         case _:
             return (1 if subject.startswith("broker-") else 2), natural(subject)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding_text import text_of
 from brokerproof.probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
@@ -88,31 +88,31 @@ class ClientContract:
     @applies(where=has_bootstrap_of_its_own)
     def test_bootstrap_connects(self, run: ClientRun) -> None:
         """Every address of every bootstrap name connects, presents a valid certificate and speaks Kafka."""
-        require(run, [c for c in run.checks if c.subject == "bootstrap" and not c.isolation])
+        require(run, [c for c in run.checks if c.subject is Subject.BOOTSTRAP and not c.isolation])
 
     def test_metadata_is_of_one_cluster(self, run: ClientRun) -> None:
         """Every answer has one cluster id, and lists no broker that the topology does not have."""
-        require(run, run.select(Stage.METADATA, "cluster"))
+        require(run, run.select(Stage.METADATA, Subject.CLUSTER))
 
     @pytest.mark.canary
     def test_consumer_group_works(self, run: ClientRun) -> None:
         """A group is joined, consumes every partition, commits, and its offsets are read back."""
-        require(run, [c for c in run.checks if c.check_id == "cluster/group"])
+        require(run, [c for c in run.select(Stage.GROUP) if c.asserts is Assertion.STAGE_PASSES])
 
     def test_comes_by_its_own_path(self, run: ClientRun) -> None:
         """The far end sees the client where this pattern shows it: at its own address, or at a load balancer's."""
-        require(run, [c for c in run.checks if c.check_id == "cluster/source"])
+        require(run, [c for c in run.checks if c.asserts is Assertion.SOURCE])
 
     @pytest.mark.isolation
     def test_nothing_else_answers(self, run: ClientRun) -> None:
         """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""
-        require(run, run.select(Stage.CONNECT, "cluster", isolation=True))
+        require(run, run.select(Stage.CONNECT, Subject.CLUSTER, isolation=True))
 
     @applies(where=has_other_names)
     @pytest.mark.isolation
     def test_hides_no_other_name(self, run: ClientRun) -> None:
         """The private zone answers for this cluster alone: the MSK API and other clusters resolve beside it."""
-        require(run, run.select(Stage.RESOLVE, "cluster", isolation=True))
+        require(run, run.select(Stage.RESOLVE, Subject.CLUSTER, isolation=True))
 
     @applies(where=has_dead_addresses)
     @pytest.mark.isolation
@@ -188,9 +188,9 @@ def describe(found: list[Check], total: int) -> str:
     first = found[0]
     reason = f" ({first.reason.value})" if first.reason is not None else ""
     lines = [
-        f"{_HEAD[first.verdict]}{first.subject}: {first.stage} failed{reason}, client {first.client}"
+        f"{_HEAD[first.verdict]}{first.label}: {first.stage} failed{reason}, client {first.client}"
         if first.verdict is Verdict.FAILED
-        else f"{_HEAD[first.verdict]}{first.subject}: {first.stage}, client {first.client}",
+        else f"{_HEAD[first.verdict]}{first.label}: {first.stage}, client {first.client}",
         f"  observed: {first.observed or 'nothing'}",
         f"  expected: {first.expected}",
     ]

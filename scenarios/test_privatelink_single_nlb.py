@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import pytest
 
+from brokerproof.diagnosis.check import Subject
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.running.planning import ClientRun, outcomes_of
 from brokerproof.scenarios.contract import ClientContract, MeasuredContract, require
@@ -58,7 +59,7 @@ class TestLocalWithoutZone:
 
     def test_bootstrap_works(self, run: ClientRun) -> None:
         """The names lead to the broker ENIs, where the bind port still answers with a valid certificate."""
-        require(run, [c for c in run.checks if c.subject == "bootstrap"])
+        require(run, [c for c in run.checks if c.subject is Subject.BOOTSTRAP])
 
     @pytest.mark.isolation
     def test_the_advertised_ports_do_not_answer(self, run: ClientRun) -> None:

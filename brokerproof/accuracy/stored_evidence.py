@@ -14,13 +14,27 @@ from brokerproof.accuracy.trial import Named, Trial
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.probes.outcome import Outcome
+from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.reports.files import write_atomically
+from brokerproof.topology.expectation.view import ClientView
 
 FOLDER: Final = "evidence"
 
 _encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(tuple[ClientEvidence, ...])
+
+
+class _Stored(Value, frozen=True, kw_only=True):
+    """What a client saw, as it is kept. Its checks are made again, so nothing of them needs to be understood."""
+
+    view: ClientView
+    outcomes: tuple[Outcome, ...]
+    complete: bool = True
+    checks: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+_decoder: Final = msgspec.json.Decoder(tuple[_Stored, ...])
 
 
 class KeptError(ValueError):
@@ -44,18 +58,19 @@ def is_kept_in(folder: Path) -> bool:
 
 
 def seen_in(folder: Path, case_id: str) -> tuple[ClientEvidence, ...]:
-    """What the clients of a case saw.
+    """What the clients of a case saw, with the checks that today's judgement makes of it.
 
     Raises:
         KeptError: it was not kept, or by another version.
     """
     path = _path(folder, case_id)
     try:
-        return _decoder.decode(gzip.decompress(path.read_bytes()))
+        stored = _decoder.decode(gzip.decompress(path.read_bytes()))
     except OSError as error:
         raise KeptError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (EOFError, msgspec.DecodeError) as error:
         raise KeptError(f"{path}: not written by this version: {error}") from None
+    return tuple(map(_judged, stored))
 
 
 def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
@@ -81,7 +96,7 @@ def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
 
 
 def _again(folder: Path, trial: Trial) -> Trial:
-    seen = tuple(map(_judged_again, seen_in(folder, trial.case_id)))
+    seen = seen_in(folder, trial.case_id)
     diagnosis = diagnose(seen)
     return msgspec.structs.replace(
         trial,
@@ -91,10 +106,15 @@ def _again(folder: Path, trial: Trial) -> Trial:
     )
 
 
-def _judged_again(seen: ClientEvidence) -> ClientEvidence:
-    """Checks as they would be today; a proof measures nothing but the verification."""
-    evidence = RunOutcomes(outcomes=seen.outcomes, complete=seen.complete)
-    return msgspec.structs.replace(seen, checks=judge(seen.view, evidence, VERIFY_STAGES))
+def _judged(stored: _Stored) -> ClientEvidence:
+    """A proof measures nothing but the verification, so these are its stages."""
+    outcomes = RunOutcomes(outcomes=stored.outcomes, complete=stored.complete)
+    return ClientEvidence(
+        view=stored.view,
+        checks=judge(stored.view, outcomes, VERIFY_STAGES),
+        outcomes=stored.outcomes,
+        complete=stored.complete,
+    )
 
 
 def _path(folder: Path, case_id: str) -> Path:

@@ -13,15 +13,13 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Assertion, Check, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.probes.outcome import AdvertisedBroker, IdentityFacts, MetadataFacts
 from brokerproof.topology.expectation.view import ClientView
 
 _LISTENER: Final = re.compile(r"([^,:/\s]+)://([^,]*):(\d+)", re.ASCII)
-CLUSTER_CHECK: Final = "cluster/metadata"
-"""The check that every answer is from one cluster."""
 
 
 def compared(clients: Sequence[ClientEvidence]) -> tuple[ClientEvidence, ...]:
@@ -30,12 +28,12 @@ def compared(clients: Sequence[ClientEvidence]) -> tuple[ClientEvidence, ...]:
     Where no cluster id has the majority, nobody knows which is the right one, and all are red. The id is the
     cluster's own and never changes (``cluster.id``, Apache Kafka).
     """
-    ids = {id(seen): _cluster_id(seen) for seen in clients}
+    reached = [(seen, _cluster_id(seen)) for seen in clients]
     found: dict[str, Counter[str]] = {}
-    for seen in clients:
-        if ids[id(seen)]:
-            found.setdefault(seen.view.cluster_name, Counter())[ids[id(seen)]] += 1
-    marked = [_marked(seen, ids[id(seen)], found.get(seen.view.cluster_name, Counter())) for seen in clients]
+    for seen, cluster_id in reached:
+        if cluster_id:
+            found.setdefault(seen.view.cluster_name, Counter())[cluster_id] += 1
+    marked = [_marked(seen, cluster_id, found.get(seen.view.cluster_name, Counter())) for seen, cluster_id in reached]
     told = told_listeners(clients)
     return tuple(_told(seen, told) for seen in marked)
 
@@ -65,7 +63,7 @@ def _told(seen: ClientEvidence, told: Told) -> ClientEvidence:
     """The run, with those metadata checks red that it could not make, and that brokers' own words falsify."""
     view = seen.view
     wrong = {
-        f"broker-{broker.broker_id}/metadata": entry
+        broker.broker_id: entry
         for broker in view.brokers
         if (entry := told.get((view.cluster_name, view.listener, broker.broker_id))) is not None
         and (entry.name.rstrip(".").lower(), entry.port) != (broker.name.lower(), broker.port)
@@ -74,9 +72,11 @@ def _told(seen: ClientEvidence, told: Told) -> ClientEvidence:
     return msgspec.structs.replace(seen, checks=checks)
 
 
-def _advertised(check: Check, view: ClientView, wrong: Mapping[str, AdvertisedBroker]) -> Check:
-    entry = wrong.get(check.check_id)
-    if entry is None or check.verdict not in {Verdict.BLOCKED, Verdict.NOT_SEEN}:
+def _advertised(check: Check, view: ClientView, wrong: Mapping[int, AdvertisedBroker]) -> Check:
+    if check.asserts is not Assertion.ADVERTISED or check.verdict not in {Verdict.BLOCKED, Verdict.NOT_SEEN}:
+        return check
+    entry = None if check.broker_id is None else wrong.get(check.broker_id)
+    if entry is None:
         return check
     observed = f"it told another client that it is advertised at {entry.name}:{entry.port}"
     red = msgspec.structs.replace(check, verdict=Verdict.FAILED, reason=None, blocked_by="", observed=observed)
@@ -94,7 +94,7 @@ def _marked(seen: ClientEvidence, cluster_id: str, found: Counter[str]) -> Clien
     if not cluster_id or not others or 2 * found[cluster_id] > found.total():
         return seen
     observed = f"cluster {cluster_id} answers, other clients reach {' and '.join(others)}"
-    checks = tuple(_red(check, observed) if check.check_id == CLUSTER_CHECK else check for check in seen.checks)
+    checks = tuple(_red(check, observed) if check.asserts is Assertion.ONE_CLUSTER else check for check in seen.checks)
     return msgspec.structs.replace(seen, checks=checks)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 
 import msgspec
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.probes.outcome import Stage
 from brokerproof.probes.outcome.registry import ORDER, precedes
 
@@ -37,11 +37,11 @@ def _precedes(cause: Check, check: Check) -> bool:
     """Whether a failed check explains another: an earlier stage on the same name, broker or address."""
     if not precedes(cause.stage, check.stage):
         return False
-    if check.subject == "cluster":
+    if check.subject is Subject.CLUSTER:
         return True
     if cause.stage is Stage.RESOLVE:
         return cause.name == check.name
-    if cause.subject == "bootstrap" or check.subject == "bootstrap":
+    if Subject.BOOTSTRAP in {cause.subject, check.subject}:
         return (cause.name, cause.address, cause.port) == (check.name, check.address, check.port)
     if cause.broker_id != check.broker_id:
         return False

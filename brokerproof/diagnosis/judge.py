@@ -13,13 +13,14 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
 from brokerproof.diagnosis.consequences import without_consequences
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
+from brokerproof.diagnosis.outcome_index import OutcomeIndex
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.diagnosis.titles import broker_title, connection_title, known_addresses, reason_text
 from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
-from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome import GroupFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per, run_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
@@ -36,38 +37,15 @@ class RunOutcomes:
     """What went wrong with the probe or its vantage; empty when all is well."""
 
 
-class _OutcomeIndex:
-    """Outcomes, found by stage and target."""
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a check is about, and which broker where it is one."""
 
-    def __init__(self, evidence: RunOutcomes) -> None:
-        self.evidence = evidence
-        self._by_target: dict[tuple[Stage, str, str, int], list[Outcome]] = {}
-        self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
-        for outcome in evidence.outcomes:
-            target = outcome.target
-            if target.role is Role.FORBIDDEN:
-                key = (outcome.stage, "forbidden", target.address, target.port)
-            else:
-                key = (outcome.stage, target.name.lower(), target.address, target.port)
-            self._by_target.setdefault(key, []).append(outcome)
-            self._by_broker.setdefault((outcome.stage, target.broker_id), []).append(outcome)
+    kind: Subject
+    broker_id: int | None = None
 
-    def resolve(self, name: str) -> list[Outcome]:
-        return self._by_target.get((Stage.RESOLVE, name.lower(), "", 0), [])
 
-    def connection(self, stage: Stage, name: str, address: str, port: int) -> list[Outcome]:
-        return self._by_target.get((stage, name.lower(), address, port), [])
-
-    def forbidden(self, address: str, port: int) -> list[Outcome]:
-        return self._by_target.get((Stage.CONNECT, "forbidden", address, port), [])
-
-    def broker(self, stage: Stage, broker_id: int | None) -> list[Outcome]:
-        return self._by_broker.get((stage, broker_id), [])
-
-    def metadata(self) -> Iterator[MetadataFacts]:
-        for outcome in self.evidence.outcomes:
-            if outcome.stage is Stage.METADATA and isinstance(outcome.facts, MetadataFacts):
-                yield outcome.facts
+_CLUSTER: Final = _Subject(Subject.CLUSTER)
 
 
 def judge(view: ClientView, evidence: RunOutcomes, stages: Sequence[Stage] = STAGES) -> tuple[Check, ...]:
@@ -88,7 +66,8 @@ def _of_the_whole(outcome: Outcome) -> bool:
 class _Judge:
     def __init__(self, view: ClientView, evidence: RunOutcomes) -> None:
         self.view = view
-        self.seen = _OutcomeIndex(evidence)
+        self.evidence = evidence
+        self.seen = OutcomeIndex(evidence.outcomes)
         self.known = known_addresses(view)
         self.told_by_others: set[str] = set()
         """Ids of checks that are red by what other brokers answered, whether or not this one was reached."""
@@ -108,18 +87,34 @@ class _Judge:
         yield from self._isolation()
         yield from self._hidden()
 
-    def _check(self, check_id: str, stage: Stage, subject: str, outcomes: Sequence[Outcome], title: str) -> Check:
+    def _check(
+        self,
+        check_id: str,
+        stage: Stage,
+        subject: _Subject,
+        outcomes: Sequence[Outcome],
+        title: str,
+        *,
+        asserts: Assertion = Assertion.STAGE_PASSES,
+    ) -> Check:
         """The verdict of one stage from its outcomes; several attempts that differ are a failure."""
         blank = Check(
-            check_id=check_id, client=self.view.client, stage=stage, subject=subject, verdict=Verdict.NOT_SEEN,
-            title=title, expected=title,
-        )  # fmt: skip
+            check_id=check_id,
+            client=self.view.client,
+            stage=stage,
+            subject=subject.kind,
+            asserts=asserts,
+            verdict=Verdict.NOT_SEEN,
+            title=title,
+            expected=title,
+            broker_id=subject.broker_id,
+        )
         if not outcomes:
-            if self.seen.evidence.error:
-                return _with(blank, verdict=Verdict.ERROR, observed=self.seen.evidence.error)
+            if self.evidence.error:
+                return _with(blank, verdict=Verdict.ERROR, observed=self.evidence.error)
             return _with(
                 blank,
-                observed="not probed: the run ended before it" if not self.seen.evidence.complete else "not probed",
+                observed="not probed: the run ended before it" if not self.evidence.complete else "not probed",
             )
         worst = max(outcomes, key=lambda o: _SEVERITY[o.status])
         verdict = _VERDICT[worst.status]
@@ -139,13 +134,14 @@ class _Judge:
         )
 
     def _broker(self, broker: BrokerView) -> Iterator[Check]:
-        subject = f"broker-{broker.broker_id}"
+        subject = _Subject(Subject.BROKER, broker.broker_id)
+        base = f"broker-{broker.broker_id}"
         yield self._resolve(broker, subject)
-        yield from self._addresses(broker, broker.addresses, subject, subject)
+        yield from self._addresses(broker, broker.addresses, subject, base)
         yield self._advertised(broker, subject)
         for stage in run_per(Per.BROKER):
             outcomes = self.seen.broker(stage, broker.broker_id)
-            check = self._check(f"{subject}/{stage}", stage, subject, outcomes, broker_title(stage, broker))
+            check = self._check(f"{base}/{stage}", stage, subject, outcomes, broker_title(stage, broker))
             yield self._placed(check, broker)
 
     def _placed(self, check: Check, broker: BrokerView, address: str = "") -> Check:
@@ -155,10 +151,10 @@ class _Judge:
     def _with_remedy(self, check: Check) -> Check:
         return _with(check, change=remedy(check, self.view)) if check.verdict is Verdict.FAILED else check
 
-    def _resolve(self, broker: BrokerView, subject: str) -> Check:
+    def _resolve(self, broker: BrokerView, subject: _Subject) -> Check:
         wanted = {a.address for a in broker.addresses}
         check = self._check(
-            f"{subject}/resolve",
+            f"broker-{broker.broker_id}/{Stage.RESOLVE}",
             Stage.RESOLVE,
             subject,
             self.seen.resolve(broker.name),
@@ -179,7 +175,7 @@ class _Judge:
         return f"{address} ({self.known[address]})" if address in self.known else f"{address} (not in the topology)"
 
     def _addresses(
-        self, endpoint: BrokerView | BootstrapView, addresses: Sequence[AddressView], subject: str, base: str
+        self, endpoint: BrokerView | BootstrapView, addresses: Sequence[AddressView], subject: _Subject, base: str
     ) -> Iterator[Check]:
         for address in addresses:
             where = address.zone_id if len(addresses) > 1 else address.kind.value.replace("_", "-")
@@ -220,17 +216,17 @@ class _Judge:
         return any(isinstance(f, ResolveFacts) and address in (*f.a, *f.aaaa, *f.os_addresses) for f in facts)
 
     def _must_not_connect(
-        self, endpoint: BrokerView | BootstrapView, address: AddressView, check_id: str, subject: str
+        self, endpoint: BrokerView | BootstrapView, address: AddressView, check_id: str, subject: _Subject
     ) -> Check:
         title = f"{address.address}:{endpoint.port} does not connect: {address.why_not}"
         outcomes = self.seen.connection(Stage.CONNECT, endpoint.name, address.address, endpoint.port)
-        check = self._check(check_id, Stage.CONNECT, subject, outcomes, title)
+        check = self._check(check_id, Stage.CONNECT, subject, outcomes, title, asserts=Assertion.DEAD_ADDRESS)
         if check.verdict is Verdict.NOT_SEEN and not self._resolved(endpoint.name, address.address):
             check = _with(check, verdict=Verdict.BLOCKED, observed="the name does not resolve to it")
         check = _with(check, isolation=True, name=endpoint.name, address=address.address, port=endpoint.port)
         return _inverted(check, outcomes, address.fails_with)
 
-    def _advertised(self, broker: BrokerView, subject: str) -> Check:
+    def _advertised(self, broker: BrokerView, subject: _Subject) -> Check:
         title = broker_title(Stage.METADATA, broker)
         answers = list(self.seen.metadata())
         entries = [
@@ -240,11 +236,12 @@ class _Judge:
             if entry.broker_id == broker.broker_id
         ]
         check = self._check(
-            f"{subject}/metadata",
+            f"broker-{broker.broker_id}/{Stage.METADATA}",
             Stage.METADATA,
             subject,
-            [o for o in self.seen.evidence.outcomes if o.stage is Stage.METADATA][:1],
+            [o for o in self.seen.all if o.stage is Stage.METADATA][:1],
             title,
+            asserts=Assertion.ADVERTISED,
         )
         if answers:
             wrong = sorted({f"{name}:{port}" for name, port in entries if not _same(name, port, broker)})
@@ -273,11 +270,12 @@ class _Judge:
         check = self._check(
             "cluster/metadata",
             Stage.METADATA,
-            "cluster",
-            [o for o in self.seen.evidence.outcomes if o.stage is Stage.METADATA and o.status is Status.OK][:1],
+            _CLUSTER,
+            [o for o in self.seen.all if o.stage is Stage.METADATA and o.status is Status.OK][:1],
             "every answer is from one cluster, and metadata lists no broker that the topology does not have",
+            asserts=Assertion.ONE_CLUSTER,
         )
-        if check.verdict is Verdict.NOT_SEEN and self.seen.evidence.outcomes:
+        if check.verdict is Verdict.NOT_SEEN and self.seen.all:
             check = _with(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
         if extra:
             check = _with(check, verdict=Verdict.FAILED, observed=f"metadata also lists {listed(extra)}")
@@ -286,15 +284,17 @@ class _Judge:
         return self._with_remedy(check)
 
     def _bootstrap(self, entry: BootstrapView) -> Iterator[Check]:
-        yield from self._addresses(entry, entry.addresses, "bootstrap", f"bootstrap/{entry.name.split('.')[0]}")
+        yield from self._addresses(
+            entry, entry.addresses, _Subject(Subject.BOOTSTRAP), f"bootstrap/{entry.name.split('.')[0]}"
+        )
 
     def _cluster(self, stage: Stage) -> Check:
-        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is stage and _of_the_whole(o)]
-        return self._with_remedy(self._check(f"cluster/{stage}", stage, "cluster", outcomes, SPECS[stage].title))
+        outcomes = [o for o in self.seen.all if o.stage is stage and _of_the_whole(o)]
+        return self._with_remedy(self._check(f"cluster/{stage}", stage, _CLUSTER, outcomes, SPECS[stage].title))
 
     def _source(self) -> Iterator[Check]:
         """The path a connection took shows at its far end: where the coordinator sees this client from."""
-        outcomes = [o for o in self.seen.evidence.outcomes if o.stage is Stage.GROUP and o.target.role is Role.CLUSTER]
+        outcomes = [o for o in self.seen.all if o.stage is Stage.GROUP and o.target.role is Role.CLUSTER]
         facts = next((o.facts for o in outcomes if isinstance(o.facts, GroupFacts)), None)
         by_id = {b.broker_id: b.sources for b in self.view.brokers}
         wanted = by_id.get(facts.coordinator_id) if facts is not None and facts.coordinator_id else None
@@ -303,7 +303,7 @@ class _Judge:
         if not wanted:
             return
         title = f"the group's coordinator sees this client at {' or '.join(wanted)}"
-        check = self._check("cluster/source", Stage.GROUP, "cluster", outcomes, title)
+        check = self._check("cluster/source", Stage.GROUP, _CLUSTER, outcomes, title, asserts=Assertion.SOURCE)
         if check.verdict is Verdict.FAILED:
             check = _with(check, verdict=Verdict.BLOCKED, reason=None, blocked_by="cluster/group")
         if check.verdict is Verdict.PASSED and facts is not None and facts.client_host not in wanted:
@@ -322,7 +322,8 @@ class _Judge:
             verdicts = []
             for entry in entries:
                 outcomes = self.seen.forbidden(entry.address, entry.port)
-                check = self._check(f"isolation/{_slug(why)}", Stage.CONNECT, "cluster", outcomes, why)
+                check_id = f"isolation/{_slug(why)}"
+                check = self._check(check_id, Stage.CONNECT, _CLUSTER, outcomes, why, asserts=Assertion.FORBIDDEN)
                 check = _with(check, isolation=True, barrier=entry.barrier, address=entry.address, port=entry.port)
                 verdicts.append(_inverted(check, outcomes, entry.fails_with))
             worst = max(verdicts, key=lambda c: _WORST[c.verdict])
@@ -339,7 +340,8 @@ class _Judge:
         for name in self.view.other_names:
             outcomes = [o for o in self.seen.resolve(name) if o.target.role is Role.OTHER]
             title = f"no private hosted zone of {self.view.vpc_id} hides {name}"
-            check = self._check(f"isolation/hides-not/{_slug(name)}", Stage.RESOLVE, "cluster", outcomes, title)
+            check_id = f"isolation/hides-not/{_slug(name)}"
+            check = self._check(check_id, Stage.RESOLVE, _CLUSTER, outcomes, title, asserts=Assertion.NAME_NOT_HIDDEN)
             check = _with(check, isolation=True, name=name)
             hiding = next((zone for o in outcomes if (zone := hiding_zone(self.view, o))), "")
             if hiding and resolves:

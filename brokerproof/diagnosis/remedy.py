@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.diagnosis.check import Check
+from brokerproof.diagnosis.check import Assertion, Check
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.expectation.view import AddressKind, ClientView
 from brokerproof.topology.patterns import names
@@ -69,7 +69,7 @@ def remedy(check: Check, view: ClientView) -> str:
 
 
 def _sentence(check: Check, view: ClientView) -> str:
-    if check.check_id == "cluster/source":
+    if check.asserts is Assertion.SOURCE:
         return "find the second path into the cluster VPC: routes, peerings and records that lead around this pattern"
     if view.pattern == names.MULTI_VPC and (words := _managed(check)):
         return words

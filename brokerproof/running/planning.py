@@ -82,9 +82,9 @@ class ClientRun:
         return ClientEvidence(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
 
     def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
-        """The checks of one stage and subject; an empty subject is every subject."""
+        """The checks of one stage and subject (:attr:`Check.label`); an empty subject is every subject."""
         return tuple(
-            c for c in self.checks if c.stage is stage and c.isolation is isolation and subject in {"", c.subject}
+            c for c in self.checks if c.stage is stage and c.isolation is isolation and subject in {"", c.label}
         )
 
 

@@ -16,7 +16,7 @@ from brokerproof.accuracy.prover import Prover
 from brokerproof.accuracy.snapshots import Snapshot
 from brokerproof.accuracy.trial import ClientTime, Selection, Trial, TrialKind, Which
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import Answer, Diagnosis, Finding
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
@@ -71,7 +71,8 @@ class ClientEvidence:
             check_id="connect.broker-1",
             client="b",
             stage=Stage.CONNECT,
-            subject="broker-1",
+            subject=Subject.BROKER,
+            broker_id=1,
             verdict=Verdict.FAILED,
             title="",
             observed="timed out",

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.between_clients import CLUSTER_CHECK, compared, told_listeners
-from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.between_clients import compared, told_listeners
+from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, ClientEvidence
 from brokerproof.probes.outcome import IdentityFacts, MetadataFacts, Outcome, Reason, Stage, Status
@@ -33,7 +33,9 @@ def runs(ids: Sequence[str]) -> list[ClientEvidence]:
 
 
 def red(clients: Sequence[ClientEvidence]) -> list[bool]:
-    return [any(c.verdict is Verdict.FAILED for c in one.checks if c.check_id == CLUSTER_CHECK) for one in clients]
+    return [
+        any(c.verdict is Verdict.FAILED for c in one.checks if c.asserts is Assertion.ONE_CLUSTER) for one in clients
+    ]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_wrong_answer_is_red_at_resolve_though_the_probe_was_content() -> None
     assert "10.0.16.10 (ENI of broker 2)" in red.observed
     assert red.change == "associate the private hosted zone with vpc-b: the public record answers there"
     blocked = [c for c in checks if c.verdict is Verdict.BLOCKED]
-    assert {c.subject for c in blocked} == {"broker-2", "bootstrap"}
+    assert {c.label for c in blocked} == {"broker-2", "bootstrap"}
     assert {c.blocked_by for c in blocked} == {"broker-2/resolve"}
 
 
@@ -141,7 +141,7 @@ def test_a_failed_stage_is_red_there_and_blocks_what_comes_after(stage: Stage, r
     red = [c for c in checks if c.verdict is Verdict.FAILED]
     assert {c.stage for c in red} == {stage}
     assert {c.reason for c in red} == {reason}
-    assert {c.subject for c in red} == {"broker-3"}
+    assert {c.label for c in red} == {"broker-3"}
     assert all(c.blocked_by.startswith(f"broker-3/{stage}") for c in checks if c.verdict is Verdict.BLOCKED)
 
 
@@ -163,7 +163,7 @@ def other_name(reason: Reason, soa: str = "") -> tuple[Outcome, ...]:
 def test_a_zone_wider_than_the_cluster_hides_other_names(reason: Reason, zone: str) -> None:
     checks = judge(SINGLE, RunOutcomes(other_name(reason, zone)))
     [red] = [c for c in checks if c.verdict is Verdict.FAILED]
-    assert (red.stage, red.subject, red.isolation, red.name) == (Stage.RESOLVE, "cluster", True, API)
+    assert (red.stage, red.label, red.isolation, red.name) == (Stage.RESOLVE, "cluster", True, API)
     assert red.observed == f"zone {zone.rstrip('.')} answers for it, and lacks it"
     assert red.change == (
         "name the private hosted zone of vpc-b after the cluster's own domain, not after one above it"

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
 from brokerproof.probes.outcome import (
     Closing,
     Distribution,
@@ -241,6 +241,13 @@ _VERDICTS: Final = {
 }
 
 
+_SUBJECTS: Final = {
+    Role.BROKER: Subject.BROKER,
+    Role.BOOTSTRAP: Subject.BOOTSTRAP,
+    Role.CLUSTER: Subject.CLUSTER,
+}
+
+
 def checks(view: ClientView, outcomes: tuple[Outcome, ...]) -> tuple[Check, ...]:
     zone_of = {one.address: one.zone_id for broker in view.brokers for one in broker.addresses}
     must_not = {
@@ -267,7 +274,7 @@ def checks(view: ClientView, outcomes: tuple[Outcome, ...]) -> tuple[Check, ...]
                 check_id=check_id,
                 client=view.client,
                 stage=outcome.stage,
-                subject=subject,
+                subject=_SUBJECTS[target.role],
                 verdict=verdict,
                 title=f"{subject} must pass {outcome.stage}{' in ' + zone if zone else ''}",
                 observed=f"{outcome.detail} after {outcome.duration_ns // MS} ms" if wrong else "",
@@ -289,7 +296,8 @@ def checks(view: ClientView, outcomes: tuple[Outcome, ...]) -> tuple[Check, ...]
             check_id=f"isolation/{one.why.replace(' ', '-')}",
             client=view.client,
             stage=Stage.CONNECT,
-            subject="cluster",
+            subject=Subject.CLUSTER,
+            asserts=Assertion.FORBIDDEN,
             verdict=Verdict.PASSED,
             title=f"{one.address} port {one.port} must not accept a connection: {one.why}",
             reason=Reason.TIMED_OUT,
@@ -305,7 +313,9 @@ def checks(view: ClientView, outcomes: tuple[Outcome, ...]) -> tuple[Check, ...]
             check_id=f"broker-{broker.broker_id}/connect-not/{one.zone_id}",
             client=view.client,
             stage=Stage.CONNECT,
-            subject=f"broker-{broker.broker_id}",
+            subject=Subject.BROKER,
+            broker_id=broker.broker_id,
+            asserts=Assertion.DEAD_ADDRESS,
             verdict=Verdict.PASSED,
             title=f"{one.address}:{broker.port} does not connect: {one.why_not}",
             name=broker.name,

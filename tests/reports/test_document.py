@@ -34,6 +34,22 @@ def test_a_document_survives_its_json() -> None:
     assert decode_document(encode_document(mixed())) == mixed()
 
 
+def test_a_document_of_version_1_names_the_broker_in_the_subject() -> None:
+    loaded = as_json(mixed()) | {"document_version": 1}
+    for check in (check for client in loaded["clients"] for check in client["checks"]):
+        if check["subject"] == "broker":
+            check["subject"] = f"broker-{check.pop('broker_id')}"
+    assert decode_document(json.dumps(loaded)) == mixed()
+
+
+@pytest.mark.parametrize("subject", [7, "proxy", "broker-x"])
+def test_a_wrong_subject_in_version_1_is_refused_in_words(subject: object) -> None:
+    loaded = as_json(mixed()) | {"document_version": 1}
+    loaded["clients"][0]["checks"][0]["subject"] = subject
+    with pytest.raises(DocumentError, match="subject"):
+        decode_document(json.dumps(loaded))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

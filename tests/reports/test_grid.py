@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from brokerproof.diagnosis.check import Check, Verdict
-from brokerproof.probes.outcome import Reason, Role, Stage, Target
-from brokerproof.reports.grid import cell, failures, grid, isolation_cell, subject_of
+from brokerproof.diagnosis.check import Check, Subject, Verdict
+from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status, Target
+from brokerproof.reports.grid import by_subject, cell, failures, grid, isolation_cell, subject_of
 from tests.reports.builder import BROKEN, MS, client_result
 from tests.reports.path import view
 
@@ -16,7 +16,8 @@ def check(
     verdict: Verdict,
     *,
     check_id: str = "c",
-    subject: str = "broker-1",
+    subject: Subject = Subject.BROKER,
+    broker_id: int | None = 1,
     stage: Stage = Stage.CONNECT,
     reason: Reason | None = None,
     duration_ns: int = 0,
@@ -28,6 +29,7 @@ def check(
         client="billing",
         stage=stage,
         subject=subject,
+        broker_id=broker_id,
         verdict=verdict,
         title="must hold",
         reason=reason,
@@ -83,12 +85,30 @@ def test_a_cell_of_what_must_not_work(verdicts: list[Verdict], words: str) -> No
 def test_rows_are_bootstrap_then_brokers_by_number_then_the_cluster() -> None:
     many = view(brokers=11)
     checks = tuple(
-        check(Verdict.PASSED, check_id=subject, subject=subject)
-        for subject in ("cluster", "broker-10", "broker-2", "bootstrap", "advertised")
+        check(Verdict.PASSED, check_id=f"{subject}/{broker_id}", subject=subject, broker_id=broker_id)
+        for subject, broker_id in (
+            (Subject.CLUSTER, None),
+            (Subject.BROKER, 10),
+            (Subject.BROKER, 2),
+            (Subject.BOOTSTRAP, None),
+        )
     )
     result = msgspec.structs.replace(client_result(many), checks=checks)
     subjects = [row.subject for row in grid(result).rows]
-    assert subjects == ["bootstrap", *(f"broker-{number}" for number in range(1, 12)), "advertised", "cluster"]
+    assert subjects == ["bootstrap", *(f"broker-{number}" for number in range(1, 12)), "cluster"]
+
+
+def test_outcomes_of_brokers_nobody_planned_stand_between_the_brokers_and_the_cluster() -> None:
+    targets = (
+        Target(role=Role.CLUSTER),
+        Target(role=Role.ADVERTISED, name="b-9.x", broker_id=9),
+        Target(role=Role.BROKER, name="b-2.x", broker_id=2),
+        Target(role=Role.BOOTSTRAP, name="b-1.x"),
+    )
+    outcomes = [
+        Outcome(stage=Stage.PRODUCE, target=target, status=Status.OK, started_ns=0, duration_ns=1) for target in targets
+    ]
+    assert list(by_subject(outcomes)) == ["bootstrap", "broker-2", "advertised", "cluster"]
 
 
 def test_a_broker_nobody_checked_has_a_row_that_is_not_green() -> None:

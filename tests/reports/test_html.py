@@ -184,9 +184,7 @@ def hostile_run(text: str) -> ResultDocument:
         for outcome in result.outcomes
     )
     checks = tuple(
-        msgspec.structs.replace(
-            check, subject=text, title=text, observed=text, expected=text + "!", change=text, name=text
-        )
+        msgspec.structs.replace(check, title=text, observed=text, expected=text + "!", change=text, name=text)
         for check in result.checks
     )
     assert result.closing is not None

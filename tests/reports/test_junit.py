@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.probes.outcome import Closing, Reason, Stage
 from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
 from brokerproof.reports.junit import render_junit
@@ -32,7 +32,8 @@ def one_check(verdict: Verdict, **more: object) -> ClientResult:
         check_id="broker-1/connect/use1-az1",
         client="billing",
         stage=Stage.CONNECT,
-        subject="broker-1",
+        subject=Subject.BROKER,
+        broker_id=1,
         verdict=verdict,
         title="10.1.0.11:9094 accepts a TCP connection",
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.probes.outcome import Closing, Stage
 from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
 from brokerproof.reports.verdict import Overall, judge, judge_client, symbol, title
@@ -23,7 +23,14 @@ def result_of(
     verdicts: Sequence[Verdict], *, client: str = "billing", closing: Closing | None = CLOSING, vantage_error: str = ""
 ) -> ClientResult:
     checks = tuple(
-        Check(check_id=f"c-{number}", client=client, stage=Stage.CONNECT, subject="s", verdict=verdict, title="t")
+        Check(
+            check_id=f"c-{number}",
+            client=client,
+            stage=Stage.CONNECT,
+            subject=Subject.CLUSTER,
+            verdict=verdict,
+            title="t",
+        )
         for number, verdict in enumerate(verdicts)
     )
     return ClientResult(view=view(client), closing=closing, vantage_error=vantage_error, checks=checks)

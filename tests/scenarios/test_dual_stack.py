@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import ResolveFacts, Role, Stage
@@ -69,7 +69,7 @@ def test_a_client_behind_an_endpoint_comes_from_the_ipv6_addresses_of_the_nodes(
     if lab.intended.name not in BY_ENDPOINT:
         pytest.skip("no load balancer on this way")
     seen, elsewhere = run(lab, "b6"), run(lab, "b6", sources=("fd00:10:0:100::c9",))
-    [source] = [c for c in seen.checks if c.check_id == "cluster/source"]
+    [source] = [c for c in seen.checks if c.asserts is Assertion.SOURCE]
     assert source.verdict is Verdict.PASSED
     [(check_id, observed)] = red(elsewhere)
     assert check_id == "cluster/source"
@@ -87,5 +87,5 @@ def test_a_fault_of_ipv6_leaves_ipv4_alone(lab: Lab, fault: Fault) -> None:
         lab.apply(lab.intended)
     failed = [c for c in by_ipv6.checks if c.verdict is Verdict.FAILED]
     assert {(c.stage, c.reason) for c in failed} == {(fault.stage, reason) for reason in fault.reasons}
-    assert {c.subject for c in failed} - {"bootstrap"} == {f"broker-{n}" for n in fault.brokers}
+    assert {c.label for c in failed} - {"bootstrap"} == {f"broker-{n}" for n in fault.brokers}
     assert red(by_ipv4) == []

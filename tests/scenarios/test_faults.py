@@ -110,7 +110,7 @@ def test_fault_is_red_where_it_is_and_nowhere_else(pattern: str, fault: Fault, l
     assert {c.stage for c in here} == {fault.stage}, [(c.check_id, c.observed) for c in red]
     assert {c.reason for c in here} <= set(fault.reasons), [(c.check_id, c.observed) for c in red]
     assert {c.isolation for c in here} == {fault.isolation}
-    subjects = {c.subject for c in here} - {"bootstrap", "cluster"}
+    subjects = {c.label for c in here} - {"bootstrap", "cluster"}
     allowed = {f"broker-{i}" for i in fault.brokers}
     assert subjects <= allowed if fault.by_chance else subjects == allowed
     assert not [c for c in result.checks if c.verdict in {Verdict.ERROR, Verdict.NOT_SEEN}]
@@ -132,7 +132,7 @@ def test_topics_are_made_also_where_the_active_controller_stands_still(labs: Lab
         result = run(lab, clients_of(lab)[0])
     finally:
         lab.apply(lab.intended)
-    red = [(c.stage, c.subject, c.observed) for c in result.checks if c.verdict is Verdict.FAILED]
+    red = [(c.stage, c.label, c.observed) for c in result.checks if c.verdict is Verdict.FAILED]
     assert {stage for stage, _, _ in red} == {Stage.HANDSHAKE}, red
     assert {subject for _, subject, _ in red} - {"bootstrap"} == {f"broker-{active}"}, red
     assert active_controller(lab) != active

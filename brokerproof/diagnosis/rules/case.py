@@ -13,7 +13,7 @@ from functools import cached_property
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import Told, told_listeners
-from brokerproof.diagnosis.check import Check, Verdict
+from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.probes.outcome.registry import ORDER
@@ -101,12 +101,12 @@ class Cell:
 
 
 class Case:
-    """Everything seen, whatever the order it came in."""
+    """Everything that the clients of one topology saw, whatever the order it came in. Each has a name of its own."""
 
     def __init__(self, clients: Iterable[ClientEvidence]) -> None:
         self.clients: tuple[ClientEvidence, ...] = tuple(sorted(clients, key=lambda s: (s.view.client, s.view.pattern)))
         self.views: tuple[ClientView, ...] = tuple(seen.view for seen in self.clients)
-        self._by_view = {id(seen.view): seen for seen in self.clients}
+        self._by_client = {seen.view.client: seen for seen in self.clients}
 
     @cached_property
     def reds(self) -> tuple[Red, ...]:
@@ -154,23 +154,23 @@ class Case:
 
     def of_stage(self, view: ClientView, stage: Stage) -> tuple[Outcome, ...]:
         """Every outcome of one stage of one client."""
-        return self._by_stage.get((id(view), stage), ())
+        return self._by_stage.get((view.client, stage), ())
 
     @cached_property
-    def _by_stage(self) -> dict[tuple[int, Stage], tuple[Outcome, ...]]:
-        found: dict[tuple[int, Stage], list[Outcome]] = {}
+    def _by_stage(self) -> dict[tuple[str, Stage], tuple[Outcome, ...]]:
+        found: dict[tuple[str, Stage], list[Outcome]] = {}
         for seen in self.clients:
             for outcome in seen.outcomes:
-                found.setdefault((id(seen.view), outcome.stage), []).append(outcome)
+                found.setdefault((seen.view.client, outcome.stage), []).append(outcome)
         return {key: tuple(outcomes) for key, outcomes in found.items()}
 
     def all_outcomes(self, view: ClientView) -> tuple[Outcome, ...]:
         """Every outcome of one client."""
-        return self._by_view[id(view)].outcomes
+        return self._by_client[view.client].outcomes
 
     def checks(self, view: ClientView) -> tuple[Check, ...]:
         """Every check of one client."""
-        return self._by_view[id(view)].checks
+        return self._by_client[view.client].checks
 
     def listed(self, broker_id: int | None) -> bool | None:
         """Whether any metadata answer lists the broker; None where none was read."""
@@ -187,7 +187,7 @@ def _is_of(outcome: Outcome, check: Check) -> bool:
     target = outcome.target
     if check.stage is Stage.RESOLVE:
         return target.name.lower() == check.name.lower()
-    if check.subject == "cluster":
+    if check.subject is Subject.CLUSTER:
         return True
     if check.address:
         return (target.name.lower(), target.address, target.port) == (check.name.lower(), check.address, check.port)

@@ -48,7 +48,7 @@ def _no_accident(case: Case, at_bootstrap: Sequence[Red]) -> bool:
     """
     if any(red.check.reason in REFUSALS for red in at_bootstrap):
         return True
-    views = {id(red.view): red.view for red in at_bootstrap}.values()
+    views = {red.client: red.view for red in at_bootstrap}.values()
     every = [
         o
         for view in views
@@ -118,9 +118,9 @@ def _loses(case: Case, view: ClientView) -> bool:
 
 def losses_as_one(_case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     """Losses are one cause, whether some attempts at an address, all of them or a later connection met them."""
-    found: dict[object, Draft] = {}
-    for draft in drafts:
-        alike = draft.codes if Code.TCP_PACKET_LOSS in draft.codes else id(draft)
+    found: dict[frozenset[Code] | int, Draft] = {}
+    for place, draft in enumerate(drafts):
+        alike = draft.codes if Code.TCP_PACKET_LOSS in draft.codes else place
         first = found.get(alike)
         found[alike] = draft if first is None else Draft(first.codes, first.wrong, (*first.reds, *draft.reds))
     return list(found.values())
@@ -221,8 +221,8 @@ def by_way(shape: Shape, views: Sequence[ClientView], group: Sequence[ClientView
 
 def _single(shape: Shape, views: list[ClientView]) -> Iterator[Draft]:
     """Single brokers that are silent for clients that reach others."""
-    chosen = {id(view) for view in views}
-    silent = [met for met in shape.met if id(met.view) in chosen and met.whole and met.silent and met.open]
+    chosen = {view.client for view in views}
+    silent = [met for met in shape.met if met.view.client in chosen and met.whole and met.silent and met.open]
     groups: dict[tuple[tuple[str, ...], str], list[Met]] = {}
     for met in silent:
         clients = tuple(sorted(m.view.client for m in silent if m.broker_id == met.broker_id))

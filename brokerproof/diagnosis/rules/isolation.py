@@ -7,6 +7,7 @@ from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Assertion
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind, local
 from brokerproof.diagnosis.rules.connect import SILENT_WIDE, from_outside
 from brokerproof.diagnosis.rules.shape import Shape
@@ -25,7 +26,7 @@ def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
     Names that private zones hide are isolation of another kind, and a rule of names.
     """
-    return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.check_id == "cluster/source"]))
+    return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.asserts is Assertion.SOURCE]))
 
 
 def apart(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
@@ -41,19 +42,19 @@ def _parts(case: Case, draft: Draft) -> Iterator[Draft]:
     if Code.SECURITY_BROKER_GROUP not in draft.codes:
         yield draft
         return
-    views = {id(red.view): red.view for red in draft.reds}.values()
+    views = {red.client: red.view for red in draft.reds}.values()
     direct = [view for view in views if kind(view) is Access.DIRECT]
     ports = {_port(o) for view in direct for o in _forbidden(case, view) if _reached(o)}
-    stopped = {id(view) for view in direct if _is_silent_there(case, view, ports)}
-    here = tuple(red for red in draft.reds if id(red.view) not in stopped)
+    stopped = {view.client for view in direct if _is_silent_there(case, view, ports)}
+    here = tuple(red for red in draft.reds if red.client not in stopped)
     yield Draft(draft.codes, draft.wrong, here) if here else draft
     if not here:
         return
-    left = [red for red in draft.reds if id(red.view) in stopped]
+    left = [red for red in draft.reds if red.client in stopped]
     shape = Shape(case, left)
     for vpc_id in sorted({red.view.vpc_id for red in left}):
         reds = tuple(red for red in left if red.view.vpc_id == vpc_id)
-        group = list({id(red.view): red.view for red in reds}.values())
+        group = list({red.client: red.view for red in reds}.values())
         codes = sets.AT_THE_BROKERS | sets.ONE_CLIENT if local(group[0]) else from_outside(shape, group)
         yield Draft(codes, SILENT_WIDE, reds)
 
@@ -134,12 +135,12 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
 
 def _code(case: Case, red: Red) -> Code | None:
     check = red.check
-    if check.check_id == "cluster/source":
+    if check.asserts is Assertion.SOURCE:
         return Code.ISOLATION_SECOND_PATH if red.view.pattern in ONE_WAY else None
     reached = check.reason is None or check.reason in _GOT_THERE
     if not reached:
         return None
-    if "/connect-not/" in check.check_id:
+    if check.asserts is Assertion.DEAD_ADDRESS:
         behind = kind(red.view) is not Access.DIRECT
         return Code.NLB_CROSS_ZONE_ON if behind else Code.ISOLATION_PORTS_OPEN
     if _is_way_back(case, red):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason, Stage, TopicFacts
 from brokerproof.probes.outcome.registry import SPECS
@@ -59,7 +59,7 @@ def _metadata(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line
     answers = _answers(case, red.view)
     if not answers:
         return _told_elsewhere(case, red)
-    if red.check.subject == "cluster":
+    if red.check.asserts is Assertion.ONE_CLUSTER:
         if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
             return frozenset({Code.TLS_OTHER_CLUSTER}), ""
         return frozenset({Code.METADATA_NEW_BROKER}), ""

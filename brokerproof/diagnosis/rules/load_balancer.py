@@ -26,8 +26,8 @@ def cross_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Of each broker's addresses exactly one connects, and it goes with the broker's zone."""
     shape = Shape(case, reds)
     alone = [met for met in shape.met if kind(met.view) in _BEHIND and met.partial and met.broker_id is not None]
-    other_shape = {id(met.view) for met in alone if not _own_zone_alone(met, alone)}
-    found = [met for met in alone if id(met.view) not in other_shape]
+    other_shape = {met.view.client for met in alone if not _own_zone_alone(met, alone)}
+    found = [met for met in alone if met.view.client not in other_shape]
     if found:
         yield Draft(frozenset({Code.NLB_CROSS_ZONE_OFF}), "", tuple(red for met in found for red in met.open))
 
@@ -170,8 +170,8 @@ def single_brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft]:
     """The same for one family."""
-    chosen = {id(view) for view in views}
-    mine = [met for met in shape.met if id(met.view) in chosen]
+    chosen = {view.client for view in views}
+    mine = [met for met in shape.met if met.view.client in chosen]
     groups: dict[tuple[bool, tuple[str, ...], str], list[Met]] = {}
     for met in mine:
         if met.whole and met.open and (met.silent or met.refused):

@@ -98,10 +98,10 @@ class Shape:
 
     def tried(self, *kinds: Access) -> list[ClientView]:
         """The clients of these kinds that tried anything."""
-        tried = {id(met.view) for met in self.met}
-        return [view for view in self.case.views if id(view) in tried and kind(view) in kinds]
+        tried = {met.view.client for met in self.met}
+        return [view for view in self.case.views if view.client in tried and kind(view) in kinds]
 
     def reds(self, views: Sequence[ClientView]) -> tuple[Red, ...]:
         """The reds of these clients that are left."""
-        chosen = {id(view) for view in views}
-        return tuple(red for met in self.met if id(met.view) in chosen for red in met.open)
+        chosen = {view.client for view in views}
+        return tuple(red for met in self.met if met.view.client in chosen for red in met.open)

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.check import Subject, Verdict
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind, managed
 from brokerproof.diagnosis.rules.connect import ACCIDENT
@@ -90,7 +90,7 @@ def _some_bootstrap_works(case: Case, red: Red) -> bool:
     return any(
         c.stage is red.check.stage and c.verdict is Verdict.PASSED and c.port == red.check.port
         for c in case.checks(red.view)
-        if c.subject == "bootstrap"
+        if c.subject is Subject.BOOTSTRAP
     )
 
 

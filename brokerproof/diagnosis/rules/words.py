@@ -30,7 +30,7 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
         codes=codes,
         stage=reds[0].check.stage,
         clients=tuple(sorted({red.client for red in reds})),
-        subjects=tuple(sorted({red.check.subject for red in reds})),
+        subjects=tuple(sorted({red.check.label for red in reds})),
         broker_ids=_brokers(reds),
         addresses=tuple(sorted({red.check.address for red in reds if red.check.address})),
         wrong=_wrong(draft, codes, reds),
@@ -69,7 +69,7 @@ def _observed(reds: Sequence[Red]) -> str:
     for red in reds:
         alike = _FIGURE.sub("", red.check.observed)  # what differs by how long it took is the same
         first.setdefault(alike, red.check.observed)
-        told.setdefault(alike, []).append(f"{red.client} at {red.check.subject}")
+        told.setdefault(alike, []).append(f"{red.client} at {red.check.label}")
     lines = [
         f"{first[alike]} ({listed(list(dict.fromkeys(places))[:_LISTED])}"
         f"{f' and {len(set(places)) - _LISTED} more' if len(set(places)) > _LISTED else ''})"

@@ -1,0 +1,46 @@
+"""One client's outcomes, found by stage and target. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from brokerproof.probes.outcome import MetadataFacts, Outcome, Role, Stage
+
+
+class OutcomeIndex:
+    """Outcomes, found by stage and target."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self.all = outcomes
+        self._by_target: dict[tuple[Stage, str, str, int], list[Outcome]] = {}
+        self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
+        for outcome in outcomes:
+            target = outcome.target
+            if target.role is Role.FORBIDDEN:
+                key = (outcome.stage, "forbidden", target.address, target.port)
+            else:
+                key = (outcome.stage, target.name.lower(), target.address, target.port)
+            self._by_target.setdefault(key, []).append(outcome)
+            self._by_broker.setdefault((outcome.stage, target.broker_id), []).append(outcome)
+
+    def resolve(self, name: str) -> list[Outcome]:
+        """Of the resolution of a name."""
+        return self._by_target.get((Stage.RESOLVE, name.lower(), "", 0), [])
+
+    def connection(self, stage: Stage, name: str, address: str, port: int) -> list[Outcome]:
+        """Of a stage at one address of a name."""
+        return self._by_target.get((stage, name.lower(), address, port), [])
+
+    def forbidden(self, address: str, port: int) -> list[Outcome]:
+        """Of connects to what must not answer."""
+        return self._by_target.get((Stage.CONNECT, "forbidden", address, port), [])
+
+    def broker(self, stage: Stage, broker_id: int | None) -> list[Outcome]:
+        """Of a stage at whatever was expected to be this broker."""
+        return self._by_broker.get((stage, broker_id), [])
+
+    def metadata(self) -> Iterator[MetadataFacts]:
+        """What every metadata answer says."""
+        for outcome in self.all:
+            if outcome.stage is Stage.METADATA and isinstance(outcome.facts, MetadataFacts):
+                yield outcome.facts
