@@ -28,7 +28,7 @@ from tests.scenarios.stall import BETWEEN_MS, BURSTS, STALL_MS, Measured, stalle
 
 RTTS_MS = (0.5, 5.0, 20.0, 60.0)
 ALLOWED_MS = 0.2
-CLIENT = "c"
+CLIENT = "remote_by_peering"
 STALLED = 2
 
 

@@ -1,9 +1,10 @@
 """How often a comparison claims a difference: of two identical paths, and of two that are 1 ms apart, on a real lab.
 
-Clients ``b`` and ``twin`` are neighbours, peered with the cluster VPC; ``g`` comes by the Transit Gateway, by one link
-more of 1 ms RTT. All three take turns, as ``brokerproof compare`` has them; each comparison is of rounds of its own.
-What is right is "different" of the twins at most 5 times in 100, and of ``b`` and ``g`` at least 95 times. How it is
-with samples drawn at random, more often, is tested in tests/comparison/test_contrast.py.
+Clients ``peered`` and ``twin`` are neighbours, peered with the cluster VPC; ``by_gateway`` comes by the Transit
+Gateway, by one link more of 1 ms RTT. All three take turns, as ``brokerproof compare`` has them; each comparison is of
+rounds of its own. What is right is "different" of the twins at most 5 times in 100, and of ``peered`` and
+``by_gateway`` at least 95 times. How it is with samples drawn at random, more often, is tested in
+tests/comparison/test_contrast.py.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from brokerproof.topology.patterns import PATTERNS
 from brokerproof.topology.patterns.options import REGION
 
 APART_MS = 1.0
-IDENTICAL, APART = ("b", "twin"), ("b", "g")
+IDENTICAL, APART = ("peered", "twin"), ("peered", "by_gateway")
 MOST_FALSE, LEAST_TOLD = 0.05, 0.95
 
 
 def topology_of() -> Topology:
-    """The combination, with a second client beside ``b`` and every link inside the Region 1 ms there and back."""
+    """The combination, with a second client beside ``peered`` and every link inside the Region 1 ms there and back."""
     topology = PATTERNS["combination"](None)
-    beside = topology.client("b")
+    beside = topology.client("peered")
     twin = beside.model_copy(update={"name": "twin", "private_ip_address": beside.private_ip_address + 1})
     link = RegionLink(regions=(REGION, REGION), one_way_delay_ms=APART_MS / 2)
     distances = topology.lab.model_copy(update={"links": (link,)})

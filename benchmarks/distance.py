@@ -120,7 +120,9 @@ def server(lab: Lab, command: Sequence[str]) -> Iterator[None]:
 
 
 def output(lab: Lab, command: Sequence[str]) -> str:
-    return subprocess.run([*lab.command_prefix("c"), *command], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [*lab.command_prefix("remote_by_peering"), *command], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def accuracy(lab: Lab, address: str, samples: int) -> None:
@@ -141,7 +143,9 @@ def accuracy(lab: Lab, address: str, samples: int) -> None:
 def gbit_per_s(lab: Lab, address: str, seconds: int) -> float:
     with server(lab, ["iperf3", "-s", "--one-off", "--forceflush"]):
         command = ["iperf3", "-c", address, "-t", str(seconds), "-O", "2", "-J"]
-        done = subprocess.run([*lab.command_prefix("c"), *command], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*lab.command_prefix("remote_by_peering"), *command], capture_output=True, text=True, check=False
+        )
     said = json.loads(done.stdout or "{}")
     if "sum_received" not in said.get("end", {}):
         raise SystemExit(f"iperf3 failed: {said.get('error', done.stderr or said)}")

@@ -1,8 +1,8 @@
 """Transit Gateway against peering, on one cluster: two clients of one Region that take turns, as `compare` does it.
 
-Client ``b`` is peered with the cluster VPC, client ``g`` attached to its gateway. Each sample is a fresh TCP
-connection, to every broker in turn. Once with the lab's distance (each link between VPCs is as long as asked, and
-by a gateway there are two), once with none, where only the forwarding of one more router is left.
+Client ``peered`` is in a VPC peered with the cluster VPC, ``by_gateway`` in one attached to its gateway. Each sample
+is a fresh TCP connection, to every broker in turn. Once with the lab's distance (each link between VPCs is as long as
+asked, and by a gateway there are two), once with none, where only the forwarding of one more router is left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from brokerproof.topology.models import RegionLink
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.topology.patterns.options import REGION
 
-CLIENTS = ("b", "g")
+CLIENTS = ("peered", "by_gateway")
 
 
 def compared(lab: Lab, wanted: Wanted, what: str) -> None:

@@ -16,15 +16,15 @@ from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS
 
 HERE = Path(__file__).parent
-NEAR = ("privatelink_multi_nlb", "b")
-FAR = (("privatelink_single_nlb", "r"), ("peering", "c"))
+NEAR = ("privatelink_multi_nlb", "account_b")
+FAR = (("privatelink_single_nlb", "remote_by_peering"), ("peering", "remote_by_peering"))
 """The most and the fewest addresses a client of three brokers has to look at."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pattern", choices=sorted(PATTERNS), help="time the verification of this one, nothing else")
-    parser.add_argument("--client", default="b", help="of that pattern (default: %(default)s)")
+    parser.add_argument("--client", default="account_b", help="of that pattern (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=12, help="of the verification; the rest has a quarter as many")
     chosen = parser.parse_args()
     if chosen.pattern:

@@ -72,7 +72,7 @@ def many(clients: int, brokers: int) -> Topology:
     """So many client VPCs behind one NLB, each with an endpoint, a zone and a client of its own."""
     options = PatternOptions.model_validate({"brokers": brokers, "overlap": "off", "remote": False})
     whole: dict[str, Any] = PATTERNS["privatelink_single_nlb"](options).model_dump(mode="json")
-    whole["clients"] = [client for client in whole["clients"] if client["name"] == "b"]
+    whole["clients"] = [client for client in whole["clients"] if client["name"] == "account_b"]
     for entries in whole.values():
         if isinstance(entries, list):
             side = [entry for entry in entries if "vpc-b" in json.dumps(entry)]
@@ -85,7 +85,7 @@ def many(clients: int, brokers: int) -> Topology:
 
 def _renamed(text: str, key: str) -> str:
     text = re.sub(r"\b(vpc|vpce|subnet|sg-endpoints)-b\b", rf"\1-{key}", text)
-    return text.replace('"name": "b"', f'"name": "{key}"').replace('"ZB"', f'"Z{key.upper()}"')
+    return text.replace('"name": "account_b"', f'"name": "{key}"').replace('"ZB"', f'"Z{key.upper()}"')
 
 
 def outcomes_of(view: ClientView, *, broken: bool, measured: bool) -> tuple[Outcome, ...]:

@@ -41,7 +41,7 @@ def memory_mb(lab: Lab) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--brokers", type=int, default=15)
-    parser.add_argument("--client", default="b")
+    parser.add_argument("--client", default="account_b")
     chosen = parser.parse_args()
     red = 0
     for pattern in (SINGLE, MULTI):

@@ -26,7 +26,7 @@ from brokerproof.lab.life.handle import Lab  # noqa: E402
 from brokerproof.lab.network.distance import distance_text  # noqa: E402
 from brokerproof.topology.models import RegionLink, Topology  # noqa: E402
 
-CLIENT = "c"
+CLIENT = "remote_by_peering"
 
 
 def shape(lab: Lab, rtt_ms: float, rate_mbit_per_s: int) -> None:

@@ -53,7 +53,7 @@ what each side does
   latency    stage latency at {rate} records a second, 100 bytes, end to end, against Kafka's EndToEndLatency with
              acks=all and 100 bytes, which sends the next record when the last has come back."""
 RECORD_BYTES = 1024
-CLIENT = "b"
+CLIENT = "peered"
 RATE_PER_S = 200
 WAIT_S = 180
 PERF_JVM = ("-Xmx512M", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")

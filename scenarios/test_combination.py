@@ -1,10 +1,10 @@
 """Several patterns on one cluster; each client goes by its own, and is proved to.
 
 Proved at both ends: the addresses that broker names resolve to and connect at, and the address that the
-cluster sees the client at. Client ``b`` is peered, ``g`` comes by a transit gateway, ``t`` by two from another
-Region, ``o`` has the cluster VPC's CIDR and comes by an NLB a broker. The VPC of ``w`` is peered *and* has
-the endpoints, which it is meant to use; the peering would connect as well, so that it does connect proves
-nothing.
+cluster sees the client at. ``peered`` comes by a peering, ``by_gateway`` by a Transit Gateway, ``remote_by_gateway``
+by two from another Region; ``overlapping`` has the cluster VPC's CIDR and comes by an NLB a broker. The VPC of
+``two_paths`` is peered *and* has the endpoints, which it is meant to use; the peering would connect as well, so that
+it does connect proves nothing.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ pytestmark = [pytest.mark.combination]
 
 
 class TestPeering(ClientContract):
-    """``b``: straight to the broker ENIs."""
+    """``peered``: straight to the broker ENIs."""
 
     CLIENTS = names.PEERING
 
 
 class TestTransitGateway(ClientContract):
-    """``g`` and ``t``: straight to the broker ENIs, from this Region and another."""
+    """``by_gateway`` and ``remote_by_gateway``: straight to the broker ENIs, from this Region and another."""
 
     CLIENTS = names.TRANSIT_GATEWAY
 
 
 class TestPrivateLink(ClientContract):
-    """``o`` and ``w``: by the endpoints, also where a second path leads to the same brokers."""
+    """``overlapping`` and ``two_paths``: by the endpoints, also where a second path leads to the same brokers."""
 
     CLIENTS = names.MULTI

@@ -2,8 +2,8 @@
 
 Broker N is ``b-N.tls.<cluster>...`` (or ``scram``, ``iam``) at port 14000+N; the names answer the ENIs of the
 endpoint that MSK made in the client VPC, and the certificate has names of that form, since the cluster's
-wildcard does not reach two labels. The ordinary bootstrap string stays unreachable. Client ``m`` has a CIDR
-of its own; client ``o`` has the cluster VPC's, which PrivateLink underneath allows.
+wildcard does not reach two labels. The ordinary bootstrap string stays unreachable. ``account_b`` has a CIDR of its
+own; ``overlapping`` has the cluster VPC's, which PrivateLink underneath allows.
 """
 
 from __future__ import annotations

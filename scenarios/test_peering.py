@@ -1,10 +1,10 @@
 """VPC peering: clients go straight to the broker ENIs.
 
 Names resolve by the brokers' public records to their private addresses; ports and
-advertised.listeners are as MSK creates them. Client ``b`` is in another account of the same Region,
-client ``c`` in another Region. What must not get through: any port but the brokers', a host that the
-security group does not admit (``x``), a VPC that is peered with ``b``'s alone (``d``), and from ``c``
-to ``b`` through the cluster VPC, since peering is not transitive.
+advertised.listeners are as MSK creates them. ``peered`` is in another account of the same Region,
+``remote_by_peering`` in another Region. What must not get through: any port but the brokers', a host that the security
+group does not admit (``ungrouped``), a VPC that is peered with that of ``peered`` alone (``not_peered``), and from
+``remote_by_peering`` to ``peered`` through the cluster VPC, since peering is not transitive.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TestOutsiders(ObserverContract):
 
 
 class TestDualStack(ClientContract):
-    """The network type DUAL: ``b`` and ``c`` once more as ``b6`` and ``c6``, by the IPv6 names and port 20094."""
+    """The network type DUAL: each client once more (``peered_ipv6``, ...), by the IPv6 names and port 20094."""
 
     VARIANT = "dual-stack"
     OPTIONS = PatternOptions(dual_stack=True)

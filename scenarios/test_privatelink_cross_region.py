@@ -1,8 +1,8 @@
 """PrivateLink with one NLB, and the endpoint in another Region than the service.
 
 The service lists the client's Region among those it supports, and the endpoint names the service's. All
-else is as behind one NLB in one Region: a port a broker, and a private zone in the client VPC. Client
-``c`` has a CIDR of its own; client ``o`` has the cluster VPC's.
+else is as behind one NLB in one Region: a port a broker, and a private zone in the client VPC. ``remote`` has a CIDR
+of its own; ``overlapping`` has the cluster VPC's.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """PrivateLink with an NLB, an endpoint service and an endpoint for each broker.
 
 A private zone in the client VPC sends each broker name to that broker's own endpoint; ports and
-advertised.listeners stay as MSK creates them. Client ``b`` has a CIDR of its own; client ``o`` has
-the cluster VPC's, which PrivateLink allows. ``r`` and ``t`` are in another Region and use ``b``'s endpoints, by a
-peering and by transit gateways. ``a`` is in the cluster VPC, where nothing is to set up. Nothing in the
-cluster VPC can open a connection to a client.
+advertised.listeners stay as MSK creates them. ``account_b`` has a CIDR of its own; ``overlapping`` has the cluster
+VPC's, which PrivateLink allows. ``remote_by_peering`` and ``remote_by_gateway`` are in another Region and use the
+endpoints of ``account_b``'s VPC. ``cluster_vpc`` needs nothing to be set up. Nothing in the cluster VPC can open a
+connection to a client.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class TestCrossZoneOff(ClientContract):
 class TestDualStack(ClientContract):
     """Endpoints, NLBs and target groups of both families: each client once more, by AAAA, port 20094 and IPv6 nodes.
 
-    ``b6`` resolves each ``bi6-`` name to the IPv6 addresses of that broker's endpoint, and brokers see it at the
-    IPv6 addresses of the NLB's nodes. The post of 2021 had IPv4 only.
+    ``account_b_ipv6`` resolves each ``bi6-`` name to the IPv6 addresses of that broker's endpoint, and brokers see it
+    at the IPv6 addresses of the NLB's nodes. The post of 2021 had IPv4 only.
     """
 
     VARIANT = "dual-stack"

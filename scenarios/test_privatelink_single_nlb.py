@@ -3,11 +3,10 @@
 The client VPC has one interface endpoint, an ENI a zone. A private zone sends every broker name to
 it; what tells brokers apart is the port: the NLB has a listener a broker, each with that broker as
 its only target, and brokers advertise their own name with their own port. One more listener has
-all brokers as targets, for bootstrap. Client ``b`` has a CIDR of its own; client ``o`` has the
-cluster VPC's, which PrivateLink allows. ``r`` and ``t`` are in another Region and use ``b``'s endpoint, by a
-peering and by transit gateways. ``a`` is in the cluster VPC, and needs a zone of its own that leads to
-the NLB, because the advertised ports are not at the broker ENIs. Nothing in the cluster VPC can open a
-connection to a client.
+all brokers as targets, for bootstrap. ``account_b`` has a CIDR of its own; ``overlapping`` has the cluster VPC's,
+which PrivateLink allows. ``remote_by_peering`` and ``remote_by_gateway`` are in another Region and use the endpoint
+of ``account_b``'s VPC. ``cluster_vpc`` needs a zone of its own that leads to the NLB, because the advertised ports
+are not at the broker ENIs. Nothing in the cluster VPC can open a connection to a client.
 """
 
 from __future__ import annotations

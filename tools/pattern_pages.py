@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from brokerproof.lab.faults import FAULTS, Fault
-from brokerproof.lab.faults.fault import afflicted
+from brokerproof.lab.faults.fault import shown_by
 from brokerproof.probes.outcome import Reason
 from brokerproof.reports.drawing import DIGEST_ATTRIBUTE, DrawError, dot_digest, svg
 from brokerproof.topology.expectation.expect import expect
@@ -186,7 +186,7 @@ def faults_table(name: str, topology: Topology) -> str:
         (
             f"`{fault.name}`",
             f"{fault.title}{' Needs `--dual-stack`.' if fault.dual_stack else ''}",
-            f"`{_shown_by(fault, topology)}`",
+            f"`{shown_by(topology, fault)}`",
             fault.stage.value,
             _reasons(fault.reasons),
             _where(fault, every),
@@ -205,11 +205,6 @@ def _where(fault: Fault, every: set[int]) -> str:
     if fault.by_chance:
         return "some"
     return "all" if set(fault.brokers) >= every else ", ".join(map(str, fault.brokers))
-
-
-def _shown_by(fault: Fault, topology: Topology) -> str:
-    """The client that shows it; of a dual stack, which these tables are not built for, by name."""
-    return fault.client if fault.client is not None else afflicted(topology, fault).name
 
 
 _PARTS: Final[dict[str, Callable[[str, Topology], str]]] = {

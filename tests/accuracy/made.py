@@ -26,7 +26,7 @@ def fault(cause: str, *alike: str, name: str = "") -> Injected:
 
 
 def named(*codes: str, stage: str = "connect") -> Named:
-    return Named(codes=codes, stage=stage, clients=("b",), subjects=("broker-1",))
+    return Named(codes=codes, stage=stage, clients=("peered",), subjects=("broker-1",))
 
 
 def trial(
@@ -49,7 +49,7 @@ def trial(
         answer=answer or ("" if problem else "findings" if found else "nothing_wrong"),
         named=found,
         hidden=hidden,
-        clients=() if problem else (ClientTime(client="b", took_ms=took_ms, deadline_ms=10_000),),
+        clients=() if problem else (ClientTime(client="peered", took_ms=took_ms, deadline_ms=10_000),),
         verdict_ms=None if problem else took_ms + 5,
         problem=problem,
         not_undone=not_undone,

@@ -47,7 +47,7 @@ class ClientEvidence:
             Finding(
                 codes=tuple(map(Code, code.split("|"))),
                 stage=Stage.CONNECT,
-                clients=("b",),
+                clients=("peered",),
                 subjects=("broker-1",),
                 wrong="",
                 observed="",
@@ -61,7 +61,7 @@ class ClientEvidence:
 
     @property
     def snapshot(self) -> Snapshot:
-        return {("b", "connect"): frozenset({(str(self.sight),)})}
+        return {("peered", "connect"): frozenset({(str(self.sight),)})}
 
     @property
     def red(self) -> tuple[Check, ...]:
@@ -69,7 +69,7 @@ class ClientEvidence:
             return ()
         check = Check(
             check_id="connect.broker-1",
-            client="b",
+            client="peered",
             stage=Stage.CONNECT,
             subject=Subject.BROKER,
             broker_id=1,
@@ -143,12 +143,12 @@ def test_a_fault_is_put_in_looked_at_and_taken_out(world: World) -> None:
     trial = carry_out(ALONE)
     assert world.applied == [ALONE.broken, ALONE.intended]
     assert [(one.codes, one.stage, one.clients) for one in trial.named] == [
-        (("route.missing_client",), "connect", ("b",))
+        (("route.missing_client",), "connect", ("peered",))
     ]
     assert trial.injected == ALONE.injected
     assert (trial.problem, trial.not_undone) == ("", "")
     every = tuple(client.name for client in ALONE.intended.clients)
-    assert world.looked == [every, every, ("b",)]  # cold brokers; the fault; and once more only who saw it
+    assert world.looked == [every, every, ("peered",)]  # cold brokers; the fault; and once more only who saw it
     assert world.ended == 0
 
 
@@ -165,7 +165,7 @@ def test_a_false_alarm_costs_the_lab(world: World) -> None:
 
 def test_only_the_afflicted_client_is_asked_where_so_chosen(world: World) -> None:
     carry_out(ALONE, Which.AFFLICTED)
-    assert world.looked[1:] == [("b",)]
+    assert world.looked[1:] == [("peered",)]
     carry_out(CLEAN, Which.AFFLICTED)
     assert len(world.looked[-1]) > 1
 
@@ -175,7 +175,7 @@ def test_a_fault_that_stays_is_said_and_costs_the_lab(world: World, cured: bool)
     world.sees = lambda *_: ClientEvidence(("route.missing_client",))
     world.heals = cured
     trial = carry_out(ALONE)
-    words = "b/connect.broker-1: timed out" if cured else "the lab does not say that it is as intended"
+    words = "peered/connect.broker-1: timed out" if cured else "the lab does not say that it is as intended"
     assert trial.not_undone == words
     assert trial.named
     assert world.ended
@@ -252,10 +252,10 @@ def test_the_tail_of_a_log_is_not_kept_whole(world: World) -> None:
 
 def test_a_probe_that_cannot_be_run_is_a_problem(world: World) -> None:
     def breaks(*_: object) -> ClientEvidence:
-        raise NoEvidenceError("vantage b: ended by signal 9")
+        raise NoEvidenceError("vantage peered: ended by signal 9")
 
     world.sees = breaks
-    assert carry_out(ALONE).problem == "vantage b: ended by signal 9"
+    assert carry_out(ALONE).problem == "vantage peered: ended by signal 9"
     assert world.ended
 
 

@@ -31,7 +31,7 @@ from brokerproof.vantages.protocol import VantageRun
 from tests.diagnosis.perfect import bend, outcome, perfect
 
 MS = 1_000_000
-SLOWER_MS = {"g": 2.0}
+SLOWER_MS = {"by_gateway": 2.0}
 QUICK = ("--rounds", "14", "--samples", "20", "--seed", "7", "--what", "connect")
 
 
@@ -138,19 +138,19 @@ def paths(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_clients_take_turns_in_random_order_that_the_seed_gives_again() -> None:
     wanted = Wanted(seed=5, rounds=40)
-    turns = order(["b", "g", "o"], wanted)
-    assert turns == order(["b", "g", "o"], wanted)
-    assert turns != order(["b", "g", "o"], Wanted(seed=6, rounds=40))
+    turns = order(["peered", "by_gateway", "overlapping"], wanted)
+    assert turns == order(["peered", "by_gateway", "overlapping"], wanted)
+    assert turns != order(["peered", "by_gateway", "overlapping"], Wanted(seed=6, rounds=40))
     for number in range(1, 41):
-        assert sorted(name for each, name in turns if each == number) == ["b", "g", "o"]
+        assert sorted(name for each, name in turns if each == number) == ["by_gateway", "overlapping", "peered"]
     assert len({tuple(name for each, name in turns if each == number) for number in range(1, 41)}) == 6
 
 
 def test_a_slower_path_is_told_and_all_is_written(tmp_path: Path, paths: list[Any]) -> None:
     folder = tmp_path / "run"
-    code, said, progress = command("combination", "--client", "b", "--client", "g", *QUICK, "-o", folder)
+    code, said, progress = command("combination", "--client", "peered", "--client", "by_gateway", *QUICK, "-o", folder)
     assert code == 0, progress
-    assert "connect, median: g (transit_gateway) adds " in " ".join(said.split())
+    assert "connect, median: by_gateway (transit_gateway) adds " in " ".join(said.split())
     assert "seed 7" in progress
     names = sorted(path.name for path in folder.iterdir())
     assert names == [
@@ -164,33 +164,38 @@ def test_a_slower_path_is_told_and_all_is_written(tmp_path: Path, paths: list[An
     ]
     found = msgspec.json.decode((folder / "comparison.json").read_bytes(), type=Comparison)
     median = found.compared[0]
-    assert (median.first.client, median.second.client, median.contrast.verdict) == ("b", "g", Claim.LESS)
+    assert (median.first.client, median.second.client, median.contrast.verdict) == ("by_gateway", "peered", Claim.MORE)
     assert median.contrast.difference_ns is not None
-    assert median.contrast.difference_ns.value == pytest.approx(-2 * MS, rel=0.1)
+    assert median.contrast.difference_ns.value == pytest.approx(2 * MS, rel=0.1)
     document = decode_document((folder / "result.json").read_bytes())
     assert document.comparisons == (found,)
     assert document.complete
-    assert {one.view.client for one in document.clients} == {"b", "g"}
+    assert {one.view.client for one in document.clients} == {"peered", "by_gateway"}
     rounds = {(one.whose.client, one.whose.round) for one in read_samples(folder / "samples.parquet")}
-    assert rounds == {(client, number) for client in "bg" for number in range(1, 15)}
-    assert "| b (peering) | g (transit_gateway) | connect | median |" in (folder / "comparison.md").read_text()
-    assert sorted(Counter(paths[-1].turns).items()) == [("b", 14), ("g", 14)]
+    assert rounds == {(client, number) for client in ("peered", "by_gateway") for number in range(1, 15)}
+    assert (
+        "| by_gateway (transit_gateway) | peered (peering) | connect | median |"
+        in (folder / "comparison.md").read_text()
+    )
+    assert sorted(Counter(paths[-1].turns).items()) == [("by_gateway", 14), ("peered", 14)]
     # The run can be compared with itself, and is not told apart from it.
     assert command(folder, folder, "--fail-on-difference")[0] == 0
 
 
 def test_a_difference_can_be_a_failure(tmp_path: Path, paths: list[Any]) -> None:
-    where = ("combination", "--client", "b", *QUICK, "--fail-on-difference", "--format", "json")
+    where = ("combination", "--client", "peered", *QUICK, "--fail-on-difference", "--format", "json")
     assert paths
-    assert command(*where, "--client", "g", "-o", tmp_path / "1")[0] == 1
-    code, said, _ = command(*where, "--client", "t", "-o", tmp_path / "2")
+    assert command(*where, "--client", "by_gateway", "-o", tmp_path / "1")[0] == 1
+    code, said, _ = command(*where, "--client", "remote_by_gateway", "-o", tmp_path / "2")
     assert code == 0
     assert msgspec.json.decode(said, type=Comparison).compared[0].contrast.verdict is Claim.NOT_TOLD_APART
 
 
 def test_a_path_that_is_not_as_it_must_be_is_not_compared(tmp_path: Path, paths: list[Any]) -> None:
-    paths[0] = lambda opened: opened.dead.add("g")
-    code, said, why = command("combination", "--client", "b", "--client", "g", *QUICK, "-o", tmp_path / "run")
+    paths[0] = lambda opened: opened.dead.add("by_gateway")
+    code, said, why = command(
+        "combination", "--client", "peered", "--client", "by_gateway", *QUICK, "-o", tmp_path / "run"
+    )
     assert code == 1
     assert "FAILED" in said
     assert "are not compared" in why
@@ -198,13 +203,15 @@ def test_a_path_that_is_not_as_it_must_be_is_not_compared(tmp_path: Path, paths:
 
 
 def test_a_turn_that_fails_does_not_count_and_many_end_it(tmp_path: Path, paths: list[Any]) -> None:
-    paths[0] = lambda opened: opened.failing.update({"g": 2})
-    code, said, why = command("combination", "--client", "b", "--client", "g", *QUICK, "-o", tmp_path / "1")
+    paths[0] = lambda opened: opened.failing.update({"by_gateway": 2})
+    code, said, why = command(
+        "combination", "--client", "peered", "--client", "by_gateway", *QUICK, "-o", tmp_path / "1"
+    )
     assert code == 0
     assert "in 12 rounds" in " ".join(said.split())
     assert "does not count: vantage: ssh: connection reset" in " ".join(why.split())
-    paths[0] = lambda opened: opened.failing.update({"g": 9})
-    code, _, why = command("combination", "--client", "b", "--client", "g", *QUICK, "-o", tmp_path / "2")
+    paths[0] = lambda opened: opened.failing.update({"by_gateway": 9})
+    code, _, why = command("combination", "--client", "peered", "--client", "by_gateway", *QUICK, "-o", tmp_path / "2")
     assert code == 3
     assert "9 of 28 turns failed: vantage: ssh: connection reset" in why
 
@@ -215,7 +222,7 @@ def test_interrupted_it_keeps_what_was_measured(tmp_path: Path, paths: list[Any]
 
     paths[0] = soon
     folder = tmp_path / "run"
-    code, _, why = command("combination", "--client", "b", "--client", "g", *QUICK, "-o", folder)
+    code, _, why = command("combination", "--client", "peered", "--client", "by_gateway", *QUICK, "-o", folder)
     assert code == 130
     assert "interrupted after 5 turns" in why
     document = decode_document((folder / "result.json").read_bytes())
@@ -228,11 +235,14 @@ def test_interrupted_it_keeps_what_was_measured(tmp_path: Path, paths: list[Any]
     [
         ((), "say what to compare"),
         (("nowhere",), "'nowhere' is neither a pattern nor a file"),
-        (("combination", "--client", "b"), "a comparison takes two clients or more of: a, b, g"),
-        (("combination", "--client", "b", "--client", "x"), "x: not there"),
+        (
+            ("combination", "--client", "peered"),
+            "a comparison takes two clients or more of: cluster_vpc, peered, by_gateway",
+        ),
+        (("combination", "--client", "peered", "--client", "nobody"), "nobody: not there"),
         (("combination", "--what", "end_to_end"), "give --records"),
         (("one", "two"), "one: no run with samples"),
-        (("one", "two", "--client", "b"), "leave out --client"),
+        (("one", "two", "--client", "peered"), "leave out --client"),
         (("combination", "--target", "x.yaml"), "leave out combination"),
     ],
 )
@@ -251,7 +261,7 @@ def test_without_a_lab_it_could_not_be_carried_out(tmp_path: Path, monkeypatch: 
     assert (code, "no Java" in why) == (3, True)
 
 
-def stored(folder: Path, ms: float, client: str = "b") -> Path:
+def stored(folder: Path, ms: float, client: str = "peered") -> Path:
     folder.mkdir()
     at = np.arange(600, dtype=np.int64) * MS
     took = (MS * (ms + np.random.default_rng(1).random(600))).astype(np.int64)
@@ -265,11 +275,11 @@ def stored(folder: Path, ms: float, client: str = "b") -> Path:
 
 def test_two_stored_runs(tmp_path: Path) -> None:
     before, after, other = (
-        stored(tmp_path / "before", 1), stored(tmp_path / "after", 3), stored(tmp_path / "other", 1, "g")
+        stored(tmp_path / "before", 1), stored(tmp_path / "after", 3), stored(tmp_path / "other", 1, "by_gateway")
     )  # fmt: skip
     code, said, _ = command(before, after / "samples.parquet", "--format", "markdown", "-o", tmp_path / "out")
     assert code == 0
-    assert "b (peering) in after adds 2." in said
+    assert "peered (peering) in after adds 2." in said
     assert "The runs are of different times" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["comparison.json", "comparison.md"]
     code, _, why = command(before, other)

@@ -41,7 +41,7 @@ class Oracle:
             injected=case.injected,
             answer="findings" if codes else "nothing_wrong",
             named=tuple(Named(codes=one, stage="connect") for one in codes),
-            clients=(ClientTime(client="b", took_ms=900, deadline_ms=45_000),),
+            clients=(ClientTime(client="peered", took_ms=900, deadline_ms=45_000),),
             verdict_ms=901,
             problem="the lab ended" if self.broken and self.broken in case.case_id else "",
         )

@@ -41,20 +41,20 @@ def quantities(pattern: str, client: str, options: PatternOptions | None = None)
 
 def test_what_is_charged_is_counted_in_the_topology() -> None:
     two_thirds = pytest.approx(2 / 3)
-    assert quantities("in_vpc", "a") == {"cross_zone_gb": two_thirds}
-    assert quantities("peering", "b") == {"cross_zone_gb": two_thirds}
-    assert quantities("peering", "c") == {"cross_region_gb": 1}
+    assert quantities("in_vpc", "cluster_vpc") == {"cross_zone_gb": two_thirds}
+    assert quantities("peering", "peered") == {"cross_zone_gb": two_thirds}
+    assert quantities("peering", "remote_by_peering") == {"cross_region_gb": 1}
     gateway = {"transit_gateway_attachment_hour": 2, "transit_gateway_gb": 1}
-    assert quantities("transit_gateway", "b") == {"cross_zone_gb": two_thirds, **gateway}
-    far = quantities("transit_gateway", "c")
+    assert quantities("transit_gateway", "by_gateway") == {"cross_zone_gb": two_thirds, **gateway}
+    far = quantities("transit_gateway", "remote_by_gateway")
     assert far == {"cross_region_gb": 1, "transit_gateway_attachment_hour": 4, "transit_gateway_gb": 1}
     one = {"endpoint_zone_hour": 3, "endpoint_gb": 1, "nlb_hour": 1, "nlcu_hour": None, "cross_zone_gb": two_thirds}
-    assert quantities("privatelink_single_nlb", "b") == one
+    assert quantities("privatelink_single_nlb", "account_b") == one
     # A load balancer and an endpoint a broker.
-    assert quantities("privatelink_multi_nlb", "b") == one | {"endpoint_zone_hour": 9, "nlb_hour": 3}
-    five = quantities("privatelink_multi_nlb", "b", PatternOptions(brokers=6))
+    assert quantities("privatelink_multi_nlb", "account_b") == one | {"endpoint_zone_hour": 9, "nlb_hour": 3}
+    five = quantities("privatelink_multi_nlb", "account_b", PatternOptions(brokers=6))
     assert (five["endpoint_zone_hour"], five["nlb_hour"]) == (18, 6)
-    managed = quantities("multi_vpc", "m")
+    managed = quantities("multi_vpc", "account_b")
     assert (managed["vpc_connection_hour"], managed["vpc_connection_gb"]) == (1, 1)
     assert "nlb_hour" not in managed
 
@@ -68,16 +68,16 @@ def prices(text: str, tmp_path: Path) -> PriceList:
 def test_a_sum_needs_every_price_of_it(tmp_path: Path) -> None:
     listed = prices(PRICES, tmp_path)
     topology = PATTERNS["transit_gateway"](None)
-    gateway = charges(topology, topology.client("b"))
+    gateway = charges(topology, topology.client("by_gateway"))
     assert formula(gateway) == (
         "0.667 * GB * cross_zone_gb + 2 * hours * transit_gateway_attachment_hour + GB * transit_gateway_gb"
     )
     assert monthly(gateway, listed).amount == pytest.approx(0.5 * 2000 / 3 + 2 * 2 * 100 + 0.25 * 1000)
     topology = PATTERNS["privatelink_single_nlb"](None)
-    cost = monthly(charges(topology, topology.client("b")), listed)
+    cost = monthly(charges(topology, topology.client("account_b")), listed)
     assert (cost.amount, cost.missing) == (None, ("endpoint_zone_hour", "endpoint_gb", "nlb_hour", "nlcu_hour"))
     every = listed.model_copy(update={"prices": dict.fromkeys(Dimension, 1.0), "nlcu_hours_per_month": None})
-    assert monthly(charges(topology, topology.client("b")), every).missing == ("nlcu_hours_per_month",)
+    assert monthly(charges(topology, topology.client("account_b")), every).missing == ("nlcu_hours_per_month",)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_every_statement_has_a_source_and_every_pattern_its_facts() -> None:
 
 
 def test_the_table_has_a_column_a_client_and_says_what_is_measured() -> None:
-    seen = {("g", Row.LATENCY): (Statement(text="connect: 2 ms", basis=Basis.MEASURED, source="run r"),)}
+    seen = {("by_gateway", Row.LATENCY): (Statement(text="connect: 2 ms", basis=Basis.MEASURED, source="run r"),)}
     topology = PATTERNS["combination"](None)
-    table = pattern_table(topology, ["b", "g", "o"], measured=seen)
+    table = pattern_table(topology, ["peered", "by_gateway", "overlapping"], measured=seen)
     assert [(column.client, column.pattern) for column in table.columns] == [
-        ("b", "peering"),
-        ("g", "transit_gateway"),
-        ("o", "privatelink_multi_nlb"),
+        ("peered", "peering"),
+        ("by_gateway", "transit_gateway"),
+        ("overlapping", "privatelink_multi_nlb"),
     ]
     peering, gateway, endpoint = (column.rows[Row.LATENCY] for column in table.columns)
     assert [each.basis for each in gateway] == [Basis.MEASURED, Basis.DERIVED]
@@ -133,7 +133,7 @@ def test_the_command_prints_it_with_numbered_sources(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, ["patterns", *map(str, arguments)])
         return done.exit_code, done.stdout, done.stderr
 
-    code, said, why = command("transit_gateway", "--client", "b", "--prices", tmp_path / "prices.yaml")
+    code, said, why = command("transit_gateway", "--client", "by_gateway", "--prices", tmp_path / "prices.yaml")
     assert code == 0, why
     assert "983.33 XYZ a month for 1,000 GB and 100 hours" in said
     assert "prices: a file of this test" in said
@@ -141,5 +141,5 @@ def test_the_command_prints_it_with_numbered_sources(tmp_path: Path) -> None:
     code, said, _ = command("--json", "--run", tmp_path)
     assert code == 0
     assert msgspec.json.decode(said, type=PatternTable).topology == "combination"
-    for wrong in (("nowhere",), ("peering", "--client", "x"), ("--prices", tmp_path / "missing"), ("--run", "/")):
+    for wrong in (("nowhere",), ("peering", "--client", "nobody"), ("--prices", tmp_path / "missing"), ("--run", "/")):
         assert command(*wrong)[0] == 2, wrong

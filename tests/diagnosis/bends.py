@@ -26,6 +26,15 @@ from tests.diagnosis.perfect import outcome
 
 PEERING, GATEWAY, IN_VPC = "peering", "transit_gateway", "in_vpc"
 SINGLE, MULTI, MANAGED = "privatelink_single_nlb", "privatelink_multi_nlb", "multi_vpc"
+EVERYONE = {"cluster_vpc", "account_b", "overlapping", "remote_by_peering", "remote_by_gateway"}
+"""The clients of a PrivateLink pattern."""
+OUTSIDE = EVERYONE - {"cluster_vpc"}
+AT_ENDPOINT_B = OUTSIDE - {"overlapping"}
+"""Those that use the endpoints of account B's VPC."""
+DIRECT = {"cluster_vpc", "peered", "remote_by_peering"}
+"""The clients of the pattern peering that reach the brokers."""
+NEAR = {PEERING: "peered", GATEWAY: "by_gateway", SINGLE: "account_b", MULTI: "account_b"}
+"""The first client outside the cluster VPC."""
 SILENT: Final = failed(Reason.TIMED_OUT)
 REFUSED: Final = failed(Reason.REFUSED)
 

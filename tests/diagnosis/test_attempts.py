@@ -10,6 +10,8 @@ from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
+    DIRECT,
+    NEAR,
     PEERING,
     SILENT,
     SINGLE,
@@ -34,9 +36,9 @@ from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, failed, view
 def test_attempts_that_end_differently(
     pattern: str, reasons: tuple[Reason | None, ...], codes: frozenset[Code]
 ) -> None:
-    match = at(Stage.CONNECT, clients="b", brokers=[2], where=lambda _v, o: o.status is Status.OK)
+    match = at(Stage.CONNECT, clients=[NEAR[pattern]], brokers=[2], where=lambda _v, o: o.status is Status.OK)
     diagnosis = diagnose([attempted(view, (match, reasons)) for view in views_of(pattern)])
-    assert named(diagnosis) == [(codes, {"b"}, {2})]
+    assert named(diagnosis) == [(codes, {NEAR[pattern]}, {2})]
 
 
 _PERHAPS_TARGET = sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED, Code.NLB_BOOTSTRAP_TARGET_DEAD}
@@ -56,10 +58,10 @@ def test_connects_lost_at_the_bootstrap_port_alone(lost: str, reason: Reason, co
         chosen = everywhere[:1] if lost == "one" else everywhere
         return o.target.role is Role.BOOTSTRAP and (o.target.name, o.target.address) in chosen
 
-    lost_there = (at(Stage.CONNECT, clients="b", where=at_bootstrap), (None, reason))
+    lost_there = (at(Stage.CONNECT, clients=["account_b"], where=at_bootstrap), (None, reason))
     well = (at(Stage.CONNECT, brokers=[1, 2, 3]), (None, None))
     diagnosis = diagnose([attempted(view, lost_there, well) for view in views_of(SINGLE)])
-    assert named(diagnosis) == [(codes, {"b"}, set())]
+    assert named(diagnosis) == [(codes, {"account_b"}, set())]
 
 
 def test_attempts_that_all_connect_are_no_finding() -> None:
@@ -84,34 +86,34 @@ def test_an_address_of_the_bootstrap_listener_is_silent_where_syns_took_a_second
         )
 
     bends = [
-        Bend(at(Stage.CONNECT, clients="b", brokers=[2]), sent_again),
-        Bend(at(Stage.CONNECT, clients="b", where=first_name), SILENT),
-        Bend(at(Stage.CONNECT, clients="b", where=second_name), sent_again),
+        Bend(at(Stage.CONNECT, clients=["account_b"], brokers=[2]), sent_again),
+        Bend(at(Stage.CONNECT, clients=["account_b"], where=first_name), SILENT),
+        Bend(at(Stage.CONNECT, clients=["account_b"], where=second_name), sent_again),
     ]
     lost = sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED}
-    at_bootstrap = (_PERHAPS_TARGET, {"b"}, set[int]())
-    assert named(diagnosis_of(views_of(SINGLE), *bends)) == [(lost, {"b"}, {2}), at_bootstrap]
+    at_bootstrap = (_PERHAPS_TARGET, {"account_b"}, set[int]())
+    assert named(diagnosis_of(views_of(SINGLE), *bends)) == [(lost, {"account_b"}, {2}), at_bootstrap]
 
 
 def test_a_stage_that_did_not_get_its_own_connection_met_the_losses_that_took_a_second_elsewhere() -> None:
-    once = Bend(at(Stage.CONNECT, clients="b", brokers=[1, 2]), sent_again)
-    twice = Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT)
-    assert named(diagnosis_of(views_of(PEERING), once, twice)) == [(sets.NOW_AND_THEN, {"b"}, {1, 2, 3})]
+    once = Bend(at(Stage.CONNECT, clients=["peered"], brokers=[1, 2]), sent_again)
+    twice = Bend(at(Stage.PATH_SIZE, clients=["peered"], brokers=[3]), SILENT)
+    assert named(diagnosis_of(views_of(PEERING), once, twice)) == [(sets.NOW_AND_THEN, {"peered"}, {1, 2, 3})]
 
 
 def test_a_stage_whose_own_connection_fails_where_nothing_else_is_lost_is_of_unknown_cause() -> None:
-    diagnosis = diagnosis_of(views_of(PEERING), Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT))
-    assert named(diagnosis) == [(one(Code.UNKNOWN), {"b"}, {3})]
+    diagnosis = diagnosis_of(views_of(PEERING), Bend(at(Stage.PATH_SIZE, clients=["peered"], brokers=[3]), SILENT))
+    assert named(diagnosis) == [(one(Code.UNKNOWN), {"peered"}, {3})]
 
 
 def test_what_follows_from_a_cause_stays_with_it_where_losses_before_it_become_one() -> None:
     bends = [
-        Bend(at(Stage.CONNECT, clients="b", brokers=[1]), sent_again),
-        Bend(at(Stage.PATH_SIZE, clients="b", brokers=[3]), SILENT),
+        Bend(at(Stage.CONNECT, clients=["peered"], brokers=[1]), sent_again),
+        Bend(at(Stage.PATH_SIZE, clients=["peered"], brokers=[3]), SILENT),
         advertise(2, "b-2.internal", 0),
-        Bend(at(Stage.PRODUCE, clients="c", brokers=[1]), failed(Reason.TRANSPORT)),
+        Bend(at(Stage.PRODUCE, clients=["remote_by_peering"], brokers=[1]), failed(Reason.TRANSPORT)),
     ]
     diagnosis = diagnosis_of(views_of(PEERING), *bends)
-    lost = (sets.NOW_AND_THEN, {"b"}, {1, 3})
-    assert named(diagnosis) == [lost, (one(Code.METADATA_ADVERTISED_NAME), {"a", "b", "c"}, {2})]
-    assert [found.consequences for found in diagnosis.findings] == [(), ("c/broker-1/produce",)]
+    lost = (sets.NOW_AND_THEN, {"peered"}, {1, 3})
+    assert named(diagnosis) == [lost, (one(Code.METADATA_ADVERTISED_NAME), DIRECT, {2})]
+    assert [found.consequences for found in diagnosis.findings] == [(), ("remote_by_peering/broker-1/produce",)]

@@ -99,7 +99,7 @@ def test_who_reads_no_metadata_may_know_from_others_that_it_would_be_wrong(told:
     def untrusted(outcome: Outcome) -> Outcome:
         return msgspec.structs.replace(outcome, status=Status.FAILED, reason=Reason.NAME_MISMATCH, facts=None)
 
-    beyond = {"m", "o"}
+    beyond = {"account_b", "overlapping"}
     runs_ = [seen(v, listeners_of_2(told), Bend(at(Stage.HANDSHAKE, clients=beyond), untrusted)) for v in MANAGED]
     found = [f for f in diagnose(runs_).findings if f.stage is Stage.METADATA]
     assert [(f.codes, set(f.clients), f.broker_ids) for f in found] == ([((code,), beyond, (2,))] if code else [])

@@ -36,8 +36,8 @@ def view_of(pattern: str, client: str, **chosen: object) -> ClientView:
     return expect(PATTERNS[pattern](PatternOptions.model_validate(chosen)), client)
 
 
-SINGLE = view_of("privatelink_single_nlb", "b")
-MULTI = view_of("privatelink_multi_nlb", "b")
+SINGLE = view_of("privatelink_single_nlb", "account_b")
+MULTI = view_of("privatelink_multi_nlb", "account_b")
 
 
 def reds(checks: tuple[Check, ...]) -> set[str]:
@@ -299,7 +299,7 @@ def test_a_negative_that_fails_for_another_reason_is_red() -> None:
 
 
 def test_an_address_without_a_target_that_connects_is_red() -> None:
-    view = view_of("privatelink_multi_nlb", "b", cross_zone=False)
+    view = view_of("privatelink_multi_nlb", "account_b", cross_zone=False)
     dead = next(a for a in view.brokers[0].addresses if not a.must_connect)
     outcomes = bend(
         perfect(view),
@@ -366,12 +366,36 @@ def test_where_the_coordinator_does_not_say_the_path_is_not_proved() -> None:
 @pytest.mark.parametrize(
     ("pattern", "client", "stage", "reason", "words"),
     [
-        ("multi_vpc", "m", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the VPC connection's state"),
-        ("multi_vpc", "m", Stage.HANDSHAKE, Reason.NAME_MISMATCH, "use the names of the connection's own bootstrap"),
-        ("multi_vpc", "m", Stage.RESOLVE, Reason.NXDOMAIN, "check that vpc-m has a VPC connection for this scheme"),
-        ("privatelink_single_nlb", "a", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the NLB's listener"),
-        ("privatelink_cross_region", "c", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the listener of"),
-        ("peering", "b", Stage.CONNECT, Reason.TIMED_OUT, "check the broker's security group"),
+        ("multi_vpc", "account_b", Stage.CONNECT, Reason.TIMED_OUT, "check, in this order: the VPC connection's state"),
+        (
+            "multi_vpc",
+            "account_b",
+            Stage.HANDSHAKE,
+            Reason.NAME_MISMATCH,
+            "use the names of the connection's own bootstrap",
+        ),
+        (
+            "multi_vpc",
+            "account_b",
+            Stage.RESOLVE,
+            Reason.NXDOMAIN,
+            "check that vpc-m has a VPC connection for this scheme",
+        ),
+        (
+            "privatelink_single_nlb",
+            "cluster_vpc",
+            Stage.CONNECT,
+            Reason.TIMED_OUT,
+            "check, in this order: the NLB's listener",
+        ),
+        (
+            "privatelink_cross_region",
+            "remote",
+            Stage.CONNECT,
+            Reason.TIMED_OUT,
+            "check, in this order: the listener of",
+        ),
+        ("peering", "peered", Stage.CONNECT, Reason.TIMED_OUT, "check the broker's security group"),
     ],
 )
 def test_the_remedy_names_what_the_pattern_is_made_of(

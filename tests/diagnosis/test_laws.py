@@ -19,6 +19,7 @@ from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stag
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from tests.diagnosis.bends import AT_ENDPOINT_B, NEAR
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, seen, views_of
 from tests.topology.strategies import options, patterns
 
@@ -30,10 +31,16 @@ NO_NAME: Final = failed(
 
 # Faults that do not hide one another: each bend, the clients and brokers it is about, and a cause that must be named.
 TOGETHER: Final[dict[str, tuple[Bend, Code]]] = {
-    "record of broker 1": (Bend(at(Stage.RESOLVE, clients="brt", brokers=[1]), NO_NAME), Code.DNS_RECORD_MISSING),
+    "record of broker 1": (
+        Bend(at(Stage.RESOLVE, clients=AT_ENDPOINT_B, brokers=[1]), NO_NAME),
+        Code.DNS_RECORD_MISSING,
+    ),
     "listener of broker 2": (Bend(at(Stage.CONNECT, brokers=[2]), SILENT), Code.NLB_LISTENER_MISSING),
     "target of broker 3": (Bend(at(Stage.IDENTITY, brokers=[3]), failed(Reason.OTHER_BROKER)), Code.NLB_WRONG_TARGET),
-    "endpoints of o": (Bend(at(Stage.CONNECT, clients="o"), SILENT), Code.ENDPOINT_NOT_AVAILABLE),
+    "endpoints of the VPC that overlaps": (
+        Bend(at(Stage.CONNECT, clients=["overlapping"]), SILENT),
+        Code.ENDPOINT_NOT_AVAILABLE,
+    ),
 }
 
 
@@ -164,10 +171,10 @@ def test_several_faults_at_once_are_all_named(number: int) -> None:
 @pytest.mark.parametrize(
     ("bend", "stage"),
     [
-        (Bend(at(Stage.CONNECT, clients="b"), failed(Reason.HOST_UNREACHABLE)), Stage.CONNECT),
+        (Bend(at(Stage.CONNECT, clients=NEAR.values()), failed(Reason.HOST_UNREACHABLE)), Stage.CONNECT),
         (Bend(at(Stage.API, brokers=[2]), failed(Reason.UNSUPPORTED_VERSION)), Stage.API),
         (Bend(at(Stage.CONSUME, brokers=[3]), failed(Reason.RECORDS_ALTERED)), Stage.CONSUME),
-        (Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), failed(Reason.MALFORMED_ANSWER)), Stage.RESOLVE),
+        (Bend(at(Stage.RESOLVE, clients=NEAR.values(), brokers=[1]), failed(Reason.MALFORMED_ANSWER)), Stage.RESOLVE),
     ],
 )
 def test_what_the_catalogue_does_not_know_is_unknown_at_its_stage(bend: Bend, stage: Stage) -> None:
@@ -188,10 +195,10 @@ def test_a_frozen_controller_is_the_cause_and_no_topic_a_consequence() -> None:
     [found] = diagnosis_of(views_of("peering"), frozen, no_topic).findings
     assert found.codes == (Code.CLUSTER_BROKER_UNRESPONSIVE,)
     assert found.broker_ids == (1,)
-    assert "a/broker-2/produce" in found.consequences
+    assert "cluster_vpc/broker-2/produce" in found.consequences
 
 
 def test_an_address_that_is_another_familys_is_told_as_such() -> None:
-    bend = Bend(at(Stage.RESOLVE, clients="b", brokers=[1]), answers("10.0.0.10", "fd00::1"))
+    bend = Bend(at(Stage.RESOLVE, clients=["peered"], brokers=[1]), answers("10.0.0.10", "fd00::1"))
     [found] = diagnosis_of(views_of("peering"), bend).findings
     assert found.codes == (Code.DNS_IPV6_ANSWER_UNUSABLE,)

@@ -9,8 +9,11 @@ from brokerproof.causes.codes import Code
 from brokerproof.probes.outcome import IdleFacts, LookupFailure, Outcome, Reason, Role, Stage, TcpInfo
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
+    AT_ENDPOINT_B,
+    EVERYONE,
     MULTI,
     NO_NAME,
+    OUTSIDE,
     PEERING,
     SILENT,
     SINGLE,
@@ -38,48 +41,49 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
     (
         "no record at all",
         SINGLE,
-        [Bend(at(Stage.RESOLVE, clients="bort"), NO_NAME)],
-        [(sets.NO_RECORDS, set("bort"), {1, 2, 3})],
+        [Bend(at(Stage.RESOLVE, clients=OUTSIDE), NO_NAME)],
+        [(sets.NO_RECORDS, OUTSIDE, {1, 2, 3})],
     ),
     (
         "a public name hidden by a zone or a rule",
         PEERING,
-        [Bend(at(Stage.RESOLVE, clients="b"), NO_NAME)],
-        [(sets.NAME_HIDDEN, {"b"}, {1, 2, 3})],
+        [Bend(at(Stage.RESOLVE, clients=["peered"]), NO_NAME)],
+        [(sets.NAME_HIDDEN, {"peered"}, {1, 2, 3})],
     ),
     (
         "an empty zone of one name",
         SINGLE,
         [
             Bend(
-                at(Stage.RESOLVE, clients="b", brokers=[2]), resolver(Reason.NO_DATA, rcode="NOERROR", soa=f"b-2.{SOA}")
+                at(Stage.RESOLVE, clients=["account_b"], brokers=[2]),
+                resolver(Reason.NO_DATA, rcode="NOERROR", soa=f"b-2.{SOA}"),
             )
         ],
-        [(one(Code.DNS_MORE_SPECIFIC_ZONE), {"b"}, {2})],
+        [(one(Code.DNS_MORE_SPECIFIC_ZONE), {"account_b"}, {2})],
     ),
     (
         "a client's subnet closed to other zones, which looks like cross-zone off for one broker",
         SINGLE,
-        [Bend(at(Stage.CONNECT, clients="b", where=not_in_zone_1), SILENT)],
-        [(one(Code.SECURITY_NETWORK_ACL), {"b"}, {1, 2, 3})],
+        [Bend(at(Stage.CONNECT, clients=["account_b"], where=not_in_zone_1), SILENT)],
+        [(one(Code.SECURITY_NETWORK_ACL), {"account_b"}, {1, 2, 3})],
     ),
     (
         "a client's subnet closed to one zone, while another cause silences a broker everywhere",
         SINGLE,
         [
-            Bend(at(Stage.CONNECT, clients="brt", where=in_zone("use1-az2")), SILENT),
+            Bend(at(Stage.CONNECT, clients=AT_ENDPOINT_B, where=in_zone("use1-az2")), SILENT),
             Bend(at(Stage.CONNECT, brokers=[2]), SILENT),
         ],
         [
-            (sets.ONE_BROKER_SILENT, set("abort"), {2}),
-            (sets.ONE_ZONE, set("brt"), {1, 3}),
+            (sets.ONE_BROKER_SILENT, EVERYONE, {2}),
+            (sets.ONE_ZONE, AT_ENDPOINT_B, {1, 3}),
         ],
     ),
     (
         "proxy protocol before Java's TLS",
         SINGLE,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.ALERT, problems=(), alert="80 internal error", alert_number=80))],
-        [(one(Code.NLB_PROXY_PROTOCOL), set("abort"), {1, 2, 3})],
+        [(one(Code.NLB_PROXY_PROTOCOL), EVERYONE, {1, 2, 3})],
     ),
     (
         "a frozen broker behind the bootstrap listener",
@@ -91,20 +95,20 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
                 handshake(Reason.TIMED_OUT, problems=()),
             ),
         ],
-        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), EVERYONE, {2})],
     ),
     (
         "a frozen broker whose accept queue is full when the last client comes",
         SINGLE,
         [
-            Bend(at(Stage.CONNECT, clients="t", brokers=[2]), SILENT),
+            Bend(at(Stage.CONNECT, clients=["remote_by_gateway"], brokers=[2]), SILENT),
             Bend(
-                at(Stage.CONNECT, clients="t", where=on_b_1),
+                at(Stage.CONNECT, clients=["remote_by_gateway"], where=on_b_1),
                 SILENT,
             ),
             Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
         ],
-        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), set("abort"), {2})],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), EVERYONE, {2})],
     ),
     (
         "one target of the bootstrap listener",
@@ -115,25 +119,25 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
                 handshake(Reason.CLOSED, problems=()),
             )
         ],
-        [(sets.ONE_BOOTSTRAP_TARGET, set("abort"), set())],
+        [(sets.ONE_BOOTSTRAP_TARGET, EVERYONE, set())],
     ),
     (
         "one broker slow to answer one client",
         PEERING,
-        [Bend(at(Stage.HANDSHAKE, clients="b", brokers=[1]), handshake(Reason.TIMED_OUT, problems=()))],
-        [(sets.SAYS_NOTHING_HERE, {"b"}, {1})],
+        [Bend(at(Stage.HANDSHAKE, clients=["peered"], brokers=[1]), handshake(Reason.TIMED_OUT, problems=()))],
+        [(sets.SAYS_NOTHING_HERE, {"peered"}, {1})],
     ),
     (
         "the operating system hears nothing of a name, and the probe nothing of another",
         PEERING,
         [
-            Bend(at(Stage.RESOLVE, clients="b", brokers=[3]), SILENT),
+            Bend(at(Stage.RESOLVE, clients=["peered"], brokers=[3]), SILENT),
             Bend(
-                at(Stage.RESOLVE, clients="b", brokers=[2]),
+                at(Stage.RESOLVE, clients=["peered"], brokers=[2]),
                 resolver(Reason.OS_RESOLUTION_FAILED, rcode="NOERROR", os_failure=LookupFailure.TIMED_OUT),
             ),
         ],
-        [(one(Code.DNS_QUERIES_THROTTLED), {"b"}, {2, 3})],
+        [(one(Code.DNS_QUERIES_THROTTLED), {"peered"}, {2, 3})],
     ),
     (
         "the private zone is used by nobody, the local client among them",
@@ -143,28 +147,35 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
             Bend(at(Stage.RESOLVE, brokers=[2]), answers("10.0.16.10")),
             Bend(at(Stage.RESOLVE, brokers=[3]), answers("10.0.32.10")),
         ],
-        [(sets.ZONE_NOT_USED, set("abort"), {1, 2, 3})],
+        [(sets.ZONE_NOT_USED, EVERYONE, {1, 2, 3})],
     ),
     (
         "a shared target that one client meets in its records alone",
         SINGLE,
         [
-            Bend(at(Stage.IDENTITY, clients="abot", brokers=[2]), failed(Reason.OTHER_BROKER)),
-            Bend(at(Stage.PRODUCE, clients="r", brokers=[2]), SILENT),
+            Bend(
+                at(
+                    Stage.IDENTITY,
+                    clients=["cluster_vpc", "account_b", "overlapping", "remote_by_gateway"],
+                    brokers=[2],
+                ),
+                failed(Reason.OTHER_BROKER),
+            ),
+            Bend(at(Stage.PRODUCE, clients=["remote_by_peering"], brokers=[2]), SILENT),
         ],
-        [(one(Code.NLB_WRONG_TARGET), set("abot"), {2})],
+        [(one(Code.NLB_WRONG_TARGET), {"cluster_vpc", "account_b", "overlapping", "remote_by_gateway"}, {2})],
     ),
     (
         "connections are forgotten where no load balancer is",
         PEERING,
-        [Bend(at(Stage.IDLE, clients="b"), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
-        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
+        [Bend(at(Stage.IDLE, clients=["peered"]), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
+        [(one(Code.UNKNOWN), {"peered"}, {1, 2, 3})],
     ),
     (
         "TLS reset for one client alone: nothing of the catalogue",
         MULTI,
-        [Bend(at(Stage.HANDSHAKE, clients="b"), handshake(Reason.RESET, problems=()))],
-        [(one(Code.UNKNOWN), {"b"}, {1, 2, 3})],
+        [Bend(at(Stage.HANDSHAKE, clients=["account_b"]), handshake(Reason.RESET, problems=()))],
+        [(one(Code.UNKNOWN), {"account_b"}, {1, 2, 3})],
     ),
 ]
 
@@ -187,9 +198,9 @@ def test_a_small_packet_lost_each_time_it_was_sent_is_not_lost_by_chance(
 
     tcp = TcpInfo(unacknowledged_segments=1, retransmitted_segments=times)
     bends = [
-        *([Bend(at(Stage.CONNECT, clients="b", brokers=[1]), sent_again)] if lost_syn else []),
-        Bend(at(Stage.HANDSHAKE, clients="b", brokers=[3]), handshake(Reason.TIMED_OUT, problems=(), tcp=tcp)),
+        *([Bend(at(Stage.CONNECT, clients=["peered"], brokers=[1]), sent_again)] if lost_syn else []),
+        Bend(at(Stage.HANDSHAKE, clients=["peered"], brokers=[3]), handshake(Reason.TIMED_OUT, problems=(), tcp=tcp)),
     ]
     diagnosis = diagnosis_of(views_of(PEERING), *bends)
     [found] = [f for f in diagnosis.findings if f.stage is Stage.HANDSHAKE]
-    assert (found.codes, found.clients, found.broker_ids) == ((code,), ("b",), (3,))
+    assert (found.codes, found.clients, found.broker_ids) == ((code,), ("peered",), (3,))

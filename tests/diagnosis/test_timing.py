@@ -16,7 +16,7 @@ SEEN_NS, LATER_NS = 3_000, 90_000
 
 
 def _run(*, broken: bool) -> ClientEvidence:
-    view = next(view for view in views_of("peering") if view.client == "b")
+    view = next(view for view in views_of("peering") if view.client == "peered")
 
     def timed(one: Outcome) -> Outcome:
         if broken and one.stage is Stage.CONNECT and one.target.broker_id == 1:

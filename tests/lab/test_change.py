@@ -45,7 +45,7 @@ def test_brokers_come_and_go_and_progress_is_said(lab: Lab) -> None:
     assert lab.status()["broker_pids"]["demo-1"] != first
     lab.rebuild(brokers(1))
     answer = subprocess.run(
-        [*lab.command_prefix("a"), "openssl", "s_client", "-connect", "10.0.0.10:9094", "-brief"],
+        [*lab.command_prefix("cluster_vpc"), "openssl", "s_client", "-connect", "10.0.0.10:9094", "-brief"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -57,13 +57,17 @@ def test_brokers_come_and_go_and_progress_is_said(lab: Lab) -> None:
 def test_a_change_that_fails_half_way_leaves_a_lab_that_only_stops(lab: Lab) -> None:
     with pytest.raises(LabError, match=r"(?s)failed half-way.*unknown.*broker demo-1 ended .*num\.network\.threads"):
         lab.apply(brokers(1, **{"num.network.threads": "none"}))
-    for refused in (lambda: lab.apply(brokers(1)), lambda: lab.rebuild(brokers(1)), lambda: lab.command_prefix("a")):
+    for refused in (
+        lambda: lab.apply(brokers(1)),
+        lambda: lab.rebuild(brokers(1)),
+        lambda: lab.command_prefix("cluster_vpc"),
+    ):
         with pytest.raises(LabError, match="its state is unknown; end it and start a new one"):
             refused()
     again = Lab.attach(lab.name)
     assert "failed half-way" in again.unknown
     with pytest.raises(LabError, match="its state is unknown"):
-        again.command_prefix("a")
+        again.command_prefix("cluster_vpc")
     again.stop()
     with pytest.raises(LabError, match="ended"):
         lab.status()
@@ -87,11 +91,11 @@ with socket.socket() as sock:
 def test_what_was_begun_before_a_change_does_not_go_the_old_way_after_it() -> None:
     """A NAT remembers where it sent a SYN; the next one from that port would follow, whatever the rules are now."""
     intended = PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=2, zones=2))
-    first, *_ = expect(intended, "b").brokers
+    first, *_ = expect(intended, "peered").brokers
     elsewhere = next(a for a in first.addresses if a.zone_id != first.zone_id)
 
     def tried(built: Lab) -> str:
-        command = [*built.command_prefix("b"), sys.executable, "-c", TRY, elsewhere.address, str(first.port)]
+        command = [*built.command_prefix("peered"), sys.executable, "-c", TRY, elsewhere.address, str(first.port)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     with Lab.start(intended) as built:
@@ -121,11 +125,11 @@ with socket.socket(type=socket.SOCK_DGRAM) as sock:
 
 def test_a_resolver_that_falls_silent_does_so_for_who_was_answered_before() -> None:
     intended = brokers(1)
-    view = expect(intended, "a")
+    view = expect(intended, "cluster_vpc")
     question = dns.message.make_query(view.brokers[0].name, "A").to_wire().hex()
 
     def asked(built: Lab) -> str:
-        command = [*built.command_prefix("a"), sys.executable, "-c", ASK, view.resolvers[0], question]
+        command = [*built.command_prefix("cluster_vpc"), sys.executable, "-c", ASK, view.resolvers[0], question]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     with Lab.start(intended) as built:

@@ -72,10 +72,10 @@ def test_no_distance_is_plain_links_and_back_without_a_broker_restart(lab: Lab) 
     pair = ((EAST, WEST), (EAST, EAST))
     lab.apply(at(lab.intended, *(RegionLink(regions=regions, one_way_delay_ms=0) for regions in pair)))
     assert lab.status()["distance"]["links"] == []
-    assert rtt_p50_ms(lab, "c") < 2
+    assert rtt_p50_ms(lab, "remote_by_peering") < 2
     lab.apply(lab.intended)
-    assert is_about(rtt_p50_ms(lab, "c"), 60)
-    assert is_about(rtt_p50_ms(lab, "b"), 0.5)
+    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 60)
+    assert is_about(rtt_p50_ms(lab, "peered"), 0.5)
     assert lab.status()["broker_pids"] == before["broker_pids"]
 
 
@@ -85,10 +85,10 @@ def test_another_pattern_has_its_own_links_and_leaves_none_of_the_old(lab: Lab) 
     lab.apply(gateways)
     links = dict(links_text(lab.status()["distance"]))
     assert links[f"{EAST} - {WEST}"] == "RTT 60 ms: tgw-east to tgw-west"
-    assert is_about(rtt_p50_ms(lab, "c"), 61)
+    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 61)
     lab.apply(lab.intended)
     assert f"{EAST} - {WEST}" in dict(links_text(lab.status()["distance"]))
-    assert is_about(rtt_p50_ms(lab, "c"), 60)
+    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 60)
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_a_region_away_is_sixty_ms_and_next_door_half_a_ms(lab: Lab) -> None:
     status = lab.status()["distance"]
     assert status["carrier"] in {"netem", "relay"}
     assert [words.split(":")[0] for _, words in links_text(status)] == ["RTT 0.5 ms", "RTT 60 ms"]
-    assert is_about(rtt_p50_ms(lab, "c"), 60)
-    assert is_about(rtt_p50_ms(lab, "b"), 0.5)
+    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 60)
+    assert is_about(rtt_p50_ms(lab, "peered"), 0.5)
 
 
 @pytest.mark.lab
@@ -121,10 +121,10 @@ def test_it_changes_in_a_running_lab_at_once(lab: Lab) -> None:
         )
     )
     assert time.monotonic() - began < 2
-    assert is_about(rtt_p50_ms(lab, "c"), 10)
-    assert is_about(rtt_p50_ms(lab, "b"), 30)
+    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 10)
+    assert is_about(rtt_p50_ms(lab, "peered"), 30)
     lab.apply(intended)
-    assert is_about(rtt_p50_ms(lab, "c"), 60)
+    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 60)
     assert lab.status()["brokers"] == before["brokers"]
 
 

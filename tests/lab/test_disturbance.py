@@ -182,8 +182,8 @@ def test_hosts_ask_the_servers_that_dhcp_names() -> None:
     index = next(i for i, v in enumerate(topology.vpcs) if v.vpc_id == "vpc-b")
     blueprint = compile_topology(with_changes(topology, "vpcs", index, domain_name_servers=(own.address,)))
     asked = {n.name: n.resolver for n in blueprint.namespaces}
-    assert asked["client-b"] == "10.1.0.53"
-    assert asked["client-o"] == "10.0.0.2"
+    assert asked["client-account_b"] == "10.1.0.53"
+    assert asked["client-overlapping"] == "10.0.0.2"
     [server] = [r for r in blueprint.resolvers if r.namespace.startswith("dns-")]
     assert (server.vpc_id, server.address) == ("vpc-b", "10.1.0.53")
     assert f'"b-1.{DOMAIN}. 60 IN A 10.0.0.10"' in server.configuration

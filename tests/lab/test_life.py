@@ -135,14 +135,14 @@ def test_two_labs_at_once_do_not_meet() -> None:
         marks = []
         for lab in (one, other):
             done = subprocess.run(
-                [*lab.command_prefix("a"), "sha256sum", "/run/brokerproof/tls/ca.pem"],
+                [*lab.command_prefix("cluster_vpc"), "sha256sum", "/run/brokerproof/tls/ca.pem"],
                 capture_output=True,
                 text=True,
                 check=True,
             )
             marks.append(done.stdout)
             answer = subprocess.run(
-                [*lab.command_prefix("a"), "dig", "+short", small().clusters[0].brokers[0].endpoint],
+                [*lab.command_prefix("cluster_vpc"), "dig", "+short", small().clusters[0].brokers[0].endpoint],
                 capture_output=True,
                 text=True,
                 check=True,
@@ -160,7 +160,7 @@ def test_without_root_it_is_the_same_lab() -> None:
         "from brokerproof.lab.life.handle import Lab\n"
         "from brokerproof.topology.patterns import PATTERNS, PatternOptions\n"
         "with Lab.start(PATTERNS['peering'](PatternOptions(brokers=1))) as lab:\n"
-        "    command = [*lab.command_prefix('a'), 'cat', '/etc/resolv.conf']\n"
+        "    command = [*lab.command_prefix('cluster_vpc'), 'cat', '/etc/resolv.conf']\n"
         "    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)\n"
     )
     prefix = [] if os.geteuid() else ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
@@ -187,9 +187,9 @@ def dig(lab: Lab, client: str, name: str) -> set[str]:
 def test_a_client_has_its_vpcs_resolver_and_the_host_keeps_its_own(lab: Lab) -> None:
     before = Path("/etc/resolv.conf").read_text()
     name = lab.topology.clusters[0].brokers[0].endpoint
-    assert dig(lab, "b", name) == {"10.1.0.150", "10.1.16.150", "10.1.32.150"}
-    assert dig(lab, "o", name) == {"10.0.0.150", "10.0.16.150", "10.0.32.150"}
-    assert dig(lab, "a", name) == {"10.0.0.100", "10.0.16.100", "10.0.32.100"}
+    assert dig(lab, "account_b", name) == {"10.1.0.150", "10.1.16.150", "10.1.32.150"}
+    assert dig(lab, "overlapping", name) == {"10.0.0.150", "10.0.16.150", "10.0.32.150"}
+    assert dig(lab, "cluster_vpc", name) == {"10.0.0.100", "10.0.16.100", "10.0.32.100"}
     assert Path("/etc/resolv.conf").read_text() == before
 
 
@@ -201,9 +201,9 @@ def test_a_change_of_records_takes_effect_without_a_broker_restart(lab: Lab) -> 
     began = time.monotonic()
     lab.apply(intended.model_copy(update={"hosted_zones": zones}))
     assert time.monotonic() - began < 2
-    assert dig(lab, "b", name) == {"10.0.0.10"}
+    assert dig(lab, "account_b", name) == {"10.0.0.10"}
     lab.apply(intended)
-    assert dig(lab, "b", name) == {"10.1.0.150", "10.1.16.150", "10.1.32.150"}
+    assert dig(lab, "account_b", name) == {"10.1.0.150", "10.1.16.150", "10.1.32.150"}
     assert lab.status()["brokers"] == before
 
 
@@ -214,11 +214,11 @@ def test_a_change_that_needs_a_new_lab_is_refused_and_changes_nothing(lab: Lab) 
     assert lab.unknown == ""
     assert lab.topology == lab.intended != other
     assert lab.status()["brokers"] == {"demo-1": "running"}
-    assert lab.command_prefix("b")
+    assert lab.command_prefix("account_b")
 
 
 def test_an_unknown_client_and_an_unknown_lab_are_answered_with_those_there_are(lab: Lab) -> None:
-    with pytest.raises(LabError, match="has no client 'z'; it has: a, b, o"):
+    with pytest.raises(LabError, match="has no client 'z'; it has: cluster_vpc, account_b, overlapping"):
         lab.command_prefix("z")
     with pytest.raises(LabError, match=f"no lab named 'nobody'; running: .*{lab.name}"):
         Lab.attach("nobody")

@@ -21,7 +21,7 @@ from brokerproof.reports.terminal import print_summary
 from tests.diagnosis.bent import Bend, at, failed, seen, views_of
 from tests.reports.builder import document
 
-SILENT = Bend(at(Stage.CONNECT, clients="b"), failed(Reason.TIMED_OUT))
+SILENT = Bend(at(Stage.CONNECT, clients=["peered"]), failed(Reason.TIMED_OUT))
 
 
 def results(pattern: str, *bends: Bend, label: str = "") -> list[ClientResult]:
@@ -91,7 +91,7 @@ def squeezed(text: str) -> str:
 
 def test_each_topology_has_a_diagnosis_of_its_clients_together() -> None:
     assert [d.diagnosis.answer for d in BROKEN.diagnoses] == [Answer.FINDINGS, Answer.NOTHING_WRONG]
-    assert FOUND.clients == ("peering.b",)
+    assert FOUND.clients == ("peering.peered",)
     assert Code.ROUTE_MISSING_CLIENT in FOUND.finding.codes
 
 
@@ -108,7 +108,7 @@ def test_the_document_keeps_them() -> None:
 
 def test_terminal_says_them_before_anything_else_that_is_red() -> None:
     text = squeezed(told(BROKEN))
-    assert text.index("WRONG") < text.index("peering.b: ")
+    assert text.index("WRONG") < text.index("peering.peered: ")
     for words in (
         FOUND.finding.wrong,
         FOUND.finding.expected,
@@ -133,7 +133,7 @@ def test_every_red_case_of_junit_has_its_finding() -> None:
     for failure in failures:
         assert failure.get("message") == FOUND.finding.wrong
         assert (failure.text or "").startswith(text_of(FOUND.finding))
-    assert set(explained(BROKEN)) == {("peering.b", key.partition("/")[2]) for key in FOUND.finding.evidence}
+    assert set(explained(BROKEN)) == {("peering.peered", key.partition("/")[2]) for key in FOUND.finding.evidence}
 
 
 def test_a_document_without_diagnoses_reads_as_before() -> None:
@@ -148,7 +148,7 @@ def test_a_finding_is_a_value_of_the_document() -> None:
 
 
 def test_a_finding_of_many_clients_names_a_few_and_counts_the_rest() -> None:
-    [client] = [one for one in results("peering", SILENT) if one.view.client == "b"]
+    [client] = [one for one in results("peering", SILENT) if one.view.client == "peered"]
     many = [
         msgspec.structs.replace(
             client,

@@ -27,7 +27,11 @@ def test_the_samples_are_those_a_percentile_needs() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "client", "places"),
-    [("in_vpc", "a", 3), ("privatelink_multi_nlb", "b", 9), ("privatelink_single_nlb", "b", 9)],
+    [
+        ("in_vpc", "cluster_vpc", 3),
+        ("privatelink_multi_nlb", "account_b", 9),
+        ("privatelink_single_nlb", "account_b", 9),
+    ],
 )
 def test_brief_says_p50_of_each_address_and_p95_of_each_broker(pattern: str, client: str, places: int) -> None:
     brief = measurements(view(pattern, client), Amount.BRIEF)
@@ -36,11 +40,11 @@ def test_brief_says_p50_of_each_address_and_p95_of_each_broker(pattern: str, cli
 
 
 def test_full_says_p99_of_all_records() -> None:
-    assert measurements(view("in_vpc", "a"), Amount.FULL).latency.samples >= ENOUGH[99]
+    assert measurements(view("in_vpc", "cluster_vpc"), Amount.FULL).latency.samples >= ENOUGH[99]
 
 
 def test_brief_is_never_more_than_full() -> None:
-    many = view("privatelink_single_nlb", "b", PatternOptions(brokers=30))
+    many = view("privatelink_single_nlb", "account_b", PatternOptions(brokers=30))
     brief, full = measurements(many, Amount.BRIEF), measurements(many, Amount.FULL)
     assert brief.path_latency.samples <= full.path_latency.samples
     assert brief.latency.samples <= full.latency.samples
@@ -51,12 +55,12 @@ def test_brief_is_never_more_than_full() -> None:
 @pytest.mark.parametrize("amount", Amount)
 def test_a_load_that_is_asked_for_is_the_one_that_is_planned(amount: Amount) -> None:
     load = ThroughputPlan(total_bytes=1000, max_ms=10)
-    assert measurements(view("in_vpc", "a"), amount, load).throughput == load
+    assert measurements(view("in_vpc", "cluster_vpc"), amount, load).throughput == load
 
 
 def test_brief_and_full_differ_in_nothing_but_what_is_measured() -> None:
     topology = PATTERNS["privatelink_multi_nlb"](None)
-    seen, client = expect(topology, "b"), topology.client("b")
+    seen, client = expect(topology, "account_b"), topology.client("account_b")
     brief, full = (make_plan(seen, client, measure=True, amount=amount) for amount in (Amount.BRIEF, Amount.FULL))
     assert brief != full
     unmeasured = {"path_latency": None, "latency": None, "throughput": None}

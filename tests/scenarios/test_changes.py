@@ -62,15 +62,15 @@ def without_client(topology: Topology, name: str) -> Topology:
 def test_a_client_goes_moves_and_comes_back(lab: Lab) -> None:
     topology = PATTERNS["peering"](None)
     lab.rebuild(topology)
-    lab.apply(without_client(topology, "c"))
-    assert "c" not in lab.clients
+    lab.apply(without_client(topology, "remote_by_peering"))
+    assert "remote_by_peering" not in lab.clients
     assert lab.intended == topology, "what is intended is still the measure"
-    with pytest.raises(LabError, match="has no client 'c'"):
-        lab.command_prefix("c")
-    assert red(lab, "b") == []
-    index = [c.name for c in topology.clients].index("c")
-    address = topology.client("c").private_ip_address + 5
+    with pytest.raises(LabError, match="has no client 'remote_by_peering'"):
+        lab.command_prefix("remote_by_peering")
+    assert red(lab, "peered") == []
+    index = [c.name for c in topology.clients].index("remote_by_peering")
+    address = topology.client("remote_by_peering").private_ip_address + 5
     lab.apply(with_changes(topology, "clients", index, private_ip_address=address))
-    assert red(lab, "c") == [("cluster/source", Verdict.FAILED, f"it sees it at {address}")]
+    assert red(lab, "remote_by_peering") == [("cluster/source", Verdict.FAILED, f"it sees it at {address}")]
     lab.apply(topology)
-    assert red(lab, "c") == []
+    assert red(lab, "remote_by_peering") == []

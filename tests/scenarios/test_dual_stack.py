@@ -9,13 +9,14 @@ import pytest
 
 from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.lab.faults import FAULTS, Fault
+from brokerproof.lab.faults.fault import afflicted
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import ResolveFacts, Role, Stage
 from brokerproof.probes.plan import Limits
 from brokerproof.running.planning import ClientRun, conclude, make_plan, outcomes_of
 from brokerproof.running.site import lab_vantage
 from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns import PATTERNS, PatternOptions, client_names
 from brokerproof.topology.patterns.options import Overlap
 
 pytestmark = pytest.mark.lab
@@ -44,19 +45,33 @@ def run(lab: Lab, client: str, *, sources: tuple[str, ...] = ()) -> ClientRun:
         return conclude(view, plan, vantage.run(plan))
 
 
+def near(lab: Lab) -> str:
+    """The first client outside the cluster VPC."""
+    return afflicted(lab.intended).name
+
+
+def near_ipv6(lab: Lab) -> str:
+    """The same host's client of the IPv6 listener."""
+    return client_names.of_ipv6(near(lab))
+
+
 def red(result: ClientRun) -> list[tuple[str, str]]:
     return [(c.check_id, c.observed) for c in result.checks if c.verdict is not Verdict.PASSED]
 
 
-@pytest.mark.parametrize("client", ["b", "b6", "far6"])
+@pytest.mark.parametrize("client", ["near", "near_ipv6", "far_ipv6"])
 def test_both_families_are_green(lab: Lab, client: str) -> None:
-    """The last is in another Region: ``r6`` uses the endpoints of b's VPC."""
-    name = client.replace("far", "r" if lab.intended.name in BY_ENDPOINT else "c")
+    """The last is in another Region; behind PrivateLink it uses the endpoints of the near one's VPC."""
+    by_gateway = lab.intended.name == "transit_gateway"
+    far = client_names.REMOTE_BY_GATEWAY if by_gateway else client_names.REMOTE_BY_PEERING
+    name = {"near": near(lab), "near_ipv6": near_ipv6(lab), "far_ipv6": client_names.of_ipv6(far)}[client]
     assert red(run(lab, name)) == []
 
 
 def test_the_names_of_ipv6_answer_with_aaaa_alone(lab: Lab) -> None:
-    of_the_cluster = [o for o in outcomes_of(run(lab, "b6"), Stage.RESOLVE) if o.target.role is not Role.OTHER]
+    of_the_cluster = [
+        o for o in outcomes_of(run(lab, near_ipv6(lab)), Stage.RESOLVE) if o.target.role is not Role.OTHER
+    ]
     assert of_the_cluster
     for outcome in of_the_cluster:
         assert isinstance(outcome.facts, ResolveFacts)
@@ -68,7 +83,7 @@ def test_a_client_behind_an_endpoint_comes_from_the_ipv6_addresses_of_the_nodes(
     """And the check can fail: at any other IPv6 address it is red."""
     if lab.intended.name not in BY_ENDPOINT:
         pytest.skip("no load balancer on this way")
-    seen, elsewhere = run(lab, "b6"), run(lab, "b6", sources=("fd00:10:0:100::c9",))
+    seen, elsewhere = run(lab, near_ipv6(lab)), run(lab, near_ipv6(lab), sources=("fd00:10:0:100::c9",))
     [source] = [c for c in seen.checks if c.asserts is Assertion.SOURCE]
     assert source.verdict is Verdict.PASSED
     [(check_id, observed)] = red(elsewhere)
@@ -82,7 +97,7 @@ def test_a_fault_of_ipv6_leaves_ipv4_alone(lab: Lab, fault: Fault) -> None:
         pytest.skip(fault.why_not(lab.intended))
     lab.apply(fault.edit(lab.intended))
     try:
-        by_ipv6, by_ipv4 = run(lab, "b6"), run(lab, "b")
+        by_ipv6, by_ipv4 = run(lab, near_ipv6(lab)), run(lab, near(lab))
     finally:
         lab.apply(lab.intended)
     failed = [c for c in by_ipv6.checks if c.verdict is Verdict.FAILED]

@@ -42,7 +42,9 @@ def test_records_keep_the_deadlines_of_the_cluster() -> None:
 
 def plan_that_holds(hold_ms: int) -> Plan:
     topology = PATTERNS["in_vpc"](None)
-    return make_plan(expect(topology, "a"), topology.client("a"), measure=False, idle_hold_ms=hold_ms)
+    return make_plan(
+        expect(topology, "cluster_vpc"), topology.client("cluster_vpc"), measure=False, idle_hold_ms=hold_ms
+    )
 
 
 def test_without_the_option_nothing_is_held_idle() -> None:

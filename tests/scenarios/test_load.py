@@ -63,7 +63,9 @@ def test_what_makes_no_sense_is_refused_by_its_name(text: str, words: str) -> No
 
 def planned(text: str, *, measure: bool = True) -> Plan:
     topology = PATTERNS["in_vpc"](None)
-    return make_plan(expect(topology, "a"), topology.client("a"), measure=measure, load=load_of(text))
+    return make_plan(
+        expect(topology, "cluster_vpc"), topology.client("cluster_vpc"), measure=measure, load=load_of(text)
+    )
 
 
 def test_a_plan_has_the_time_its_load_takes() -> None:

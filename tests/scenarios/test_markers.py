@@ -54,7 +54,7 @@ ISOLATION = {
 }
 
 _ID = re.compile(
-    r"^scenarios/test_(?P<file>\w+)\.py::(?P<cls>\w+)::(?P<test>\w+)\[(?P<client>[a-z0-9]+)(-(?P<broker>broker-\d+))?\]$"
+    r"^scenarios/test_(?P<file>\w+)\.py::(?P<cls>\w+)::(?P<test>\w+)\[(?P<client>[a-z0-9_]+)(-(?P<broker>broker-\d+))?\]$"
 )
 _COLLECT = """
 import sys, pytest
@@ -199,14 +199,21 @@ def test_a_test_is_there_for_just_those_who_have_what_it_is_about(in_lab: list[I
 def test_against_a_plaintext_listener_nothing_asks_for_certificates(tmp_path: Path) -> None:
     target = as_target(PATTERNS["in_vpc"](PatternOptions(plaintext=True)), tmp_path / "mine.yaml")
     tests = [t for t in collect(target) if t.name == "test_certificate_is_valid_for_the_name"]
-    assert {t.client for t in tests} == {"a"}
+    assert {t.client for t in tests} == {"cluster_vpc"}
 
 
 def test_of_peered_clients_the_one_in_another_region_is_cross_region(in_lab: list[Item]) -> None:
     selected = {f"{t.file}.{t.client}" for t in in_lab if "cross_region" in t.markers}
-    assert selected & {"in_vpc.a", "peering.b", "peering.c", "peering.d", "transit_gateway.c", "transit_gateway.n"} == {
-        "peering.c",
-        "transit_gateway.c",
+    assert selected & {
+        "in_vpc.cluster_vpc",
+        "peering.peered",
+        "peering.remote_by_peering",
+        "peering.not_peered",
+        "transit_gateway.remote_by_gateway",
+        "transit_gateway.unrouted",
+    } == {
+        "peering.remote_by_peering",
+        "transit_gateway.remote_by_gateway",
     }
 
 
@@ -216,25 +223,33 @@ def test_against_a_file_its_clients_decide(tmp_path: Path) -> None:
     rules = expected(lambda _: topology)
     rules["combination"] = lambda _: False
     assert_selected(tests, rules)
-    assert {f"{t.file}.{t.client}" for t in tests if t.name in CANARY} == {"in_vpc.a", "peering.b", "peering.c"}
+    assert {f"{t.file}.{t.client}" for t in tests if t.name in CANARY} == {
+        "in_vpc.cluster_vpc",
+        "peering.peered",
+        "peering.remote_by_peering",
+    }
 
 
 def test_against_a_file_clients_of_an_ipv6_listener_are_dual_stack(tmp_path: Path) -> None:
     target = as_target(PATTERNS["peering"](PatternOptions(dual_stack=True)), tmp_path / "mine.yaml")
     tests = collect(target, "-m", "dual_stack and canary")
-    assert {f"{t.file}.{t.client}" for t in tests} == {"in_vpc.a6", "peering.b6", "peering.c6"}
+    assert {f"{t.file}.{t.client}" for t in tests} == {
+        "in_vpc.cluster_vpc_ipv6",
+        "peering.peered_ipv6",
+        "peering.remote_by_peering_ipv6",
+    }
 
 
 def test_a_file_with_several_patterns_is_a_combination(tmp_path: Path) -> None:
     target = as_target(PATTERNS["combination"](None), tmp_path / "mine.yaml")
     tests = collect(target, "-m", "combination and canary")
     assert {f"{t.file}.{t.client}" for t in tests} == {
-        "in_vpc.a",
-        "peering.b",
-        "transit_gateway.g",
-        "transit_gateway.t",
-        "privatelink_multi_nlb.o",
-        "privatelink_multi_nlb.w",
+        "in_vpc.cluster_vpc",
+        "peering.peered",
+        "transit_gateway.by_gateway",
+        "transit_gateway.remote_by_gateway",
+        "privatelink_multi_nlb.overlapping",
+        "privatelink_multi_nlb.two_paths",
     }
     assert {t.name for t in tests} == CANARY
 

@@ -30,11 +30,11 @@ EVERYWHERE = IpPermission(from_port=9094, to_port=9094, cidr_ipv4=IPv4Network("1
 
 
 def forced() -> Topology:
-    """Clients ``o`` (the cluster's CIDR) and ``e`` (another), each peered and routed by force; not checked."""
+    """Clients ``overlapping`` (the cluster's CIDR) and ``apart`` (another), peered and routed by force; not checked."""
     topology = PATTERNS["peering"](PatternOptions(brokers=1, zones=1))
     brokers = topology.security_groups[0]
     topology = with_changes(topology, "security_groups", 0, ingress=(*brokers.ingress, EVERYWHERE))
-    for key, cidr in (("o", OVERLAPPING), ("e", APART)):
+    for key, cidr in (("overlapping", OVERLAPPING), ("apart", APART)):
         vpc_id, connection = f"vpc-{key}", f"pcx-cluster-{key}"
         [subnet] = subnets(vpc_id, cidr, 1)
         there = Route(destination_cidr_block=CLUSTER_CIDR, vpc_peering_connection_id=connection)
@@ -59,13 +59,17 @@ def forced() -> Topology:
 
 def test_validation_refuses_it() -> None:
     said = [str(p) for p in problems(forced())]
-    assert any("vpc-o 10.0.0.0/16 overlaps vpc-cluster 10.0.0.0/16 (AWS: the connection's status" in s for s in said)
-    assert not any("vpc-e" in s for s in said)
+    assert any(
+        "vpc-overlapping 10.0.0.0/16 overlaps vpc-cluster 10.0.0.0/16 (AWS: the connection's status" in s for s in said
+    )
+    assert not any("vpc-apart" in s for s in said)
 
 
 def test_the_reason_is_the_local_route() -> None:
-    [why] = {f.why for f in expect(forced(), "o").forbidden}
-    assert why.startswith("vpc-o overlaps the cluster VPC: its local route to 10.0.0.0/16 wins over every other")
+    [why] = {f.why for f in expect(forced(), "overlapping").forbidden}
+    assert why.startswith(
+        "vpc-overlapping overlaps the cluster VPC: its local route to 10.0.0.0/16 wins over every other"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +96,13 @@ def forwarded(lab: Lab, client: str) -> int:
 
 @pytest.mark.lab
 def test_its_packets_never_leave_its_vpc(lab: Lab) -> None:
-    before = forwarded(lab, "o")
-    result = run(lab, "o")
+    before = forwarded(lab, "overlapping")
+    result = run(lab, "overlapping")
     [check] = [c for c in result.checks if c.isolation]
     assert check.verdict is Verdict.PASSED, check.observed
     [outcome] = outcomes_of(result, Stage.CONNECT)
     assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.TIMED_OUT)
-    assert forwarded(lab, "o") == before
+    assert forwarded(lab, "overlapping") == before
 
 
 @pytest.mark.lab

@@ -11,7 +11,12 @@ from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 @pytest.mark.parametrize(
     ("pattern", "client", "brokers", "attempts"),
-    [("peering", "b", 3, 8), ("in_vpc", "a", 5, 5), ("privatelink_multi_nlb", "b", 3, 3), ("peering", "b", 30, 3)],
+    [
+        ("peering", "peered", 3, 8),
+        ("in_vpc", "cluster_vpc", 5, 5),
+        ("privatelink_multi_nlb", "account_b", 3, 3),
+        ("peering", "peered", 30, 3),
+    ],
 )
 def test_the_fewer_addresses_the_more_connections_to_each(
     pattern: str, client: str, brokers: int, attempts: int

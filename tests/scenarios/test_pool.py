@@ -82,7 +82,7 @@ def test_the_pool_changes_its_lab_or_makes_another(pool: LabPool, said: list[str
     assert first.name not in running_labs()
     # A broker that died by itself.
     subprocess.run(
-        [*second.command_prefix("b"), "kill", "-9", str(second.status()["broker_pids"]["demo-1"])], check=True
+        [*second.command_prefix("peered"), "kill", "-9", str(second.status()["broker_pids"]["demo-1"])], check=True
     )
     while second.status()["brokers"] == {"demo-1": "running"}:
         time.sleep(0.05)

@@ -55,7 +55,10 @@ def test_a_target_file_is_probed_like_the_lab(target: Path, tmp_path: Path) -> N
     document = result(tmp_path / "run")
     assert document.complete
     assert document.run.target == "lab.yaml"
-    assert {c.name for c in document.clients} == {f"privatelink_multi_nlb.{name}" for name in ("a", "b", "o", "r", "t")}
+    assert {c.name for c in document.clients} == {
+        f"privatelink_multi_nlb.{name}"
+        for name in ("cluster_vpc", "account_b", "overlapping", "remote_by_peering", "remote_by_gateway")
+    }
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "run" / "junit.xml").exists()
     assert str(ROOT) not in (tmp_path / "run" / "result.json").read_text(), "a path of this machine"
@@ -97,7 +100,7 @@ def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_p
         "test_is_the_broker_it_names[r-broker-2]",
         "test_is_the_broker_it_names[t-broker-2]",
     ], done.stdout
-    assert "broker-2: identity failed (other_broker), client b\n  observed: " in done.stdout
+    assert "broker-2: identity failed (other_broker), client account_b\n  observed: " in done.stdout
     assert "change:   correct the target of the listener behind 10.1." in done.stdout
     assert done.returncode == 1
     # The selected test passes, but the run it comes from has a red check.
@@ -119,7 +122,9 @@ def test_a_wrong_target_file_is_named_with_its_line(tmp_path: Path) -> None:
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "brokers[1].broker_id: input should be a valid integer" in done.stderr
     path.write_text(dumps(PATTERNS["in_vpc"](None)))
-    assert "client a has no vantage; say how to run a command on its host" in run_pytest("--target", path).stderr
+    assert (
+        "client cluster_vpc has no vantage; say how to run a command on its host" in run_pytest("--target", path).stderr
+    )
 
 
 ONE_TEST = "scenarios/test_privatelink_multi_nlb.py::TestClients::test_consumer_group_works[a]"
@@ -149,7 +154,7 @@ def test_an_unreachable_vantage_is_an_error_not_a_failed_path(target: Path, tmp_
             "already taken",
         ),
         (["lab", "up", "in_vpc", "--name", "Not A Name"], 3, "use lower-case letters, digits and hyphens"),
-        (["lab", "exec", "--name", "nobody", "b", "--", "true"], 3, "no lab named 'nobody'"),
+        (["lab", "exec", "--name", "nobody", "account_b", "--", "true"], 3, "no lab named 'nobody'"),
         (["lab", "down", "--name", "nobody"], 3, "no lab named 'nobody'"),
         (["topology", "check", "missing.yaml"], 2, "missing.yaml: cannot be read"),
         (["lab", "break", "no-such-fault"], 2, "'no-such-fault' is not one of"),

@@ -37,11 +37,11 @@ def all_green(result: ClientRun) -> bool:
 
 def test_a_plaintext_listener_where_the_topology_says_so() -> None:
     with Lab.start(PATTERNS["in_vpc"](PatternOptions(brokers=1, plaintext=True))) as lab:
-        plain = run(lab, "p")
+        plain = run(lab, "plaintext")
         assert all_green(plain)
         assert not plain.select(Stage.HANDSHAKE)
         assert {b.port for b in plain.view.brokers} == {9092}
-        assert all_green(run(lab, "a"))
+        assert all_green(run(lab, "cluster_vpc"))
 
 
 def test_an_older_kafka_and_more_brokers_than_zones() -> None:
@@ -52,7 +52,7 @@ def test_an_older_kafka_and_more_brokers_than_zones() -> None:
     kafka_dist.fetch(options.kafka_version, print, environ=os.environ)
     with Lab.start(PATTERNS["privatelink_single_nlb"](options)) as lab:
         stages = (Stage.RESOLVE, Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
-        result = run(lab, "b", stages=stages)
+        result = run(lab, "account_b", stages=stages)
         assert all_green(result)
         dead = [o for o in result.run.outcomes if o.stage is Stage.CONNECT and o.target.port == 9001 and o.reason]
         assert {o.reason for o in dead} == {Reason.TIMED_OUT}
@@ -63,9 +63,9 @@ def test_a_name_that_must_not_be_reached_from_its_neighbour_is_shown_when_it_is(
     with Lab.start(
         PATTERNS["privatelink_multi_nlb"](PatternOptions(brokers=1, overlap=Overlap.OFF, remote=False))
     ) as lab:
-        view = expect(lab.topology, "a")
-        plan = make_plan(view, lab.topology.client("a"), measure=False, limits=LIMITS)
-        with lab_vantage(lab, "a") as there, lab_vantage(lab, "b") as beside:
+        view = expect(lab.topology, "cluster_vpc")
+        plan = make_plan(view, lab.topology.client("cluster_vpc"), measure=False, limits=LIMITS)
+        with lab_vantage(lab, "cluster_vpc") as there, lab_vantage(lab, "account_b") as beside:
             assert all_green(conclude(view, plan, there.run(plan)))
             wrong = conclude(view, plan, beside.run(plan))
         [red] = [c for c in wrong.checks if c.verdict is Verdict.FAILED and c.isolation]

@@ -34,7 +34,7 @@ def test_what_is_beside_ipv4_does_not_change_it(pattern: str) -> None:
 @pytest.mark.parametrize("brokers", [1, 7])
 def test_a_client_of_ipv6_sees_each_broker_by_its_own_name_at_its_own_address(pattern: str, brokers: int) -> None:
     topology = dual(pattern, brokers=brokers)
-    for client in (c for c in topology.clients if c.name.endswith("6") and c.pattern is not None):
+    for client in (c for c in topology.clients if c.name.endswith("_ipv6") and c.pattern is not None):
         view = expect(topology, client.name)
         names = [f"bi6-{n}.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com" for n in range(1, brokers + 1)]
         assert [(b.name, b.port) for b in view.brokers] == [(name, 20094) for name in names]
@@ -44,20 +44,20 @@ def test_a_client_of_ipv6_sees_each_broker_by_its_own_name_at_its_own_address(pa
 
 
 def test_a_port_of_the_other_family_must_not_connect() -> None:
-    closed = {(f.address, f.port): f for f in expect(dual(), "b6").forbidden}
+    closed = {(f.address, f.port): f for f in expect(dual(), "peered_ipv6").forbidden}
     assert closed["fd00:10::a", 9094].fails_with == (Reason.TIMED_OUT, Reason.REFUSED)
     assert closed["fd00:10::a", 9094].why == "port 9094 of broker 1 is for IPv4 alone"
-    assert ("10.0.0.10", 20094) in {(f.address, f.port) for f in expect(dual(), "b").forbidden}
+    assert ("10.0.0.10", 20094) in {(f.address, f.port) for f in expect(dual(), "peered").forbidden}
 
 
 def test_a_name_with_addresses_of_both_families_connects_by_its_listeners_own() -> None:
     topology = dual()
     for broker in topology.clusters[0].brokers:
         topology = with_broker(topology, broker.broker_id, ipv6_endpoint=broker.endpoint)
-    [first, *_] = expect(topology, "b6").brokers
+    [first, *_] = expect(topology, "peered_ipv6").brokers
     assert [(a.address, a.must_connect) for a in first.addresses] == [("10.0.0.10", False), ("fd00:10::a", True)]
     assert first.addresses[0].why_not == "CLIENT_SECURE_IPV6 is bound to IPv6 addresses alone"
-    [first, *_] = expect(topology, "b").brokers
+    [first, *_] = expect(topology, "peered").brokers
     assert [(a.address, a.must_connect) for a in first.addresses] == [("10.0.0.10", True), ("fd00:10::a", False)]
 
 
@@ -71,10 +71,12 @@ def test_a_broker_advertises_its_ipv6_name_at_its_ipv6_listener() -> None:
 
 def test_what_must_not_get_through_must_not_over_ipv6_either() -> None:
     topology = dual()
-    assert {f.address for f in expect(topology, "d6").forbidden} == {
+    assert {f.address for f in expect(topology, "not_peered_ipv6").forbidden} == {
         str(b.ipv6_address) for b in topology.clusters[0].brokers
     }
-    assert ("fd00:10:0:100::c9", 7777) in {(f.address, f.port) for f in expect(topology, "c6").forbidden}
+    assert ("fd00:10:0:100::c9", 7777) in {
+        (f.address, f.port) for f in expect(topology, "remote_by_peering_ipv6").forbidden
+    }
 
 
 def words(topology: Topology) -> str:
@@ -117,7 +119,7 @@ def test_addresses_are_inside_their_subnet_and_used_once() -> None:
     assert "fd00:10::3 is reserved by AWS in fd00:10::/64" in words(with_broker(topology, 1, ipv6_address=reserved))
     same = with_changes(topology, "clients", 0, ipv6_address=first.ipv6_address)
     assert "fd00:10::a is already used in vpc-cluster" in words(same)
-    assert "differs from that of a, the same host" in words(same)
+    assert "differs from that of cluster_vpc, the same host" in words(same)
 
 
 def test_a_route_has_one_destination() -> None:

@@ -48,8 +48,8 @@ def shape(view: ClientView) -> list[object]:
 @given(pattern=st.sampled_from(BOTH), chosen=options)
 def test_an_ipv6_client_sees_what_its_ipv4_twin_sees_in_its_own_family(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern](chosen.model_copy(update={"dual_stack": True}))
-    for client in (c for c in topology.clients if c.name.endswith("6")):
-        six, four = expect(topology, client.name), expect(topology, client.name[:-1])
+    for client in (c for c in topology.clients if c.name.endswith("_ipv6")):
+        six, four = expect(topology, client.name), expect(topology, client.name.removesuffix("_ipv6"))
         assert shape(six) == shape(four)
         seen = [a.address for b in six.brokers for a in b.addresses]
         seen += [a.address for b in six.bootstrap for a in b.addresses]
@@ -59,7 +59,7 @@ def test_an_ipv6_client_sees_what_its_ipv4_twin_sees_in_its_own_family(pattern: 
 
 
 def test_each_broker_is_met_at_its_own_endpoint_and_sees_the_nodes_of_its_own_load_balancer() -> None:
-    first, second, _ = expect(dual(), "b6").brokers
+    first, second, _ = expect(dual(), "account_b_ipv6").brokers
     assert (first.name, first.port, second.name) == (f"bi6-1.{CLUSTER}", 20094, f"bi6-2.{CLUSTER}")
     assert [a.address for a in first.addresses] == [f"fd00:10:0:10{n}::96" for n in range(3)]
     assert [a.owner for a in second.addresses] == ["vpce-b-b2"] * 3
@@ -70,17 +70,17 @@ def test_each_broker_is_met_at_its_own_endpoint_and_sees_the_nodes_of_its_own_lo
 def test_behind_one_nlb_a_broker_advertises_a_port_of_its_own_in_each_family() -> None:
     topology = dual("privatelink_single_nlb")
     cluster = topology.clusters[0]
-    assert [b.port for b in expect(topology, "b6").brokers] == [19443, 19444, 19445]
-    assert {b.port for b in expect(topology, "b6").bootstrap} == {20094}
+    assert [b.port for b in expect(topology, "account_b_ipv6").brokers] == [19443, 19444, 19445]
+    assert {b.port for b in expect(topology, "account_b_ipv6").bootstrap} == {20094}
     assert advertised(cluster, cluster.brokers[1], "CLIENT_SECURE_IPV6") == (f"bi6-2.{CLUSTER}", 19444)
     assert advertised(cluster, cluster.brokers[1], "CLIENT_SECURE") == (f"b-2.{CLUSTER}", 8444)
 
 
 def test_the_cluster_vpc_beside_the_endpoint_is_closed_over_ipv6_too() -> None:
-    closed = {(f.address, f.port): f.why for f in expect(dual(), "b6").forbidden}
+    closed = {(f.address, f.port): f.why for f in expect(dual(), "account_b_ipv6").forbidden}
     assert closed["fd00:10::a", 20094] == "vpc-b has no route to the cluster VPC"
     assert closed["fd00:10:0:100::96", 9092] == "nlb-b1 has no listener 9092"
-    assert ("fd00:10:0:100::c9", 7777) in {(f.address, f.port) for f in expect(dual(), "a6").forbidden}
+    assert ("fd00:10:0:100::c9", 7777) in {(f.address, f.port) for f in expect(dual(), "cluster_vpc_ipv6").forbidden}
 
 
 def test_the_private_zone_has_an_alias_of_its_own_for_each_family() -> None:
@@ -183,7 +183,7 @@ def test_a_dual_stack_endpoint_needs_ipv6_of_its_subnets_and_an_address_in_each(
 def test_addresses_of_nodes_and_endpoints_are_used_once() -> None:
     topology = dual()
     [first, *others] = topology.vpc_endpoints[0].network_interfaces
-    same = (first.model_copy(update={"ipv6_address": topology.client("b").ipv6_address}), *others)
+    same = (first.model_copy(update={"ipv6_address": topology.client("account_b").ipv6_address}), *others)
     assert "fd00:10:0:100::c9 is already used in vpc-b by vpc_endpoints[0].network_interfaces[0].ipv6_address" in words(
         with_changes(topology, "vpc_endpoints", 0, network_interfaces=same)
     )
@@ -196,9 +196,11 @@ def test_an_ipv6_client_of_an_ipv4_endpoint_is_told_what_is_missing() -> None:
             topology, "vpc_endpoints", index, ip_address_type="ipv4", network_interfaces=without_address(endpoint)
         )
     assert not problems(topology), "an endpoint of IPv4 in front of a dual-stack load balancer is AWS's default"
-    assert expect(topology, "b").brokers
-    with pytest.raises(TopologyError, match=r"client b6 .* over IPv6; expected .* the target \[fd00:10::a\]:20094"):
-        expect(topology, "b6")
+    assert expect(topology, "account_b").brokers
+    with pytest.raises(
+        TopologyError, match=r"client account_b_ipv6 .* over IPv6; expected .* the target \[fd00:10::a\]:20094"
+    ):
+        expect(topology, "account_b_ipv6")
 
 
 def test_a_vpc_connection_has_no_ipv6() -> None:

@@ -28,7 +28,7 @@ def said(topology: Topology) -> str:
     [(VpcAuthentication.TLS, "tls"), (VpcAuthentication.SASL_SCRAM, "scram"), (VpcAuthentication.SASL_IAM, "iam")],
 )
 def test_names_carry_the_scheme_and_ports_count_from_14001(scheme: VpcAuthentication, label: str) -> None:
-    view = expect(multi_vpc(authentication=scheme), "m")
+    view = expect(multi_vpc(authentication=scheme), "account_b")
     assert [(b.name.split(".")[:2], b.port) for b in view.brokers] == [
         (["b-1", label], 14001),
         (["b-2", label], 14002),
@@ -38,7 +38,7 @@ def test_names_carry_the_scheme_and_ports_count_from_14001(scheme: VpcAuthentica
 
 
 def test_the_ordinary_bootstrap_string_stays_unreachable() -> None:
-    view = expect(multi_vpc(), "m")
+    view = expect(multi_vpc(), "account_b")
     blocked = {(f.address, f.port, f.why) for f in view.forbidden}
     for address in ("10.0.0.10", "10.0.16.10", "10.0.32.10"):
         assert (address, 9094, "vpc-m has no route to the cluster VPC") in blocked
@@ -97,7 +97,7 @@ def test_without_connectivity_nothing_is_built() -> None:
 
 def test_a_client_without_a_connection_is_told_so() -> None:
     with pytest.raises(TopologyError, match=r"vpc-m has no VPC connection to demo for the listener CLIENT_SECURE_VPCE"):
-        expect(multi_vpc().model_copy(update={"vpc_connections": ()}), "m")
+        expect(multi_vpc().model_copy(update={"vpc_connections": ()}), "account_b")
 
 
 def test_an_endpoint_of_another_region_names_the_services_region_which_supports_its_own() -> None:

@@ -48,7 +48,7 @@ def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chose
 
 def test_single_nlb_advertises_a_port_a_broker_and_bootstraps_on_one() -> None:
     topology = PATTERNS["privatelink_single_nlb"](None)
-    view = expect(topology, "b")
+    view = expect(topology, "account_b")
     assert [b.port for b in view.brokers] == [8443, 8444, 8445]
     assert {b.port for b in view.bootstrap} == {9094}
     cluster = topology.clusters[0]
@@ -56,7 +56,7 @@ def test_single_nlb_advertises_a_port_a_broker_and_bootstraps_on_one() -> None:
 
 
 def test_multi_nlb_sends_each_broker_to_its_own_endpoint() -> None:
-    view = expect(PATTERNS["privatelink_multi_nlb"](None), "b")
+    view = expect(PATTERNS["privatelink_multi_nlb"](None), "account_b")
     owners = [{a.owner for a in b.addresses} for b in view.brokers]
     assert owners == [{"vpce-b-b1"}, {"vpce-b-b2"}, {"vpce-b-b3"}]
     assert {b.port for b in view.brokers} == {9094}
@@ -64,14 +64,14 @@ def test_multi_nlb_sends_each_broker_to_its_own_endpoint() -> None:
 
 def test_an_overlapping_client_is_not_asked_about_addresses_that_are_its_own() -> None:
     topology = PATTERNS["privatelink_single_nlb"](None)
-    ours = {f.address for f in expect(topology, "b").forbidden}
-    theirs = {f.address for f in expect(topology, "o").forbidden}
+    ours = {f.address for f in expect(topology, "account_b").forbidden}
+    theirs = {f.address for f in expect(topology, "overlapping").forbidden}
     assert "10.0.0.10" in ours
     assert "10.0.0.10" not in theirs
 
 
 def test_the_cluster_vpc_must_not_reach_any_client_behind_an_endpoint() -> None:
-    for pattern, client in (("privatelink_multi_nlb", "a"), ("privatelink_single_nlb", "a")):
+    for pattern, client in (("privatelink_multi_nlb", "cluster_vpc"), ("privatelink_single_nlb", "cluster_vpc")):
         view = expect(PATTERNS[pattern](None), client)
         reverse = [f for f in view.forbidden if f.port == 7777]
         assert {f.address for f in reverse} == {"10.1.0.201", "10.0.0.201", "10.2.0.201", "10.3.0.201"}
@@ -81,7 +81,7 @@ def test_the_cluster_vpc_must_not_reach_any_client_behind_an_endpoint() -> None:
 
 def test_without_its_own_zone_a_client_of_the_cluster_vpc_has_bootstrap_and_nothing_else() -> None:
     topology = PATTERNS["privatelink_single_nlb"](PatternOptions(local_zone=False))
-    view = expect(topology, "a")
+    view = expect(topology, "cluster_vpc")
     assert view.brokers == ()
     assert [(b.port, [a.address for a in b.addresses]) for b in view.bootstrap] == [
         (9094, ["10.0.0.10"]),
@@ -97,7 +97,7 @@ def test_without_its_own_zone_a_client_of_the_cluster_vpc_has_bootstrap_and_noth
 
 def test_a_remote_client_uses_the_endpoints_of_the_vpc_it_is_joined_to() -> None:
     topology = PATTERNS["privatelink_single_nlb"](None)
-    at_home, *far = (expect(topology, name) for name in ("b", "r", "t"))
+    at_home, *far = (expect(topology, name) for name in ("account_b", "remote_by_peering", "remote_by_gateway"))
     for view in far:
         assert [b.addresses for b in view.brokers] == [b.addresses for b in at_home.brokers]
         assert view.region_name == "us-west-2"
@@ -124,11 +124,11 @@ def without_listener(topology: Topology, port: int) -> Topology:
 def test_a_topology_that_cannot_carry_its_pattern_says_what_is_missing() -> None:
     broken = without_listener(PATTERNS["privatelink_single_nlb"](None), 8444)
     with pytest.raises(TopologyError, match="no endpoint in vpc-b leads to broker 2 alone"):
-        expect(broken, "b")
+        expect(broken, "account_b")
 
 
 def test_an_unknown_client_is_answered_with_those_there_are() -> None:
-    with pytest.raises(KeyError, match="it has: a, b, o"):
+    with pytest.raises(KeyError, match="it has: cluster_vpc, account_b, overlapping"):
         expect(PATTERNS["privatelink_single_nlb"](None), "z")
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_pattern_is_answered_with_those_there_are() -> None:
     with pytest.raises(
         TopologyError, match="'carrier_pigeon' is not one of in_vpc, peering, transit_gateway, privatelink_single"
     ):
-        expect(topology.model_copy(update={"clients": (client,)}), "a")
+        expect(topology.model_copy(update={"clients": (client,)}), "cluster_vpc")
 
 
 def peering(**changes: object) -> Topology:
@@ -177,12 +177,14 @@ def test_a_subnet_has_one_route_table_and_a_table_one_route_to_a_destination() -
 
 def test_what_peering_must_not_let_through_is_said_with_its_reason() -> None:
     topology = PATTERNS["peering"](None)
-    assert {f.why for f in expect(topology, "d").forbidden} == {
+    assert {f.why for f in expect(topology, "not_peered").forbidden} == {
         "peering is not transitive: vpc-d is not peered with the cluster VPC"
     }
-    assert {f.why for f in expect(topology, "x").forbidden} == {"the brokers' security group does not admit host x"}
+    assert {f.why for f in expect(topology, "ungrouped").forbidden} == {
+        "the brokers' security group does not admit host ungrouped"
+    }
     assert "peering is not transitive: vpc-c is not peered with vpc-b" in {
-        f.why for f in expect(topology, "c").forbidden
+        f.why for f in expect(topology, "remote_by_peering").forbidden
     }
 
 

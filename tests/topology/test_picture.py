@@ -116,21 +116,25 @@ ENDPOINT = ("endpoint", "service", "balancer", "broker")
 @pytest.mark.parametrize(
     ("pattern", "client", "expected"),
     [
-        ("in_vpc", "a", ("client", "broker")),
-        ("peering", "b", ("client", "routes", "peering", "routes", "broker")),
-        ("peering", "c", ("client", "routes", "peering", "routes", "broker")),
-        ("transit_gateway", "b", ("client", "routes", "gateway", "routes", "broker")),
-        ("transit_gateway", "d", ("client", "routes", "gateway", "gateway", "routes", "broker")),
-        ("privatelink_single_nlb", "a", ("client", "balancer", "broker")),
-        ("privatelink_single_nlb", "b", ("client", *ENDPOINT)),
-        ("privatelink_single_nlb", "o", ("client", *ENDPOINT)),
-        ("privatelink_single_nlb", "r", ("client", "routes", "peering", "routes", *ENDPOINT)),
-        ("privatelink_single_nlb", "t", ("client", "routes", "gateway", "gateway", "routes", *ENDPOINT)),
-        ("privatelink_multi_nlb", "a", ("client", "broker")),
-        ("privatelink_multi_nlb", "b", ("client", *ENDPOINT)),
-        ("privatelink_cross_region", "c", ("client", *ENDPOINT)),
-        ("multi_vpc", "m", ("client", *ENDPOINT)),
-        ("combination", "w", ("client", *ENDPOINT)),
+        ("in_vpc", "cluster_vpc", ("client", "broker")),
+        ("peering", "peered", ("client", "routes", "peering", "routes", "broker")),
+        ("peering", "remote_by_peering", ("client", "routes", "peering", "routes", "broker")),
+        ("transit_gateway", "by_gateway", ("client", "routes", "gateway", "routes", "broker")),
+        ("transit_gateway", "remote_by_gateway_2", ("client", "routes", "gateway", "gateway", "routes", "broker")),
+        ("privatelink_single_nlb", "cluster_vpc", ("client", "balancer", "broker")),
+        ("privatelink_single_nlb", "account_b", ("client", *ENDPOINT)),
+        ("privatelink_single_nlb", "overlapping", ("client", *ENDPOINT)),
+        ("privatelink_single_nlb", "remote_by_peering", ("client", "routes", "peering", "routes", *ENDPOINT)),
+        (
+            "privatelink_single_nlb",
+            "remote_by_gateway",
+            ("client", "routes", "gateway", "gateway", "routes", *ENDPOINT),
+        ),
+        ("privatelink_multi_nlb", "cluster_vpc", ("client", "broker")),
+        ("privatelink_multi_nlb", "account_b", ("client", *ENDPOINT)),
+        ("privatelink_cross_region", "remote", ("client", *ENDPOINT)),
+        ("multi_vpc", "account_b", ("client", *ENDPOINT)),
+        ("combination", "two_paths", ("client", *ENDPOINT)),
     ],
 )
 def test_each_client_goes_its_patterns_way(pattern: str, client: str, expected: tuple[str, ...]) -> None:
@@ -147,10 +151,15 @@ def test_of_two_paths_the_wrong_one_is_drawn_without_the_clients_colour() -> Non
 @pytest.mark.parametrize(
     ("pattern", "fault", "client", "says"),
     [
-        ("peering", "peering-deleted", "b", "pcx-cluster-b is deleted"),
-        ("peering", "route-missing-client", "b", "has no route to 10.0.0.10"),
-        ("transit_gateway", "gateway-attachment-not-associated", "b", "is associated with no route table"),
-        ("transit_gateway", "gateway-static-blackhole", "b", "tgw-rtb-east has no route to 10.0.16.10, or a blackhole"),
+        ("peering", "peering-deleted", "peered", "pcx-cluster-b is deleted"),
+        ("peering", "route-missing-client", "peered", "has no route to 10.0.0.10"),
+        ("transit_gateway", "gateway-attachment-not-associated", "by_gateway", "is associated with no route table"),
+        (
+            "transit_gateway",
+            "gateway-static-blackhole",
+            "by_gateway",
+            "tgw-rtb-east has no route to 10.0.16.10, or a blackhole",
+        ),
     ],
 )
 def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, says: str) -> None:
@@ -171,16 +180,16 @@ def test_what_is_broken_is_drawn_all_the_same(fault: str) -> None:
 
 def test_the_families_of_a_dual_stack_have_ways_of_their_own() -> None:
     whole = PATTERNS["peering"](PatternOptions(dual_stack=True))
-    assert kinds(whole, "b") == kinds(whole, "b6")
+    assert kinds(whole, "peered") == kinds(whole, "peered_ipv6")
     broken = FAULTS["ipv6-route-missing"].edit(whole)
-    assert not way_of(broken, broken.client("b"), broken).trouble
-    assert "has no route to fd00:10::a" in way_of(broken, broken.client("b6"), broken).trouble
+    assert not way_of(broken, broken.client("peered"), broken).trouble
+    assert "has no route to fd00:10::a" in way_of(broken, broken.client("peered_ipv6"), broken).trouble
     assert "fd00:10:0:2::a<" in re.sub("&#160;", "", dot(whole))
 
 
 def test_a_listener_of_a_family_without_address_is_said_at_the_client() -> None:
-    topology = edited(PATTERNS["peering"](PatternOptions(dual_stack=True)), "b6", ipv6_address=None)
-    assert "client b6 has no ipv6_address" in picture(topology).description
+    topology = edited(PATTERNS["peering"](PatternOptions(dual_stack=True)), "peered_ipv6", ipv6_address=None)
+    assert "client peered_ipv6 has no ipv6_address" in picture(topology).description
 
 
 def edited(topology: Topology, name: str, **update: object) -> Topology:
@@ -189,12 +198,12 @@ def edited(topology: Topology, name: str, **update: object) -> Topology:
 
 
 def test_the_local_route_of_an_overlapping_vpc_wins() -> None:
-    topology = edited(PATTERNS["privatelink_multi_nlb"](None), "o", pattern="peering")
-    assert "whose local route keeps it there" in way_of(topology, topology.client("o"), topology).trouble
+    topology = edited(PATTERNS["privatelink_multi_nlb"](None), "overlapping", pattern="peering")
+    assert "whose local route keeps it there" in way_of(topology, topology.client("overlapping"), topology).trouble
 
 
 def test_a_pattern_that_the_topology_cannot_carry_is_said_at_the_client() -> None:
-    drawn = picture(edited(PATTERNS["in_vpc"](None), "a", pattern="multi_vpc"))
+    drawn = picture(edited(PATTERNS["in_vpc"](None), "cluster_vpc", pattern="multi_vpc"))
     assert "has no VPC connection" in drawn.description
     assert Ink.MUST_NOT.value in drawn.dot
     assert "broker 3<" in drawn.dot
@@ -219,7 +228,7 @@ def test_gateways_that_send_a_packet_round_are_no_endless_way() -> None:
     round_and_round = topology.model_copy(
         update={"transit_gateway_route_tables": back, "transit_gateway_attachments": nothing_learnt}
     )
-    way = way_of(round_and_round, round_and_round.client("c"), round_and_round)
+    way = way_of(round_and_round, round_and_round.client("remote_by_gateway"), round_and_round)
     assert "goes round between transit gateways" in way.trouble
 
 
@@ -267,7 +276,7 @@ def test_no_words_become_markup(words: str) -> None:
 
 def test_how_clients_are_reached_is_no_part_of_a_picture() -> None:
     secret = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "host-7531"), environment={"TOKEN": "hunter2"})
-    made = picture(edited(PATTERNS["in_vpc"](None), "a", vantage=secret, ca_file="/secret/ca.pem"))
+    made = picture(edited(PATTERNS["in_vpc"](None), "cluster_vpc", vantage=secret, ca_file="/secret/ca.pem"))
     for said in (made.title, made.description, made.dot):
         assert not [word for word in ("hunter2", "TOKEN", "host-7531", "/secret") if word in said]
 
@@ -298,15 +307,15 @@ def test_ranges(numbers: tuple[int, ...], said: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "client", "says"),
     [
-        ("in_vpc", "a", ""),
-        ("peering", "b", "0.5 ms RTT"),
-        ("peering", "c", "60 ms RTT"),
-        ("transit_gateway", "b", "1 ms RTT"),
-        ("transit_gateway", "c", "61 ms RTT"),
-        ("privatelink_single_nlb", "a", ""),
-        ("privatelink_single_nlb", "b", "0.5 ms RTT"),
-        ("privatelink_single_nlb", "t", "61.5 ms RTT"),
-        ("privatelink_cross_region", "c", "60 ms RTT"),
+        ("in_vpc", "cluster_vpc", ""),
+        ("peering", "peered", "0.5 ms RTT"),
+        ("peering", "remote_by_peering", "60 ms RTT"),
+        ("transit_gateway", "by_gateway", "1 ms RTT"),
+        ("transit_gateway", "remote_by_gateway", "61 ms RTT"),
+        ("privatelink_single_nlb", "cluster_vpc", ""),
+        ("privatelink_single_nlb", "account_b", "0.5 ms RTT"),
+        ("privatelink_single_nlb", "remote_by_gateway", "61.5 ms RTT"),
+        ("privatelink_cross_region", "remote", "60 ms RTT"),
     ],
 )
 def test_distance_lies_where_networks_are_joined(pattern: str, client: str, says: str) -> None:
@@ -343,5 +352,5 @@ def test_of_a_real_client_no_distance_is_known() -> None:
 def test_a_remote_client_has_a_way_over_ipv6_also_where_the_endpoint_vpc_overlaps_the_clusters(pattern: str) -> None:
     topology = PATTERNS[pattern](PatternOptions(overlap=Overlap.ON, dual_stack=True))
     ways = {client.name: way_of(topology, client, topology) for client in topology.clients}
-    assert {"r6", "t6"} <= set(ways)
+    assert {"remote_by_peering_ipv6", "remote_by_gateway_ipv6"} <= set(ways)
     assert not [way.trouble for way in ways.values() if way.trouble]

@@ -11,6 +11,7 @@ from brokerproof.lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELIN
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import client_names
 
 
 def _zone_not_associated(topology: Topology) -> Topology:
@@ -58,7 +59,7 @@ FAULTS: Final = (
         edit=_zone_without_remote,
         stage=Stage.RESOLVE,
         reasons=(None,),
-        client="r",
+        client=client_names.REMOTE_BY_PEERING,
         codes=joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
     ),
     Fault(
@@ -69,7 +70,7 @@ FAULTS: Final = (
         edit=_local_zone_missing,
         stage=Stage.RESOLVE,
         reasons=(None,),
-        client="a",
+        client=client_names.CLUSTER_VPC,
         codes=(Code.DNS_LOCAL_ZONE_MISSING,),
     ),
     Fault(
@@ -80,7 +81,7 @@ FAULTS: Final = (
         edit=_zone_not_associated,
         stage=Stage.RESOLVE,
         reasons=(None,),
-        client="w",
+        client=client_names.TWO_PATHS,
         codes=joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
     ),
     Fault(

@@ -10,7 +10,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.models import Client, NetworkType, Topology
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import client_names, names
 
 ONE_NLB: Final = (names.SINGLE,)
 MULTI: Final = (names.MULTI,)
@@ -47,7 +47,7 @@ class Fault:
     ``brokers`` are the broker ids that show it at ``stage`` with one of ``reasons``; a None among
     the reasons means that the probe was content and only the comparison with the view was not.
     ``client`` is the client that shows it; None is the first one outside the cluster VPC.
-    ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one.
+    ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one; that client's twin there shows it.
     ``by_chance``: it shows at some of the brokers and addresses, not always the same.
     ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
     ``spreads``: what is well itself may be red too, later, for want of what is not.
@@ -86,9 +86,17 @@ class Fault:
 
 
 def afflicted(topology: Topology, fault: Fault | None = None) -> Client:
-    """The client that shows a fault: the one it names, else the first that crosses a boundary to the cluster."""
-    if fault is not None and fault.client is not None:
-        return topology.client(fault.client)
+    """The client that shows a fault; without one, the first that crosses a boundary to the cluster."""
+    if fault is not None:
+        return topology.client(shown_by(topology, fault))
     home = topology.clusters[0].vpc_id
     clients = [c for c in topology.clients if c.pattern is not None]
     return next((c for c in clients if c.vpc_id != home), clients[0])
+
+
+def shown_by(topology: Topology, fault: Fault) -> str:
+    """The name of the client that shows a fault, which the topology need not have where it is not dual-stack."""
+    if fault.client is not None:
+        return fault.client
+    first = afflicted(topology).name
+    return client_names.of_ipv6(first) if fault.dual_stack else first

@@ -60,7 +60,6 @@ def _fault(
         edit=edit,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        client="b6",
         dual_stack=True,
         codes=codes,
     )

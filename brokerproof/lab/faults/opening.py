@@ -19,6 +19,7 @@ from brokerproof.topology.models import (
     Topology,
     VpcPeeringConnection,
 )
+from brokerproof.topology.patterns import client_names
 from brokerproof.topology.patterns.gateways import EAST, table_of
 from brokerproof.topology.patterns.options import BROKER_GROUP
 
@@ -147,7 +148,7 @@ FAULTS: Final = (
         _whole_vpc,
         Code.ISOLATION_UNAPPROVED_CLIENT,
         patterns=PEERING,
-        client="x",
+        client=client_names.UNGROUPED,
     ),
     _fault(
         "unapproved-vpc-routed",
@@ -155,7 +156,7 @@ FAULTS: Final = (
         _unapproved,
         Code.ISOLATION_UNAPPROVED_CLIENT,
         patterns=GATEWAY,
-        client="n",
+        client=client_names.UNROUTED,
     ),
     _fault(
         "second-path-open",

@@ -23,6 +23,7 @@ from brokerproof.topology.models import (
     TransitGatewayRoute,
     TransitGatewayRouteTable,
 )
+from brokerproof.topology.patterns import client_names
 
 _SECOND_SUBNET: Final = IPv4Network("10.0.16.0/20")
 """Where broker 2 is."""
@@ -204,7 +205,7 @@ FAULTS: Final = (
         _no_static_back,
         *joined(Code.ROUTE_GATEWAY_STATIC_MISSING, likeness.BY_GATEWAY),
         patterns=GATEWAY,
-        client="c",
+        client=client_names.REMOTE_BY_GATEWAY,
     ),
     _fault(
         "gateway-peering-not-associated",
@@ -212,7 +213,7 @@ FAULTS: Final = (
         _peering_not_associated,
         *joined(Code.ROUTE_GATEWAY_NOT_ASSOCIATED, likeness.BY_GATEWAY),
         patterns=GATEWAY,
-        client="c",
+        client=client_names.REMOTE_BY_GATEWAY,
     ),
     _fault(
         "gateway-peering-pending-acceptance",
@@ -220,7 +221,7 @@ FAULTS: Final = (
         _peering_pending,
         *joined(Code.ROUTE_GATEWAY_PEERING_PENDING, likeness.BY_GATEWAY),
         patterns=GATEWAY,
-        client="c",
+        client=client_names.REMOTE_BY_GATEWAY,
     ),
     _fault(
         "remote-route-missing",
@@ -228,7 +229,7 @@ FAULTS: Final = (
         partial(_without, "vpc-r", "10.1.0.0/16"),
         *joined(Code.ROUTE_MISSING_CLIENT, likeness.REMOTE),
         patterns=REMOTE,
-        client="r",
+        client=client_names.REMOTE_BY_PEERING,
     ),
     _fault(
         "remote-route-back-missing",
@@ -236,7 +237,7 @@ FAULTS: Final = (
         partial(_without, "vpc-b", "10.2.0.0/16"),
         *joined(Code.ROUTE_MISSING_RETURN, likeness.REMOTE),
         patterns=REMOTE,
-        client="r",
+        client=client_names.REMOTE_BY_PEERING,
     ),
     _fault(
         "remote-gateway-route-back-missing",
@@ -244,6 +245,6 @@ FAULTS: Final = (
         partial(_without, "vpc-b", "10.3.0.0/16"),
         *joined(Code.ROUTE_MISSING_RETURN, likeness.REMOTE),
         patterns=REMOTE,
-        client="t",
+        client=client_names.REMOTE_BY_GATEWAY,
     ),
 )

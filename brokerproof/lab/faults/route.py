@@ -13,6 +13,7 @@ from brokerproof.lab.faults.fault import GATEWAY, PEERING, REMOTE, Fault, FaultL
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.models import PeeringStatus, Topology, TransitGatewayRoute
+from brokerproof.topology.patterns import client_names
 
 
 def _without_routes(topology: Topology, subnet_prefix: str) -> Topology:
@@ -147,7 +148,7 @@ FAULTS: Final = (
         _deleted,
         *joined(Code.ROUTE_PEERING_NOT_ACTIVE, likeness.REMOTE),
         patterns=REMOTE,
-        client="r",
+        client=client_names.REMOTE_BY_PEERING,
     ),
     _fault(
         "gateway-static-route-missing",
@@ -155,7 +156,7 @@ FAULTS: Final = (
         _far_static_route_missing,
         *joined(Code.ROUTE_GATEWAY_STATIC_MISSING, likeness.REMOTE),
         patterns=REMOTE,
-        client="t",
+        client=client_names.REMOTE_BY_GATEWAY,
     ),
     _fault(
         "gateway-static-route-missing-direct",
@@ -163,6 +164,6 @@ FAULTS: Final = (
         _far_static_route_missing,
         *joined(Code.ROUTE_GATEWAY_STATIC_MISSING, likeness.BY_GATEWAY),
         patterns=GATEWAY,
-        client="c",
+        client=client_names.REMOTE_BY_GATEWAY,
     ),
 )

@@ -23,6 +23,7 @@ from brokerproof.lab.faults.fault import (
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes
 from brokerproof.topology.models import NetworkAcl, NetworkAclEntry, PortRange, Topology
+from brokerproof.topology.patterns import client_names
 
 
 def _brokers_closed(topology: Topology) -> Topology:
@@ -136,7 +137,7 @@ FAULTS: Final = (
         edit=_endpoints_closed_to_remote,
         stage=Stage.CONNECT,
         reasons=(Reason.TIMED_OUT,),
-        client="r",
+        client=client_names.REMOTE_BY_PEERING,
         codes=joined(Code.SECURITY_ENDPOINT_GROUP, likeness.REMOTE),
     ),
     Fault(

@@ -42,7 +42,7 @@ class Client(Model):
     client" is proved against something that would answer.
     """
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
     vpc_id: Id
     subnet_id: Id
     private_ip_address: IPv4Address

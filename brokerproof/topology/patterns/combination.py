@@ -1,9 +1,9 @@
 """Several patterns on one cluster at once; each client goes by its own, and is proved to.
 
-``b`` is peered, ``g`` beside it comes by the transit gateway, ``t`` by two of them from another Region. ``o`` has
-the cluster VPC's CIDR and comes by an NLB a broker. ``w`` has two paths: its VPC is peered with the cluster
-VPC *and* has the endpoints, which it is meant to use; the peering would connect as well. Brokers advertise
-as MSK creates them, which every one of these patterns can live with.
+``peered`` comes by a peering, ``by_gateway`` by a Transit Gateway, ``remote_by_gateway`` by two of them from another
+Region. ``overlapping`` has the cluster VPC's CIDR and comes by an NLB a broker. ``two_paths`` has two: its VPC is
+peered with the cluster VPC *and* has the endpoints, which it is meant to use; the peering would connect as well.
+Brokers advertise as MSK creates them, which every one of these patterns can live with.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from brokerproof.topology.files import checked
-from brokerproof.topology.models import Route, Topology, Vpc, VpcPeeringConnection
-from brokerproof.topology.patterns import names
+from brokerproof.topology.models import Client, Route, Subnet, Topology, Vpc, VpcPeeringConnection
+from brokerproof.topology.patterns import client_names, names
 from brokerproof.topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways
 from brokerproof.topology.patterns.options import (
     CLIENT_CIDR,
@@ -21,6 +21,7 @@ from brokerproof.topology.patterns.options import (
     FAR_REGION,
     REGION,
     WITNESS_PORT,
+    ClientVpc,
     PatternOptions,
     client_host,
     cluster_parts,
@@ -34,6 +35,8 @@ NAME = names.COMBINATION
 _GATEWAY_CIDR = IPv4Network("10.3.0.0/16")
 _TWO_PATHS_CIDR = IPv4Network("10.5.0.0/16")
 _NEAR_CIDR = IPv4Network("10.6.0.0/16")
+_OVERLAPPING = ClientVpc(key="o", client=client_names.OVERLAPPING, cidr=CLUSTER_CIDR)
+_TWO_PATHS = ClientVpc(key="w", client=client_names.TWO_PATHS, cidr=_TWO_PATHS_CIDR)
 
 
 def build(options: PatternOptions | None = None) -> Topology:
@@ -46,8 +49,8 @@ def build(options: PatternOptions | None = None) -> Topology:
     admitted = (CLUSTER_CIDR, CLIENT_CIDR, _GATEWAY_CIDR, _TWO_PATHS_CIDR, _NEAR_CIDR)
     parts = cluster_parts(options, admitted=admitted, client_pattern=names.IN_VPC)
     shapes = broker_balancers(options)
-    overlapping = client_side(names.MULTI, options, "o", CLUSTER_CIDR, shapes)
-    two_paths = client_side(names.MULTI, options, "w", _TWO_PATHS_CIDR, shapes)
+    overlapping = client_side(names.MULTI, options, _OVERLAPPING, shapes)
+    two_paths = client_side(names.MULTI, options, _TWO_PATHS, shapes)
     peered = subnets("vpc-b", CLIENT_CIDR, options.zones)
     attached = subnets("vpc-t", _GATEWAY_CIDR, options.zones, region_name=FAR_REGION)
     near = subnets("vpc-g", _NEAR_CIDR, options.zones)
@@ -97,15 +100,19 @@ def build(options: PatternOptions | None = None) -> Topology:
             clusters=(parts.cluster,),
             clients=(
                 parts.client,
-                client_host("b", peered[0], pattern=names.PEERING, witness_port=WITNESS_PORT),
-                client_host("g", near[0], pattern=names.TRANSIT_GATEWAY, witness_port=WITNESS_PORT),
-                client_host("t", attached[0], pattern=names.TRANSIT_GATEWAY, witness_port=WITNESS_PORT),
+                _client(client_names.PEERED, peered, names.PEERING),
+                _client(client_names.BY_GATEWAY, near, names.TRANSIT_GATEWAY),
+                _client(client_names.REMOTE_BY_GATEWAY, attached, names.TRANSIT_GATEWAY),
                 overlapping.client,
                 two_paths.client,
             ),
             lab=lab_settings(options, (REGION, FAR_REGION)),
         )
     )
+
+
+def _client(name: str, nets: tuple[Subnet, ...], pattern: str) -> Client:
+    return client_host(name, nets[0], pattern=pattern, witness_port=WITNESS_PORT)
 
 
 def _to_cluster(**target: str) -> Route:

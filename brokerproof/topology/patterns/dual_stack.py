@@ -36,6 +36,7 @@ from brokerproof.topology.models import (
     Vpc,
     VpcEndpoint,
 )
+from brokerproof.topology.patterns import client_names
 
 EVERY_VPC: Final = IPv6Network("fd00:10::/32")
 """Unique local addresses (RFC 4193), of which each VPC takes a /56, as AWS gives, and each subnet a /64."""
@@ -47,7 +48,7 @@ IPV6_LISTENERS: Final = {"CLIENT": "CLIENT_IPV6", "CLIENT_SECURE": "CLIENT_SECUR
 
 
 def with_ipv6(topology: Topology) -> Topology:
-    """The topology with IPv6 beside its IPv4, and each client once more, named with a 6, on the IPv6 listener.
+    """The topology with IPv6 beside its IPv4, and each client once more, on the IPv6 listener.
 
     Raises:
         TopologyError: a listener's port leaves no room for the one of IPv6.
@@ -288,5 +289,8 @@ def _with_address(plan: _Plan, client: Client) -> Client:
 def _twin(client: Client) -> Client:
     """The same host once more, by the IPv6 listener."""
     return client.model_copy(
-        update={"name": f"{client.name}6", "listener": IPV6_LISTENERS.get(client.listener, client.listener)}
+        update={
+            "name": client_names.of_ipv6(client.name),
+            "listener": IPV6_LISTENERS.get(client.listener, client.listener),
+        }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brokerproof.topology.files import checked
 from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import client_names
 from brokerproof.topology.patterns.dual_stack import with_ipv6
 from brokerproof.topology.patterns.options import CLUSTER_CIDR, PatternOptions, cluster_parts, lab_settings
 
@@ -11,7 +12,7 @@ NAME = "in_vpc"
 
 
 def build(options: PatternOptions | None = None) -> Topology:
-    """Client ``a`` in the cluster VPC, admitted by the brokers' security group; with plaintext also ``p``, who uses it.
+    """A client in the cluster VPC, admitted by the brokers' security group; with plaintext a second one, who uses it.
 
     Raises:
         TopologyError: the options ask for what AWS refuses.
@@ -21,7 +22,7 @@ def build(options: PatternOptions | None = None) -> Topology:
     clients = [parts.client]
     if options.plaintext:
         address = parts.client.private_ip_address + 1
-        plain = {"name": "p", "listener": "CLIENT", "ca_file": None, "private_ip_address": address}
+        plain = {"name": client_names.PLAINTEXT, "listener": "CLIENT", "ca_file": None, "private_ip_address": address}
         clients.append(parts.client.model_copy(update=plain))
     topology = Topology(
         name=NAME,

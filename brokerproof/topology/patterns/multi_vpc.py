@@ -1,13 +1,11 @@
 """MSK multi-VPC private connectivity: MSK runs load balancer, endpoint and names itself.
 
-``m`` is in another account of the same Region, with a VPC connection and a CIDR of its own; ``o`` the same with
-the cluster VPC's CIDR. The ordinary bootstrap string stays unreachable from both. ``a`` in the cluster VPC
+``account_b`` is in another account of the same Region, with a VPC connection and a CIDR of its own; ``overlapping``
+the same with the cluster VPC's CIDR. The ordinary bootstrap string stays unreachable from both. ``cluster_vpc``
 goes to the ordinary listener, which multi-VPC connectivity leaves as it is.
 """
 
 from __future__ import annotations
-
-from ipaddress import IPv4Network
 
 from brokerproof.topology.files import checked
 from brokerproof.topology.managed import FIRST_PORT
@@ -24,12 +22,13 @@ from brokerproof.topology.models import (
     VpcAuthentication,
     VpcConnection,
 )
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import client_names, names
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_NAME,
     REGION,
     WITNESS_PORT,
+    ClientVpc,
     PatternOptions,
     client_host,
     client_vpcs,
@@ -43,7 +42,7 @@ NAME = names.MULTI_VPC
 LAST_PORT = 14100
 BIND_PORT = 9294
 """Where the lab's brokers listen for it. MSK does not publish its own; clients never see it."""
-_ACCOUNTS = {"m": "222222222222", "o": "333333333333"}
+_ACCOUNTS = {client_names.ACCOUNT_B: "222222222222", client_names.OVERLAPPING: "333333333333"}
 
 
 def build(options: PatternOptions | None = None) -> Topology:
@@ -69,7 +68,7 @@ def build(options: PatternOptions | None = None) -> Topology:
     managed = IpPermission(
         from_port=BIND_PORT, to_port=BIND_PORT, cidr_ipv4=CLUSTER_CIDR, description="MSK's own load balancer"
     )
-    sides = [_side("m" if key == "b" else key, cidr, scheme, options) for key, cidr in client_vpcs(options.overlap)]
+    sides = [_side(vpc, scheme, options) for vpc in client_vpcs(options.overlap)]
     return checked(
         Topology(
             name=NAME,
@@ -95,16 +94,17 @@ class _Side(Model):
     client: Client
 
 
-def _side(key: str, cidr: IPv4Network, scheme: VpcAuthentication, options: PatternOptions) -> _Side:
-    vpc_id, owner = f"vpc-{key}", _ACCOUNTS[key]
-    nets = subnets(vpc_id, cidr, min(options.zones, options.brokers))
+def _side(vpc: ClientVpc, scheme: VpcAuthentication, options: PatternOptions) -> _Side:
+    key = "m" if vpc.client == client_names.ACCOUNT_B else vpc.key
+    vpc_id, owner = f"vpc-{key}", _ACCOUNTS[vpc.client]
+    nets = subnets(vpc_id, vpc.cidr, min(options.zones, options.brokers))
     group = SecurityGroup(
         group_id=f"sg-connection-{key}",
         vpc_id=vpc_id,
-        ingress=(IpPermission(from_port=FIRST_PORT, to_port=LAST_PORT, cidr_ipv4=cidr),),
+        ingress=(IpPermission(from_port=FIRST_PORT, to_port=LAST_PORT, cidr_ipv4=vpc.cidr),),
     )
     return _Side(
-        vpc=Vpc(vpc_id=vpc_id, owner_id=owner, region_name=REGION, cidr_blocks=(cidr,)),
+        vpc=Vpc(vpc_id=vpc_id, owner_id=owner, region_name=REGION, cidr_blocks=(vpc.cidr,)),
         subnets=nets,
         security_group=group,
         connection=VpcConnection(
@@ -118,5 +118,5 @@ def _side(key: str, cidr: IPv4Network, scheme: VpcAuthentication, options: Patte
                 EndpointInterface(subnet_id=s.subnet_id, private_ip_address=host(s.cidr_block, 150)) for s in nets
             ),
         ),
-        client=client_host(key, nets[0], pattern=NAME, witness_port=WITNESS_PORT, listener=scheme.listener),
+        client=client_host(vpc.client, nets[0], pattern=NAME, witness_port=WITNESS_PORT, listener=scheme.listener),
     )

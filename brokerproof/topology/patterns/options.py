@@ -29,6 +29,7 @@ from brokerproof.topology.models import (
     Vpc,
     VpcAuthentication,
 )
+from brokerproof.topology.patterns import client_names
 
 
 class Overlap(StrEnum):
@@ -47,7 +48,7 @@ class PatternOptions(Model):
     cross_zone: bool = Field(default=True, description="Cross-zone load balancing of the NLBs (AWS's default: off).")
     overlap: Overlap = Field(
         default=Overlap.BOTH,
-        description="Client VPCs: b with a CIDR of its own (off), o with the cluster's (on), or both.",
+        description="Client VPCs: with a CIDR of their own (off), with the cluster's (on), or one of each (both).",
     )
     zonal_alias: bool = Field(
         default=False, description="Alias each broker to the endpoint's zonal name of the broker's zone."
@@ -62,7 +63,7 @@ class PatternOptions(Model):
         default=True, description="Single NLB: a private zone that sends clients of the cluster VPC to the NLB."
     )
     remote: bool = Field(
-        default=True, description="PrivateLink: clients r and t of another Region, by peering and by a gateway."
+        default=True, description="PrivateLink: clients of another Region too, by peering and by a gateway."
     )
     authentication: VpcAuthentication = Field(
         default=VpcAuthentication.TLS,
@@ -173,7 +174,7 @@ def cluster_parts(
     advertised_ports: dict[int, int] | None = None,
     admitted_groups: tuple[str, ...] = (),
 ) -> ClusterParts:
-    """The cluster VPC: brokers, their security group, and client ``a`` in the same VPC.
+    """The cluster VPC: brokers, their security group, and a client in the same VPC.
 
     ``admitted`` are the sources the brokers' security group lets in on the client ports, ``admitted_groups``
     security groups whose members it lets in;
@@ -224,7 +225,7 @@ def cluster_parts(
             brokers=brokers,
         ),
         client=Client(
-            name="a",
+            name=client_names.CLUSTER_VPC,
             vpc_id=CLUSTER_VPC,
             subnet_id=parts[0].subnet_id,
             private_ip_address=host(parts[0].cidr_block, 200),
@@ -249,9 +250,21 @@ def lab_settings(options: PatternOptions, region_names: Iterable[str] = (REGION,
     )
 
 
-def client_vpcs(overlap: Overlap) -> tuple[tuple[str, IPv4Network], ...]:
-    """The client VPCs to build: ``b`` with its own CIDR, ``o`` with the cluster VPC's."""
-    both = (("b", CLIENT_CIDR), ("o", CLUSTER_CIDR))
+class ClientVpc(Model):
+    """A client VPC to be built: the letter in its ids, the name of the client in it."""
+
+    key: str
+    client: str
+    cidr: IPv4Network
+    region_name: str = REGION
+
+
+def client_vpcs(overlap: Overlap) -> tuple[ClientVpc, ...]:
+    """The client VPCs to build: one with its own CIDR, one with the cluster VPC's."""
+    both = (
+        ClientVpc(key="b", client=client_names.ACCOUNT_B, cidr=CLIENT_CIDR),
+        ClientVpc(key="o", client=client_names.OVERLAPPING, cidr=CLUSTER_CIDR),
+    )
     match overlap:
         case Overlap.OFF:
             return both[:1]

@@ -1,10 +1,10 @@
 """VPC peering: clients in peered VPCs go straight to the broker ENIs.
 
-``b`` is in another account of the same Region, ``c`` in another Region; both VPCs are peered with the
-cluster VPC and routed both ways in every subnet's table. The brokers' security group admits ``b`` by its own
-group, which the same Region allows also between accounts, and ``c`` by its subnets, since a group of another
-Region cannot be named. ``x`` sits in ``b``'s VPC and is in no such group. ``d`` is in a VPC peered with ``b``'s
-only: peering is not transitive.
+``peered`` is in another account of the same Region, ``remote_by_peering`` in another Region; both VPCs are peered
+with the cluster VPC and routed both ways in every subnet's table. The brokers' security group admits ``peered`` by
+its own group, which the same Region allows also between accounts, and ``remote_by_peering`` by its subnets, since a
+group of another Region cannot be named. ``ungrouped`` sits in the VPC of ``peered`` and is in no such group.
+``not_peered`` is in a VPC peered with that of ``peered`` only: peering is not transitive.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from brokerproof.topology.models import (
     Vpc,
     VpcPeeringConnection,
 )
+from brokerproof.topology.patterns import client_names
 from brokerproof.topology.patterns.dual_stack import with_ipv6
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
@@ -117,10 +118,16 @@ def build(options: PatternOptions | None = None) -> Topology:
         clusters=(parts.cluster,),
         clients=(
             parts.client.model_copy(update=beside),
-            client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT, security_groups=(_PEER_GROUP,)),
-            client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-            client_host("x", outside),
-            client_host("d", nets["d"][0]),
+            client_host(
+                client_names.PEERED,
+                nets["b"][0],
+                pattern=NAME,
+                witness_port=WITNESS_PORT,
+                security_groups=(_PEER_GROUP,),
+            ),
+            client_host(client_names.REMOTE_BY_PEERING, nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host(client_names.UNGROUPED, outside),
+            client_host(client_names.NOT_PEERED, nets["d"][0]),
         ),
         lab=lab_settings(options, (REGION, *(p.region_name for p in _PEERS))),
     )

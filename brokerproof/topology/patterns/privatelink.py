@@ -32,7 +32,7 @@ from brokerproof.topology.models import (
     VpcEndpoint,
     zonal_dns_name,
 )
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import client_names, names
 from brokerproof.topology.patterns.dual_stack import with_ipv6
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
@@ -41,6 +41,7 @@ from brokerproof.topology.patterns.options import (
     REGION,
     WITNESS_PORT,
     ZONE_NAME,
+    ClientVpc,
     PatternOptions,
     broker_address,
     broker_name,
@@ -95,14 +96,14 @@ class BalancerShape(Model):
 def build_single(options: PatternOptions | None = None) -> Topology:
     """One NLB: a listener and a target group of one a broker, and a bootstrap listener with all of them.
 
-    Brokers advertise their own name with their own port. ``a`` in the cluster VPC is sent to the NLB by a
-    private zone of its own, since the advertised ports are not at the broker ENIs.
+    Brokers advertise their own name with their own port. The client in the cluster VPC is sent to the NLB
+    by a private zone of its own, since the advertised ports are not at the broker ENIs.
 
     Raises:
         TopologyError: the options ask for what AWS refuses (50 brokers, a port used twice, ...).
     """
     options = options or PatternOptions()
-    sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
+    sides = client_vpcs(options.overlap)
     return _families(_build(SINGLE, options, shapes=(_one_balancer(options),), sides=sides), options)
 
 
@@ -113,9 +114,10 @@ def build_cross_region(options: PatternOptions | None = None) -> Topology:
         TopologyError: the options ask for what AWS refuses.
     """
     options = options or PatternOptions()
-    far = {"b": _Side(key="c", cidr=_FAR_CIDR, region_name=FAR_REGION)}
+    remote = {"key": "c", "client": client_names.REMOTE, "cidr": _FAR_CIDR}
     sides = [
-        far.get(key, _Side(key=key, cidr=cidr, region_name=FAR_REGION)) for key, cidr in client_vpcs(options.overlap)
+        vpc.model_copy(update={"region_name": FAR_REGION} | (remote if vpc.client == client_names.ACCOUNT_B else {}))
+        for vpc in client_vpcs(options.overlap)
     ]
     return _build(
         CROSS_REGION, options.model_copy(update={"remote": False}), shapes=(_one_balancer(options),), sides=sides
@@ -129,21 +131,13 @@ def build_multi(options: PatternOptions | None = None) -> Topology:
         TopologyError: the options ask for what AWS refuses.
     """
     options = options or PatternOptions()
-    sides = [_Side(key=key, cidr=cidr) for key, cidr in client_vpcs(options.overlap)]
+    sides = client_vpcs(options.overlap)
     return _families(_build(MULTI, options, shapes=broker_balancers(options), sides=sides), options)
 
 
 def _families(topology: Topology, options: PatternOptions) -> Topology:
     """With IPv6 where it is asked for. Not across Regions: whether such an endpoint takes it is not documented."""
     return checked(with_ipv6(topology)) if options.dual_stack else topology
-
-
-class _Side(Model):
-    """A client VPC to be built."""
-
-    key: str
-    cidr: IPv4Network
-    region_name: str = REGION
 
 
 def _ports(options: PatternOptions) -> dict[int, int]:
@@ -164,11 +158,13 @@ def broker_balancers(options: PatternOptions) -> tuple[BalancerShape, ...]:
     )
 
 
-def _build(name: str, options: PatternOptions, *, shapes: Sequence[BalancerShape], sides: Sequence[_Side]) -> Topology:
+def _build(
+    name: str, options: PatternOptions, *, shapes: Sequence[BalancerShape], sides: Sequence[ClientVpc]
+) -> Topology:
     changed = None if name == MULTI or options.advertised_unchanged else _ports(options)
     parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=None, advertised_ports=changed)
     clients = [
-        client_side(name, options, side.key, side.cidr, shapes, region_name=side.region_name, beyond=beyond)
+        client_side(name, options, side, shapes, beyond=beyond)
         for side, beyond in zip(sides, (CIDRS if options.remote else (), *((),) * len(sides)), strict=False)
     ]
     remote = remote_parts(name, clients[0].vpc, clients[0].subnets, options.zones) if options.remote else None
@@ -282,14 +278,13 @@ class ClientSide(Model):
 def client_side(
     pattern: str,
     options: PatternOptions,
-    key: str,
-    cidr: IPv4Network,
+    side: ClientVpc,
     shapes: Sequence[BalancerShape],
     *,
-    region_name: str = REGION,
     beyond: Sequence[IPv4Network] = (),
 ) -> ClientSide:
     """A client VPC; its endpoints also admit what lies ``beyond`` it."""
+    key, cidr, region_name = side.key, side.cidr, side.region_name
     vpc_id = f"vpc-{key}"
     nets = subnets(vpc_id, cidr, options.zones, region_name=region_name)
     group = SecurityGroup(
@@ -335,5 +330,5 @@ def client_side(
         security_group=group,
         endpoints=tuple(endpoints.values()),
         zone=HostedZone(hosted_zone_id=f"Z{key.upper()}", name=ZONE_NAME, vpc_ids=(vpc_id,), record_sets=records),
-        client=client_host(key, nets[0], pattern=pattern, witness_port=WITNESS_PORT),
+        client=client_host(side.client, nets[0], pattern=pattern, witness_port=WITNESS_PORT),
     )

@@ -1,7 +1,8 @@
 """Clients of another Region that use the endpoints of a VPC they are joined to: by peering, or by two gateways.
 
-``r`` is in a VPC peered with the endpoint VPC, ``t`` in one attached to the gateway of its own Region, which
-is peered with the gateway that the endpoint VPC is attached to. Neither has a path to the cluster VPC.
+``remote_by_peering`` is in a VPC peered with the endpoint VPC, ``remote_by_gateway`` in one attached to the gateway
+of its own Region, which is peered with the gateway that the endpoint VPC is attached to. Neither has a path to the
+cluster VPC.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from brokerproof.topology.models import (
     Vpc,
     VpcPeeringConnection,
 )
+from brokerproof.topology.patterns import client_names
 from brokerproof.topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways
 from brokerproof.topology.patterns.options import FAR_REGION, WITNESS_PORT, client_host, subnets
 from brokerproof.topology.patterns.route_tables import table
@@ -76,5 +78,8 @@ def remote_parts(pattern: str, near: Vpc, near_subnets: tuple[Subnet, ...], zone
             gateway_table(EAST, far=(BY_GATEWAY,)),
             gateway_table(WEST, far=(home,)),
         ),
-        clients=(client_host("r", peered[0], **reach), client_host("t", attached[0], **reach)),
+        clients=(
+            client_host(client_names.REMOTE_BY_PEERING, peered[0], **reach),
+            client_host(client_names.REMOTE_BY_GATEWAY, attached[0], **reach),
+        ),
     )

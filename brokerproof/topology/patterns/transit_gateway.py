@@ -1,8 +1,9 @@
 """Transit Gateway: one gateway a Region, peered, with static routes between them.
 
-The cluster VPC and ``b`` (another account) are attached to the gateway of us-east-1; ``c`` and ``d`` (two
-more accounts) to the gateway of us-west-2. ``n`` is attached to the first gateway, but its attachment is
-associated with no table and propagates to none, so it reaches nothing.
+The cluster VPC and the VPC of ``by_gateway`` (another account) are attached to the gateway of us-east-1; those of
+``remote_by_gateway`` and ``remote_by_gateway_2`` (two more accounts) to the gateway of us-west-2. That of ``unrouted``
+is attached to the first gateway, but its attachment is associated with no table and propagates to none, so it
+reaches nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from ipaddress import IPv4Network
 
 from brokerproof.topology.files import checked
 from brokerproof.topology.models import Model, Route, RouteTable, Subnet, Topology, Vpc
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import client_names, names
 from brokerproof.topology.patterns.dual_stack import with_ipv6
 from brokerproof.topology.patterns.gateways import GATEWAYS, attachment, gateway_peering, gateway_table, gateways
 from brokerproof.topology.patterns.options import (
@@ -95,10 +96,10 @@ def build(options: PatternOptions | None = None) -> Topology:
         clusters=(parts.cluster,),
         clients=(
             parts.client,
-            client_host("b", nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
-            client_host("c", nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-            client_host("d", nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
-            client_host("n", nets["n"][0]),
+            client_host(client_names.BY_GATEWAY, nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host(client_names.REMOTE_BY_GATEWAY, nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host(client_names.REMOTE_BY_GATEWAY_2, nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host(client_names.UNROUTED, nets["n"][0]),
         ),
         lab=lab_settings(options, GATEWAYS),
     )
