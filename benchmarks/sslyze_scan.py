@@ -1,6 +1,6 @@
 """Scans names with sslyze, certificate_info alone; run by ``sweep.py`` with the Python that has sslyze.
 
-Reads and answers the lines that ``sweep_worker.py`` does. A name is ok where its chain leads to the CA file and its
+It reads and answers the same lines as ``sweep_worker.py``. A name is ok where its chain leads to the CA file and its
 certificate is for it.
 """
 

@@ -1,6 +1,6 @@
-"""Those that sweep in ``sweep.py``: processes that run before the clock does, each bound to one core.
+"""The sides of ``sweep.py``: processes that run before the clock starts, each bound to one core.
 
-Every side sees each name ok or its time counts for nothing.
+A side's time counts only where it found every name ok.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Throughput and latency of the probe's stages against Kafka's own performance tools and kcat.
 
 On a lab of its own: the same client, path, brokers and settings, sides in turns. Each round has a new topic with a
-partition led by each broker. What is compared is what each tool says of itself; kcat says nothing, so for it
-the whole process is timed.
+partition led by each broker. The figures are those that each tool reports; kcat reports none, so its whole process is
+timed.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from brokerproof.topology.patterns.options import REGION  # noqa: E402
 
 SIDES = """\
 what each side does
-  probe      stage throughput: so many records, a partition at a time in turn, TLS, acks=all, no compression,
+  probe      stage throughput: N records, a partition at a time in turn, TLS, acks=all, no compression,
              no idempotence, linger.ms {linger}, batch.size {batch}, a queue of 64 MiB; from the first record after
              one that each leader acknowledged to the last acknowledgement. Then all of them are read back, each is
              looked at, lost and duplicate ones are counted.
   Kafka      kafka-producer-perf-test (ProducerPerformance) with the same properties, its own partitioner and 512 MB
              of heap as its script gives it: records a second as it says; kafka-consumer-perf-test
              (ConsumerPerformance): fetch.MB.sec, which leaves its joining of a group out. Neither looks at records.
-  kcat       kcat -P -l of a file with so many lines, with the same properties of librdkafka; kcat -C -o beginning of
+  kcat       kcat -P -l of a file with N lines, with the same properties of librdkafka; kcat -C -o beginning of
              as many, printing nothing. The whole process is timed.
   latency    stage latency at {rate} records a second, 100 bytes, end to end, against Kafka's EndToEndLatency with
              acks=all and 100 bytes, which sends the next record when the last has come back."""
@@ -121,7 +121,7 @@ def with_topic(plan: Plan, topic: str) -> Plan:
 
 
 def throughput_of(bench: Bench, topic: str) -> ThroughputFacts:
-    """What the stage says of so many records, all of which came back."""
+    """What the stage reports of N records, all of which came back."""
     plan = with_topic(bench.plan, topic)
     wanted = ThroughputPlan(
         total_bytes=bench.records * RECORD_BYTES, max_ms=1000 * WAIT_S // 2, record_bytes=RECORD_BYTES

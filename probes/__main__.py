@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 USAGE: Final = """\
 usage: python -m brokerproof.probes [--serve | --help]
 
-Reads one plan, a JSON line, from stdin and probes it. Writes JSON lines to stdout: "started",
-"outcome" as they happen, and "closing" (or "refused" for a plan that cannot be used). No closing
-line means that the run was cut short. The exit code says nothing about the path.
+Reads one plan, a JSON line, from stdin and probes it. Writes JSON lines to stdout: "started", each
+"outcome" as it happens, and "closing"; or "refused" for a plan that cannot be used. A run without
+a closing line was cut short. The exit code does not depend on the path.
 
   --serve  keep the process for many plans, one line each, one after another. Keep stdin open until
-           the last closing line: its end means that nobody waits any more, so a plan under way is
-           ended, what it made is removed, and the process exits.
-  --help   show this
+           the last closing line. The end of stdin means that nobody waits any more: the probe ends
+           the plan under way, removes what it made, and exits.
+  --help   show this help
 
-SIGTERM and SIGINT end a plan under way in the same way. So does a stdout nobody reads any more.
+SIGTERM and SIGINT end a plan under way in the same way, and so does a stdout that nobody reads.
 """
 
 USAGE_ERROR: Final = 2

@@ -142,7 +142,7 @@ class ThroughputPlan(Value, frozen=True):
     acks: Acks = Acks.ALL
     compression: Compression = Compression.NONE
     partitions_per_broker: int = 1
-    """Of a topic that exists as many are used as the broker leads, at most so many."""
+    """For an existing topic this is the most: no more are used than the broker leads."""
     connections_per_broker: int = 1
     """Producers at once. A partition is read over one connection, so consumers are no more than partitions a broker."""
     ramp: RampPlan | None = None

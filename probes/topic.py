@@ -84,7 +84,7 @@ class Partitions(msgspec.Struct, frozen=True):
 def spread(broker_ids: Sequence[int], replication_factor: int, each: int = 1) -> tuple[tuple[int, ...], ...]:
     """Replicas for each partition, so that partition i is led by the i-th broker, and so on in turn.
 
-    The factor is bounded by the number of brokers; ``each`` of them leads so many.
+    The factor is bounded by the number of brokers; each broker leads ``each`` partitions.
     """
     count = min(replication_factor, len(broker_ids))
     return tuple(

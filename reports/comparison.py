@@ -1,4 +1,4 @@
-"""A comparison for people: tables and sentences, in the terminal and as Markdown. Values come ready made."""
+"""A comparison for people: tables and sentences, in the terminal and as Markdown. Nothing is computed here."""
 
 from __future__ import annotations
 

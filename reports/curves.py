@@ -1,7 +1,7 @@
 """What the plots show, as values: percentile curves from whole histograms, spans and rates of clients.
 
-A curve says with ``points`` what its samples can carry (ten beyond each), and goes on with ``tail`` up to the slowest
-sample. Nothing here draws.
+The ``points`` of a curve are the percentiles that its samples support (ten samples beyond each); its ``tail`` goes on
+to the slowest sample. Nothing here draws.
 """
 
 from __future__ import annotations

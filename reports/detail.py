@@ -1,7 +1,7 @@
 """Outcomes as rows of a table, one table a subject: the evidence behind a row of the grid.
 
-Names are shortened and what must not work is not marked as a failure; whether it holds is a
-check's to say. No markup.
+Names are shortened, and what must not work is not marked as a failure: whether it holds is decided by a
+check. No markup.
 """
 
 from __future__ import annotations

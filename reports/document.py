@@ -1,4 +1,4 @@
-"""The result document: everything one run saw and concluded, as values.
+"""The result document: everything one run observed and concluded, as values.
 
 Every report is a rendering of this document and of nothing else. Reading, judging and drawing it
 live beside this module; here is only its shape, its version, and how it becomes JSON and back.

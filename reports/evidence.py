@@ -1,6 +1,6 @@
-"""What the probe saw, in words: one line an outcome, one row a certificate, one row a DNS answer.
+"""What the probe observed, in words: one line an outcome, one row a certificate, one row a DNS answer.
 
-The facts are shown as they were recorded; whether they are right is the checks' business.
+The facts are shown as they were recorded; checks decide whether they are right.
 """
 
 from __future__ import annotations

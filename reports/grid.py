@@ -1,6 +1,6 @@
-"""Checks arranged for the eye: brokers x stages for one client, failures in order of weight.
+"""Checks as a table: brokers x stages for one client, failures in order of weight.
 
-Shared by every rendering, so that a terminal and a page never disagree. Values only, no markup.
+Every rendering uses it, so that a terminal and a page never disagree. Values only, no markup.
 """
 
 from __future__ import annotations

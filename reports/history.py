@@ -1,4 +1,4 @@
-"""A run as points of a history, and a history as a table with a line for the eye. Figures are the document's own."""
+"""A run as points of a history, and a history as a table with a small curve. The figures are those of the document."""
 
 from __future__ import annotations
 

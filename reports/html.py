@@ -1,4 +1,4 @@
-"""The HTML report: one file with everything in it, that loads nothing and runs its own small script alone.
+"""The HTML report: one file with everything in it, which loads nothing and runs only its own small script.
 
 The page's policy names that script by its digest, so a browser runs no other. All text is escaped by the
 template engine and freed of control characters; which text stands where is decided in

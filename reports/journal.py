@@ -1,7 +1,7 @@
 """The journal: a run written down as it happens, one file a process, one JSON line an event.
 
-Each line reaches the kernel before the call returns, so a process that is killed leaves all it had
-said. Reading the journals back is :mod:`brokerproof.reports.merge`; judging and drawing happen elsewhere.
+Each line reaches the kernel before the call returns, so a killed process leaves everything that it had
+written. :mod:`brokerproof.reports.merge` reads the journals back; judging and drawing happen elsewhere.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """JUnit XML of the checks, for CI systems that read it.
 
 One suite a client, one case a check, under names that stay the same between runs: class
-``pattern.client``, case ``check_id``. What no check can say (a partial record, a probe that never
-ran, nothing probed at all) is a case of its own, so that no reader of this file alone sees green
-where the run was not. Written with the standard library: five elements need no more.
+``pattern.client``, case ``check_id``. What no check covers (a partial record, a probe that never
+ran, nothing probed at all) is a case of its own, so that a reader of this file alone never sees
+green for a run that was not. The standard library writes the file: five elements need no more.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What limited a throughput, from what was seen while producing; and when that was not seen, that it was not.
+"""What limited a throughput, from what was observed while producing; or that nothing observed explains it.
 
-The order is that of certainty: a broker that says it throttles, a thread that has no time left, a kernel that says
-whose buffer was full. What only looks like a full path comes last.
+The most certain limit comes first: a broker that reports a throttle, a thread without time left, a kernel that reports
+whose buffer was full. What only resembles a full path comes last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_HOST: Final = 0.95
 FAR_NS: Final = 10_000_000
 """A shorter round trip holds nobody up for long."""
 QUEUED: Final = 2.0
-"""A round trip so many times the shortest means that packets wait on the way."""
+"""A round trip this many times the shortest means that packets wait on the way."""
 
 
 class Limit(StrEnum):

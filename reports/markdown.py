@@ -1,8 +1,8 @@
 """The report as Markdown: for a pull request, and for the summary of a GitHub job.
 
-What it says and in which order is that of the HTML page. Places that take Markdown limit its size, so it is made of
-blocks, the most important first, and shortened by whole blocks or lines with a sentence that says so. Text from outside
-stays text: it is neither formatted nor linked, and mentions nobody.
+Content and order are those of the HTML page. Places that take Markdown limit its size, so the report is made of blocks,
+the most important first. It is shortened by whole blocks or lines, and a sentence states that. Text from outside stays
+text: it is neither formatted nor linked, and mentions nobody.
 """
 
 from __future__ import annotations

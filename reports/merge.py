@@ -1,6 +1,6 @@
 """The journals of a run, read back into one result document.
 
-Whatever can be read is kept, and whatever is missing is said: a document made here is complete
+Whatever can be read is kept, and whatever is missing is stated. A document made here is complete
 only if every process, every client and the run itself were written to their end.
 """
 

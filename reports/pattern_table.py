@@ -1,4 +1,4 @@
-"""The comparison of patterns as Markdown, each statement marked by where it comes from; and what a run adds to it."""
+"""The comparison of patterns as Markdown, each statement with its source; and the statements that a run adds."""
 
 from __future__ import annotations
 

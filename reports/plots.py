@@ -1,7 +1,7 @@
 """Plots as inline SVG, drawn by matplotlib: text stays text, and every colour is one of the page's own.
 
-matplotlib is loaded when the first plot is drawn, since most runs measure nothing. What it writes is taken apart
-and only what is drawing is kept: no style sheet, id, reference or metadata of it reaches the page.
+matplotlib is loaded when the first plot is drawn, since most runs measure nothing. Of its output only the drawing is
+kept: no style sheet, id, reference or metadata of it reaches the page.
 """
 
 from __future__ import annotations

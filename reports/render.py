@@ -41,7 +41,7 @@ def render_all(run_dir: Path, *, also: Collection[str] = ()) -> Rendered:
     May be called again, also while the run goes on: each file is replaced whole.
 
     Raises:
-        reports.journal.JournalError: no journal is there, or not of one run.
+        JournalError: no journal is there, or not of one run.
         OSError: the folder cannot be read or written.
         comparison.errors.SamplesError: the samples cannot be written; everything else is.
     """

@@ -1,4 +1,4 @@
-"""The template engine of the reports: one set of filters, whatever the language of the text they stand in."""
+"""The template engine of the reports, with one set of filters for HTML and Markdown."""
 
 from __future__ import annotations
 

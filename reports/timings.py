@@ -1,7 +1,7 @@
 """Latency and throughput as rows of a table, units spelt out.
 
-Figures come from the outcomes of the measuring stages alone; a percentile the samples cannot carry
-is never filled in.
+Figures come from the outcomes of the measuring stages alone. A percentile that the samples do not
+support is left out.
 """
 
 from __future__ import annotations

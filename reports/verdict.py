@@ -1,7 +1,7 @@
 """From checks to one verdict, for a client and for the whole run.
 
-``passed`` is the exception that has to be earned: every check seen and passed, every probe's run
-whole, every test green, nothing missing from the record. Everything else has a name of its own.
+``passed`` has to be earned: every check was probed and passed, every probe's run is whole, every test
+is green, and nothing is missing from the record. Every other end has a name of its own.
 """
 
 from __future__ import annotations

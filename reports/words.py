@@ -1,6 +1,6 @@
 """Figures, units, verdicts and hostile text as words a person can read in any report.
 
-Only values in, text out; what to say where belongs to the renderings.
+Values in, text out. Which text stands where is decided by the renderings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NS_PER_S: Final = 1_000_000_000
 _LONGEST_IN_MS: Final = 10_000
 _LONGEST_IN_S: Final = 120
 _SIGNIFICANT: Final = ((0.9995, 3), (9.995, 2), (99.95, 1))
-"""Below each bound, so many decimals leave three significant digits after rounding."""
+"""Below each bound, this number of decimals leaves three significant digits after rounding."""
 
 
 def encodable(text: str) -> str:

@@ -1,6 +1,6 @@
 """What every client must pass, whatever its pattern. Each test asserts one slice of one run.
 
-A test that fails carries a cause. What only follows from it is skipped and says what it waits for.
+A test that fails carries a cause. What only follows from it is skipped, and its reason names what it waits for.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         default=None,
         metavar="DIR",
-        help="append what is seen to the history in this folder (default: results/history; with --run-dir nowhere)",
+        help="append the run to the history in this folder (default: results/history; with --run-dir nowhere)",
     )
     group.addoption(
         "--report",
@@ -55,15 +55,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_limits,
         default=LIMITS,
         metavar="SECONDS",
-        help=f"how long after the first packet silence must have become a verdict (default: {VERDICT_MS // 1000})",
+        help=f"seconds from the first packet until silence must have become a verdict (default: {VERDICT_MS // 1000})",
     )
     group.addoption(
         "--idle-hold",
         type=_hold_ms,
         default=0,
         metavar="SECONDS",
-        help="keep a connection to each broker address silent for that long, then ask once more: past 350 s an NLB "
-        "has forgotten it (default: without)",
+        help="keep a connection to each broker address silent for that long, then use it once more; an NLB forgets a "
+        "connection after 350 s (default: no such connection)",
     )
     group.addoption(
         "--measure",
@@ -79,9 +79,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_load,
         default=None,
         metavar="KEY=VALUE,...",
-        help=f"how throughput is measured instead, by: {', '.join(KEYS)} (what is not named: {_in_words(DEFAULT)} of "
-        f"{DEFAULT.record_bytes} bytes a record, acks=all, no compression, one partition and one connection a broker; "
-        "no ramp, which offers rising rates until the path no longer follows)",
+        help=f"how throughput is measured instead; the keys are {', '.join(KEYS)} (what is not named: {_in_words(DEFAULT)} "
+        f"of records of {DEFAULT.record_bytes} bytes, acks=all, no compression, one partition and one connection for each "
+        "broker, no ramp; a ramp offers rising rates until the path no longer follows)",
     )
 
 

@@ -1,4 +1,4 @@
-"""docs/catalogue.md, made from the catalogue: ``python -m tools.catalogue_page`` writes it."""
+"""Write docs/catalogue.md from the catalogue: ``python -m tools.catalogue_page``."""
 
 from __future__ import annotations
 

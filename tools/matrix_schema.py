@@ -1,4 +1,4 @@
-"""Writes the matrix's JSON Schema beside this module; ``--check`` only says whether the committed one is current."""
+"""Write the matrix's JSON Schema; ``--check`` only reports whether the committed one is current."""
 
 from __future__ import annotations
 

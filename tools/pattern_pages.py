@@ -1,6 +1,6 @@
 """The parts of ``docs/patterns`` that follow from the code: pictures, clients, what must fail, faults.
 
-``python -m tools.pattern_pages`` writes them, ``--check`` says which are out of date. What is
+``python -m tools.pattern_pages`` writes them; ``--check`` lists those that are out of date. What is
 written by hand stays as it is: only what stands between two marks is replaced.
 """
 
@@ -86,7 +86,7 @@ def write(folder: Path) -> None:
 
     Raises:
         PageError: a page is not there, or lacks a mark.
-        reports.drawing.DrawError: Graphviz is missing or failed.
+        DrawError: Graphviz is missing or failed.
     """
     stale = set(out_of_date(folder))
     for name, made in _pictures():

@@ -1,6 +1,6 @@
 """The JSON Schema of the result document, derived from its types and committed beside them.
 
-``python -m tools.result_schema`` writes it; ``--check`` only says whether the committed one is current.
+``python -m tools.result_schema`` writes it; ``--check`` only reports whether the committed one is current.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One lab's clients, probed at once and diagnosed together. Keeps their probes running between trials.
+"""One lab's clients, probed at once and diagnosed together. Their probes keep running between trials.
 
-What a fault is, and whether the answer is right, is not known here.
+Nothing here knows what a fault is, or whether the answer is right.
 """
 
 from __future__ import annotations

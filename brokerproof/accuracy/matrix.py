@@ -1,6 +1,6 @@
 """The confusion matrix: what was injected against what was diagnosed, counted from the trials. Pure.
 
-:func:`matrix_of` is the only way to one, so the counts always are those of its trials.
+Only :func:`matrix_of` makes one, so the counts are always those of its trials.
 """
 
 from __future__ import annotations

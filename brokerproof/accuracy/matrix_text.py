@@ -1,4 +1,4 @@
-"""A confusion matrix in sentences and figures, shared by its Markdown and its HTML. Values in, text out."""
+"""A confusion matrix in sentences and figures, for its Markdown and its HTML. Values in, text out."""
 
 from __future__ import annotations
 

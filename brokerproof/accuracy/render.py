@@ -1,6 +1,6 @@
 """A confusion matrix on disk: JSON, Markdown and one self-contained HTML file.
 
-Everything shown comes from the matrix; what is said is in :mod:`brokerproof.accuracy.matrix_text`, how the page looks
+Everything shown comes from the matrix. The text is in :mod:`brokerproof.accuracy.matrix_text`, how the page looks
 in ``templates/`` and in the style sheet of the reports.
 """
 

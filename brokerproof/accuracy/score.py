@@ -1,4 +1,4 @@
-"""What a trial's answer is worth: each injected cause attributed, each finding beyond them counted. Pure."""
+"""The score of a trial's answer: each injected cause is attributed, each further finding is counted. Pure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What clients saw, as snapshots that can be compared, and what one fault makes of them. Pure.
+"""What clients observed, as snapshots that can be compared, and how one fault changes them. Pure.
 
-Two snapshots at one state differ a little: a certificate was made anew, a broker that stands still has been fenced
-meanwhile, a resolver that answers only so many questions left out another one. What changes by itself is no sign
-of a fault.
+Two snapshots of one state differ a little: a certificate was made anew, a broker that stands still has been fenced, a
+throttled resolver left out another question. What changes by itself is no sign of a fault.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What clients saw in a trial, kept on disk, so that another diagnosis can be made of it without the lab."""
+"""What clients observed in a trial, kept on disk, so that it can be diagnosed again without the lab."""
 
 from __future__ import annotations
 

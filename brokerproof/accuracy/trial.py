@@ -1,7 +1,7 @@
 """What a proof is made of: one trial a case, as values that travel to disk and back.
 
-Codes are plain words here, not the catalogue's enum, so that a proof can still be read when the
-catalogue has moved on. Nothing here runs or counts.
+Codes are plain words here and not the catalogue's enum, so that a proof can still be read after the
+catalogue has changed. Nothing here runs or counts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Selection(Value, frozen=True, kw_only=True):
     clean: Count = 0
     """Runs of labs that nothing is wrong with, over all patterns in turn."""
     together: Count = 0
-    """At most so many faults at once, at least two; 0 is none at once."""
+    """The most faults at once, two or more; 0 for no combinations."""
     draws: Count = 0
     seed: int = 1
     clients: Which = Which.ALL

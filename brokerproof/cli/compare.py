@@ -1,4 +1,4 @@
-"""``brokerproof compare``: clients of one cluster in turns, or two stored runs, and what may be said of them."""
+"""``brokerproof compare``: compare clients of one cluster that take turns, or two stored runs."""
 
 from __future__ import annotations
 
@@ -61,27 +61,39 @@ class Format(StrEnum):
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="[PATTERN|TOPOLOGY | RUN RUN]")
 @click.option(
-    "--target", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Clients of this file, as they are."
+    "--target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Compare the clients of this file, as they are.",
 )
 @click.option("--client", "clients", multiple=True, help="Only this client; give at least two [default: all].")
-@click.option("--rounds", type=click.IntRange(1, 10_000), default=30, show_default=True, help="Turns of each client.")
-@click.option("--samples", type=click.IntRange(1, 4000), default=40, show_default=True, help="Of each kind, a turn.")
-@click.option("--rate", type=click.IntRange(1, 1000), default=100, show_default=True, help="Samples a second.")
-@click.option("--records", is_flag=True, help="Records too: produce acknowledgement and end to end.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 10_000), default=30, show_default=True, help="How many turns each client has."
+)
+@click.option(
+    "--samples", type=click.IntRange(1, 4000), default=40, show_default=True, help="Samples of each kind in a turn."
+)
+@click.option("--rate", type=click.IntRange(1, 1000), default=100, show_default=True, help="Samples per second.")
+@click.option("--records", is_flag=True, help="Measure records too: produce acknowledgement and end to end.")
 @click.option(
     "--what",
     "kinds",
     multiple=True,
     type=click.Choice([each.value for each in Measured]),
-    help="Compare only this kind of time; may be given again. Fewer at once are told apart more sharply.",
+    help="Compare only this kind of time; may be given again. Fewer kinds give narrower intervals.",
 )
-@click.option("--seed", type=int, default=None, help="Order of turns and drawing of intervals [default: drawn, kept].")
+@click.option(
+    "--seed",
+    type=int,
+    default=None,
+    help="The seed of turns and intervals [default: a drawn one, which the report names].",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Where the report, the samples and the journal go [default: results/compare-TIME; of two runs nowhere].",
+    help="Where the report, the samples and the journal go [default: results/compare-TIME; nowhere for two runs].",
 )
 @click.option(
     "--format",
@@ -89,9 +101,9 @@ class Format(StrEnum):
     type=click.Choice([each.value for each in Format]),
     default=Format.TERMINAL.value,
     show_default=True,
-    help="What is printed.",
+    help="The format of what is printed.",
 )
-@click.option("--fail-on-difference", is_flag=True, help="Exit 1 where any difference is claimed.")
+@click.option("--fail-on-difference", is_flag=True, help="Exit with 1 when a difference is claimed.")
 @sentences
 def compare(
     what: tuple[str, ...],
@@ -109,8 +121,8 @@ def compare(
 
     PATTERN or TOPOLOGY is built in the lab; --target FILE is probed as it is; RUN is a folder with samples.parquet.
 
-    Exit codes: 0 compared; 1 a path is not as it must be, or --fail-on-difference and one is claimed; 2 wrong use;
-    3 could not be carried out; 130 interrupted.
+    Exit codes: 0 compared; 1 a path is not as it must be, or a difference is claimed and --fail-on-difference given;
+    2 wrong use; 3 the comparison could not be carried out; 130 interrupted.
     """
     require(Extra.COMPARE, "brokerproof compare")
     from brokerproof.running.rounds import Wanted  # noqa: PLC0415  numpy and scipy are slow to import; other commands need neither
@@ -124,7 +136,7 @@ def compare(
     )
     whats = tuple(map(Measured, kinds))
     if _RECORDS & set(whats) and not wanted.records and len(what) != FEWEST:
-        raise Said("produce_ack and end_to_end are of records: give --records", WRONG_USE)
+        raise Said("produce_ack and end_to_end measure records: give --records", WRONG_USE)
     if len(what) == FEWEST and target is None:
         if clients or amount["records"]:
             raise Said("two runs are compared as they are: leave out --client and --records", WRONG_USE)
@@ -152,10 +164,10 @@ def _stored(name: str) -> tuple[Series, ...]:
 def _chosen(what: tuple[str, ...], target: Path | None) -> tuple[Topology, bool]:
     if target is not None:
         if what:
-            raise Said(f"--target {target} says what is probed: leave out {' '.join(what)}", WRONG_USE)
+            raise Said(f"--target {target} names what is probed: leave out {' '.join(what)}", WRONG_USE)
         return load_target(target), False
     if len(what) != 1:
-        raise Said(f"say what to compare: a pattern ({', '.join(PATTERNS)}), a file, or two runs", WRONG_USE)
+        raise Said(f"name what to compare: a pattern ({', '.join(PATTERNS)}), a file, or two runs", WRONG_USE)
     if what[0] in PATTERNS:
         return PATTERNS[what[0]](None), True
     if not Path(what[0]).exists():

@@ -1,4 +1,4 @@
-"""How commands end: what the rooms raise, as one message on standard error and an exit code."""
+"""How commands end: an error of any room becomes one message on standard error and an exit code."""
 
 from __future__ import annotations
 

@@ -29,14 +29,21 @@ LAST: Final = 20
 @click.option("--client", default="", help="Only this client.")
 @click.option("--pattern", default="", help="Only this pattern.")
 @click.option("--target", default="", help="Only runs against this target: lab, or a file's name.")
-@click.option("--what", multiple=True, type=click.Choice([each.value for each in Trend]), help="Only this.")
-@click.option("--last", type=click.IntRange(0), default=LAST, show_default=True, help="So many runs a path; 0 for all.")
+@click.option(
+    "--what",
+    multiple=True,
+    type=click.Choice([each.value for each in Trend]),
+    help="Only this measure; may be given again.",
+)
+@click.option(
+    "--last", type=click.IntRange(0), default=LAST, show_default=True, help="The newest N runs of each path; 0 for all."
+)
 @click.option(
     "--add",
     "added",
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="Append the run of this folder, or its result.json, first; one that is there already is replaced.",
+    help="First append the run of this folder or result.json; the same run is replaced.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the points as JSON.")
 @sentences
@@ -53,7 +60,7 @@ def history(
 ) -> None:
     """Show how a path did over time: verdict, latency, throughput.
 
-    Runs append themselves. Exit codes: 0 shown, 2 wrong use or nothing there.
+    Every run appends itself. Exit codes: 0 shown, 2 wrong use, or no run is there.
     """
     require(Extra.COMPARE, "brokerproof history")
     for path in added:

@@ -1,4 +1,4 @@
-"""``brokerproof lab``: labs of this machine, built, looked at, broken and ended."""
+"""``brokerproof lab``: build labs on this machine, look at them, break them, and end them."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def lab() -> None:
 
 
 def named(function: Callable[..., None]) -> Callable[..., None]:
-    """The option that says which lab."""
+    """Add the option that names the lab."""
     return click.option("--name", default=None, help="Which lab; not needed while only one runs.")(function)
 
 
 @lab.command("up")
 @click.argument("what", metavar="TOPOLOGY|PATTERN")
-@click.option("--name", default="lab", show_default=True, help="What to call it.")
+@click.option("--name", default="lab", show_default=True, help="The name of the lab.")
 @click.option(
     "--write-target",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -110,7 +110,7 @@ def _as_target(topology: Topology, name: str) -> Topology:
 @click.option("--name", default=None, help="Only this lab.")
 @sentences
 def lab_status(name: str | None) -> None:
-    """Show the labs that run: brokers, clients, resolvers."""
+    """Show the running labs: brokers, clients, resolvers, distance."""
     names = (name,) if name is not None else running_labs()
     if not names:
         click.echo("no lab is running")
@@ -162,7 +162,7 @@ def lab_exec(name: str | None, client: str, command: tuple[str, ...]) -> None:
 @click.option("--all", "every", is_flag=True, help="End every lab of this user.")
 @sentences
 def lab_down(name: str | None, every: bool) -> None:
-    """End a lab; nothing of it is left."""
+    """End a lab and everything in it."""
     for each in running_labs() if every else (name,):
         running = Lab.attach(each)
         running.stop()
@@ -198,10 +198,12 @@ def lab_heal(name: str | None) -> None:
 
 
 @lab.command("fetch")
-@click.option("--kafka-version", default=None, help="Which Kafka [default: BROKERPROOF_KAFKA_VERSION or the built-in].")
+@click.option(
+    "--kafka-version", default=None, help="The Kafka version [default: BROKERPROOF_KAFKA_VERSION or the built-in]."
+)
 @sentences
 def lab_fetch(kafka_version: str | None) -> None:
-    """Fetch the Kafka that the lab runs, once, with Maven, and archive its classes for a quicker start."""
+    """Fetch the Kafka that the lab runs with Maven, and archive its classes for a quicker start."""
     wanted = kafka_version or kafka_dist.wanted_version(os.environ)
     found = kafka_dist.fetch(wanted, lambda text: click.echo(text, err=True), environ=os.environ)
     click.echo(f"Kafka {found.version}: {len(found.jars)} jars ({found.source.value})")
@@ -211,7 +213,7 @@ def lab_fetch(kafka_version: str | None) -> None:
     try:
         jvm.make(found, java, environ=os.environ)
     except jvm.ArchiveError as error:
-        click.echo(f"{error}. The lab's brokers start slower without.", err=True)
+        click.echo(f"{error}. Without the archive the lab's brokers start slower.", err=True)
 
 
 lab.add_command(

@@ -1,4 +1,4 @@
-"""Command-line options made from a builder's parameters, each described once; the topology a command names."""
+"""Command-line options made from a builder's parameters, and the topology that a command names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def options_of(model: type[BaseModel]) -> Callable[[F], F]:
-    """One option a field; an option that is not given is not passed on."""
+    """Add an option for each field; an option that is not given is not passed on."""
 
     def decorate(function: F) -> F:
         for name, field in reversed(model.model_fields.items()):
@@ -56,10 +56,10 @@ def _shown(default: Any) -> str:
 
 
 def pattern_options(chosen: dict[str, Any]) -> PatternOptions:
-    """The builder's parameters from what was given.
+    """Make the builder's parameters from the options that were given.
 
     Raises:
-        TopologyError: a value is out of range; names the option.
+        TopologyError: a value is out of range; the message names the option.
     """
     try:
         return PatternOptions(**chosen)
@@ -69,7 +69,7 @@ def pattern_options(chosen: dict[str, Any]) -> PatternOptions:
 
 
 def topology_of(what: str, chosen: dict[str, Any]) -> Topology:
-    """The topology of a pattern with these options, or of a file.
+    """Return the topology of a pattern with these options, or of a file.
 
     Raises:
         TopologyError: there is no such pattern or file, the file is wrong, or options were given to a file.
@@ -81,5 +81,5 @@ def topology_of(what: str, chosen: dict[str, Any]) -> Topology:
         raise TopologyError(f"{what!r} is neither a file nor a pattern; patterns: {', '.join(PATTERNS)}")
     if chosen:
         given = ", ".join("--" + key.replace("_", "-") for key in chosen)
-        raise TopologyError(f"{given}: options of a pattern; {what} is a file, which says it all itself")
+        raise TopologyError(f"{given}: options of a pattern, but {what} is a file: change the file instead")
     return load(path)

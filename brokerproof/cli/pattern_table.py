@@ -1,4 +1,4 @@
-"""``brokerproof patterns``: bandwidth, latency, scale, price, benefits and limits of paths, side by side."""
+"""``brokerproof patterns``: compare bandwidth, latency, scale, price, benefits and limits of paths side by side."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def patterns(
 ) -> None:
     """Compare the paths of a topology file or a pattern: what is measured, counted, and documented, with sources.
 
-    No price is known to this tool: --prices gives them, and what it lacks is named in place of a sum.
+    The command knows no prices; --prices gives them. Where one is missing, the table names it instead of a sum.
     """
     if what not in PATTERNS and not Path(what).exists():
         raise Said(f"{what!r} is neither a pattern nor a file; patterns: {', '.join(PATTERNS)}", WRONG_USE)

@@ -1,4 +1,4 @@
-"""What `brokerproof topology draw` writes: a topology as DOT, SVG or PNG."""
+"""``brokerproof topology draw``: a topology as DOT, SVG or PNG."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def is_terminal() -> bool:
 
 
 def shape_of(output: Path | None, named: str | None) -> Shape:
-    """What to write: as named, else as the file is called, else SVG.
+    """Choose the format: as named, else by the file's suffix, else SVG.
 
     Raises:
-        click.UsageError: the file's name says nothing, or a PNG would go to a terminal.
+        click.UsageError: the suffix names no format, or a PNG would go to a terminal.
     """
     if named is None and output is not None and output.suffix.lower() not in _BY_SUFFIX:
-        raise click.UsageError(f"{output} does not say what to write: end it in .svg, .png or .dot, or give --format")
+        raise click.UsageError(f"{output}: the suffix names no format: end it in .svg, .png or .dot, or give --format")
     by_name = Shape.SVG if output is None else _BY_SUFFIX.get(output.suffix.lower(), Shape.SVG)
     shape = by_name if named is None else Shape(named)
     if shape is Shape.PNG and output is None and is_terminal():
-        raise click.UsageError("a PNG is no text for a terminal: give a file with -o, or redirect")
+        raise click.UsageError("a PNG cannot be shown in a terminal: give a file with -o, or redirect")
     return shape
 
 
@@ -39,7 +39,7 @@ def written(topology: Topology, shape: Shape) -> bytes:
     """The picture of a topology.
 
     Raises:
-        reports.drawing.DrawError: Graphviz is missing or failed; never for DOT.
+        DrawError: Graphviz is missing or failed; never for DOT.
     """
     made = picture(topology)
     match shape:

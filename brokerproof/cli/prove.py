@@ -1,4 +1,4 @@
-"""``brokerproof lab prove``: faults into the lab, diagnoses out of it, and how often they were right."""
+"""``brokerproof lab prove``: inject faults into the lab, diagnose them, and count how often that was right."""
 
 from __future__ import annotations
 
@@ -57,28 +57,30 @@ _SELECTING: Final = (
     "--layer", multiple=True, type=click.Choice([e.value for e in FaultLayer]), help="Only faults of this layer."
 )
 @click.option("--fault", multiple=True, type=click.Choice(sorted(FAULTS)), metavar="FAULT", help="Only this fault.")
-@click.option("--singles/--no-singles", default=True, show_default=True, help="Each fault alone.")
+@click.option("--singles/--no-singles", default=True, show_default=True, help="Inject each fault alone.")
+@click.option("--clean", type=click.IntRange(min=0), default=0, help="Run N trials without a fault, over all patterns.")
+@click.option("--together", type=click.IntRange(min=2, max=8), default=None, help="Draw combinations of 2 to N faults.")
 @click.option(
-    "--clean", type=click.IntRange(min=0), default=0, help="So many runs with nothing wrong, over all patterns."
+    "--draws", type=click.IntRange(min=1), default=None, help=f"How many combinations to draw [default: {DRAWS}]."
 )
-@click.option("--together", type=click.IntRange(min=2, max=8), default=None, help="Draw two to so many faults at once.")
-@click.option("--draws", type=click.IntRange(min=1), default=None, help=f"How many such draws [default: {DRAWS}].")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same faults.")
 @click.option(
     "--clients",
     type=click.Choice([e.value for e in Which]),
     default=Which.ALL.value,
     show_default=True,
-    help="Whose evidence is diagnosed.",
+    help="Which clients' evidence is diagnosed.",
 )
 @click.option(
     "--verdict-within",
     type=click.FloatRange(min=LEAST_VERDICT_MS / 1000, max=60),
     default=VERDICT_MS / 1000,
     show_default=True,
-    help="Seconds after the first packet within which silence must have become a verdict.",
+    help="Seconds from the first packet until silence must have become a verdict.",
 )
-@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Labs at the same time.")
+@click.option(
+    "--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="How many labs run at the same time."
+)
 @click.option(
     "-o",
     "--output",
@@ -86,21 +88,21 @@ _SELECTING: Final = (
     default=None,
     help="Where matrix.json, .md, .html and the journal go [default: results/proof-TIME].",
 )
-@click.option("--resume", is_flag=True, help="Continue the proof in that folder, which knows what was chosen and kept.")
+@click.option("--resume", is_flag=True, help="Continue the proof in the folder of -o, with the selection stored there.")
 @click.option(
     "--render",
     "rendered",
     type=click.Path(path_type=Path),
     metavar="DIRECTORY|FILE",
     default=None,
-    help="Run nothing: write the Markdown and HTML of this folder's matrix.json again; of a file only --page.",
+    help="Run nothing: write the Markdown and HTML of this folder's matrix.json again; with a file only --page.",
 )
-@click.option("--keep", is_flag=True, help="Keep what every client saw in each trial, for --rediagnose.")
+@click.option("--keep", is_flag=True, help="Keep what every client observed in each trial, for --rediagnose.")
 @click.option(
     "--rediagnose",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Run nothing: diagnose what was kept in this folder again, and write its matrix anew.",
+    help="Run nothing: diagnose the evidence kept in this folder again, and write its matrix anew.",
 )
 @click.option(
     "--page",
@@ -125,7 +127,7 @@ def lab_prove(
 ) -> None:
     """Put every fault into the lab, diagnose it, and count how often the diagnosis is right.
 
-    Exit codes: 0 all right; 1 something missed, wrong, not undone or beyond its deadline; 2 wrong use;
+    Exit codes: 0 everything is right; 1 something was missed, wrong, not undone or beyond its deadline; 2 wrong use;
     3 some trials could not be carried out, and the others are right.
     """
     given = [
@@ -169,7 +171,7 @@ def _selection(
     verdict_within: float,
 ) -> Selection:
     if draws is not None and together is None:
-        raise Said("--draws says how often, --together how many faults at once: give both", WRONG_USE)
+        raise Said("--draws needs --together, which sets how many faults are injected at once: give both", WRONG_USE)
     return Selection(
         patterns=tuple(dict.fromkeys(pattern)),
         layers=tuple(dict.fromkeys(layer)),
@@ -187,7 +189,7 @@ def _selection(
 def _again(what: Path, page: Path | None) -> Matrix:
     path = what / JSON if what.is_dir() or not what.suffix else what
     if path == what and page is None:
-        raise Said(f"{what} is a file: say with --page where its Markdown goes", WRONG_USE)
+        raise Said(f"{what} is a file: give --page, where its Markdown goes", WRONG_USE)
     try:
         matrix = decode_matrix(path.read_bytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``brokerproof report``: the reports of a recorded run, written again."""
+"""``brokerproof report``: write the reports of a recorded run again."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ from brokerproof.reports.formats import ON_REQUEST
 def report(run_dir: Path, also: tuple[str, ...]) -> None:
     """Write the reports of a recorded run again, and print its summary.
 
-    In a GitHub job the report is appended to the job's summary too.
+    In a GitHub job the report is also appended to the job's summary.
     """
     sys.exit(written_again(run_dir, also))

@@ -1,4 +1,4 @@
-"""``brokerproof topology``: topology files, shown, checked, drawn and described."""
+"""``brokerproof topology``: show, check, draw and describe topology files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def topology() -> None:
 @options_of(PatternOptions)
 @sentences
 def topology_show(pattern: str, **chosen: Any) -> None:
-    """Print a pattern as YAML, to start a file from."""
+    """Print a pattern as YAML, as the start of a topology file."""
     click.echo(dumps(PATTERNS[pattern](pattern_options(chosen))), nl=False)
 
 
@@ -33,7 +33,7 @@ def topology_show(pattern: str, **chosen: Any) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @sentences
 def topology_check(file: Path) -> None:
-    """Check a topology file; every problem with its line."""
+    """Check a topology file, and name every problem with its line."""
     checked = load(file)
     click.echo(f"{file}: {len(checked.vpcs)} VPCs, {len(checked.clients)} clients: nothing wrong")
 
@@ -52,12 +52,12 @@ def topology_check(file: Path) -> None:
     "shape",
     type=click.Choice([shape.value for shape in Shape]),
     default=None,
-    help="What to write [default: as the file is called, else svg]. dot needs no Graphviz.",
+    help="The format [default: by the file's suffix, else svg]. dot needs no Graphviz.",
 )
 @options_of(PatternOptions)
 @sentences
 def topology_draw(what: str, output: Path | None, shape: str | None, **chosen: Any) -> None:
-    """Draw a topology file or a pattern: VPCs, routes, endpoints, and which way each client goes."""
+    """Draw a topology file or a pattern: VPCs, routes, endpoints, and each client's way."""
     wanted = shape_of(output, shape)
     drawn = written(topology_of(what, chosen), wanted)
     if output is None:

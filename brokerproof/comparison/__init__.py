@@ -1,1 +1,1 @@
-"""What latency samples say: kept as Parquet, compared in pairs, told as a history. Knows no path and no lab."""
+"""Latency samples: kept as Parquet, compared in pairs, followed over time. Nothing here knows a path or a lab."""

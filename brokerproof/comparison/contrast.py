@@ -1,6 +1,6 @@
 """Two groups of samples against each other: quantiles, difference and ratio with intervals, and what may be claimed.
 
-Samples of one connection after another are not independent, so what is drawn again is a whole round, never a
+Samples of one connection after another are not independent, so what is resampled is a whole round, never a
 sample. Pure: arrays in, values out; the drawing has a seed.
 """
 
@@ -24,7 +24,7 @@ Ids = NDArray[np.int64]
 RESAMPLES: Final = 2999
 """How often rounds are drawn again, or more where many claims are made at once."""
 FINEST: Final = 4096
-"""Of more samples than these, quantiles are found among so many ranks."""
+"""The number of ranks among which quantiles are found where there are more samples."""
 _BATCH: Final = 250
 
 

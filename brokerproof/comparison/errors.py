@@ -1,4 +1,4 @@
-"""What is raised here, apart from what is slow to import."""
+"""The errors of this room, in a module that is quick to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs measured, over time: one Parquet file a run in one folder, asked as one table by DuckDB.
+"""What runs measured over time: one Parquet file a run in one folder, which DuckDB reads as one table.
 
 A file is written whole and never changed; appending a run again replaces its file. The folder is the store: it can be
 copied, merged with another, or read by anything that reads Parquet.
@@ -143,7 +143,7 @@ def trend(
         pattern: Only this pattern.
         target: Only runs against this target.
         what: Only these; empty for all.
-        last: Of each path and kind only so many of the newest; 0 for all.
+        last: How many of the newest runs of each path and kind are returned; 0 for all.
 
     Raises:
         SamplesError: a file in the folder is not one of a history.

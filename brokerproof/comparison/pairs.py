@@ -1,6 +1,6 @@
 """Every client against every other, kind by kind: from series of samples to a comparison as one value.
 
-Here it is decided what stands against what, and what counts as a round; the arithmetic is in
+This module decides what is compared with what, and what counts as a round; the arithmetic is in
 :mod:`brokerproof.comparison.contrast`, the words in :mod:`brokerproof.comparison.statements`.
 """
 
@@ -20,7 +20,7 @@ from brokerproof.probes.outcome import Measured
 
 QUANTILES: Final = (0.5, 0.99)
 BLOCKS: Final = 20
-"""A run without rounds is cut into so many stretches of time, which stand for rounds."""
+"""The number of stretches of time into which a run without rounds is cut; they stand for rounds."""
 
 
 Rounds = dict[int, Values]

@@ -75,7 +75,7 @@ def series_of(block: SampleBlock, whose: Whose, started: Started | None) -> Seri
     """A probe's line as a series. Without the probe's first line times are since the plan began.
 
     Raises:
-        probes.samples.UnreadableSamplesError: the block is damaged.
+        UnreadableSamplesError: the block is damaged.
     """
     samples = unpack(block)
     zero_ns = 0

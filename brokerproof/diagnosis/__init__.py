@@ -1,1 +1,1 @@
-"""Outcomes against a view: checks, and later findings with cause, evidence and remedy. Pure."""
+"""Outcomes against a view: checks, then findings with cause, evidence and remedy. Pure."""

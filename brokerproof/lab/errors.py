@@ -1,4 +1,4 @@
-"""What the lab raises: one sentence that says what happened and what to do."""
+"""The lab's error: one sentence that states what happened and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One running lab for many topologies: changed where the brokers stay as they are, else made anew. No pytest here."""
+"""One running lab for many topologies: it is changed where the brokers stay as they are, and else made anew."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Clients of one cluster that take turns: in rounds, in random order, a short measurement each. No pytest here.
+"""Clients of one cluster take turns: in rounds, in random order, one short measurement each. No pytest here.
 
-What one path has to bear from the machine, the cluster or the hour, the others have to bear as well; what is
-left between them is theirs. What the samples say is :mod:`brokerproof.comparison`'s.
+What disturbs one path (the machine, the cluster, the time of day) disturbs the others as well, so the difference that
+is left belongs to the paths. :mod:`brokerproof.comparison` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def measure_in_rounds(site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, 
     """Let clients whose paths were verified take turns; ``on_part`` is given each turn as it ends.
 
     Raises:
-        probes.samples.UnreadableSamplesError: a probe sent samples that are damaged.
+        UnreadableSamplesError: a probe sent samples that are damaged.
     """
     plans = {run.view.client: round_plan(run, wanted) for run in runs}
     views = {run.view.client: run.view for run in runs}

@@ -1,1 +1,1 @@
-"""How a plan reaches a client VPC and its outcomes come back. A file a vantage."""
+"""How a plan reaches a client VPC and how its outcomes come back. One file a vantage."""

@@ -1,7 +1,7 @@
 """The probe's side of one run, judged line by line: pure, no I/O.
 
-Knows the order of the lines (``started``, outcomes and samples, ``closing``; or ``refused``) and what breaks
-it. Does not know processes, time, or what an outcome means.
+This module knows the order of the lines (``started``, outcomes and samples, ``closing``; or ``refused``) and what
+breaks it. It knows no processes, no time, and not what an outcome means.
 """
 
 from __future__ import annotations

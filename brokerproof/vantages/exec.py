@@ -2,7 +2,7 @@
 
 ``ip netns exec NAME``, ``ssh HOST --``, ``kubectl exec -i POD --``, ``docker exec -i CONTAINER``:
 whatever runs a command there with its stdin and stdout connected (no terminal) is a vantage.
-Only the transport lives here; what the lines mean is in ``vantages.conversation``.
+Only the transport lives here; what the lines mean is in :mod:`brokerproof.vantages.conversation`.
 """
 
 from __future__ import annotations

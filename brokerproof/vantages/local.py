@@ -1,4 +1,4 @@
-"""The vantage on this machine: the same process as everywhere, behind no prefix at all."""
+"""The vantage on this machine: the same process as everywhere, without a command prefix."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A far-side process and its three pipes: started, talked to without ever blocking, ended for good.
+"""A far-side process and its three pipes: it is started, talked to without blocking, and ended for good.
 
-Knows lines and signals and nothing of plans. One thread does all of it, through a selector, so
+This module knows lines and signals, and no plans. One thread does all of it through a selector, so
 there is nothing to join and nothing that outlives a run.
 """
 

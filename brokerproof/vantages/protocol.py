@@ -1,7 +1,7 @@
 """What every vantage is: a place in a client VPC that takes a plan and hands back its outcomes.
 
-Here live the protocol and the value one run ends as. How a plan travels belongs to the module of
-each vantage; what the outcomes mean belongs to ``diagnosis``.
+This module has the protocol and the value that one run ends as. The module of each vantage knows how
+a plan travels; ``diagnosis`` knows what the outcomes mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The last words of a far side: bounded, and safe to print and to put in a report."""
+"""The last output of a far side: bounded, and safe to print and to put into a report."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ HANDED_OVER: Final = 0.8
 """Of the rate that was offered. A client that is held up for a moment sends a little less, which is a rate as well."""
 ROSE_TIMES: Final = 3
 ROSE_NS: Final = 25_000_000
-"""A p99 has risen when it is so many times the lowest, and by at least so much: less is a client's own breathing."""
+"""A p99 has risen when it is this many times the lowest and this much above it: less is noise of the client."""
 IN_A_ROW: Final = 2
 HALVINGS: Final = 2
 STEADY: Final = 0.7
-"""A path that took so much of a rate before, and now does not, has changed meanwhile."""
+"""A path that takes less than this share of what it took before has changed meanwhile."""
 LEAST_RECORDS: Final = 20
 """Of fewer the acknowledgements are no rate."""
 

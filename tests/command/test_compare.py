@@ -233,7 +233,7 @@ def test_interrupted_it_keeps_what_was_measured(tmp_path: Path, paths: list[Any]
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "say what to compare"),
+        ((), "name what to compare"),
         (("nowhere",), "'nowhere' is neither a pattern nor a file"),
         (
             ("combination", "--client", "peered"),

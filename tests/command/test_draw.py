@@ -74,4 +74,4 @@ def test_no_png_goes_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokerproof.cli.picture.is_terminal", lambda: True)
     code, written, said = draw("in_vpc", "--format", "png")
     assert (code, written) == (2, b"")
-    assert "no text for a terminal" in said
+    assert "cannot be shown in a terminal" in said

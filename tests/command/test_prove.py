@@ -153,7 +153,7 @@ def test_rendered_again_without_running(oracle: Oracle, tmp_path: Path, monkeypa
         (["--resume", "-o", "there", "--clean", "1"], "leave out --clean"),
         (["--resume", "-o", "there"], "cannot be read"),
         (["--render", "there"], "cannot be read"),
-        (["--render", "there.json"], "say with --page where"),
+        (["--render", "there.json"], "give --page, where"),
         (["--render", "there", "--seed", "1"], "--render runs nothing: leave out --seed"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``python -m tools.provision [--bench] [--test]``: the order of set-up, and what it tells a person."""
+"""``python -m tools.provision [--bench] [--test]``: the steps of set-up in order, and what they report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The virtual environment: made whole from the lock, or not taken for made.
+"""The virtual environment: it is made whole from the lock, or does not count as made.
 
-A stamp written last says what it was made from; a changed lock, interpreter or place makes it anew,
-a changed project table installs only the project again.
+A stamp that is written last names what it was made from. A changed lock, interpreter or place makes it anew; a
+changed project table installs only the project again.
 """
 
 from __future__ import annotations

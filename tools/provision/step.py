@@ -1,4 +1,4 @@
-"""One step of set-up: a command that may take long, with its output in a log and a word now and then."""
+"""One step of set-up: a command that may take long, with its output in a log and progress on the terminal."""
 
 from __future__ import annotations
 

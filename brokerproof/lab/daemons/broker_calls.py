@@ -1,4 +1,4 @@
-"""What the lab asks of running brokers, and has them do: metadata, another keystore, a first use.
+"""Requests of the lab to running brokers: metadata, another keystore, a first use.
 
 Called inside a broker's namespace; the brokers' own listener is the way in.
 """

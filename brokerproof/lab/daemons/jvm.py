@@ -1,7 +1,7 @@
 """The JVM of a lab's broker: its options, and Kafka's classes archived once, so that it starts with less work.
 
 Standard library only: set-up runs this before anything is installed. A lab without an archive is
-only slower, and a JVM that finds one made of other jars leaves it aside (JEP 350).
+only slower. A JVM ignores an archive that was made of other jars (JEP 350).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Where the Kafka that the lab runs is: an installation (``KAFKA_HOME``) or a cache filled by Maven.
 
-Standard library only: set-up runs this before anything is installed. Starting brokers is not
-done here.
+Standard library only: set-up runs this before anything is installed. Nothing here starts a broker.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Which controller leads the metadata quorum, by what the controllers keep on disk.
+"""Which controller leads the metadata quorum, from what the controllers keep on disk.
 
-Kafka's own question, DescribeQuorum, is answered by the active controller alone: of no use where it stands still.
+Kafka's own request, DescribeQuorum, is answered by the active controller alone. It is of no use where that one stands
+still.
 """
 
 from __future__ import annotations

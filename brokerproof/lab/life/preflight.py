@@ -1,7 +1,7 @@
-"""What the lab needs of this machine, looked for before anything is started.
+"""What the lab needs of this machine, checked before anything is started.
 
-Standard library only: set-up runs this before anything is installed. Nothing is changed here; the
-one thing tried is making empty namespaces, because no setting tells whether that is allowed.
+Standard library only: set-up runs this before anything is installed. Nothing is changed here. The
+check makes empty namespaces, because no setting tells whether that is allowed.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Java:
 
 
 def check(environ: Mapping[str, str], *, brokers: int = DEFAULT_BROKERS, distance: bool = True) -> tuple[Problem, ...]:
-    """Everything that keeps this machine from running a lab of so many brokers; empty when nothing.
+    """Everything that keeps this machine from running a lab of N brokers; empty when nothing does.
 
     ``distance``: whether any of its links has a delay, a rate or loss.
     """

@@ -1,8 +1,8 @@
 """Network ACLs as nftables chains of a VPC's router. Pure.
 
 They stand before the stateful rules and know no connections, so an answer needs an entry of its own.
-A packet is asked about where it crosses the edge of a subnet, never between two ENIs of one. What goes to
-the VPC's resolver does not pass here, and AWS does not filter it either (VPC guide, network ACL basics).
+A packet is evaluated where it crosses the edge of a subnet, and never between two ENIs of one subnet. Packets to
+the VPC's resolver do not pass here, and AWS does not filter them either (VPC guide, network ACL basics).
 """
 
 from __future__ import annotations

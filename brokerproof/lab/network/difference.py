@@ -1,6 +1,6 @@
-"""What turns one blueprint's network into another's: computed here. Pure.
+"""The changes that turn one blueprint's network into another's. Pure.
 
-:mod:`brokerproof.lab.network.kernel` carries it out.
+:mod:`brokerproof.lab.network.kernel` carries them out.
 
 A line is an ``ip -batch`` command that adds one thing. It goes with the interface it names, is undone
 by its inverse, or stays; what stays is not touched, so a broker whose own lines stay never notices.

@@ -1,6 +1,6 @@
-"""The world misbehaving, as lines of nftables for the namespaces it happens in. Pure.
+"""Disturbances, as lines of nftables for the namespaces they happen in. Pure.
 
-What AWS has a setting for is compiled with that resource; here is only what the lab alone can ask for
+What AWS has a setting for is compiled with that resource. This module has only what the lab alone can ask for
 (:mod:`brokerproof.topology.models.lab`).
 """
 

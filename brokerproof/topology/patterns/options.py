@@ -44,7 +44,7 @@ class PatternOptions(Model):
     """Parameters of a builder. Every pattern takes all of them; some have no effect in some patterns."""
 
     brokers: int = Field(default=3, ge=1, le=60, description="Brokers of the cluster.")
-    zones: int = Field(default=3, ge=1, le=6, description="Availability zones; brokers go round them.")
+    zones: int = Field(default=3, ge=1, le=6, description="Availability zones; brokers are spread over them in turn.")
     cross_zone: bool = Field(default=True, description="Cross-zone load balancing of the NLBs (AWS's default: off).")
     overlap: Overlap = Field(
         default=Overlap.BOTH,
@@ -53,8 +53,10 @@ class PatternOptions(Model):
     zonal_alias: bool = Field(
         default=False, description="Alias each broker to the endpoint's zonal name of the broker's zone."
     )
-    first_listener_port: Port = Field(default=8443, description="Single NLB: the first broker's listener.")
-    bootstrap_port: Port = Field(default=9094, description="Single NLB: the listener with every broker behind it.")
+    first_listener_port: Port = Field(default=8443, description="Single NLB: the port of the first broker's listener.")
+    bootstrap_port: Port = Field(
+        default=9094, description="Single NLB: the port of the listener that has every broker as a target."
+    )
     plaintext: bool = Field(default=False, description="Give the cluster a plaintext listener on 9092 too.")
     advertised_unchanged: bool = Field(
         default=False, description="Single NLB: leave advertised.listeners as MSK creates them (a fault to try)."
@@ -71,7 +73,8 @@ class PatternOptions(Model):
     )
     dual_stack: bool = Field(
         default=False,
-        description="IPv6 beside IPv4, each client once more. No effect in multi_vpc, combination, cross-Region.",
+        description="IPv6 beside IPv4, and a second client on IPv6 for each. No effect in multi_vpc, combination, "
+        "cross-Region.",
     )
     kafka_version: str = Field(default="4.1.1", description="Kafka version of the brokers.")
     unserved: Unserved = Field(
