@@ -20,9 +20,9 @@ from brokerproof.reports.timings import LatencyRow, ThroughputRow
 POINTS_A_DECADE: Final = 16
 """Of 1 / (1 - quantile): enough that a step of the curve is a step of the histogram."""
 BEYOND: Final = 10
-"""Samples that must lie beyond a percentile for it to be said, as in :class:`~.outcome.Distribution`."""
+"""Samples that must lie beyond a percentile for it to be given, as in :class:`~.outcome.Distribution`."""
 NAMED_CURVES: Final = 6
-"""Curves of a plot that are told apart, the slowest; more cannot be."""
+"""The most curves of a plot that have a look of their own, the slowest first."""
 _US_PER_MS: Final = 1_000
 
 
@@ -36,7 +36,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CurvePlot(msgspec.Struct, frozen=True, kw_only=True):
-    """Curves of one thing that was timed, by subject. ``others`` are not told apart."""
+    """Curves of one thing that was timed, by subject. ``others`` share one look."""
 
     what: str
     curves: tuple[Curve, ...]
@@ -70,7 +70,7 @@ def _quantiles(samples: int) -> tuple[float, ...]:
 
 
 def curve(label: str, distribution: Distribution) -> Curve | None:
-    """The curve of a histogram; None where none was recorded, or of too few samples to say a median."""
+    """The curve of a histogram; None where none was recorded, or of too few samples for a median."""
     samples = distribution.samples
     if not distribution.hdr or samples < 2 * BEYOND:
         return None

@@ -24,7 +24,7 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     where: str
     verdict: Verdict | None
-    """None where something must not work: whether it holds is a check's to say."""
+    """None where something must not work: a check decides whether it holds."""
     status: str
     took: str
     took_ns: int

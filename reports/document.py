@@ -93,7 +93,7 @@ class TestPhase(StrEnum):
 
 
 class TestResult(Value, frozen=True, kw_only=True):
-    """One test of the run. ``message`` is the first line of what it said, empty when it passed."""
+    """One test of the run. ``message`` is the first line of its failure, empty when it passed."""
 
     __test__: ClassVar[bool] = False
 
@@ -121,7 +121,7 @@ class ClientResult(Value, frozen=True, kw_only=True):
     topology_digest: str = ""
     """SHA-256 of the topology the view was derived from, hexadecimal."""
     started: Started | None = None
-    """None: the probe never said that it began."""
+    """None: the probe never reported its start."""
     outcomes: tuple[Outcome, ...] = ()
     closing: Closing | None = None
     """None: the probe's run was cut short."""
@@ -195,7 +195,7 @@ class ResultDocument(Value, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.complete == bool(self.incomplete_because):
-            raise ValueError("a document is incomplete exactly when it says why")
+            raise ValueError("a document is incomplete exactly when it states why")
         if len({client.name for client in self.clients}) != len(self.clients):
             raise ValueError("two clients have the same pattern, name and label")
 

@@ -37,7 +37,7 @@ _CLASS: Final = "brokerproof-picture"
 
 
 class DrawError(CouldNotError):
-    """The picture could not be made; one sentence that says why."""
+    """The picture could not be made; one sentence states why."""
 
 
 class DotMissingError(DrawError):
@@ -59,7 +59,7 @@ class Shape(StrEnum):
 
 
 def dot_digest(dot: str) -> str:
-    """SHA-256 of DOT text, hexadecimal: an SVG carries it, so that it can be told whether it is current."""
+    """SHA-256 of DOT text, hexadecimal: an SVG carries it, which shows whether it is current."""
     return hashlib.sha256(dot.encode()).hexdigest()
 
 
@@ -127,7 +127,7 @@ def _run(dot: str, *arguments: str) -> bytes:
         raise DrawError(f"{program} cannot be run: {error.strerror or error}") from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise DrawError(f"dot ended with {done.returncode}: {said[0] if said else 'it said nothing'}")
+        raise DrawError(f"dot ended with {done.returncode}: {said[0] if said else 'it printed nothing'}")
     return done.stdout
 
 

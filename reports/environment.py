@@ -36,7 +36,7 @@ def describe_host() -> Host:
 
 
 def describe_tool() -> Tool:
-    """This tool and its libraries, as installed; a checkout that is not installed says so."""
+    """This tool and its libraries, as installed; a checkout that is not installed is named as such."""
     return Tool(version=_version(DISTRIBUTION), libraries={name: _version(name) for name in LIBRARIES})
 
 

@@ -38,7 +38,7 @@ _SEPARATOR = " · "
 
 
 class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One certificate as presented, and where it was seen."""
+    """One certificate as presented, and where it was presented."""
 
     subject: str
     issuer: str
@@ -50,7 +50,7 @@ class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     chain: tuple[str, ...]
     tls: tuple[str, ...]
-    """Each TLS version and cipher it was seen with."""
+    """Each TLS version and cipher with which it was presented."""
     judged: str
     """Chain, name and dates, each good, bad, or not judged."""
     is_bad: bool
@@ -253,7 +253,7 @@ def _certificate(outcomes: list[Outcome], at: datetime) -> CertificateRow:
 
 
 def _judged(verdicts: Iterable[bool | None]) -> str:
-    """One verdict is enough to say ``bad``; ``good`` needs at least one and no other."""
+    """One verdict is enough for ``bad``; ``good`` needs at least one and no other."""
     known = set(verdicts) - {None}
     if False in known:
         return "bad"

@@ -110,7 +110,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict | None:
 
 
 def cell(checks: Sequence[Check]) -> Cell:
-    """What one cell says about its checks."""
+    """The text of one cell about its checks."""
     verdict = worst(check.verdict for check in checks)
     if verdict is None:
         return Cell()
@@ -129,7 +129,7 @@ def cell(checks: Sequence[Check]) -> Cell:
 
 
 def isolation_cell(checks: Sequence[Check]) -> Cell:
-    """What a cell says about things that must not work; a time would mean nothing there."""
+    """The text of a cell about things that must not work; a time would mean nothing there."""
     plain = cell(checks)
     match plain.verdict:
         case Verdict.PASSED:

@@ -123,7 +123,7 @@ def _together(parts: Iterable[Distribution]) -> Distribution | None:
 
 
 def line(values: Iterable[float | None]) -> str:
-    """Values as bars from zero to the highest; a blank where there is none, so that gaps are seen."""
+    """Values as bars from zero to the highest; a blank where there is none, so that gaps show."""
     values = list(values)
     highest = max((value for value in values if value is not None), default=0)
 

@@ -38,7 +38,7 @@ def _finalize(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _inline(drawing: Drawing) -> Markup:
-    """The picture as an element, or a line that says why there is none. Escaped where it is made."""
+    """The picture as an element, or a line that states why there is none. Escaped where it is made."""
     try:
         drawn = inline_svg(drawing.dot, title=drawing.title, description=drawing.description)
     except DrawError as error:

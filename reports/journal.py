@@ -106,13 +106,13 @@ class Tested(_Event, frozen=True, kw_only=True, tag="tested"):
 
 
 class Closed(_Event, frozen=True, kw_only=True, tag="closed"):
-    """Last line of every journal: its process wrote all it had to say."""
+    """Last line of every journal: its process wrote everything."""
 
     at: UtcTime
 
 
 class RunFinished(_Event, frozen=True, kw_only=True, tag="run_finished"):
-    """The owner's word that the run is over. ``cut_short`` says why it ended early, else empty.
+    """The owner's word that the run is over. ``cut_short`` is why it ended early, else empty.
 
     ``writers`` are the other processes the owner knows of: one that left no journal is missed.
     """
@@ -274,7 +274,7 @@ class Journal:
         self.append(Tested(result=result))
 
     def close_complete(self) -> None:
-        """Say that this process wrote all it had to say, and close."""
+        """Write that this process wrote everything, and close."""
         self.append(Closed(at=_now()))
         self.close()
 

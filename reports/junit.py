@@ -98,7 +98,7 @@ def _found(finding: Finding, check: Check) -> str:
 
 
 def _told(check: Check) -> str:
-    """What must hold, what was seen, what to change: the same lines in the same order everywhere."""
+    """What must hold, what was observed, what to change: the same lines in the same order everywhere."""
     told = (
         ("must hold", check.title),
         ("observed", check.observed),
@@ -109,7 +109,7 @@ def _told(check: Check) -> str:
 
 
 def _run_cases(document: ResultDocument, client_cases: list[_Case]) -> Iterator[_Case]:
-    """The tests that failed where no check says why, and the run's own case.
+    """The tests that failed where no check gives the cause, and the run's own case.
 
     Whoever is not green must be red somewhere in this file, and no trouble need be counted twice.
     """

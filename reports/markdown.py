@@ -75,7 +75,7 @@ def _tidy(block: str) -> str:
 
 
 def render_markdown(document: ResultDocument, *, limit_bytes: int = COMMENT_BYTES) -> bytes:
-    """The report, UTF-8, in no more than ``limit_bytes``, or the one sentence that says it is shortened."""
+    """The report, UTF-8, in no more than ``limit_bytes``, or the one sentence that it is shortened."""
     made = [block.encode() for block in blocks(document)]
     whole = b"\n".join(made)
     if len(whole) <= limit_bytes:

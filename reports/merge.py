@@ -234,7 +234,7 @@ def _missing_of_run(readings: list[_Reading]) -> Iterator[str]:
         yield from (f"journal {reading.writer}: {what}" for what in reading.trouble)
     finished = [reading.finished for reading in readings if reading.finished is not None]
     if not finished:
-        yield "the run was never said to be over"
+        yield "the run never reported its end"
     known = {reading.writer for reading in readings}
     for end in finished:
         if end.cut_short:

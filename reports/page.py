@@ -80,7 +80,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     folded_rows: tuple[Row, ...]
     """Rows that passed and are left out of the grid, because the page is folded."""
     suffix: str
-    """What all broker names end in, said once instead of in every row."""
+    """What all broker names end in; it stands once on the page instead of in every row."""
     latency: tuple[LatencyRow, ...]
     curves: tuple[CurvePlot, ...]
     throughput: tuple[ThroughputRow, ...]
@@ -142,7 +142,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     because: tuple[str, ...]
     because_left_out: int
     unreached: tuple[Line, ...]
-    """Clients whose probe did not run to its end, where no failure in the list says so already."""
+    """Clients whose probe did not run to its end, where no failure in the list states it already."""
     findings: tuple[Told, ...]
     findings_left_out: int
     failures: tuple[Failure, ...]

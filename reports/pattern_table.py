@@ -13,7 +13,7 @@ from brokerproof.topology.comparison.facts import Basis, Row, Statement
 from brokerproof.topology.comparison.table import Column, PatternTable
 
 _MARKS: Final = {Basis.MEASURED: "m", Basis.DERIVED: "t", Basis.DOCUMENTED: "d"}
-_LEGEND: Final = "m: measured in a run; t: counted in the topology; d: said in a document. The number is the source's."
+_LEGEND: Final = "m: measured in a run; t: counted in the topology; d: documented. The number is the source's."
 
 
 def measured_of(document: ResultDocument) -> dict[tuple[str, Row], tuple[Statement, ...]]:

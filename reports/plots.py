@@ -38,7 +38,7 @@ LINEAR_UP_TO: Final = 12
 """How many times the smallest figure the largest may be on a linear axis; beyond, small ones would be flat."""
 
 _STYLES: Final = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 1)))
-"""A dash pattern a colour, so that curves are told apart without colour."""
+"""A dash pattern for each colour, so that curves differ without colour too."""
 _INK, _QUIET, _LINE = "#000001", "#000002", "#000003"
 _SERIES: Final = tuple(f"#00001{number}" for number in range(len(_STYLES)))
 _COLOURS: Final = {

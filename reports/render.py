@@ -20,7 +20,7 @@ SAMPLES_FILE: Final = "samples.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What was written, and what it says."""
+    """What was written, and the judgement in it."""
 
     document: ResultDocument
     judgement: Judgement

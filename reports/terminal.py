@@ -169,7 +169,7 @@ def _failure(failure: Failure) -> list[RenderableType]:
 
 
 def _tests(document: ResultDocument, judgement: Judgement) -> list[RenderableType]:
-    """Tests in trouble that no check explains: pytest itself has told about the others."""
+    """Tests in trouble that no check explains; pytest itself has reported the others."""
     explained = {TestOutcome.FAILED} if judgement.tally.passed < judgement.tally.total else set()
     wanted = {TestOutcome.ERROR, TestOutcome.FAILED} - explained
     found = [test for test in document.tests if test.outcome in wanted]

@@ -56,7 +56,7 @@ class LatencyRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def p50(self) -> str:
-        """Median, or that the samples are too few to say it."""
+        """The median, or that the samples are too few for one."""
         return words.percentile(self.distribution.p50_ns, self.distribution.samples)
 
     @property
@@ -92,7 +92,7 @@ class ThroughputRow(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str
     """Lost and duplicated records, empty for none."""
     limited: str = ""
-    """Of producing: what limited it, with the evidence; empty where that cannot be told."""
+    """Of producing: what limited it, with the evidence; empty where that is unknown."""
     setting: str = ""
     """How it was measured."""
     knee: str = ""
@@ -133,7 +133,7 @@ def throughput_rows(result: ClientResult) -> tuple[ThroughputRow, ...]:
 
 
 def slowest(rows: Iterable[LatencyRow], what: str) -> LatencyRow | None:
-    """The row with the highest p99, or the highest maximum where no p99 can be said; None of none."""
+    """The row with the highest p99, or with the highest maximum where none has a p99; None without rows."""
     return max(
         (row for row in rows if row.what == what),
         key=lambda row: (row.distribution.p99_ns or 0, row.distribution.max_ns),
@@ -209,7 +209,7 @@ def _throughput(result: ClientResult, outcome: Outcome) -> Iterator[ThroughputRo
 
 
 def _setting(facts: ThroughputFacts, *, produces: bool) -> str:
-    """How it was measured; empty in documents that do not say."""
+    """How it was measured; empty in documents without it."""
     if not facts.partitions:
         return ""
     connections = facts.producers if produces else facts.consumers

@@ -26,7 +26,7 @@ class Overall(StrEnum):
     ERROR = "error"
     """The probe, its vantage or the lab failed; nothing is known about that part of the path."""
     INCOMPLETE = "incomplete"
-    """Nothing failed, but not enough was seen to say that it works."""
+    """Nothing failed, but not enough was observed to conclude that the path works."""
     NOTHING_PROBED = "nothing_probed"
     """No client was probed at all. Green by absence is not green."""
 
@@ -52,7 +52,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict with the sentence that says it and the reasons that stand beside it."""
+    """A verdict with its sentence and its reasons."""
 
     overall: Overall
     tally: Tally
@@ -172,7 +172,7 @@ def _sentence(
             text = f"{probed}{count(tests[TestOutcome.ERROR], 'test')} ended in an error outside the test"
         case Overall.INCOMPLETE:
             seen = f"{counts.passed:,} of {count(counts.total, 'check')} passed and none failed"
-            text = f"{seen}, but not enough was seen to say that it works"
+            text = f"{seen}, but not enough was seen to conclude that it works"
         case Overall.NOTHING_PROBED:
             skipped = tests[TestOutcome.SKIPPED]
             why = f" ({count(skipped, 'test')} skipped)" if skipped else ""

@@ -68,7 +68,7 @@ def duration(ns: int) -> str:
 
 
 def percentile(ns: int | None, samples: int) -> str:
-    """A percentile, or why it cannot be said."""
+    """A percentile, or why there is none."""
     return f"n={samples:,} is too few" if ns is None else duration(ns)
 
 

@@ -68,7 +68,7 @@ class ClientContract:
 
     @pytest.mark.canary
     def test_is_the_broker_it_names(self, run: ClientRun, broker: str) -> None:
-        """The broker itself answers for its id; TLS cannot tell, since a cluster shares one wildcard certificate."""
+        """The broker itself answers for its id; TLS proves nothing: a cluster shares one wildcard certificate."""
         require(run, run.select(Stage.IDENTITY, broker))
 
     def test_takes_and_gives_large_packets(self, run: ClientRun, broker: str) -> None:
@@ -184,7 +184,7 @@ _HEAD = {
 
 
 def describe(found: list[Check], total: int) -> str:
-    """The finding first, then observed, expected, what to change, and where else the same was seen."""
+    """The finding first, then observed, expected, what to change, and where else the same was observed."""
     first = found[0]
     reason = f" ({first.reason.value})" if first.reason is not None else ""
     lines = [

@@ -79,9 +79,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_load,
         default=None,
         metavar="KEY=VALUE,...",
-        help=f"how throughput is measured instead; the keys are {', '.join(KEYS)} (what is not named: {_in_words(DEFAULT)} "
-        f"of records of {DEFAULT.record_bytes} bytes, acks=all, no compression, one partition and one connection for each "
-        "broker, no ramp; a ramp offers rising rates until the path no longer follows)",
+        help=f"how throughput is measured instead; the keys are {', '.join(KEYS)} (what is not named: "
+        f"{_in_words(DEFAULT)} of records of {DEFAULT.record_bytes} bytes, acks=all, no compression, one partition and "
+        "one connection for each broker, no ramp; a ramp offers rising rates until the path no longer follows)",
     )
 
 

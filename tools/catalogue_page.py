@@ -88,7 +88,7 @@ def _placeholders(remedy: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page; with ``--check`` only say whether it is current."""
+    """Write the page; with ``--check`` only report whether it is current."""
     if arguments == ["--check"]:
         current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == page()
         if not current:

@@ -41,7 +41,7 @@ _END: Final = "<!-- end -->"
 
 
 class PageError(Exception):
-    """A page cannot be written; one sentence that says why."""
+    """A page cannot be written; one sentence states why."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,7 +115,7 @@ def _built(name: str) -> tuple[Topology, Picture]:
 
 
 def drawn_from(text: str) -> str:
-    """The digest of the DOT text that an SVG was drawn from; empty where it does not say."""
+    """The digest of the DOT text that an SVG was drawn from; empty where it has none."""
     found = re.search(rf'{DIGEST_ATTRIBUTE}="([0-9a-f]{{64}})"', text)
     return "" if found is None else found[1]
 

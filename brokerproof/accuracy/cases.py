@@ -87,7 +87,7 @@ def together(topology: Topology, faults: Sequence[str]) -> Topology:
 
 
 def expected(fault: Fault) -> Injected:
-    """What the diagnosis of a fault may say; of one the catalogue has no word for, that its cause is unknown."""
+    """What the diagnosis of a fault may name; without an entry in the catalogue, only that its cause is unknown."""
     cause = fault.cause or Code.UNKNOWN
     return Injected(
         fault=fault.name,
@@ -142,7 +142,7 @@ def _check(selection: Selection) -> None:
     if selection.together == 1:
         raise SelectionError("one fault at once is not several: --together takes 2 or more")
     if bool(selection.together) != bool(selection.draws):
-        raise SelectionError("--together says how many faults at once, --draws how often: give both or neither")
+        raise SelectionError("--together sets how many faults at once, --draws how often: give both or neither")
 
 
 def _singles(patterns: Sequence[str], faults: Sequence[Fault]) -> Iterator[Case]:

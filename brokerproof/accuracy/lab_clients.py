@@ -69,7 +69,7 @@ class LabEvidence:
 
     @property
     def snapshot(self) -> Snapshot:
-        """All that was seen: what trials can be compared by."""
+        """Everything that was observed, by which trials can be compared."""
         found: dict[Place, set[tuple[str, ...]]] = {}
         for run in self.runs:
             for outcome in run.run.outcomes:
@@ -79,7 +79,7 @@ class LabEvidence:
 
 
 def verdict_ms(seen: Sequence[ClientEvidence], diagnosis: Diagnosis, whole_ms: int) -> int:
-    """From a client's first packet until everything the findings rest on had been seen.
+    """From a client's first packet until everything the findings rest on had been observed.
 
     Where nothing is wrong that is only known at the end, after ``whole_ms``. Clients that had to wait
     for a place (:data:`AT_ONCE`) are not charged for it: on hosts of their own they would all begin at once.

@@ -30,7 +30,7 @@ class MatrixError(ValueError):
 
 
 class Times(Value, frozen=True, kw_only=True):
-    """Time to verdict: from the first packet until everything the findings rest on had been seen.
+    """Time to verdict: from the first packet until everything the findings rest on had been observed.
 
     ``whole`` is until the slowest client had verified everything, what lies behind a fault included.
     """
@@ -87,7 +87,7 @@ class Part(Value, frozen=True, kw_only=True):
     false_alarms: Count
     """Findings beyond the injected causes."""
     unanswered: Count
-    """Trials in which the diagnosis said that too little was seen."""
+    """Trials in which the diagnosis answered that not enough was seen."""
     times: Times
 
 

@@ -13,10 +13,10 @@ from brokerproof.running.planning import VERDICT_MS
 
 MEANS: Final[dict[Attribution, str]] = {
     Attribution.RIGHT: "the one finding that names the cause",
-    Attribution.AMBIGUOUS: "a stated set of causes that clients cannot tell apart, with the cause in it",
+    Attribution.AMBIGUOUS: "a stated set of causes that clients cannot tell apart, the injected one among them",
     Attribution.WIDER: "a set with the cause in it, and causes that are not stated for the fault",
     Attribution.HIDDEN: "another fault hides it: without it no client saw anything else that lasts",
-    Attribution.UNKNOWN: "found, but said to be of unknown cause",
+    Attribution.UNKNOWN: "found, and reported as of unknown cause",
     Attribution.WRONG: "other causes named",
     Attribution.MISSED: "nothing named",
 }

@@ -141,7 +141,7 @@ def _with_faults(lab: Lab, clients: Clients, faults: Sequence[str], names: Seque
 def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
     lab: Lab, clients: Clients, faults: Sequence[str], fault: str, names: Sequence[str], evidence: LabEvidence
 ) -> bool:
-    """Whether nothing that clients see tells this fault's absence from its presence among the others.
+    """Whether nothing that clients observe differs between this fault's absence and its presence among the others.
 
     What differs is looked at again, by turns, because a state changes by itself as well; not so for a fault that
     shows now here and now there.
@@ -175,10 +175,10 @@ def _unnamed(trial: Trial) -> tuple[str, ...]:
 
 
 def _still_wrong(lab: Lab, clients: Clients, evidence: LabEvidence) -> str:
-    """Take every fault out; what is wrong all the same, as seen by the clients that saw them."""
+    """Take every fault out, and return what the clients that observed them still find wrong."""
     _apply(lab, clients, lab.intended)
     if lab.topology != lab.intended:
-        return "the lab does not say that it is as intended"
+        return "the lab does not report that it is as intended"
     affected = tuple(dict.fromkeys(check.client for check in evidence.red))
     left = clients.look(affected).red if affected else ()
     return "; ".join(f"{check.client}/{check.check_id}: {check.observed}" for check in left[:SHOWN])

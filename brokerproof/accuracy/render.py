@@ -211,7 +211,7 @@ def why(trial: Trial) -> str:
     if worth.beyond:
         said.append("false alarm: " + "; ".join(matrix_text.codes(finding.codes) for finding in worth.beyond))
     if worth.measured and not worth.answered:
-        said.append("too little seen to say")
+        said.append("not enough seen")
     if trial.not_undone:
         said.append(f"not undone: {trial.not_undone}")
     return "; ".join(said)
@@ -223,7 +223,7 @@ def _short(matrix: Matrix) -> tuple[Trial, ...]:
 
 def _undone(matrix: Matrix) -> str:
     tried = sum(1 for trial in matrix.trials if trial.injected and not trial.problem)
-    return f"{tried - len(matrix.not_undone):,} of {tried:,}, seen to be out by the clients that had seen them"
+    return f"{tried - len(matrix.not_undone):,} of {tried:,}, confirmed by the clients that had observed them"
 
 
 # HTML

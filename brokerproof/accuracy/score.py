@@ -30,7 +30,7 @@ class Attribution(StrEnum):
     HIDDEN = "hidden"
     """Without it no client saw anything else that lasts: another fault of the trial hides it."""
     UNKNOWN = "unknown"
-    """Something was found, and said to be of unknown cause."""
+    """Something was found, and reported as of unknown cause."""
     WRONG = "wrong"
     """Other causes were named."""
     MISSED = "missed"
@@ -56,7 +56,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     beyond: tuple[Named, ...] = ()
     measured: bool = True
     answered: bool = True
-    """False: the diagnosis had neither a finding nor the word that nothing is wrong."""
+    """False: the diagnosis had neither a finding nor the answer that nothing is wrong."""
 
     @property
     def good(self) -> bool:

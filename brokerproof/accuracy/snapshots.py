@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 Place = tuple[str, ...]
 """A client, a stage and a target."""
 Snapshot = Mapping[Place, frozenset[tuple[str, ...]]]
-"""What was seen at each place, without times, nonces and ports of the moment."""
+"""What was observed at each place, without times, nonces and ephemeral ports."""
 
 
 def told_apart(one: Sequence[Snapshot], other: Sequence[Snapshot]) -> frozenset[Place]:

@@ -53,7 +53,7 @@ def keep(folder: Path, case_id: str, seen: Sequence[ClientEvidence]) -> None:
 
 
 def is_kept_in(folder: Path) -> bool:
-    """Whether the proof in this folder was told to keep what clients saw; it goes on doing so."""
+    """Whether the proof in this folder keeps what clients observe; a resumed one goes on doing so."""
     return (folder / FOLDER).is_dir()
 
 
@@ -87,7 +87,7 @@ def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
 
 
 def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """The trials with what today's judgement and diagnosis make of what was seen then, and when.
+    """The trials, with the evidence of then judged and diagnosed by today's rules.
 
     Raises:
         KeptError: the evidence of a trial was not kept.

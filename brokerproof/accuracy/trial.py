@@ -55,7 +55,7 @@ class Selection(Value, frozen=True, kw_only=True):
 
 
 class Injected(Value, frozen=True, kw_only=True):
-    """One fault of a trial, and what the diagnosis may say.
+    """One fault of a trial, and what the diagnosis may name.
 
     ``cause`` is what is really broken; ``codes`` are the cause and those that no client can tell from
     it, in one pattern or another.
@@ -121,7 +121,7 @@ class Trial(Value, frozen=True, kw_only=True):
     """Faults without which no client saw anything else that lasts: nothing could have named them."""
     clients: tuple[ClientTime, ...] = ()
     verdict_ms: Count | None = None
-    """From a client's first packet until everything the findings rest on had been seen; with none, to the end."""
+    """From a client's first packet until everything the findings rest on had been observed; to the end without any."""
     load: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Processes of this machine that ran or waited to, over the last minute (getloadavg(3))."""
     problem: str = ""
@@ -146,4 +146,4 @@ class Header(Value, frozen=True, kw_only=True):
     digest: str
     """SHA-256 of the cases with what each must be diagnosed as; other cases are another proof."""
     diagnosed_again: bool = False
-    """The evidence was kept, and what is said of it is by rules of later than the trials."""
+    """The evidence was kept, and was diagnosed by rules that are later than the trials."""

@@ -27,7 +27,7 @@ _trials: Final = msgspec.json.Decoder(Trial)
 
 
 class JournalError(WrongUseError):
-    """The journal cannot be used; one sentence that says why and what to do."""
+    """The journal cannot be used; one sentence states why and what to do."""
 
 
 def read(path: Path) -> tuple[Header, tuple[Trial, ...]]:

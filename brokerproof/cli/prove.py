@@ -276,7 +276,7 @@ def _prover(selection: Selection, keep_in: Path | None) -> Carrier:
 
 
 def _note(journal: TrialJournal, progress: Progress) -> None:
-    """Write a trial down, and say what it was worth."""
+    """Write a trial down, and print its score."""
     trial = progress.trial
     journal.add(trial)
     worth = score(trial)
@@ -291,7 +291,7 @@ def _finish(journal: TrialJournal, folder: Path) -> Matrix:
 
 
 def _shown(matrix: Matrix, folder: Path) -> Matrix:
-    """Write all renderings, and say the sum."""
+    """Write all renderings, and print the sum."""
     made = _write(partial(render, matrix, folder))
     for part in matrix.parts:
         if part.trials:

@@ -10,4 +10,4 @@ class SamplesError(WrongUseError):
 
 
 class NothingToCompareError(WrongUseError):
-    """The samples are of no two parties that stand against each other; the message says whose they are."""
+    """The samples are of no two parties that stand against each other; the message names whose they are."""

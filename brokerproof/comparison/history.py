@@ -20,7 +20,7 @@ from brokerproof.comparison.errors import SamplesError
 from brokerproof.extras import Extra, require
 
 STORE: Final = Path("results") / "history"
-"""Where runs append what they saw, unless told otherwise."""
+"""Where runs append what they observed, by default."""
 _COLUMNS: Final = {
     "run_id": "VARCHAR",
     "began": "TIMESTAMPTZ",
@@ -56,7 +56,7 @@ class Trend(StrEnum):
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One path in one run: a client by a pattern, and one thing that was seen of it."""
+    """One path in one run: a client by a pattern, and one thing that was observed of it."""
 
     run_id: str
     began: datetime

@@ -29,7 +29,7 @@ _MOST_DECIMALS: Final = 4
 
 
 def sentence(one: Compared, claims: int) -> str:
-    """What may be said of one kind and quantile of two parties; ``claims`` are all of its comparison."""
+    """The sentence about one kind and quantile of two parties; ``claims`` are all of its comparison."""
     said = one.contrast
     what = f"{KINDS[one.what]}, {quantile_name(said.quantile)}"
     first, second = one.first.name, one.second.name
@@ -89,7 +89,7 @@ def _adds(difference: Estimate, ratio: Estimate) -> str:
 
 
 def _excluded(said: Contrast, first: str, second: str) -> str:
-    """What the interval does say where nothing is claimed."""
+    """What the interval excludes where nothing is claimed."""
     difference = said.difference_ns
     if difference is None:
         return "no interval"

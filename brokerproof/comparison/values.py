@@ -18,7 +18,7 @@ comparisons five or fewer do in 98 of 100 cases, which at 0.05 would be so in 62
 LEAST_ROUNDS: Final = 10
 """Fewer rounds carry no interval."""
 BEYOND: Final = 10
-"""So many samples must lie beyond a quantile for it to be said."""
+"""The samples that must lie beyond a quantile for it to be given."""
 
 
 class Claim(StrEnum):
@@ -31,7 +31,7 @@ class Claim(StrEnum):
     NOT_TOLD_APART = "not_told_apart"
     """Whatever the difference is, these samples do not show it."""
     TOO_FEW = "too_few"
-    """Too few rounds or samples to say anything."""
+    """Too few rounds or samples for any conclusion."""
 
 
 class Whose(Value, frozen=True, kw_only=True):
@@ -98,7 +98,7 @@ class Compared(Value, frozen=True, kw_only=True):
 
 
 class Spread(Value, frozen=True, kw_only=True):
-    """One party's times of one kind, in nanoseconds; a quantile is None where the samples cannot say it."""
+    """One party's times of one kind, in nanoseconds; a quantile is None where the samples do not support it."""
 
     party: Party
     what: Measured

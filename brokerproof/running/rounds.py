@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class RoundPart:
-    """One client's part of one round. ``trouble`` says why it does not count; empty where it does."""
+    """One client's part of one round. ``trouble`` is why it does not count; empty where it does."""
 
     number: int
     client: str

@@ -34,11 +34,11 @@ AT_ONCE: Final = 2 * len(os.sched_getaffinity(0))
 
 
 class TargetError(WrongUseError):
-    """The target cannot be probed; one sentence that says why and what to do."""
+    """The target cannot be probed; one sentence states why and what to do."""
 
 
 def load_target(path: Path) -> Topology:
-    """The topology of a target file, whose clients must say where they are.
+    """The topology of a target file, whose clients must state how they are reached.
 
     Raises:
         TopologyError: the file is wrong.

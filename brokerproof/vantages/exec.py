@@ -185,7 +185,7 @@ class ExecVantage:
                 return
 
     def _hear_death(self, process: FarProcess, conversation: Conversation) -> None:
-        """The output ended before the closing line: say how, with the last words."""
+        """Report how the output ended before the closing line, with the last words."""
         for line in self._retire(politely=True):
             conversation.hear(line)
         if conversation.over:
@@ -198,7 +198,7 @@ class ExecVantage:
         conversation.end(f"{how} {when}{_last_words(process.tail)}")
 
     def _hear_overrun(self, plan: Plan, process: FarProcess, conversation: Conversation) -> None:
-        """Time is up: end the process, keep what it still says, and say that it was ended."""
+        """End the process after its time, keep its last output, and report that it was ended."""
         patience = self._patience
         if conversation.begun:
             allowed = f"{plan.limits.plan_ms} ms of the plan and {patience.grace_ms} ms more"

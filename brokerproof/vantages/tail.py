@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 SAID_BYTES: Final = 4096
-"""How much of what the far side said is kept, from the end."""
+"""How much of the far side's output is kept, from the end."""
 
 
 def printable(text: bytes) -> str:

@@ -154,7 +154,7 @@ def test_without_a_release_file_java_is_asked(machine: Machine, says: str, major
     problems = check(machine.environ)
     assert [problem.need for problem in problems] == ([] if major == 17 else [Need.JAVA])
     if major is None:
-        assert "does not say its version" in str(problems[0])
+        assert "does not report its version" in str(problems[0])
 
 
 def test_java_home_comes_first(machine: Machine) -> None:

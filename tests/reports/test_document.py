@@ -58,8 +58,8 @@ def test_a_wrong_subject_in_version_1_is_refused_in_words(subject: object) -> No
         ({"surprise": 1}, "surprise"),
         ({"complete": "yes"}, r"\$.complete"),
         ({"started": "2026-03-14T09:26:53"}, r"\$.started"),
-        ({"complete": False}, "incomplete exactly when it says why"),
-        ({"incomplete_because": ["torn"]}, "incomplete exactly when it says why"),
+        ({"complete": False}, "incomplete exactly when it states why"),
+        ({"incomplete_because": ["torn"]}, "incomplete exactly when it states why"),
     ],
 )
 def test_a_wrong_document_is_refused_in_words(change: dict[str, Any], says: str) -> None:

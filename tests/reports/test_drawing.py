@@ -100,7 +100,7 @@ def test_without_dot_the_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     ("does", "says"),
     [
         ("echo 'syntax error in line 1' >&2; exit 1", "dot ended with 1: syntax error in line 1"),
-        ("exit 7", "dot ended with 7: it said nothing"),
+        ("exit 7", "dot ended with 7: it printed nothing"),
         ("echo no picture", "dot wrote no SVG"),
         ("exec sleep 30", "did not finish the picture within 0.3 s"),
     ],

@@ -76,7 +76,7 @@ def test_a_worker_that_left_nothing_is_missed(tmp_path: Path) -> None:
 
 def test_a_worker_without_the_end_of_the_run_is_partial(tmp_path: Path) -> None:
     record(tmp_path, [client_result(view())], writer="gw0")
-    assert merge(tmp_path).incomplete_because == ("the run was never said to be over",)
+    assert merge(tmp_path).incomplete_because == ("the run never reported its end",)
 
 
 def test_a_run_cut_short_says_why(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _venv_package(python: Path) -> str:
 
 
 def install(things: Sequence[Missing], runner: Runner) -> None:
-    """Install what is missing, or say exactly what a person has to install.
+    """Install what is missing, or report exactly what a person has to install.
 
     Raises:
         SetupError: this user may not install packages, or apt-get failed.

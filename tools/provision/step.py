@@ -21,7 +21,7 @@ _WIDTH: Final = 70
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message says what happened and what to do."""
+    """Set-up cannot go on; the message states what happened and what to do."""
 
 
 class StoppedError(Exception):

@@ -21,7 +21,7 @@ from brokerproof.lab.daemons import kafka_dist
 from brokerproof.lab.life import preflight
 
 STATE_DIR: Final = "/run/brokerproof"
-"""The lab's own tmpfs, seen only inside its mount namespace; it is gone with the lab."""
+"""The lab's own tmpfs, visible only inside its mount namespace; it is gone with the lab."""
 START_S: Final = 60.0
 """For a broker to serve, and again for its classes to be written."""
 

@@ -55,7 +55,7 @@ Progress = Callable[[str], None]
 
 
 class KafkaMissingError(CouldNotError):
-    """There is no complete Kafka to run; the message says what was found and what to do."""
+    """There is no complete Kafka to run; the message states what was found and what to do."""
 
 
 class Source(StrEnum):

@@ -107,7 +107,7 @@ class Daemons:
     # brokers
 
     def start_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
-        """Start these brokers; :meth:`wait_for_brokers` says when they serve."""
+        """Start these brokers; :meth:`wait_for_brokers` returns when they serve."""
         for broker in brokers:
             self._brokers[broker.key] = (broker, self._start(broker))
             self._stopped.pop(broker.key, None)

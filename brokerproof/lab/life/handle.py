@@ -55,7 +55,7 @@ class Lab:
         self.intended: Topology
         """What it is meant to be; a fault is a difference between the two."""
         self.unknown = ""
-        """Why nobody can say what the lab is, after a change that failed half-way; else empty."""
+        """Why the state of the lab is unknown, after a change that failed half-way; else empty."""
         self.clients: Mapping[str, str] = {}
 
     @classmethod
@@ -305,7 +305,7 @@ class Lab:
         raise LabError(f"lab {self.name!r} ended{self._last_words()}")
 
     def _last_words(self) -> str:
-        """What the first process said before it went: why namespaces could not be made, for example."""
+        """The last output of the first process: why namespaces could not be made, for example."""
         if self._process is None or self._process.stderr is None:
             return ""
         with suppress(subprocess.TimeoutExpired):

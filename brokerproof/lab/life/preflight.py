@@ -83,7 +83,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Java:
-    """A Java runtime. ``major`` is None where it would not say its version."""
+    """A Java runtime. ``major`` is None where it does not report its version."""
 
     path: Path
     major: int | None
@@ -185,7 +185,7 @@ def _java_problem(environ: Mapping[str, str]) -> Iterator[Problem]:
     if java is None:
         found = f"none in JAVA_HOME, on PATH or in {_JVM}"
     elif java.major is None:
-        found = f"{java.path} does not say its version"
+        found = f"{java.path} does not report its version"
     else:
         found = f"{java.path} is Java {java.major}"
     package = java_package()
@@ -247,7 +247,7 @@ def _distance_problem(environ: Mapping[str, str]) -> tuple[Problem, ...]:
 
 
 def _tried(environ: Mapping[str, str], *inside: str) -> str:
-    """Empty where a command works inside fresh namespaces, else what was said."""
+    """Empty where a command works inside fresh namespaces, else what it printed."""
     command = ["unshare", *namespace_options(), *inside]
     try:
         tried = subprocess.run(

@@ -84,7 +84,7 @@ class Supervisor:
         self._topology: Topology | None = None
         self._intended: Topology | None = None
         self._unknown = ""
-        """Why nobody can say what the lab is now; empty while its topology is what it is."""
+        """Why the state of the lab is unknown; empty while it is as its topology describes."""
         self._blueprint: Blueprint | None = None
         self._daemons: Daemons | None = None
         self._distance = Distance()

@@ -186,7 +186,7 @@ def _resolver_address(topology: Topology, vpc_id: str) -> IPv4Address:
 
 
 def _nameservers(topology: Topology, vpc_id: str) -> str:
-    """What DHCP tells a host: the option ``domain-name-servers``, else the VPC's own resolver."""
+    """What DHCP gives a host: the option ``domain-name-servers``, else the VPC's own resolver."""
     told = topology.vpc(vpc_id).domain_name_servers or (_resolver_address(topology, vpc_id),)
     return " ".join(map(str, told))
 

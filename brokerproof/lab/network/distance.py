@@ -95,7 +95,7 @@ class Distance:
             del self._links[link]
 
     def reshape(self, links: Iterable[Link]) -> None:
-        """Have these links carry as they now say, at once; those added before stay in use.
+        """Give these links their new shape at once; those added before stay in use.
 
         Raises:
             LabError: it could not be carried out.
@@ -142,7 +142,7 @@ class Distance:
 
 
 def distance_text(status: dict[str, Any]) -> str:
-    """What :meth:`Distance.status` says of the carrier, for people."""
+    """The carrier that :meth:`Distance.status` reports, in words."""
     return f"{status['carrier']} ({status['why']})" if status["why"] else str(status["carrier"])
 
 
@@ -177,7 +177,7 @@ def netem(shape: RegionLink) -> list[str]:
 def _why_no_netem() -> str:
     """Empty where a netem discipline can be made here."""
     if os.environ.get("BROKERPROOF_DISTANCE") == Carrier.RELAY:
-        return "BROKERPROOF_DISTANCE says so"
+        return "BROKERPROOF_DISTANCE asks for it"
     if shutil.which("tc") is None:
         return "tc is not installed"
     try:

@@ -24,7 +24,7 @@ _DNS = 'iifname != "lo" meta l4proto { tcp, udp } th dport 53'
 """Queries of hosts; the lab's own, by which it sees that a resolver is up, come by lo."""
 _END = {Silence.NOTHING: "drop", Silence.RESET: "reject with tcp reset"}
 _BURST = 5
-"""What nftables lets through at first where nothing is said."""
+"""What nftables lets through at first by default."""
 
 
 def lost_packets(topology: Topology, vpc: Vpc, interfaces: Mapping[IPv4Address, str]) -> list[str]:

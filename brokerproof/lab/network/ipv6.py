@@ -16,7 +16,7 @@ _HOST = "fe80::2"
 JOINED = (ROUTER, _HOST)
 """Both ends of a link between two routers."""
 _PAIRS: Final = IPv6Address("fd00:a9fe::")
-"""Links between an endpoint and an NLB: NAT leads to an address, and a link-local one says nothing without its link."""
+"""Links between an endpoint and an NLB: NAT leads to an address, and a link-local one is ambiguous without its link."""
 
 
 def router_side(interface: str, address: IPv6Address) -> tuple[list[str], list[str]]:

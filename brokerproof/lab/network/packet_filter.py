@@ -190,7 +190,7 @@ def endpoint(
 
 
 def _to(address: str, *, ipv6: bool) -> str:
-    """Where NAT leads over IPv4; a table of both families wants the family said."""
+    """Where NAT leads over IPv4; a table of both families needs the family."""
     return f"{'ip ' if ipv6 else ''}to {address}"
 
 

@@ -72,7 +72,7 @@ class Shape(NamedTuple):
 
 
 class Direction:
-    """Packets on their way over a link in one direction: first in, first out. The time is told, never asked."""
+    """Packets on their way over a link in one direction: first in, first out. The time is a parameter."""
 
     __slots__ = ("_free_ns", "_held", "_limit", "_random", "dropped", "lost", "passed", "queue", "shape")
 
@@ -142,7 +142,7 @@ class Waking:
     """
 
     _SHORTEST: Final = 17
-    """Sleeps are told apart by the power of two of their ns: up to 0.13 ms, 0.26, 0.5, ... 67 ms and more."""
+    """Sleeps are counted by the power of two of their ns: up to 0.13 ms, 0.26, 0.5, ... 67 ms and more."""
     _CLASSES: Final = 11
 
     def __init__(self) -> None:
