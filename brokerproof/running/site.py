@@ -48,7 +48,7 @@ def load_target(path: Path) -> Topology:
     for client in topology.clients:
         if client.vantage.kind is VantageKind.LAB:
             raise TargetError(
-                f"{path}: client {client.name} has no vantage; say how to run a command on its host, e.g. "
+                f"{path}: client {client.name} has no vantage; state how to run a command on its host, e.g. "
                 'vantage: {kind: exec, command: ["ssh", "host", "--"], far_shell: true}'
             )
     return topology
