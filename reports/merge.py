@@ -101,7 +101,7 @@ class _Section:
             yield "its outcomes were not judged"
 
     def blocks(self, run_id: str, label: str) -> Iterator[Block]:
-        """The samples that can be read; what cannot is said by :attr:`unreadable`."""
+        """The samples that can be read; the others are reported by :attr:`unreadable`."""
         blocks = [(0, self.started, block) for block in self.samples]
         blocks += [(turn.round, turn.started, block) for turn in self.turns for block in turn.blocks]
         view = self.seen.view

@@ -175,7 +175,7 @@ def test_a_fault_that_stays_is_said_and_costs_the_lab(world: World, cured: bool)
     world.sees = lambda *_: ClientEvidence(("route.missing_client",))
     world.heals = cured
     trial = carry_out(ALONE)
-    words = "peered/connect.broker-1: timed out" if cured else "the lab does not say that it is as intended"
+    words = "peered/connect.broker-1: timed out" if cured else "the lab does not report that it is as intended"
     assert trial.not_undone == words
     assert trial.named
     assert world.ended
