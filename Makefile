@@ -9,14 +9,23 @@ PROVE_ARGS ?=
 # Not set-up's .venv alone: that cannot be made while the lock does not fit pyproject.toml.
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
+# Every probe is a new Python: compiling the project anew each time costs more than the probe does.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup gates lint-fix lock schema pictures catalogue accuracy bench clean
+.PHONY: help demo check test quick-tests setup gates lint-fix lock schema pictures catalogue accuracy bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: setup ## build the lab, verify its brokers through PrivateLink, write a report
-	$(BIN)/pytest -m privatelink $(PYTEST_ARGS)
+	$(BIN)/pytest scenarios -m privatelink $(PYTEST_ARGS)
+
+check: setup ## all gates, and every test that needs no lab and no browser
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target gates quick-tests
+
+quick-tests: setup
+	$(BIN)/pytest tests -n 2 -m "not lab and not browser" -q $(PYTEST_ARGS)
 
 test: gates ## all gates, then every test with branch coverage
 	@tools/setup.sh --test

@@ -5,9 +5,11 @@ Nothing here knows what a fault is, or whether the answer is right.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from brokerproof.accuracy.snapshots import Place, Snapshot
 from brokerproof.accuracy.trial import ClientTime
@@ -27,9 +29,12 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.plan import Limits
 from brokerproof.running.planning import ClientRun, conclude, make_plan
-from brokerproof.running.site import AT_ONCE, lab_vantage
+from brokerproof.running.site import lab_vantage
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.vantages.protocol import Vantage
+
+AT_ONCE: Final = 2 * len(os.sched_getaffinity(0))
+"""Clients probed at the same time: a probe waits more than it works."""
 
 
 class NoEvidenceError(RuntimeError):

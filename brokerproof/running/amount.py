@@ -36,7 +36,7 @@ SAMPLES_FOR_P95: Final = 200
 FULL_PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
 FULL_LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
 FULL_LOAD: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
-BRIEF_LOAD: Final = ThroughputPlan(total_bytes=8 * 1024 * 1024, max_ms=1000)
+BRIEF_LOAD: Final = ThroughputPlan(total_bytes=4 * 1024 * 1024, max_ms=2000)
 
 
 def measurements(view: ClientView, amount: Amount, load: ThroughputPlan | None = None) -> MeasurementPlans:

@@ -29,8 +29,8 @@ from brokerproof.vantages.local import LocalVantage, this_probe
 from brokerproof.vantages.protocol import Vantage, VantageRun
 
 LAB = "lab"
-AT_ONCE: Final = 2 * len(os.sched_getaffinity(0))
-"""Clients of a lab that are verified at the same time: a probe waits more than it works."""
+BUSY_LOAD: Final = 3.0
+"""Load a core beyond which a machine is too busy for more than one client at a time: its lab answers late enough."""
 
 
 class TargetError(WrongUseError):
@@ -118,7 +118,7 @@ class Site:
         A cluster that is not the lab's is not asked by several clients at once: its quotas are not ours to use up.
         """
         ahead = [self._prepared(name, measure=False) for name in names if name not in self._runs]
-        with ThreadPoolExecutor(max_workers=1 if self._lab is None else AT_ONCE) as threads:
+        with ThreadPoolExecutor(max_workers=1 if self._lab is None else _at_once()) as threads:
             try:
                 runs = list(threads.map(_PreparedRun.run, ahead))
             except BaseException:
@@ -174,6 +174,12 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _at_once() -> int:
+    """Clients of a lab that are verified at the same time: a probe waits more than it works, unless others work."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if os.getloadavg()[0] <= BUSY_LOAD * cores else 1
 
 
 def open_client(client: Client, lab: Lab | None) -> Vantage:

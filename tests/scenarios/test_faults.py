@@ -30,6 +30,9 @@ from brokerproof.topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
 
+INTENDED = {pattern: build(None) for pattern, build in PATTERNS.items()}
+BROKERS = {pattern: brokers_of(topology) for pattern, topology in INTENDED.items()}
+
 
 def shared_out() -> dict[str, list[Fault]]:
     """The faults of each pattern: each goes to that one of its patterns that has the fewest so far.
@@ -38,7 +41,7 @@ def shared_out() -> dict[str, list[Fault]]:
     """
     shares: dict[str, list[Fault]] = {pattern: [] for pattern in PATTERNS}
     for fault in FAULTS.values():
-        homes = [pattern for pattern in PATTERNS if not fault.why_not(PATTERNS[pattern](None))]
+        homes = [pattern for pattern in PATTERNS if not fault.why_not(INTENDED[pattern])]
         if homes:
             shares[min(homes, key=lambda pattern: len(shares[pattern]))].append(fault)
     return shares
@@ -46,8 +49,8 @@ def shared_out() -> dict[str, list[Fault]]:
 
 def restarts_brokers(pattern: str, fault: Fault) -> bool:
     """Whether brokers are other processes with it."""
-    intended = PATTERNS[pattern](None)
-    return brokers_of(fault.edit(intended)) != brokers_of(intended)
+    intended = INTENDED[pattern]
+    return brokers_of(fault.edit(intended)) != BROKERS[pattern]
 
 
 LIMITS = Limits(connect_ms=600, plan_ms=20_000)
@@ -65,7 +68,7 @@ def run(lab: Lab, client: str, *, isolation: bool = False) -> ClientRun:
 
 def by_brokers(pattern: str) -> str:
     """Sorts patterns with the same brokers together."""
-    return str(brokers_of(PATTERNS[pattern](None)))
+    return str(BROKERS[pattern])
 
 
 ONE_LAB_AFTER_ANOTHER: list[str] = sorted(PATTERNS, key=by_brokers)
