@@ -19,7 +19,7 @@ class Amount(StrEnum):
     BRIEF = "brief"
     """The median of each address, p95 of each broker's records."""
     FULL = "full"
-    """Also p99 of all records together, and throughput for as long as a path takes to settle."""
+    """Also p99 of all records together, and throughput of four times the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
