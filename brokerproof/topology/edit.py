@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from brokerproof.topology.models import Broker, Cluster, Model, Topology
@@ -28,6 +28,13 @@ def with_broker(topology: Topology, broker_id: int, **changes: Any) -> Topology:
         b.model_copy(update=changes) if b.broker_id == broker_id else b for b in cluster.brokers
     )
     return with_changes(topology, "clusters", 0, brokers=brokers)
+
+
+def with_properties(topology: Topology, properties: Mapping[str, str]) -> Topology:
+    """The topology with more lines in the server.properties of every broker of its first cluster."""
+    return with_changes(
+        topology, "clusters", 0, server_properties=topology.clusters[0].server_properties | dict(properties)
+    )
 
 
 def with_added(topology: Topology, collection: str, *items: Model) -> Topology:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from brokerproof.causes.codes import Code
-from brokerproof.lab.faults import FAULTS, Fault
+from brokerproof.lab.faults import BY_LAYER, FAULTS, Fault
 from brokerproof.lab.faults.fault import FaultLayer, afflicted
 from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.lab.network.difference import difference
@@ -64,6 +66,16 @@ def test_a_fault_says_where_it_shows(fault: Fault) -> None:
 def test_there_is_a_fault_of_every_layer() -> None:
     assert len(FAULTS) >= AT_LEAST
     assert {fault.layer for fault in FAULTS.values()} == set(FaultLayer)
+
+
+def test_a_fault_is_in_the_file_of_its_layer_and_has_a_name_of_its_own() -> None:
+    assert {fault.name: layer for layer, faults in BY_LAYER.items() for fault in faults} == {
+        fault.name: fault.layer for fault in FAULTS.values()
+    }
+    assert len(FAULTS) == sum(map(len, BY_LAYER.values()))
+    for layer, faults in BY_LAYER.items():
+        module = importlib.import_module(f"brokerproof.lab.faults.{layer.value}")
+        assert faults is module.FAULTS
 
 
 def test_three_faults_are_in_no_catalogue() -> None:

@@ -1,54 +1,42 @@
 """Faults: each a change to the topology that a running lab is given, while the intended one stays the measure.
 
-One entry a fault. A cause is really there: the resolver lacks the record, the certificate has
-expired, the packets vanish.
+One entry a fault, in the file of its layer; everything else that knows faults derives from :data:`FAULTS`. A cause is
+really there: the resolver lacks the record, the certificate has expired, the packets vanish.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from brokerproof.lab.faults import (
-    admission,
-    advertised,
     broker,
     dns,
-    ipv6,
+    isolation,
     load_balancer,
-    opening,
-    path,
-    resolver,
+    metadata,
+    records,
     route,
     security,
-    setting,
-    target,
+    tcp,
     tls,
-    transport,
-    zone,
 )
-from brokerproof.lab.faults.fault import Fault
+from brokerproof.lab.faults.fault import Fault, FaultLayer
 
-FAULTS: Final[dict[str, Fault]] = {
-    fault.name: fault
-    for fault in (
-        *dns.FAULTS,
-        *zone.FAULTS,
-        *resolver.FAULTS,
-        *route.FAULTS,
-        *path.FAULTS,
-        *security.FAULTS,
-        *admission.FAULTS,
-        *ipv6.FAULTS,
-        *load_balancer.FAULTS,
-        *target.FAULTS,
-        *transport.FAULTS,
-        *opening.FAULTS,
-        *tls.FAULTS,
-        *setting.FAULTS,
-        *advertised.FAULTS,
-        *broker.FAULTS,
-    )
+BY_LAYER: Final[Mapping[FaultLayer, tuple[Fault, ...]]] = {
+    FaultLayer.DNS: dns.FAULTS,
+    FaultLayer.ROUTE: route.FAULTS,
+    FaultLayer.SECURITY: security.FAULTS,
+    FaultLayer.LOAD_BALANCER: load_balancer.FAULTS,
+    FaultLayer.TCP: tcp.FAULTS,
+    FaultLayer.ISOLATION: isolation.FAULTS,
+    FaultLayer.TLS: tls.FAULTS,
+    FaultLayer.RECORDS: records.FAULTS,
+    FaultLayer.METADATA: metadata.FAULTS,
+    FaultLayer.BROKER: broker.FAULTS,
 }
+"""The faults of each layer. What a seed of the accuracy campaign draws depends on their order."""
+FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for faults in BY_LAYER.values() for fault in faults}
 """Fault by name."""
 
-__all__ = ["FAULTS", "Fault"]
+__all__ = ["BY_LAYER", "FAULTS", "Fault"]

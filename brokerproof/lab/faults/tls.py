@@ -1,4 +1,4 @@
-"""Faults of the brokers' certificate."""
+"""Faults of the brokers' certificate, and of what a listener wants of TLS; the latter restart every broker."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import EVERY, MULTI_VPC, Fault, FaultLayer
+from brokerproof.lab.faults import likeness
+from brokerproof.lab.faults.fault import EVERY, MULTI_VPC, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_changes
+from brokerproof.topology.edit import with_changes, with_properties
 from brokerproof.topology.models import ServerCertificate, Topology
+
+_OTHER_NAME: Final = ServerCertificate(dns_names=("*.other.z9y8x7.c2.kafka.us-east-1.amazonaws.com",))
 
 
 def _certificate(certificate: ServerCertificate) -> Callable[[Topology], Topology]:
@@ -23,67 +26,112 @@ def _one_label_too_few(topology: Topology) -> Topology:
     return _certificate(ServerCertificate(dns_names=(f"*.{topology.clusters[0].domain}",)))(topology)
 
 
-_OTHER_NAME = ServerCertificate(dns_names=("*.other.z9y8x7.c2.kafka.us-east-1.amazonaws.com",))
+def _client_certificate(topology: Topology) -> Topology:
+    listener = afflicted(topology).listener.lower()
+    return with_properties(topology, {f"listener.name.{listener}.ssl.client.auth": "required"})
+
+
+def _no_common_cipher(topology: Topology) -> Topology:
+    """A suite for DSA keys, which no certificate of the cluster has."""
+    listener = f"listener.name.{afflicted(topology).listener.lower()}"
+    suites = "TLS_DHE_DSS_WITH_AES_128_GCM_SHA256"
+    settings = {f"{listener}.ssl.enabled.protocols": "TLSv1.2", f"{listener}.ssl.cipher.suites": suites}
+    return with_properties(topology, settings)
+
+
+def _plaintext(topology: Topology) -> Topology:
+    """The listener's name promises TLS, and its protocol is another."""
+    protocols: dict[str, str] = {entry.name: "SSL" for entry in topology.clusters[0].listeners}
+    protocols |= {"REPLICATION": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", afflicted(topology).listener: "PLAINTEXT"}
+    mapped = ",".join(f"{listener}:{protocol}" for listener, protocol in protocols.items())
+    return with_properties(topology, {"listener.security.protocol.map": mapped})
+
+
+def _fault(
+    name: str,
+    title: str,
+    edit: Callable[[Topology], Topology],
+    *codes: Code,
+    reasons: tuple[Reason | None, ...],
+    stage: Stage = Stage.HANDSHAKE,
+    patterns: tuple[str, ...] = EVERY,
+) -> Fault:
+    return Fault(
+        name=name,
+        title=title,
+        layer=FaultLayer.TLS,
+        patterns=patterns,
+        edit=edit,
+        stage=stage,
+        reasons=reasons,
+        codes=codes,
+    )
+
 
 FAULTS: Final = (
-    Fault(
-        name="certificate-other-name",
-        title="The certificate is for another cluster's names.",
-        layer=FaultLayer.TLS,
-        patterns=EVERY,
-        edit=_certificate(_OTHER_NAME),
-        stage=Stage.HANDSHAKE,
+    _fault(
+        "certificate-other-name",
+        "The certificate is for another cluster's names.",
+        _certificate(_OTHER_NAME),
+        Code.TLS_OTHER_CLUSTER,
         reasons=(Reason.NAME_MISMATCH,),
-        codes=(Code.TLS_OTHER_CLUSTER,),
     ),
-    Fault(
-        name="certificate-other-authority",
-        title="The certificate is from an authority the client does not trust.",
-        layer=FaultLayer.TLS,
-        patterns=EVERY,
-        edit=_certificate(ServerCertificate(trusted=False)),
-        stage=Stage.HANDSHAKE,
+    _fault(
+        "certificate-other-authority",
+        "The certificate is from an authority the client does not trust.",
+        _certificate(ServerCertificate(trusted=False)),
+        *joined(Code.TLS_UNTRUSTED_AUTHORITY, sets.UNTRUSTED_HERE - {Code.TLS_CHAIN_INCOMPLETE}),
         reasons=(Reason.CHAIN_UNTRUSTED,),
-        codes=joined(Code.TLS_UNTRUSTED_AUTHORITY, sets.UNTRUSTED_HERE - {Code.TLS_CHAIN_INCOMPLETE}),
     ),
-    Fault(
-        name="certificate-expired",
-        title="The certificate expired yesterday.",
-        layer=FaultLayer.TLS,
-        patterns=EVERY,
-        edit=_certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
-        stage=Stage.HANDSHAKE,
+    _fault(
+        "certificate-expired",
+        "The certificate expired yesterday.",
+        _certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
+        *joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
         reasons=(Reason.CERTIFICATE_EXPIRED,),
-        codes=joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
     ),
-    Fault(
-        name="certificate-not-yet-valid",
-        title="The certificate is valid from tomorrow on.",
-        layer=FaultLayer.TLS,
-        patterns=EVERY,
-        edit=_certificate(ServerCertificate(valid_from_days=1)),
-        stage=Stage.HANDSHAKE,
+    _fault(
+        "certificate-not-yet-valid",
+        "The certificate is valid from tomorrow on.",
+        _certificate(ServerCertificate(valid_from_days=1)),
+        *joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
         reasons=(Reason.CERTIFICATE_NOT_YET_VALID,),
-        codes=joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
     ),
-    Fault(
-        name="certificate-without-intermediate",
-        title="The brokers do not present the intermediate that signed their certificate.",
-        layer=FaultLayer.TLS,
-        patterns=EVERY,
-        edit=_certificate(ServerCertificate(intermediate=False)),
-        stage=Stage.HANDSHAKE,
+    _fault(
+        "certificate-without-intermediate",
+        "The brokers do not present the intermediate that signed their certificate.",
+        _certificate(ServerCertificate(intermediate=False)),
+        *joined(Code.TLS_CHAIN_INCOMPLETE, sets.UNTRUSTED_HERE),
         reasons=(Reason.CHAIN_UNTRUSTED,),
-        codes=joined(Code.TLS_CHAIN_INCOMPLETE, sets.UNTRUSTED_HERE),
     ),
-    Fault(
-        name="certificate-without-connection-names",
-        title="The listener of multi-VPC connectivity presents the cluster's ordinary wildcard.",
-        layer=FaultLayer.TLS,
+    _fault(
+        "certificate-without-connection-names",
+        "The listener of multi-VPC connectivity presents the cluster's ordinary wildcard.",
+        _one_label_too_few,
+        Code.TLS_CONNECTION_NAME,
         patterns=MULTI_VPC,
-        edit=_one_label_too_few,
-        stage=Stage.HANDSHAKE,
         reasons=(Reason.NAME_MISMATCH,),
-        codes=(Code.TLS_CONNECTION_NAME,),
+    ),
+    _fault(
+        "client-certificate-required",
+        "The listener wants a client certificate, and the client has none.",
+        _client_certificate,
+        Code.TLS_CLIENT_CERTIFICATE_MISSING,
+        stage=Stage.API,
+        reasons=(Reason.CLOSED, Reason.RESET, Reason.SOCKET_ERROR),
+    ),
+    _fault(
+        "listener-plaintext",
+        "The listener that clients reach by TLS speaks without it.",
+        _plaintext,
+        *joined(Code.TLS_PLAINTEXT_LISTENER, likeness.CLOSED),
+        reasons=(Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT),
+    ),
+    _fault(
+        "tls-version-mismatch",
+        "The listener's TLS version and cipher suites have nothing in common with the client's.",
+        _no_common_cipher,
+        Code.TLS_VERSION_MISMATCH,
+        reasons=(Reason.ALERT,),
     ),
 )

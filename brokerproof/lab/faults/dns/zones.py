@@ -1,4 +1,4 @@
-"""Faults of private hosted zones and their records, beside those in :mod:`brokerproof.lab.faults.dns`."""
+"""Faults of private hosted zones: where a zone is associated, what it is named after, what its records say."""
 
 from __future__ import annotations
 
@@ -9,10 +9,47 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import MULTI, PRIVATELINK, Fault, FaultLayer
+from brokerproof.lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_added, with_changed
+from brokerproof.topology.edit import with_added, with_changed, with_changes, with_each
 from brokerproof.topology.models import AliasTarget, HostedZone, ResourceRecordSet, Topology, zonal_dns_name
+from brokerproof.topology.patterns import client_names
+
+
+def _zone_not_associated(topology: Topology) -> Topology:
+    return with_each(topology, "hosted_zones", vpc_ids=())
+
+
+def _record_missing(topology: Topology) -> Topology:
+    for index, zone in enumerate(topology.hosted_zones):
+        kept = tuple(r for r in zone.record_sets if not r.name.startswith("b-2."))
+        topology = with_changes(topology, "hosted_zones", index, record_sets=kept)
+    return topology
+
+
+def _aliases_swapped(topology: Topology) -> Topology:
+    for index, zone in enumerate(topology.hosted_zones):
+        first, second, *rest = zone.record_sets
+        swapped = (
+            first.model_copy(update={"alias_target": second.alias_target}),
+            second.model_copy(update={"alias_target": first.alias_target}),
+        )
+        topology = with_changes(topology, "hosted_zones", index, record_sets=(*swapped, *rest))
+    return topology
+
+
+def _zone_without_remote(topology: Topology) -> Topology:
+    """Still associated with the endpoint VPC, no longer with the VPCs that are joined to it."""
+    for index, zone in enumerate(topology.hosted_zones):
+        if len(zone.vpc_ids) > 1:
+            topology = with_changes(topology, "hosted_zones", index, vpc_ids=zone.vpc_ids[:1])
+    return topology
+
+
+def _local_zone_missing(topology: Topology) -> Topology:
+    home = topology.clusters[0].vpc_id
+    kept = tuple(zone for zone in topology.hosted_zones if home not in zone.vpc_ids)
+    return topology.model_copy(update={"hosted_zones": kept})
 
 
 def _of_clients(topology: Topology) -> Callable[[HostedZone], bool]:
@@ -123,6 +160,7 @@ def _fault(
     reasons: tuple[Reason | None, ...] = (None,),
     brokers: tuple[int, ...] = (1, 2, 3),
     patterns: tuple[str, ...] = PRIVATELINK,
+    client: str | None = None,
     isolation: bool = False,
 ) -> Fault:
     return Fault(
@@ -134,12 +172,64 @@ def _fault(
         stage=Stage.RESOLVE,
         reasons=reasons,
         brokers=brokers,
+        client=client,
         isolation=isolation,
         codes=codes,
     )
 
 
 FAULTS: Final = (
+    _fault(
+        "zone-not-associated-remote",
+        "The private zone is not associated with the remote VPC that uses the endpoints.",
+        _zone_without_remote,
+        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        patterns=REMOTE,
+        client=client_names.REMOTE_BY_PEERING,
+    ),
+    _fault(
+        "local-zone-missing",
+        "Behind one NLB, the cluster VPC has no private zone that leads to the NLB.",
+        _local_zone_missing,
+        Code.DNS_LOCAL_ZONE_MISSING,
+        patterns=ONE_NLB,
+        client=client_names.CLUSTER_VPC,
+    ),
+    _fault(
+        "second-path-taken",
+        "The zone is not associated where a peering leads to the same brokers; it works, by the wrong path.",
+        _zone_not_associated,
+        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        patterns=COMBINATION,
+        client=client_names.TWO_PATHS,
+    ),
+    _fault(
+        "zone-not-associated",
+        "The private zone is not associated with the client VPC; the public records answer.",
+        _zone_not_associated,
+        *joined(
+            # The cluster VPC's own zone behind one NLB is taken away as well.
+            Code.DNS_ZONE_NOT_ASSOCIATED,
+            sets.ZONE_NOT_USED,
+            frozenset({Code.DNS_LOCAL_ZONE_MISSING}),
+        ),
+    ),
+    _fault(
+        "record-missing",
+        "The private zone lacks the record of broker 2.",
+        _record_missing,
+        Code.DNS_RECORD_MISSING,
+        reasons=(Reason.NXDOMAIN,),
+        brokers=(2,),
+    ),
+    _fault(
+        "aliases-swapped",
+        "The records of brokers 1 and 2 point to each other's endpoint.",
+        _aliases_swapped,
+        Code.DNS_WRONG_ENDPOINT,
+        patterns=MULTI,
+        brokers=(1, 2),
+    ),
     _fault(
         "records-missing",
         "The private zone is associated, and has no record at all.",

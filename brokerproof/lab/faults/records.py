@@ -1,0 +1,71 @@
+"""Faults of records and groups: what brokers are set to refuse. Settings restart every broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from brokerproof.causes.codes import Code
+from brokerproof.lab.faults.fault import EVERY, Fault, FaultLayer
+from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.topology.edit import with_each, with_properties
+from brokerproof.topology.models import KafkaAcl, Topology
+
+
+def _writing_denied(topology: Topology) -> Topology:
+    """Everything but writing is allowed on the probe's topics; a DENY wins over every ALLOW."""
+    every = KafkaAcl(resource_name="brokerproof", pattern_type="PREFIXED")
+    write = every.model_copy(update={"operation": "WRITE", "permission_type": "DENY"})
+    return with_each(topology, "clusters", kafka_acls=(every, write))
+
+
+def _fault(
+    name: str,
+    title: str,
+    edit: Callable[[Topology], Topology],
+    *codes: Code,
+    stage: Stage,
+    reasons: tuple[Reason | None, ...],
+    brokers: tuple[int, ...] = (1, 2, 3),
+) -> Fault:
+    return Fault(
+        name=name,
+        title=title,
+        layer=FaultLayer.RECORDS,
+        patterns=EVERY,
+        edit=edit,
+        stage=stage,
+        reasons=reasons,
+        brokers=brokers,
+        codes=codes,
+    )
+
+
+FAULTS: Final = (
+    _fault(
+        "topic-write-denied",
+        "An ACL denies writing to the client's topics.",
+        _writing_denied,
+        Code.AUTH_TOPIC_DENIED,
+        stage=Stage.PRODUCE,
+        reasons=(Reason.NOT_AUTHORIZED,),
+    ),
+    _fault(
+        "records-too-large",
+        "Brokers take no batch above 1,000 bytes (message.max.bytes); no AWS resource does that.",
+        partial(with_properties, properties={"message.max.bytes": "1000"}),
+        Code.UNKNOWN,
+        stage=Stage.PRODUCE,
+        reasons=(Reason.KAFKA_ERROR,),
+    ),
+    _fault(
+        "group-session-refused",
+        "Brokers take no group member with the usual session timeout (group.min.session.timeout.ms).",
+        partial(with_properties, properties={"group.min.session.timeout.ms": "1700000"}),
+        Code.UNKNOWN,
+        stage=Stage.GROUP,
+        reasons=(Reason.KAFKA_ERROR, Reason.NOT_ASSIGNED, Reason.TIMED_OUT),
+        brokers=(),
+    ),
+)
