@@ -1,8 +1,8 @@
-"""Records through the cluster: who is to be produced to, and what must exist before and be gone after.
+"""Records through the cluster: which leaders get records, what must exist before, and what is removed after.
 
-Makes and awaits the topic over the probe's own verified connections, decides for every leader
-whether records can go there, lets :mod:`brokerproof.probes.records` move them, and removes topic and group
-again, also after a failure.
+The exchange makes and awaits the topic over the probe's own verified connections, and decides for every leader
+whether records can go there. :mod:`brokerproof.probes.records` moves them. Topic and group are removed again, also
+after a failure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The two Kafka clients of a run; far from the cluster they are made while the path is still being verified.
 
 Until it can produce or join a group, a client needs about eight round trips, one after another: to
-the endpoint it is given, then to each broker and the group's coordinator. They need nothing the
-probe finds out meanwhile. No record is sent and no group joined here, and nothing is judged.
+the endpoint it is given, then to each broker and the group's coordinator. They need nothing that the
+probe learns meanwhile. This module sends no record, joins no group and judges nothing.
 """
 
 from __future__ import annotations

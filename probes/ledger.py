@@ -1,6 +1,6 @@
 """The outcomes of one run: each planned target and stage once an attempt, in the order they happen.
 
-Nothing is measured here; the ledger only numbers, times and hands on.
+The ledger numbers outcomes, times them and hands them on. It measures nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one stage saw, before the engine adds the target and the time.
+"""What one stage observed, before the engine adds the target and the time.
 
 Stage modules return a :class:`Observation`; only the engine makes an :class:`~brokerproof.probes.outcome.Outcome` of
 it. No I/O and no deadlines live here.

@@ -1,7 +1,7 @@
 """The two Kafka client threads of a run: one produces, one consumes and then joins the group.
 
-What they see comes back to the event loop stage by stage. Topic and group are made ready and
-removed by :mod:`brokerproof.probes.exchange`; nothing here knows paths.
+Their observations come back to the event loop stage by stage. :mod:`brokerproof.probes.exchange` makes
+topic and group ready and removes them; nothing here knows paths.
 """
 
 from __future__ import annotations

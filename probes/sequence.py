@@ -1,4 +1,4 @@
-"""One address on its way through the stages: each needs the one before it, and says what it waited for."""
+"""One address on its way through the stages: each needs the one before it, and names what it waited for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The topic that records go through: made, found, waited for and removed over the probe's own connections.
 
-Making a topic is allowed to be slow and is never part of a measurement, so waiting here may ask
-again and again. No records pass through this module.
+Making a topic may be slow and is never part of a measurement, so waiting for it may ask repeatedly. No
+records pass through this module.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How busy the probe's own host was while something was timed: what a figure may owe to the host and not the path.
+"""How busy the probe's own host was while something was timed: a figure may owe to the host and not to the path.
 
-Read from ``/proc/stat`` (proc(5)); where there is none, nothing is said.
+The source is ``/proc/stat`` (proc(5)); where there is none, nothing is reported.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The path part of stage ``latency``: the resolver's answer, TCP connects and TLS handshakes at a fixed arrival rate.
 
 Each sample is a fresh connection with blocking calls, in a thread of its address's, so that nothing but the
-path is between its two clock readings. A turn begins when it is due or as soon after as the one before it has
-ended; how late it was is kept, so that a stall is not hidden by the samples it held up. The rate is the plan's, or
-what the warm-up shows that one turn after another can keep: on a long path every turn would else be late.
+path is between its two clock readings. A turn begins when it is due, or as soon afterwards as the one before it has
+ended. How late it was is kept, so that the samples that a stall delays do not hide it. The rate is the plan's, or the
+one that the warm-up shows to be possible: on a long path every turn would otherwise be late.
 """
 
 from __future__ import annotations

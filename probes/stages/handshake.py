@@ -1,8 +1,8 @@
 """Stage ``handshake``: TLS with the broker's name as SNI; chain, dates and name judged separately.
 
-Verification errors are collected while the handshake runs to its end, so that one connection
-tells all of them and the certificate is seen also where it is wrong. After a failed verification
-nothing more is sent: the caller closes the socket.
+Verification errors are collected while the handshake runs to its end, so that one connection shows
+all of them, and the certificate too where it is wrong. After a failed verification nothing more is
+sent: the caller closes the socket.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Stage ``identity``: which broker really answers on this connection.
 
-DescribeConfigs for ``BROKER:<id>`` is answered only by that broker; any other says ``Unexpected
-broker id, expected X or empty string, but received Y`` (ConfigHelper in Apache Kafka). A
-certificate cannot tell, because all brokers of an MSK cluster share one wildcard.
+Only that broker answers DescribeConfigs for ``BROKER:<id>``; any other returns ``Unexpected broker
+id, expected X or empty string, but received Y`` (ConfigHelper in Apache Kafka). A certificate does
+not prove it, because all brokers of an MSK cluster share one wildcard.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Stage ``idle``: whether a connection that was silent for a while still carries a request.
 
 Load balancers and connection tracking forget a connection after a time without packets (NLB: 350 s by default,
-60 to 6,000 s by listener) and say so at best when the next packet comes. The probe sends nothing meanwhile, no TCP
-keepalive either, and speaks once afterwards.
+60 to 6,000 s by listener), and report it at best when the next packet comes. The probe sends nothing meanwhile, no TCP
+keepalive either, and sends one request afterwards.
 """
 
 from __future__ import annotations

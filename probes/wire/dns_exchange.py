@@ -1,7 +1,7 @@
 """One DNS question to one server, over UDP and, where the answer is truncated, over TCP.
 
-Speaks to the resolver itself, without the system's stub: rcodes, TTLs and CNAMEs survive, and
-nothing is retried. Names are not compared with anything here.
+The exchange speaks to the resolver itself and not to the system's stub, so rcodes, TTLs and CNAMEs survive.
+Nothing is retried, and names are not compared with anything here.
 """
 
 from __future__ import annotations

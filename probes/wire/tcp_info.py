@@ -1,6 +1,6 @@
 """What the kernel knows about TCP connections (``getsockopt(TCP_INFO)``, Linux); the one place that knows the offsets.
 
-It tells what no application byte does: how far the peer is, how often segments were sent again, whether the
+It shows what no application byte does: how far the peer is, how often segments were sent again, whether the
 peer's TCP took them, and what held the sender up. Nothing here sends anything; elsewhere than on Linux there is no
 answer. The Kafka client does not hand out its sockets, but they are this process's: they are found by their
 descriptors, looked at, and left alone.
