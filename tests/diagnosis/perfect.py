@@ -23,6 +23,8 @@ from brokerproof.probes.outcome import (
     Target,
     WaitedFor,
 )
+from brokerproof.probes.outcome.registry import SPECS, run_per
+from brokerproof.probes.outcome.spec import Per
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView
 
 
@@ -53,7 +55,7 @@ def _all(view: ClientView) -> Iterator[Outcome]:
             facts=ResolveFacts(resolver="10.1.0.2", rcode="NOERROR", a=addresses, os_addresses=addresses),
         )
         yield from _connections(view, broker, Role.BROKER, metadata)
-        for stage in (Stage.PRODUCE, Stage.CONSUME):
+        for stage in run_per(Per.BROKER):
             yield outcome(
                 stage, Target(role=Role.BROKER, name=broker.name, port=broker.port, broker_id=broker.broker_id)
             )
@@ -61,7 +63,7 @@ def _all(view: ClientView) -> Iterator[Outcome]:
     for entry in view.bootstrap:
         if (entry.name, entry.port) not in brokers:
             yield from _connections(view, entry, Role.BOOTSTRAP, metadata)
-    for stage in (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT):
+    for stage in run_per(Per.CLUSTER):
         if view.brokers:
             first = view.brokers[0]
             joined = GroupFacts(group="g", coordinator_id=first.broker_id, client_host="".join(first.sources[:1]))
@@ -84,20 +86,21 @@ def _connections(
         if not address.must_connect:
             yield from _dead(target, address)
             continue
-        yield outcome(Stage.CONNECT, target)
-        if view.tls:
-            yield outcome(Stage.HANDSHAKE, target)
-        yield outcome(Stage.API, target)
-        yield outcome(Stage.METADATA, target, facts=metadata)
-        yield outcome(Stage.IDENTITY, target, facts=IdentityFacts(answered_by=endpoint.broker_id))
-        if role is Role.BROKER:
-            yield outcome(Stage.PATH_SIZE, target, facts=PathSizeFacts(to_broker_passed_bytes=1500))
-            yield outcome(Stage.IDLE, target, facts=IdleFacts(silent_ms=360_000, asked=True))
+        facts: dict[Stage, Facts] = {
+            Stage.METADATA: metadata,
+            Stage.IDENTITY: IdentityFacts(answered_by=endpoint.broker_id),
+            Stage.PATH_SIZE: PathSizeFacts(to_broker_passed_bytes=1500),
+            Stage.IDLE: IdleFacts(silent_ms=360_000, asked=True),
+        }
+        for stage in run_per(Per.ADDRESS):
+            spec = SPECS[stage]
+            if (view.tls or not spec.tls_only) and (role is Role.BROKER or not spec.brokers_only):
+                yield outcome(stage, target, facts=facts.get(stage))
 
 
 def _dead(target: Target, address: AddressView) -> Iterator[Outcome]:
     yield outcome(Stage.CONNECT, target, Status.FAILED, address.fails_with[0])
-    for stage in (Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE):
+    for stage in run_per(Per.ADDRESS)[1:]:
         yield skipped(outcome(stage, target), Stage.CONNECT, target)
 
 

@@ -1,5 +1,6 @@
 """The registry of stages: what is declared, and what is derived from it."""
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import msgspec
@@ -25,6 +26,11 @@ IN_ORDER = (
     Stage.THROUGHPUT,
     Stage.IDLE,
 )
+"""A stage that is added stands in here where something follows from its place, and need not otherwise."""
+
+
+def known(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    return tuple(stage for stage in stages if stage in IN_ORDER)
 
 
 def test_every_stage_is_declared_under_its_own_name() -> None:
@@ -33,18 +39,19 @@ def test_every_stage_is_declared_under_its_own_name() -> None:
 
 
 def test_the_order_is_that_of_what_comes_after_what() -> None:
-    assert tuple(ORDER) == STAGES == IN_ORDER
+    assert tuple(ORDER) == STAGES
+    assert known(STAGES) == IN_ORDER
     assert all(precedes(first, second) and not precedes(second, first) for first, second in combinations(IN_ORDER, 2))
     assert not any(precedes(stage, stage) for stage in Stage)
 
 
 def test_the_order_does_not_depend_on_that_of_the_names() -> None:
-    assert tuple(in_order(dict(reversed(list(SPECS.items()))))) == STAGES
+    assert known(in_order(dict(reversed(list(SPECS.items()))))) == IN_ORDER
 
 
 def test_stages_in_a_circle_are_refused() -> None:
     circle = {**SPECS, Stage.CONNECT: msgspec.structs.replace(SPECS[Stage.CONNECT], after=(Stage.API,))}
-    with pytest.raises(ValueError, match="behind those it comes after: connect, handshake, api"):
+    with pytest.raises(ValueError, match=r"behind those it comes after: connect, handshake, api\b"):
         in_order(circle)
 
 
@@ -61,10 +68,10 @@ def test_every_kind_of_facts_is_decoded_by_its_tag() -> None:
 
 
 def test_sets_are_derived() -> None:
-    assert IN_ORDER[:10] == VERIFY_STAGES
-    assert run_per(Per.BROKER) == (Stage.PRODUCE, Stage.CONSUME)
+    assert known(VERIFY_STAGES) == IN_ORDER[:10]
+    assert known(run_per(Per.BROKER)) == (Stage.PRODUCE, Stage.CONSUME)
     assert Stage.METADATA in run_per(Per.ADDRESS)
     assert Stage.METADATA not in judged_per(Per.ADDRESS)
-    assert judged_per(Per.CLUSTER) == (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
-    assert up_to(Stage.HANDSHAKE) == IN_ORDER[:3]
-    assert {stage for stage, spec in SPECS.items() if spec.brokers_only} == {Stage.PATH_SIZE, Stage.IDLE}
+    assert known(judged_per(Per.CLUSTER)) == (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
+    assert known(up_to(Stage.HANDSHAKE)) == IN_ORDER[:3]
+    assert known(stage for stage, spec in SPECS.items() if spec.brokers_only) == (Stage.PATH_SIZE, Stage.IDLE)
