@@ -19,19 +19,18 @@ def _declared() -> dict[Stage, StageSpec]:
 
 
 def in_order(specs: Mapping[Stage, StageSpec]) -> dict[Stage, StageSpec]:
-    """The same specs, each behind those it comes after; where two may come next, the first of ``specs`` does.
+    """The same specs, each as soon as all that it comes after are there; those of one moment as they are in ``specs``.
 
     Raises:
         ValueError: stages come after each other in a circle.
     """
     ordered: dict[Stage, StageSpec] = {}
     while len(ordered) < len(specs):
-        ready = (spec for stage, spec in specs.items() if stage not in ordered and ordered.keys() >= {*spec.after})
-        found = next(ready, None)
-        if found is None:
-            left = ", ".join(stage for stage in specs if stage not in ordered)
-            raise ValueError(f"no order of these stages has each behind those it comes after: {left}")
-        ordered[found.stage] = found
+        left = {stage: spec for stage, spec in specs.items() if stage not in ordered}
+        ready = {stage: spec for stage, spec in left.items() if ordered.keys() >= {*spec.after}}
+        if not ready:
+            raise ValueError(f"no order of these stages has each behind those it comes after: {', '.join(left)}")
+        ordered |= ready
     return ordered
 
 

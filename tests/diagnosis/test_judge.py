@@ -22,7 +22,7 @@ from brokerproof.probes.outcome import (
     Stage,
     Status,
 )
-from brokerproof.probes.outcome.registry import STAGES, precedes
+from brokerproof.probes.outcome.registry import SPECS, STAGES, precedes
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -73,7 +73,8 @@ def test_whatever_is_missing_is_never_green(index: int) -> None:
     rest = tuple(o for o in outcomes if o is not gone)
     before, after = judge(SINGLE, RunOutcomes(outcomes)), judge(SINGLE, RunOutcomes(rest, complete=False))
     changed = [c for b, c in zip(before, after, strict=True) if b.verdict is not c.verdict]
-    if gone.stage is Stage.METADATA or (gone.stage is Stage.IDENTITY and gone.target.role is Role.BOOTSTRAP):
+    of_any = SPECS[gone.stage].names_a_broker and gone.target.role is Role.BOOTSTRAP
+    if gone.stage is Stage.METADATA or of_any:
         return  # every connection says the same; one fewer takes nothing away
     assert changed, gone
     assert {c.verdict for c in changed} <= {Verdict.NOT_SEEN, Verdict.BLOCKED}
