@@ -25,8 +25,9 @@ from brokerproof.topology.files import digest, load
 from brokerproof.topology.models import Client, Topology, VantageKind
 from brokerproof.topology.picture import picture
 from brokerproof.vantages.exec import ExecVantage
-from brokerproof.vantages.local import LocalVantage, this_probe
+from brokerproof.vantages.local import this_probe
 from brokerproof.vantages.protocol import Vantage, VantageRun
+from brokerproof.vantages.registry import open_vantage
 
 LAB = "lab"
 BUSY_LOAD: Final = 3.0
@@ -188,21 +189,11 @@ def open_client(client: Client, lab: Lab | None) -> Vantage:
     Raises:
         TargetError: the client is in a lab, but there is none.
     """
-    match client.vantage.kind:
-        case VantageKind.LOCAL:
-            return LocalVantage(client.name)
-        case VantageKind.EXEC:
-            return ExecVantage(
-                client.name,
-                client.vantage.command,
-                python=client.vantage.python,
-                environment=client.vantage.environment,
-                far_shell=bool(client.vantage.far_shell),
-            )
-        case VantageKind.LAB:
-            if lab is None:
-                raise TargetError(f"client {client.name} is a lab client, but no lab runs")
-            return lab_vantage(lab, client.name)
+    if client.vantage.kind is not VantageKind.LAB:
+        return open_vantage(client.vantage.kind, client.name, client.vantage)
+    if lab is None:
+        raise TargetError(f"client {client.name} is a lab client, but no lab runs")
+    return lab_vantage(lab, client.name)
 
 
 def lab_vantage(lab: Lab, client: str) -> Vantage:

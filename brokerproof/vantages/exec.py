@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 
@@ -52,6 +52,41 @@ def probe_command(
     assignments = [f"{key}={value}" for key, value in environment.items()]
     words = [*(["env", *assignments] if assignments else []), python, "-m", "brokerproof.probes", "--serve"]
     return (*prefix, *(map(shlex.quote, words) if far_shell else words))
+
+
+class ExecSettings(Protocol):
+    """What a topology file says of such a vantage."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        """The prefix that lands in the client VPC."""
+        ...
+
+    @property
+    def python(self) -> str:
+        """The interpreter there."""
+        ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The probe's variables there."""
+        ...
+
+    @property
+    def far_shell(self) -> bool | None:
+        """Whether the prefix hands its words to a shell there; None is no."""
+        ...
+
+
+def open_vantage(client: str, settings: ExecSettings) -> ExecVantage:
+    """The vantage of a client that a command prefix leads to."""
+    return ExecVantage(
+        client,
+        settings.command,
+        python=settings.python,
+        environment=settings.environment,
+        far_shell=bool(settings.far_shell),
+    )
 
 
 class ExecVantage:

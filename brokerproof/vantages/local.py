@@ -29,3 +29,8 @@ class LocalVantage(ExecVantage):
 
     def __init__(self, name: str, *, patience: Patience | None = None) -> None:
         super().__init__(name, (), python=sys.executable, environment=this_probe(), patience=patience)
+
+
+def open_vantage(client: str, _settings: object) -> LocalVantage:
+    """The vantage of a client that is this machine; there is nothing to say of it."""
+    return LocalVantage(client)

@@ -1,0 +1,27 @@
+"""The vantages there are: a line each. A vantage's own module opens it; it is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final, cast
+
+from brokerproof.vantages.protocol import Vantage
+
+Open = Callable[[str, Any], Vantage]
+"""Opens the vantage of a client, by the client's name and what the topology file says of its vantage."""
+
+VANTAGES: Final = {
+    "exec": "brokerproof.vantages.exec",
+    "local": "brokerproof.vantages.local",
+}
+"""By the kind a topology file names: the module that has its ``open_vantage``."""
+
+
+def open_vantage(kind: str, client: str, settings: object) -> Vantage:
+    """The vantage of a client; nothing is started before its first plan.
+
+    ``settings`` is what the topology file says of it; which of its fields are read, the kind's own module says.
+    """
+    opened = cast("Open", import_module(VANTAGES[kind]).open_vantage)
+    return opened(client, settings)

@@ -1,0 +1,62 @@
+"""The contract of a vantage, for every kind that is listed: it runs plans one after another, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from brokerproof.running.site import open_client
+from brokerproof.topology.models import ClientVantage, VantageKind
+from brokerproof.topology.patterns import PATTERNS
+from brokerproof.vantages.protocol import Vantage
+from brokerproof.vantages.registry import VANTAGES, open_vantage
+from tests.vantages.test_exec import prefix
+from tests.vantages.test_real_probe import closed_port, plan
+
+__all__ = ["closed_port"]  # a fixture
+
+EXAMPLES = {
+    "exec": ClientVantage(kind=VantageKind.EXEC, command=prefix("well_behaved")),
+    "local": ClientVantage(kind=VantageKind.LOCAL),
+}
+
+
+@pytest.fixture(params=VANTAGES)
+def vantage(request: pytest.FixtureRequest) -> Iterator[Vantage]:
+    with open_vantage(request.param, "app", EXAMPLES[request.param]) as opened:
+        yield opened
+
+
+def test_every_kind_that_a_topology_file_may_name_is_listed() -> None:
+    assert set(VANTAGES) == {kind.value for kind in VantageKind} - {VantageKind.LAB}
+
+
+def test_a_plan_is_run_to_its_end_and_another_after_it(vantage: Vantage, closed_port: int) -> None:
+    for plan_id in ("one", "two"):
+        run = vantage.run(plan(closed_port, plan_id))
+
+        assert run.error == ""
+        assert run.started is not None
+        assert run.started.plan_id == plan_id
+        assert run.closing is not None
+        assert run.closing.outcomes == len(run.outcomes)
+
+
+def test_it_is_called_as_its_client_and_ends_once_and_for_all(vantage: Vantage) -> None:
+    assert vantage.name == "app"
+
+    vantage.close()
+    vantage.close()
+
+    with pytest.raises(RuntimeError, match="closed"):
+        vantage.run(plan(1))
+
+
+@pytest.mark.parametrize("kind", VANTAGES)
+def test_a_client_of_a_file_is_opened_as_its_kind_says(kind: str) -> None:
+    client = PATTERNS["peering"](None).clients[0].model_copy(update={"vantage": EXAMPLES[kind]})
+
+    with open_client(client, lab=None) as opened:
+        assert opened.name == client.name
+        assert type(opened).__module__ == VANTAGES[kind]
