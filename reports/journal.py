@@ -26,6 +26,8 @@ from brokerproof.reports.files import create_atomically
 from brokerproof.reports.words import encodable
 from brokerproof.topology.expectation.view import ClientView
 
+RESULTS: Final = Path("results")
+"""Runs are recorded in folders below it, unless told otherwise."""
 JOURNAL_FOLDER: Final = "journal"
 SUFFIX: Final = ".jsonl"
 OWNER: Final = "run"
@@ -195,6 +197,18 @@ class ClientJournal:
                 raise ValueError(f"check {check.check_id} was recorded before")
             self._check_ids.add(check.check_id)
         self._journal.append(Judged(section=self._section, checks=checks))
+
+
+def refuse_used(run_dir: Path) -> None:
+    """See that no run was recorded in a folder, before anything is done.
+
+    Raises:
+        JournalError: one was, or it is no folder.
+    """
+    if run_dir.exists() and not run_dir.is_dir():
+        raise JournalError(f"{run_dir} is no folder: a run is recorded in a folder of its own")
+    if any((run_dir / JOURNAL_FOLDER).glob(f"*{SUFFIX}")):
+        raise JournalError(f"{run_dir} holds an earlier run: give each run a folder of its own, or remove that one")
 
 
 class Journal:

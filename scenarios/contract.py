@@ -13,7 +13,7 @@ from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding_text import text_of
 from brokerproof.probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
-from brokerproof.running.planning import ClientRun, outcomes_of
+from brokerproof.running.planning import ClientRun
 from brokerproof.scenarios.selection import applies
 from brokerproof.topology.expectation.view import ClientView
 
@@ -128,7 +128,7 @@ class MeasuredContract(ClientContract):
     def test_latency_is_measured(self, run: ClientRun) -> None:
         """Produce-acknowledge and end-to-end latency, with enough samples to say p95 of all brokers' records."""
         require(run, run.select(Stage.LATENCY))
-        facts = [o.facts for o in outcomes_of(run, Stage.LATENCY) if o.status is Status.OK]
+        facts = [o.facts for o in run.outcomes(Stage.LATENCY) if o.status is Status.OK]
         overall = max((f for f in facts if isinstance(f, LatencyFacts)), key=lambda f: f.produce_ack.samples)
         assert overall.produce_ack.p95_ns is not None, f"{overall.produce_ack.samples} samples cannot say p95"
         assert overall.end_to_end.p95_ns is not None, f"{overall.end_to_end.samples} samples cannot say p95"
@@ -137,7 +137,7 @@ class MeasuredContract(ClientContract):
     def test_throughput_is_measured(self, run: ClientRun) -> None:
         """Produce and consume, bounded in bytes and time; nothing lost, nothing twice."""
         require(run, run.select(Stage.THROUGHPUT))
-        for outcome in outcomes_of(run, Stage.THROUGHPUT):
+        for outcome in run.outcomes(Stage.THROUGHPUT):
             if isinstance(outcome.facts, ThroughputFacts):
                 assert outcome.facts.produce_bytes_per_s > 0
                 assert outcome.facts.consume_bytes_per_s > 0

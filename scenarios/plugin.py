@@ -1,17 +1,14 @@
 """The pytest side of scenarios: options, markers, parameters, fixtures, and the run directory.
 
-Registered by the top-level conftest.py. One lab runs a process, and is changed to the topology of each
-class in turn; only other brokers need another lab. Under pytest-xdist a file goes to one worker
-(``--dist=loadfile``), and every worker has a lab of its own.
+Registered by the conftest.py of a project, or by its name on pytest's command line. One lab runs a process,
+and is changed to the topology of each class in turn; only other brokers need another lab. Under pytest-xdist
+a file goes to one worker, and every worker has a lab of its own.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-from collections.abc import Hashable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,34 +20,29 @@ from brokerproof.comparison.errors import SamplesError
 from brokerproof.comparison.history import STORE, append
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.extras import MissingExtraError
-from brokerproof.lab.daemons.kafka_dist import wanted_version
-from brokerproof.lab.errors import LabError
-from brokerproof.reports.document import ResultDocument, Run, TestOutcome, TestPhase, TestResult
-from brokerproof.reports.environment import describe_host, describe_tool
+from brokerproof.reports.document import ResultDocument
 from brokerproof.reports.history import points_of
-from brokerproof.reports.journal import OWNER, Journal
+from brokerproof.reports.journal import JournalError
 from brokerproof.reports.markdown import append_job_summary
-from brokerproof.reports.render import Rendered, render_all
+from brokerproof.reports.render import render_all
 from brokerproof.reports.terminal import print_summary
-from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.site import LAB, Site, TargetError, load_target
-from brokerproof.scenarios.options import pytest_addoption as pytest_addoption  # noqa: PLC0414 - pytest finds it by its name
+from brokerproof.running.site import TargetError
+from brokerproof.scenarios.recording import Recorder
 from brokerproof.scenarios.selection import (
     by_brokers,
-    client_of,
     fits_nobody,
+    is_scenario,
     lab_only,
-    label,
-    options_of,
     parametrize,
+    parametrize_without_topology,
     pattern_of,
+    wrong_pattern,
 )
-from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.expectation.view import ClientView
+from brokerproof.scenarios.session import SESSION, ScenarioSession
 from brokerproof.topology.files import TopologyError
-from brokerproof.topology.models import Client, Cluster, Topology
-from brokerproof.topology.patterns import PATTERNS, PatternOptions
+
+pytest_plugins = ["brokerproof.scenarios.options", "brokerproof.scenarios.fixtures"]
 
 MARKERS: Final = {
     "in_vpc": "the baseline: a client in the cluster's own VPC",
@@ -69,149 +61,68 @@ MARKERS: Final = {
     "applies": "only for the clients and brokers of which its ``where`` is true",
     "lab": "needs the lab: namespaces, unbound, nftables, Java, Kafka",
 }
-_SESSION = pytest.StashKey["ScenarioSession"]()
-
-
-def _from_elsewhere(client: Client, cluster: Cluster) -> bool:
-    return client.cluster_name == cluster.cluster_name and client.vpc_id != cluster.vpc_id
-
-
-class ScenarioSession:
-    """One pytest process: its target, its journal, and what its runs said."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.worker = getattr(config, "workerinput", {}).get("workerid", "")
-        shared = getattr(config, "workerinput", {})
-        self.run_id = shared.get("run_id") or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        base = config.getoption("--run-dir")
-        self.run_dir = Path(shared.get("run_dir") or (base or Path("results") / self.run_id)).resolve()
-        self.target_option = str(config.getoption("--target"))
-        self.target: Topology | None = None
-        self.runs: list[ClientRun] = []
-        self.scenarios_selected = 0
-        self.workers: set[str] = set()
-        self.writers: set[str] = set()
-        self._journal: Journal | None = None
-        self.rendered: Rendered | None = None
-        self.labs: LabPool | None = None
-        self._built: dict[tuple[str, str], Topology] = {}
-        self._views: dict[tuple[str, str, str], ClientView | None] = {}
-
-    @property
-    def combined(self) -> bool:
-        """Whether clients of the target reach one cluster from elsewhere by several patterns."""
-        return self.target is not None and any(
-            len({c.pattern for c in self.target.clients if c.pattern and _from_elsewhere(c, cluster)}) > 1
-            for cluster in self.target.clusters
-        )
-
-    def load(self) -> None:
-        """Read the target file, if there is one."""
-        if self.target_option != LAB:
-            self.target = load_target(Path(self.target_option))
-
-    @property
-    def journal(self) -> Journal:
-        """This process's journal; the run directory is made when the first scenario runs."""
-        if self._journal is None:
-            self._journal = Journal.open(self.run_dir, self.describe(), writer=self.worker or OWNER)
-        return self._journal
-
-    @property
-    def opened(self) -> bool:
-        """Whether anything was written."""
-        return self._journal is not None
-
-    def describe(self) -> Run:
-        """Who is running, where, against what."""
-        return Run(
-            run_id=self.run_id,
-            target=Path(self.target_option).name,
-            tool=describe_tool(),
-            host=describe_host(),
-        )
-
-    def topology(self, pattern: str, options: PatternOptions | None) -> Topology:
-        """The topology of a pattern: the target's own, or the builder's."""
-        if self.target is not None:
-            return self.target
-        options = (options or PatternOptions()).model_copy(update={"kafka_version": wanted_version(os.environ)})
-        key = (pattern, options.model_dump_json())
-        if key not in self._built:  # asked for once a test
-            self._built[key] = PATTERNS[pattern](options)
-        return self._built[key]
-
-    def view(self, pattern: str, options: PatternOptions | None, client: str) -> ClientView | None:
-        """A client's view; None where the topology cannot carry its pattern, which is for its tests to say."""
-        key = (pattern, options.model_dump_json() if options is not None else "", client)
-        if key not in self._views:
-            try:
-                self._views[key] = expect(self.topology(pattern, options), client)
-            except TopologyError:
-                self._views[key] = None
-        return self._views[key]
-
-    def brokers(self, pattern: str) -> Hashable:
-        """What tells patterns apart that cannot share a lab; one that cannot be built is told when it is asked for."""
-        try:
-            return brokers_of(self.topology(pattern, None))
-        except LabError:
-            return pattern
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers and open the session.
 
     Raises:
-        pytest.UsageError: the target file is wrong.
+        pytest.UsageError: the target file is wrong, or the run directory is another run's.
     """
     for name, text in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {text}")
-    session = ScenarioSession(config)
     try:
-        session.load()
-    except (TopologyError, TargetError) as error:
+        session = ScenarioSession(config)
+    except (TopologyError, TargetError, JournalError) as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[_SESSION] = session
+    config.stash[SESSION] = session
+    config.pluginmanager.register(Recorder(session), "brokerproof-recorder")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give an xdist worker the run it belongs to."""
-    session = node.config.stash[_SESSION]
+    session = node.config.stash[SESSION]
     session.workers.add(node.workerinput["workerid"])
     node.workerinput["run_id"] = session.run_id
     node.workerinput["run_dir"] = str(session.run_dir)
 
 
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Under xdist a whole file goes to one worker, where no other way was asked for: its tests share clients' runs."""
+    if getattr(config.option, "dist", "") == "load":  # what ``-n`` alone has chosen by now
+        config.option.dist = "loadfile"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a client, or a client and broker, named in words."""
-    pattern = pattern_of(metafunc)
-    if pattern is None or not {"run", "observer"} & set(metafunc.fixturenames):
+    wrong = wrong_pattern(metafunc)
+    if wrong:
+        pytest.fail(wrong, pytrace=False)
+    if not is_scenario(metafunc):
         return
-    session = metafunc.config.stash[_SESSION]
-    options = options_of(metafunc)
-    topology = session.topology(pattern, options)
-    parametrize(metafunc, topology, partial(session.view, pattern, options), combined=session.combined)
+    session = metafunc.config.stash[SESSION]
+    topology = session.topology_of(metafunc)
+    if topology is None:
+        parametrize_without_topology(metafunc)
+    else:
+        parametrize(metafunc, topology, partial(session.view, metafunc), combined=session.combined)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop what fits no client, and what a target file cannot have: variants, patterns nobody uses; save lab starts."""
-    session = config.stash[_SESSION]
-    patterns = None if session.target is None else {c.pattern for c in session.target.clients}
+    session = config.stash[SESSION]
+    patterns = None if session.target is None else {None, *(c.pattern for c in session.target.clients)}
     keep: list[pytest.Item] = []
     drop: list[pytest.Item] = []
     for item in items:
-        pattern = pattern_of(item)
-        in_target = patterns is None or (not lab_only(item) and pattern in patterns)
-        usable = pattern is None or (in_target and not fits_nobody(item))
+        in_target = patterns is None or (not lab_only(item) and pattern_of(item) in patterns)
+        usable = not is_scenario(item) or (in_target and not fits_nobody(item))
         (keep if usable else drop).append(item)
     items[:] = keep if session.target is not None else by_brokers(keep, session.brokers)
     if drop:
         config.hook.pytest_deselected(items=drop)
-    session.scenarios_selected = sum(pattern_of(item) is not None for item in items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -220,8 +131,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Raises:
         pytest.UsageError: nothing would be probed.
     """
-    state = session.config.stash[_SESSION]
-    if state.target is not None and not any(pattern_of(item) for item in session.items) and not state.worker:
+    state = session.config.stash[SESSION]
+    if state.target is not None and not any(is_scenario(item) for item in session.items) and not state.worker:
         patterns = ", ".join(sorted({c.pattern or "observer" for c in state.target.clients}))
         raise pytest.UsageError(
             f"nothing to probe: no selected scenario fits the clients of {state.target_option}, "
@@ -229,118 +140,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         )
 
 
-@pytest.fixture(scope="session")
-def labs(request: pytest.FixtureRequest) -> Iterator[LabPool]:
-    """The lab of this process, as whatever topology is asked for; it ends with the last test that uses it."""
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def progress(text: str) -> None:
-        if reporter is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
-                reporter.write_line(text)
-
-    session = request.config.stash[_SESSION]
-    session.labs = LabPool(progress)
-    yield session.labs
-    session.labs.close()
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """End the lab when no test follows that uses it, so that it takes no memory from others."""
-    labs = item.config.stash[_SESSION].labs
+    labs = item.config.stash[SESSION].labs
     if labs is not None and "labs" not in getattr(nextitem, "fixturenames", ()):
         labs.close()
-
-
-@pytest.fixture(scope="class")
-def site(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[Site]:
-    """This class's topology with its clients reachable, in the lab or where the target file says."""
-    session = request.config.stash[_SESSION]
-    topology = session.topology(pattern_of(request) or "", options_of(request))
-    lab = None
-    if session.target is None:
-        try:
-            lab = labs.lab(topology)
-        except LabError as error:
-            pytest.fail(str(error), pytrace=False)
-    with Site(
-        topology,
-        lab=lab,
-        journal=session.journal,
-        label=partial(label, request),
-        limits=request.config.getoption("--verdict-within"),
-        idle_hold_ms=request.config.getoption("--idle-hold"),
-        amount=request.config.getoption("--measure"),
-        load=request.config.getoption("--load"),
-    ) as opened:
-        yield opened
-
-
-def _run(request: pytest.FixtureRequest, site: Site) -> ClientRun:
-    session = request.config.stash[_SESSION]
-    mine = [item for item in request.session.items if getattr(item, "cls", None) is request.cls]
-    measured = {client_of(item) for item in mine if item.get_closest_marker("performance") is not None}
-    if request.param not in measured:
-        # Those that are measured have the lab for themselves.
-        site.verify([name for name in dict.fromkeys(map(client_of, mine)) if name and name not in measured])
-    run = site.run(request.param, measure=request.param in measured)
-    if run not in session.runs:
-        session.runs.append(run)
-    return run
-
-
-@pytest.fixture(scope="class")
-def run(request: pytest.FixtureRequest, site: Site) -> ClientRun:
-    """One client's run, made once a class."""
-    return _run(request, site)
-
-
-@pytest.fixture(scope="class")
-def observer(request: pytest.FixtureRequest, site: Site) -> ClientRun:
-    """The run of a client that must reach nothing."""
-    return _run(request, site)
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep each test's result with the run (workers write their own)."""
-    session = _current.get("session")
-    if session is None or not report.nodeid.startswith("scenarios/"):
-        return
-    if session.workers:  # workers write down their own tests; here it is enough to know who ran one
-        session.writers.add(str(getattr(report, "worker_id", "")))
-        return
-    if report.when != "call" and report.outcome == "passed":
-        return
-    outcome = {"passed": TestOutcome.PASSED, "skipped": TestOutcome.SKIPPED}.get(
-        report.outcome, TestOutcome.FAILED if report.when == "call" else TestOutcome.ERROR
-    )
-    session.journal.test(
-        TestResult(
-            node_id=report.nodeid,
-            outcome=outcome,
-            duration_ns=int(report.duration * 1e9),
-            phase=TestPhase(report.when),
-            message="" if report.outcome == "passed" else _first_line(report),
-        )
-    )
-
-
-def _first_line(report: pytest.TestReport) -> str:
-    if isinstance(report.longrepr, tuple):  # a skip: (file, line, reason)
-        return str(report.longrepr[2]).removeprefix("Skipped: ").splitlines()[0]
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(report.longrepr if crash is None else crash.message).strip()
-    return text.splitlines()[0] if text else ""
-
-
-_current: dict[str, ScenarioSession] = {}
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remember the session for hooks that are not given it."""
-    _current["session"] = session.config.stash[_SESSION]
 
 
 def _short(path: Path) -> str:
@@ -379,7 +184,8 @@ def _append_to_history(state: ScenarioSession) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the journal, and refuse a green end that was not earned."""
-    state = session.config.stash[_SESSION]
+    state = session.config.stash[SESSION]
+    state.closing.close()
     red = red_outside_the_selection(state.runs)
     if exitstatus == pytest.ExitCode.OK and red:
         sys.stderr.write(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n")
@@ -404,7 +210,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The run in words, and where its reports are."""
-    state = config.stash[_SESSION]
+    state = config.stash[SESSION]
     if state.rendered is None:
         return
     terminalreporter.section("brokerproof")

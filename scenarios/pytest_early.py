@@ -1,49 +1,63 @@
-"""Lets ``pytest --target FILE`` work for a file outside this project. Loaded by pytest before any conftest.
+"""What pytest loads in every environment that has brokerproof: it registers the scenarios where they are asked for.
 
-pytest looks for its project from the paths on its command line, and takes the value of an option it
-does not know yet for such a path. ``--target=FILE`` does not have that problem, so the command is
-started again in that form.
+Options, markers and fixtures are those of :mod:`brokerproof.scenarios.plugin`. A pytest that names no
+scenario sees none of them. Imports nothing that takes time.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Generator, Sequence
-from typing import NoReturn
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
 
 import pytest
 
-OPTIONS = ("--target", "--run-dir")
+SCENARIOS: Final = "brokerproof.scenarios"
+PLUGIN: Final = f"{SCENARIOS}.plugin"
+PATH_OPTIONS: Final = ("--target", "--run-dir", "--history")
 
 
-def joined(words: Sequence[str]) -> list[str]:
-    """The command line with each of our options and its value in one word."""
-    found: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        value = next(rest, None) if word in OPTIONS else None
-        found.append(word if value is None else f"{word}={value}")
-    return found
+def names_scenarios(words: Sequence[str]) -> bool:
+    """Whether the command line names the installed scenarios, one of their files, or a test in one."""
+    return any(word == SCENARIOS or word.startswith((f"{SCENARIOS}.", f"{SCENARIOS}::")) for word in words)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None, object, object]:
-    """Start again in the form that is understood, when the project was not found because of the value.
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """Register the plug-in before the command line is understood; explain the one word that pytest misunderstands.
 
     The outermost wrapper, so that output is not captured yet.
 
     Raises:
-        pytest.UsageError: pytest was called from a program, which cannot be started again.
+        pytest.UsageError: an option of ours is unknown because of the file it names.
     """
-    if early_config.inipath is None and joined(args) != args:
-        _start_again()
-    return (yield)
+    if names_scenarios(args):
+        early_config.pluginmanager.import_plugin(PLUGIN)
+    result = yield
+    option, value = _unknown_for_its_value(parser, args)
+    if option and _registers_the_plugin(early_config.invocation_params.dir / "conftest.py"):
+        also = f", or: brokerproof verify {value}" if option == "--target" else ""
+        raise pytest.UsageError(
+            f"{option} is unknown, because pytest takes the word after it for the folder of its tests and "
+            f"does not read this folder's conftest.py; write {option}={value}{also}"
+        )
+    return result
 
 
-def _start_again() -> NoReturn:
-    again = joined(sys.orig_argv)
-    if again == sys.orig_argv:
-        raise pytest.UsageError(f"write {OPTIONS[0]}=FILE and {OPTIONS[1]}=DIR, with the equals sign")
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *again[1:]])  # noqa: S606 - the same command
+def _unknown_for_its_value(parser: pytest.Parser, words: Sequence[str]) -> tuple[str, str]:
+    """The first of our path options that nobody has registered, with the word after it; both empty without one."""
+    pairs = [(word, value) for word, value in pairwise(words) if word in PATH_OPTIONS]
+    if not pairs:
+        return "", ""
+    unknown = parser.parse_known_and_unknown_args(words)[1]
+    return next((pair for pair in pairs if pair[0] in unknown), ("", ""))
+
+
+def _registers_the_plugin(conftest: Path) -> bool:
+    try:
+        return PLUGIN in conftest.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False

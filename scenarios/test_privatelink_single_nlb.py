@@ -15,7 +15,7 @@ import pytest
 
 from brokerproof.diagnosis.check import Subject
 from brokerproof.probes.outcome import Reason, Stage, Status
-from brokerproof.running.planning import ClientRun, outcomes_of
+from brokerproof.running.planning import ClientRun
 from brokerproof.scenarios.contract import ClientContract, MeasuredContract, require
 from brokerproof.topology.expectation.view import Barrier
 from brokerproof.topology.models import Unserved
@@ -67,7 +67,7 @@ class TestLocalWithoutZone:
 
     def test_no_record_goes_through(self, run: ClientRun) -> None:
         """The finding to expect: every leader waits for a connect that is never answered."""
-        sent = outcomes_of(run, Stage.PRODUCE)
+        sent = run.outcomes(Stage.PRODUCE)
         assert sent, "nothing was probed for this"
         for outcome in sent:
             assert outcome.status is Status.SKIPPED, outcome

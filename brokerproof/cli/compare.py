@@ -28,7 +28,7 @@ from brokerproof.reports.document import Run
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.history import points_of
-from brokerproof.reports.journal import Journal
+from brokerproof.reports.journal import RESULTS, Journal
 from brokerproof.reports.render import SAMPLES_FILE, Rendered, render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.planning import ClientRun
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from brokerproof.comparison.series import Series
     from brokerproof.running.rounds import RoundPart, Wanted
 
-RESULTS: Final = Path("results")
 MARKDOWN_FILE: Final = "comparison.md"
 JSON_FILE: Final = "comparison.json"
 FEWEST: Final = 2

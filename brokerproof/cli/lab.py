@@ -45,7 +45,7 @@ def named(function: Callable[..., None]) -> Callable[..., None]:
     "--write-target",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="Write a topology file whose clients are this lab's, for `pytest --target FILE`.",
+    help="Write a topology file whose clients are this lab's, for `brokerproof verify FILE`.",
 )
 @options_of(PatternOptions)
 @sentences
@@ -79,7 +79,7 @@ def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> No
         click.echo(f"    {regions}: {words}")
     click.echo(f"  try:  brokerproof lab exec {next(iter(running.clients))} -- dig +short {_first_broker(topology)}")
     if write_target is not None:
-        click.echo(f"  or:   pytest --target {write_target}")
+        click.echo(f"  or:   brokerproof verify {write_target}")
     click.echo(f"  end:  brokerproof lab down --name {name}")
 
 

@@ -31,6 +31,7 @@ COMMANDS: Final = (
         "Write the reports of a recorded run again, and print its summary.",
     ),
     LateCommand("topology", "brokerproof.cli.topology:topology", "Show, check and describe topology files."),
+    LateCommand("verify", "brokerproof.cli.verify:verify", "Verify every client's path, and write a report."),
 )
 """One line a command: nothing of a command is imported before it is called."""
 
@@ -40,8 +41,8 @@ COMMANDS: Final = (
 def main() -> None:
     """Prove that a private network path to an Amazon MSK cluster works.
 
-    Scenarios are run by pytest: `pytest -m privatelink` on the embedded lab, or with
-    `--target FILE.yaml` against the cluster and clients that a file describes.
+    `brokerproof verify mine.yaml` verifies the cluster and clients that a file describes; `brokerproof verify
+    peering` and the other patterns are tried in the lab, without a cloud account.
     """
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from brokerproof.diagnosis.check import Check
-from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import ClientEvidence, Finding
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.plan import (
@@ -80,6 +81,15 @@ class ClientRun:
         """As a diagnosis takes it."""
         complete = self.run.closing is not None and self.run.closing.complete and not self.run.error
         return ClientEvidence(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong as far as this client shows it."""
+        return diagnose([self.seen]).findings
+
+    def outcomes(self, stage: Stage) -> tuple[Outcome, ...]:
+        """What the probe observed in one stage, in its order; empty where the stage was not asked for."""
+        return tuple(outcome for outcome in self.run.outcomes if outcome.stage is stage)
 
     def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
         """The checks of one stage and subject (:attr:`Check.label`); an empty subject is every subject."""
@@ -155,8 +165,3 @@ def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:
     )
     stages = {*plan.stages, Stage.CONNECT}  # isolation is a connect, whatever else was asked
     return ClientRun(view=view, plan=plan, run=run, checks=judge(view, evidence, tuple(stages)))
-
-
-def outcomes_of(run: ClientRun, stage: Stage) -> tuple[Outcome, ...]:
-    """The outcomes of one stage, for what checks do not carry (measurements)."""
-    return tuple(o for o in run.run.outcomes if o.stage is stage)

@@ -13,7 +13,7 @@ from brokerproof.lab.faults.fault import afflicted
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import ResolveFacts, Role, Stage
 from brokerproof.probes.plan import Limits
-from brokerproof.running.planning import ClientRun, conclude, make_plan, outcomes_of
+from brokerproof.running.planning import ClientRun, conclude, make_plan
 from brokerproof.running.site import lab_vantage
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions, client_names
@@ -69,9 +69,7 @@ def test_both_families_are_green(lab: Lab, client: str) -> None:
 
 
 def test_the_names_of_ipv6_answer_with_aaaa_alone(lab: Lab) -> None:
-    of_the_cluster = [
-        o for o in outcomes_of(run(lab, near_ipv6(lab)), Stage.RESOLVE) if o.target.role is not Role.OTHER
-    ]
+    of_the_cluster = [o for o in run(lab, near_ipv6(lab)).outcomes(Stage.RESOLVE) if o.target.role is not Role.OTHER]
     assert of_the_cluster
     for outcome in of_the_cluster:
         assert isinstance(outcome.facts, ResolveFacts)

@@ -16,7 +16,7 @@ from brokerproof.diagnosis.check import Verdict
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.plan import Limits
-from brokerproof.running.planning import ClientRun, conclude, make_plan, outcomes_of
+from brokerproof.running.planning import ClientRun, conclude, make_plan
 from brokerproof.running.site import lab_vantage
 from brokerproof.topology.edit import with_changes
 from brokerproof.topology.expectation.expect import expect
@@ -100,7 +100,7 @@ def test_its_packets_never_leave_its_vpc(lab: Lab) -> None:
     result = run(lab, "overlapping")
     [check] = [c for c in result.checks if c.isolation]
     assert check.verdict is Verdict.PASSED, check.observed
-    [outcome] = outcomes_of(result, Stage.CONNECT)
+    [outcome] = result.outcomes(Stage.CONNECT)
     assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.TIMED_OUT)
     assert forwarded(lab, "overlapping") == before
 
@@ -111,6 +111,6 @@ def test_the_same_vpc_with_a_cidr_of_its_own_connects(lab: Lab) -> None:
     result = run(lab, "e")
     [check] = [c for c in result.checks if c.isolation]
     assert check.verdict is Verdict.FAILED, "the control must get through what the observer must not"
-    [outcome] = outcomes_of(result, Stage.CONNECT)
+    [outcome] = result.outcomes(Stage.CONNECT)
     assert outcome.status is Status.OK
     assert forwarded(lab, "e") > before

@@ -52,7 +52,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_target_file_is_probed_like_the_lab(target: Path, tmp_path: Path) -> None:
-    done = run_pytest(*QUICK, "--target", target, "--run-dir", tmp_path / "run")
+    done = run_pytest(*QUICK, f"--target={target}", "--run-dir", tmp_path / "run")
     assert done.returncode == 0, done.stdout
     document = result(tmp_path / "run")
     assert document.complete
@@ -67,8 +67,8 @@ def test_a_target_file_is_probed_like_the_lab(target: Path, tmp_path: Path) -> N
 
 
 def test_with_workers_the_verdicts_are_the_same(target: Path, tmp_path: Path) -> None:
-    alone = run_pytest(*QUICK, "--target", target, "--run-dir", tmp_path / "one")
-    workers = run_pytest(*QUICK, "-n", "2", "--target", target, "--run-dir", tmp_path / "two")
+    alone = run_pytest(*QUICK, f"--target={target}", "--run-dir", tmp_path / "one")
+    workers = run_pytest(*QUICK, "-n", "2", f"--target={target}", "--run-dir", tmp_path / "two")
     assert (alone.returncode, workers.returncode) == (0, 0), workers.stdout
     assert verdicts(tmp_path / "one") == verdicts(tmp_path / "two") != {}
 
@@ -78,11 +78,10 @@ def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_p
     lab = Lab.attach(NAME)
     lab.apply(with_fault.edit(lab.intended))
     try:
-        done = run_pytest(*QUICK, "--target", target, "--run-dir", tmp_path / "run", "-k", "TestClients")
+        done = run_pytest(*QUICK, f"--target={target}", "--run-dir", tmp_path / "run", "-k", "TestClients")
         elsewhere = run_pytest(
             *QUICK,
-            "--target",
-            target,
+            f"--target={target}",
             "--run-dir",
             tmp_path / "other",
             "-k",
@@ -111,7 +110,7 @@ def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_p
 
 
 def test_nothing_to_probe_is_a_failure_in_words(target: Path) -> None:
-    done = run_pytest("-q", "-m", "in_vpc", "--target", target)
+    done = run_pytest("-q", "-m", "in_vpc", f"--target={target}")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "nothing to probe: no selected scenario fits" in done.stderr
     assert "privatelink_multi_nlb" in done.stderr
@@ -120,11 +119,11 @@ def test_nothing_to_probe_is_a_failure_in_words(target: Path) -> None:
 def test_a_wrong_target_file_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(dumps(PATTERNS["in_vpc"](None)).replace("broker_id: 2", "broker_id: two"))
-    done = run_pytest("-q", "--target", path)
+    done = run_pytest("-q", f"--target={path}")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "brokers[1].broker_id: input should be a valid integer" in done.stderr
     path.write_text(dumps(PATTERNS["in_vpc"](None)))
-    assert "client cluster_vpc has no vantage; state how to run a command" in run_pytest("--target", path).stderr
+    assert "client cluster_vpc has no vantage; state how to run a command" in run_pytest(f"--target={path}").stderr
 
 
 ONE_TEST = "scenarios/test_privatelink_multi_nlb.py::TestClients::test_consumer_group_works[a]"
@@ -135,7 +134,7 @@ def test_an_unreachable_vantage_is_an_error_not_a_failed_path(target: Path, tmp_
     path = tmp_path / "unreachable.yaml"
     path.write_text(text)
     assert "/no/such/python" in text
-    done = run_pytest(*QUICK, "--target", path, "--run-dir", tmp_path / "run", ONE_TEST)
+    done = run_pytest(*QUICK, f"--target={path}", "--run-dir", tmp_path / "run", ONE_TEST)
     assert done.returncode == 1
     assert "the probe failed, nothing is known about the path" in done.stdout
     [client] = result(tmp_path / "run").clients
