@@ -45,7 +45,8 @@ class TestTheEnvironment:
         calls = checkout / "calls"
         text = calls.read_text() if calls.exists() else ""
         calls.unlink(missing_ok=True)
-        words = {"venv": "venv", "--require-hashes": "lock", "--editable": "project", "check": "check"}
+        words = {"venv": "venv", "--require-hashes": "lock", "tools.provision.compiled": "compile"}
+        words |= {"--editable": "project", "check": "check"}
         return [
             next(step for word, step in words.items() if re.search(rf"(^| ){word}\b", line))
             for line in text.splitlines()
@@ -55,7 +56,7 @@ class TestTheEnvironment:
         assert environment.state(checkout) is State.ABSENT
         environment.make(checkout, runner)
         assert environment.state(checkout) is State.COMPLETE
-        assert self.steps(checkout) == ["venv", "lock", "project", "check"]
+        assert self.steps(checkout) == ["venv", "lock", "compile", "project", "check"]
         environment.make(checkout, runner)
         assert self.steps(checkout) == []
 
@@ -139,7 +140,7 @@ class TestTheEnvironment:
         assert environment.state(checkout) is State.ABSENT
         self.steps(checkout)
         environment.make(checkout, runner)
-        assert self.steps(checkout) == ["venv", "lock", "project", "check"]
+        assert self.steps(checkout) == ["venv", "lock", "compile", "project", "check"]
 
     @pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
     def test_what_failed_halfway_is_not_complete_when_its_cause_is_taken_back(

@@ -72,9 +72,11 @@ def make(root: Path, runner: Runner) -> None:
             [
                 *(python, *_PIP, "install", "--progress-bar=off", "--only-binary=:all:"),
                 # The lock is whole: looking for what each package asks for only takes time.
-                *("--no-deps", "--require-hashes", f"--requirement={root / LOCK}"),
+                *("--no-deps", "--no-compile", "--require-hashes", f"--requirement={root / LOCK}"),
             ],
         )
+        # With every core, where pip has one.
+        runner.run("compiling them", [python, "-m", "tools.provision.compiled"])
     runner.run(
         "installing the project",
         [python, *_PIP, "install", "--no-deps", "--no-build-isolation", f"--editable={root}"],
