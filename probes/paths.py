@@ -1,7 +1,7 @@
 """From a name to a broker: every endpoint's stages from ``resolve`` to ``identity``.
 
 Each (name, address, port) gets one TCP connection, and its later stages run over that one. What
-is advertised but was not planned is probed as well. Connections that proved which broker is
+is advertised but was not planned is probed as well, within the plan's scope. Connections that proved which broker is
 behind them are kept for the requests of :mod:`brokerproof.probes.exchange`.
 """
 
@@ -32,6 +32,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.probes.plan import Plan
+from brokerproof.probes.scope import PlanScope
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.connect import connect, round_trip_ns
@@ -115,6 +116,7 @@ class Paths:
         self._ledger = ledger
         self._server = server
         self._limiter = limiter
+        self._scope = PlanScope(plan)
         self._resolutions: dict[str, asyncio.Task[tuple[Outcome | None, Addresses]]] = {}
         self._advertised: dict[tuple[str, int, int], asyncio.Task[ProbedEndpoint]] = {}
         self._context: SSL.Context | None = None
@@ -267,6 +269,8 @@ class Paths:
 
     async def _resolve_once(self, endpoint: ProbedEndpoint) -> tuple[Outcome, Addresses]:
         target = Target(role=endpoint.role, name=endpoint.name)
+        if endpoint.role is Role.ADVERTISED and not self._scope.has_name(endpoint.name):
+            return self._ledger.settle(Stage.RESOLVE, target, self._outside(endpoint)), ()
         found: Addresses = ()
 
         async def work() -> tuple[Observation, None]:
@@ -289,6 +293,8 @@ class Paths:
         elif unresolved is not None:
             sequence.root = unresolved
             sequence.block(Reason.WAITS_FOR, unresolved.stage, unresolved.target)
+        elif endpoint.role is Role.ADVERTISED and not self._scope.has_port(endpoint.port):
+            sequence.leave_out(Stage.CONNECT, self._outside(endpoint))
         async with self._limiter:
             if address and target.role is Role.BROKER and Stage.CONNECT in self._plan.stages:
                 self._start(self._connect_more(target))
@@ -300,6 +306,12 @@ class Paths:
             if not self.first_verified.done():
                 self.first_verified.set_result(verified)
         self._start(self._beside(sequence, verified))
+
+    def _outside(self, endpoint: ProbedEndpoint) -> Observation:
+        """Why an advertised endpoint is left alone."""
+        where = f"{endpoint.name}:{endpoint.port}"
+        words = f"advertised at {where}, which is not in the plan's scope: {self._scope.words()}"
+        return Observation(Status.SKIPPED, Reason.OUTSIDE_PLAN, words)
 
     async def _connect_more(self, target: Target) -> None:
         """The further attempts, each when the one before has ended or had its time.

@@ -38,6 +38,15 @@ class Endpoint(Value, frozen=True):
             raise ValueError(f"port {self.port} is not in 1..{MAX_PORT}")
 
 
+class AdvertisedScope(StrEnum):
+    """Which brokers that the cluster advertises, beside those of the plan, are connected to."""
+
+    PLAN_ONLY = "plan_only"
+    """Those at a port of the plan and below one of its domains: see :class:`brokerproof.probes.scope.PlanScope`."""
+    ANY = "any"
+    """All, wherever the cluster says they are."""
+
+
 class ForbiddenConnect(Value, frozen=True):
     """An address and port that must not accept a connection, and why it must not."""
 
@@ -201,6 +210,8 @@ class Plan(Value, frozen=True):
     """How long the stage ``idle`` is silent, on a connection of its own to each broker address; 0 is without it."""
     other_names: tuple[str, ...] = ()
     """Names that are not of the cluster, to be resolved and no more."""
+    follow_advertised: AdvertisedScope = AdvertisedScope.PLAN_ONLY
+    """What the cluster may make the probe connect to; the rest is reported and left alone."""
     raw_samples: bool = False
     """Hand over every latency sample, not only the distributions."""
 

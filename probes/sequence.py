@@ -21,6 +21,7 @@ class StageSequence:
         self._ledger = ledger
         self._target = target
         self._blocked: tuple[Reason, WaitedFor] | None = None
+        self._left_out: Stage | None = None
         self.role = target.role
         self.root: Outcome | None = None
 
@@ -28,10 +29,19 @@ class StageSequence:
         """Let everything that follows wait for ``stage`` of ``target``."""
         self._blocked = self._blocked or (reason, WaitedFor(stage=stage, target=target))
 
+    def leave_out(self, stage: Stage, seen: Observation) -> None:
+        """Record why a stage is not run at all; everything that follows waits for it."""
+        if stage in self._plan.stages:
+            self.root = self._ledger.settle(stage, self._target, seen)
+            self._left_out = stage
+            self.block(Reason.WAITS_FOR, stage, self._target)
+
     async def step(self, stage: Stage, work: Callable[[], Awaitable[tuple[Observation, T | None]]]) -> T | None:
         """Run a stage, or record why not; its value where it is ok."""
         if stage not in self._plan.stages:
             self.block(Reason.NOT_PLANNED, stage, self._target)
+            return None
+        if stage is self._left_out:
             return None
         if self._blocked is not None:
             self._ledger.skip(stage, self._target, *self._blocked)

@@ -1,7 +1,8 @@
 """The probe's side of one run, judged line by line: pure, no I/O.
 
 This module knows the order of the lines (``started``, outcomes and samples, ``closing``; or ``refused``) and what
-breaks it. It knows no processes, no time, and not what an outcome means.
+breaks it. Whether outcomes answer the plan is for :mod:`.answering`. It knows no processes, no time, and not what an
+outcome means.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome import Closing, Outcome, Refused, SampleBlock, Started, decode_line
+from brokerproof.probes.plan import Plan
+from brokerproof.vantages.answering import Answering
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.tail import Tail, printable
 
@@ -28,8 +31,9 @@ class Conversation:
     comes from. All of them are kept in ``said``.
     """
 
-    def __init__(self, plan_id: str, *, said: Tail, on_outcome: OnOutcome | None = None) -> None:
-        self._plan_id = plan_id
+    def __init__(self, plan: Plan, *, said: Tail, on_outcome: OnOutcome | None = None) -> None:
+        self._plan_id = plan.plan_id
+        self._answering = Answering(plan)
         self._said = said
         self._on_outcome = on_outcome
         self._started: Started | None = None
@@ -131,6 +135,11 @@ class Conversation:
             # An outcome does not name its plan; without a first line nobody knows whose it is.
             self._said.feed_line(line)
             self.end("sent an outcome before its first line")
+            return
+        fault = self._answering.fault(outcome)
+        if fault:
+            self._said.feed_line(line)
+            self.end(printable(fault.encode(errors="replace")))
             return
         self._outcomes.append(outcome)
         if self._on_outcome is not None:

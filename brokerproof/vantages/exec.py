@@ -165,7 +165,7 @@ class ExecVantage:
 
     def _run(self, plan: Plan, on_outcome: OnOutcome | None) -> VantageRun:
         said = Tail()
-        conversation = Conversation(plan.plan_id, said=said, on_outcome=on_outcome)
+        conversation = Conversation(plan, said=said, on_outcome=on_outcome)
         try:
             process = self._ready_process(said)
         except (OSError, ValueError) as error:

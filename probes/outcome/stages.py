@@ -106,6 +106,7 @@ class Reason(StrEnum):
     # status skipped
     WAITS_FOR = "waits_for"
     NOT_PLANNED = "not_planned"
+    OUTSIDE_PLAN = "outside_plan"
     # status error, any stage
     PROBE_CRASHED = "probe_crashed"
     NO_RESOLVER = "no_resolver"
@@ -154,7 +155,7 @@ CLIENT: Final = frozenset(
     }
 )
 
-SKIP_REASONS: Final = frozenset({Reason.WAITS_FOR, Reason.NOT_PLANNED})
+SKIP_REASONS: Final = frozenset({Reason.WAITS_FOR, Reason.NOT_PLANNED, Reason.OUTSIDE_PLAN})
 ERROR_REASONS: Final = frozenset(
     {
         Reason.PROBE_CRASHED,

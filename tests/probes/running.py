@@ -11,6 +11,7 @@ from typing import Any
 from brokerproof.probes import engine
 from brokerproof.probes.outcome import Closing, Line, Outcome, Reason, SampleBlock, Stage, Started, Status, Target
 from brokerproof.probes.plan import Endpoint, Limits, Plan
+from brokerproof.vantages.answering import Answering
 
 QUICK = Limits(
     resolve_ms=250,
@@ -95,7 +96,9 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
     keys = [(each.stage, each.target, each.attempt) for each in outcomes]
     assert len(keys) == len(set(keys)), "an attempt at a stage of a target has two outcomes"
     assert wall_s <= planned.limits.plan_ms / 1000 * OVERRUN
+    answering = Answering(planned)
     for each in outcomes:
+        assert answering.fault(each) == ""
         _assert_it_waits_for_a_root(each, outcomes)
         assert each.reason is not Reason.PROBE_CRASHED, each
     return Result(started, outcomes, closing, wall_s, samples)
@@ -110,13 +113,14 @@ async def _clients_are_gone() -> None:
 
 
 def _assert_it_waits_for_a_root(skipped: Outcome, outcomes: list[Outcome]) -> None:
-    if skipped.status is not Status.SKIPPED or skipped.reason is Reason.NOT_PLANNED:
+    if skipped.status is not Status.SKIPPED or skipped.reason in {Reason.NOT_PLANNED, Reason.OUTSIDE_PLAN}:
         return
     assert skipped.waited_for is not None
     key = (skipped.waited_for.stage, skipped.waited_for.target)
     root = next((each for each in outcomes if (each.stage, each.target) == key), None)
     assert root is not None, f"{skipped.stage} waits for {key}, which has no outcome"
-    assert root.status not in {Status.OK, Status.SKIPPED}, f"{skipped.stage} waits for {root}"
+    is_root = root.status not in {Status.OK, Status.SKIPPED} or root.reason is Reason.OUTSIDE_PLAN
+    assert is_root, f"{skipped.stage} waits for {root}"
 
 
 def keys(outcomes: list[Outcome]) -> set[tuple[Stage, Target]]:

@@ -16,6 +16,7 @@ from brokerproof.probes import engine
 from brokerproof.probes.outcome import ConnectFacts, IdentityFacts, Line, Reason, Refused, Role, Stage, Status, Target
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
+    AdvertisedScope,
     Endpoint,
     ForbiddenConnect,
     LatencyPlan,
@@ -71,7 +72,7 @@ def test_what_is_advertised_but_not_planned_is_probed() -> None:
     async def work() -> tuple[Result, list[int]]:
         async with AsyncExitStack() as stack:
             ports = await cluster(stack, 3)
-            return await probe(plan(ports[0])), ports
+            return await probe(plan(ports[0], follow_advertised=AdvertisedScope.ANY)), ports
 
     result, ports = run(work())
     assert result.all_ok()
@@ -353,7 +354,8 @@ def test_one_thing_at_a_time_is_enough() -> None:
             ports = await cluster(stack, 3)
             limits = Limits(concurrency=1, request_ms=2000)
             forbidden = (ForbiddenConnect(address=LOOPBACK, port=closed_port(), why=""),)
-            return await probe(plan(ports[0], limits=limits, forbidden=forbidden))
+            planned = plan(ports[0], limits=limits, forbidden=forbidden, follow_advertised=AdvertisedScope.ANY)
+            return await probe(planned)
 
     result = run(work())
     assert {each.status for each in result.of(Stage.IDENTITY)} == {Status.OK}

@@ -28,11 +28,16 @@ QUICK = Patience(first_line_ms=15_000, grace_ms=300, terminate_ms=1000)
 NO_LOGIN = Patience(first_line_ms=1500, grace_ms=300, terminate_ms=600)
 
 
+ANSWERED = 5000
+"""More brokers than any far side here answers for."""
+
+
 def plan(plan_id: str = "plan-1", plan_ms: int = 30_000, endpoints: int = 1) -> Plan:
     return Plan(
         plan_id=plan_id,
         client="app",
         bootstrap=tuple(Endpoint(name=f"b-{n}.example", port=9094) for n in range(endpoints)),
+        brokers=tuple(Endpoint(name=f"b-{n}.example", port=9094, broker_id=n) for n in range(ANSWERED)),
         limits=Limits(plan_ms=plan_ms),
     )
 
