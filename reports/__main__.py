@@ -15,6 +15,7 @@ from brokerproof.reports.journal import JournalError
 from brokerproof.reports.markdown import append_job_summary
 from brokerproof.reports.render import render_all
 from brokerproof.reports.terminal import print_summary
+from brokerproof.wording import printable
 
 SUCCESS = 0
 NOT_PASSED = 1
@@ -36,7 +37,7 @@ def written_again(run_dir: Path, also: Collection[str]) -> int:
         rendered = render_all(run_dir, also=also)
         append_job_summary(rendered.document, os.environ)
     except (JournalError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(printable(f"{error}\n"))
         return UNUSABLE
     print_summary(rendered.document, Console(), reports=rendered.named(), notes=rendered.notes)
     return SUCCESS if rendered.judgement.overall.is_success else NOT_PASSED

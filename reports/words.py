@@ -5,12 +5,12 @@ Values in, text out. Which text stands where is decided by the renderings.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.probes.outcome import Reason, Status
+from brokerproof.wording import printable as printable  # noqa: PLC0414 - one of the words reports are made of
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
@@ -24,22 +24,6 @@ _SIGNIFICANT: Final = ((0.9995, 3), (9.995, 2), (99.95, 1))
 def encodable(text: str) -> str:
     """The text with lone surrogates spelt out, so that it can be written as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def printable(text: str) -> str:
-    r"""The text with control, format and unassigned characters spelt out (``\x1b``).
-
-    A broker's error message must not move the cursor, colour the terminal, reverse the reading
-    direction, or make an XML document invalid. Line breaks and tabs stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def first_line(text: str) -> str:

@@ -16,6 +16,7 @@ from brokerproof.probes.outcome import LatencyFacts, Stage, Status, ThroughputFa
 from brokerproof.running.planning import ClientRun
 from brokerproof.scenarios.selection import applies
 from brokerproof.topology.expectation.view import ClientView
+from brokerproof.wording import one_line, printable
 
 
 def by_tls(view: ClientView, _broker: str) -> bool:
@@ -160,13 +161,14 @@ def require(run: ClientRun, checks: Iterable[Check]) -> None:
     for verdict in (Verdict.FAILED, Verdict.ERROR, Verdict.NOT_SEEN):
         found = [c for c in checks if c.verdict is verdict]
         if found:
-            pytest.fail(told(run, found, len(checks)), pytrace=False)
+            pytest.fail(printable(told(run, found, len(checks))), pytrace=False)
     blocked = [c for c in checks if c.verdict is Verdict.BLOCKED]
     if blocked:
         passed = (
             f"{len(checks) - len(blocked)} of {len(checks)} passed; the rest " if len(blocked) < len(checks) else ""
         )
-        pytest.skip(f"{passed}waits for {blocked[0].blocked_by or 'an earlier stage'}: {blocked[0].observed}")
+        waits = f"{passed}waits for {blocked[0].blocked_by or 'an earlier stage'}: {blocked[0].observed}"
+        pytest.skip(one_line(waits))
 
 
 def told(run: ClientRun, found: list[Check], total: int) -> str:
@@ -191,8 +193,8 @@ def describe(found: list[Check], total: int) -> str:
         f"{_HEAD[first.verdict]}{first.label}: {first.stage} failed{reason}, client {first.client}"
         if first.verdict is Verdict.FAILED
         else f"{_HEAD[first.verdict]}{first.label}: {first.stage}, client {first.client}",
-        f"  observed: {first.observed or 'nothing'}",
-        f"  expected: {first.expected}",
+        f"  observed: {one_line(first.observed) or 'nothing'}",
+        f"  expected: {one_line(first.expected)}",
     ]
     if first.change:
         lines.append(f"  change:   {first.change}")

@@ -24,6 +24,7 @@ from brokerproof.scenarios.selection import (
     same_class,
 )
 from brokerproof.scenarios.session import SESSION
+from brokerproof.wording import printable
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def _site(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[Site]:
     try:
         lab = labs.lab(topology)
     except LabError as error:
-        pytest.fail(str(error), pytrace=False)
+        pytest.fail(printable(str(error)), pytrace=False)
     with session.site(request, topology, lab) as opened:
         yield opened
 

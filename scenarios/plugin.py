@@ -41,6 +41,7 @@ from brokerproof.scenarios.selection import (
 )
 from brokerproof.scenarios.session import SESSION, ScenarioSession
 from brokerproof.topology.files import TopologyError
+from brokerproof.wording import printable
 
 pytest_plugins = ["brokerproof.scenarios.options", "brokerproof.scenarios.fixtures"]
 
@@ -165,7 +166,7 @@ def _refuse_red_of_all(session: pytest.Session, document: ResultDocument) -> Non
     """What only all clients together show is in no test: whether they reach the same cluster."""
     red = [f"{r.name}/{c.check_id}" for r in document.clients for c in r.checks if c.verdict is Verdict.FAILED]
     if session.exitstatus == pytest.ExitCode.OK and red:
-        sys.stderr.write(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n")
+        sys.stderr.write(printable(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n"))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -178,7 +179,7 @@ def _append_to_history(state: ScenarioSession) -> None:
     try:
         append(store, points_of(state.rendered.document))
     except (SamplesError, MissingExtraError) as problem:
-        sys.stderr.write(f"\nbrokerproof: the history was not appended to: {problem}\n")
+        sys.stderr.write(printable(f"\nbrokerproof: the history was not appended to: {problem}\n"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -188,7 +189,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     state.closing.close()
     red = red_outside_the_selection(state.runs)
     if exitstatus == pytest.ExitCode.OK and red:
-        sys.stderr.write(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n")
+        sys.stderr.write(printable(f"\nbrokerproof: red beyond the selected tests: {', '.join(red)}\n"))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if state.worker:
         if state.opened:
@@ -203,7 +204,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             try:
                 append_job_summary(state.rendered.document, os.environ)
             except OSError as error:
-                sys.stderr.write(f"\nbrokerproof: the job's summary could not be written: {error}\n")
+                sys.stderr.write(printable(f"\nbrokerproof: the job's summary could not be written: {error}\n"))
             _append_to_history(state)
             _refuse_red_of_all(session, state.rendered.document)
 

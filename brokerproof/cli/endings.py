@@ -10,6 +10,7 @@ from typing import IO, Any, Final, ParamSpec
 import click
 
 from brokerproof.errors import CouldNotError, WrongUseError
+from brokerproof.wording import printable
 
 NOT_RIGHT: Final = 1
 WRONG_USE: Final = 2
@@ -22,7 +23,7 @@ class Said(click.ClickException):
     """A message and the exit code it stands for."""
 
     def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.code = code
 
     def show(self, file: IO[Any] | None = None) -> None:

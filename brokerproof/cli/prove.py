@@ -33,6 +33,7 @@ from brokerproof.reports.files import write_atomically
 from brokerproof.reports.words import duration, figure
 from brokerproof.running.planning import LEAST_VERDICT_MS, VERDICT_MS, limits_within
 from brokerproof.topology.patterns import PATTERNS
+from brokerproof.wording import one_line, printable
 
 DRAWS: Final = 100
 _SELECTING: Final = (
@@ -270,7 +271,7 @@ def _prover(selection: Selection, keep_in: Path | None) -> Carrier:
     return Prover(
         which=selection.clients,
         limits=limits_within(selection.verdict_ms),
-        progress=lambda text: click.echo(f"  {text}", err=True),
+        progress=lambda text: click.echo(printable(f"  {text}"), err=True),
         keep=None if keep_in is None else partial(stored_evidence.keep, keep_in),
     )
 
@@ -283,7 +284,8 @@ def _note(journal: TrialJournal, progress: Progress) -> None:
     said = "as it must be" if worth.good and not trial.not_undone else why(trial)
     took = "" if trial.verdict_ms is None else f", {figure(trial.verdict_ms / 1000)} s"
     left = duration(int(progress.left_s * 1e9)) if progress.left_s else "nothing"
-    click.echo(f"[{progress.done}/{progress.cases}, {left} left] {trial.case_id}: {said}{took}", err=True)
+    line = f"[{progress.done}/{progress.cases}, {left} left] {trial.case_id}: {said}{took}"
+    click.echo(one_line(line), err=True)
 
 
 def _finish(journal: TrialJournal, folder: Path) -> Matrix:

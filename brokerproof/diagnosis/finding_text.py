@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.diagnosis.finding import Finding
+from brokerproof.wording import one_line, printable
 
 LISTED_EVIDENCE: Final = 6
 """Evidence beyond this is counted: all of it is in the result document."""
@@ -48,11 +49,11 @@ def told(found: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def text_of(found: Finding) -> str:
-    """The whole finding as text, the first sentence first."""
+    """The whole finding as printable text, the first sentence first; what was observed stays on its line."""
     width = max(len(what) for what, _ in told(found))
-    lines = [found.wrong]
+    lines = [one_line(found.wrong)]
     for what, words in told(found):
-        first, *rest = words.split("\n")
+        first, *rest = (one_line(words) if what == "observed" else printable(words)).split("\n")
         lines.append(f"  {what + ':':<{width + 1}} {first}")
         lines += [f"  {'':<{width + 1}} {line}" for line in rest]
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from brokerproof.probes.plan import Plan
 from brokerproof.vantages.answering import Answering
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.tail import Tail, printable
+from brokerproof.wording import one_line
 
 MAX_RUN_BYTES: Final = 64 * 1024 * 1024
 """More than this from one run is not a probe talking (an outcome is a few KB)."""
@@ -96,7 +97,7 @@ class Conversation:
                 self._take_closing(heard, line)
             case Refused():
                 self._refused = True
-                self.end(f"refused the plan: {printable(heard.why.encode(errors='replace'))}")
+                self.end(f"refused the plan: {one_line(heard.why)}")
 
     def end(self, fault: str) -> None:
         """Note why the run ends badly and hear no more of it."""
@@ -139,7 +140,7 @@ class Conversation:
         fault = self._answering.fault(outcome)
         if fault:
             self._said.feed_line(line)
-            self.end(printable(fault.encode(errors="replace")))
+            self.end(one_line(fault))
             return
         self._outcomes.append(outcome)
         if self._on_outcome is not None:
