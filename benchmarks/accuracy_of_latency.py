@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=450, help="connects at each RTT (default: %(default)s)")
     parser.add_argument("--rate", type=int, default=60, help="connects a second (default: %(default)s)")
     chosen = parser.parse_args()
-    with Lab.start(PATTERNS["peering"](None)) as lab:
+    with Lab.start(PATTERNS["peering"].build()) as lab:
         load = " ".join(f"{one:.1f}" for one in os.getloadavg())
         print("by how much medians differ from the truth, and how stalls show\n")
         print(f"distance: {distance_text(lab.status()['distance'])}; {EAST} - {WEST}; load average {load}", flush=True)

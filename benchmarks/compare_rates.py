@@ -37,7 +37,7 @@ MOST_FALSE, LEAST_TOLD = 0.05, 0.95
 
 def topology_of() -> Topology:
     """The combination, with a second client beside ``peered`` and every link inside the Region 1 ms there and back."""
-    topology = PATTERNS["combination"](None)
+    topology = PATTERNS["combination"].build()
     beside = topology.client("peered")
     twin = beside.model_copy(update={"name": "twin", "private_ip_address": beside.private_ip_address + 1})
     link = RegionLink(regions=(REGION, REGION), one_way_delay_ms=APART_MS / 2)

@@ -88,7 +88,7 @@ def measure(address: str, samples: int) -> None:
 
 def topology_of() -> Topology:
     """Peering, with a host ``s`` in the cluster VPC that any port of is open."""
-    topology = PATTERNS["peering"](PatternOptions(brokers=1))
+    topology = PATTERNS["peering"].build(PatternOptions(brokers=1))
     subnet = next(s for s in topology.subnets if s.vpc_id == CLUSTER_VPC)
     server = Client(
         name="s",

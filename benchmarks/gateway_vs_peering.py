@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     wanted = Wanted(seed=chosen.seed, rounds=chosen.rounds, samples=chosen.samples)
-    topology = PATTERNS["combination"](None)
+    topology = PATTERNS["combination"].build()
     none = topology.lab.model_copy(update={"links": (RegionLink(regions=(REGION, REGION), one_way_delay_ms=0),)})
     with Lab.start(topology) as lab:
         link = topology.lab.link(REGION, REGION)

@@ -27,7 +27,7 @@ from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 def bare_child(pattern: str, brokers: int) -> None:
     """Inside fresh namespaces: start the brokers and print the seconds it took."""
-    blueprint = compile_topology(PATTERNS[pattern](PatternOptions(brokers=brokers)))
+    blueprint = compile_topology(PATTERNS[pattern].build(PatternOptions(brokers=brokers)))
     kernel.run(["mount", "--make-rprivate", "/"])
     kernel.run(["mount", "-t", "tmpfs", "bare", "/run"])
     for directory in ("tls", "kafka", "log", "tmp"):
@@ -78,7 +78,7 @@ def bare(pattern: str, brokers: int) -> float:
 
 def whole(pattern: str, brokers: int) -> float:
     began = time.monotonic()
-    with Lab.start(PATTERNS[pattern](PatternOptions(brokers=brokers))):
+    with Lab.start(PATTERNS[pattern].build(PatternOptions(brokers=brokers))):
         return time.monotonic() - began
 
 

@@ -38,7 +38,7 @@ def main() -> None:
 
 def verification(pattern: str, client: str, rounds: int) -> int:
     """The exit status of the comparison, on a lab of its own."""
-    topology = PATTERNS[pattern](None)
+    topology = PATTERNS[pattern].build()
     view = expect(topology, client)
     print(f"verification by client {client} of {pattern}", flush=True)
     brokers = [word for b in view.brokers for word in ("--broker", f"{b.broker_id}={b.name}:{b.port}")]

@@ -71,7 +71,7 @@ class Steps:
 def many(clients: int, brokers: int) -> Topology:
     """So many client VPCs behind one NLB, each with an endpoint, a zone and a client of its own."""
     options = PatternOptions.model_validate({"brokers": brokers, "overlap": "off", "remote": False})
-    whole: dict[str, Any] = PATTERNS["privatelink_single_nlb"](options).model_dump(mode="json")
+    whole: dict[str, Any] = PATTERNS["privatelink_single_nlb"].build(options).model_dump(mode="json")
     whole["clients"] = [client for client in whole["clients"] if client["name"] == "account_b"]
     for entries in whole.values():
         if isinstance(entries, list):

@@ -10,13 +10,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from brokerproof.topology.patterns.names import MULTI, SINGLE
+
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.lab.life.handle import Lab
 from brokerproof.running.planning import conclude, make_plan
 from brokerproof.running.site import lab_vantage
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
-from brokerproof.topology.patterns.names import MULTI, SINGLE
 
 
 def memory_mb(lab: Lab) -> float:
@@ -45,7 +46,7 @@ def main() -> None:
     chosen = parser.parse_args()
     red = 0
     for pattern in (SINGLE, MULTI):
-        topology = PATTERNS[pattern](PatternOptions(brokers=chosen.brokers))
+        topology = PATTERNS[pattern].build(PatternOptions(brokers=chosen.brokers))
         view = expect(topology, chosen.client)
         began = time.monotonic()
         with Lab.start(topology) as lab:

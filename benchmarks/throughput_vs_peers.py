@@ -258,7 +258,7 @@ def in_topic(bench: Bench, side: Callable[[str], T]) -> T:
 
 def topology_of(pattern: str) -> Topology:
     """The pattern inside one Region without distance, so that what is compared is the clients."""
-    topology = PATTERNS[pattern](None)
+    topology = PATTERNS[pattern].build()
     links = (RegionLink(regions=(REGION, REGION), one_way_delay_ms=0),)
     clusters = tuple(
         c.model_copy(update={"server_properties": {**c.server_properties, "log.segment.delete.delay.ms": DELETED_MS}})

@@ -9,8 +9,9 @@ from brokerproof.comparison.statements import KINDS
 from brokerproof.reports import words
 from brokerproof.reports.document import ResultDocument
 from brokerproof.reports.timings import ORDER, latency_rows, slowest, throughput_rows
-from brokerproof.topology.comparison.facts import Basis, Row, Statement
+from brokerproof.topology.comparison.facts import Basis, Statement
 from brokerproof.topology.comparison.table import Column, PatternTable
+from brokerproof.topology.patterns.facts import Row
 
 _MARKS: Final = {Basis.MEASURED: "m", Basis.DERIVED: "t", Basis.DOCUMENTED: "d"}
 _LEGEND: Final = "m: measured in a run; t: counted in the topology; d: documented. The number is the source's."

@@ -41,18 +41,14 @@ from brokerproof.scenarios.selection import (
 )
 from brokerproof.scenarios.session import SESSION, ScenarioSession
 from brokerproof.topology.files import TopologyError
+from brokerproof.topology.patterns import PATTERNS
 from brokerproof.wording import printable
 
 pytest_plugins = ["brokerproof.scenarios.options", "brokerproof.scenarios.fixtures"]
 
 MARKERS: Final = {
-    "in_vpc": "the baseline: a client in the cluster's own VPC",
-    "peering": "VPC peering, same Region and another",
-    "transit_gateway": "Transit Gateway, one Region and two peered ones",
+    **{spec.selected_by.name: spec.selected_by.title for spec in PATTERNS.values()},
     "dual_stack": "clients of an IPv6 listener: the network type DUAL, its names and ports",
-    "privatelink": "PrivateLink, with one NLB or one a broker",
-    "multi_vpc": "MSK multi-VPC private connectivity",
-    "combination": "one cluster reached by several patterns at once",
     "cross_region": "clients in another Region than their cluster",
     "local_client": "clients in the cluster's own VPC that go by a pattern's path all the same",
     "isolation": "what must not work",
@@ -108,6 +104,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         parametrize_without_topology(metafunc)
     else:
         parametrize(metafunc, topology, partial(session.view, metafunc), combined=session.combined)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a scenario with the marker of its file's pattern."""
+    pattern = pattern_of(item)
+    if pattern is not None:
+        item.add_marker(PATTERNS[pattern].selected_by.name)
 
 
 @pytest.hookimpl(trylast=True)

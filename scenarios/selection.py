@@ -16,7 +16,7 @@ import pytest
 from brokerproof.topology.expectation.isolation import by_ipv6
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.models import Client, Topology
-from brokerproof.topology.patterns import PATTERNS, PatternOptions, in_vpc
+from brokerproof.topology.patterns import PATTERNS, PatternOptions, spec_of
 
 NOTHING_TO_PROBE: Final = "there is nothing to probe: give --target FILE, or the module a PATTERN for the lab"
 FIXTURES: Final = frozenset({"run", "observer", "client_run", "client_runs"})
@@ -170,7 +170,7 @@ def marker_names(topology: Topology, client: Client) -> list[str]:
     names = []
     if topology.vpc(client.vpc_id).region_name != home.region_name:
         names.append("cross_region")
-    if client.vpc_id == home.vpc_id and client.pattern not in {None, in_vpc.NAME}:
+    if client.vpc_id == home.vpc_id and client.pattern is not None and not spec_of(client.pattern).is_in_cluster_vpc:
         names.append("local_client")
     if by_ipv6(client):
         names.append("dual_stack")

@@ -98,7 +98,7 @@ class ScenarioSession:
         options = (options or PatternOptions()).model_copy(update={"kafka_version": wanted_version(os.environ)})
         key = (pattern, options.model_dump_json())
         if key not in self._built:  # asked for once a test
-            self._built[key] = PATTERNS[pattern](options)
+            self._built[key] = PATTERNS[pattern].build(options)
         return self._built[key]
 
     def topology_of(self, node: Any) -> Topology | None:

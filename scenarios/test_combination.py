@@ -9,28 +9,25 @@ it does connect proves nothing.
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import ClientContract
-from brokerproof.topology.patterns import combination, names
+from brokerproof.topology.patterns import PatternName
 
-PATTERN = combination.NAME
-pytestmark = [pytest.mark.combination]
+PATTERN = PatternName.COMBINATION
 
 
 class TestPeering(ClientContract):
     """``peered``: straight to the broker ENIs."""
 
-    CLIENTS = names.PEERING
+    CLIENTS = PatternName.PEERING
 
 
 class TestTransitGateway(ClientContract):
     """``by_gateway`` and ``remote_by_gateway``: straight to the broker ENIs, from this Region and another."""
 
-    CLIENTS = names.TRANSIT_GATEWAY
+    CLIENTS = PatternName.TRANSIT_GATEWAY
 
 
 class TestPrivateLink(ClientContract):
     """``overlapping`` and ``two_paths``: by the endpoints, also where a second path leads to the same brokers."""
 
-    CLIENTS = names.MULTI
+    CLIENTS = PatternName.PRIVATELINK_MULTI_NLB

@@ -7,13 +7,10 @@ client ports and to nothing else.
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import MeasuredContract
-from brokerproof.topology.patterns import in_vpc
+from brokerproof.topology.patterns import PatternName
 
-PATTERN = in_vpc.NAME
-pytestmark = [pytest.mark.in_vpc]
+PATTERN = PatternName.IN_VPC
 
 
 class TestClient(MeasuredContract):

@@ -8,13 +8,10 @@ own; ``overlapping`` has the cluster VPC's, which PrivateLink underneath allows.
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import MeasuredContract
-from brokerproof.topology.patterns import multi_vpc
+from brokerproof.topology.patterns import PatternName
 
-PATTERN = multi_vpc.NAME
-pytestmark = [pytest.mark.multi_vpc]
+PATTERN = PatternName.MULTI_VPC
 
 
 class TestClients(MeasuredContract):

@@ -9,13 +9,10 @@ group does not admit (``ungrouped``), a VPC that is peered with that of ``peered
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import ClientContract, MeasuredContract, ObserverContract
-from brokerproof.topology.patterns import PatternOptions, peering
+from brokerproof.topology.patterns import PatternName, PatternOptions
 
-PATTERN = peering.NAME
-pytestmark = [pytest.mark.peering]
+PATTERN = PatternName.PEERING
 
 
 class TestClients(MeasuredContract):

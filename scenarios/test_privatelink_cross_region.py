@@ -7,13 +7,10 @@ of its own; ``overlapping`` has the cluster VPC's.
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import MeasuredContract, ObserverContract
-from brokerproof.topology.patterns import privatelink
+from brokerproof.topology.patterns import PatternName
 
-PATTERN = privatelink.CROSS_REGION
-pytestmark = [pytest.mark.privatelink]
+PATTERN = PatternName.PRIVATELINK_CROSS_REGION
 
 
 class TestClients(MeasuredContract):

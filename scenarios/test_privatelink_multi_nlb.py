@@ -9,15 +9,12 @@ connection to a client.
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import ClientContract, MeasuredContract
 from brokerproof.topology.models import Unserved
-from brokerproof.topology.patterns import PatternOptions, privatelink
+from brokerproof.topology.patterns import PatternName, PatternOptions
 from brokerproof.topology.patterns.options import Overlap
 
-PATTERN = privatelink.MULTI
-pytestmark = [pytest.mark.privatelink]
+PATTERN = PatternName.PRIVATELINK_MULTI_NLB
 
 
 class TestClients(MeasuredContract):

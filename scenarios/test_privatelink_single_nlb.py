@@ -19,10 +19,9 @@ from brokerproof.running.planning import ClientRun
 from brokerproof.scenarios.contract import ClientContract, MeasuredContract, require
 from brokerproof.topology.expectation.view import Barrier
 from brokerproof.topology.models import Unserved
-from brokerproof.topology.patterns import PatternOptions, names, privatelink
+from brokerproof.topology.patterns import PatternName, PatternOptions
 
-PATTERN = privatelink.SINGLE
-pytestmark = [pytest.mark.privatelink]
+PATTERN = PatternName.PRIVATELINK_SINGLE_NLB
 
 
 class TestClients(MeasuredContract):
@@ -54,7 +53,7 @@ class TestLocalWithoutZone:
 
     VARIANT = "without-local-zone"
     OPTIONS = PatternOptions(local_zone=False)
-    CLIENTS = names.LOCAL_WITHOUT_ZONE
+    CLIENTS = PatternName.LOCAL_WITHOUT_ZONE
 
     def test_bootstrap_works(self, run: ClientRun) -> None:
         """The names lead to the broker ENIs, where the bind port still answers with a valid certificate."""

@@ -8,13 +8,10 @@ route table, and must reach nothing.
 
 from __future__ import annotations
 
-import pytest
-
 from brokerproof.scenarios.contract import MeasuredContract, ObserverContract
-from brokerproof.topology.patterns import transit_gateway
+from brokerproof.topology.patterns import PatternName
 
-PATTERN = transit_gateway.NAME
-pytestmark = [pytest.mark.transit_gateway]
+PATTERN = PatternName.TRANSIT_GATEWAY
 
 
 class TestClients(MeasuredContract):

@@ -30,8 +30,8 @@ from brokerproof.topology.picture import Picture, picture
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "patterns"
 COMMAND: Final = "make pictures"
 VARIANTS: Final[dict[str, Callable[[], Topology]]] = {
-    "peering-dual-stack": lambda: PATTERNS["peering"](PatternOptions(dual_stack=True)),
-    "privatelink_multi_nlb-dual-stack": lambda: PATTERNS["privatelink_multi_nlb"](
+    "peering-dual-stack": lambda: PATTERNS["peering"].build(PatternOptions(dual_stack=True)),
+    "privatelink_multi_nlb-dual-stack": lambda: PATTERNS["privatelink_multi_nlb"].build(
         PatternOptions(dual_stack=True, overlap=Overlap.OFF, remote=False)
     ),
 }
@@ -110,7 +110,7 @@ def _pictures() -> Iterator[tuple[str, Picture]]:
 @functools.cache
 def _built(name: str) -> tuple[Topology, Picture]:
     """A pattern or a variant as it is built by default, and its picture."""
-    topology = VARIANTS[name]() if name in VARIANTS else PATTERNS[name](None)
+    topology = VARIANTS[name]() if name in VARIANTS else PATTERNS[name].build()
     return topology, picture(topology)
 
 

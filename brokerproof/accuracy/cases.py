@@ -65,7 +65,7 @@ class Case:
 @lru_cache(maxsize=64)
 def built(pattern: str, variant: str) -> Topology:
     """The topology of a pattern in a variant."""
-    return PATTERNS[pattern](VARIANTS[variant])
+    return PATTERNS[pattern].build(VARIANTS[variant])
 
 
 @lru_cache(maxsize=64)

@@ -168,7 +168,7 @@ def _chosen(what: tuple[str, ...], target: Path | None) -> tuple[Topology, bool]
     if len(what) != 1:
         raise Said(f"name what to compare: a pattern ({', '.join(PATTERNS)}), a file, or two runs", WRONG_USE)
     if what[0] in PATTERNS:
-        return PATTERNS[what[0]](None), True
+        return PATTERNS[what[0]].build(), True
     if not Path(what[0]).exists():
         raise Said(f"{what[0]!r} is neither a pattern nor a file; patterns: {', '.join(PATTERNS)}", WRONG_USE)
     return load(Path(what[0])), True

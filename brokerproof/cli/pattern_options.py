@@ -75,7 +75,7 @@ def topology_of(what: str, chosen: dict[str, Any]) -> Topology:
         TopologyError: there is no such pattern or file, the file is wrong, or options were given to a file.
     """
     if what in PATTERNS:
-        return PATTERNS[what](pattern_options(chosen))
+        return PATTERNS[what].build(pattern_options(chosen))
     path = Path(what)
     if not path.exists() and path.suffix not in {".yaml", ".yml"}:
         raise TopologyError(f"{what!r} is neither a file nor a pattern; patterns: {', '.join(PATTERNS)}")

@@ -11,11 +11,13 @@ import msgspec
 from brokerproof.cli.endings import WRONG_USE, Said, sentences
 from brokerproof.reports.document import RESULT_FILE, DocumentError, decode_document
 from brokerproof.reports.pattern_table import measured_of, pattern_markdown
-from brokerproof.topology.comparison.facts import Row, Statement
-from brokerproof.topology.comparison.pricing import Dimension, PriceError, load_prices
+from brokerproof.topology.comparison.facts import Statement
+from brokerproof.topology.comparison.pricing import PriceError, load_prices
 from brokerproof.topology.comparison.table import pattern_table
 from brokerproof.topology.files import load
 from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns.dimensions import Dimension
+from brokerproof.topology.patterns.facts import Row
 
 _DIMENSIONS: Final = ", ".join(each.value for each in Dimension)
 
@@ -47,7 +49,7 @@ def patterns(
     """
     if what not in PATTERNS and not Path(what).exists():
         raise Said(f"{what!r} is neither a pattern nor a file; patterns: {', '.join(PATTERNS)}", WRONG_USE)
-    topology = PATTERNS[what](None) if what in PATTERNS else load(Path(what))
+    topology = PATTERNS[what].build() if what in PATTERNS else load(Path(what))
     there = [client.name for client in topology.clients if client.pattern is not None]
     unknown = [name for name in clients if name not in there]
     if unknown:

@@ -26,7 +26,7 @@ def topology() -> None:
 @sentences
 def topology_show(pattern: str, **chosen: Any) -> None:
     """Print a pattern as YAML, as the start of a topology file."""
-    click.echo(dumps(PATTERNS[pattern](pattern_options(chosen))), nl=False)
+    click.echo(dumps(PATTERNS[pattern].build(pattern_options(chosen))), nl=False)
 
 
 @topology.command("check")

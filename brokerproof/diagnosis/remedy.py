@@ -7,7 +7,7 @@ from typing import Final
 from brokerproof.diagnosis.check import Assertion, Check
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.expectation.view import AddressKind, ClientView
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import spec_of
 
 _RECORD: Final = "add the record of {name} to the private hosted zone of {vpc}"
 _RESOLVER: Final = "check the resolver of {vpc}: enableDnsSupport, DHCP options, port 53"
@@ -71,7 +71,7 @@ def remedy(check: Check, view: ClientView) -> str:
 def _sentence(check: Check, view: ClientView) -> str:
     if check.asserts is Assertion.SOURCE:
         return "find the second path into the cluster VPC: routes, peerings and records that lead around this pattern"
-    if view.pattern == names.MULTI_VPC and (words := _managed(check)):
+    if spec_of(view.pattern).is_managed and (words := _managed(check)):
         return words
     kinds = {a.kind for b in view.brokers for a in b.addresses}
     match check.stage, check.reason:
@@ -99,7 +99,7 @@ def _managed(check: Check) -> str:
 
 
 def _advertised(view: ClientView) -> str:
-    if view.pattern in {names.SINGLE, names.CROSS_REGION}:
+    if spec_of(view.pattern).has_port_per_broker:
         return "set advertised.listeners of broker {broker} to {name}:{port}"
     return "restore advertised.listeners to what MSK creates"
 

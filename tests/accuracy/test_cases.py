@@ -64,7 +64,7 @@ def test_the_seed_decides_the_draws() -> None:
 
 
 def test_faults_that_do_not_go_together_are_not_drawn() -> None:
-    peering = PATTERNS["peering"](None)
+    peering = PATTERNS["peering"].build()
     # The second is all that is left of the two.
     assert not go_together("peering", "", ("certificate-expired", "certificate-other-name"))
     assert go_together("peering", "", ("certificate-expired", "route-missing-client"))

@@ -27,7 +27,7 @@ def failing() -> ResultDocument:
         for place, result in enumerate(results(pattern, ONE_BROKER_SILENT))
         if result.view.brokers
     ]
-    made = picture(PATTERNS[pattern](PatternOptions()))
+    made = picture(PATTERNS[pattern].build(PatternOptions()))
     drawing = Drawing(topology_digest=pattern, title=made.title, description=made.description, dot=made.dot)
     whole, broken = mixed().clients
     every = (*clients, measured(view("orders"), slower=3), whole, broken)

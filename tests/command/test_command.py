@@ -58,7 +58,7 @@ def test_help_imports_nothing_of_any_command(arguments: list[str]) -> None:
 
 def test_a_topology_is_checked_without_what_measures_or_draws(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(dumps(PATTERNS["peering"](None)))
+    file.write_text(dumps(PATTERNS["peering"].build()))
 
     imported = imported_by("topology", "check", str(file))
 

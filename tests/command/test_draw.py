@@ -39,7 +39,7 @@ def test_svg_is_what_is_written_when_nothing_is_said() -> None:
 
 def test_a_file_and_a_pattern_with_options_are_drawn(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(dumps(PATTERNS["peering"](None)))
+    file.write_text(dumps(PATTERNS["peering"].build()))
     assert draw(str(file), "--format", "dot") == draw("peering", "--format", "dot")
     assert b"broker 5<" in draw("peering", "--brokers", "5", "--format", "dot")[1]
 

@@ -67,7 +67,7 @@ def test_another_table_is_out_of_date_and_what_is_written_by_hand_stays(folder: 
 
 @pytest.mark.parametrize("part", ["clients", "must fail", "faults"])
 def test_a_page_without_a_mark_is_said_in_words(part: str) -> None:
-    topology = PATTERNS["in_vpc"](None)
+    topology = PATTERNS["in_vpc"].build()
     text = (FOLDER / "in_vpc.md").read_text().replace(f"<!-- {part}:", "<!--")
     with pytest.raises(PageError, match=rf"in_vpc\.md lacks the mark '<!-- {part}:"):
         filled(text, "in_vpc", topology)

@@ -10,9 +10,8 @@ from click.testing import CliRunner
 
 from brokerproof.cli.main import main
 from brokerproof.reports.document import encode_document
-from brokerproof.topology.comparison.facts import FACTS, SAME_AS, Basis, Row, Statement, documented
+from brokerproof.topology.comparison.facts import Basis, Statement, documented
 from brokerproof.topology.comparison.pricing import (
-    Dimension,
     PriceError,
     PriceList,
     charges,
@@ -21,7 +20,9 @@ from brokerproof.topology.comparison.pricing import (
     monthly,
 )
 from brokerproof.topology.comparison.table import PatternTable, pattern_table
-from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns import PATTERNS, PatternName
+from brokerproof.topology.patterns.dimensions import Dimension
+from brokerproof.topology.patterns.facts import Row
 from brokerproof.topology.patterns.options import PatternOptions
 
 PRICES = """
@@ -35,7 +36,7 @@ prices: {cross_zone_gb: 0.5, transit_gateway_attachment_hour: 2, transit_gateway
 
 
 def quantities(pattern: str, client: str, options: PatternOptions | None = None) -> dict[str, float | None]:
-    topology = PATTERNS[pattern](options)
+    topology = PATTERNS[pattern].build(options)
     return {each.dimension.value: each.quantity for each in charges(topology, topology.client(client))}
 
 
@@ -67,13 +68,13 @@ def prices(text: str, tmp_path: Path) -> PriceList:
 
 def test_a_sum_needs_every_price_of_it(tmp_path: Path) -> None:
     listed = prices(PRICES, tmp_path)
-    topology = PATTERNS["transit_gateway"](None)
+    topology = PATTERNS["transit_gateway"].build()
     gateway = charges(topology, topology.client("by_gateway"))
     assert formula(gateway) == (
         "0.667 * GB * cross_zone_gb + 2 * hours * transit_gateway_attachment_hour + GB * transit_gateway_gb"
     )
     assert monthly(gateway, listed).amount == pytest.approx(0.5 * 2000 / 3 + 2 * 2 * 100 + 0.25 * 1000)
-    topology = PATTERNS["privatelink_single_nlb"](None)
+    topology = PATTERNS["privatelink_single_nlb"].build()
     cost = monthly(charges(topology, topology.client("account_b")), listed)
     assert (cost.amount, cost.missing) == (None, ("endpoint_zone_hour", "endpoint_gb", "nlb_hour", "nlcu_hour"))
     every = listed.model_copy(update={"prices": dict.fromkeys(Dimension, 1.0), "nlcu_hours_per_month": None})
@@ -98,18 +99,46 @@ def test_a_price_file_that_cannot_be_used_says_where(tmp_path: Path, text: str, 
 
 
 def test_every_statement_has_a_source_and_every_pattern_its_facts() -> None:
-    for pattern in PATTERNS:
-        if pattern != "combination":
-            assert documented(pattern, Row.BANDWIDTH), pattern
-            assert documented(pattern, Row.BENEFITS), pattern
-    assert set(SAME_AS.values()) <= set(FACTS)
+    for spec in PATTERNS.values():
+        if spec.name.is_of_clients:
+            assert documented(spec.name, Row.BANDWIDTH), spec.name
+            assert documented(spec.name, Row.BENEFITS), spec.name
     with pytest.raises(ValueError, match="where it comes from"):
         Statement(text="fast", basis=Basis.DOCUMENTED, source="")
 
 
+def test_across_regions_the_facts_are_those_of_one_nlb_and_of_two_regions() -> None:
+    """Its brokers share one NLB and endpoint, and advertise a port of their own each."""
+
+    def said(row: Row, pattern: PatternName = PatternName.PRIVATELINK_CROSS_REGION) -> str:
+        return "\n".join(statement.text for statement in documented(pattern, row))
+
+    assert "each broker must advertise a port of its own" in said(Row.LIMITS)
+    assert "support the client's Region" in said(Row.LIMITS)
+    assert "what they did before" not in said(Row.BENEFITS)
+    assert "no peering or gateway" in said(Row.BENEFITS)
+    assert "49 brokers" in said(Row.SCALE)
+    assert "takes one a broker" not in said(Row.SCALE)
+    assert "data between the Regions" in said(Row.PRICE)
+    assert said(Row.BANDWIDTH) == said(Row.BANDWIDTH, PatternName.PRIVATELINK_SINGLE_NLB)
+    topology = PATTERNS["privatelink_cross_region"].build()
+    [column] = pattern_table(topology, ["remote"]).columns
+    [way] = (each.text for each in column.rows[Row.LATENCY])
+    assert way == "on the way: us-west-2 to us-east-1, interface endpoint, load balancer"
+
+
+def test_what_a_path_across_regions_is_charged_for() -> None:
+    one = {"endpoint_zone_hour": 3, "endpoint_gb": 1, "nlb_hour": 1, "nlcu_hour": None}
+    assert quantities("privatelink_cross_region", "remote") == one | {"cross_region_gb": 1}
+    near = quantities("privatelink_single_nlb", "remote_by_peering")
+    assert near == one | {"cross_region_gb": 1}
+    assert quantities("privatelink_multi_nlb", "cluster_vpc") == {"cross_zone_gb": pytest.approx(2 / 3)}
+    assert quantities("privatelink_single_nlb", "cluster_vpc").keys() == {"cross_zone_gb", "nlb_hour", "nlcu_hour"}
+
+
 def test_the_table_has_a_column_a_client_and_says_what_is_measured() -> None:
     seen = {("by_gateway", Row.LATENCY): (Statement(text="connect: 2 ms", basis=Basis.MEASURED, source="run r"),)}
-    topology = PATTERNS["combination"](None)
+    topology = PATTERNS["combination"].build()
     table = pattern_table(topology, ["peered", "by_gateway", "overlapping"], measured=seen)
     assert [(column.client, column.pattern) for column in table.columns] == [
         ("peered", "peering"),

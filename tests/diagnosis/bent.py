@@ -31,7 +31,7 @@ class Bend:
 
 
 def views_of(pattern: str, **chosen: object) -> tuple[ClientView, ...]:
-    topology = PATTERNS[pattern](PatternOptions.model_validate(chosen))
+    topology = PATTERNS[pattern].build(PatternOptions.model_validate(chosen))
     return tuple(expect(topology, client.name) for client in topology.clients)
 
 

@@ -10,7 +10,7 @@ import pytest
 from brokerproof.causes import sets
 from brokerproof.causes.catalogue import CATALOGUE, CODE_OF, PLACEHOLDERS, Entry, Layer
 from brokerproof.causes.codes import Code
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import CLIENT_PATTERNS
 from tools.catalogue_page import PAGE, page
 
 FAULT_LIST = (
@@ -170,7 +170,7 @@ def test_every_entry_of_the_fault_list_is_one_cause() -> None:
 def test_entry_says_what_it_must(entry: Entry) -> None:
     assert re.fullmatch(r"[a-z]+\.[a-z0-9_]+", entry.code)
     assert entry.patterns
-    assert set(entry.patterns) <= set(names.CLIENT_PATTERNS)
+    assert set(entry.patterns) <= set(CLIENT_PATTERNS)
     assert entry.evidence
     assert not entry.title.endswith(".")
     assert entry.visible == (not entry.seen_by)

@@ -11,7 +11,7 @@ from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import ConnectFacts, Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import PatternName
 from tests.diagnosis.bends import (
     DIRECT,
     EVERYONE,
@@ -72,7 +72,7 @@ def test_a_rule_that_admits_every_port_admits_hosts_beside_the_clients_too(every
 
 def test_a_way_back_through_privatelink_is_a_second_path() -> None:
     run = []
-    for view in views_of(names.CROSS_REGION):
+    for view in views_of(PatternName.PRIVATELINK_CROSS_REGION):
         clean = seen(view)
         bent = tuple(
             outcome(o.stage, o.target, facts=ConnectFacts())

@@ -34,7 +34,7 @@ replace = msgspec.structs.replace
 
 
 def view_of(pattern: str, client: str, **chosen: object) -> ClientView:
-    return expect(PATTERNS[pattern](PatternOptions.model_validate(chosen)), client)
+    return expect(PATTERNS[pattern].build(PatternOptions.model_validate(chosen)), client)
 
 
 SINGLE = view_of("privatelink_single_nlb", "account_b")
@@ -48,7 +48,7 @@ def reds(checks: tuple[Check, ...]) -> set[str]:
 @settings(max_examples=40, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_a_perfect_run_is_all_green_and_ids_are_unique(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     for client in topology.clients:
         view = expect(topology, client.name)
         checks = judge(view, RunOutcomes(perfect(view)))

@@ -122,7 +122,7 @@ def test_what_is_unrelated_and_passes_changes_no_finding(clients: Runs) -> None:
 @settings(max_examples=40, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_a_perfect_run_has_nothing_wrong(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     views = [expect(topology, client.name) for client in topology.clients]
     assert diagnose([seen(view) for view in views]) == Diagnosis(answer=Answer.NOTHING_WRONG)
 

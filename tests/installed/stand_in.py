@@ -26,7 +26,7 @@ NOBODY = "nobody=0"
 
 def write_target(path: Path, pattern: str, *, dead: str = NOBODY) -> Path:
     """A target file of a pattern whose clients are reached by this program; ``dead`` as on its command line."""
-    topology = PATTERNS[pattern](None)
+    topology = PATTERNS[pattern].build()
     vantage = ClientVantage(
         kind=VantageKind.EXEC, command=(sys.executable, __file__, str(path), dead, "--"), python="python3"
     )

@@ -24,7 +24,7 @@ OUT = entry(50, "allow", egress=True)
 
 def with_acl(pattern: str, *subnets: str, entries: tuple[NetworkAclEntry, ...] = (LATER, FIRST, OUT)) -> Topology:
     acl = NetworkAcl(network_acl_id="acl-1", vpc_id="vpc-cluster", subnet_ids=subnets, entries=entries)
-    return PATTERNS[pattern](None).model_copy(update={"network_acls": (acl,)})
+    return PATTERNS[pattern].build().model_copy(update={"network_acls": (acl,)})
 
 
 def router(topology: Topology) -> str:
@@ -38,7 +38,7 @@ def chain(ruleset: str, name: str) -> list[str]:
 
 
 def test_without_an_acl_there_is_no_chain_for_it() -> None:
-    assert "network_acls" not in router(PATTERNS["in_vpc"](None))
+    assert "network_acls" not in router(PATTERNS["in_vpc"].build())
     assert "network_acls" not in router(with_acl("in_vpc"))
 
 

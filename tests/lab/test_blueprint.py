@@ -23,7 +23,7 @@ MAX_INTERFACE = 15
 @settings(max_examples=40, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_interfaces_and_namespaces_are_unique_and_nameable(pattern: str, chosen: PatternOptions) -> None:
-    blueprint = compile_topology(PATTERNS[pattern](chosen))
+    blueprint = compile_topology(PATTERNS[pattern].build(chosen))
     names = Counter(n.name for n in blueprint.namespaces)
     assert max(names.values()) == 1
     ends = Counter(
@@ -37,7 +37,7 @@ def test_interfaces_and_namespaces_are_unique_and_nameable(pattern: str, chosen:
 
 
 def single(**chosen: object) -> Topology:
-    return PATTERNS["privatelink_single_nlb"](PatternOptions.model_validate(chosen))
+    return PATTERNS["privatelink_single_nlb"].build(PatternOptions.model_validate(chosen))
 
 
 def ruleset(topology: Topology, namespace: str) -> str:
@@ -111,7 +111,7 @@ def test_admits(rule: IpPermission, expected: bool) -> None:
 
 
 def test_two_kafka_versions_in_one_lab_are_refused() -> None:
-    topology = PATTERNS["in_vpc"](None)
+    topology = PATTERNS["in_vpc"].build()
     other = topology.clusters[0].model_copy(update={"cluster_name": "second", "kafka_version": "3.9.1"})
     with pytest.raises(LabError, match=r"one Kafka version a lab, but the topology has 3\.9\.1, 4\.1\.1"):
         compile_topology(topology.model_copy(update={"clusters": (*topology.clusters, other)}))
@@ -158,14 +158,14 @@ def rtts(topology: Topology) -> dict[tuple[str, str], float | None]:
 def test_what_joins_two_vpcs_has_their_regions_distance(
     pattern: str, expected: dict[tuple[str, str], float | None]
 ) -> None:
-    assert rtts(PATTERNS[pattern](PatternOptions(remote=False))) == expected
+    assert rtts(PATTERNS[pattern].build(PatternOptions(remote=False))) == expected
     near = PatternOptions(remote=False, cross_region_rtt_ms=0, in_region_rtt_ms=0)
-    assert rtts(PATTERNS[pattern](near)) == dict.fromkeys(expected)
+    assert rtts(PATTERNS[pattern].build(near)) == dict.fromkeys(expected)
 
 
 def test_an_eni_has_no_distance_from_its_router() -> None:
     for pattern in PATTERNS:
-        links = compile_topology(PATTERNS[pattern](None)).links
+        links = compile_topology(PATTERNS[pattern].build()).links
         assert all(link.shape is None and not link.distant for link in links if link.interface.startswith("eni"))
 
 
@@ -177,7 +177,7 @@ def test_an_endpoint_in_another_region_is_as_far_as_its_regions() -> None:
 
 def test_another_distance_is_the_same_layout_until_there_is_none() -> None:
     one, other, none = (
-        compile_topology(PATTERNS["peering"](PatternOptions(cross_region_rtt_ms=rtt))) for rtt in (60, 5, 0)
+        compile_topology(PATTERNS["peering"].build(PatternOptions(cross_region_rtt_ms=rtt))) for rtt in (60, 5, 0)
     )
     assert one == other
     assert [link.shape for link in one.links] != [link.shape for link in other.links]

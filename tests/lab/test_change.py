@@ -21,7 +21,7 @@ pytestmark = pytest.mark.lab
 
 
 def brokers(number: int, **properties: str) -> Topology:
-    topology = PATTERNS["in_vpc"](PatternOptions(brokers=number))
+    topology = PATTERNS["in_vpc"].build(PatternOptions(brokers=number))
     cluster = topology.clusters[0].model_copy(update={"server_properties": properties})
     return topology.model_copy(update={"clusters": (cluster,)})
 
@@ -90,7 +90,7 @@ with socket.socket() as sock:
 
 def test_what_was_begun_before_a_change_does_not_go_the_old_way_after_it() -> None:
     """A NAT remembers where it sent a SYN; the next one from that port would follow, whatever the rules are now."""
-    intended = PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=2, zones=2))
+    intended = PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=2, zones=2))
     first, *_ = expect(intended, "peered").brokers
     elsewhere = next(a for a in first.addresses if a.zone_id != first.zone_id)
 

@@ -111,7 +111,7 @@ recipes = st.tuples(patterns, options, st.integers(1, 9), st.booleans())
 
 def compiled(recipe: tuple[str, PatternOptions, int, bool]) -> Blueprint:
     name, chosen, keep, moves = recipe
-    topology = PATTERNS[name](chosen)
+    topology = PATTERNS[name].build(chosen)
     clients = list(topology.clients[:keep])
     if moves:
         last = clients.pop()
@@ -148,7 +148,7 @@ def test_equal_blueprints_do_not_differ(recipe: tuple[str, PatternOptions, int, 
 def test_of_the_same_brokers_none_is_touched(pattern: str, other: str, chosen: PatternOptions) -> None:
     """Between any two patterns of one cluster VPC, no broker's namespace or link changes."""
     chosen = chosen.model_copy(update={"dual_stack": False})  # which not every pattern can have
-    one, two = (compile_topology(PATTERNS[name](chosen)) for name in (pattern, other))
+    one, two = (compile_topology(PATTERNS[name].build(chosen)) for name in (pattern, other))
     steps = difference(one, two)
     homes = {b.namespace for b in one.brokers}
     assert homes == {b.namespace for b in two.brokers}

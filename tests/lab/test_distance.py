@@ -35,7 +35,7 @@ for _ in range(int(sys.argv[1])):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab.start(PATTERNS["peering"](PatternOptions(brokers=1))) as built:
+    with Lab.start(PATTERNS["peering"].build(PatternOptions(brokers=1))) as built:
         yield built
 
 
@@ -81,7 +81,7 @@ def test_no_distance_is_plain_links_and_back_without_a_broker_restart(lab: Lab) 
 
 @pytest.mark.lab
 def test_another_pattern_has_its_own_links_and_leaves_none_of_the_old(lab: Lab) -> None:
-    gateways = PATTERNS["transit_gateway"](PatternOptions(brokers=1))
+    gateways = PATTERNS["transit_gateway"].build(PatternOptions(brokers=1))
     lab.apply(gateways)
     links = dict(links_text(lab.status()["distance"]))
     assert links[f"{EAST} - {WEST}"] == "RTT 60 ms: tgw-east to tgw-west"
@@ -203,7 +203,7 @@ def relay_of(lab: Lab) -> int:
 
 @pytest.mark.lab
 def test_a_relay_that_ends_is_said_and_the_lab_can_be_ended() -> None:
-    topology = PATTERNS["peering"](PatternOptions(brokers=1))
+    topology = PATTERNS["peering"].build(PatternOptions(brokers=1))
     with Lab.start(topology) as lab:
         os.kill(relay_of(lab), signal.SIGKILL)
         assert "ended (-9); start a new lab" in distance_text(lab.status()["distance"])
@@ -219,7 +219,7 @@ def test_a_machine_that_can_carry_no_distance_still_builds_what_has_none() -> No
         "from brokerproof.lab.life.handle import Lab\n"
         "from brokerproof.topology.patterns import PATTERNS, PatternOptions\n"
         "def up(**options):\n"
-        "    with Lab.start(PATTERNS['peering'](PatternOptions(brokers=1, **options))) as lab:\n"
+        "    with Lab.start(PATTERNS['peering'].build(PatternOptions(brokers=1, **options))) as lab:\n"
         "        return lab.status()['distance']['carrier']\n"
         "try:\n"
         "    print(up())\n"

@@ -39,11 +39,11 @@ def disturbed(topology: Topology, **settings: object) -> Topology:
 
 
 def peering() -> Topology:
-    return PATTERNS["peering"](None)
+    return PATTERNS["peering"].build()
 
 
 def single() -> Topology:
-    return PATTERNS["privatelink_single_nlb"](None)
+    return PATTERNS["privatelink_single_nlb"].build()
 
 
 def ruleset(blueprint: Blueprint, namespace: str) -> str:
@@ -218,7 +218,7 @@ def test_nothing_is_frozen_or_waited_for_where_nothing_runs() -> None:
 
 
 def test_an_attachment_that_is_not_available_passes_nothing() -> None:
-    topology = PATTERNS["transit_gateway"](None)
+    topology = PATTERNS["transit_gateway"].build()
     pending = TransitGatewayAttachmentState.PENDING_ACCEPTANCE
     index = next(i for i, a in enumerate(topology.transit_gateway_attachments) if a.vpc_id == "vpc-b")
     broken = compile_topology(with_changes(topology, "transit_gateway_attachments", index, state=pending))

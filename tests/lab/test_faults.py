@@ -24,7 +24,7 @@ AT_LEAST = 70
 
 
 def intended(fault: Fault, pattern: str) -> Topology:
-    return PATTERNS[pattern](PatternOptions(dual_stack=fault.dual_stack))
+    return PATTERNS[pattern].build(PatternOptions(dual_stack=fault.dual_stack))
 
 
 @pytest.mark.parametrize(("fault", "pattern"), EACH)

@@ -28,7 +28,7 @@ Place = tuple[str | int, ...]
 
 def whole() -> dict[str, Any]:
     """A topology in which every free string has a value."""
-    made = PATTERNS["combination"](PatternOptions(brokers=1, dual_stack=True)).model_dump(mode="json")
+    made = PATTERNS["combination"].build(PatternOptions(brokers=1, dual_stack=True)).model_dump(mode="json")
     cluster, client = made["clusters"][0], made["clients"][0]
     cluster["server_properties"] = {"log.retention.ms": "1000"}
     cluster["kafka_acls"] = [{"resource_name": "orders", "principal": "User:orders", "host": "10.0.0.9"}]
@@ -220,7 +220,7 @@ INJECTED = '10.0.0.1"\n  include: "/etc/passwd'
     ],
 )
 def test_a_record_holds_what_its_type_says(record_type: str, value: str, words: str) -> None:
-    topology = PATTERNS["privatelink_multi_nlb"](None)
+    topology = PATTERNS["privatelink_multi_nlb"].build()
     zone = topology.hosted_zones[0]
     wrong = zone.record_sets[0].model_copy(
         update={"type": record_type, "alias_target": None, "resource_records": (value,)}
@@ -237,7 +237,7 @@ def test_a_record_holds_what_its_type_says(record_type: str, value: str, words: 
 
 def test_an_address_has_no_scope() -> None:
     """Python's IPv6Address takes anything behind the %; it would be a line of `ip -batch`, run as root."""
-    text = dumps(PATTERNS["in_vpc"](PatternOptions(brokers=1, dual_stack=True)))
+    text = dumps(PATTERNS["in_vpc"].build(PatternOptions(brokers=1, dual_stack=True)))
     address = re.search(r"ipv6_address: (\S+)", text)
     assert address
     with pytest.raises(TopologyError, match="has a scope"):
@@ -245,7 +245,7 @@ def test_an_address_has_no_scope() -> None:
 
 
 def test_the_writers_refuse_what_no_check_has_seen() -> None:
-    topology = PATTERNS["privatelink_multi_nlb"](None)
+    topology = PATTERNS["privatelink_multi_nlb"].build()
     zone = topology.hosted_zones[0]
     wrong = zone.record_sets[0].model_copy(update={"alias_target": None, "resource_records": (INJECTED,)})
     zones = (zone.model_copy(update={"record_sets": (wrong,)}),)

@@ -22,7 +22,7 @@ def texts(blueprint: Blueprint) -> list[str]:
 
 @pytest.mark.parametrize("pattern", sorted(PATTERNS))
 def test_without_ipv6_nothing_of_it_is_laid_out(pattern: str) -> None:
-    blueprint = compile_topology(PATTERNS[pattern](None))
+    blueprint = compile_topology(PATTERNS[pattern].build())
     assert not any(n.ipv6 for n in blueprint.namespaces)
     for trace in ("ip6 ", "icmpv6", "table inet", "fd00:", "fe80:", "AAAA", "-6 ", "addrgenmode"):
         assert not [text for text in texts(blueprint) if trace in text], trace
@@ -33,8 +33,8 @@ DUAL = ("in_vpc", "peering", "transit_gateway", "privatelink_multi_nlb", "privat
 
 @pytest.mark.parametrize("pattern", DUAL)
 def test_ipv6_only_adds_to_what_ipv4_has(pattern: str) -> None:
-    four = compile_topology(PATTERNS[pattern](None))
-    both = compile_topology(PATTERNS[pattern](PatternOptions(dual_stack=True)))
+    four = compile_topology(PATTERNS[pattern].build())
+    both = compile_topology(PATTERNS[pattern].build(PatternOptions(dual_stack=True)))
     assert four.links == both.links
     for one, other in zip(four.namespaces, both.namespaces, strict=True):
         assert one.name == other.name
@@ -44,7 +44,7 @@ def test_ipv6_only_adds_to_what_ipv4_has(pattern: str) -> None:
 
 
 def test_the_broker_listens_and_is_found_by_ipv6() -> None:
-    blueprint = compile_topology(PATTERNS["in_vpc"](PatternOptions(dual_stack=True)))
+    blueprint = compile_topology(PATTERNS["in_vpc"].build(PatternOptions(dual_stack=True)))
     listeners = dict(blueprint.brokers[0].properties)["listeners"]
     assert "CLIENT_SECURE_IPV6://[fd00:10::a]:20094" in listeners
     assert "CLIENT_SECURE://10.0.0.10:9094" in listeners
@@ -53,7 +53,7 @@ def test_the_broker_listens_and_is_found_by_ipv6() -> None:
 
 
 def dual(pattern: str, **chosen: object) -> Topology:
-    return PATTERNS[pattern](PatternOptions.model_validate({"dual_stack": True, **chosen}))
+    return PATTERNS[pattern].build(PatternOptions.model_validate({"dual_stack": True, **chosen}))
 
 
 def namespace(topology: Topology, name: str) -> Namespace:
@@ -139,13 +139,13 @@ def test_an_acl_entry_of_ipv6_is_no_rule_of_a_vpc_without_it() -> None:
     )
     acl = NetworkAcl(network_acl_id="acl-1", vpc_id="vpc-cluster", subnet_ids=("subnet-cluster-1",), entries=(entry,))
     for chosen, there in ((PatternOptions(), False), (PatternOptions(dual_stack=True), True)):
-        topology = PATTERNS["in_vpc"](chosen).model_copy(update={"network_acls": (acl,)})
+        topology = PATTERNS["in_vpc"].build(chosen).model_copy(update={"network_acls": (acl,)})
         ruleset = compile_topology(topology).namespaces[0].ruleset
         assert ("ip6 saddr ::/0 return" in ruleset) is there
 
 
 def test_a_fault_of_ipv6_needs_a_cluster_that_has_it() -> None:
     fault = FAULTS["ipv6-route-missing"]
-    assert "build it with --dual-stack" in fault.why_not(PATTERNS["peering"](None))
-    assert fault.why_not(PATTERNS["peering"](PatternOptions(dual_stack=True))) == ""
-    assert "is not of pattern in_vpc" in fault.why_not(PATTERNS["in_vpc"](None))
+    assert "build it with --dual-stack" in fault.why_not(PATTERNS["peering"].build())
+    assert fault.why_not(PATTERNS["peering"].build(PatternOptions(dual_stack=True))) == ""
+    assert "is not of pattern in_vpc" in fault.why_not(PATTERNS["in_vpc"].build())

@@ -23,7 +23,7 @@ Hold = Callable[[str, int], int]
 
 def _answer(listener: socket.socket) -> None:
     """What a lab answers, so that only the user tells this process from one."""
-    topology = PATTERNS["in_vpc"](PatternOptions(brokers=1)).model_dump(mode="json")
+    topology = PATTERNS["in_vpc"].build(PatternOptions(brokers=1)).model_dump(mode="json")
     status = {"built": True, "unknown": "", "topology": topology, "intended": topology, "clients": {"a": "c-a"}}
     while True:
         connection, _ = listener.accept()
@@ -91,7 +91,7 @@ def test_a_name_held_by_another_user_is_not_listed(name: str, hold: Hold) -> Non
 def test_a_name_held_by_another_user_is_not_taken_for_ones_own_lab(name: str, hold: Hold) -> None:
     """A lab just started finds its process by the name; meanwhile it may be another's."""
     child = hold(lab_socket.socket_name(name), NOBODY)
-    topology = PATTERNS["in_vpc"](PatternOptions(brokers=1))
+    topology = PATTERNS["in_vpc"].build(PatternOptions(brokers=1))
     ours, theirs = socket.socketpair()
     with theirs:
         lab = Lab(name, ours, 0, None)
@@ -115,7 +115,7 @@ def test_ones_own_is_attached_to_and_listed(name: str, hold: Hold) -> None:
     assert name in lab_socket.running_labs()
     lab = Lab.attach(name)
     assert lab.pid == child
-    assert dumps(lab.topology) == dumps(PATTERNS["in_vpc"](PatternOptions(brokers=1)))
+    assert dumps(lab.topology) == dumps(PATTERNS["in_vpc"].build(PatternOptions(brokers=1)))
     lab.close()
 
 

@@ -29,7 +29,7 @@ from brokerproof.topology.patterns import PATTERNS, PatternOptions
 def progress(text):
     print(text, flush=True)
 
-with Lab.start(PATTERNS["peering"](PatternOptions(brokers=1)), name=sys.argv[1], progress=progress) as lab:
+with Lab.start(PATTERNS["peering"].build(PatternOptions(brokers=1)), name=sys.argv[1], progress=progress) as lab:
     print("up", lab.pid, flush=True)
     if "raise" in sys.argv:
         raise RuntimeError("on purpose")
@@ -38,7 +38,7 @@ with Lab.start(PATTERNS["peering"](PatternOptions(brokers=1)), name=sys.argv[1],
 
 
 def small() -> Topology:
-    return PATTERNS["in_vpc"](PatternOptions(brokers=1))
+    return PATTERNS["in_vpc"].build(PatternOptions(brokers=1))
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def test_killing_the_labs_first_process_ends_it_and_is_said() -> None:
 @pytest.mark.usefixtures("nothing_left")
 def test_the_trace_detector_can_fail() -> None:
     before = traces()
-    with Lab.start(PATTERNS["peering"](PatternOptions(brokers=1))) as lab:
+    with Lab.start(PATTERNS["peering"].build(PatternOptions(brokers=1))) as lab:
         seen = traces() - before
         carrier = lab.status()["distance"]["carrier"]
     assert any(t.startswith("process") for t in seen)
@@ -159,7 +159,7 @@ def test_without_root_it_is_the_same_lab() -> None:
         "import subprocess\n"
         "from brokerproof.lab.life.handle import Lab\n"
         "from brokerproof.topology.patterns import PATTERNS, PatternOptions\n"
-        "with Lab.start(PATTERNS['peering'](PatternOptions(brokers=1))) as lab:\n"
+        "with Lab.start(PATTERNS['peering'].build(PatternOptions(brokers=1))) as lab:\n"
         "    command = [*lab.command_prefix('cluster_vpc'), 'cat', '/etc/resolv.conf']\n"
         "    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)\n"
     )
@@ -173,7 +173,7 @@ def test_without_root_it_is_the_same_lab() -> None:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab.start(PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=1))) as built:
+    with Lab.start(PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=1))) as built:
         yield built
 
 
@@ -208,7 +208,7 @@ def test_a_change_of_records_takes_effect_without_a_broker_restart(lab: Lab) -> 
 
 
 def test_a_change_that_needs_a_new_lab_is_refused_and_changes_nothing(lab: Lab) -> None:
-    other = PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=1, kafka_version="3.9.1"))
+    other = PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=1, kafka_version="3.9.1"))
     with pytest.raises(LabError, match=r"this lab runs Kafka 4\.1\.1; Kafka 3\.9\.1 needs a new lab"):
         lab.rebuild(other)
     assert lab.unknown == ""

@@ -56,7 +56,7 @@ def test_bytes_pass_after_the_header_and_the_end_is_passed_on() -> None:
 
 
 def test_each_listener_has_a_port_in_each_zone() -> None:
-    topology = PATTERNS["privatelink_single_nlb"](None)
+    topology = PATTERNS["privatelink_single_nlb"].build()
     whole, broken = compile_topology(topology), compile_topology(FAULTS["proxy-protocol-on"].edit(topology))
     assert whole.proxies == ()
     [proxy] = broken.proxies

@@ -27,6 +27,7 @@ from brokerproof.topology.expectation.view import (
     ClientView,
     ForbiddenView,
 )
+from brokerproof.topology.patterns import PatternName
 
 ZONES: Final = ("use1-az1", "use1-az2", "use1-az4")
 CLUSTER: Final = "orders.k3f9xa.c4.kafka.us-east-1.amazonaws.com"
@@ -61,7 +62,7 @@ def view(client: str = "billing", pattern: str = "privatelink_multi_nlb", broker
     )
     return ClientView(
         client=client,
-        pattern=pattern,
+        pattern=PatternName(pattern),
         vpc_id="vpc-0c11e47",
         region_name="us-east-1",
         zone_id=ZONES[0],

@@ -22,7 +22,7 @@ HOSTILE = '"]}; <script>alert(1)</script> & \\N \\\\ \x00\x1b\u202e]]> <BR/>'
 
 
 def hostile() -> Topology:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     vpcs = tuple(vpc.model_copy(update={"region_name": HOSTILE + str(i % 2)}) for i, vpc in enumerate(topology.vpcs))
     return topology.model_copy(update={"vpcs": vpcs})
 
@@ -34,7 +34,7 @@ def drawn(topology: Topology) -> ET.Element:
 
 @pytest.fixture(scope="module", params=[*sorted(PATTERNS), "hostile"])
 def root(request: pytest.FixtureRequest) -> ET.Element:
-    return drawn(hostile() if request.param == "hostile" else PATTERNS[request.param](None))
+    return drawn(hostile() if request.param == "hostile" else PATTERNS[request.param].build())
 
 
 def test_it_is_drawing_alone(root: ET.Element) -> None:
@@ -65,8 +65,8 @@ def test_there_is_no_background(root: ET.Element) -> None:
 
 
 def test_it_says_which_text_it_was_drawn_from() -> None:
-    made = picture(PATTERNS["in_vpc"](None))
-    root = drawn(PATTERNS["in_vpc"](None))
+    made = picture(PATTERNS["in_vpc"].build())
+    root = drawn(PATTERNS["in_vpc"].build())
     assert root.get("data-dot-sha256") == dot_digest(made.dot)
     assert dot_digest(made.dot) != dot_digest(made.dot + " ")
 
@@ -78,7 +78,7 @@ def test_hostile_words_are_shown_as_words() -> None:
 
 
 def test_on_a_page_it_shrinks_and_brings_no_style_of_its_own() -> None:
-    made = picture(PATTERNS["in_vpc"](None))
+    made = picture(PATTERNS["in_vpc"].build())
     text = inline_svg(made.dot, title=HOSTILE, description=HOSTILE)
     assert "<style" not in text
     assert "<script" not in text
@@ -87,7 +87,7 @@ def test_on_a_page_it_shrinks_and_brings_no_style_of_its_own() -> None:
 
 
 def test_png_is_a_png() -> None:
-    assert png(picture(PATTERNS["in_vpc"](None)).dot).startswith(b"\x89PNG\r\n")
+    assert png(picture(PATTERNS["in_vpc"].build()).dot).startswith(b"\x89PNG\r\n")
 
 
 def test_without_dot_the_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.reports.test_html import read
 
 
 def drawing_of(pattern: str, digest: str = "d1") -> Drawing:
-    made = picture(PATTERNS[pattern](None))
+    made = picture(PATTERNS[pattern].build())
     return Drawing(topology_digest=digest, title=made.title, description=made.description, dot=made.dot)
 
 

@@ -43,7 +43,7 @@ def hostile(outcome: Outcome) -> Outcome:
 
 
 def run_of(*, detail: str = "") -> ClientRun:
-    topology = PATTERNS["privatelink_multi_nlb"](None)
+    topology = PATTERNS["privatelink_multi_nlb"].build()
     client = topology.clients[0]
     view = expect(topology, client.name)
     plan: Plan = make_plan(view, client, measure=False)

@@ -18,7 +18,7 @@ from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 
 def view(pattern: str, client: str, options: PatternOptions | None = None) -> ClientView:
-    return expect(PATTERNS[pattern](options), client)
+    return expect(PATTERNS[pattern].build(options), client)
 
 
 def test_the_samples_are_those_a_percentile_needs() -> None:
@@ -59,7 +59,7 @@ def test_a_load_that_is_asked_for_is_the_one_that_is_planned(amount: Amount) -> 
 
 
 def test_brief_and_full_differ_in_nothing_but_what_is_measured() -> None:
-    topology = PATTERNS["privatelink_multi_nlb"](None)
+    topology = PATTERNS["privatelink_multi_nlb"].build()
     seen, client = expect(topology, "account_b"), topology.client("account_b")
     brief, full = (make_plan(seen, client, measure=True, amount=amount) for amount in (Amount.BRIEF, Amount.FULL))
     assert brief != full

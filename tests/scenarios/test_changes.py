@@ -24,7 +24,7 @@ LIMITS = Limits(connect_ms=1000, plan_ms=30_000)
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab.start(PATTERNS["in_vpc"](None)) as built:
+    with Lab.start(PATTERNS["in_vpc"].build()) as built:
         yield built
 
 
@@ -47,7 +47,7 @@ def test_no_broker_is_restarted_and_every_client_is_green(lab: Lab, names: list[
     before = lab.status()["broker_pids"]
     assert len(before) == 3
     for name in names:
-        topology = PATTERNS[name](None)
+        topology = PATTERNS[name].build()
         lab.rebuild(topology)
         assert lab.topology == lab.intended == topology
         assert set(lab.clients) == {c.name for c in topology.clients}
@@ -60,7 +60,7 @@ def without_client(topology: Topology, name: str) -> Topology:
 
 
 def test_a_client_goes_moves_and_comes_back(lab: Lab) -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     lab.rebuild(topology)
     lab.apply(without_client(topology, "remote_by_peering"))
     assert "remote_by_peering" not in lab.clients

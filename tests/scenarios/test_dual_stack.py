@@ -30,7 +30,7 @@ BY_ENDPOINT = ("privatelink_multi_nlb", "privatelink_single_nlb")
 @pytest.fixture(scope="module", params=[*DIRECT, *BY_ENDPOINT])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     options = PatternOptions(dual_stack=True, overlap=Overlap.OFF)
-    with Lab.start(PATTERNS[request.param](options)) as built:
+    with Lab.start(PATTERNS[request.param].build(options)) as built:
         yield built
 
 

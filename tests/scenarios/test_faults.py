@@ -30,7 +30,7 @@ from brokerproof.topology.patterns import PATTERNS
 
 pytestmark = pytest.mark.lab
 
-INTENDED = {pattern: build(None) for pattern, build in PATTERNS.items()}
+INTENDED = {pattern: spec.build() for pattern, spec in PATTERNS.items()}
 
 
 def shared_out() -> dict[str, list[Fault]]:
@@ -80,7 +80,7 @@ TRIALS = [
 
 
 def lab_of(pattern: str, labs: LabPool) -> Lab:
-    return labs.lab(PATTERNS[pattern](None))
+    return labs.lab(PATTERNS[pattern].build())
 
 
 def clients_of(lab: Lab) -> list[str]:

@@ -41,7 +41,7 @@ def test_records_keep_the_deadlines_of_the_cluster() -> None:
 
 
 def plan_that_holds(hold_ms: int) -> Plan:
-    topology = PATTERNS["in_vpc"](None)
+    topology = PATTERNS["in_vpc"].build()
     return make_plan(
         expect(topology, "cluster_vpc"), topology.client("cluster_vpc"), measure=False, idle_hold_ms=hold_ms
     )

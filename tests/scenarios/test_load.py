@@ -62,7 +62,7 @@ def test_what_makes_no_sense_is_refused_by_its_name(text: str, words: str) -> No
 
 
 def planned(text: str, *, measure: bool = True) -> Plan:
-    topology = PATTERNS["in_vpc"](None)
+    topology = PATTERNS["in_vpc"].build()
     return make_plan(
         expect(topology, "cluster_vpc"), topology.client("cluster_vpc"), measure=measure, load=load_of(text)
     )

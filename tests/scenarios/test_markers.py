@@ -152,7 +152,7 @@ def options(file: str, cls: str) -> PatternOptions | None:
 
 def test_in_the_lab_each_marker_selects_what_its_name_says(in_lab: list[Item]) -> None:
     classes = {(t.file, t.cls) for t in in_lab}
-    built = {(file, cls): PATTERNS[file](options(file, cls)) for file, cls in classes}
+    built = {(file, cls): PATTERNS[file].build(options(file, cls)) for file, cls in classes}
     rules = expected(lambda t: built[t.file, t.cls])
     rules["combination"] = lambda t: t.file == "combination"
     assert_selected(in_lab, rules)
@@ -178,7 +178,7 @@ ABOUT: dict[str, Callable[[Check, str], bool]] = {
 
 
 def test_a_test_is_there_for_just_those_who_have_what_it_is_about(in_lab: list[Item]) -> None:
-    built = {(t.file, t.cls): PATTERNS[t.file](options(t.file, t.cls)) for t in in_lab}
+    built = {(t.file, t.cls): PATTERNS[t.file].build(options(t.file, t.cls)) for t in in_lab}
     everywhere = [t for t in in_lab if t.name in {"test_kafka_answers", "test_metadata_is_of_one_cluster"}]
     clients = {(t.file, t.cls, t.client) for t in everywhere}
     expected_checks = {
@@ -197,7 +197,7 @@ def test_a_test_is_there_for_just_those_who_have_what_it_is_about(in_lab: list[I
 
 
 def test_against_a_plaintext_listener_nothing_asks_for_certificates(tmp_path: Path) -> None:
-    target = as_target(PATTERNS["in_vpc"](PatternOptions(plaintext=True)), tmp_path / "mine.yaml")
+    target = as_target(PATTERNS["in_vpc"].build(PatternOptions(plaintext=True)), tmp_path / "mine.yaml")
     tests = [t for t in collect(target) if t.name == "test_certificate_is_valid_for_the_name"]
     assert {t.client for t in tests} == {"cluster_vpc"}
 
@@ -218,7 +218,7 @@ def test_of_peered_clients_the_one_in_another_region_is_cross_region(in_lab: lis
 
 
 def test_against_a_file_its_clients_decide(tmp_path: Path) -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     tests = collect(as_target(topology, tmp_path / "mine.yaml"))
     rules = expected(lambda _: topology)
     rules["combination"] = lambda _: False
@@ -231,7 +231,7 @@ def test_against_a_file_its_clients_decide(tmp_path: Path) -> None:
 
 
 def test_against_a_file_clients_of_an_ipv6_listener_are_dual_stack(tmp_path: Path) -> None:
-    target = as_target(PATTERNS["peering"](PatternOptions(dual_stack=True)), tmp_path / "mine.yaml")
+    target = as_target(PATTERNS["peering"].build(PatternOptions(dual_stack=True)), tmp_path / "mine.yaml")
     tests = collect(target, "-m", "dual_stack and canary")
     assert {f"{t.file}.{t.client}" for t in tests} == {
         "in_vpc.cluster_vpc_ipv6",
@@ -241,7 +241,7 @@ def test_against_a_file_clients_of_an_ipv6_listener_are_dual_stack(tmp_path: Pat
 
 
 def test_a_file_with_several_patterns_is_a_combination(tmp_path: Path) -> None:
-    target = as_target(PATTERNS["combination"](None), tmp_path / "mine.yaml")
+    target = as_target(PATTERNS["combination"].build(), tmp_path / "mine.yaml")
     tests = collect(target, "-m", "combination and canary")
     assert {f"{t.file}.{t.client}" for t in tests} == {
         "in_vpc.cluster_vpc",

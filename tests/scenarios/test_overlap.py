@@ -31,7 +31,7 @@ EVERYWHERE = IpPermission(from_port=9094, to_port=9094, cidr_ipv4=IPv4Network("1
 
 def forced() -> Topology:
     """Clients ``overlapping`` (the cluster's CIDR) and ``apart`` (another), peered and routed by force; not checked."""
-    topology = PATTERNS["peering"](PatternOptions(brokers=1, zones=1))
+    topology = PATTERNS["peering"].build(PatternOptions(brokers=1, zones=1))
     brokers = topology.security_groups[0]
     topology = with_changes(topology, "security_groups", 0, ingress=(*brokers.ingress, EVERYWHERE))
     for key, cidr in (("overlapping", OVERLAPPING), ("apart", APART)):

@@ -21,7 +21,7 @@ from brokerproof.topology.patterns import PATTERNS, PatternOptions
 def test_the_fewer_addresses_the_more_connections_to_each(
     pattern: str, client: str, brokers: int, attempts: int
 ) -> None:
-    topology = PATTERNS[pattern](PatternOptions(brokers=brokers))
+    topology = PATTERNS[pattern].build(PatternOptions(brokers=brokers))
     view = expect(topology, client)
     addresses = sum(address.must_connect for broker in view.brokers for address in broker.addresses)
     plan = make_plan(view, topology.client(client), measure=False)

@@ -29,7 +29,7 @@ ONE_TEST = ["-q", "-p", "no:cacheprovider", "-k", "test_metadata_is_of_one_clust
 
 
 def pattern(name: str) -> Topology:
-    return PATTERNS[name](PatternOptions(brokers=1))
+    return PATTERNS[name].build(PatternOptions(brokers=1))
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -43,15 +43,15 @@ def run_pytest(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_a_lab_cannot_take_over() -> None:
-    one = brokers_of(PATTERNS["in_vpc"](None))
+    one = brokers_of(PATTERNS["in_vpc"].build())
     for same in ("peering", "transit_gateway", "privatelink_multi_nlb"):
-        assert brokers_of(PATTERNS[same](None)) == one
+        assert brokers_of(PATTERNS[same].build()) == one
     for other in (
-        PATTERNS["privatelink_single_nlb"](None),
-        PATTERNS["in_vpc"](PatternOptions(kafka_version="3.9.1")),
-        PATTERNS["in_vpc"](PatternOptions(brokers=2)),
-        FAULTS["certificate-expired"].edit(PATTERNS["in_vpc"](None)),
-        FAULTS["broker-stopped"].edit(PATTERNS["in_vpc"](None)),
+        PATTERNS["privatelink_single_nlb"].build(),
+        PATTERNS["in_vpc"].build(PatternOptions(kafka_version="3.9.1")),
+        PATTERNS["in_vpc"].build(PatternOptions(brokers=2)),
+        FAULTS["certificate-expired"].edit(PATTERNS["in_vpc"].build()),
+        FAULTS["broker-stopped"].edit(PATTERNS["in_vpc"].build()),
     ):
         assert brokers_of(other) != one
 

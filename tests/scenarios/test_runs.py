@@ -118,11 +118,11 @@ def test_nothing_to_probe_is_a_failure_in_words(target: Path) -> None:
 
 def test_a_wrong_target_file_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
-    path.write_text(dumps(PATTERNS["in_vpc"](None)).replace("broker_id: 2", "broker_id: two"))
+    path.write_text(dumps(PATTERNS["in_vpc"].build()).replace("broker_id: 2", "broker_id: two"))
     done = run_pytest("-q", f"--target={path}")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "brokers[1].broker_id: input should be a valid integer" in done.stderr
-    path.write_text(dumps(PATTERNS["in_vpc"](None)))
+    path.write_text(dumps(PATTERNS["in_vpc"].build()))
     assert "client cluster_vpc has no vantage; state how to run a command" in run_pytest(f"--target={path}").stderr
 
 

@@ -17,7 +17,7 @@ LATENCY = LatencyPlan(samples=1000, warm_up=100, rate_per_s=200)
 
 def test_a_stall_of_a_broker_shows_in_p99_and_maximum() -> None:
     """A fifth of the records were due in the second of the stalls, and most of them waited for the end of one."""
-    with Lab.start(PATTERNS["in_vpc"](PatternOptions(brokers=1))) as lab:
+    with Lab.start(PATTERNS["in_vpc"].build(PatternOptions(brokers=1))) as lab:
         own = stalled(lab, "cluster_vpc", 1, LATENCY).brokers[1]
     for distribution in (own.produce_ack_scheduled, own.end_to_end_scheduled):
         assert distribution is not None

@@ -36,7 +36,7 @@ def all_green(result: ClientRun) -> bool:
 
 
 def test_a_plaintext_listener_where_the_topology_says_so() -> None:
-    with Lab.start(PATTERNS["in_vpc"](PatternOptions(brokers=1, plaintext=True))) as lab:
+    with Lab.start(PATTERNS["in_vpc"].build(PatternOptions(brokers=1, plaintext=True))) as lab:
         plain = run(lab, "plaintext")
         assert all_green(plain)
         assert not plain.select(Stage.HANDSHAKE)
@@ -50,7 +50,7 @@ def test_an_older_kafka_and_more_brokers_than_zones() -> None:
         brokers=5, zones=2, kafka_version="3.9.1", first_listener_port=9001, cross_zone=False, overlap=Overlap.OFF
     )
     kafka_dist.fetch(options.kafka_version, print, environ=os.environ)
-    with Lab.start(PATTERNS["privatelink_single_nlb"](options)) as lab:
+    with Lab.start(PATTERNS["privatelink_single_nlb"].build(options)) as lab:
         stages = (Stage.RESOLVE, Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY)
         result = run(lab, "account_b", stages=stages)
         assert all_green(result)
@@ -61,7 +61,7 @@ def test_an_older_kafka_and_more_brokers_than_zones() -> None:
 def test_a_name_that_must_not_be_reached_from_its_neighbour_is_shown_when_it_is() -> None:
     """The one-way check can fail: run as if it were the observer, client b's own neighbour reaches the witness."""
     with Lab.start(
-        PATTERNS["privatelink_multi_nlb"](PatternOptions(brokers=1, overlap=Overlap.OFF, remote=False))
+        PATTERNS["privatelink_multi_nlb"].build(PatternOptions(brokers=1, overlap=Overlap.OFF, remote=False))
     ) as lab:
         view = expect(lab.topology, "cluster_vpc")
         plan = make_plan(view, lab.topology.client("cluster_vpc"), measure=False, limits=LIMITS)

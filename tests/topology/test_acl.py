@@ -74,7 +74,7 @@ def entry(rule_number: int, action: str, *, egress: bool = False, **more: Any) -
 
 def with_acl(*chosen: NetworkAclEntry, subnets: tuple[str, ...] = ("subnet-cluster-2",)) -> Topology:
     acl = NetworkAcl(network_acl_id="acl-2", vpc_id="vpc-cluster", subnet_ids=subnets, entries=chosen)
-    return PATTERNS["in_vpc"](None).model_copy(update={"network_acls": (acl,)})
+    return PATTERNS["in_vpc"].build().model_copy(update={"network_acls": (acl,)})
 
 
 CLIENT = ("subnet-cluster-1", IPv4Address("10.0.0.200"))
@@ -85,7 +85,7 @@ OUT = entry(100, "allow", egress=True, protocol="6", port_range={"from": 1024, "
 
 def test_a_subnet_without_an_acl_lets_everything_through() -> None:
     assert allows(None, Packet(TCP, BROKER[1], 1), egress=True)
-    assert connects(PATTERNS["in_vpc"](None), CLIENT, BROKER, 9094)
+    assert connects(PATTERNS["in_vpc"].build(), CLIENT, BROKER, 9094)
 
 
 def test_an_answer_needs_an_entry_of_its_own() -> None:
@@ -130,7 +130,7 @@ def test_a_subnet_has_one_acl_of_its_own_vpc() -> None:
     twice = topology.network_acls[0].model_copy(update={"network_acl_id": "acl-3"})
     found = [str(p) for p in problems(topology.model_copy(update={"network_acls": (*topology.network_acls, twice)}))]
     assert found == ["network_acls[1].subnet_ids[0]: subnet-cluster-2 already has acl-2; a subnet has one network ACL"]
-    peered = PATTERNS["peering"](None).model_copy(update={"network_acls": (twice,)})
+    peered = PATTERNS["peering"].build().model_copy(update={"network_acls": (twice,)})
     foreign = twice.model_copy(update={"vpc_id": "vpc-b"})
     assert not problems(peered)
     assert "is not in vpc-b" in str(problems(peered.model_copy(update={"network_acls": (foreign,)}))[0])

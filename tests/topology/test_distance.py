@@ -40,7 +40,7 @@ def test_a_link_that_does_nothing_is_plain(link: dict[str, Any], plain: bool) ->
 @settings(deadline=None, max_examples=20)
 @given(cross=st.floats(0, 1000), inside=st.floats(0, 1000))
 def test_builders_say_the_distance_of_every_pair_of_their_regions(pattern: str, cross: float, inside: float) -> None:
-    topology = PATTERNS[pattern](PatternOptions(brokers=1, cross_region_rtt_ms=cross, in_region_rtt_ms=inside))
+    topology = PATTERNS[pattern].build(PatternOptions(brokers=1, cross_region_rtt_ms=cross, in_region_rtt_ms=inside))
     regions = {v.region_name for v in topology.vpcs}
     said = {tuple(sorted(link.regions)) for link in topology.lab.links}
     assert said == {(a, b) for a in regions for b in regions if a <= b}
@@ -51,7 +51,7 @@ def test_builders_say_the_distance_of_every_pair_of_their_regions(pattern: str, 
 
 
 def peering() -> Topology:
-    return PATTERNS["peering"](PatternOptions(brokers=1))
+    return PATTERNS["peering"].build(PatternOptions(brokers=1))
 
 
 def with_links(*links: RegionLink) -> Topology:

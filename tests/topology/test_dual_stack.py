@@ -8,7 +8,8 @@ import pytest
 
 from brokerproof.probes.outcome import Reason
 from brokerproof.topology.edit import with_broker, with_changes
-from brokerproof.topology.expectation.expect import advertised, expect
+from brokerproof.topology.expectation.advertised import advertised
+from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps, loads
 from brokerproof.topology.models import ClusterListener, NetworkType, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -18,12 +19,12 @@ DIRECT = ("in_vpc", "peering", "transit_gateway")
 
 
 def dual(pattern: str = "peering", **chosen: object) -> Topology:
-    return PATTERNS[pattern](PatternOptions.model_validate({"dual_stack": True, **chosen}))
+    return PATTERNS[pattern].build(PatternOptions.model_validate({"dual_stack": True, **chosen}))
 
 
 @pytest.mark.parametrize("pattern", DIRECT)
 def test_what_is_beside_ipv4_does_not_change_it(pattern: str) -> None:
-    plain, both = PATTERNS[pattern](None), dual(pattern)
+    plain, both = PATTERNS[pattern].build(), dual(pattern)
     for client in plain.clients:
         before, after = expect(plain, client.name), expect(both, client.name)
         assert (before.brokers, before.bootstrap) == (after.brokers, after.bootstrap)

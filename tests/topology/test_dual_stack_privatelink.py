@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerproof.topology.edit import with_changes, with_each
-from brokerproof.topology.expectation.expect import advertised, expect
+from brokerproof.topology.expectation.advertised import advertised
+from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import BrokerView, ClientView
 from brokerproof.topology.files import TopologyError, dumps, loads
 from brokerproof.topology.models import AliasTarget, EndpointInterface, ResourceRecordSet, Topology, VpcEndpoint
@@ -22,12 +23,12 @@ CLUSTER = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com"
 
 
 def dual(pattern: str = "privatelink_multi_nlb", **chosen: object) -> Topology:
-    return PATTERNS[pattern](PatternOptions.model_validate({"dual_stack": True, **chosen}))
+    return PATTERNS[pattern].build(PatternOptions.model_validate({"dual_stack": True, **chosen}))
 
 
 @pytest.mark.parametrize("pattern", BOTH)
 def test_what_is_beside_ipv4_does_not_change_it(pattern: str) -> None:
-    plain, both = PATTERNS[pattern](None), dual(pattern)
+    plain, both = PATTERNS[pattern].build(), dual(pattern)
     for client in plain.clients:
         before, after = expect(plain, client.name), expect(both, client.name)
         assert (before.brokers, before.bootstrap) == (after.brokers, after.bootstrap)
@@ -47,7 +48,7 @@ def shape(view: ClientView) -> list[object]:
 @settings(max_examples=15, deadline=None)
 @given(pattern=st.sampled_from(BOTH), chosen=options)
 def test_an_ipv6_client_sees_what_its_ipv4_twin_sees_in_its_own_family(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen.model_copy(update={"dual_stack": True}))
+    topology = PATTERNS[pattern].build(chosen.model_copy(update={"dual_stack": True}))
     for client in (c for c in topology.clients if c.name.endswith("_ipv6")):
         six, four = expect(topology, client.name), expect(topology, client.name.removesuffix("_ipv6"))
         assert shape(six) == shape(four)
@@ -160,7 +161,7 @@ def test_a_service_supports_what_its_load_balancer_has_and_an_endpoint_what_its_
         "vpc_endpoints[0].ip_address_type: dualstack needs ipv6 among the supported_ip_address_types of "
         "com.amazonaws.vpce.us-east-1.vpce-svc-b1"
     ) in words(four)
-    six = with_each(PATTERNS["privatelink_multi_nlb"](None), "endpoint_services", supported_ip_address_types=())
+    six = with_each(PATTERNS["privatelink_multi_nlb"].build(), "endpoint_services", supported_ip_address_types=())
     assert "endpoint_services[0].supported_ip_address_types: is empty; give ipv4, ipv6 or both" in words(six)
     assert "vpc_endpoints[0].ip_address_type: ipv4 needs ipv4 among" in words(six)
 
@@ -204,7 +205,7 @@ def test_an_ipv6_client_of_an_ipv4_endpoint_is_told_what_is_missing() -> None:
 
 
 def test_a_vpc_connection_has_no_ipv6() -> None:
-    topology = PATTERNS["multi_vpc"](None)
+    topology = PATTERNS["multi_vpc"].build()
     [first, *others] = topology.vpc_connections[0].network_interfaces
     enis = (first.model_copy(update={"ipv6_address": ip_address("fd00:10::7")}), *others)
     assert "multi-VPC connectivity over IPv6 is not modelled" in words(

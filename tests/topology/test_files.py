@@ -15,14 +15,14 @@ from tests.topology.strategies import options, patterns
 @settings(max_examples=40, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_what_is_written_is_read_back(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     again = loads(dumps(topology), source="t.yaml")
     assert again == topology
     assert digest(again) == digest(topology)
 
 
 def single() -> str:
-    return dumps(PATTERNS["privatelink_single_nlb"](None))
+    return dumps(PATTERNS["privatelink_single_nlb"].build())
 
 
 WRONG = [
@@ -101,7 +101,7 @@ SSH = 'kind: exec\n    command: [sudo, /usr/bin/ssh, client-host, "--"]'
 
 
 def reached_by(vantage: str) -> str:
-    text = dumps(PATTERNS["in_vpc"](None))
+    text = dumps(PATTERNS["in_vpc"].build())
     return text.replace("  pattern: in_vpc\n", f"  pattern: in_vpc\n  vantage:\n    {vantage}\n", 1)
 
 

@@ -35,11 +35,11 @@ def looked_up(topology: Topology) -> None:
 
 @pytest.mark.parametrize("pattern", sorted(PATTERNS))
 def test_what_is_found_is_what_is_there(pattern: str) -> None:
-    looked_up(PATTERNS[pattern](None))
+    looked_up(PATTERNS[pattern].build())
 
 
 def test_a_changed_copy_finds_its_own() -> None:
-    topology = PATTERNS["privatelink_multi_nlb"](None)
+    topology = PATTERNS["privatelink_multi_nlb"].build()
     looked_up(topology)
     renamed = tuple(c.model_copy(update={"name": f"{c.name}-2"}) for c in topology.clients)
     for deep in (False, True):
@@ -52,7 +52,7 @@ def test_a_changed_copy_finds_its_own() -> None:
 
 
 def test_being_looked_up_changes_nothing_of_a_topology() -> None:
-    topology, other = PATTERNS["in_vpc"](None), PATTERNS["in_vpc"](None)
+    topology, other = PATTERNS["in_vpc"].build(), PATTERNS["in_vpc"].build()
     looked_up(topology)
     assert topology == other
     assert topology.model_dump() == other.model_dump()

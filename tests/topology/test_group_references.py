@@ -9,7 +9,7 @@ from brokerproof.topology.rules import problems
 
 def naming(pattern: str, vpc_id: str, *, egress: bool = False) -> Topology:
     """The brokers' VPC has a group that names a group of ``vpc_id``."""
-    topology = PATTERNS[pattern](None)
+    topology = PATTERNS[pattern].build()
     far = SecurityGroup(group_id="sg-far", vpc_id=vpc_id)
     rule = IpPermission(from_port=9094, to_port=9094, referenced_group_id="sg-far")
     near = SecurityGroup(group_id="sg-near", vpc_id="vpc-cluster", **{"egress" if egress else "ingress": (rule,)})

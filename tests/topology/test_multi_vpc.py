@@ -16,7 +16,7 @@ from brokerproof.topology.rules import problems
 
 
 def multi_vpc(**chosen: Any) -> Topology:
-    return PATTERNS["multi_vpc"](PatternOptions(**chosen))
+    return PATTERNS["multi_vpc"].build(PatternOptions(**chosen))
 
 
 def said(topology: Topology) -> str:
@@ -91,7 +91,7 @@ def test_what_msk_builds_is_refused_by_no_rule() -> None:
 
 
 def test_without_connectivity_nothing_is_built() -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     assert with_managed(topology) is topology
 
 
@@ -101,7 +101,7 @@ def test_a_client_without_a_connection_is_told_so() -> None:
 
 
 def test_an_endpoint_of_another_region_names_the_services_region_which_supports_its_own() -> None:
-    topology = PATTERNS["privatelink_cross_region"](None)
+    topology = PATTERNS["privatelink_cross_region"].build()
     assert "say service_region: us-east-1" in said(with_each(topology, "vpc_endpoints", service_region=None))
     refused = said(with_each(topology, "endpoint_services", supported_regions=("eu-west-1",)))
     assert "supports eu-west-1; expected us-west-2 among its supported_regions (AWS: InvalidServiceName)" in refused

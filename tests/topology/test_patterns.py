@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 
 from brokerproof.probes.outcome import Reason
-from brokerproof.topology.expectation.expect import advertised, expect
+from brokerproof.topology.expectation.advertised import advertised
+from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import AddressKind
-from brokerproof.topology.files import TopologyError
+from brokerproof.topology.files import TopologyError, dumps, loads
 from brokerproof.topology.models import Topology
-from brokerproof.topology.patterns import PATTERNS, PatternOptions, names
+from brokerproof.topology.patterns import PATTERNS, PatternName, PatternOptions
 from brokerproof.topology.rules import problems
 from tests.topology.strategies import options, patterns
 
@@ -18,10 +19,10 @@ from tests.topology.strategies import options, patterns
 @settings(max_examples=60, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     for client in topology.clients:
         view = expect(topology, client.name)
-        if client.pattern in {None, names.LOCAL_WITHOUT_ZONE}:
+        if client.pattern in {None, PatternName.LOCAL_WITHOUT_ZONE}:
             assert not view.brokers
             continue
         assert [b.broker_id for b in view.brokers] == list(range(1, chosen.brokers + 1))
@@ -32,7 +33,7 @@ def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chose
             assert all(a.why_not and a.fails_with for a in dead)
             local = client.vpc_id == topology.clusters[0].vpc_id
             [kind] = {a.kind for a in broker.addresses}
-            if view.pattern == names.MULTI and local:
+            if view.pattern == PatternName.PRIVATELINK_MULTI_NLB and local:
                 assert kind is AddressKind.BROKER_ENI
             elif view.pattern.startswith("privatelink"):
                 assert len(broker.addresses) == chosen.zones
@@ -47,7 +48,7 @@ def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chose
 
 
 def test_single_nlb_advertises_a_port_a_broker_and_bootstraps_on_one() -> None:
-    topology = PATTERNS["privatelink_single_nlb"](None)
+    topology = PATTERNS["privatelink_single_nlb"].build()
     view = expect(topology, "account_b")
     assert [b.port for b in view.brokers] == [8443, 8444, 8445]
     assert {b.port for b in view.bootstrap} == {9094}
@@ -56,14 +57,14 @@ def test_single_nlb_advertises_a_port_a_broker_and_bootstraps_on_one() -> None:
 
 
 def test_multi_nlb_sends_each_broker_to_its_own_endpoint() -> None:
-    view = expect(PATTERNS["privatelink_multi_nlb"](None), "account_b")
+    view = expect(PATTERNS["privatelink_multi_nlb"].build(), "account_b")
     owners = [{a.owner for a in b.addresses} for b in view.brokers]
     assert owners == [{"vpce-b-b1"}, {"vpce-b-b2"}, {"vpce-b-b3"}]
     assert {b.port for b in view.brokers} == {9094}
 
 
 def test_an_overlapping_client_is_not_asked_about_addresses_that_are_its_own() -> None:
-    topology = PATTERNS["privatelink_single_nlb"](None)
+    topology = PATTERNS["privatelink_single_nlb"].build()
     ours = {f.address for f in expect(topology, "account_b").forbidden}
     theirs = {f.address for f in expect(topology, "overlapping").forbidden}
     assert "10.0.0.10" in ours
@@ -72,7 +73,7 @@ def test_an_overlapping_client_is_not_asked_about_addresses_that_are_its_own() -
 
 def test_the_cluster_vpc_must_not_reach_any_client_behind_an_endpoint() -> None:
     for pattern, client in (("privatelink_multi_nlb", "cluster_vpc"), ("privatelink_single_nlb", "cluster_vpc")):
-        view = expect(PATTERNS[pattern](None), client)
+        view = expect(PATTERNS[pattern].build(), client)
         reverse = [f for f in view.forbidden if f.port == 7777]
         assert {f.address for f in reverse} == {"10.1.0.201", "10.0.0.201", "10.2.0.201", "10.3.0.201"}
         assert {f.fails_with for f in reverse} == {(Reason.TIMED_OUT,)}
@@ -80,7 +81,7 @@ def test_the_cluster_vpc_must_not_reach_any_client_behind_an_endpoint() -> None:
 
 
 def test_without_its_own_zone_a_client_of_the_cluster_vpc_has_bootstrap_and_nothing_else() -> None:
-    topology = PATTERNS["privatelink_single_nlb"](PatternOptions(local_zone=False))
+    topology = PATTERNS["privatelink_single_nlb"].build(PatternOptions(local_zone=False))
     view = expect(topology, "cluster_vpc")
     assert view.brokers == ()
     assert [(b.port, [a.address for a in b.addresses]) for b in view.bootstrap] == [
@@ -96,7 +97,7 @@ def test_without_its_own_zone_a_client_of_the_cluster_vpc_has_bootstrap_and_noth
 
 
 def test_a_remote_client_uses_the_endpoints_of_the_vpc_it_is_joined_to() -> None:
-    topology = PATTERNS["privatelink_single_nlb"](None)
+    topology = PATTERNS["privatelink_single_nlb"].build()
     at_home, *far = (expect(topology, name) for name in ("account_b", "remote_by_peering", "remote_by_gateway"))
     for view in far:
         assert [b.addresses for b in view.brokers] == [b.addresses for b in at_home.brokers]
@@ -105,14 +106,14 @@ def test_a_remote_client_uses_the_endpoints_of_the_vpc_it_is_joined_to() -> None
 
 
 def test_49_brokers_fit_one_nlb_and_50_do_not() -> None:
-    PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=49))
+    PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=49))
     with pytest.raises(TopologyError, match="the quota is 50 listeners per Network Load Balancer"):
-        PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=50))
+        PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=50))
 
 
 def test_a_port_range_that_is_taken_is_refused() -> None:
     with pytest.raises(TopologyError, match=r"port 9094 is already taken .* choose another port range"):
-        PATTERNS["privatelink_single_nlb"](PatternOptions(brokers=5, first_listener_port=9092))
+        PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=5, first_listener_port=9092))
 
 
 def without_listener(topology: Topology, port: int) -> Topology:
@@ -122,32 +123,39 @@ def without_listener(topology: Topology, port: int) -> Topology:
 
 
 def test_a_topology_that_cannot_carry_its_pattern_says_what_is_missing() -> None:
-    broken = without_listener(PATTERNS["privatelink_single_nlb"](None), 8444)
+    broken = without_listener(PATTERNS["privatelink_single_nlb"].build(), 8444)
     with pytest.raises(TopologyError, match="no endpoint in vpc-b leads to broker 2 alone"):
         expect(broken, "account_b")
 
 
 def test_an_unknown_client_is_answered_with_those_there_are() -> None:
     with pytest.raises(KeyError, match="it has: cluster_vpc, account_b, overlapping"):
-        expect(PATTERNS["privatelink_single_nlb"](None), "z")
+        expect(PATTERNS["privatelink_single_nlb"].build(), "z")
 
 
-def test_an_unknown_pattern_is_answered_with_those_there_are() -> None:
-    topology = PATTERNS["in_vpc"](None)
-    client = topology.clients[0].model_copy(update={"pattern": "carrier_pigeon"})
-    with pytest.raises(
-        TopologyError, match="'carrier_pigeon' is not one of in_vpc, peering, transit_gateway, privatelink_single"
-    ):
-        expect(topology.model_copy(update={"clients": (client,)}), "cluster_vpc")
+@pytest.mark.parametrize("named", ["carrier_pigeon", "combination", "observer"])
+def test_a_pattern_that_is_none_of_a_client_is_answered_with_those_there_are(named: str) -> None:
+    text = dumps(PATTERNS["in_vpc"].build()).replace("pattern: in_vpc", f"pattern: {named}")
+    with pytest.raises(TopologyError) as refused:
+        loads(text, source="mine.yaml")
+    assert (
+        str(refused.value)
+        .splitlines()[0]
+        .endswith(
+            "clients[0].pattern: expected one of in_vpc, peering, transit_gateway, privatelink_single_nlb, "
+            "privatelink_multi_nlb, privatelink_cross_region, multi_vpc, local_without_zone, or none for an observer; "
+            f"found {named!r}"
+        )
+    )
 
 
 def peering(**changes: object) -> Topology:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     return topology.model_copy(update=changes)
 
 
 def test_overlapping_vpcs_are_not_peered() -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     overlapping = tuple(
         v.model_copy(update={"cidr_blocks": topology.vpcs[0].cidr_blocks}) if v.vpc_id == "vpc-b" else v
         for v in topology.vpcs
@@ -157,7 +165,7 @@ def test_overlapping_vpcs_are_not_peered() -> None:
 
 
 def test_two_vpcs_are_peered_once() -> None:
-    first = PATTERNS["peering"](None).vpc_peering_connections[0]
+    first = PATTERNS["peering"].build().vpc_peering_connections[0]
     twice = first.model_copy(update={"vpc_peering_connection_id": "pcx-again"})
     found = [str(p) for p in problems(peering(vpc_peering_connections=(first, twice), route_tables=()))]
     assert found == [
@@ -166,7 +174,7 @@ def test_two_vpcs_are_peered_once() -> None:
 
 
 def test_a_subnet_has_one_route_table_and_a_table_one_route_to_a_destination() -> None:
-    tables = PATTERNS["peering"](None).route_tables
+    tables = PATTERNS["peering"].build().route_tables
     again = tables[0].model_copy(
         update={"route_table_id": "rtb-again", "routes": (tables[0].routes[0], tables[0].routes[0])}
     )
@@ -176,7 +184,7 @@ def test_a_subnet_has_one_route_table_and_a_table_one_route_to_a_destination() -
 
 
 def test_what_peering_must_not_let_through_is_said_with_its_reason() -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     assert {f.why for f in expect(topology, "not_peered").forbidden} == {
         "peering is not transitive: vpc-d is not peered with the cluster VPC"
     }
@@ -189,11 +197,11 @@ def test_what_peering_must_not_let_through_is_said_with_its_reason() -> None:
 
 
 def gateway(**changes: object) -> Topology:
-    return PATTERNS["transit_gateway"](None).model_copy(update=changes)
+    return PATTERNS["transit_gateway"].build().model_copy(update=changes)
 
 
 def test_a_vpc_is_attached_to_a_gateway_once() -> None:
-    attachments = PATTERNS["transit_gateway"](None).transit_gateway_attachments
+    attachments = PATTERNS["transit_gateway"].build().transit_gateway_attachments
     again = attachments[0].model_copy(update={"transit_gateway_attachment_id": "tgw-attach-again"})
     found = [str(p) for p in problems(gateway(transit_gateway_attachments=(*attachments, again)))]
     assert len(found) == 1
@@ -201,7 +209,7 @@ def test_a_vpc_is_attached_to_a_gateway_once() -> None:
 
 
 def test_a_gateway_peering_propagates_nothing_and_tables_belong_to_one_gateway() -> None:
-    attachments = list(PATTERNS["transit_gateway"](None).transit_gateway_attachments)
+    attachments = list(PATTERNS["transit_gateway"].build().transit_gateway_attachments)
     peering = next(i for i, a in enumerate(attachments) if a.peer_attachment_id is not None)
     attachments[peering] = attachments[peering].model_copy(update={"propagations": ("tgw-rtb-west",)})
     found = " ".join(str(p) for p in problems(gateway(transit_gateway_attachments=tuple(attachments))))
@@ -210,7 +218,7 @@ def test_a_gateway_peering_propagates_nothing_and_tables_belong_to_one_gateway()
 
 
 def test_a_route_to_a_gateway_needs_an_attachment_to_it() -> None:
-    attachments = PATTERNS["transit_gateway"](None).transit_gateway_attachments
+    attachments = PATTERNS["transit_gateway"].build().transit_gateway_attachments
     rest = tuple(a for a in attachments if a.vpc_id != "vpc-b")
     found = [str(p) for p in problems(gateway(transit_gateway_attachments=rest))]
     assert found

@@ -49,7 +49,7 @@ def kinds(topology: Topology, client: str) -> set[tuple[str, ...]]:
 @settings(max_examples=20, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_everything_is_in_the_picture(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     drawn = dot(topology)
     assert all(f"<B>{vpc.vpc_id}</B>" in drawn for vpc in topology.vpcs)
     assert all(str(block) in drawn for vpc in topology.vpcs for block in (*vpc.cidr_blocks, *vpc.ipv6_cidr_blocks))
@@ -71,7 +71,7 @@ def test_everything_is_in_the_picture(pattern: str, chosen: PatternOptions) -> N
 @settings(max_examples=20, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_line_ends_at_a_box_that_is_there(pattern: str, chosen: PatternOptions) -> None:
-    assert every_line_ends_at_a_box(dot(PATTERNS[pattern](chosen)))
+    assert every_line_ends_at_a_box(dot(PATTERNS[pattern].build(chosen)))
 
 
 def every_line_ends_at_a_box(drawn: str) -> int:
@@ -89,14 +89,14 @@ def every_line_ends_at_a_box(drawn: str) -> int:
 @settings(max_examples=6, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_the_same_topology_gives_the_same_text(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     assert dot(topology) == dot(loads(dumps(topology), source="again"))
 
 
 @settings(max_examples=20, deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_client_has_a_way_to_every_broker(pattern: str, chosen: PatternOptions) -> None:
-    topology = PATTERNS[pattern](chosen)
+    topology = PATTERNS[pattern].build(chosen)
     whole = with_managed(topology)
     for client in topology.clients:
         way = way_of(topology, client, whole)
@@ -138,11 +138,11 @@ ENDPOINT = ("endpoint", "service", "balancer", "broker")
     ],
 )
 def test_each_client_goes_its_patterns_way(pattern: str, client: str, expected: tuple[str, ...]) -> None:
-    assert kinds(PATTERNS[pattern](None), client) == {expected}
+    assert kinds(PATTERNS[pattern].build(), client) == {expected}
 
 
 def test_of_two_paths_the_wrong_one_is_drawn_without_the_clients_colour() -> None:
-    drawn = dot(PATTERNS["combination"](None))
+    drawn = dot(PATTERNS["combination"].build())
     [line] = [line for line in drawn.splitlines() if '"routes/vpc-w" -> "peering/pcx-cluster-w"' in line]
     assert "arrowhead=none" in line
     assert "color" not in line
@@ -163,7 +163,7 @@ def test_of_two_paths_the_wrong_one_is_drawn_without_the_clients_colour() -> Non
     ],
 )
 def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, says: str) -> None:
-    topology = FAULTS[fault].edit(PATTERNS[pattern](None))
+    topology = FAULTS[fault].edit(PATTERNS[pattern].build())
     way = way_of(topology, topology.client(client), topology)
     assert says in way.trouble
     assert f"client {client}" in dot(topology)
@@ -172,14 +172,14 @@ def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_what_is_broken_is_drawn_all_the_same(fault: str) -> None:
     for pattern in FAULTS[fault].patterns:
-        topology = PATTERNS[pattern](PatternOptions(dual_stack=FAULTS[fault].dual_stack))
+        topology = PATTERNS[pattern].build(PatternOptions(dual_stack=FAULTS[fault].dual_stack))
         broken = dot(FAULTS[fault].edit(topology))
         assert every_line_ends_at_a_box(broken)
         assert all(f"client {c.name}<" in broken for c in topology.clients if c.pattern is not None)
 
 
 def test_the_families_of_a_dual_stack_have_ways_of_their_own() -> None:
-    whole = PATTERNS["peering"](PatternOptions(dual_stack=True))
+    whole = PATTERNS["peering"].build(PatternOptions(dual_stack=True))
     assert kinds(whole, "peered") == kinds(whole, "peered_ipv6")
     broken = FAULTS["ipv6-route-missing"].edit(whole)
     assert not way_of(broken, broken.client("peered"), broken).trouble
@@ -188,7 +188,7 @@ def test_the_families_of_a_dual_stack_have_ways_of_their_own() -> None:
 
 
 def test_a_listener_of_a_family_without_address_is_said_at_the_client() -> None:
-    topology = edited(PATTERNS["peering"](PatternOptions(dual_stack=True)), "peered_ipv6", ipv6_address=None)
+    topology = edited(PATTERNS["peering"].build(PatternOptions(dual_stack=True)), "peered_ipv6", ipv6_address=None)
     assert "client peered_ipv6 has no ipv6_address" in picture(topology).description
 
 
@@ -198,19 +198,19 @@ def edited(topology: Topology, name: str, **update: object) -> Topology:
 
 
 def test_the_local_route_of_an_overlapping_vpc_wins() -> None:
-    topology = edited(PATTERNS["privatelink_multi_nlb"](None), "overlapping", pattern="peering")
+    topology = edited(PATTERNS["privatelink_multi_nlb"].build(), "overlapping", pattern="peering")
     assert "whose local route keeps it there" in way_of(topology, topology.client("overlapping"), topology).trouble
 
 
 def test_a_pattern_that_the_topology_cannot_carry_is_said_at_the_client() -> None:
-    drawn = picture(edited(PATTERNS["in_vpc"](None), "cluster_vpc", pattern="multi_vpc"))
+    drawn = picture(edited(PATTERNS["in_vpc"].build(), "cluster_vpc", pattern="multi_vpc"))
     assert "has no VPC connection" in drawn.description
     assert Ink.MUST_NOT.value in drawn.dot
     assert "broker 3<" in drawn.dot
 
 
 def test_gateways_that_send_a_packet_round_are_no_endless_way() -> None:
-    topology = PATTERNS["transit_gateway"](None)
+    topology = PATTERNS["transit_gateway"].build()
     back = tuple(
         TransitGatewayRouteTable(
             transit_gateway_route_table_id=f"tgw-rtb-{side}",
@@ -241,7 +241,7 @@ def test_gateways_that_send_a_packet_round_are_no_endless_way() -> None:
     ],
 )
 def test_a_large_cluster_is_still_a_picture(pattern: str, brokers: int, says: str) -> None:
-    large, small = (dot(PATTERNS[pattern](PatternOptions(brokers=number))) for number in (brokers, 3))
+    large, small = (dot(PATTERNS[pattern].build(PatternOptions(brokers=number))) for number in (brokers, 3))
     assert says in large
     assert len(NODE.findall(large)) <= len(NODE.findall(small))
     assert len(EDGE.findall(large)) <= len(EDGE.findall(small))
@@ -251,7 +251,7 @@ HOSTILE = '"]}; <script>alert(1)</script> & \\N \x00\x1b\u202e]]>'
 
 
 def test_hostile_words_are_escaped() -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     vpcs = tuple(vpc.model_copy(update={"region_name": HOSTILE}) for vpc in topology.vpcs)
     drawn = dot(topology.model_copy(update={"vpcs": vpcs}))
     assert "<script" not in drawn
@@ -260,7 +260,7 @@ def test_hostile_words_are_escaped() -> None:
 
 
 def test_ids_may_hold_what_dot_reads_as_ports_and_folders() -> None:
-    plain = PATTERNS["peering"](None)
+    plain = PATTERNS["peering"].build()
     odd = loads(dumps(plain).replace("vpc-b", "vpc:b/1@2").replace("pcx-cluster-b", "pcx:cluster/b"), source="odd")
     assert odd.vpcs[1].vpc_id == "vpc:b/1@2"
     assert every_line_ends_at_a_box(dot(odd)) == every_line_ends_at_a_box(dot(plain))
@@ -276,13 +276,13 @@ def test_no_words_become_markup(words: str) -> None:
 
 def test_how_clients_are_reached_is_no_part_of_a_picture() -> None:
     secret = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "host-7531"), environment={"TOKEN": "hunter2"})
-    made = picture(edited(PATTERNS["in_vpc"](None), "cluster_vpc", vantage=secret, ca_file="/secret/ca.pem"))
+    made = picture(edited(PATTERNS["in_vpc"].build(), "cluster_vpc", vantage=secret, ca_file="/secret/ca.pem"))
     for said in (made.title, made.description, made.dot):
         assert not [word for word in ("hunter2", "TOKEN", "host-7531", "/secret") if word in said]
 
 
 def test_colours_come_round_after_the_eighth_client() -> None:
-    topology = PATTERNS["in_vpc"](None)
+    topology = PATTERNS["in_vpc"].build()
     [one] = topology.clients
 
     def client(number: int) -> Client:
@@ -319,13 +319,13 @@ def test_ranges(numbers: tuple[int, ...], said: str) -> None:
     ],
 )
 def test_distance_lies_where_networks_are_joined(pattern: str, client: str, says: str) -> None:
-    topology = PATTERNS[pattern](None)
+    topology = PATTERNS[pattern].build()
     assert rtt_words(topology, way_of(topology, topology.client(client), topology)) == says
 
 
 def test_between_regions_the_line_says_how_far_it_is() -> None:
     far = RegionLink(regions=("us-east-1", "us-west-2"), one_way_delay_ms=12.5)
-    topology = PATTERNS["peering"](None).model_copy(update={"lab": LabSettings(links=(far,))})
+    topology = PATTERNS["peering"].build().model_copy(update={"lab": LabSettings(links=(far,))})
     lines = [line for line in dot(topology).splitlines() if "25 ms RTT" in line and "->" in line]
     assert [line.split()[0] for line in lines] == ['"routes/vpc-c"']
 
@@ -334,12 +334,12 @@ def test_a_slow_or_lossy_link_is_said_inside_a_region_too() -> None:
     slow = RegionLink(
         regions=("us-east-1", "us-east-1"), one_way_delay_ms=0.25, rate_bits_per_s=100_000_000, loss=0.005
     )
-    topology = PATTERNS["peering"](None).model_copy(update={"lab": LabSettings(links=(slow,))})
+    topology = PATTERNS["peering"].build().model_copy(update={"lab": LabSettings(links=(slow,))})
     assert "0.5 ms RTT, 100 Mbit/s, 0.500% lost" in dot(topology)
 
 
 def test_of_a_real_client_no_distance_is_known() -> None:
-    topology = PATTERNS["peering"](None)
+    topology = PATTERNS["peering"].build()
     away = ClientVantage(kind=VantageKind.EXEC, command=("ssh", "c", "--"))
     assert "RTT" in picture(topology).description
     everywhere = topology.model_copy(
@@ -350,7 +350,7 @@ def test_of_a_real_client_no_distance_is_known() -> None:
 
 @pytest.mark.parametrize("pattern", ["privatelink_single_nlb", "privatelink_multi_nlb"])
 def test_a_remote_client_has_a_way_over_ipv6_also_where_the_endpoint_vpc_overlaps_the_clusters(pattern: str) -> None:
-    topology = PATTERNS[pattern](PatternOptions(overlap=Overlap.ON, dual_stack=True))
+    topology = PATTERNS[pattern].build(PatternOptions(overlap=Overlap.ON, dual_stack=True))
     ways = {client.name: way_of(topology, client, topology) for client in topology.clients}
     assert {"remote_by_peering_ipv6", "remote_by_gateway_ipv6"} <= set(ways)
     assert not [way.trouble for way in ways.values() if way.trouble]

@@ -55,7 +55,7 @@ def test_it_is_called_as_its_client_and_ends_once_and_for_all(vantage: Vantage) 
 
 @pytest.mark.parametrize("kind", VANTAGES)
 def test_a_client_of_a_file_is_opened_as_its_kind_says(kind: str) -> None:
-    client = PATTERNS["peering"](None).clients[0].model_copy(update={"vantage": EXAMPLES[kind]})
+    client = PATTERNS["peering"].build().clients[0].model_copy(update={"vantage": EXAMPLES[kind]})
 
     with open_client(client, lab=None) as opened:
         assert opened.name == client.name

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.topology.patterns import names
+from brokerproof.topology.expectation.view import Way
+from brokerproof.topology.patterns import patterns_where
+from brokerproof.topology.patterns.spec import Balancing
 
-ENDPOINT: Final = (names.SINGLE, names.MULTI, names.CROSS_REGION)
-ONE_NLB: Final = (names.SINGLE, names.CROSS_REGION)
-MANAGED: Final = (names.MULTI_VPC,)
-THROUGH_LOAD_BALANCER: Final = (*ENDPOINT, *MANAGED)
+EVERY: Final = patterns_where(lambda spec: spec.name.is_of_clients)
+ENDPOINT: Final = patterns_where(lambda spec: spec.balancing is Balancing.OWN)
+ONE_NLB: Final = patterns_where(lambda spec: spec.balancing is Balancing.OWN and not spec.has_endpoint_per_broker)
+MANAGED: Final = patterns_where(lambda spec: spec.is_managed)
+THROUGH_LOAD_BALANCER: Final = patterns_where(lambda spec: spec.is_one_way)
 """Patterns with a load balancer between client and broker."""
-ROUTED: Final = (names.PEERING, names.TRANSIT_GATEWAY)
-GATEWAY: Final = (names.TRANSIT_GATEWAY,)
-JOINED: Final = (*ROUTED, names.SINGLE, names.MULTI)
+SHARED_ENDPOINT: Final = patterns_where(lambda spec: spec.is_one_way and not spec.has_endpoint_per_broker)
+STRAIGHT: Final = patterns_where(lambda spec: spec.name.is_of_clients and not spec.is_one_way)
+"""Patterns that lead to the broker ENIs themselves."""
+NOT_OWN_ENDPOINT: Final = patterns_where(lambda spec: spec.name.is_of_clients and spec.balancing is not Balancing.OWN)
+ROUTED: Final = patterns_where(lambda spec: spec.is_routed)
+PEERED: Final = patterns_where(lambda spec: spec.is_routed and Way.PEERING in spec.carried_by)
+GATEWAY: Final = patterns_where(lambda spec: spec.is_routed and Way.TRANSIT_GATEWAY in spec.carried_by)
+JOINED: Final = patterns_where(lambda spec: bool(spec.carried_by))
 """Patterns in which a peering or a gateway carries some client's packets."""
-EVERY: Final = (names.IN_VPC, *ROUTED, *THROUGH_LOAD_BALANCER)
+BY_PEERING: Final = patterns_where(lambda spec: Way.PEERING in spec.carried_by)
+BY_GATEWAY: Final = patterns_where(lambda spec: Way.TRANSIT_GATEWAY in spec.carried_by)
 
 MSK: Final = "Amazon MSK developer guide"
 VPC: Final = "Amazon VPC user guide"

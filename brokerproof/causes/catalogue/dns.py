@@ -11,6 +11,7 @@ from brokerproof.causes.catalogue.applies import (
     MANAGED,
     MEASURED,
     MSK,
+    NOT_OWN_ENDPOINT,
     ONE_NLB,
     ROUTE53,
     ROUTED,
@@ -43,7 +44,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.DNS_PUBLIC_RECORD_MISSING,
         title="the name is not in public DNS, where MSK publishes its brokers",
-        patterns=(*ROUTED, "in_vpc", *MANAGED),
+        patterns=NOT_OWN_ENDPOINT,
         evidence="NXDOMAIN whose SOA is of no private zone, for a name the cluster has",
         confused_with=((Code.DNS_ZONE_SHADOWS_REGION, "the SOA of the negative answer is that of a private zone"),),
         remedy="take the names of cluster {cluster} from its bootstrap string and ListNodes; {name} is not one MSK "

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from brokerproof.causes.codes import Code
+from brokerproof.topology.patterns import PatternName
 
 
 class Layer(StrEnum):
@@ -41,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     code: Code
     title: str
     """What is wrong, a sentence without the full stop."""
-    patterns: tuple[str, ...]
+    patterns: tuple[PatternName, ...]
     """The patterns it can occur in."""
     evidence: str
     """What a client sees that proves it, or leaves it among few."""

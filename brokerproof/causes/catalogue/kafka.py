@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.causes.catalogue.applies import EVERY, KAFKA, MANAGED, MEASURED, MSK, ONE_NLB, THROUGH_LOAD_BALANCER
+from brokerproof.causes.catalogue.applies import (
+    EVERY,
+    KAFKA,
+    MANAGED,
+    MEASURED,
+    MSK,
+    ONE_NLB,
+    STRAIGHT,
+    THROUGH_LOAD_BALANCER,
+)
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
 
@@ -160,7 +169,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.METADATA_ADVERTISED_PORT,
         title="a broker advertises a port at which nothing leads to it",
-        patterns=(*THROUGH_LOAD_BALANCER, *EVERY[:3]),
+        patterns=(*THROUGH_LOAD_BALANCER, *STRAIGHT),
         evidence="metadata gives the broker's name with a port no listener of the path has",
         confused_with=((Code.METADATA_ADVERTISED_UNCHANGED, "the port is the one the broker is bound to"),),
         remedy="set advertised.listeners of broker {brokers} to the port of its own NLB listener "
@@ -193,7 +202,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.METADATA_LISTENER_DROPPED,
         title="a broker's advertised.listeners lacks the listener the clients use",
-        patterns=(*ONE_NLB, *MANAGED, *EVERY[:3]),
+        patterns=(*ONE_NLB, *MANAGED, *STRAIGHT),
         evidence="metadata leaves the broker out, though it runs and answers for itself",
         confused_with=((Code.CLUSTER_BROKER_DOWN, "there the broker does not answer"),),
         remedy="name every listener in advertised.listeners of broker {brokers}, not the changed one alone",

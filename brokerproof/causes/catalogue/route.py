@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.causes.catalogue.applies import GATEWAY, JOINED, MSK, PEERING, ROUTED, TGW
+from brokerproof.causes.catalogue.applies import (
+    BY_GATEWAY,
+    BY_PEERING,
+    GATEWAY,
+    JOINED,
+    MSK,
+    PEERING,
+    ROUTED,
+    TGW,
+)
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
-from brokerproof.topology.patterns import names
 
 _TABLES = "ec2 DescribeRouteTables"
 _PEERINGS = "ec2 DescribeVpcPeeringConnections"
 _SEARCH = "ec2 SearchTransitGatewayRoutes"
 _SILENT = "every connection from the client VPC times out"
-_PEERED = (names.PEERING, names.SINGLE, names.MULTI)
-_BY_GATEWAY = (names.TRANSIT_GATEWAY, names.SINGLE, names.MULTI)
 
 ENTRIES: Final = (
     Entry(
@@ -58,7 +64,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_PEERING_NOT_ACTIVE,
         title="the peering connection is not active: pending, rejected, expired or deleted",
-        patterns=_PEERED,
+        patterns=BY_PEERING,
         evidence=f"{_SILENT}; the routes over a deleted peering are blackholes",
         confused_with=((Code.ROUTE_MISSING_CLIENT, f"{_PEERINGS}: its status"),),
         remedy="create the peering connection of {vpc} again or accept it, and renew the routes that use it",
@@ -69,7 +75,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_PEERING_NOT_TRANSITIVE,
         title="the client VPC is peered with a VPC that is peered with the cluster's, not with the cluster's itself",
-        patterns=_PEERED,
+        patterns=BY_PEERING,
         evidence=_SILENT,
         remedy="peer {vpc} with the cluster VPC itself, or join all three by a transit gateway",
         call=_PEERINGS,
@@ -93,7 +99,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
         title="a gateway attachment is associated with no route table",
-        patterns=_BY_GATEWAY,
+        patterns=BY_GATEWAY,
         evidence=_SILENT,
         confused_with=((Code.ROUTE_GATEWAY_NOT_PROPAGATED, "ec2 GetTransitGatewayRouteTableAssociations"),),
         remedy="associate the gateway attachment of {vpc} (and that of the cluster VPC) with a route "
@@ -105,7 +111,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_GATEWAY_NOT_PROPAGATED,
         title="a gateway route table has no route to one of the two VPCs: its attachment is not propagated there",
-        patterns=_BY_GATEWAY,
+        patterns=BY_GATEWAY,
         evidence=_SILENT,
         confused_with=((Code.ROUTE_GATEWAY_NOT_ASSOCIATED, _SEARCH),),
         remedy="propagate the attachment of {vpc} to the route table that the cluster VPC's attachment uses, and back",
@@ -116,7 +122,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_GATEWAY_BLACKHOLE,
         title="a static blackhole route of the gateway covers the brokers' addresses",
-        patterns=_BY_GATEWAY,
+        patterns=BY_GATEWAY,
         evidence="silence towards the addresses it covers: a part of the brokers, or all",
         confused_with=((Code.ROUTE_MISSING_SUBNET, f"{_SEARCH}: state blackhole"),),
         remedy="delete the blackhole route that covers broker {brokers} from the gateway's route table",
@@ -127,7 +133,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_GATEWAY_STATIC_MISSING,
         title="a gateway has no static route over the peering to the other Region's gateway",
-        patterns=_BY_GATEWAY,
+        patterns=BY_GATEWAY,
         evidence="clients of the other Region time out, those of this Region do not",
         confused_with=(
             (Code.ROUTE_GATEWAY_PEERING_PENDING, "ec2 DescribeTransitGatewayPeeringAttachments: its state"),
@@ -140,7 +146,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_GATEWAY_PEERING_PENDING,
         title="the peering of the two gateways is not accepted",
-        patterns=_BY_GATEWAY,
+        patterns=BY_GATEWAY,
         evidence="clients of the other Region time out, those of this Region do not",
         confused_with=((Code.ROUTE_GATEWAY_STATIC_MISSING, _SEARCH),),
         remedy="accept the gateway peering attachment that leads from {region} to the cluster's Region",
@@ -151,7 +157,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_GATEWAY_ZONE_MISSING,
         title="a gateway attachment has no subnet in the zone of the client or the broker",
-        patterns=_BY_GATEWAY,
+        patterns=BY_GATEWAY,
         evidence="silence towards the brokers of one zone, or from the clients of one",
         confused_with=((Code.ROUTE_MISSING_SUBNET, "ec2 DescribeTransitGatewayVpcAttachments: SubnetIds"),),
         remedy="add a subnet of every zone that has brokers or clients to the gateway attachments",

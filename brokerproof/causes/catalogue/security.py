@@ -9,14 +9,15 @@ from brokerproof.causes.catalogue.applies import (
     EVERY,
     MSK,
     NLB,
+    PEERED,
     PEERING,
     PRIVATELINK,
+    SHARED_ENDPOINT,
     THROUGH_LOAD_BALANCER,
     VPC,
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
-from brokerproof.topology.patterns import names
 
 _RULES = "ec2 DescribeSecurityGroupRules"
 _ACLS = "ec2 DescribeNetworkAcls"
@@ -40,7 +41,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.SECURITY_GROUP_REFERENCE,
         title="the rule names a security group of the peer VPC that no longer counts, or is in another Region",
-        patterns=(names.PEERING,),
+        patterns=PEERED,
         evidence="connections of one peered VPC time out",
         confused_with=((Code.SECURITY_BROKER_GROUP, "ec2 DescribeStaleSecurityGroups"),),
         remedy="admit the CIDR of {vpc} instead of its security group; a group of another Region cannot be referenced",
@@ -72,7 +73,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.SECURITY_ENDPOINT_PORT_RANGE,
         title="the endpoint's security group admits some of the brokers' ports and not others",
-        patterns=(names.SINGLE, names.CROSS_REGION, names.MULTI_VPC),
+        patterns=SHARED_ENDPOINT,
         evidence="the silent ports are beyond the ones that connect, at every address of the endpoint",
         confused_with=((Code.NLB_LISTENER_MISSING, "a client that meets the NLB itself, or elbv2 DescribeListeners"),),
         remedy="admit port {port} in the security group of the endpoint (managed VPC connections: 14001-14100)",

@@ -12,7 +12,6 @@ from brokerproof.causes.catalogue.applies import (
     KAFKA,
     MSK,
     PRIVATELINK,
-    ROUTED,
     THROUGH_LOAD_BALANCER,
     VPC,
 )
@@ -128,7 +127,7 @@ ENTRIES: Final = (
     Entry(
         code=Code.ISOLATION_UNAPPROVED_CLIENT,
         title="a client that must reach nothing gets through",
-        patterns=(*ROUTED, *THROUGH_LOAD_BALANCER, "in_vpc"),
+        patterns=EVERY,
         evidence="a connection from a VPC or host without approval is accepted, or refused by the host itself",
         remedy="take away the route, propagation or security group rule that lets {client} ({vpc}) through",
         call="ec2 SearchTransitGatewayRoutes, DescribeSecurityGroupRules",

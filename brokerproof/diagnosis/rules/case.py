@@ -18,7 +18,7 @@ from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def kind(view: ClientView) -> Access:
 
 def managed(view: ClientView) -> bool:
     """Whether MSK runs the load balancer itself."""
-    return view.pattern == names.MULTI_VPC
+    return spec_of(view.pattern).is_managed
 
 
 def local(view: ClientView) -> bool:

@@ -13,7 +13,7 @@ from brokerproof.diagnosis.rules.connect import SILENT_WIDE, from_outside
 from brokerproof.diagnosis.rules.shape import Shape
 from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import BrokerView, ClientView
-from brokerproof.topology.patterns.names import ONE_WAY
+from brokerproof.topology.patterns import spec_of
 
 PLAINTEXT_PORT: Final = 9092
 """Apache Kafka's plaintext port on MSK (MSK developer guide, port information)."""
@@ -136,7 +136,7 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
 def _code(case: Case, red: Red) -> Code | None:
     check = red.check
     if check.asserts is Assertion.SOURCE:
-        return Code.ISOLATION_SECOND_PATH if red.view.pattern in ONE_WAY else None
+        return Code.ISOLATION_SECOND_PATH if spec_of(red.view.pattern).is_one_way else None
     reached = check.reason is None or check.reason in _GOT_THERE
     if not reached:
         return None
@@ -153,7 +153,7 @@ def _code(case: Case, red: Red) -> Code | None:
 def _is_way_back(case: Case, red: Red) -> bool:
     """Whether it leads to a host that is no broker of anybody's: back along a path that must be one-way."""
     path = {where for view in case.views for broker in view.brokers for where in _where(broker)}
-    one_way = any(view.pattern in ONE_WAY for view in case.views)
+    one_way = any(spec_of(view.pattern).is_one_way for view in case.views)
     return one_way and bool(path) and red.check.address not in path
 
 
@@ -166,7 +166,11 @@ def _of_client(case: Case, red: Red) -> Code | None:
         mine = {a.address for b in view.brokers for a in b.addresses}
         if check.address in mine:
             return Code.ISOLATION_PORTS_OPEN
-        return Code.ISOLATION_SECOND_PATH if local(view) and view.pattern in ONE_WAY else Code.ISOLATION_PORTS_OPEN
+        return (
+            Code.ISOLATION_SECOND_PATH
+            if local(view) and spec_of(view.pattern).is_one_way
+            else Code.ISOLATION_PORTS_OPEN
+        )
     return Code.ISOLATION_SECOND_PATH
 
 

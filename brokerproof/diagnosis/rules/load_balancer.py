@@ -10,7 +10,7 @@ from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, loc
 from brokerproof.diagnosis.rules.connect import by_way
 from brokerproof.diagnosis.rules.shape import Met, Shape, is_ipv6
 from brokerproof.topology.expectation.view import ClientView
-from brokerproof.topology.patterns import names
+from brokerproof.topology.patterns import spec_of
 
 _SILENT_WIDE = "connections vanish on the way: no address of the endpoint or load balancer answers, for any broker"
 _SILENT_BROKER = "one broker is silent behind the load balancer, at every address"
@@ -207,7 +207,7 @@ def _silent(mine: Sequence[Met], found: Sequence[Met]) -> frozenset[Code]:
     entries = {met.view.entry_vpc_id for met in found}
     others = [m for m in mine if m.broker_id == broker_id and any(c.passed for c in m.cells)]
     own = all(managed(met.view) for met in found)
-    shared = any(met.view.pattern != names.MULTI for met in found)
+    shared = any(not spec_of(met.view.pattern).has_endpoint_per_broker for met in found)
     at_nodes = any(kind(met.view) is Access.NODES for met in found)
     at_endpoint = sets.ONE_PORT if shared else sets.ONE_ENDPOINT_VPC
     if others and any(m.view.entry_vpc_id in entries for m in others):

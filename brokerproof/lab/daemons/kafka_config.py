@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from brokerproof.lab.daemons.jvm import STATE_DIR
-from brokerproof.topology.expectation.expect import advertised
+from brokerproof.topology.expectation.advertised import advertised
 from brokerproof.topology.models import Broker, Cluster
 
 UNBOUND = f"{STATE_DIR}/unbound/unbound"

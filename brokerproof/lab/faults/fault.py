@@ -9,20 +9,30 @@ from typing import Final
 
 from brokerproof.causes.codes import Code
 from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.topology.expectation.view import Way
 from brokerproof.topology.models import Client, NetworkType, Topology
-from brokerproof.topology.patterns import client_names, names
+from brokerproof.topology.patterns import PatternSpec, client_names, patterns_where
+from brokerproof.topology.patterns.spec import Balancing
 
-ONE_NLB: Final = (names.SINGLE,)
-MULTI: Final = (names.MULTI,)
-REMOTE: Final = (names.SINGLE, names.MULTI)
+
+def _own(spec: PatternSpec) -> bool:
+    return spec.balancing is Balancing.OWN
+
+
+EVERY: Final = patterns_where(lambda _: True)
+PEERING: Final = patterns_where(lambda spec: spec.is_routed and Way.PEERING in spec.carried_by)
+GATEWAY: Final = patterns_where(lambda spec: spec.is_routed and Way.TRANSIT_GATEWAY in spec.carried_by)
+STRAIGHT: Final = patterns_where(lambda spec: spec.name.is_of_clients and not spec.is_one_way)
+"""Patterns that lead to the broker ENIs themselves."""
+PRIVATELINK: Final = patterns_where(_own)
+SINGLE: Final = patterns_where(lambda spec: _own(spec) and not spec.has_endpoint_per_broker)
+MULTI: Final = patterns_where(lambda spec: spec.has_endpoint_per_broker)
+REMOTE: Final = patterns_where(lambda spec: _own(spec) and bool(spec.carried_by))
 """Patterns with clients of another Region behind the endpoint VPC."""
-SINGLE: Final = (names.SINGLE, names.CROSS_REGION)
-PRIVATELINK: Final = (*SINGLE, *MULTI)
-PEERING: Final = (names.PEERING,)
-GATEWAY: Final = (names.TRANSIT_GATEWAY,)
-MULTI_VPC: Final = (names.MULTI_VPC,)
-COMBINATION: Final = (names.COMBINATION,)
-EVERY: Final = (names.IN_VPC, *PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION)
+ONE_NLB: Final = patterns_where(lambda spec: spec.name in SINGLE and spec.name in REMOTE)
+MULTI_VPC: Final = patterns_where(lambda spec: spec.is_managed)
+COMBINATION: Final = patterns_where(lambda spec: not spec.name.is_of_clients)
+"""Several patterns on one cluster."""
 
 
 class FaultLayer(StrEnum):

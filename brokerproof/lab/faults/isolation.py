@@ -7,7 +7,16 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.lab.faults.fault import GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, FaultLayer, afflicted
+from brokerproof.lab.faults.fault import (
+    GATEWAY,
+    MULTI_VPC,
+    PEERING,
+    PRIVATELINK,
+    STRAIGHT,
+    Fault,
+    FaultLayer,
+    afflicted,
+)
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_added, with_changed
 from brokerproof.topology.models import (
@@ -139,7 +148,7 @@ FAULTS: Final = (
         "The brokers' security group admits every port; nothing listens there today.",
         _every_port,
         Code.ISOLATION_PORTS_OPEN,
-        patterns=("in_vpc", *PEERING, *GATEWAY),
+        patterns=STRAIGHT,
         reasons=(Reason.REFUSED,),
     ),
     _fault(
@@ -177,6 +186,6 @@ FAULTS: Final = (
         "The cluster has a plaintext listener too, and the brokers' security group admits it.",
         _plaintext,
         Code.ISOLATION_PLAINTEXT_OPEN,
-        patterns=("in_vpc", *PEERING, *GATEWAY),
+        patterns=STRAIGHT,
     ),
 )

@@ -9,7 +9,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.lab.faults.fault import EVERY, SINGLE, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Stage
 from brokerproof.topology.edit import with_broker
-from brokerproof.topology.expectation.expect import advertised
+from brokerproof.topology.expectation.advertised import advertised
 from brokerproof.topology.models import AdvertisedListener, Topology
 
 _NO_LISTENER: Final = 8499

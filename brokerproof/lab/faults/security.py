@@ -20,6 +20,8 @@ from brokerproof.lab.faults.fault import (
     PEERING,
     PRIVATELINK,
     REMOTE,
+    SINGLE,
+    STRAIGHT,
     Fault,
     FaultLayer,
     afflicted,
@@ -324,7 +326,7 @@ FAULTS: Final = (
         "The network ACL of broker 2's subnet denies port 9094 before it allows it.",
         _broker_port_denied,
         *joined(Code.SECURITY_NETWORK_ACL, likeness.ONE_BROKER_DIRECT),
-        patterns=("in_vpc", *PEERING, *GATEWAY),
+        patterns=STRAIGHT,
         brokers=(2,),
     ),
     _fault(
@@ -368,7 +370,7 @@ FAULTS: Final = (
         "The endpoints' security group admits the listeners of brokers 1 and 2, and not that of broker 3.",
         _endpoint_range,
         *joined(Code.SECURITY_ENDPOINT_PORT_RANGE, likeness.ONE_BROKER_BEHIND),
-        patterns=(*ONE_NLB, "privatelink_cross_region"),
+        patterns=SINGLE,
         brokers=(3,),
     ),
     _fault(

@@ -6,39 +6,23 @@ MSK and data transfer; the figures are an input with a source of its own, and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.expectation.view import AddressKind, ClientView
+from brokerproof.topology.expectation.view import AddressKind, ClientView, Way
 from brokerproof.topology.managed import with_managed
-from brokerproof.topology.models import Client, Topology
+from brokerproof.topology.models import Client, Topology, VpcEndpoint
+from brokerproof.topology.patterns import spec_of
+from brokerproof.topology.patterns.dimensions import Dimension
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Dimension(StrEnum):
-    """What is charged for, as a price file calls it."""
-
-    CROSS_ZONE_GB = "cross_zone_gb"
-    CROSS_REGION_GB = "cross_region_gb"
-    TRANSIT_GATEWAY_ATTACHMENT_HOUR = "transit_gateway_attachment_hour"
-    TRANSIT_GATEWAY_GB = "transit_gateway_gb"
-    ENDPOINT_ZONE_HOUR = "endpoint_zone_hour"
-    """An interface endpoint, for each zone it has an ENI in."""
-    ENDPOINT_GB = "endpoint_gb"
-    NLB_HOUR = "nlb_hour"
-    NLCU_HOUR = "nlcu_hour"
-    """Load balancer capacity units: of connections and bytes, so they cannot be counted in a topology."""
-    VPC_CONNECTION_HOUR = "vpc_connection_hour"
-    """A managed VPC connection of MSK, each for one way of authenticating."""
-    VPC_CONNECTION_GB = "vpc_connection_gb"
 
 
 class PriceError(ValueError):
@@ -103,78 +87,128 @@ def load_prices(path: Path) -> PriceList:
 
 def charges(topology: Topology, client: Client) -> tuple[Charge, ...]:
     """What one client's path is charged for, data spread evenly over the brokers. Of parts that clients share, all."""
-    built = with_managed(topology)
-    view = expect(topology, client.name)
-    return tuple(charge for charge in _charges(built, client, view) if charge.quantity != 0)
-
-
-def _charges(topology: Topology, client: Client, view: ClientView) -> Iterator[Charge]:
-    home = topology.vpc(topology.cluster(client.cluster_name).vpc_id)
-    here = topology.vpc(client.vpc_id)
-    elsewhere = [broker for broker in view.brokers if broker.zone_id != view.zone_id]
-    far = here.region_name != home.region_name
-    brokers = len(view.brokers)
-    if far:
-        yield Charge(dimension=Dimension.CROSS_REGION_GB, quantity=1, counted="client and cluster in two Regions")
-    elif brokers:
-        yield Charge(
-            dimension=Dimension.CROSS_ZONE_GB,
-            quantity=len(elsewhere) / brokers,
-            counted=f"{len(elsewhere)} of {brokers} brokers in another zone than the client",
-        )
-    yield from _gateways(topology, client, view, far=far)
-    yield from _endpoints(topology, client, view)
-
-
-def _gateways(topology: Topology, client: Client, view: ClientView, *, far: bool) -> Iterator[Charge]:
-    if view.way.value != "transit_gateway":
-        return
-    ends = {client.vpc_id, view.entry_vpc_id}
-    vpcs = [one for one in topology.transit_gateway_attachments if one.vpc_id in ends]
-    peers = [one for one in topology.transit_gateway_attachments if one.peer_attachment_id is not None and far]
-    counted = f"{len(vpcs)} VPCs attached" + (f", {len(peers)} attachments of gateways to each other" if peers else "")
-    yield Charge(dimension=Dimension.TRANSIT_GATEWAY_ATTACHMENT_HOUR, quantity=len(vpcs) + len(peers), counted=counted)
-    yield Charge(dimension=Dimension.TRANSIT_GATEWAY_GB, quantity=1, counted="all data goes through a gateway")
-
-
-def _endpoints(topology: Topology, client: Client, view: ClientView) -> Iterator[Charge]:
-    used = {address.address for broker in view.brokers for address in broker.addresses}
-    kinds = {address.kind for broker in view.brokers for address in broker.addresses}
-    if AddressKind.BROKER_ENI in kinds or not used:
-        return
-    endpoints = [
-        one
-        for one in topology.vpc_endpoints
-        if used & {str(each.private_ip_address) for each in one.network_interfaces}
-    ]
-    managed = [one for one in topology.vpc_connections if one.vpc_id == client.vpc_id]
-    if managed and client.pattern == "multi_vpc":
-        yield Charge(
-            dimension=Dimension.VPC_CONNECTION_HOUR,
-            quantity=len(managed),
-            counted=f"{len(managed)} managed VPC connections of the client's VPC",
-        )
-        yield Charge(dimension=Dimension.VPC_CONNECTION_GB, quantity=1, counted="all data goes through it")
-        return
-    if endpoints:
-        zones = sum(len(one.network_interfaces) for one in endpoints)
-        yield Charge(
-            dimension=Dimension.ENDPOINT_ZONE_HOUR,
-            quantity=zones,
-            counted=f"{len(endpoints)} endpoints, {zones} ENIs in their zones",
-        )
-        yield Charge(dimension=Dimension.ENDPOINT_GB, quantity=1, counted="all data goes through an endpoint")
-    behind = {topology.service(one.service_name).network_load_balancer_name for one in endpoints}
-    nodes = {
-        one.load_balancer_name
-        for one in topology.load_balancers
-        if used & {str(zone.private_ipv4_address) for zone in one.availability_zones}
-    }
-    balancers = behind | nodes
-    yield Charge(dimension=Dimension.NLB_HOUR, quantity=len(balancers), counted=f"{len(balancers)} load balancers")
-    yield Charge(
-        dimension=Dimension.NLCU_HOUR, quantity=None, counted="by connections and bytes; no topology says them"
+    path = _Path.of(topology, client)
+    counted = ((each, *_COUNTED[each](path)) for each in spec_of(client.pattern).dimensions)
+    return tuple(
+        Charge(dimension=dimension, quantity=quantity, counted=words)
+        for dimension, quantity, words in counted
+        if quantity != 0
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One client's path, as far as it is charged for."""
+
+    topology: Topology
+    view: ClientView
+    is_far: bool
+    """Client and cluster are in two Regions."""
+    used: frozenset[str]
+    """The addresses that lead to brokers, and are not the brokers' own."""
+
+    @classmethod
+    def of(cls, topology: Topology, client: Client) -> _Path:
+        built = with_managed(topology)
+        home = built.vpc(built.cluster(client.cluster_name).vpc_id)
+        view = expect(topology, client.name)
+        addresses = [address for broker in view.brokers for address in broker.addresses]
+        own = any(address.kind is AddressKind.BROKER_ENI for address in addresses)
+        return cls(
+            topology=built,
+            view=view,
+            is_far=built.vpc(client.vpc_id).region_name != home.region_name,
+            used=frozenset() if own else frozenset(address.address for address in addresses),
+        )
+
+    @property
+    def endpoints(self) -> tuple[VpcEndpoint, ...]:
+        return tuple(
+            one
+            for one in self.topology.vpc_endpoints
+            if self.used & {str(each.private_ip_address) for each in one.network_interfaces}
+        )
+
+    @property
+    def balancers(self) -> frozenset[str]:
+        """Behind the endpoints, or where the addresses are those of its nodes."""
+        behind = {self.topology.service(one.service_name).network_load_balancer_name for one in self.endpoints}
+        nodes = {
+            one.load_balancer_name
+            for one in self.topology.load_balancers
+            if self.used & {str(zone.private_ipv4_address) for zone in one.availability_zones}
+        }
+        return frozenset(behind | nodes)
+
+
+_Counted = tuple[float | None, str]
+"""How much, and how that came about."""
+
+
+def _cross_zone(path: _Path) -> _Counted:
+    brokers = path.view.brokers
+    elsewhere = [broker for broker in brokers if broker.zone_id != path.view.zone_id]
+    words = f"{len(elsewhere)} of {len(brokers)} brokers in another zone than the client"
+    return (0 if path.is_far or not brokers else len(elsewhere) / len(brokers)), words
+
+
+def _cross_region(path: _Path) -> _Counted:
+    return int(path.is_far), "client and cluster in two Regions"
+
+
+def _attachments(path: _Path) -> _Counted:
+    if path.view.way is not Way.TRANSIT_GATEWAY:
+        return 0, ""
+    ends = {path.view.vpc_id, path.view.entry_vpc_id}
+    vpcs = [one for one in path.topology.transit_gateway_attachments if one.vpc_id in ends]
+    peers = [one for one in path.topology.transit_gateway_attachments if one.peer_attachment_id is not None]
+    peers = peers if path.is_far else []
+    counted = f"{len(vpcs)} VPCs attached" + (f", {len(peers)} attachments of gateways to each other" if peers else "")
+    return len(vpcs) + len(peers), counted
+
+
+def _by_gateway(path: _Path) -> _Counted:
+    return int(path.view.way is Way.TRANSIT_GATEWAY), "all data goes through a gateway"
+
+
+def _endpoint_zones(path: _Path) -> _Counted:
+    zones = sum(len(one.network_interfaces) for one in path.endpoints)
+    return zones, f"{len(path.endpoints)} endpoints, {zones} ENIs in their zones"
+
+
+def _by_endpoint(path: _Path) -> _Counted:
+    return int(bool(path.endpoints)), "all data goes through an endpoint"
+
+
+def _balancers(path: _Path) -> _Counted:
+    return len(path.balancers), f"{len(path.balancers)} load balancers"
+
+
+def _capacity_units(path: _Path) -> _Counted:
+    return (None if path.used else 0), "by connections and bytes; no topology says them"
+
+
+def _connections(path: _Path) -> _Counted:
+    number = sum(one.vpc_id == path.view.vpc_id for one in path.topology.vpc_connections)
+    return number, f"{number} managed VPC connections of the client's VPC"
+
+
+def _by_connection(path: _Path) -> _Counted:
+    return int(_connections(path)[0] != 0), "all data goes through it"
+
+
+_COUNTED: Final[dict[Dimension, Callable[[_Path], _Counted]]] = {
+    Dimension.CROSS_ZONE_GB: _cross_zone,
+    Dimension.CROSS_REGION_GB: _cross_region,
+    Dimension.TRANSIT_GATEWAY_ATTACHMENT_HOUR: _attachments,
+    Dimension.TRANSIT_GATEWAY_GB: _by_gateway,
+    Dimension.ENDPOINT_ZONE_HOUR: _endpoint_zones,
+    Dimension.ENDPOINT_GB: _by_endpoint,
+    Dimension.NLB_HOUR: _balancers,
+    Dimension.NLCU_HOUR: _capacity_units,
+    Dimension.VPC_CONNECTION_HOUR: _connections,
+    Dimension.VPC_CONNECTION_GB: _by_connection,
+}
 
 
 def formula(every: tuple[Charge, ...]) -> str:

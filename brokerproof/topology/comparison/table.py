@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from brokerproof.topology.comparison.facts import Basis, Row, Statement, documented
+from brokerproof.topology.comparison.facts import Basis, Statement, documented
 from brokerproof.topology.comparison.pricing import PriceList, charges, formula, monthly
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import AddressKind, ClientView, Way
 from brokerproof.topology.models import Client, Topology
+from brokerproof.topology.patterns import spec_of
+from brokerproof.topology.patterns.facts import Row
 
 Measured = Mapping[tuple[str, Row], Sequence[Statement]]
 """What was measured, by client and row."""
@@ -57,7 +59,7 @@ def pattern_table(
 
 
 def _column(topology: Topology, client: Client, prices: PriceList | None, measured: Measured) -> Column:
-    pattern = client.pattern or ""
+    pattern = spec_of(client.pattern).name
     view = expect(topology, client.name)
     derived = {
         Row.SCALE: _scale(topology, view),
@@ -103,7 +105,9 @@ def _hops(topology: Topology, view: ClientView) -> tuple[Statement, ...]:
         Way.NONE: (),
     }[view.way]
     kinds = {address.kind for broker in view.brokers for address in broker.addresses}
-    parts = [*way]
+    home = topology.vpc(topology.cluster(view.cluster_name).vpc_id).region_name
+    regions = (f"{view.region_name} to {home}",) if view.region_name != home else ()
+    parts = [*way, *regions]
     if AddressKind.ENDPOINT_ENI in kinds:
         parts += ["interface endpoint", "load balancer"]
     elif AddressKind.NLB_NODE in kinds:

@@ -14,7 +14,6 @@ from brokerproof.probes.outcome import Reason
 from brokerproof.topology.expectation.view import Barrier, ForbiddenView
 from brokerproof.topology.files import TopologyError
 from brokerproof.topology.models import Broker, Client, Cluster, PeeringStatus, Topology
-from brokerproof.topology.patterns.names import ONE_WAY
 
 SILENT: Final = (Reason.TIMED_OUT,)
 """A security group or a missing route drops in silence."""
@@ -144,13 +143,3 @@ def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, po
         why = f"peering is not transitive: {observer.vpc_id} is not peered with the cluster VPC"
     for broker in cluster.brokers:
         yield forbidden(address_of(broker, ipv6=by_ipv6(observer)), port, why, barrier)
-
-
-def the_other_direction(topology: Topology, host: Client) -> Iterator[ForbiddenView]:
-    """PrivateLink is one-way: the cluster VPC cannot open a connection to a client behind an endpoint."""
-    for client in topology.clients:
-        if client.witness_port is None or client.pattern not in ONE_WAY or by_ipv6(client) != by_ipv6(host):
-            continue
-        if not joined(topology, host.vpc_id, client.vpc_id):
-            why = f"PrivateLink is one-way: {host.vpc_id} cannot reach client {client.name} in {client.vpc_id}"
-            yield forbidden(address_of(client), client.witness_port, why, Barrier.ONE_WAY)

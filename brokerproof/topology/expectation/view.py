@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from brokerproof.probes.outcome import Reason
 from brokerproof.probes.outcome.base import Value
+from brokerproof.topology.models.pattern_name import PatternName
 
 
 class AddressKind(StrEnum):
@@ -100,7 +101,7 @@ class ClientView(Value, frozen=True):
     """Everything one client must see through the pattern it is meant to use."""
 
     client: str
-    pattern: str
+    pattern: PatternName
     vpc_id: str
     region_name: str
     zone_id: str
@@ -124,3 +125,11 @@ class ClientView(Value, frozen=True):
     """The private hosted zones of the client's VPC that cover its brokers' names."""
     other_names: tuple[str, ...] = ()
     """Names of MSK in the Region that no private zone of the client's VPC may hide: its API, other clusters."""
+
+
+class Sight(Value, frozen=True):
+    """What a pattern leads a client to, and what it must not."""
+
+    brokers: tuple[BrokerView, ...] = ()
+    bootstrap: tuple[BootstrapView, ...] = ()
+    forbidden: tuple[ForbiddenView, ...] = ()

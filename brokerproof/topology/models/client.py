@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from brokerproof.topology.models.base import EnvironmentKey, Id, Model, Port, Text, TopicName, UnscopedIPv6Address
+from brokerproof.topology.models.pattern_name import ClientPattern
 
 
 class VantageKind(StrEnum):
@@ -48,7 +49,7 @@ class Client(Model):
     private_ip_address: IPv4Address
     ipv6_address: UnscopedIPv6Address | None = None
     cluster_name: Id
-    pattern: Text | None = None
+    pattern: ClientPattern | None = None
     endpoint_vpc_id: Id | None = None
     listener: Id = "CLIENT_SECURE"
     security_groups: tuple[Id, ...] = ()

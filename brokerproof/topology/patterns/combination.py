@@ -12,7 +12,8 @@ from ipaddress import IPv4Network
 
 from brokerproof.topology.files import checked
 from brokerproof.topology.models import Client, Route, Subnet, Topology, Vpc, VpcPeeringConnection
-from brokerproof.topology.patterns import client_names, names
+from brokerproof.topology.models.pattern_name import PatternName
+from brokerproof.topology.patterns import client_names
 from brokerproof.topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways
 from brokerproof.topology.patterns.options import (
     CLIENT_CIDR,
@@ -30,8 +31,8 @@ from brokerproof.topology.patterns.options import (
 )
 from brokerproof.topology.patterns.privatelink import broker_balancers, client_side, load_balancers, target_groups
 from brokerproof.topology.patterns.route_tables import table
+from brokerproof.topology.patterns.spec import PatternSpec
 
-NAME = names.COMBINATION
 _GATEWAY_CIDR = IPv4Network("10.3.0.0/16")
 _TWO_PATHS_CIDR = IPv4Network("10.5.0.0/16")
 _NEAR_CIDR = IPv4Network("10.6.0.0/16")
@@ -39,18 +40,17 @@ _OVERLAPPING = ClientVpc(key="o", client=client_names.OVERLAPPING, cidr=CLUSTER_
 _TWO_PATHS = ClientVpc(key="w", client=client_names.TWO_PATHS, cidr=_TWO_PATHS_CIDR)
 
 
-def build(options: PatternOptions | None = None) -> Topology:
+def build(options: PatternOptions) -> Topology:
     """Peering, transit gateways and an NLB a broker, on one cluster.
 
     Raises:
         TopologyError: the options ask for what AWS refuses.
     """
-    options = options or PatternOptions()
     admitted = (CLUSTER_CIDR, CLIENT_CIDR, _GATEWAY_CIDR, _TWO_PATHS_CIDR, _NEAR_CIDR)
-    parts = cluster_parts(options, admitted=admitted, client_pattern=names.IN_VPC)
+    parts = cluster_parts(options, admitted=admitted, client_pattern=PatternName.IN_VPC)
     shapes = broker_balancers(options)
-    overlapping = client_side(names.MULTI, options, _OVERLAPPING, shapes)
-    two_paths = client_side(names.MULTI, options, _TWO_PATHS, shapes)
+    overlapping = client_side(PatternName.PRIVATELINK_MULTI_NLB, options, _OVERLAPPING, shapes)
+    two_paths = client_side(PatternName.PRIVATELINK_MULTI_NLB, options, _TWO_PATHS, shapes)
     peered = subnets("vpc-b", CLIENT_CIDR, options.zones)
     attached = subnets("vpc-t", _GATEWAY_CIDR, options.zones, region_name=FAR_REGION)
     near = subnets("vpc-g", _NEAR_CIDR, options.zones)
@@ -62,7 +62,7 @@ def build(options: PatternOptions | None = None) -> Topology:
     )
     return checked(
         Topology(
-            name=NAME,
+            name=PatternName.COMBINATION,
             vpcs=(
                 parts.vpc,
                 Vpc(vpc_id="vpc-b", owner_id="222222222222", region_name=REGION, cidr_blocks=(CLIENT_CIDR,)),
@@ -100,9 +100,9 @@ def build(options: PatternOptions | None = None) -> Topology:
             clusters=(parts.cluster,),
             clients=(
                 parts.client,
-                _client(client_names.PEERED, peered, names.PEERING),
-                _client(client_names.BY_GATEWAY, near, names.TRANSIT_GATEWAY),
-                _client(client_names.REMOTE_BY_GATEWAY, attached, names.TRANSIT_GATEWAY),
+                _client(client_names.PEERED, peered, PatternName.PEERING),
+                _client(client_names.BY_GATEWAY, near, PatternName.TRANSIT_GATEWAY),
+                _client(client_names.REMOTE_BY_GATEWAY, attached, PatternName.TRANSIT_GATEWAY),
                 overlapping.client,
                 two_paths.client,
             ),
@@ -111,7 +111,7 @@ def build(options: PatternOptions | None = None) -> Topology:
     )
 
 
-def _client(name: str, nets: tuple[Subnet, ...], pattern: str) -> Client:
+def _client(name: str, nets: tuple[Subnet, ...], pattern: PatternName) -> Client:
     return client_host(name, nets[0], pattern=pattern, witness_port=WITNESS_PORT)
 
 
@@ -123,3 +123,10 @@ def _peering(key: str) -> VpcPeeringConnection:
     return VpcPeeringConnection(
         vpc_peering_connection_id=f"pcx-cluster-{key}", requester_vpc_id=f"vpc-{key}", accepter_vpc_id=CLUSTER_VPC
     )
+
+
+SPEC = PatternSpec(
+    name=PatternName.COMBINATION,
+    title="one cluster reached by several patterns at once",
+    builder=build,
+)

@@ -7,6 +7,7 @@ goes to the ordinary listener, which multi-VPC connectivity leaves as it is.
 
 from __future__ import annotations
 
+from brokerproof.topology.expectation.sights import managed
 from brokerproof.topology.files import checked
 from brokerproof.topology.managed import FIRST_PORT
 from brokerproof.topology.models import (
@@ -22,7 +23,10 @@ from brokerproof.topology.models import (
     VpcAuthentication,
     VpcConnection,
 )
-from brokerproof.topology.patterns import client_names, names
+from brokerproof.topology.models.pattern_name import PatternName
+from brokerproof.topology.patterns import client_names
+from brokerproof.topology.patterns.dimensions import Dimension
+from brokerproof.topology.patterns.facts import MSK_GUIDE, Row
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_NAME,
@@ -37,23 +41,22 @@ from brokerproof.topology.patterns.options import (
     lab_settings,
     subnets,
 )
+from brokerproof.topology.patterns.spec import Balancing, PatternSpec
 
-NAME = names.MULTI_VPC
 LAST_PORT = 14100
 BIND_PORT = 9294
 """Where the lab's brokers listen for it. MSK does not publish its own; clients never see it."""
 _ACCOUNTS = {client_names.ACCOUNT_B: "222222222222", client_names.OVERLAPPING: "333333333333"}
 
 
-def build(options: PatternOptions | None = None) -> Topology:
+def build(options: PatternOptions) -> Topology:
     """Two client accounts, each with a VPC connection for one scheme.
 
     Raises:
         TopologyError: the options ask for what AWS refuses.
     """
-    options = options or PatternOptions()
     scheme = VpcAuthentication(options.authentication)
-    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=names.IN_VPC)
+    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=PatternName.IN_VPC)
     cluster = parts.cluster.model_copy(
         update={
             "listeners": (
@@ -65,17 +68,17 @@ def build(options: PatternOptions | None = None) -> Topology:
         }
     )
     [brokers] = parts.security_groups
-    managed = IpPermission(
+    admitted = IpPermission(
         from_port=BIND_PORT, to_port=BIND_PORT, cidr_ipv4=CLUSTER_CIDR, description="MSK's own load balancer"
     )
     sides = [_side(vpc, scheme, options) for vpc in client_vpcs(options.overlap)]
     return checked(
         Topology(
-            name=NAME,
+            name=PatternName.MULTI_VPC,
             vpcs=(parts.vpc, *(side.vpc for side in sides)),
             subnets=(*parts.subnets, *(s for side in sides for s in side.subnets)),
             security_groups=(
-                brokers.model_copy(update={"ingress": (*brokers.ingress, managed)}),
+                brokers.model_copy(update={"ingress": (*brokers.ingress, admitted)}),
                 *(side.security_group for side in sides),
             ),
             clusters=(cluster,),
@@ -118,5 +121,29 @@ def _side(vpc: ClientVpc, scheme: VpcAuthentication, options: PatternOptions) ->
                 EndpointInterface(subnet_id=s.subnet_id, private_ip_address=host(s.cidr_block, 150)) for s in nets
             ),
         ),
-        client=client_host(vpc.client, nets[0], pattern=NAME, witness_port=WITNESS_PORT, listener=scheme.listener),
+        client=client_host(
+            vpc.client, nets[0], pattern=PatternName.MULTI_VPC, witness_port=WITNESS_PORT, listener=scheme.listener
+        ),
     )
+
+
+SPEC = PatternSpec(
+    name=PatternName.MULTI_VPC,
+    title="MSK multi-VPC private connectivity",
+    sees=managed,
+    builder=build,
+    balancing=Balancing.MANAGED,
+    facts={
+        Row.BANDWIDTH: (("that of the endpoints MSK makes, which are PrivateLink's", MSK_GUIDE),),
+        Row.SCALE: (("clients of other accounts and VPCs of the cluster's own Region", MSK_GUIDE),),
+        Row.BENEFITS: (
+            ("MSK runs load balancers, endpoints and names", MSK_GUIDE),
+            ("both VPCs may have the same addresses", MSK_GUIDE),
+        ),
+        Row.LIMITS: (
+            ("Kafka 2.7.1 or newer, no plaintext, the same Region and the same zone ids", MSK_GUIDE),
+            ("one connection serves one way of authenticating", MSK_GUIDE),
+        ),
+    },
+    dimensions=(Dimension.CROSS_ZONE_GB, Dimension.VPC_CONNECTION_HOUR, Dimension.VPC_CONNECTION_GB),
+)

@@ -29,6 +29,7 @@ from brokerproof.topology.models import (
     Vpc,
     VpcAuthentication,
 )
+from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import client_names
 
 
@@ -173,7 +174,7 @@ def cluster_parts(
     options: PatternOptions,
     *,
     admitted: tuple[IPv4Network, ...],
-    client_pattern: str | None,
+    client_pattern: PatternName | None,
     advertised_ports: dict[int, int] | None = None,
     admitted_groups: tuple[str, ...] = (),
 ) -> ClusterParts:

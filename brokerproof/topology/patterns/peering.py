@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from brokerproof.topology.expectation.sights import peered
+from brokerproof.topology.expectation.view import Way
 from brokerproof.topology.files import checked
 from brokerproof.topology.models import (
     IpPermission,
@@ -23,8 +25,11 @@ from brokerproof.topology.models import (
     Vpc,
     VpcPeeringConnection,
 )
+from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import client_names
+from brokerproof.topology.patterns.dimensions import Dimension
 from brokerproof.topology.patterns.dual_stack import with_ipv6
+from brokerproof.topology.patterns.facts import PEERING_GUIDE, POST, Row
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_VPC,
@@ -37,8 +42,8 @@ from brokerproof.topology.patterns.options import (
     subnets,
 )
 from brokerproof.topology.patterns.route_tables import own_table
+from brokerproof.topology.patterns.spec import PatternSpec
 
-NAME = "peering"
 _LOCAL_GROUP = "sg-client-a"
 _PEER_GROUP = "sg-client-b"
 
@@ -68,13 +73,12 @@ def _connection(one: str, other: str) -> str:
     return f"pcx-{first.removeprefix('vpc-')}-{second.removeprefix('vpc-')}"
 
 
-def build(options: PatternOptions | None = None) -> Topology:
+def build(options: PatternOptions) -> Topology:
     """The cluster VPC peered with two client VPCs, and what must not get through.
 
     Raises:
         TopologyError: the options ask for what AWS refuses.
     """
-    options = options or PatternOptions()
     nets = {p.key: subnets(p.vpc_id, p.cidr, options.zones, region_name=p.region_name) for p in _PEERS}
     outside = Subnet(
         subnet_id="subnet-b-outside",
@@ -95,10 +99,10 @@ def build(options: PatternOptions | None = None) -> Topology:
         # Open, so that only the want of a path keeps others away.
         ingress=(IpPermission(ip_protocol="-1", cidr_ipv4=IPv4Network("10.0.0.0/8")),),
     )
-    beside = {"security_groups": (_LOCAL_GROUP,), "witness_port": WITNESS_PORT, "pattern": "in_vpc"}
+    beside = {"security_groups": (_LOCAL_GROUP,), "witness_port": WITNESS_PORT, "pattern": PatternName.IN_VPC}
     everything = (*parts.subnets, *nets["b"], outside, *nets["c"], *nets["d"])
     topology = Topology(
-        name=NAME,
+        name=PatternName.PEERING,
         vpcs=(
             parts.vpc,
             *(
@@ -121,11 +125,13 @@ def build(options: PatternOptions | None = None) -> Topology:
             client_host(
                 client_names.PEERED,
                 nets["b"][0],
-                pattern=NAME,
+                pattern=PatternName.PEERING,
                 witness_port=WITNESS_PORT,
                 security_groups=(_PEER_GROUP,),
             ),
-            client_host(client_names.REMOTE_BY_PEERING, nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host(
+                client_names.REMOTE_BY_PEERING, nets["c"][0], pattern=PatternName.PEERING, witness_port=WITNESS_PORT
+            ),
             client_host(client_names.UNGROUPED, outside),
             client_host(client_names.NOT_PEERED, nets["d"][0]),
         ),
@@ -143,3 +149,25 @@ def _table(subnet: Subnet) -> RouteTable:
             for other in others
         ),
     )
+
+
+SPEC = PatternSpec(
+    name=PatternName.PEERING,
+    title="VPC peering, same Region and another",
+    sees=peered,
+    builder=build,
+    carried_by=frozenset({Way.PEERING}),
+    facts={
+        Row.BANDWIDTH: (("no limit of its own: what the instances and a flow between them have", POST),),
+        Row.SCALE: (("for fewer than about 10 VPCs: each pair of VPCs has a peering and routes of its own", POST),),
+        Row.BENEFITS: (
+            ("no hop of its own, and nothing to pay by the hour", POST),
+            ("both ways, for every port that security groups admit", PEERING_GUIDE),
+        ),
+        Row.LIMITS: (
+            ("not transitive", PEERING_GUIDE),
+            ("VPCs of overlapping addresses cannot be peered", PEERING_GUIDE),
+        ),
+    },
+    dimensions=(Dimension.CROSS_ZONE_GB, Dimension.CROSS_REGION_GB),
+)

@@ -1,8 +1,7 @@
-"""PrivateLink: one NLB for all brokers, or one NLB a broker.
+"""What the PrivateLink patterns share: load balancers, endpoint services, client VPCs with endpoints and private zone.
 
-What both have in common is here once: the client VPC with its endpoint ENIs, private zone and
-client. They differ in how brokers are spread over load balancers, and in what brokers advertise.
-The single-NLB form is also built with the endpoint in another Region than its service.
+They differ in how brokers are spread over load balancers, in what brokers advertise, and in the Region of the
+endpoints.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from brokerproof.topology.models import (
     VpcEndpoint,
     zonal_dns_name,
 )
-from brokerproof.topology.patterns import client_names, names
-from brokerproof.topology.patterns.dual_stack import with_ipv6
+from brokerproof.topology.models.pattern_name import PatternName
+from brokerproof.topology.patterns.dimensions import Dimension
+from brokerproof.topology.patterns.facts import ENDPOINT_QUOTAS, NLB_GUIDE, NLB_QUOTAS, POST, Facts, Row
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
     CLUSTER_VPC,
-    FAR_REGION,
     REGION,
     WITNESS_PORT,
     ZONE_NAME,
@@ -46,7 +45,6 @@ from brokerproof.topology.patterns.options import (
     broker_address,
     broker_name,
     client_host,
-    client_vpcs,
     cluster_parts,
     host,
     lab_settings,
@@ -54,12 +52,46 @@ from brokerproof.topology.patterns.options import (
     zone_id,
 )
 from brokerproof.topology.patterns.remote import CIDRS, remote_parts
+from brokerproof.topology.patterns.spec import Marker
 
-SINGLE = names.SINGLE
-MULTI = names.MULTI
-CROSS_REGION = names.CROSS_REGION
-
-_FAR_CIDR = IPv4Network("10.2.0.0/16")
+MARKER = Marker(name="privatelink", title="PrivateLink, with one NLB or one a broker")
+BENEFITS = (
+    ("one way only: nothing in the cluster's VPC can open a connection to the client's", POST),
+    ("both VPCs may have the same addresses", POST),
+)
+LIMITS = (
+    ("brokers see the load balancer's address in place of the client's", NLB_GUIDE),
+    ("55,000 connections at once, or new in a minute, to each target by PrivateLink", NLB_GUIDE),
+    ("an idle connection ends after 350 s, if the listener does not say otherwise", NLB_GUIDE),
+)
+FACTS: Facts = {
+    Row.BANDWIDTH: (("10 Gbps a zone of the endpoint, scaling by itself to 100 Gbps", ENDPOINT_QUOTAS),),
+    Row.SCALE: (("any number of VPCs", POST),),
+    Row.BENEFITS: BENEFITS,
+    Row.LIMITS: LIMITS,
+}
+"""Of every endpoint; a pattern adds its own."""
+ONE_NLB_FACTS: Facts = {
+    **FACTS,
+    Row.SCALE: (
+        *FACTS[Row.SCALE],
+        ("50 listeners a load balancer: one a broker and one to start from, so 49 brokers", NLB_QUOTAS),
+    ),
+    Row.LIMITS: (("each broker must advertise a port of its own", POST), *LIMITS),
+}
+DIMENSIONS = (
+    Dimension.ENDPOINT_ZONE_HOUR,
+    Dimension.ENDPOINT_GB,
+    Dimension.NLB_HOUR,
+    Dimension.NLCU_HOUR,
+)
+"""Of an endpoint and the NLB it leads to."""
+REMOTE_DIMENSIONS = (
+    Dimension.CROSS_REGION_GB,
+    Dimension.TRANSIT_GATEWAY_ATTACHMENT_HOUR,
+    Dimension.TRANSIT_GATEWAY_GB,
+)
+"""Of a client of another VPC that uses the endpoint."""
 _BROKER_PORT = 9094
 
 
@@ -93,59 +125,14 @@ class BalancerShape(Model):
         )
 
 
-def build_single(options: PatternOptions | None = None) -> Topology:
-    """One NLB: a listener and a target group of one a broker, and a bootstrap listener with all of them.
-
-    Brokers advertise their own name with their own port. The client in the cluster VPC is sent to the NLB
-    by a private zone of its own, since the advertised ports are not at the broker ENIs.
-
-    Raises:
-        TopologyError: the options ask for what AWS refuses (50 brokers, a port used twice, ...).
-    """
-    options = options or PatternOptions()
-    sides = client_vpcs(options.overlap)
-    return _families(_build(SINGLE, options, shapes=(_one_balancer(options),), sides=sides), options)
-
-
-def build_cross_region(options: PatternOptions | None = None) -> Topology:
-    """One NLB as in :func:`build_single`; the client VPCs and their endpoints are in another Region.
-
-    Raises:
-        TopologyError: the options ask for what AWS refuses.
-    """
-    options = options or PatternOptions()
-    remote = {"key": "c", "client": client_names.REMOTE, "cidr": _FAR_CIDR}
-    sides = [
-        vpc.model_copy(update={"region_name": FAR_REGION} | (remote if vpc.client == client_names.ACCOUNT_B else {}))
-        for vpc in client_vpcs(options.overlap)
-    ]
-    return _build(
-        CROSS_REGION, options.model_copy(update={"remote": False}), shapes=(_one_balancer(options),), sides=sides
-    )
-
-
-def build_multi(options: PatternOptions | None = None) -> Topology:
-    """One NLB, endpoint service and endpoint a broker; brokers advertise as MSK creates them.
-
-    Raises:
-        TopologyError: the options ask for what AWS refuses.
-    """
-    options = options or PatternOptions()
-    sides = client_vpcs(options.overlap)
-    return _families(_build(MULTI, options, shapes=broker_balancers(options), sides=sides), options)
-
-
-def _families(topology: Topology, options: PatternOptions) -> Topology:
-    """With IPv6 where it is asked for. Not across Regions: whether such an endpoint takes it is not documented."""
-    return checked(with_ipv6(topology)) if options.dual_stack else topology
-
-
-def _ports(options: PatternOptions) -> dict[int, int]:
+def broker_ports(options: PatternOptions) -> dict[int, int]:
+    """A listener's port for each broker behind one NLB."""
     return {broker_id: options.first_listener_port + broker_id - 1 for broker_id in range(1, options.brokers + 1)}
 
 
-def _one_balancer(options: PatternOptions) -> BalancerShape:
-    ports = _ports(options)
+def one_balancer(options: PatternOptions) -> BalancerShape:
+    """One NLB: a listener a broker, and one with every broker behind it."""
+    ports = broker_ports(options)
     listeners = [(f"b{broker_id}", port, (broker_id,)) for broker_id, port in ports.items()]
     return BalancerShape(key="all", listeners=(*listeners, ("bootstrap", options.bootstrap_port, tuple(ports))))
 
@@ -158,11 +145,30 @@ def broker_balancers(options: PatternOptions) -> tuple[BalancerShape, ...]:
     )
 
 
-def _build(
-    name: str, options: PatternOptions, *, shapes: Sequence[BalancerShape], sides: Sequence[ClientVpc]
+def privatelink(
+    name: PatternName,
+    options: PatternOptions,
+    *,
+    shapes: Sequence[BalancerShape],
+    sides: Sequence[ClientVpc],
+    local_pattern: PatternName | None,
+    local_zone: bool,
+    advertised_ports: dict[int, int] | None = None,
 ) -> Topology:
-    changed = None if name == MULTI or options.advertised_unchanged else _ports(options)
-    parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=None, advertised_ports=changed)
+    """The cluster VPC behind these load balancers, and the client VPCs with their endpoints.
+
+    Args:
+        name: The pattern.
+        options: As the builder was given.
+        shapes: One NLB and endpoint service each.
+        sides: One client VPC each; remote clients are joined to the first.
+        local_pattern: What the client in the cluster VPC is meant to use; None makes it an observer.
+        local_zone: Whether a private zone sends it to the NLB.
+        advertised_ports: By broker id, where brokers do not advertise as MSK creates them.
+    """
+    parts = cluster_parts(
+        options, admitted=(CLUSTER_CIDR,), client_pattern=local_pattern, advertised_ports=advertised_ports
+    )
     clients = [
         client_side(name, options, side, shapes, beyond=beyond)
         for side, beyond in zip(sides, (CIDRS if options.remote else (), *((),) * len(sides)), strict=False)
@@ -172,7 +178,6 @@ def _build(
     if remote is not None:
         joined = (clients[0].vpc.vpc_id, *(vpc.vpc_id for vpc in remote.vpcs))
         zones[0] = zones[0].model_copy(update={"vpc_ids": joined})
-    local = name != MULTI and options.local_zone
     vpcs = (parts.vpc, *(side.vpc for side in clients), *(remote.vpcs if remote else ()))
     return checked(
         Topology(
@@ -193,23 +198,16 @@ def _build(
             load_balancers=load_balancers(shapes, parts.subnets, options),
             endpoint_services=tuple(shape.endpoint_service(clients[0].vpc.region_name) for shape in shapes),
             vpc_endpoints=tuple(endpoint for side in clients for endpoint in side.endpoints),
-            hosted_zones=(*((_local_zone(options, shapes[0]),) if local else ()), *zones),
+            hosted_zones=(*((_local_zone(options, shapes[0]),) if local_zone else ()), *zones),
             clusters=(parts.cluster,),
             clients=(
-                parts.client.model_copy(update={"pattern": _local_pattern(name, options)}),
+                parts.client,
                 *(side.client for side in clients),
                 *(remote.clients if remote else ()),
             ),
             lab=lab_settings(options, (vpc.region_name for vpc in vpcs)),
         )
     )
-
-
-def _local_pattern(name: str, options: PatternOptions) -> str | None:
-    """What the client in the cluster VPC is meant to use; across Regions it only looks the other way."""
-    if name == CROSS_REGION:
-        return None
-    return name if name == MULTI or options.local_zone else names.LOCAL_WITHOUT_ZONE
 
 
 def _local_zone(options: PatternOptions, shape: BalancerShape) -> HostedZone:
@@ -276,7 +274,7 @@ class ClientSide(Model):
 
 
 def client_side(
-    pattern: str,
+    pattern: PatternName,
     options: PatternOptions,
     side: ClientVpc,
     shapes: Sequence[BalancerShape],

@@ -22,6 +22,7 @@ from brokerproof.topology.models import (
     Vpc,
     VpcPeeringConnection,
 )
+from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import client_names
 from brokerproof.topology.patterns.gateways import EAST, WEST, attachment, gateway_peering, gateway_table, gateways
 from brokerproof.topology.patterns.options import FAR_REGION, WITNESS_PORT, client_host, subnets
@@ -45,7 +46,7 @@ class RemoteParts(Model):
     clients: tuple[Client, ...]
 
 
-def remote_parts(pattern: str, near: Vpc, near_subnets: tuple[Subnet, ...], zones: int) -> RemoteParts:
+def remote_parts(pattern: PatternName, near: Vpc, near_subnets: tuple[Subnet, ...], zones: int) -> RemoteParts:
     """Both remote clients, joined to ``near``, the VPC that has the endpoints."""
     peered = subnets("vpc-r", BY_PEERING, zones, region_name=FAR_REGION)
     attached = subnets("vpc-t", BY_GATEWAY, zones, region_name=FAR_REGION)

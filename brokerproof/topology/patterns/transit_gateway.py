@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from brokerproof.topology.expectation.sights import direct
+from brokerproof.topology.expectation.view import Way
 from brokerproof.topology.files import checked
 from brokerproof.topology.models import Model, Route, RouteTable, Subnet, Topology, Vpc
-from brokerproof.topology.patterns import client_names, names
+from brokerproof.topology.models.pattern_name import PatternName
+from brokerproof.topology.patterns import client_names
+from brokerproof.topology.patterns.dimensions import Dimension
 from brokerproof.topology.patterns.dual_stack import with_ipv6
+from brokerproof.topology.patterns.facts import GATEWAY_GUIDE, GATEWAY_SECONDARY, POST, Row
 from brokerproof.topology.patterns.gateways import GATEWAYS, attachment, gateway_peering, gateway_table, gateways
 from brokerproof.topology.patterns.options import (
     CLUSTER_CIDR,
@@ -28,8 +33,8 @@ from brokerproof.topology.patterns.options import (
     subnets,
 )
 from brokerproof.topology.patterns.route_tables import own_table
+from brokerproof.topology.patterns.spec import PatternSpec
 
-NAME = names.TRANSIT_GATEWAY
 _EVERYTHING = IPv4Network("10.0.0.0/8")
 
 
@@ -60,20 +65,19 @@ _MEMBERS = (
 _CLUSTER = _Member(vpc_id=CLUSTER_VPC, cidr=CLUSTER_CIDR)
 
 
-def build(options: PatternOptions | None = None) -> Topology:
+def build(options: PatternOptions) -> Topology:
     """Two peered gateways, with clients behind both.
 
     Raises:
         TopologyError: the options ask for what AWS refuses.
     """
-    options = options or PatternOptions()
     nets = {m.key: subnets(m.vpc_id, m.cidr, options.zones, region_name=m.region_name) for m in _MEMBERS}
     admitted = (CLUSTER_CIDR, *(m.cidr for m in _MEMBERS))
-    parts = cluster_parts(options, admitted=admitted, client_pattern="in_vpc")
+    parts = cluster_parts(options, admitted=admitted, client_pattern=PatternName.IN_VPC)
     everything = (*parts.subnets, *(subnet for key in nets for subnet in nets[key]))
     gateway_of = {m.vpc_id: m.gateway for m in (_CLUSTER, *_MEMBERS)}
     topology = Topology(
-        name=NAME,
+        name=PatternName.TRANSIT_GATEWAY,
         vpcs=(
             parts.vpc,
             *(
@@ -96,9 +100,21 @@ def build(options: PatternOptions | None = None) -> Topology:
         clusters=(parts.cluster,),
         clients=(
             parts.client,
-            client_host(client_names.BY_GATEWAY, nets["b"][0], pattern=NAME, witness_port=WITNESS_PORT),
-            client_host(client_names.REMOTE_BY_GATEWAY, nets["c"][0], pattern=NAME, witness_port=WITNESS_PORT),
-            client_host(client_names.REMOTE_BY_GATEWAY_2, nets["d"][0], pattern=NAME, witness_port=WITNESS_PORT),
+            client_host(
+                client_names.BY_GATEWAY, nets["b"][0], pattern=PatternName.TRANSIT_GATEWAY, witness_port=WITNESS_PORT
+            ),
+            client_host(
+                client_names.REMOTE_BY_GATEWAY,
+                nets["c"][0],
+                pattern=PatternName.TRANSIT_GATEWAY,
+                witness_port=WITNESS_PORT,
+            ),
+            client_host(
+                client_names.REMOTE_BY_GATEWAY_2,
+                nets["d"][0],
+                pattern=PatternName.TRANSIT_GATEWAY,
+                witness_port=WITNESS_PORT,
+            ),
             client_host(client_names.UNROUTED, nets["n"][0]),
         ),
         lab=lab_settings(options, GATEWAYS),
@@ -108,3 +124,31 @@ def build(options: PatternOptions | None = None) -> Topology:
 
 def _table(subnet: Subnet, gateway: str) -> RouteTable:
     return own_table(subnet, (Route(destination_cidr_block=_EVERYTHING, transit_gateway_id=gateway),))
+
+
+SPEC = PatternSpec(
+    name=PatternName.TRANSIT_GATEWAY,
+    title="Transit Gateway, one Region and two peered ones",
+    sees=direct,
+    builder=build,
+    carried_by=frozenset({Way.TRANSIT_GATEWAY}),
+    facts={
+        Row.BANDWIDTH: (
+            ("up to 50 Gbps a zone and VPC attachment, as of 2021", POST),
+            ("up to 100 Gbps a zone and attachment today", GATEWAY_SECONDARY),
+        ),
+        Row.SCALE: (("any number of VPCs: 5,000 attachments a gateway", GATEWAY_GUIDE),),
+        Row.BENEFITS: (("one place of routes for many VPCs and, with gateways peered, Regions", POST),),
+        Row.LIMITS: (
+            ("one hop more than peering, so more latency", POST),
+            ("VPCs of overlapping addresses cannot reach each other", POST),
+            ("routes to a peered gateway are static, and routing through several gateways is not transitive", POST),
+        ),
+    },
+    dimensions=(
+        Dimension.CROSS_ZONE_GB,
+        Dimension.CROSS_REGION_GB,
+        Dimension.TRANSIT_GATEWAY_ATTACHMENT_HOUR,
+        Dimension.TRANSIT_GATEWAY_GB,
+    ),
+)

@@ -10,14 +10,23 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import EVERY, GATEWAY, MULTI_VPC, PEERING, PRIVATELINK, Fault, FaultLayer, afflicted
+from brokerproof.lab.faults.fault import (
+    EVERY,
+    GATEWAY,
+    MULTI_VPC,
+    PEERING,
+    PRIVATELINK,
+    STRAIGHT,
+    Fault,
+    FaultLayer,
+    afflicted,
+)
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_added, with_changed, with_lab
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Answers, NameServer, ResolverRule, ScarceQueries, Topology, Vpc
 
 _ON_PREMISES: Final = IPv4Address("192.168.0.53")
-_DIRECT: Final = ("in_vpc", *PEERING, *GATEWAY)
 
 
 def _with_vpc(topology: Topology, **changes: object) -> Topology:
@@ -148,7 +157,7 @@ FAULTS: Final = (
         "A resolver rule sends the cluster's names to a server that does not know them.",
         partial(_forwarded, Answers.UNKNOWN_NAMES),
         *joined(Code.DNS_RESOLVER_RULE, sets.NAME_UNKNOWN, sets.NAME_HIDDEN),
-        patterns=_DIRECT,
+        patterns=STRAIGHT,
         reasons=(Reason.NXDOMAIN,),
     ),
     _fault(
@@ -172,7 +181,7 @@ FAULTS: Final = (
         "DHCP gives hosts a DNS server of their own that knows none of these names.",
         partial(_own_server, Answers.UNKNOWN_NAMES),
         *joined(Code.DNS_RESOLVER_BYPASSED, sets.NAME_UNKNOWN),
-        patterns=_DIRECT,
+        patterns=STRAIGHT,
         reasons=(Reason.NXDOMAIN,),
     ),
 )
