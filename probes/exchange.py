@@ -144,7 +144,7 @@ class Exchange(msgspec.Struct):
                 stop=self.stop,
             )
             await self._records.run(self._find_coordinator(control), self._client_host)
-        self._skip_the_rest()
+        self._skip_what_needs_records()
 
     def root_of(self, candidate: Candidate) -> WaitedFor | None:
         """What went wrong first with a leader's records; None where they went and came back."""
@@ -370,7 +370,7 @@ class Exchange(msgspec.Struct):
 
     # After the records.
 
-    def _skip_the_rest(self) -> None:
+    def _skip_what_needs_records(self) -> None:
         """Consume and group where nothing was produced."""
         roots: list[Outcome] = []
         for candidate in self.candidates:
@@ -401,8 +401,8 @@ class Exchange(msgspec.Struct):
         async def delete(connection: KafkaConnection) -> None:
             await delete_topic(connection, self.topic, limit_ms=limit_ms)
 
-        rest_s = limit_s * (1 - _WAIT_SHARE) if unanswered else limit_s
-        return await self._remove(f"topic {self.topic}", self._control, delete, rest_s)
+        left_s = limit_s * (1 - _WAIT_SHARE) if unanswered else limit_s
+        return await self._remove(f"topic {self.topic}", self._control, delete, left_s)
 
     async def _remove_group(self, limit_s: float) -> str:
         if self._records is None or not self._records.threads:
@@ -417,8 +417,8 @@ class Exchange(msgspec.Struct):
         async def delete(connection: KafkaConnection) -> None:
             await delete_group(connection, self.group, member_id)
 
-        rest_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
-        return await self._remove(f"group {self.group}", self._coordinator, delete, rest_s)
+        left_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
+        return await self._remove(f"group {self.group}", self._coordinator, delete, left_s)
 
     async def _remove(
         self, what: str, place: Verified, delete: Callable[[KafkaConnection], Awaitable[None]], limit_s: float

@@ -42,14 +42,14 @@ class KafkaClients(msgspec.Struct, eq=False):
     _producer: Producer | None = None
     _consumer: Consumer | None = None
     _closed: bool = False
-    _turn: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    _one_at_a_time: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def make(self) -> None:
         """Make both now, so that they connect on their own.
 
         One that cannot be made is left to whoever takes it: only there is a stage to say so.
         """
-        with self._turn:
+        with self._one_at_a_time:
             if self._closed:
                 return
             try:
@@ -65,7 +65,7 @@ class KafkaClients(msgspec.Struct, eq=False):
         Raises:
             KafkaException: the client refuses its configuration.
         """
-        with self._turn:
+        with self._one_at_a_time:
             taken, self._producer = self._producer, None
             return taken if taken is not None else self._new_producer()
 
@@ -75,13 +75,13 @@ class KafkaClients(msgspec.Struct, eq=False):
         Raises:
             KafkaException: the client refuses its configuration.
         """
-        with self._turn:
+        with self._one_at_a_time:
             taken, self._consumer = self._consumer, None
             return taken if taken is not None else self._new_consumer()
 
     def close(self) -> None:
         """Close what nobody took; afterwards nothing is made ahead any more."""
-        with self._turn:
+        with self._one_at_a_time:
             self._closed = True
             consumer, self._consumer = self._consumer, None
             # The producer has nothing in its queues: its destructor closes it, here, without waiting for records.

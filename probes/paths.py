@@ -65,7 +65,7 @@ class Verified(msgspec.Struct):
     answered_by: int
 
     @property
-    def kept(self) -> bool:
+    def is_used(self) -> bool:
         """Whether its connection is the one that later requests to this broker go by."""
         return self.endpoint.verified.get(self.answered_by) is self
 
@@ -342,7 +342,7 @@ class Paths:
                 # A silence keeps nobody else from being probed.
                 await sequence.step(Stage.IDLE, lambda: self._idle(verified))
         finally:
-            if verified is not None and not verified.kept:
+            if verified is not None and not verified.is_used:
                 verified.connection.close()
 
     async def _path_size(self, verified: Verified | None) -> tuple[Observation, None]:
@@ -360,7 +360,7 @@ class Paths:
         if verified is None:
             raise AssertionError("it follows identity, which verifies")
         try:
-            spare = not verified.kept and verified.connection.usable
+            spare = not verified.is_used and verified.connection.usable
             connection = verified.connection if spare else await self.reconnect(verified)
         except BrokenStreamError as broken:
             return failed(broken.reason, f"a second connection: {broken.detail}"), None

@@ -163,7 +163,7 @@ def _element(element: ET.Element) -> str:
     tag = str(element.tag).rpartition("}")[2]
     if tag not in _ELEMENTS:
         return ""
-    kept = "".join(f' {name}="{escape(element.attrib[name])}"' for name in _ATTRIBUTES if name in element.attrib)
+    attributes = "".join(f' {name}="{escape(element.attrib[name])}"' for name in _ATTRIBUTES if name in element.attrib)
     inside = "".join(_element(child) for child in element)
     said = _text(element.text) if tag == "text" and element.text else ""
-    return f"<{tag}{kept}>{said}{inside}</{tag}>" if said or inside else f"<{tag}{kept}/>"
+    return f"<{tag}{attributes}>{said}{inside}</{tag}>" if said or inside else f"<{tag}{attributes}/>"

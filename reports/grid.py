@@ -193,10 +193,10 @@ def failures(result: ClientResult) -> tuple[Failure, ...]:
         Failure(
             client=result.name,
             check=first,
-            blocks=sum(blocked[check.check_id] for check in (first, *rest)),
-            alike=len(rest),
+            blocks=sum(blocked[check.check_id] for check in (first, *others)),
+            alike=len(others),
         )
-        for first, *rest in groups.values()
+        for first, *others in groups.values()
     )
 
 

@@ -86,8 +86,8 @@ def _mark(check: Check, finding: Finding | None = None) -> _Mark | None:
         case Verdict.ERROR:
             return _Mark("error", kind, observed, _told(check))
         case Verdict.BLOCKED:
-            behind = f": waits for {check.blocked_by}" if check.blocked_by else ""
-            return _Mark("skipped", "blocked", f"blocked{behind}")
+            waits_for = f": waits for {check.blocked_by}" if check.blocked_by else ""
+            return _Mark("skipped", "blocked", f"blocked{waits_for}")
         case Verdict.NOT_SEEN:
             return _Mark("skipped", "not_seen", "planned, but the run ended before it was probed")
 

@@ -81,15 +81,15 @@ def render_markdown(document: ResultDocument, *, limit_bytes: int = COMMENT_BYTE
     if len(whole) <= limit_bytes:
         return whole
     left = limit_bytes - len(_shortened(limit_bytes, len(made), len(made)))
-    kept: list[bytes] = []
+    fitting: list[bytes] = []
     for block in made:
         if len(block) + 1 > left:
             if FOLDED.encode() not in block:  # what is folded would be left open
-                kept.append(_lines_that_fit(block, left - 1))
+                fitting.append(_lines_that_fit(block, left - 1))
             break
-        kept.append(block)
+        fitting.append(block)
         left -= len(block) + 1
-    return b"\n".join([*(one for one in kept if one), _shortened(limit_bytes, len(made) - len(kept), len(made))])
+    return b"\n".join([*(one for one in fitting if one), _shortened(limit_bytes, len(made) - len(fitting), len(made))])
 
 
 FORMAT: Final = ReportFormat(file="report.md", render=render_markdown)

@@ -69,7 +69,7 @@ class _Section:
         self.started: Started | None = None
         self.outcomes: list[Outcome] = []
         self.samples: list[SampleBlock] = []
-        self.turns: list[Sampled] = []
+        self.sampled: list[Sampled] = []
         self.closing: Closing | None = None
         self.vantage_errors: list[str] = []
         self.checks: list[Check] = []
@@ -103,7 +103,7 @@ class _Section:
     def blocks(self, run_id: str, label: str) -> Iterator[Block]:
         """The samples that can be read; the others are reported by :attr:`unreadable`."""
         blocks = [(0, self.started, block) for block in self.samples]
-        blocks += [(turn.round, turn.started, block) for turn in self.turns for block in turn.blocks]
+        blocks += [(one.round, one.started, block) for one in self.sampled for block in one.blocks]
         view = self.seen.view
         for number, started, block in blocks:
             whose = Whose(run_id=run_id, client=view.client, pattern=view.pattern, label=label, round=number)
@@ -190,7 +190,7 @@ class _Reading:
             case ProbeLine(line=line):
                 section.probe_line(line)
             case Sampled():
-                section.turns.append(event)
+                section.sampled.append(event)
             case VantageFailed(why=why):
                 section.vantage_errors.append(why)
             case Judged(checks=checks):

@@ -327,8 +327,8 @@ def _section(
 ) -> Section:
     """One client's section. ``rows_left`` is None where nothing is folded."""
     whole = grid(result)
-    kept = tuple(row for row in whole.rows if rows_left is None or row.verdict is not Verdict.PASSED)
-    wanted = {row.subject for row in kept}
+    rows = tuple(row for row in whole.rows if rows_left is None or row.verdict is not Verdict.PASSED)
+    wanted = {row.subject for row in rows}
     details: list[Detail] = []
     names = Names(result.view)
     groups = by_subject(result.outcomes)
@@ -343,7 +343,7 @@ def _section(
         anchor=anchor,
         result=result,
         judgement=judgement,
-        grid=msgspec.structs.replace(whole, rows=kept),
+        grid=msgspec.structs.replace(whole, rows=rows),
         folded_rows=tuple(row for row in whole.rows if row.subject not in wanted),
         suffix=names.suffix,
         latency=latency_rows(result),

@@ -264,18 +264,18 @@ def _element(element: ET.Element, shared: dict[str, ET.Element]) -> str:
     match _tag(element):
         case "g":
             inside = "".join(_element(child, shared) for child in element)
-            return f"<g{_attributes(element, 'transform')}{_look(element)}>{inside}</g>" if inside else ""
+            return f"<g{_attributes(element, 'transform')}{_style(element)}>{inside}</g>" if inside else ""
         case "path" if element.get("d"):
-            return f"<path{_attributes(element, 'd', 'transform')}{_look(element)}/>"
+            return f"<path{_attributes(element, 'd', 'transform')}{_style(element)}/>"
         case "use":
             original = shared[element.get(_XLINK, "").removeprefix("#")]
             place = f"translate({_short(element.get('x', '0'))} {_short(element.get('y', '0'))})"
-            return f'<path{_attributes(original, "d")} transform="{place}"{_look(element)}/>'
+            return f'<path{_attributes(original, "d")} transform="{place}"{_style(element)}/>'
         case "text":
             anchor = _styles(element).get("text-anchor", "start")
             size = f'font-size="{TEXT_PX}" text-anchor="{anchor}"'
             said = escape("".join(element.itertext()).strip())
-            return f"<text {size}{_attributes(element, 'x', 'y', 'transform')}{_look(element)}>{said}</text>"
+            return f"<text {size}{_attributes(element, 'x', 'y', 'transform')}{_style(element)}>{said}</text>"
         case _:  # definitions, clips, metadata
             return ""
 
@@ -298,12 +298,12 @@ def _styles(element: ET.Element) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _look(element: ET.Element) -> str:
+def _style(element: ET.Element) -> str:
     """Colour and stroke, in the page's own colours; a colour that is not one of them is left out."""
     given = _styles(element)
-    kept = list(_coloured(given))
-    kept += [f"{name}:{_short(given[name])}" for name in _KEPT_STYLE if name in given]
-    return f' style="{";".join(kept)}"' if kept else ""
+    styles = list(_coloured(given))
+    styles += [f"{name}:{_short(given[name])}" for name in _KEPT_STYLE if name in given]
+    return f' style="{";".join(styles)}"' if styles else ""
 
 
 def _coloured(given: dict[str, str]) -> Iterator[str]:

@@ -47,8 +47,8 @@ def duration(ns: int) -> str:
     seconds = ns / NS_PER_S
     if seconds < _LONGEST_IN_S:
         return f"{figure(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes:,} min {rest} s"
+    minutes, seconds_left = divmod(round(seconds), 60)
+    return f"{minutes:,} min {seconds_left} s"
 
 
 def percentile(ns: int | None, samples: int) -> str:

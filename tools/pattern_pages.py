@@ -128,8 +128,8 @@ def filled(text: str, name: str, topology: Topology) -> str:
     """
     for part, make in _PARTS.items():
         begin = _MARK.format(part)
-        before, found, rest = text.partition(begin)
-        _, ended, after = rest.partition(_END)
+        before, found, following = text.partition(begin)
+        _, ended, after = following.partition(_END)
         if not found or not ended:
             raise PageError(f"docs/patterns/{name}.md lacks the mark {begin!r} or the {_END!r} after it")
         text = f"{before}{begin}\n{make(name, topology)}\n{_END}{after}"

@@ -128,7 +128,7 @@ class Clients:
         self._limits = limits
         self._vantages: dict[str, Vantage] = {}
 
-    def look(self, names: Sequence[str]) -> LabEvidence:
+    def verify(self, names: Sequence[str]) -> LabEvidence:
         """Probe these clients and diagnose what they saw together.
 
         Raises:

@@ -114,9 +114,13 @@ def times(found: Times) -> str:
 
 def deadlines(matrix: Matrix) -> str:
     """Verifications against their deadlines."""
-    kept = matrix.deadlines
-    said = f"{count(kept.verifications, 'verification')}, {kept.over:,} beyond the deadline by more than 5 %"
-    return f"{said}; the worst by {100 * kept.worst_overrun:.1f} %" if kept.worst_overrun else f"{said}; none beyond it"
+    deadlines = matrix.deadlines
+    said = f"{count(deadlines.verifications, 'verification')}, {deadlines.over:,} beyond the deadline by more than 5 %"
+    return (
+        f"{said}; the worst by {100 * deadlines.worst_overrun:.1f} %"
+        if deadlines.worst_overrun
+        else f"{said}; none beyond it"
+    )
 
 
 def load(matrix: Matrix) -> str:

@@ -97,7 +97,7 @@ class Prover:
             clients = self._clients = Clients(lab, self._limits)
             if lab is not before:
                 # Brokers that were never spoken to take seconds for a first handshake on a busy machine.
-                clients.look([client.name for client in intended.clients])
+                clients.verify([client.name for client in intended.clients])
         if self._abandoned:
             raise LabError("interrupted")
         return lab, clients
@@ -106,15 +106,15 @@ class Prover:
         lab, clients = self._become(case.intended)
         names = self._names(case)
         if case.kind is TrialKind.CLEAN:
-            return _with(_untried(case), self._kept(case, clients.look(names)))
-        evidence = self._kept(case, _with_faults(lab, clients, case.faults, names))
+            return _with(_untried(case), self._stored(case, clients.verify(names)))
+        evidence = self._stored(case, _with_faults(lab, clients, case.faults, names))
         trial = _with(_untried(case), evidence)
         hidden = tuple(
             fault for fault in _unnamed(trial) if _is_hidden(lab, clients, case.faults, fault, names, evidence)
         )
         return msgspec.structs.replace(trial, hidden=hidden, not_undone=_still_wrong(lab, clients, evidence))
 
-    def _kept(self, case: Case, evidence: LabEvidence) -> LabEvidence:
+    def _stored(self, case: Case, evidence: LabEvidence) -> LabEvidence:
         if self._keep is not None:
             self._keep(case.case_id, evidence.seen)
         return evidence
@@ -135,7 +135,7 @@ def _is_still(lab: Lab, intended: Topology) -> bool:
 
 def _with_faults(lab: Lab, clients: Clients, faults: Sequence[str], names: Sequence[str]) -> LabEvidence:
     _apply(lab, clients, together(lab.intended, faults))
-    return clients.look(names)
+    return clients.verify(names)
 
 
 def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
@@ -146,11 +146,11 @@ def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
     What differs is looked at again, by turns, because a state changes by itself as well; not so for a fault that
     shows now here and now there.
     """
-    rest = [one for one in faults if one != fault]
+    others = [one for one in faults if one != fault]
     with_it: list[Snapshot] = [evidence.snapshot]
     without: list[Snapshot] = []
-    for put_in, looks in ((rest, without), (faults, with_it), (rest, without)):
-        looks.append(_with_faults(lab, clients, put_in, names).snapshot)
+    for put_in, snapshots in ((others, without), (faults, with_it), (others, without)):
+        snapshots.append(_with_faults(lab, clients, put_in, names).snapshot)
         if not told_apart(with_it, without):
             return True
         if FAULTS[fault].by_chance:
@@ -180,7 +180,7 @@ def _still_wrong(lab: Lab, clients: Clients, evidence: LabEvidence) -> str:
     if lab.topology != lab.intended:
         return "the lab does not report that it is as intended"
     affected = tuple(dict.fromkeys(check.client for check in evidence.red))
-    left = clients.look(affected).red if affected else ()
+    left = clients.verify(affected).red if affected else ()
     return "; ".join(f"{check.client}/{check.check_id}: {check.observed}" for check in left[:SHOWN])
 
 

@@ -37,7 +37,7 @@ class _Stored(Value, frozen=True, kw_only=True):
 _decoder: Final = msgspec.json.Decoder(tuple[_Stored, ...])
 
 
-class KeptError(ValueError):
+class StoredEvidenceError(ValueError):
     """What was kept cannot be read; one sentence."""
 
 
@@ -52,7 +52,7 @@ def keep(folder: Path, case_id: str, seen: Sequence[ClientEvidence]) -> None:
     write_atomically(path, gzip.compress(_encoder.encode(tuple(seen)), compresslevel=3, mtime=0))
 
 
-def is_kept_in(folder: Path) -> bool:
+def is_in(folder: Path) -> bool:
     """Whether the proof in this folder keeps what clients observe; a resumed one goes on doing so."""
     return (folder / FOLDER).is_dir()
 
@@ -67,9 +67,9 @@ def seen_in(folder: Path, case_id: str) -> tuple[ClientEvidence, ...]:
     try:
         stored = _decoder.decode(gzip.decompress(path.read_bytes()))
     except OSError as error:
-        raise KeptError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise StoredEvidenceError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (EOFError, msgspec.DecodeError) as error:
-        raise KeptError(f"{path}: not written by this version: {error}") from None
+        raise StoredEvidenceError(f"{path}: not written by this version: {error}") from None
     return tuple(map(_judged, stored))
 
 

@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
+from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.comparison.history import STORE, append
 from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Verdict
@@ -103,7 +103,7 @@ class Format(StrEnum):
     help="The format of what is printed.",
 )
 @click.option("--fail-on-difference", is_flag=True, help="Exit with 1 when a difference is claimed.")
-@sentences
+@as_sentences
 def compare(
     what: tuple[str, ...],
     *,
@@ -146,7 +146,7 @@ def compare(
     else:
         topology, in_lab = _chosen(what, target)
         folder = output or RESULTS / f"compare-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        found = _in_turns(topology, _names(topology, clients), wanted, whats, folder, in_lab=in_lab, shape=shape)
+        found = _in_rounds(topology, _names(topology, clients), wanted, whats, folder, in_lab=in_lab, shape=shape)
     sys.exit(NOT_RIGHT if fail_on_difference and claims(found) else 0)
 
 
@@ -192,7 +192,7 @@ def _names(topology: Topology, chosen: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _in_turns(
+def _in_rounds(
     topology: Topology,
     names: tuple[str, ...],
     wanted: Wanted,
@@ -204,7 +204,7 @@ def _in_turns(
 ) -> Comparison:
     console = Console(stderr=True, highlight=False)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    turns: list[RoundPart] = []
+    parts: list[RoundPart] = []
     interrupted = ""
     about = Run(
         run_id=run_id,
@@ -214,44 +214,44 @@ def _in_turns(
     )
     with Journal.open(folder, about) as journal:
         try:
-            with _world(topology, journal, console, in_lab=in_lab) as site:
+            with _site(topology, journal, console, in_lab=in_lab) as site:
                 runs = [_verified(site, name, console) for name in names]
                 if not _red(runs):
-                    _take(site, runs, wanted, run_id=run_id, turns=turns, console=console)
+                    _take(site, runs, wanted, run_id=run_id, parts=parts, console=console)
         except KeyboardInterrupt:
             interrupted = "interrupted"
-        failed = [turn for turn in turns if turn.trouble]
-        good = [one for turn in turns if not turn.trouble for one in turn.series]
+        failed = [part for part in parts if part.trouble]
+        good = [one for part in parts if not part.trouble for one in part.series]
         found = None
-        if good and not interrupted and len(failed) <= MOST_TROUBLE * len(turns):
+        if good and not interrupted and len(failed) <= MOST_TROUBLE * len(parts):
             from brokerproof.comparison.pairs import compare_together  # noqa: PLC0415  likewise
 
             found = compare_together(good, seed=wanted.seed, whats=whats)
             journal.compared(found)
-        because = interrupted or (f"{len(failed)} of {len(turns)} turns failed" if turns and found is None else "")
+        because = interrupted or (f"{len(failed)} of {len(parts)} turns failed" if parts and found is None else "")
         journal.finish_run(cut_short=because)
     rendered = render_all(folder)
-    for turn in failed[:5]:
-        console.print(f"round {turn.number}, {turn.client}: does not count: {turn.trouble}", markup=False)
+    for part in failed[:5]:
+        console.print(f"round {part.number}, {part.client}: does not count: {part.trouble}", markup=False)
     if interrupted:
-        raise Said(f"interrupted after {len(turns)} turns; what was measured is in {folder}", INTERRUPTED)
+        raise Said(f"interrupted after {len(parts)} turns; what was measured is in {folder}", INTERRUPTED)
     if found is None:
-        _told_why_not(rendered, failed, turns)
+        _refuse(rendered, failed, parts)
     else:
         _print(found, rendered, folder, shape)
         return found
     raise AssertionError("what was not compared has been said")
 
 
-def _told_why_not(rendered: Rendered, failed: Sequence[RoundPart], turns: Sequence[RoundPart]) -> None:
-    if turns:
-        raise Said(f"{len(failed)} of {len(turns)} turns failed: {failed[0].trouble}", COULD_NOT)
+def _refuse(rendered: Rendered, failed: Sequence[RoundPart], parts: Sequence[RoundPart]) -> None:
+    if parts:
+        raise Said(f"{len(failed)} of {len(parts)} turns failed: {failed[0].trouble}", COULD_NOT)
     print_summary(rendered.document, Console(highlight=False), reports=rendered.named(), notes=rendered.notes)
     raise Said("paths that are not as they must be are not compared", NOT_RIGHT)
 
 
 @contextmanager
-def _world(topology: Topology, journal: Journal, console: Console, *, in_lab: bool) -> Iterator[Site]:
+def _site(topology: Topology, journal: Journal, console: Console, *, in_lab: bool) -> Iterator[Site]:
     if not in_lab:
         with Site(topology, lab=None, journal=journal, label=lambda _client: "") as site:
             yield site
@@ -273,7 +273,7 @@ def _red(runs: Sequence[ClientRun]) -> bool:
 
 
 def _take(
-    site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, turns: list[RoundPart], console: Console
+    site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, parts: list[RoundPart], console: Console
 ) -> None:
     from brokerproof.running.rounds import measure_in_rounds  # noqa: PLC0415  likewise
 
@@ -283,9 +283,9 @@ def _take(
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task("turns", total=total)
 
-        def on_part(turn: RoundPart) -> None:
-            turns.append(turn)
-            progress.update(task, advance=1, description=f"round {turn.number}, {turn.client}")
+        def on_part(part: RoundPart) -> None:
+            parts.append(part)
+            progress.update(task, advance=1, description=f"round {part.number}, {part.client}")
 
         measure_in_rounds(site, runs, wanted, run_id=run_id, on_part=on_part)
 

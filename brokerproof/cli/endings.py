@@ -32,7 +32,7 @@ class Said(click.ClickException):
         sys.exit(self.code)
 
 
-def sentences(function: Callable[P, None]) -> Callable[P, None]:
+def as_sentences(function: Callable[P, None]) -> Callable[P, None]:
     """Turn what the rooms raise into one message on standard error and an exit code."""
 
     @wraps(function)

@@ -9,7 +9,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from brokerproof.cli.endings import WRONG_USE, Said, sentences
+from brokerproof.cli.endings import WRONG_USE, Said, as_sentences
 from brokerproof.comparison.history import STORE, Trend, append, trend
 from brokerproof.extras import Extra, require
 from brokerproof.reports.document import RESULT_FILE, DocumentError, ResultDocument, decode_document
@@ -46,7 +46,7 @@ LAST: Final = 20
     help="First append the run of this folder or result.json; the same run is replaced.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the points as JSON.")
-@sentences
+@as_sentences
 def history(
     *,
     store: Path,

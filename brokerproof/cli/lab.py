@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from brokerproof.cli.endings import sentences
+from brokerproof.cli.endings import as_sentences
 from brokerproof.cli.late import LateCommand
 from brokerproof.cli.pattern_options import options_of, topology_of
 from brokerproof.lab.daemons import jvm, kafka_dist
@@ -48,7 +48,7 @@ def named(function: Callable[..., None]) -> Callable[..., None]:
     help="Write a topology file whose clients are this lab's, for `brokerproof verify FILE`.",
 )
 @options_of(PatternOptions)
-@sentences
+@as_sentences
 def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> None:
     """Build a lab of a topology file or a pattern and leave it running.
 
@@ -108,7 +108,7 @@ def _as_target(topology: Topology, name: str) -> Topology:
 
 @lab.command("status")
 @click.option("--name", default=None, help="Only this lab.")
-@sentences
+@as_sentences
 def lab_status(name: str | None) -> None:
     """Show the running labs: brokers, clients, resolvers, distance."""
     names = (name,) if name is not None else running_labs()
@@ -145,7 +145,7 @@ def lab_status(name: str | None) -> None:
 @named
 @click.argument("client")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@sentences
+@as_sentences
 def lab_exec(name: str | None, client: str, command: tuple[str, ...]) -> None:
     """Run a command on a client host of the lab: dig, openssl, kcat, python -m brokerproof.probes, a shell.
 
@@ -160,7 +160,7 @@ def lab_exec(name: str | None, client: str, command: tuple[str, ...]) -> None:
 @lab.command("down")
 @named
 @click.option("--all", "every", is_flag=True, help="End every lab of this user.")
-@sentences
+@as_sentences
 def lab_down(name: str | None, every: bool) -> None:
     """End a lab and everything in it."""
     for each in running_labs() if every else (name,):
@@ -172,7 +172,7 @@ def lab_down(name: str | None, every: bool) -> None:
 @lab.command("break")
 @click.argument("fault", type=click.Choice(sorted(FAULTS)))
 @named
-@sentences
+@as_sentences
 def lab_break(fault: str, name: str | None) -> None:
     """Put a fault into a running lab; `lab heal` takes it out again."""
     running = Lab.attach(name)
@@ -188,7 +188,7 @@ def lab_break(fault: str, name: str | None) -> None:
 
 @lab.command("heal")
 @named
-@sentences
+@as_sentences
 def lab_heal(name: str | None) -> None:
     """Take every fault out of a running lab."""
     running = Lab.attach(name)
@@ -201,7 +201,7 @@ def lab_heal(name: str | None) -> None:
 @click.option(
     "--kafka-version", default=None, help="The Kafka version [default: BROKERPROOF_KAFKA_VERSION or the built-in]."
 )
-@sentences
+@as_sentences
 def lab_fetch(kafka_version: str | None) -> None:
     """Fetch the Kafka that the lab runs with Maven, and archive its classes for a quicker start."""
     wanted = kafka_version or kafka_dist.wanted_version(os.environ)

@@ -34,8 +34,8 @@ def options_of(model: type[BaseModel]) -> Callable[[F], F]:
             function = option(function)
 
         def only_given(*args: Any, **kwargs: Any) -> Any:
-            kept = {k: v for k, v in kwargs.items() if not (k in model.model_fields and v is None)}
-            return inner(*args, **kept)
+            given = {k: v for k, v in kwargs.items() if not (k in model.model_fields and v is None)}
+            return inner(*args, **given)
 
         inner = function
         only_given.__doc__, only_given.__name__ = function.__doc__, function.__name__

@@ -8,7 +8,7 @@ from typing import Final
 import click
 import msgspec
 
-from brokerproof.cli.endings import WRONG_USE, Said, sentences
+from brokerproof.cli.endings import WRONG_USE, Said, as_sentences
 from brokerproof.reports.document import RESULT_FILE, DocumentError, decode_document
 from brokerproof.reports.pattern_table import measured_of, pattern_markdown
 from brokerproof.topology.comparison.facts import Statement
@@ -39,7 +39,7 @@ _DIMENSIONS: Final = ", ".join(each.value for each in Dimension)
     help="Add what this run measured (its folder or result.json); may be given again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print values instead of Markdown.")
-@sentences
+@as_sentences
 def patterns(
     what: str, *, clients: tuple[str, ...], prices: Path | None, runs: tuple[Path, ...], as_json: bool
 ) -> None:

@@ -23,7 +23,7 @@ from brokerproof.accuracy.render import JSON, markdown, render, why
 from brokerproof.accuracy.score import score
 from brokerproof.accuracy.trial import Header, Selection, Trial, Which
 from brokerproof.accuracy.trial_journal import NAME, TrialJournal, latest, read
-from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
+from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.lab.daemons import kafka_dist
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.faults.fault import FaultLayer
@@ -112,7 +112,7 @@ _SELECTING: Final = (
     help="Write the Markdown to this file too, and the matrix beside it.",
 )
 @click.pass_context
-@sentences
+@as_sentences
 def lab_prove(
     context: click.Context,
     /,
@@ -218,7 +218,7 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
                 cases,
                 workers=workers,
                 carrier=partial(
-                    _prover, journal.header.selection, folder if keep or stored_evidence.is_kept_in(folder) else None
+                    _prover, journal.header.selection, folder if keep or stored_evidence.is_in(folder) else None
                 ),
                 on_trial=partial(_note, journal),
                 done=journal.done,
@@ -237,7 +237,7 @@ def _diagnosed_again(folder: Path) -> Matrix:
     header, trials = read(folder / NAME)
     try:
         again = stored_evidence.diagnosed_again(folder, map(_expected_today, trials))
-    except stored_evidence.KeptError as error:
+    except stored_evidence.StoredEvidenceError as error:
         raise Said(str(error), WRONG_USE) from None
     return _shown(matrix_of(msgspec.structs.replace(header, diagnosed_again=True), again), folder)
 

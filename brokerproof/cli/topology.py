@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from brokerproof.cli.endings import sentences
+from brokerproof.cli.endings import as_sentences
 from brokerproof.cli.pattern_options import options_of, pattern_options, topology_of
 from brokerproof.cli.picture import shape_of, written
 from brokerproof.reports.drawing import DrawError, Shape
@@ -23,7 +23,7 @@ def topology() -> None:
 @topology.command("show")
 @click.argument("pattern", type=click.Choice(sorted(PATTERNS)))
 @options_of(PatternOptions)
-@sentences
+@as_sentences
 def topology_show(pattern: str, **chosen: Any) -> None:
     """Print a pattern as YAML, as the start of a topology file."""
     click.echo(dumps(PATTERNS[pattern].build(pattern_options(chosen))), nl=False)
@@ -31,7 +31,7 @@ def topology_show(pattern: str, **chosen: Any) -> None:
 
 @topology.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
-@sentences
+@as_sentences
 def topology_check(file: Path) -> None:
     """Check a topology file, and name every problem with its line."""
     checked = load(file)
@@ -55,7 +55,7 @@ def topology_check(file: Path) -> None:
     help="The format [default: by the file's suffix, else svg]. dot needs no Graphviz.",
 )
 @options_of(PatternOptions)
-@sentences
+@as_sentences
 def topology_draw(what: str, output: Path | None, shape: str | None, **chosen: Any) -> None:
     """Draw a topology file or a pattern: VPCs, routes, endpoints, and each client's way."""
     wanted = shape_of(output, shape)

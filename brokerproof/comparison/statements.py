@@ -48,7 +48,7 @@ def sentence(one: Compared, claims: int) -> str:
     return f"{what}: {claim}; {_numbers(said)}"
 
 
-def sentences(comparison: Comparison) -> tuple[str, ...]:
+def statements(comparison: Comparison) -> tuple[str, ...]:
     """Every sentence of a comparison, and at last what all of them rest on."""
     told = [sentence(one, len(comparison.compared)) for one in comparison.compared]
     return (*told, basis(comparison))

@@ -27,7 +27,7 @@ PATH: Final = up_to(Stage.HANDSHAKE)
 """What a turn needs to measure fresh connections."""
 RECORDS: Final = tuple(stage for stage in up_to(Stage.PRODUCE) if not SPECS[stage].brokers_only)
 """What it needs to measure records: all that produce waits for, and nothing that is run beside it."""
-TURN_MS: Final = 20_000
+PART_MS: Final = 20_000
 """A turn's deadline beyond what its samples take."""
 
 
@@ -45,7 +45,7 @@ class Wanted:
     """Records too: produced, acknowledged, and back at a consumer."""
 
     @property
-    def turn_s(self) -> float:
+    def part_s(self) -> float:
         """About how long one turn measures."""
         return (self.samples + self.warm_up) / self.rate_per_s * (2 if self.records else 1)
 
@@ -60,7 +60,7 @@ class RoundPart:
     trouble: str = ""
 
 
-OnTurn = Callable[[RoundPart], None]
+OnPart = Callable[[RoundPart], None]
 
 
 def order(clients: Sequence[str], wanted: Wanted) -> tuple[tuple[int, str], ...]:
@@ -77,7 +77,7 @@ def round_plan(run: ClientRun, wanted: Wanted) -> Plan:
     return msgspec.structs.replace(
         run.plan,
         stages=RECORDS if wanted.records else PATH,
-        limits=msgspec.structs.replace(run.plan.limits, plan_ms=TURN_MS + int(wanted.turn_s * 1000)),
+        limits=msgspec.structs.replace(run.plan.limits, plan_ms=PART_MS + int(wanted.part_s * 1000)),
         path_latency=PathLatencyPlan(samples=wanted.samples, warm_up=wanted.warm_up, rate_per_s=wanted.rate_per_s),
         latency=latency if wanted.records else None,
         throughput=None,
@@ -86,7 +86,7 @@ def round_plan(run: ClientRun, wanted: Wanted) -> Plan:
     )
 
 
-def measure_in_rounds(site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, on_part: OnTurn) -> None:
+def measure_in_rounds(site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, run_id: str, on_part: OnPart) -> None:
     """Let clients whose paths were verified take turns; ``on_part`` is given each turn as it ends.
 
     Raises:
@@ -95,7 +95,7 @@ def measure_in_rounds(site: Site, runs: Sequence[ClientRun], wanted: Wanted, *, 
     plans = {run.view.client: round_plan(run, wanted) for run in runs}
     views = {run.view.client: run.view for run in runs}
     for number, name in order(list(plans), wanted):
-        run = site.turn(name, number, plans[name])
+        run = site.measure_part(name, number, plans[name])
         whose = Whose(run_id=run_id, client=name, pattern=views[name].pattern, round=number)
         series = tuple(series_of(block, whose, run.started) for block in run.samples)
         on_part(RoundPart(number, name, series, _trouble(views[name], run)))

@@ -147,7 +147,7 @@ class Site:
             self._written[name] = written
         return _PreparedRun(view, plan, self._vantage(client), written)
 
-    def turn(self, name: str, number: int, plan: Plan) -> VantageRun:
+    def measure_part(self, name: str, number: int, plan: Plan) -> VantageRun:
         """Another plan of a client that was run, in round ``number`` of a comparison; its samples are written down."""
         run = self._vantage(self.topology.client(name)).run(plan)
         written = self._written.get(name)

@@ -40,8 +40,8 @@ _NODE_FROM_END: Final = 5
 
 def connection_name(broker: Broker, scheme: VpcAuthentication) -> str:
     """``b-1.tls.<cluster>...``: the broker's name with the scheme's label after its first label."""
-    first, rest = broker.endpoint.split(".", 1)
-    return f"{first}.{scheme.label}.{rest}"
+    first, domain = broker.endpoint.split(".", 1)
+    return f"{first}.{scheme.label}.{domain}"
 
 
 def connection_port(cluster: Cluster, broker: Broker) -> int:

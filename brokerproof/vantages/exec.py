@@ -112,7 +112,7 @@ class ExecVantage:
         self._patience = patience or Patience()
         self._process: FarProcess | None = None
         self._closed = False
-        self._turn = threading.Lock()
+        self._one_at_a_time = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ class ExecVantage:
         Raises:
             RuntimeError: the vantage is closed.
         """
-        with self._turn:
+        with self._one_at_a_time:
             if self._closed:
                 raise RuntimeError(f"vantage {self._name} is closed")
             run = self._run(plan, on_outcome)
@@ -148,7 +148,7 @@ class ExecVantage:
 
     def close(self) -> None:
         """End the probe process: its stdin, then SIGTERM, then SIGKILL to its group."""
-        with self._turn:
+        with self._one_at_a_time:
             self._closed = True
             self._retire(politely=True)
 

@@ -239,8 +239,8 @@ class FarProcess:
             self._selector.unregister(stdout)
             self._out_open = False
             return []
-        *lines, rest = (bytes(self._line) + chunk).split(b"\n")
-        self._line = bytearray(rest)
+        *lines, unfinished = (bytes(self._line) + chunk).split(b"\n")
+        self._line = bytearray(unfinished)
         return lines
 
     def _read_stderr(self) -> None:

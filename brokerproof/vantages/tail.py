@@ -21,25 +21,25 @@ class Tail:
     """Keeps the last :data:`SAID_BYTES` of what it is fed."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._end = bytearray()
         self._cut = False
 
     def feed(self, text: bytes) -> None:
         """Add to the end, forget from the start."""
-        self._kept += text[-SAID_BYTES:]
-        excess = len(self._kept) - SAID_BYTES
+        self._end += text[-SAID_BYTES:]
+        excess = len(self._end) - SAID_BYTES
         if excess > 0 or len(text) > SAID_BYTES:
             self._cut = True
         if excess > 0:
-            del self._kept[:excess]
+            del self._end[:excess]
 
     def feed_line(self, line: bytes) -> None:
         """Add one line, on a line of its own."""
-        if self._kept and not self._kept.endswith(b"\n"):
+        if self._end and not self._end.endswith(b"\n"):
             self.feed(b"\n")
         self.feed(line + b"\n")
 
     def text(self) -> str:
         """What is kept; starts with ``[...]`` where something before it was forgotten."""
-        text = printable(bytes(self._kept)).strip()
+        text = printable(bytes(self._end)).strip()
         return f"[...]{text}" if self._cut else text

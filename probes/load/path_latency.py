@@ -46,7 +46,7 @@ class _Failure(Exception):  # noqa: N818  a sample that failed, not an error of 
     """One sample that came to nothing."""
 
 
-class _Turn(msgspec.Struct, frozen=True):
+class _Appointment(msgspec.Struct, frozen=True):
     target: Target
     due_ns: int
     counts: bool
@@ -85,13 +85,13 @@ class PathLatency(msgspec.Struct):
         before = HostTicks.read()
         # The rest begins when the warm-up has ended: what that held up is not for the rest to catch up with.
         first, wanted_ns = self.plan.warm_up, 1_000_000_000 // self.plan.rate_per_s
-        took_ns = self._all_turns(range(first), wanted_ns)
-        interval_ns = max(wanted_ns, self._kept_ns(took_ns))
+        took_ns = self._sample_all(range(first), wanted_ns)
+        interval_ns = max(wanted_ns, self._sustained_ns(took_ns))
         lasting = max(len(self.targets), self.plan.max_ms * 1_000_000 // interval_ns)
-        self._all_turns(range(first, first + min(self.plan.samples, lasting)), interval_ns)
+        self._sample_all(range(first, first + min(self.plan.samples, lasting)), interval_ns)
         self._ticks = before, HostTicks.read()
 
-    def _kept_ns(self, took_ns: Sequence[Sequence[int]]) -> int:
+    def _sustained_ns(self, took_ns: Sequence[Sequence[int]]) -> int:
         """How far apart turns must be for each thread to have ended one when its next is due; 0 where none is known."""
         slowest = max((median(each) for each in took_ns if each), default=0)
         shares = zip(self._shares(), took_ns, strict=True)
@@ -105,20 +105,20 @@ class PathLatency(msgspec.Struct):
         bounds = [len(places) * thread // threads for thread in range(threads + 1)]
         return [places[low:high] for low, high in pairwise(bounds)]
 
-    def _all_turns(self, indexes: range, interval_ns: int) -> list[list[int]]:
+    def _sample_all(self, indexes: range, interval_ns: int) -> list[list[int]]:
         """How long each turn of each thread took."""
         shares = self._shares()
         thread_of = {target: thread for thread, share in enumerate(shares) for target in share}
-        turns: list[list[_Turn]] = [[] for _ in shares]
+        appointments: list[list[_Appointment]] = [[] for _ in shares]
         took_ns: list[list[int]] = [[] for _ in shares]
         begin_ns = time.monotonic_ns() + LEAD_NS
         for nth, index in enumerate(indexes):
             target = self.targets[index % len(self.targets)]
-            turn = _Turn(target, due_ns=begin_ns + nth * interval_ns, counts=index >= self.plan.warm_up)
-            turns[thread_of[target]].append(turn)
+            appointment = _Appointment(target, due_ns=begin_ns + nth * interval_ns, counts=index >= self.plan.warm_up)
+            appointments[thread_of[target]].append(appointment)
         running = [
-            threading.Thread(target=self._turns, args=each, name="path latency", daemon=True)
-            for each in zip(turns, took_ns, strict=True)
+            threading.Thread(target=self._sample_share, args=each, name="path latency", daemon=True)
+            for each in zip(appointments, took_ns, strict=True)
         ]
         for thread in running:
             thread.start()
@@ -158,18 +158,18 @@ class PathLatency(msgspec.Struct):
             yield from pack(what, target, taken.warm_up, zero_ns=zero_ns, warm_up=True)
             yield from pack(what, target, taken.counted, zero_ns=zero_ns, warm_up=False)
 
-    def _turns(self, share: Sequence[_Turn], took_ns: list[int]) -> None:
-        for turn in share:
-            if self.stop.wait(max(0, turn.due_ns - time.monotonic_ns()) / 1e9):
+    def _sample_share(self, share: Sequence[_Appointment], took_ns: list[int]) -> None:
+        for appointment in share:
+            if self.stop.wait(max(0, appointment.due_ns - time.monotonic_ns()) / 1e9):
                 return
             began_ns = time.monotonic_ns()
-            self._take(turn)
+            self._take(appointment)
             took_ns.append(time.monotonic_ns() - began_ns)
 
-    def _take(self, turn: _Turn) -> None:
+    def _take(self, appointment: _Appointment) -> None:
         """One question, one connect, one handshake; what follows a failure is not tried."""
-        target, counts = turn.target, turn.counts
-        late_ns = time.monotonic_ns() - turn.due_ns
+        target, counts = appointment.target, appointment.counts
+        late_ns = time.monotonic_ns() - appointment.due_ns
         what, place = Measured.RESOLVE, _name_of(target)
         try:
             if self.server is not None and not is_address(target.name):
@@ -206,9 +206,9 @@ def _name_of(target: Target) -> Target:
 
 def _bound(sock: socket.socket, limit_ms: int) -> None:
     """Deadlines of the kernel's own: a Python timeout would make the socket non-blocking, and poll before each call."""
-    seconds, rest_ms = divmod(limit_ms, 1000)
+    seconds, millis = divmod(limit_ms, 1000)
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, rest_ms * 1000))
+        sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, millis * 1000))
 
 
 def _ask(name: str, server: Server, limit_ms: int) -> tuple[int, int]:

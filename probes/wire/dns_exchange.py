@@ -88,8 +88,8 @@ def parse_server(text: str) -> Server:
     """
     address, port = text, str(DNS_PORT)
     if text.startswith("["):
-        address, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or port
+        address, _, after = text[1:].partition("]")
+        port = after.removeprefix(":") or port
     elif text.count(":") == 1:
         address, port = text.split(":")
     if not is_address(address) or not port.isdecimal() or not 1 <= int(port) <= MAX_PORT:

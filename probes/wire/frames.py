@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Final, get_args, get_origin
 
-Walker = Callable[[bytes, int], int]
+EndFinder = Callable[[bytes, int], int]
 
 _FIXED_BYTES: Final = {
     "bool": 1,
@@ -36,24 +36,24 @@ def check_lengths(entity_type: type, body: bytes) -> None:
     Raises:
         BadLengthError: a length is impossible, or bytes are missing or left over.
     """
-    end = _walker(entity_type)(body, 0)
+    end = _end_finder(entity_type)(body, 0)
     if end != len(body):
         raise BadLengthError(f"{entity_type.__name__} ends at byte {end} of {len(body)}")
 
 
 @lru_cache(maxsize=64)
-def _walker(entity_type: type) -> Walker:
-    steps = [_field_walker(field.type, field.metadata.get("kafka_type")) for field in fields(entity_type)]
+def _end_finder(entity_type: type) -> EndFinder:
+    steps = [_field_end_finder(field.type, field.metadata.get("kafka_type")) for field in fields(entity_type)]
 
-    def walk(body: bytes, at: int) -> int:
+    def end_of(body: bytes, at: int) -> int:
         for step in steps:
             at = step(body, at)
         return at
 
-    return walk
+    return end_of
 
 
-def _field_walker(annotation: Any, kafka_type: str | None) -> Walker:
+def _field_end_finder(annotation: Any, kafka_type: str | None) -> EndFinder:
     if isinstance(annotation, types.UnionType):
         annotation = next(arm for arm in get_args(annotation) if arm is not type(None))
     if get_origin(annotation) is tuple:
@@ -61,13 +61,13 @@ def _field_walker(annotation: Any, kafka_type: str | None) -> Walker:
     return _element(annotation, kafka_type)
 
 
-def _element(annotation: Any, kafka_type: str | None) -> Walker:
+def _element(annotation: Any, kafka_type: str | None) -> EndFinder:
     if isinstance(annotation, type) and is_dataclass(annotation):
-        return _walker(annotation)
+        return _end_finder(annotation)
     return _primitive(kafka_type)
 
 
-def _primitive(kafka_type: str | None) -> Walker:
+def _primitive(kafka_type: str | None) -> EndFinder:
     match kafka_type:
         case "string":
             return _string
@@ -77,10 +77,10 @@ def _primitive(kafka_type: str | None) -> Walker:
             pass
     size = _FIXED_BYTES[kafka_type or ""]
 
-    def walk(body: bytes, at: int) -> int:
+    def end_of(body: bytes, at: int) -> int:
         return _within(body, at + size)
 
-    return walk
+    return end_of
 
 
 def _string(body: bytes, at: int) -> int:
@@ -93,8 +93,8 @@ def _bytes(body: bytes, at: int) -> int:
     return _within(body, start + max(0, int.from_bytes(body[at:start], "big", signed=True)))
 
 
-def _array(element: Walker) -> Walker:
-    def walk(body: bytes, at: int) -> int:
+def _array(element: EndFinder) -> EndFinder:
+    def end_of(body: bytes, at: int) -> int:
         start = _within(body, at + 4)
         count = int.from_bytes(body[at:start], "big", signed=True)
         if count > len(body) - start:
@@ -104,7 +104,7 @@ def _array(element: Walker) -> Walker:
             at = element(body, at)
         return at
 
-    return walk
+    return end_of
 
 
 def _within(body: bytes, at: int) -> int:

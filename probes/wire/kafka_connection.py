@@ -42,7 +42,7 @@ class KafkaConnection:
         self._stream = stream
         self._buffer = b""
         self._correlation_id = 0
-        self._turn = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
         self.versions: dict[int, tuple[int, int]] = {}
         self.usable = True
         self.overhead_bytes = 0
@@ -93,7 +93,7 @@ class KafkaConnection:
         """The responses' bodies."""
         for request in requests:
             self._require(request)
-        async with self._turn:
+        async with self._one_at_a_time:
             if not self.usable:
                 raise BrokenStreamError(Reason.CLOSED, "the connection broke earlier")
             # Cancelled or broken half-way, request and response would no longer pair up.
@@ -130,7 +130,7 @@ class KafkaConnection:
         Raises:
             BrokenStreamError: always: with how it ended, or because the peer said something unasked.
         """
-        async with self._turn:
+        async with self._one_at_a_time:
             said = await self._stream.receive_some()
             self.usable = False
             raise BrokenStreamError(Reason.NOT_KAFKA, f"the peer speaks unasked; it says {said[:32]!r}")

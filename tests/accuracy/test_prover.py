@@ -81,7 +81,7 @@ class ClientEvidence:
 
 
 @dataclass
-class World:
+class FakeLab:
     """What is there instead of a lab: a topology, and what clients see of it."""
 
     sees: Callable[[Topology, Sequence[str]], ClientEvidence] = lambda *_: ClientEvidence()
@@ -91,7 +91,7 @@ class World:
     started: int = 0
     ended: int = 0
     applied: list[Topology] = field(default_factory=list)
-    looked: list[tuple[str, ...]] = field(default_factory=list)
+    verified: list[tuple[str, ...]] = field(default_factory=list)
     refuses: str = ""
     heals: bool = True
     brokers: dict[str, str] = field(default_factory=lambda: {"demo-1": "running"})
@@ -107,14 +107,14 @@ class World:
         return {"brokers": self.brokers}
 
     # LabPool
-    def lab(self, topology: Topology) -> World:
+    def lab(self, topology: Topology) -> FakeLab:
         self.started += 1
         self.topology = self.intended = topology
         return self
 
     # Clients
-    def look(self, names: Sequence[str]) -> ClientEvidence:
-        self.looked.append(tuple(names))
+    def verify(self, names: Sequence[str]) -> ClientEvidence:
+        self.verified.append(tuple(names))
         return self.sees(self.topology, names)
 
     def forget(self, names: Sequence[str]) -> None: ...
@@ -125,8 +125,8 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
+def fake_lab(monkeypatch: pytest.MonkeyPatch) -> FakeLab:
+    made = FakeLab()
     monkeypatch.setattr(prover, "LabPool", lambda _progress: made)
     monkeypatch.setattr(prover, "Clients", lambda _lab, _limits: made)
     return made
@@ -136,52 +136,52 @@ def carry_out(case: Case, which: Which = Which.ALL) -> Trial:
     return Prover(which=which, limits=LIMITS, progress=print).carry_out(case)
 
 
-def test_a_fault_is_put_in_looked_at_and_taken_out(world: World) -> None:
-    world.sees = lambda topology, _: (
+def test_a_fault_is_put_in_looked_at_and_taken_out(fake_lab: FakeLab) -> None:
+    fake_lab.sees = lambda topology, _: (
         ClientEvidence() if topology == ALONE.intended else ClientEvidence(("route.missing_client",))
     )
     trial = carry_out(ALONE)
-    assert world.applied == [ALONE.broken, ALONE.intended]
+    assert fake_lab.applied == [ALONE.broken, ALONE.intended]
     assert [(one.codes, one.stage, one.clients) for one in trial.named] == [
         (("route.missing_client",), "connect", ("peered",))
     ]
     assert trial.injected == ALONE.injected
     assert (trial.problem, trial.not_undone) == ("", "")
     every = tuple(client.name for client in ALONE.intended.clients)
-    assert world.looked == [every, every, ("peered",)]  # cold brokers; the fault; and once more only who saw it
-    assert world.ended == 0
+    assert fake_lab.verified == [every, every, ("peered",)]  # cold brokers; the fault; and once more only who saw it
+    assert fake_lab.ended == 0
 
 
-def test_nothing_is_put_into_a_clean_lab(world: World) -> None:
+def test_nothing_is_put_into_a_clean_lab(fake_lab: FakeLab) -> None:
     assert carry_out(CLEAN).answer == "nothing_wrong"
-    assert world.applied == []
+    assert fake_lab.applied == []
 
 
-def test_a_false_alarm_costs_the_lab(world: World) -> None:
-    world.sees = lambda *_: ClientEvidence(("route.missing_client",))
+def test_a_false_alarm_costs_the_lab(fake_lab: FakeLab) -> None:
+    fake_lab.sees = lambda *_: ClientEvidence(("route.missing_client",))
     assert carry_out(CLEAN).named
-    assert world.ended
+    assert fake_lab.ended
 
 
-def test_only_the_afflicted_client_is_asked_where_so_chosen(world: World) -> None:
+def test_only_the_afflicted_client_is_asked_where_so_chosen(fake_lab: FakeLab) -> None:
     carry_out(ALONE, Which.AFFLICTED)
-    assert world.looked[1:] == [("peered",)]
+    assert fake_lab.verified[1:] == [("peered",)]
     carry_out(CLEAN, Which.AFFLICTED)
-    assert len(world.looked[-1]) > 1
+    assert len(fake_lab.verified[-1]) > 1
 
 
 @pytest.mark.parametrize("cured", [True, False])
-def test_a_fault_that_stays_is_said_and_costs_the_lab(world: World, cured: bool) -> None:
-    world.sees = lambda *_: ClientEvidence(("route.missing_client",))
-    world.heals = cured
+def test_a_fault_that_stays_is_said_and_costs_the_lab(fake_lab: FakeLab, cured: bool) -> None:
+    fake_lab.sees = lambda *_: ClientEvidence(("route.missing_client",))
+    fake_lab.heals = cured
     trial = carry_out(ALONE)
     words = "peered/connect.broker-1: timed out" if cured else "the lab does not report that it is as intended"
     assert trial.not_undone == words
     assert trial.named
-    assert world.ended
+    assert fake_lab.ended
 
 
-def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(world: World) -> None:
+def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(fake_lab: FakeLab) -> None:
     first, second = BOTH.faults
     alike = (BOTH.broken, Case("x", TrialKind.SINGLE, "peering", faults=(first,)).broken)
 
@@ -190,11 +190,11 @@ def test_what_makes_no_difference_may_be_in_a_set_that_is_too_wide(world: World)
             return ClientEvidence()
         return ClientEvidence(("route.missing_client|security.broker_group|tls.inspected",), sight=topology in alike)
 
-    world.sees = sees
+    fake_lab.sees = sees
     assert carry_out(BOTH).hidden == (second,)
 
 
-def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:
+def test_what_makes_no_difference_to_any_client_is_hidden(fake_lab: FakeLab) -> None:
     first, second = BOTH.faults
     alone = Case("x", TrialKind.SINGLE, "peering", faults=(first,)).broken
 
@@ -203,91 +203,91 @@ def test_what_makes_no_difference_to_any_client_is_hidden(world: World) -> None:
             return ClientEvidence()
         return ClientEvidence(("route.missing_client",), sight="silence")
 
-    world.sees = sees
+    fake_lab.sees = sees
     trial = carry_out(BOTH)
     assert trial.hidden == (second,)
-    assert world.applied == [BOTH.broken, alone, BOTH.intended]
+    assert fake_lab.applied == [BOTH.broken, alone, BOTH.intended]
 
 
-def test_what_makes_a_difference_is_not_hidden(world: World) -> None:
-    world.sees = lambda topology, _: ClientEvidence(
+def test_what_makes_a_difference_is_not_hidden(fake_lab: FakeLab) -> None:
+    fake_lab.sees = lambda topology, _: ClientEvidence(
         () if topology == BOTH.intended else ("route.missing_client",), sight=topology
     )
     assert carry_out(BOTH).hidden == ()
 
 
-def test_what_differs_by_itself_is_no_sign_of_a_fault(world: World) -> None:
+def test_what_differs_by_itself_is_no_sign_of_a_fault(fake_lab: FakeLab) -> None:
     first, second = BOTH.faults
     alone = Case("x", TrialKind.SINGLE, "peering", faults=(first,)).broken
-    world.sees = lambda topology, _: ClientEvidence(
-        () if topology == BOTH.intended else ("route.missing_client",), sight=len(world.looked)
+    fake_lab.sees = lambda topology, _: ClientEvidence(
+        () if topology == BOTH.intended else ("route.missing_client",), sight=len(fake_lab.verified)
     )
     assert carry_out(BOTH).hidden == (second,)
-    assert world.applied == [BOTH.broken, alone, BOTH.broken, BOTH.intended]
+    assert fake_lab.applied == [BOTH.broken, alone, BOTH.broken, BOTH.intended]
 
 
 def test_what_shows_now_and_then_is_hidden_only_where_nothing_at_all_differs(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    fake_lab: FakeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, second = BOTH.faults
     chance = dict(FAULTS) | {second: replace(FAULTS[second], by_chance=True)}
     monkeypatch.setattr(prover, "FAULTS", chance)
-    world.sees = lambda topology, _: ClientEvidence(
-        () if topology == BOTH.intended else ("route.missing_client",), sight=len(world.looked)
+    fake_lab.sees = lambda topology, _: ClientEvidence(
+        () if topology == BOTH.intended else ("route.missing_client",), sight=len(fake_lab.verified)
     )
     assert carry_out(BOTH).hidden == ()
 
 
-def test_a_lab_that_refuses_is_a_problem_and_not_used_again(world: World) -> None:
-    world.refuses = "cannot\n  become that"
+def test_a_lab_that_refuses_is_a_problem_and_not_used_again(fake_lab: FakeLab) -> None:
+    fake_lab.refuses = "cannot\n  become that"
     trial = carry_out(ALONE)
     assert (trial.problem, trial.clients, trial.verdict_ms) == ("cannot become that", (), None)
-    assert world.ended
+    assert fake_lab.ended
 
 
-def test_the_tail_of_a_log_is_not_kept_whole(world: World) -> None:
-    world.refuses = "x" * 5000
+def test_the_tail_of_a_log_is_not_kept_whole(fake_lab: FakeLab) -> None:
+    fake_lab.refuses = "x" * 5000
     assert len(carry_out(ALONE).problem) < 310
 
 
-def test_a_probe_that_cannot_be_run_is_a_problem(world: World) -> None:
+def test_a_probe_that_cannot_be_run_is_a_problem(fake_lab: FakeLab) -> None:
     def breaks(*_: object) -> ClientEvidence:
         raise NoEvidenceError("vantage peered: ended by signal 9")
 
-    world.sees = breaks
+    fake_lab.sees = breaks
     assert carry_out(ALONE).problem == "vantage peered: ended by signal 9"
-    assert world.ended
+    assert fake_lab.ended
 
 
-def test_a_defect_is_no_trial_but_ends_the_lab(world: World) -> None:
+def test_a_defect_is_no_trial_but_ends_the_lab(fake_lab: FakeLab) -> None:
     def breaks(*_: object) -> ClientEvidence:
         raise ZeroDivisionError
 
-    world.sees = breaks
+    fake_lab.sees = breaks
     with pytest.raises(ZeroDivisionError):
         carry_out(ALONE)
-    assert world.ended
+    assert fake_lab.ended
 
 
-def test_one_lab_serves_cases_of_one_topology_while_its_brokers_live(world: World) -> None:
+def test_one_lab_serves_cases_of_one_topology_while_its_brokers_live(fake_lab: FakeLab) -> None:
     one = Prover(which=Which.ALL, limits=LIMITS, progress=print)
     one.carry_out(ALONE)
     one.carry_out(CLEAN)
-    assert world.started == 1
-    assert len(world.looked) == 3  # of which one was of cold brokers
-    world.brokers["demo-1"] = "ended (137)"
+    assert fake_lab.started == 1
+    assert len(fake_lab.verified) == 3  # of which one was of cold brokers
+    fake_lab.brokers["demo-1"] = "ended (137)"
     one.carry_out(CLEAN)
-    assert world.started == 2
+    assert fake_lab.started == 2
 
 
-def test_an_abandoned_prover_begins_nothing(world: World) -> None:
+def test_an_abandoned_prover_begins_nothing(fake_lab: FakeLab) -> None:
     one = Prover(which=Which.ALL, limits=LIMITS, progress=print)
     one.abandon()
     assert one.carry_out(ALONE).problem == "interrupted"
-    assert world.applied == []
+    assert fake_lab.applied == []
 
 
-def test_what_was_seen_with_the_faults_is_kept(world: World) -> None:
+def test_what_was_seen_with_the_faults_is_kept(fake_lab: FakeLab) -> None:
     handed: list[object] = []
     one = Prover(which=Which.ALL, limits=LIMITS, progress=print, keep=lambda *seen: handed.append(seen))
     one.carry_out(ALONE)
@@ -296,6 +296,6 @@ def test_what_was_seen_with_the_faults_is_kept(world: World) -> None:
 
 
 def test_a_proof_that_kept_goes_on_keeping(tmp_path: Path) -> None:
-    assert not stored_evidence.is_kept_in(tmp_path)
+    assert not stored_evidence.is_in(tmp_path)
     stored_evidence.keep(tmp_path, "clean/in_vpc/1", [])
-    assert stored_evidence.is_kept_in(tmp_path)
+    assert stored_evidence.is_in(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from brokerproof.comparison.errors import NothingToCompareError
 from brokerproof.comparison.pairs import BLOCKS, compare_runs, compare_together, gathered
 from brokerproof.comparison.series import Series
-from brokerproof.comparison.statements import basis, in_ms, sentence, sentences
+from brokerproof.comparison.statements import basis, in_ms, sentence, statements
 from brokerproof.comparison.values import Claim, Compared, Comparison, Contrast, Estimate, Party, Whose
 from brokerproof.probes.outcome import Measured
 from tests.comparison.synthetic import MS, interleaved
@@ -67,7 +67,7 @@ def test_an_extra_hop_is_claimed_with_its_interval() -> None:
         "1,000 each"
     )
     assert msgspec.json.decode(msgspec.json.encode(comparison), type=Comparison) == comparison
-    assert sentences(comparison)[-1] == basis(comparison)
+    assert statements(comparison)[-1] == basis(comparison)
     spreads = {spread.party: spread for spread in comparison.spreads}
     assert (spreads[PEERING].samples, spreads[PEERING].rounds, spreads[PEERING].p99_ns) == (280, 14, None)
 
@@ -162,7 +162,7 @@ def test_two_runs_are_compared_party_by_party_and_their_times_are_a_caveat() -> 
     said = sentence(median, 2)
     assert "b (peering) in r adds 1.0000 ms" in said
     assert " to b (peering) in later; n=400 in 20 stretches" in said
-    assert "different times" in sentences(comparison)[-1]
+    assert "different times" in statements(comparison)[-1]
 
 
 def test_nothing_to_compare_names_what_there_is() -> None:

@@ -107,10 +107,10 @@ def test_its_packets_never_leave_its_vpc(lab: Lab) -> None:
 
 @pytest.mark.lab
 def test_the_same_vpc_with_a_cidr_of_its_own_connects(lab: Lab) -> None:
-    before = forwarded(lab, "e")
-    result = run(lab, "e")
+    before = forwarded(lab, "apart")
+    result = run(lab, "apart")
     [check] = [c for c in result.checks if c.isolation]
     assert check.verdict is Verdict.FAILED, "the control must get through what the observer must not"
     [outcome] = result.outcomes(Stage.CONNECT)
     assert outcome.status is Status.OK
-    assert forwarded(lab, "e") > before
+    assert forwarded(lab, "apart") > before

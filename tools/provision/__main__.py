@@ -65,15 +65,15 @@ def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop, t
     kafka = _kafka_is_here(environ)
     made = environment.state(root) is environment.State.COMPLETE
 
-    def look() -> tuple[packages.Missing, ...]:
+    def missing_packages() -> tuple[packages.Missing, ...]:
         return packages.missing(environ, maven=not kafka, venv=not made, bench=bench, test=test)
 
-    lacking = look()
+    lacking = missing_packages()
     if lacking or not made or not kafka:
         runner.log.unlink(missing_ok=True)
     if lacking:
         packages.install(lacking, runner)
-        still = look()
+        still = missing_packages()
         if still:
             names = ", ".join(f"{thing.what} (package {thing.package})" for thing in still)
             raise SetupError(f"the packages were installed, and yet there is no {names}.")

@@ -360,9 +360,9 @@ class Daemons:
         for resolver in changed:
             self._await_resolver(resolver)
 
-    def end_resolvers(self, kept: Sequence[Resolver]) -> None:
+    def end_resolvers(self, wanted: Sequence[Resolver]) -> None:
         """End the resolvers of VPCs that go or answer at another address; a reload binds no other address."""
-        places = {(r.vpc_id, r.namespace, r.address) for r in kept}
+        places = {(r.vpc_id, r.namespace, r.address) for r in wanted}
         for namespace, (resolver, process) in list(self._resolvers.items()):
             if (resolver.vpc_id, namespace, resolver.address) not in places:
                 process.kill()
@@ -427,9 +427,9 @@ class Daemons:
                 listen = partial(socket.create_server, (witness.address, witness.port), family=family, backlog=16)
                 self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
 
-    def close_witnesses(self, kept: Sequence[Witness]) -> None:
+    def close_witnesses(self, wanted: Sequence[Witness]) -> None:
         """Close the others."""
-        for witness in [w for w in self._witnesses if w not in kept]:
+        for witness in [w for w in self._witnesses if w not in wanted]:
             self._witnesses.pop(witness).close()
 
 

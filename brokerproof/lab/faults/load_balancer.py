@@ -102,8 +102,8 @@ def _bootstrap_target(topology: Topology) -> Topology:
     """One of its targets is registered at a port that does not speak TLS; health checks are content with it."""
 
     def one_wrong(group: TargetGroup) -> tuple[TargetDescription, ...]:
-        first, *rest = group.targets
-        return first.model_copy(update={"port": _PLAINTEXT_PORT}), *rest
+        first, *others = group.targets
+        return first.model_copy(update={"port": _PLAINTEXT_PORT}), *others
 
     return with_changed(_open(topology), "target_groups", _group("bootstrap"), targets=one_wrong)
 

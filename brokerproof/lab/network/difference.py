@@ -62,8 +62,8 @@ def from_nothing(new: Blueprint) -> Difference:
 def difference(old: Blueprint, new: Blueprint) -> Difference:
     """What changes the network of ``old`` into that of ``new``; empty when they are the same."""
     before, after = {n.name: n for n in old.namespaces}, {n.name: n for n in new.namespaces}
-    kept = {link for link in old.links if link in set(new.links) and not _readdressed(link, before, after)}
-    removed = [link for link in old.links if link not in kept]
+    unchanged = {link for link in old.links if link in set(new.links) and not _readdressed(link, before, after)}
+    removed = [link for link in old.links if link not in unchanged]
     lost = set(_ends(removed))
     changes = (
         _change(before[n.name], n, {i for at, i in lost if at == n.name}) for n in new.namespaces if n.name in before
@@ -72,7 +72,7 @@ def difference(old: Blueprint, new: Blueprint) -> Difference:
         links_removed=tuple(link for link in removed if {link.namespace, link.peer_namespace} & set(after)),
         namespaces_removed=tuple(name for name in before if name not in after),
         namespaces_added=tuple(n for n in new.namespaces if n.name not in before),
-        links_added=tuple(link for link in new.links if link not in kept),
+        links_added=tuple(link for link in new.links if link not in unchanged),
         namespaces_changed=tuple(change for change in changes if change != NamespaceChange(change.namespace)),
     )
 

@@ -85,8 +85,8 @@ class Distance:
         Raises:
             LabError: the relay has ended.
         """
-        kept = set(links)
-        self._give_up([link for link in self._links if link not in kept])
+        wanted = set(links)
+        self._give_up([link for link in self._links if link not in wanted])
 
     def _give_up(self, links: Sequence[Link]) -> None:
         if self._relay is not None and links:

@@ -118,5 +118,5 @@ def zonal_dns_name(endpoint: VpcEndpoint, zone_id: str) -> str:
 
     AWS puts the zone *name* there; the model keeps zone ids only, so the id stands for it.
     """
-    first, dot, rest = endpoint.dns_name.partition(".")
-    return f"{first}-{zone_id}{dot}{rest}"
+    first, dot, domain = endpoint.dns_name.partition(".")
+    return f"{first}-{zone_id}{dot}{domain}"

@@ -65,9 +65,9 @@ def _words(row: Row) -> str:
     return shown
 
 
-def frame_label(name: str, rest: str = "") -> str:
+def frame_label(name: str, detail: str = "") -> str:
     """The heading of a frame: a name, and what it is in quiet words."""
-    quiet = f' <FONT COLOR="{Ink.QUIET}">{text(rest)}</FONT>' if rest else ""
+    quiet = f' <FONT COLOR="{Ink.QUIET}">{text(detail)}</FONT>' if detail else ""
     return f"<<B>{text(name)}</B>{quiet}>"
 
 

@@ -127,7 +127,7 @@ def _stretch(topology: Topology, client: Client, broker_id: int | None, entry: A
         case AddressKind.NLB_NODE:
             vpc_id = topology.load_balancer(entry.owner).vpc_id
             beyond = (Place(PlaceKind.BALANCER, entry.owner),)
-    places, trouble = across(topology, client, entry.address, vpc_id)
+    places, trouble = crossing(topology, client, entry.address, vpc_id)
     if trouble:
         return Stretch((start, *places), trouble)
     return Stretch((start, *places, *beyond, *end))
@@ -152,7 +152,7 @@ def _must_not(topology: Topology, client: Client, view: ClientView) -> tuple[Pla
     return tuple(found)
 
 
-def across(topology: Topology, client: Client, address: str, vpc_id: str) -> tuple[tuple[Place, ...], str]:
+def crossing(topology: Topology, client: Client, address: str, vpc_id: str) -> tuple[tuple[Place, ...], str]:
     """The places between a client's subnet and the VPC of an address, and what stops it there, if anything.
 
     Longest prefix first, as VPC and transit gateway route tables are read; the ``local`` route wins.

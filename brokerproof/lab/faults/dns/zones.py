@@ -22,19 +22,19 @@ def _zone_not_associated(topology: Topology) -> Topology:
 
 def _record_missing(topology: Topology) -> Topology:
     for index, zone in enumerate(topology.hosted_zones):
-        kept = tuple(r for r in zone.record_sets if not r.name.startswith("b-2."))
-        topology = with_changes(topology, "hosted_zones", index, record_sets=kept)
+        others = tuple(r for r in zone.record_sets if not r.name.startswith("b-2."))
+        topology = with_changes(topology, "hosted_zones", index, record_sets=others)
     return topology
 
 
 def _aliases_swapped(topology: Topology) -> Topology:
     for index, zone in enumerate(topology.hosted_zones):
-        first, second, *rest = zone.record_sets
+        first, second, *others = zone.record_sets
         swapped = (
             first.model_copy(update={"alias_target": second.alias_target}),
             second.model_copy(update={"alias_target": first.alias_target}),
         )
-        topology = with_changes(topology, "hosted_zones", index, record_sets=(*swapped, *rest))
+        topology = with_changes(topology, "hosted_zones", index, record_sets=(*swapped, *others))
     return topology
 
 
@@ -48,8 +48,8 @@ def _zone_without_remote(topology: Topology) -> Topology:
 
 def _local_zone_missing(topology: Topology) -> Topology:
     home = topology.clusters[0].vpc_id
-    kept = tuple(zone for zone in topology.hosted_zones if home not in zone.vpc_ids)
-    return topology.model_copy(update={"hosted_zones": kept})
+    others = tuple(zone for zone in topology.hosted_zones if home not in zone.vpc_ids)
+    return topology.model_copy(update={"hosted_zones": others})
 
 
 def _of_clients(topology: Topology) -> Callable[[HostedZone], bool]:
