@@ -7,8 +7,6 @@ written. :mod:`brokerproof.reports.merge` reads the journals back; judging and d
 from __future__ import annotations
 
 import itertools
-import os
-import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +20,7 @@ from brokerproof.diagnosis.check import Check
 from brokerproof.errors import WrongUseError
 from brokerproof.probes.outcome import Line, SampleBlock, Started
 from brokerproof.reports.document import Drawing, Run, TestResult, UtcTime
-from brokerproof.reports.files import create_atomically
+from brokerproof.reports.line_file import LineFile
 from brokerproof.reports.words import encodable
 from brokerproof.topology.expectation.view import ClientView
 
@@ -147,10 +145,10 @@ def _now() -> datetime:
 
 def _line(event: Event) -> bytes:
     try:
-        return _encoder.encode(event) + b"\n"
+        return _encoder.encode(event)
     except UnicodeEncodeError:
         # What a broken vantage said may hold bytes that were no text. A word spelt out beats a lost line.
-        return _encoder.encode(_encodable(msgspec.to_builtins(event))) + b"\n"
+        return _encoder.encode(_encodable(msgspec.to_builtins(event)))
 
 
 def _encodable(value: Any) -> Any:
@@ -218,12 +216,11 @@ class Journal:
     :meth:`finish_run` say that nothing is missing, so a run that raises is seen as cut short.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, file: LineFile) -> None:
+        self._file = file
         self._sections = itertools.count()
         self._names: set[tuple[str, str, str]] = set()
         self._drawn: set[str] = set()
-        self._writing = threading.Lock()
 
     @classmethod
     def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER) -> Journal:
@@ -239,10 +236,9 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{writer}{SUFFIX}"
         try:
-            create_atomically(path, _line(Opened(run=run, writer=writer, at=_now())))
+            return cls(LineFile.create(path, _line(Opened(run=run, writer=writer, at=_now()))))
         except FileExistsError:
             raise JournalError(f"{path} is there already: give each run a directory of its own") from None
-        return cls(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
 
     def append(self, event: Event) -> None:
         """Write one event; it survives this process from here on.
@@ -250,10 +246,7 @@ class Journal:
         Raises:
             OSError: the disk is full or gone.
         """
-        rest = memoryview(_line(event))
-        with self._writing:  # clients are verified at once, and a line may take several writes
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+        self._file.append(_line(event))
 
     def client(self, view: ClientView, *, label: str = "", topology_digest: str = "") -> ClientJournal:
         """Begin a client; do it before the probe starts, so that a crash shows what it was doing.
@@ -304,9 +297,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file without saying that all is written. Harmless when closed."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

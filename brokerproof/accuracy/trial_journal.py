@@ -6,7 +6,6 @@ when the journal is continued. Only reading and writing live here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ import msgspec
 
 from brokerproof.accuracy.trial import Header, Trial
 from brokerproof.errors import WrongUseError
+from brokerproof.reports.line_file import LineFile
 
 T = TypeVar("T")
 
@@ -69,11 +69,11 @@ def latest(trials: Iterable[Trial]) -> tuple[Trial, ...]:
 class TrialJournal:
     """A journal that is being written. Each line is on disk when its call returns."""
 
-    def __init__(self, path: Path, header: Header, trials: tuple[Trial, ...], descriptor: int) -> None:
+    def __init__(self, path: Path, header: Header, trials: tuple[Trial, ...], file: LineFile) -> None:
         self.path = path
         self.header = header
         self.trials = list(trials)
-        self._descriptor = descriptor
+        self._file = file
 
     @classmethod
     def begin(cls, folder: Path, header: Header) -> Self:
@@ -88,16 +88,14 @@ class TrialJournal:
         except OSError as error:
             raise JournalError(f"{folder}: cannot be made: {error.strerror or error}") from None
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+            file = LineFile.create(path, _encoder.encode(header), synced=True)
         except FileExistsError:
             raise JournalError(
                 f"{path} is there already: continue it with --resume, or choose another folder"
             ) from None
         except OSError as error:
             raise JournalError(f"{path}: cannot be written: {error.strerror or error}") from None
-        journal = cls(path, header, (), descriptor)
-        journal._line(header)
-        return journal
+        return cls(path, header, (), file)
 
     @classmethod
     def resume(cls, folder: Path) -> Self:
@@ -109,11 +107,11 @@ class TrialJournal:
         path = folder / NAME
         header, trials, size = _read(path)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+            file = LineFile(path, synced=True)
         except OSError as error:
             raise JournalError(f"{path}: cannot be written: {error.strerror or error}") from None
-        os.ftruncate(descriptor, size)
-        return cls(path, header, trials, descriptor)
+        file.cut(size)
+        return cls(path, header, trials, file)
 
     @property
     def done(self) -> tuple[Trial, ...]:
@@ -126,23 +124,15 @@ class TrialJournal:
         Raises:
             JournalError: it cannot be written.
         """
-        self._line(trial)
-        self.trials.append(trial)
-
-    def _line(self, value: Header | Trial) -> None:
-        line = _encoder.encode(value) + b"\n"
         try:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
-            os.fsync(self._descriptor)
+            self._file.append(_encoder.encode(trial))
         except OSError as error:
             raise JournalError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+        self.trials.append(trial)
 
     def close(self) -> None:
         """Let go of the file. May be called twice."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
