@@ -287,10 +287,10 @@ def _unreached(lines: tuple[Line, ...], found: list[Failure]) -> tuple[Line, ...
     )
 
 
-def _alike(document: ResultDocument, rest: list[Failure]) -> tuple[Alike, ...]:
+def _alike(document: ResultDocument, failures: list[Failure]) -> tuple[Alike, ...]:
     patterns = {result.name: result.pattern for result in document.clients}
     counts: Counter[tuple[str, str, str]] = Counter()
-    for failure in rest:
+    for failure in failures:
         why = words.reason(failure.check.reason) or words.verdict_word(failure.check.verdict)
         counts[patterns[failure.client], failure.check.stage.value, why] += 1 + failure.alike
     return tuple(
