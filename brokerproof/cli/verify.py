@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, sentences
+from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.reports.document import ResultDocument, TestOutcome
 from brokerproof.reports.formats import ON_REQUEST
@@ -46,7 +46,7 @@ _ALREADY_IMPORTED: Final = "ignore:Module already imported so cannot be rewritte
 @click.option("--measure", metavar="brief|full", help="How much is measured [default: brief].")
 @click.option("--load", metavar="KEY=VALUE,...", help="How throughput is measured.")
 @click.argument("pytest_words", nargs=-1, metavar="[PYTEST WORDS]...", type=click.UNPROCESSED)
-@sentences
+@as_sentences
 def verify(
     target: str,
     *,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerproof.cli.endings import COULD_NOT, Said, sentences
+from brokerproof.cli.endings import COULD_NOT, Said, as_sentences
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.lab.errors import LabError
 from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Outcome, Reason, Stage, Status, encode_line
@@ -98,7 +98,7 @@ def test_what_is_skipped_says_why_in_printable_words() -> None:
 
 
 def test_a_command_ends_in_printable_words() -> None:
-    @sentences
+    @as_sentences
     def fails() -> None:
         raise LabError(HOSTILE.replace("\n::error::", ""))
 
