@@ -132,13 +132,13 @@ class _Path:
     @property
     def balancers(self) -> frozenset[str]:
         """Behind the endpoints, or where the addresses are those of its nodes."""
-        behind = {self.topology.service(one.service_name).network_load_balancer_name for one in self.endpoints}
+        of_services = {self.topology.service(one.service_name).network_load_balancer_name for one in self.endpoints}
         nodes = {
             one.load_balancer_name
             for one in self.topology.load_balancers
             if self.used & {str(zone.private_ipv4_address) for zone in one.availability_zones}
         }
-        return frozenset(behind | nodes)
+        return frozenset(of_services | nodes)
 
 
 _Counted = tuple[float | None, str]
