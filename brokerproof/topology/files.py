@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,7 @@ def loads(text: str, *, source: str) -> Topology:
     try:
         topology = Topology.model_validate(document)
     except ValidationError as error:
-        lines = [
-            _line(source, document, e["loc"], _words(e["msg"], e["input"], kind=e["type"])) for e in error.errors()
-        ]
+        lines = [_line(source, document, path, words) for path, words in _wrong_shape(error)]
         raise TopologyError("\n".join(lines)) from None
     found = problems(topology)
     if found:
@@ -114,9 +114,29 @@ def _parse(text: str, source: str) -> CommentedMap:
     return document
 
 
-def _words(message: str, value: object, *, kind: str) -> str:
+def _wrong_shape(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
+    """Each place with what is wrong there, without what only follows from another."""
+    errors = error.errors()
+    paths = [e["loc"] for e in errors]
+    missing = {e["loc"] for e in errors if e["type"] == "missing"}
+    meant: dict[FieldPath, FieldPath] = {}
+    for e in errors:
+        beside = [str(path[-1]) for path in missing if path[:-1] == e["loc"][:-1]]
+        if e["type"] == "extra_forbidden" and (close := get_close_matches(str(e["loc"][-1]), beside, n=1)):
+            meant[e["loc"]] = (*e["loc"][:-1], close[0])
+    for e in errors:
+        path = e["loc"]
+        has_cause_below = any(other[: len(path)] == path and len(other) > len(path) for other in paths)
+        if not has_cause_below and path not in meant.values():
+            yield (
+                path,
+                _words(e["msg"], e["input"], kind=e["type"], meant=str(meant[path][-1]) if path in meant else ""),
+            )
+
+
+def _words(message: str, value: object, *, kind: str, meant: str) -> str:
     if kind == "extra_forbidden":
-        return "unknown key"
+        return f"unknown key; is {meant} meant?" if meant else "unknown key"
     if kind == "missing":
         return "is required"
     shown = ascii(value) if isinstance(value, str) else repr(value)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from pydantic import BaseModel
 
 from brokerproof.topology.files import SCHEMA_FILE, TopologyError, digest, dumps, json_schema, load, loads
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -122,3 +126,77 @@ def test_whether_there_is_a_shell_is_kept(vantage: str, far_shell: bool | None) 
     topology = loads(reached_by(vantage), source="t.yaml")
     assert topology.clients[0].vantage.far_shell is far_shell
     assert loads(dumps(topology), source="again.yaml") == topology
+
+
+def said(text: str) -> list[str]:
+    with pytest.raises(TopologyError) as caught:
+        loads(text, source="t.yaml")
+    return str(caught.value).splitlines()
+
+
+def multi() -> str:
+    return dumps(PATTERNS["privatelink_multi_nlb"](None))
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "words"),
+    [
+        (multi, "vpc_id: vpc-b\n", "vpc_idd: vpc-b\n", "vpc_idd: unknown key; is vpc_id meant?"),
+        (multi, "broker_id: 2", "broker_id: two", "brokers[1].broker_id: input should be a valid integer"),
+        (
+            multi,
+            "- subnet_id: subnet-b-1\n",
+            "- subnet_id: subnet-b-9\n",
+            "no subnets entry has subnet_id 'subnet-b-1'",
+        ),
+        (multi, "cidr_block: 10.0.0.0/20", "cidr_block: 10.99.0.0/20", "10.99.0.0/20 is not inside vpc-cluster's"),
+        (single, "cidr_block: 10.0.0.0/20", "cidr_block: 10.99.0.0/20", "10.99.0.0/20 is not inside vpc-cluster's"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_what_follows_from_an_error_is_no_error_of_its_own(
+    text: Callable[[], str], old: str, new: str, words: str
+) -> None:
+    assert old in text(), "the case no longer fits the builder's output"
+    lines = said(text().replace(old, new, 1))
+    assert len(lines) == 1, lines
+    assert words in lines[0]
+
+
+def test_an_id_that_nothing_has_is_one_error_with_all_its_places() -> None:
+    [line] = said(multi().replace("  vpc_id: vpc-cluster\n  cidr_block", "  vpc_id: vpc-x\n  cidr_block"))
+    assert "no vpcs entry has vpc_id 'vpc-x'; there are: vpc-b, vpc-cluster, " in line
+    assert line.endswith("; subnets[1].vpc_id, subnets[2].vpc_id refer to it too")
+
+
+def test_independent_errors_are_all_listed() -> None:
+    text = multi().replace("cidr_block: 10.0.0.0/20", "cidr_block: 10.99.0.0/20").replace("port: 9094", "port: 9095", 1)
+    assert len(said(text)) > 1
+
+
+STRINGS = {
+    "vpc_id: vpc-b": "vpc_id: is not an id, such as vpc-0abc: letters, digits and . _ : / @ -",
+    "name: account_b": "name: is not the name of a client: lower-case letters",
+    "cluster_name: demo": "cluster_name: is not the name of a cluster",
+    "endpoint: b-1": "endpoint: is not a DNS name: labels of letters",
+}
+
+
+@pytest.mark.parametrize(("old", "words"), STRINGS.items())
+def test_what_a_string_may_be_is_said_in_words(old: str, words: str) -> None:
+    key = old.partition(":")[0]
+    text, places = re.subn(rf"\b{re.escape(old)}.*", f"{key}: not so!", multi(), count=1)
+    assert places == 1, "the case no longer fits the builder's output"
+    [line, *_] = said(text)
+    assert words in line
+    assert line.endswith("; found 'not so!'")
+
+
+def test_no_pattern_reaches_the_user() -> None:
+    """Every string with a pattern refuses in words, so that none says it as pydantic would."""
+    from brokerproof.topology import models  # noqa: PLC0415
+
+    for model in vars(models).values():
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            core = json.dumps(model.__pydantic_core_schema__, default=str)
+            assert '"pattern": "^' not in core, model

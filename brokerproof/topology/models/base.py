@@ -10,20 +10,7 @@ import re
 from ipaddress import IPv6Address, IPv6Network
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
-
-Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
-
-
-DnsName = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=253,
-        pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
-    ),
-]
-
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -49,7 +36,7 @@ Text = Annotated[
 """Free text on one line, all of it printable."""
 
 
-def _shaped(pattern: str, words: str) -> tuple[AfterValidator, WithJsonSchema]:
+def shaped(pattern: str, words: str) -> tuple[AfterValidator, WithJsonSchema]:
     """A string of a pattern, refused in words; the pattern itself is for editors."""
     shape = re.compile(pattern.removeprefix("^").removesuffix("$"), re.ASCII)
 
@@ -63,27 +50,41 @@ def _shaped(pattern: str, words: str) -> tuple[AfterValidator, WithJsonSchema]:
 
 _LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 
+Id = Annotated[
+    str,
+    *shaped(
+        r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$",
+        "an id, such as vpc-0abc: letters, digits and . _ : / @ -, at most 128, a letter or digit first",
+    ),
+]
+DnsName = Annotated[
+    str,
+    *shaped(
+        rf"^(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*$",
+        "a DNS name: labels of letters, digits, hyphens and _ with dots between them, and none at its end",
+    ),
+]
 RegionName = Annotated[
     str,
-    *_shaped(
+    *shaped(
         r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
         "the name of a Region: lower-case letters, digits and hyphens, as in us-east-1",
     ),
 ]
 CertificateName = Annotated[
     str,
-    *_shaped(rf"^(\*\.)?{_LABEL}(\.{_LABEL})*$", "a DNS name, or one with * for its first label"),
+    *shaped(rf"^(\*\.)?{_LABEL}(\.{_LABEL})*$", "a DNS name, or one with * for its first label"),
 ]
 EnvironmentKey = Annotated[
-    str, *_shaped(r"^[A-Za-z_][A-Za-z0-9_]*$", "the name of a variable: letters, digits and _, no digit first")
+    str, *shaped(r"^[A-Za-z_][A-Za-z0-9_]*$", "the name of a variable: letters, digits and _, no digit first")
 ]
 PropertyKey = Annotated[
     str,
-    *_shaped(r"^[A-Za-z][A-Za-z0-9._-]{0,248}$", "the name of a Kafka property: letters, digits, dots, hyphens and _"),
+    *shaped(r"^[A-Za-z][A-Za-z0-9._-]{0,248}$", "the name of a Kafka property: letters, digits, dots, hyphens and _"),
 ]
 TopicName = Annotated[
     str,
-    *_shaped(r"^[A-Za-z0-9._-]{1,249}$", "the name of a topic: letters, digits, dots, hyphens and _, at most 249"),
+    *shaped(r"^[A-Za-z0-9._-]{1,249}$", "the name of a topic: letters, digits, dots, hyphens and _, at most 249"),
 ]
 """Kafka's own rule (org.apache.kafka.common.internals.Topic)."""
 

@@ -6,10 +6,27 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from brokerproof.topology.models.base import EnvironmentKey, Id, Model, Port, Text, TopicName, UnscopedIPv6Address
+from brokerproof.topology.models.base import (
+    EnvironmentKey,
+    Id,
+    Model,
+    Port,
+    Text,
+    TopicName,
+    UnscopedIPv6Address,
+    shaped,
+)
 from brokerproof.topology.models.pattern_name import ClientPattern
+
+ClientName = Annotated[
+    str,
+    *shaped(
+        r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$",
+        "the name of a client: lower-case letters, digits, hyphens and _, at most 32, a letter or digit at both ends",
+    ),
+]
 
 
 class VantageKind(StrEnum):
@@ -43,7 +60,7 @@ class Client(Model):
     client" is proved against something that would answer.
     """
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
+    name: ClientName
     vpc_id: Id
     subnet_id: Id
     private_ip_address: IPv4Address

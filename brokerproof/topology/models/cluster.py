@@ -6,7 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from brokerproof.topology.models.base import (
     CertificateName,
@@ -17,11 +17,16 @@ from brokerproof.topology.models.base import (
     PropertyKey,
     Text,
     UnscopedIPv6Address,
+    shaped,
 )
 from brokerproof.topology.models.multi_vpc import VpcAuthentication
 
-ClusterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
-"""CreateCluster: letters, digits and hyphens, at most 64."""
+ClusterName = Annotated[
+    str,
+    *shaped(r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$", "the name of a cluster: letters, digits and hyphens, at most 64"),
+]
+"""CreateCluster's own rule."""
+KafkaVersion = Annotated[str, *shaped(r"^\d+\.\d+\.\d+$", "a version of Kafka, such as 4.1.1")]
 
 
 class ClusterListener(Model):
@@ -128,7 +133,7 @@ class Cluster(Model):
     cluster_name: ClusterName
     vpc_id: Id
     domain: DnsName
-    kafka_version: str = Field(default="4.1.1", pattern=r"^\d+\.\d+\.\d+$")
+    kafka_version: KafkaVersion = "4.1.1"
     listeners: tuple[ClusterListener, ...] = Field(default=(ClusterListener(),), min_length=1)
     brokers: tuple[Broker, ...] = Field(min_length=1)
     network_type: NetworkType = NetworkType.IPV4

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
-from brokerproof.topology.models.base import Id, Model, Text, UnscopedIPv6Network
+from brokerproof.topology.models.base import Id, Model, Text, UnscopedIPv6Network, shaped
 
 
 class IpPermission(Model):
@@ -43,7 +43,9 @@ class PortRange(Model):
     to_port: int = Field(validation_alias="to", serialization_alias="to", ge=0, le=65535)
 
 
-ProtocolNumber = Annotated[str, StringConstraints(pattern=r"^(-1|[0-9]{1,3})$")]
+ProtocolNumber = Annotated[
+    str, *shaped(r"^(-1|[0-9]{1,3})$", "the number of an IP protocol, or -1 for all: 6 is TCP, 17 UDP")
+]
 
 
 class NetworkAclEntry(Model):

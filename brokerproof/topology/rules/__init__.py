@@ -20,7 +20,7 @@ from brokerproof.topology.rules.ip_address_types import (
 from brokerproof.topology.rules.lab import disturbances, links
 from brokerproof.topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
 from brokerproof.topology.rules.multi_vpc import connections, connectivity
-from brokerproof.topology.rules.problem import Path, Problem, dotted
+from brokerproof.topology.rules.problem import Path, Problem, causes, dotted
 from brokerproof.topology.rules.references import duplicates, references
 from brokerproof.topology.rules.routing import attachments, peerings, routes
 from brokerproof.topology.rules.security import network_acls, permissions
@@ -54,9 +54,9 @@ _RULES = (
 
 
 def problems(topology: Topology) -> tuple[Problem, ...]:
-    """Everything wrong with the topology beyond its shape, in file order."""
+    """What is wrong with the topology beyond its shape, in file order, without what only follows from another."""
     found = [*duplicates(topology), *references(topology)]
     if found:
         # The rules below follow references, so they only make sense when these hold.
         return tuple(found)
-    return tuple(problem for rule in _RULES for problem in rule(topology))
+    return causes([problem for rule in _RULES for problem in rule(topology)])

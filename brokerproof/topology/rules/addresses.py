@@ -51,12 +51,13 @@ def addresses(topology: Topology) -> Iterator[Problem]:
                 )
         earlier.append(subnet)
     taken: dict[tuple[str, IPv4Address], Path] = {}
+    positions = {subnet.subnet_id: i for i, subnet in enumerate(topology.subnets)}
     for path, vpc_id, subnet_id, address in placements(topology):
         subnet = topology.subnet(subnet_id)
         if subnet.vpc_id != vpc_id:
             yield Problem(path[:-1], f"subnet {subnet_id} is in {subnet.vpc_id}, not in {vpc_id}")
         elif (why := _unusable(subnet, address)) is not None:
-            yield Problem(path, why)
+            yield Problem(path, why, follows=(("subnets", positions[subnet_id], "cidr_block"),))
         if (vpc_id, address) in taken:
             yield Problem(path, f"{address} is already used in {vpc_id} by {dotted(taken[vpc_id, address])}")
         taken.setdefault((vpc_id, address), path)

@@ -46,6 +46,9 @@ def load_balancers(topology: Topology) -> Iterator[Problem]:
                 yield Problem(
                     ("target_groups", i, "targets", j, "id"),
                     f"{target.id} is outside {group.vpc_id} (AWS: InvalidTarget)",
+                    follows=tuple(
+                        ("subnets", k) for k, subnet in enumerate(topology.subnets) if subnet.vpc_id == group.vpc_id
+                    ),
                 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
@@ -13,6 +14,8 @@ class Problem:
 
     path: Path
     message: str
+    follows: tuple[Path, ...] = ()
+    """Where a problem, at these fields or below, would be this one's cause."""
 
     def __str__(self) -> str:
         return f"{dotted(self.path)}: {self.message}"
@@ -24,3 +27,13 @@ def dotted(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or "(top level)"
+
+
+def causes(found: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems that follow from no other; all of them, where each follows from another."""
+
+    def follows(problem: Problem) -> bool:
+        others = [other.path for other in found if other is not problem]
+        return any(path[: len(start)] == start for start in problem.follows for path in others)
+
+    return tuple(problem for problem in found if not follows(problem)) or tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brokerproof.topology.models import Topology
-from brokerproof.topology.rules.problem import Path, Problem
+from brokerproof.topology.rules.problem import Path, Problem, dotted
 
 _IDS = (
     ("vpcs", "vpc_id"),
@@ -96,21 +96,29 @@ def duplicates(topology: Topology) -> Iterator[Problem]:
 
 
 def references(topology: Topology) -> Iterator[Problem]:
-    """Ids that nothing has."""
+    """Ids that nothing has, each once: at the first place that refers to it."""
     keys = dict(_IDS)
     known = {name: {getattr(i, key) for i in getattr(topology, name)} for name, key in _IDS}
-
-    def check(path: Path, value: str | tuple[str, ...] | None, kind: str) -> Iterator[Problem]:
+    places: dict[tuple[str, str], list[Path]] = {}
+    for path, value, kind in _referring(topology):
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         for one in values:
             if one not in known[kind]:
-                have = ", ".join(sorted(known[kind])) or "none"
-                yield Problem(path, f"no {kind} entry has {keys[kind]} {one!r}; there are: {have}")
+                places.setdefault((kind, one), []).append(path)
+    for (kind, one), (first, *others) in places.items():
+        have = ", ".join(sorted(known[kind])) or "none"
+        also = (
+            f"; {', '.join(map(dotted, others))} {'refer' if len(others) > 1 else 'refers'} to it too" if others else ""
+        )
+        yield Problem(first, f"no {kind} entry has {keys[kind]} {one!r}; there are: {have}{also}")
 
+
+def _referring(topology: Topology) -> Iterator[tuple[Path, str | tuple[str, ...] | None, str]]:
+    """Each field that refers, what it says, and what it refers to."""
     for collection, field, kind in _REFERENCES:
         for index, item in enumerate(getattr(topology, collection)):
-            yield from check((collection, index, field), getattr(item, field), kind)
+            yield (collection, index, field), getattr(item, field), kind
     for collection, inner, field, kind in _NESTED_REFERENCES:
         for index, item in enumerate(getattr(topology, collection)):
             for position, part in enumerate(getattr(item, inner)):
-                yield from check((collection, index, inner, position, field), getattr(part, field), kind)
+                yield (collection, index, inner, position, field), getattr(part, field), kind

@@ -78,7 +78,16 @@ def _target(topology: Topology, vpc_id: str, route: Route, path: Path) -> Iterat
         a.vpc_id == vpc_id and a.transit_gateway_id == route.transit_gateway_id
         for a in topology.transit_gateway_attachments
     ):
-        yield Problem(path, f"{vpc_id} is not attached to {route.transit_gateway_id} (AWS: InvalidTransitGatewayID)")
+        unclear = tuple(
+            ("transit_gateway_attachments", k)
+            for k, a in enumerate(topology.transit_gateway_attachments)
+            if a.transit_gateway_id == route.transit_gateway_id and a.vpc_id is None and a.peer_attachment_id is None
+        )
+        yield Problem(
+            path,
+            f"{vpc_id} is not attached to {route.transit_gateway_id} (AWS: InvalidTransitGatewayID)",
+            follows=unclear,
+        )
 
 
 def attachments(topology: Topology) -> Iterator[Problem]:
@@ -96,7 +105,7 @@ def attachments(topology: Topology) -> Iterator[Problem]:
                     path, f"{key[1]} is already attached to {key[0]} (AWS: DuplicateTransitGatewayAttachment)"
                 )
             attached.add(key)
-        elif attachment.propagations:
+        elif attachment.peer_attachment_id is not None and attachment.propagations:
             yield Problem((*path, "propagations"), "a gateway peering propagates nothing; it needs static routes")
         tables = {*attachment.propagations, attachment.association} - {None}
         for name in sorted(t for t in tables if t is not None and gateway_of[t] != attachment.transit_gateway_id):
@@ -110,7 +119,12 @@ def _gateway_peerings(topology: Topology) -> Iterator[Problem]:
         peer = by_id.get(attachment.peer_attachment_id or "")
         if peer is not None and peer.peer_attachment_id != attachment.transit_gateway_attachment_id:
             path: Path = ("transit_gateway_attachments", i, "peer_attachment_id")
-            yield Problem(path, f"{peer.transit_gateway_attachment_id} names another peer")
+            theirs = topology.transit_gateway_attachments.index(peer)
+            yield Problem(
+                path,
+                f"{peer.transit_gateway_attachment_id} names another peer",
+                follows=(("transit_gateway_attachments", theirs),) if peer.peer_attachment_id is None else (),
+            )
     for i, table in enumerate(topology.transit_gateway_route_tables):
         for j, route in enumerate(table.routes):
             target = by_id.get(route.transit_gateway_attachment_id or "")
