@@ -25,7 +25,7 @@ class Recorder:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Mark the reports of tests that belong to the run."""
         report = yield
-        if is_scenario(item):
+        if is_scenario(item) and self._session.topology_of(item) is not None:
             setattr(report, _NODE_ID, node_id_of(item))
         return report
 
