@@ -135,7 +135,7 @@ def said(text: str) -> list[str]:
 
 
 def multi() -> str:
-    return dumps(PATTERNS["privatelink_multi_nlb"](None))
+    return dumps(PATTERNS["privatelink_multi_nlb"].build(None))
 
 
 @pytest.mark.parametrize(
