@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 KEPT = ROOT / "build" / "bench"
 BENCHMARKS = (
+    "installed_size",
     "throughput_vs_peers",
     "throughput_vs_iperf3",
     "sweep",

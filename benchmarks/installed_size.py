@@ -5,6 +5,7 @@ Builds the wheel, and installs it into a new environment for each row; pip itsel
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ _PIP: Final = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--quie
 
 
 def main() -> None:
-    """Print one row for each set of extras."""
+    """Print a row for each extra."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -55,12 +56,13 @@ def pins(lock: str) -> str:
 
 
 def run(*words: str) -> None:
-    """Run a command.
+    """Run a command; what is importable here by PYTHONPATH is not there.
 
     Raises:
         SystemExit: it failed; what it printed is shown.
     """
-    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)
     if ran.returncode:
         raise SystemExit(f"{' '.join(words)}\n{ran.stdout}{ran.stderr}")
 

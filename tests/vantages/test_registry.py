@@ -59,4 +59,4 @@ def test_a_client_of_a_file_is_opened_as_its_kind_says(kind: str) -> None:
 
     with open_client(client, lab=None) as opened:
         assert opened.name == client.name
-        assert type(opened).__module__ == VANTAGES[kind]
+        assert type(opened) is type(open_vantage(kind, client.name, EXAMPLES[kind]))
