@@ -53,7 +53,10 @@ def measurements(view: ClientView, amount: Amount, load: ThroughputPlan | None =
             records = min(FULL_LATENCY.samples, SAMPLES_FOR_P95 * max(1, len(view.brokers)))
             return MeasurementPlans(
                 PathLatencyPlan(
-                    samples=connections, warm_up=max(1, len(places)), rate_per_s=FULL_PATH_LATENCY.rate_per_s
+                    samples=connections,
+                    warm_up=max(1, len(places)),
+                    rate_per_s=FULL_PATH_LATENCY.rate_per_s,
+                    max_ms=8000,
                 ),
                 LatencyPlan(samples=records, warm_up=60, rate_per_s=FULL_LATENCY.rate_per_s),
                 load or BRIEF_LOAD,
