@@ -17,7 +17,7 @@ from brokerproof.running.site import Site
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 
-TOPOLOGY = PATTERNS["privatelink_multi_nlb"](None)
+TOPOLOGY = PATTERNS["privatelink_multi_nlb"].build(None)
 CLIENTS = [client.name for client in TOPOLOGY.clients if client.pattern is not None]
 A_LAB = cast(Lab, object())
 
