@@ -85,7 +85,7 @@ def test_another_pattern_has_its_own_links_and_leaves_none_of_the_old(lab: Lab) 
     lab.apply(gateways)
     links = dict(links_text(lab.status()["distance"]))
     assert links[f"{EAST} - {WEST}"] == "RTT 60 ms: tgw-east to tgw-west"
-    assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 61)
+    assert is_about(rtt_p50_ms(lab, "remote_by_gateway"), 61)
     lab.apply(lab.intended)
     assert f"{EAST} - {WEST}" in dict(links_text(lab.status()["distance"]))
     assert is_about(rtt_p50_ms(lab, "remote_by_peering"), 60)
