@@ -65,7 +65,8 @@ def test_a_command_that_compares_says_what_to_install(tmp_path: Path, command: l
     assert not [*tmp_path.iterdir()]
 
 
-def test_the_lab_says_what_to_install(tmp_path: Path) -> None:
+def test_the_lab_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no lab, whatever the answer is
     ran = without(Extra.LAB, "lab", "up", "peering", cwd=tmp_path)
 
     assert ran.stderr.endswith("Error: the lab needs tenacity: pip install 'brokerproof[lab]'\n")
