@@ -91,11 +91,11 @@ with socket.socket() as sock:
 def test_what_was_begun_before_a_change_does_not_go_the_old_way_after_it() -> None:
     """A NAT remembers where it sent a SYN; the next one from that port would follow, whatever the rules are now."""
     intended = PATTERNS["privatelink_single_nlb"].build(PatternOptions(brokers=2, zones=2))
-    first, *_ = expect(intended, "peered").brokers
+    first, *_ = expect(intended, "account_b").brokers
     elsewhere = next(a for a in first.addresses if a.zone_id != first.zone_id)
 
     def tried(built: Lab) -> str:
-        command = [*built.command_prefix("peered"), sys.executable, "-c", TRY, elsewhere.address, str(first.port)]
+        command = [*built.command_prefix("account_b"), sys.executable, "-c", TRY, elsewhere.address, str(first.port)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     with Lab.start(intended) as built:
