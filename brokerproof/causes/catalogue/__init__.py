@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.causes.catalogue import balancing, dns, kafka, route, security, transport, unshaped
+from brokerproof.causes.catalogue import (
+    audit,
+    balancing,
+    dns,
+    isolation,
+    kafka,
+    performance,
+    route,
+    security,
+    transport,
+    unknown,
+)
 from brokerproof.causes.catalogue.entry import PLACEHOLDERS, Entry, Layer
 from brokerproof.causes.codes import Code
 
@@ -15,7 +26,10 @@ _ENTRIES: Final = (
     *balancing.ENTRIES,
     *transport.ENTRIES,
     *kafka.ENTRIES,
-    *unshaped.ENTRIES,
+    *performance.ENTRIES,
+    *isolation.ENTRIES,
+    *audit.ENTRIES,
+    *unknown.ENTRIES,
 )
 CATALOGUE: Final[dict[Code, Entry]] = {code: entry for code in Code for entry in _ENTRIES if entry.code is code}
 """Entry by code, in the order of the codes."""

@@ -1,0 +1,103 @@
+"""Entries of performance: what a measured run shows, and a verification does not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.causes.catalogue.applies import (
+    EC2,
+    EVERY,
+    GATEWAY,
+    KAFKA,
+    MSK,
+    PRIVATELINK,
+    THROUGH_LOAD_BALANCER,
+)
+from brokerproof.causes.catalogue.entry import Entry
+from brokerproof.causes.codes import Code
+
+_MEASURE = "the figures of a measured run beside an earlier one's, or another path's"
+
+ENTRIES: Final = (
+    Entry(
+        code=Code.PERFORMANCE_WINDOW,
+        title="throughput is bound by the TCP window over the round trip",
+        patterns=EVERY,
+        evidence="throughput grows with the number of connections, and no packet is lost",
+        remedy="set send.buffer.bytes and receive.buffer.bytes to -1",
+        sources=(MSK,),
+        facts=("perf-rtt-window-limited",),
+        visible=False,
+        seen_by=_MEASURE,
+    ),
+    Entry(
+        code=Code.PERFORMANCE_EXTRA_HOP,
+        title="the path has a hop more than another that could be used",
+        patterns=(*GATEWAY, *THROUGH_LOAD_BALANCER),
+        evidence="a constant difference in paired samples of two paths",
+        remedy="use the shorter path where latency matters more than its limits",
+        sources=("AWS Big Data Blog: secure connectivity patterns for Amazon MSK",),
+        facts=("perf-extra-hop-latency",),
+        visible=False,
+        seen_by=_MEASURE,
+    ),
+    Entry(
+        code=Code.PERFORMANCE_BANDWIDTH,
+        title="a host's bandwidth allowance is used up",
+        patterns=EVERY,
+        evidence="throughput stays flat while the round trip grows under load",
+        remedy="use a larger instance, or fewer bytes",
+        call="ethtool -S (bw_out_allowance_exceeded)",
+        sources=(EC2,),
+        facts=("perf-bandwidth-shaped",),
+        visible=False,
+        seen_by=_MEASURE,
+    ),
+    Entry(
+        code=Code.PERFORMANCE_QUOTA,
+        title="the broker throttles the client by its quota",
+        patterns=EVERY,
+        evidence="throttle_time_ms above zero",
+        remedy="raise the client quota, or send less",
+        call="Kafka DescribeClientQuotas",
+        sources=(KAFKA, MSK),
+        facts=("perf-quota-throttle",),
+        visible=False,
+        seen_by="throttle_time_ms of the client's own statistics",
+    ),
+    Entry(
+        code=Code.PERFORMANCE_SERVICE_LIMIT,
+        title="the endpoint or the gateway is at its limit",
+        patterns=(*GATEWAY, *THROUGH_LOAD_BALANCER),
+        evidence="throughput of all clients together stays flat",
+        remedy="spread the traffic over zones, endpoints or attachments",
+        call="CloudWatch of the endpoint or the gateway",
+        sources=(PRIVATELINK,),
+        facts=("perf-endpoint-baseline-10g",),
+        visible=False,
+        seen_by=_MEASURE,
+    ),
+    Entry(
+        code=Code.PERFORMANCE_SLOW_DNS,
+        title="most of the time to connect is spent on names",
+        patterns=EVERY,
+        evidence="the time of the resolve stage beside those after it",
+        remedy="cache names on the host",
+        sources=(KAFKA,),
+        facts=("perf-slow-dns",),
+        visible=False,
+        seen_by="the stage timings of the report; a slow answer is not a wrong one",
+    ),
+    Entry(
+        code=Code.PERFORMANCE_CONNECTION_CHURN,
+        title="clients open a connection a message",
+        patterns=EVERY,
+        evidence="many handshakes a second",
+        remedy="keep one producer or consumer for many records",
+        call="CloudWatch ConnectionCreationRate",
+        sources=(MSK,),
+        facts=("perf-connection-churn",),
+        visible=False,
+        seen_by="the broker's connection metrics",
+    ),
+)
