@@ -73,6 +73,9 @@ def out_of_date(folder: Path) -> Iterator[str]:
         drawn = folder / f"{name}.svg"
         if not drawn.exists() or drawn_from(drawn.read_text(encoding="utf-8")) != dot_digest(made.dot):
             yield drawn.name
+    index = folder / "README.md"
+    if with_index(index.read_text(encoding="utf-8")) != index.read_text(encoding="utf-8"):
+        yield index.name
     for name in PATTERNS:
         topology, _ = _built(name)
         page = folder / f"{name}.md"
@@ -93,6 +96,8 @@ def write(folder: Path) -> None:
         if f"{name}.svg" in stale:
             drawn = svg(made.dot, title=made.title, description=made.description)
             (folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    index = folder / "README.md"
+    index.write_text(with_index(index.read_text(encoding="utf-8")), encoding="utf-8")
     for name in PATTERNS:
         topology, _ = _built(name)
         page = folder / f"{name}.md"
@@ -127,13 +132,29 @@ def filled(text: str, name: str, topology: Topology) -> str:
         PageError: a mark is missing.
     """
     for part, make in _PARTS.items():
-        begin = _MARK.format(part)
-        before, found, following = text.partition(begin)
-        _, ended, after = following.partition(_END)
-        if not found or not ended:
-            raise PageError(f"docs/patterns/{name}.md lacks the mark {begin!r} or the {_END!r} after it")
-        text = f"{before}{begin}\n{make(name, topology)}\n{_END}{after}"
+        text = _with_part(text, f"{name}.md", part, make(name, topology))
     return text
+
+
+def with_index(text: str) -> str:
+    """The list of the patterns as of today.
+
+    Raises:
+        PageError: a mark is missing.
+    """
+    rows = [
+        (f"[{name}]({name}.md)", spec.suits, f"`pytest -m {spec.selected_by.name}`") for name, spec in PATTERNS.items()
+    ]
+    return _with_part(text, "README.md", "patterns", _table(("pattern", "for", "scenario"), rows))
+
+
+def _with_part(text: str, page: str, part: str, made: str) -> str:
+    begin = _MARK.format(part)
+    before, found, following = text.partition(begin)
+    _, ended, after = following.partition(_END)
+    if not found or not ended:
+        raise PageError(f"docs/patterns/{page} lacks the mark {begin!r} or the {_END!r} after it")
+    return f"{before}{begin}\n{made}\n{_END}{after}"
 
 
 def clients_table(name: str, topology: Topology) -> str:

@@ -12,28 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.diagnosis.check import Check
+from brokerproof.diagnosis.check import Check, Subject
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Stage
+from brokerproof.running.lab_pool import brokers_of
 from brokerproof.scenarios.plugin import MARKERS
 from brokerproof.topology.edit import with_each
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
-from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns import PATTERNS, PatternOptions, spec_of
 
 ROOT = Path(__file__).parents[2]
 
-FILES = {
-    "in_vpc": "in_vpc",
-    "peering": "peering",
-    "transit_gateway": "transit_gateway",
-    "privatelink_single_nlb": "privatelink",
-    "privatelink_multi_nlb": "privatelink",
-    "privatelink_cross_region": "privatelink",
-    "multi_vpc": "multi_vpc",
-    "combination": "combination",
-}
+FILES = {name: spec.selected_by.name for name, spec in PATTERNS.items()}
 """The marker of each scenario file."""
 
 CANARY = {
@@ -117,7 +109,9 @@ def expected(topology_of: Callable[[Item], Topology]) -> dict[str, Callable[[Ite
     return {marker: lambda t, m=marker: FILES[t.file] == m for marker in set(FILES.values()) - {"combination"}} | {
         "cross_region": lambda t: where(topology_of(t), t.client)[0],
         "local_client": lambda t: (
-            where(topology_of(t), t.client)[1] and topology_of(t).client(t.client).pattern not in {None, "in_vpc"}
+            where(topology_of(t), t.client)[1]
+            and topology_of(t).client(t.client).pattern is not None
+            and not spec_of(topology_of(t).client(t.client).pattern).is_in_cluster_vpc
         ),
         "dual_stack": lambda t: topology_of(t).client(t.client).listener.endswith("_IPV6"),
         "isolation": lambda t: t.name in ISOLATION,
@@ -168,11 +162,15 @@ def test_in_the_lab_each_marker_selects_what_its_name_says(in_lab: list[Item]) -
     assert set(rules) | {"lab"} <= set(MARKERS)
 
 
+def _of(check: Check, broker: str) -> bool:
+    return check.subject is Subject.BROKER and f"broker-{check.broker_id}" == broker
+
+
 ABOUT: dict[str, Callable[[Check, str], bool]] = {
-    "test_certificate_is_valid_for_the_name": lambda c, broker: c.stage is Stage.HANDSHAKE and c.subject == broker,
+    "test_certificate_is_valid_for_the_name": lambda c, broker: c.stage is Stage.HANDSHAKE and _of(c, broker),
     "test_bootstrap_connects": lambda c, _: c.subject == "bootstrap" and not c.isolation,
     "test_hides_no_other_name": lambda c, _: c.check_id.startswith("isolation/hides-not"),
-    "test_addresses_without_a_target_do_not_connect": lambda c, broker: c.isolation and c.subject == broker,
+    "test_addresses_without_a_target_do_not_connect": lambda c, broker: c.isolation and _of(c, broker),
 }
 """The checks that tests are about which not every client has."""
 
@@ -265,7 +263,15 @@ def test_files_that_share_brokers_follow_one_another(in_lab: list[Item]) -> None
     assert len(order) == len(
         [t for t, before in zip(in_lab, [None, *in_lab], strict=False) if not before or t.file != before.file]
     )
-    shared = [f for f in order if f in {"in_vpc", "peering", "transit_gateway", "privatelink_multi_nlb"}]
+    brokers = {f: brokers_of(PATTERNS[f].build()) for f in order}
+    shared = [f for f in order if brokers[f] == brokers["in_vpc"]]
+    assert {"in_vpc", "peering", "transit_gateway", "privatelink_multi_nlb"} <= set(shared)
+    assert "privatelink_single_nlb" not in shared
     first = order.index(shared[0])
-    assert order[first : first + 4] == shared
-    assert "privatelink_single_nlb" not in order[first : first + 4]
+    assert order[first : first + len(shared)] == shared
+
+
+def test_the_patterns_of_privatelink_share_a_marker() -> None:
+    assert {name for name, marker in FILES.items() if marker != name} == {
+        name for name in PATTERNS if name.startswith("privatelink_")
+    }

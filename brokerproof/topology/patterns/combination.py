@@ -128,5 +128,6 @@ def _peering(key: str) -> VpcPeeringConnection:
 SPEC = PatternSpec(
     name=PatternName.COMBINATION,
     title="one cluster reached by several patterns at once",
+    suits="each client by its own",
     builder=build,
 )

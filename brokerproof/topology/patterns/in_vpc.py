@@ -41,6 +41,7 @@ def build(options: PatternOptions) -> Topology:
 SPEC = PatternSpec(
     name=PatternName.IN_VPC,
     title="the baseline: a client in the cluster's own VPC",
+    suits="clients in the cluster's own VPC; the baseline",
     sees=direct,
     builder=build,
     is_in_cluster_vpc=True,

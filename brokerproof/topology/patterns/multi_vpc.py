@@ -130,6 +130,7 @@ def _side(vpc: ClientVpc, scheme: VpcAuthentication, options: PatternOptions) ->
 SPEC = PatternSpec(
     name=PatternName.MULTI_VPC,
     title="MSK multi-VPC private connectivity",
+    suits="accounts of the same Region; MSK runs the pieces",
     sees=managed,
     builder=build,
     balancing=Balancing.MANAGED,

@@ -154,6 +154,7 @@ def _table(subnet: Subnet) -> RouteTable:
 SPEC = PatternSpec(
     name=PatternName.PEERING,
     title="VPC peering, same Region and another",
+    suits="a few VPCs, without overlapping addresses",
     sees=peered,
     builder=build,
     carried_by=frozenset({Way.PEERING}),

@@ -54,6 +54,7 @@ def build(options: PatternOptions) -> Topology:
 SPEC = PatternSpec(
     name=PatternName.PRIVATELINK_CROSS_REGION,
     title="PrivateLink with one NLB, and the endpoint in another Region than the service",
+    suits="the same as one NLB, with the endpoint in another Region",
     sees=through_load_balancer,
     builder=build,
     marker=MARKER,

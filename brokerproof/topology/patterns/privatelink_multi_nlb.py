@@ -43,6 +43,7 @@ def build(options: PatternOptions) -> Topology:
 SPEC = PatternSpec(
     name=PatternName.PRIVATELINK_MULTI_NLB,
     title="PrivateLink with an NLB for each broker",
+    suits="the same, without changing advertised.listeners",
     sees=through_endpoints,
     builder=build,
     marker=MARKER,

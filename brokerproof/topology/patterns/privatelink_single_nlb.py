@@ -47,6 +47,7 @@ def build(options: PatternOptions) -> Topology:
 SPEC = PatternSpec(
     name=PatternName.PRIVATELINK_SINGLE_NLB,
     title="PrivateLink with one NLB for all brokers",
+    suits="many VPCs, also overlapping ones; one way only; one NLB to pay for",
     sees=through_load_balancer,
     builder=build,
     marker=MARKER,

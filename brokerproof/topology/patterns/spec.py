@@ -47,6 +47,8 @@ class PatternSpec:
     name: PatternName
     title: str
     """In one line, without a full stop."""
+    suits: str = ""
+    """Whom it is for, in one line; empty where it is no topology of its own."""
     sees: Sees = nothing
     """What its clients are led to."""
     builder: Callable[[PatternOptions], Topology] | None = None

@@ -129,6 +129,7 @@ def _table(subnet: Subnet, gateway: str) -> RouteTable:
 SPEC = PatternSpec(
     name=PatternName.TRANSIT_GATEWAY,
     title="Transit Gateway, one Region and two peered ones",
+    suits="many VPCs and Regions, without overlapping addresses",
     sees=direct,
     builder=build,
     carried_by=frozenset({Way.TRANSIT_GATEWAY}),
