@@ -152,7 +152,7 @@ def multi() -> str:
         (multi, "cidr_block: 10.0.0.0/20", "cidr_block: 10.99.0.0/20", "10.99.0.0/20 is not inside vpc-cluster's"),
         (single, "cidr_block: 10.0.0.0/20", "cidr_block: 10.99.0.0/20", "10.99.0.0/20 is not inside vpc-cluster's"),
     ],
-    ids=lambda value: str(value)[:24],
+    ids=lambda value: getattr(value, "__name__", str(value))[:24],
 )
 def test_what_follows_from_an_error_is_no_error_of_its_own(
     text: Callable[[], str], old: str, new: str, words: str
