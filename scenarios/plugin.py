@@ -110,7 +110,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a scenario with the marker of its file's pattern."""
     pattern = pattern_of(item)
     if pattern is not None:
-        item.add_marker(PATTERNS[pattern].selected_by.name)
+        item.add_marker(str(PATTERNS[pattern].selected_by.name))  # a plain word: xdist sends no enum
 
 
 @pytest.hookimpl(trylast=True)

@@ -40,7 +40,8 @@ def main(target: str, dead: str) -> None:
     client, _, broker_id = dead.partition("=")
     for line in sys.stdin.buffer:
         plan = decode_plan(line)
-        outcomes = perfect(expect(topology, plan.client))
+        asked = {*plan.stages, Stage.CONNECT}
+        outcomes = tuple(one for one in perfect(expect(topology, plan.client)) if one.stage in asked)
         if plan.client == client:
             outcomes = bend(
                 outcomes,
