@@ -71,8 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Amount.BRIEF,
         metavar="brief|full",
         help="how much latency and throughput are measured: as few samples as p50 of an address and p95 of a broker "
-        f"need, and {_in_words(BRIEF_LOAD)} of throughput (brief, the default); or 1,000 records, which say p99, and "
-        f"{_in_words(FULL_LOAD)} (full)",
+        f"need, and {_in_words(BRIEF_LOAD)} of throughput (brief, the default), in the lab of one client of each "
+        f"pattern and Region; or 1,000 records, which say p99, and {_in_words(FULL_LOAD)}, of every client (full)",
     )
     group.addoption(
         "--load",

@@ -26,6 +26,7 @@ from brokerproof.reports.journal import JournalError
 from brokerproof.reports.markdown import append_job_summary
 from brokerproof.reports.render import render_all
 from brokerproof.reports.terminal import print_summary
+from brokerproof.running.amount import Amount
 from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import TargetError
 from brokerproof.scenarios.recording import Recorder
@@ -103,7 +104,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if topology is None:
         parametrize_without_topology(metafunc)
     else:
-        parametrize(metafunc, topology, partial(session.view, metafunc), combined=session.combined)
+        amount = Amount(metafunc.config.getoption("--measure")) if session.target is None else Amount.FULL
+        view_of = partial(session.view, metafunc)
+        parametrize(metafunc, topology, view_of, combined=session.combined, amount=amount)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

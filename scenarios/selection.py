@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from brokerproof.running.amount import Amount, measured_in_lab
 from brokerproof.topology.expectation.isolation import by_ipv6
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.models import Client, Topology
@@ -115,12 +116,17 @@ def wrong_pattern(node: Any) -> str:
 
 
 def parametrize(
-    metafunc: pytest.Metafunc, topology: Topology, view_of: Callable[[str], ClientView | None], *, combined: bool
+    metafunc: pytest.Metafunc,
+    topology: Topology,
+    view_of: Callable[[str], ClientView | None],
+    *,
+    combined: bool,
+    amount: Amount = Amount.FULL,
 ) -> None:
     """One test a client, or a client and broker, that it is about.
 
     ``view_of`` returns a client's view, or None where there is none. ``combined`` says that clients share a cluster
-    by several patterns.
+    by several patterns. ``amount`` chooses the clients that are measured.
     """
     measured = metafunc.definition.get_closest_marker("performance") is not None
     asked = set(metafunc.fixturenames)
@@ -138,6 +144,9 @@ def parametrize(
         return [getattr(pytest.mark, name) for name in names]
 
     clients = clients_within(topology, clients_of(metafunc))
+    if measured:
+        chosen = measured_in_lab(topology, clients, amount)
+        clients = tuple(client for client in clients if client.name in chosen)
     if "client_run" in asked:
         each = [pytest.param(c.name, marks=marks(c)) for c in clients if is_wanted(c)]
         metafunc.parametrize("client_run", each, indirect=True, scope="module")

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)
+from tests.examples import DEFAULT, examples
+
+settings.register_profile("untimed", deadline=None, max_examples=examples(DEFAULT))
 settings.load_profile("untimed")

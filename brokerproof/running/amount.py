@@ -5,12 +5,14 @@ Brief keeps as many samples as each figure needs: a percentile has ten samples b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, ThroughputPlan
 from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.models import Client, Topology
 
 
 class Amount(StrEnum):
@@ -36,7 +38,27 @@ SAMPLES_FOR_P95: Final = 200
 FULL_PATH_LATENCY: Final = PathLatencyPlan(samples=300, warm_up=30, rate_per_s=150)
 FULL_LATENCY: Final = LatencyPlan(samples=1000, warm_up=150, rate_per_s=400)
 FULL_LOAD: Final = ThroughputPlan(total_bytes=16 * 1024 * 1024, max_ms=2000)
+BRIEF_PATH_MS: Final = 4000
 BRIEF_LOAD: Final = ThroughputPlan(total_bytes=4 * 1024 * 1024, max_ms=2000)
+
+
+def measured_in_lab(topology: Topology, clients: Iterable[Client], amount: Amount) -> frozenset[str]:
+    """The names of the lab's clients that are measured: every one in full, one of each Region briefly.
+
+    The one is from outside the cluster's VPC where there is such a client: it goes all of the pattern's way.
+    Clients that are not measured are verified all the same.
+    """
+    match amount:
+        case Amount.FULL:
+            return frozenset(client.name for client in clients)
+        case Amount.BRIEF:
+            chosen: dict[str, Client] = {}
+            for client in clients:
+                region = topology.vpc(client.vpc_id).region_name
+                home = topology.cluster(client.cluster_name).vpc_id
+                if region not in chosen or (chosen[region].vpc_id == home != client.vpc_id):
+                    chosen[region] = client
+            return frozenset(client.name for client in chosen.values())
 
 
 def measurements(view: ClientView, amount: Amount, load: ThroughputPlan | None = None) -> MeasurementPlans:
@@ -56,7 +78,7 @@ def measurements(view: ClientView, amount: Amount, load: ThroughputPlan | None =
                     samples=connections,
                     warm_up=max(1, len(places)),
                     rate_per_s=FULL_PATH_LATENCY.rate_per_s,
-                    max_ms=8000,
+                    max_ms=BRIEF_PATH_MS,
                 ),
                 LatencyPlan(samples=records, warm_up=60, rate_per_s=FULL_LATENCY.rate_per_s),
                 load or BRIEF_LOAD,

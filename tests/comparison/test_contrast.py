@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from brokerproof.comparison.contrast import Values, contrast
 from brokerproof.comparison.values import LEAST_ROUNDS, Claim, Contrast, least_rounds
 from tests.comparison.synthetic import MS, interleaved
+from tests.examples import examples
 
 ROUNDS, EACH = 24, 12
 TRIES = 120
@@ -107,7 +108,7 @@ def test_more_claims_at_once_take_more_rounds(claims: int, rounds: int) -> None:
     assert contrast(one[1:], other[1:], quantile=0.5, paired=True, claims=claims).verdict is Claim.TOO_FEW
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 2))
 def test_the_other_way_round_is_the_opposite(seed: int, apart_ms: float) -> None:
     first, second = interleaved(np.random.default_rng(seed), rounds=12, each=4, apart_ms=apart_ms)

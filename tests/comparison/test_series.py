@@ -15,6 +15,7 @@ from brokerproof.comparison.series import COLUMNS, Series, read_samples, series_
 from brokerproof.comparison.values import Whose
 from brokerproof.probes.outcome import Measured, Role, SampleBlock, Started, Target, decode_line, encode_line
 from brokerproof.probes.outcome.samples import BLOCK_SAMPLES, Samples, UnreadableSamplesError, pack, unpack
+from tests.examples import examples
 
 TARGET = Target(role=Role.BROKER, name="b-1", address="10.0.0.1", port=9094, broker_id=1)
 ZERO_NS = 10**12
@@ -28,7 +29,7 @@ def samples(*times: tuple[int, int, int]) -> Samples:
     return made
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(TIMES, TIMES, TIMES), max_size=40))
 def test_what_is_packed_is_unpacked(times: list[tuple[int, int, int]]) -> None:
     blocks = list(pack(Measured.CONNECT, TARGET, samples(*times), zero_ns=ZERO_NS, warm_up=False))

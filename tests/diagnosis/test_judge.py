@@ -28,6 +28,7 @@ from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.diagnosis.bends import sent_again
 from tests.diagnosis.perfect import bend, perfect, skipped
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 replace = msgspec.structs.replace
@@ -45,7 +46,7 @@ def reds(checks: tuple[Check, ...]) -> set[str]:
     return {c.check_id for c in checks if c.verdict is Verdict.FAILED}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_a_perfect_run_is_all_green_and_ids_are_unique(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)
@@ -56,7 +57,7 @@ def test_a_perfect_run_is_all_green_and_ids_are_unique(pattern: str, chosen: Pat
         assert len({c.check_id for c in checks}) == len(checks)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(), dropped=st.sets(st.integers(0, 60), max_size=10))
 def test_the_order_of_outcomes_changes_nothing(seed: int, dropped: set[int]) -> None:
     outcomes = [o for i, o in enumerate(perfect(SINGLE)) if i not in dropped]
@@ -65,7 +66,7 @@ def test_the_order_of_outcomes_changes_nothing(seed: int, dropped: set[int]) -> 
     assert judge(SINGLE, RunOutcomes(tuple(outcomes))) == judge(SINGLE, RunOutcomes(tuple(shuffled)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(index=st.integers(0, 200))
 def test_whatever_is_missing_is_never_green(index: int) -> None:
     outcomes = perfect(SINGLE)

@@ -21,6 +21,7 @@ from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.diagnosis.bends import AT_ENDPOINT_B, NEAR
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, seen, views_of
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 SILENT: Final = failed(Reason.TIMED_OUT)
@@ -78,7 +79,7 @@ def runs(draw: st.DrawFn) -> Runs:
     return Runs(seen(view, *bends) for view in views_of(pattern))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(clients=runs(), seed=st.integers())
 def test_neither_the_order_of_outcomes_nor_of_clients_matters(clients: Runs, seed: int) -> None:
     shuffled = []
@@ -91,7 +92,7 @@ def test_neither_the_order_of_outcomes_nor_of_clients_matters(clients: Runs, see
     assert diagnose(shuffled) == diagnose(clients)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(clients=runs())
 def test_every_red_is_in_one_finding_or_follows_from_one(clients: Runs) -> None:
     diagnosis = diagnose(clients)
@@ -103,7 +104,7 @@ def test_every_red_is_in_one_finding_or_follows_from_one(clients: Runs) -> None:
     assert set(told) <= reds(clients)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(clients=runs())
 def test_what_is_unrelated_and_passes_changes_no_finding(clients: Runs) -> None:
     stranger = Outcome(
@@ -119,7 +120,7 @@ def test_what_is_unrelated_and_passes_changes_no_finding(clients: Runs) -> None:
     assert diagnose([*more, elsewhere]).findings == diagnose(clients).findings
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_a_perfect_run_has_nothing_wrong(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)
@@ -127,7 +128,7 @@ def test_a_perfect_run_has_nothing_wrong(pattern: str, chosen: PatternOptions) -
     assert diagnose([seen(view) for view in views]) == Diagnosis(answer=Answer.NOTHING_WRONG)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(keep=st.integers(0, 60), client=st.integers(0, 4))
 def test_a_run_that_was_cut_short_is_never_nothing_wrong(keep: int, client: int) -> None:
     views = views_of("privatelink_single_nlb")

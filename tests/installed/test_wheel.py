@@ -20,6 +20,8 @@ import pytest
 from brokerproof.reports.document import decode_document
 from tests.installed.stand_in import write_target
 
+pytestmark = pytest.mark.installed
+
 ROOT = Path(__file__).parents[2]
 NOT_BUILT_FROM = (
     ".venv", ".git", "results", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "node_modules"

@@ -14,13 +14,14 @@ from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.lab.network.packet_filter import admits, health
 from brokerproof.topology.models import BrokerState, IpPermission, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 MAX_INTERFACE = 15
 """IFNAMSIZ less the terminator."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_interfaces_and_namespaces_are_unique_and_nameable(pattern: str, chosen: PatternOptions) -> None:
     blueprint = compile_topology(PATTERNS[pattern].build(chosen))

@@ -19,6 +19,7 @@ from brokerproof.lab.network.difference import (
     inverse,
 )
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 
@@ -119,7 +120,7 @@ def compiled(recipe: tuple[str, PatternOptions, int, bool]) -> Blueprint:
     return compile_topology(topology.model_copy(update={"clients": tuple(clients)}))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(first=recipes, second=recipes)
 def test_the_difference_turns_one_network_into_the_other_and_back(
     first: tuple[str, PatternOptions, int, bool], second: tuple[str, PatternOptions, int, bool]
@@ -134,7 +135,7 @@ def test_the_difference_turns_one_network_into_the_other_and_back(
     assert_is(kernel, one)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(recipe=recipes)
 def test_equal_blueprints_do_not_differ(recipe: tuple[str, PatternOptions, int, bool]) -> None:
     one = compiled(recipe)
@@ -143,7 +144,7 @@ def test_equal_blueprints_do_not_differ(recipe: tuple[str, PatternOptions, int, 
     assert from_nothing(one)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(pattern=patterns, other=patterns, chosen=options)
 def test_of_the_same_brokers_none_is_touched(pattern: str, other: str, chosen: PatternOptions) -> None:
     """Between any two patterns of one cluster VPC, no broker's namespace or link changes."""

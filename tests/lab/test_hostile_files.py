@@ -22,6 +22,7 @@ from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.topology.picture.draw import picture
 from brokerproof.topology.rules import problems
+from tests.examples import examples
 
 Place = tuple[str | int, ...]
 
@@ -183,7 +184,7 @@ def test_known_attacks_in_any_string_are_refused_or_harmless(words: str) -> None
             put(where, words, added=added)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(where=st.sampled_from(PLACES), words=hostile, added=st.booleans())
 def test_a_string_anywhere_is_refused_or_harmless(where: tuple[Place, bool], words: str, added: bool) -> None:
     put(where, words, added=added)

@@ -29,6 +29,7 @@ from brokerproof.probes.plan import Limits, Tls
 from brokerproof.probes.stages.consume import count
 from brokerproof.probes.stages.produce import record_value
 from brokerproof.probes.topic import spread
+from tests.examples import examples
 
 NONCE = "0123456789ab"
 VALUES = {10: b"0123456789ab/0/0/", 11: b"0123456789ab/0/1/", 13: b"0123456789ab/0/2/"}
@@ -90,7 +91,7 @@ def test_a_percentile_needs_ten_samples_beyond_it(samples: int, said: tuple[bool
     assert tuple(each is not None for each in (summary.p50_ns, summary.p95_ns, summary.p99_ns)) == said
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.lists(st.integers(1_000, 10**10), min_size=1, max_size=50))
 def test_a_distribution_is_ordered_and_its_histogram_decodes(some: list[int]) -> None:
     samples = (some * 1000)[:1000]

@@ -27,6 +27,7 @@ from brokerproof.probes.plan import (
     Tls,
     TopicPlan,
 )
+from tests.examples import examples
 from tests.probes.authority import Authority
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import SOA, answering, dns_server
@@ -431,7 +432,7 @@ BEHAVIOURS: dict[str, Behaviour | None] = {
 }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=3),
     st.sets(st.sampled_from(VERIFY_STAGES[:6])),

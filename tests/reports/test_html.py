@@ -19,6 +19,7 @@ from brokerproof.reports import page as page_module
 from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
 from brokerproof.reports.html import render_html
 from brokerproof.reports.page import page
+from tests.examples import examples
 from tests.reports.builder import BROKEN, client_result, distribution, document, mixed
 from tests.reports.path import view
 
@@ -214,7 +215,7 @@ def test_hostile_text_stays_text() -> None:
     assert "\u202e" not in said
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(text=st.text(alphabet=st.sampled_from("<>\"'&=/-! \n\x00\x1b\u2028{}%#a"), min_size=1, max_size=30))
 def test_no_text_changes_the_shape_of_the_page(text: str) -> None:
     shape = read(hostile_run("plain")).tags

@@ -16,6 +16,7 @@ from brokerproof.reports import words
 from brokerproof.reports.__main__ import main
 from brokerproof.reports.document import ResultDocument
 from brokerproof.reports.markdown import COMMENT_BYTES, SUMMARY_BYTES, append_job_summary, render_markdown, text
+from tests.examples import examples
 from tests.reports.builder import BROKEN, client_result, document, mixed
 from tests.reports.path import view
 from tests.reports.recording import record
@@ -94,7 +95,7 @@ def test_hostile_text_stays_text() -> None:
 MARKDOWN = st.text(alphabet="*_~`[]()<>!#|\\&;:/.@$-+=1 2\nab\"'x", max_size=60)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(MARKDOWN)
 @example("1 #")
 def test_any_text_shows_as_itself(value: str) -> None:
@@ -124,7 +125,7 @@ def test_a_large_run_fits_a_comment_and_says_that_it_is_shortened(monkeypatch: p
     assert len(render_markdown(run, limit_bytes=10**7)) > COMMENT_BYTES
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(min_value=400, max_value=30_000))
 def test_no_limit_is_passed_and_what_is_folded_is_closed(limit_bytes: int) -> None:
     made = render_markdown(mixed(), limit_bytes=limit_bytes)

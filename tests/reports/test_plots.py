@@ -18,6 +18,7 @@ from brokerproof.reports.document import ResultDocument
 from brokerproof.reports.page import page
 from brokerproof.reports.plots import curves_svg, rates_svg, spans_svg
 from brokerproof.reports.timings import PRODUCE_ACK, latency_rows, throughput_rows
+from tests.examples import examples
 from tests.reports.builder import client_result, document
 from tests.reports.measured import measured
 from tests.reports.path import view
@@ -27,7 +28,7 @@ MS = 1_000_000
 latencies = st.lists(st.integers(1_000, 2_000 * MS), min_size=20, max_size=400)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(latencies)
 def test_a_curve_rises_ends_at_the_slowest_sample_and_has_ten_beyond_its_points(samples_ns: list[int]) -> None:
     made = curve("broker-1", distribution(samples_ns))
@@ -39,7 +40,7 @@ def test_a_curve_rises_ends_at_the_slowest_sample_and_has_ten_beyond_its_points(
     assert made.points[-1] == made.tail[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(latencies)
 def test_a_curve_is_what_the_samples_say(samples_ns: list[int]) -> None:
     made = curve("broker-1", distribution(samples_ns))

@@ -9,7 +9,7 @@ import pytest
 
 from brokerproof.probes.outcome.distribution import ENOUGH
 from brokerproof.probes.plan import ThroughputPlan
-from brokerproof.running.amount import SAMPLES_FOR_P50, SAMPLES_FOR_P95, Amount, measurements
+from brokerproof.running.amount import SAMPLES_FOR_P50, SAMPLES_FOR_P95, Amount, measured_in_lab, measurements
 from brokerproof.running.planning import make_plan
 from brokerproof.scenarios.options import _amount
 from brokerproof.topology.expectation.expect import expect
@@ -71,3 +71,15 @@ def test_what_is_no_amount_is_refused_by_its_name() -> None:
     assert _amount("full") is Amount.FULL
     with pytest.raises(argparse.ArgumentTypeError, match="'much' is not one of brief, full"):
         _amount("much")
+
+
+def test_in_the_lab_brief_measures_one_client_of_each_region_and_full_measures_all() -> None:
+    topology = PATTERNS["privatelink_single_nlb"].build()
+    clients = [client for client in topology.clients if client.pattern == "privatelink_single_nlb"]
+    assert measured_in_lab(topology, clients, Amount.BRIEF) == {"account_b", "remote_by_peering"}
+    assert measured_in_lab(topology, clients, Amount.FULL) == {client.name for client in clients}
+
+
+def test_where_all_clients_are_in_the_clusters_own_vpc_one_of_them_is_measured() -> None:
+    topology = PATTERNS["in_vpc"].build()
+    assert measured_in_lab(topology, topology.clients, Amount.BRIEF) == {"cluster_vpc"}

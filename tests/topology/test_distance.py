@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from brokerproof.topology.files import TopologyError, checked, dumps, loads
 from brokerproof.topology.models import LabSettings, RegionLink, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from tests.examples import examples
 
 EAST, WEST = "us-east-1", "us-west-2"
 
@@ -37,7 +38,7 @@ def test_a_link_that_does_nothing_is_plain(link: dict[str, Any], plain: bool) ->
 
 
 @pytest.mark.parametrize("pattern", sorted(PATTERNS))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(cross=st.floats(0, 1000), inside=st.floats(0, 1000))
 def test_builders_say_the_distance_of_every_pair_of_their_regions(pattern: str, cross: float, inside: float) -> None:
     topology = PATTERNS[pattern].build(PatternOptions(brokers=1, cross_region_rtt_ms=cross, in_region_rtt_ms=inside))

@@ -16,6 +16,7 @@ from brokerproof.topology.files import TopologyError, dumps, loads
 from brokerproof.topology.models import AliasTarget, EndpointInterface, ResourceRecordSet, Topology, VpcEndpoint
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.topology.rules import problems
+from tests.examples import examples
 from tests.topology.strategies import options
 
 BOTH = ("privatelink_multi_nlb", "privatelink_single_nlb")
@@ -45,7 +46,7 @@ def shape(view: ClientView) -> list[object]:
     return [*map(of, view.brokers), *bootstrap]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(pattern=st.sampled_from(BOTH), chosen=options)
 def test_an_ipv6_client_sees_what_its_ipv4_twin_sees_in_its_own_family(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen.model_copy(update={"dual_stack": True}))

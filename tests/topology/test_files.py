@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from brokerproof.topology.files import SCHEMA_FILE, TopologyError, digest, dumps, json_schema, load, loads
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_what_is_written_is_read_back(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)

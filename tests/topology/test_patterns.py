@@ -13,10 +13,11 @@ from brokerproof.topology.files import TopologyError, dumps, loads
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import CLIENT_PATTERNS, PATTERNS, PatternName, PatternOptions
 from brokerproof.topology.rules import problems
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_broker_is_expected_once_with_a_living_address(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)

@@ -28,6 +28,7 @@ from brokerproof.topology.picture import DARK, Ink, picture
 from brokerproof.topology.picture.distance import rtt_words
 from brokerproof.topology.picture.label import LISTED, ranges, text
 from brokerproof.topology.picture.way import PlaceKind, way_of
+from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
 NODE = re.compile(r'^\t+("[^"]+"|\w+) \[label=<', re.MULTILINE)
@@ -46,7 +47,7 @@ def kinds(topology: Topology, client: str) -> set[tuple[str, ...]]:
     return {tuple(place.kind.value for place in stretch.places) for stretch in way.stretches}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_everything_is_in_the_picture(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)
@@ -68,7 +69,7 @@ def test_everything_is_in_the_picture(pattern: str, chosen: PatternOptions) -> N
         assert f"{len(ids)} brokers: 1-{len(ids)}<" in drawn
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_line_ends_at_a_box_that_is_there(pattern: str, chosen: PatternOptions) -> None:
     assert every_line_ends_at_a_box(dot(PATTERNS[pattern].build(chosen)))
@@ -86,14 +87,14 @@ def every_line_ends_at_a_box(drawn: str) -> int:
     return len(EDGE.findall(drawn))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_the_same_topology_gives_the_same_text(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)
     assert dot(topology) == dot(loads(dumps(topology), source="again"))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(pattern=patterns, chosen=options)
 def test_every_client_has_a_way_to_every_broker(pattern: str, chosen: PatternOptions) -> None:
     topology = PATTERNS[pattern].build(chosen)

@@ -74,7 +74,7 @@ def clients(topology: Topology) -> Iterator[Problem]:
             yield Problem(
                 ("clients", i, "listener"),
                 f"{cluster.cluster_name} has no listener {client.listener}; it has {names}",
-                follows=(("clusters", topology.clusters.index(cluster)),),
+                follows=(("clusters", topology.clusters.index(cluster), "listeners"),),
             )
         if client.vantage.kind == "exec" and not client.vantage.command:
             yield Problem(

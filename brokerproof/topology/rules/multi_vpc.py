@@ -48,7 +48,6 @@ def connections(topology: Topology) -> Iterator[Problem]:
                 (*path, "authentication"),
                 f"{cluster.cluster_name} has multi-VPC connectivity on for {on}, not for {connection.authentication} "
                 "(AWS: BadRequestException)",
-                follows=(("clusters", topology.clusters.index(cluster)),),
             )
         yield from _placed(topology, connection, cluster, path)
         owner, cluster_owner = topology.vpc(connection.vpc_id).owner_id, topology.vpc(cluster.vpc_id).owner_id
