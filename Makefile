@@ -21,10 +21,10 @@ help: ## say what there is
 demo: setup ## build the lab, verify its brokers through PrivateLink, write a report
 	$(BIN)/pytest scenarios -m privatelink $(PYTEST_ARGS)
 
-check: setup ## all gates, and every test that needs no lab, browser or wheel
+check: setup ## all gates, and every test but those of lab, browser and installed use
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target gates quick-tests
 
-quick-tests: setup ## every test that needs no lab, browser or wheel; laws with fewer examples than in test
+quick-tests: setup ## every test but those of lab, browser and installed use; laws with fewer examples
 	BROKERPROOF_QUICK=1 $(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
 
 test: gates ## all gates, then every test with branch coverage

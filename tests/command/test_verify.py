@@ -19,6 +19,8 @@ from brokerproof.reports.document import ResultDocument, TestOutcome, decode_doc
 from brokerproof.topology.patterns import PATTERNS
 from tests.installed.stand_in import write_target
 
+pytestmark = pytest.mark.installed
+
 ROOT = Path(__file__).parents[2]
 SOME = ("-m", "peering and not performance", "-k", "own_path or certificate")
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.installed.stand_in import write_target
 
+pytestmark = pytest.mark.installed
+
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
 import pytest

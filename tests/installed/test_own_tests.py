@@ -12,6 +12,8 @@ import pytest
 from brokerproof.reports.document import ResultDocument, TestOutcome, decode_document
 from tests.installed.stand_in import write_target
 
+pytestmark = pytest.mark.installed
+
 PAGE = Path(__file__).parents[2] / "docs" / "own-tests.md"
 NAMES = [
     "test_paths.py::test_every_broker_accepts_connections[peered]",
