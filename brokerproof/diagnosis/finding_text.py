@@ -53,7 +53,7 @@ def text_of(found: Finding) -> str:
     width = max(len(what) for what, _ in told(found))
     lines = [one_line(found.wrong)]
     for what, words in told(found):
-        first, *rest = (one_line(words) if what == "observed" else printable(words)).split("\n")
+        first, *others = (one_line(words) if what == "observed" else printable(words)).split("\n")
         lines.append(f"  {what + ':':<{width + 1}} {first}")
-        lines += [f"  {'':<{width + 1}} {line}" for line in rest]
+        lines += [f"  {'':<{width + 1}} {line}" for line in others]
     return "\n".join(lines)

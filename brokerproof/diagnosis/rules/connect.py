@@ -69,7 +69,7 @@ def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """A broker whose own ENI refuses does not run; behind a load balancer that is so where metadata misses it."""
     shape = Shape(case, reds)
     at_eni = {met.broker_id for met in shape.met if met.refused and met.whole and kind(met.view) is Access.DIRECT}
-    behind = {
+    through_listener = {
         met.broker_id
         for met in shape.met
         if met.refused and met.whole and met.broker_id is not None and case.listed(met.broker_id) is False
@@ -77,7 +77,7 @@ def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     answering = {
         met.broker_id for met in shape.met if kind(met.view) is Access.DIRECT and any(cell.passed for cell in met.cells)
     }
-    down = sorted((at_eni | (behind - answering)) - {None}, key=str)
+    down = sorted((at_eni | (through_listener - answering)) - {None}, key=str)
     found = [red for met in shape.met if met.broker_id in down and met.refused for red in met.open]
     if found:
         refused_at_bootstrap = [
@@ -231,12 +231,12 @@ def _single(shape: Shape, views: list[ClientView]) -> Iterator[Draft]:
         ids = {met.broker_id for met in found}
         at_fault = [met.view for met in found]
         if any(local(view) for view in at_fault):
-            behind = [
+            through_listener = [
                 m
                 for m in shape.met
                 if m.broker_id in ids and kind(m.view) is not Access.DIRECT and m.whole and m.silent
             ]
-            taken = [*found, *(m for m in behind if not shape.wide(m.view))]
+            taken = [*found, *(m for m in through_listener if not shape.wide(m.view))]
             codes = sets.AT_THE_BROKERS
         else:
             taken = found

@@ -231,9 +231,9 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
 
 def _nobody_uses_a_zone(case: Case) -> bool:
     """Whether every client behind an endpoint lacks the private zone too: then it is not the local one's own."""
-    behind = [view for view in case.views if kind(view) is Access.ENDPOINT]
-    seen = [_siblings(case, view) for view in behind]
-    return bool(behind) and all(failed and not passed for failed, passed in seen)
+    at_endpoints = [view for view in case.views if kind(view) is Access.ENDPOINT]
+    seen = [_siblings(case, view) for view in at_endpoints]
+    return bool(at_endpoints) and all(failed and not passed for failed, passed in seen)
 
 
 def _answered_rightly(case: Case, view: ClientView) -> bool:

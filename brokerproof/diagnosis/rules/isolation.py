@@ -108,9 +108,9 @@ def with_outsiders(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     same = tuple(r for r in outsiders.reds if r.check.address in wide and r.view.vpc_id in approved)
     left = tuple(r for r in outsiders.reds if r not in same)
     both = Draft(opened.codes, opened.wrong, (*opened.reds, *same))
-    rest = [Draft(outsiders.codes, outsiders.wrong, left)] if left else []
+    remaining = [Draft(outsiders.codes, outsiders.wrong, left)] if left else []
     others = [d for d in drafts if d is not opened and d is not outsiders]
-    return [*others, both, *rest]
+    return [*others, both, *remaining]
 
 
 def _of(code: Code, drafts: Sequence[Draft]) -> Draft | None:
@@ -141,8 +141,8 @@ def _code(case: Case, red: Red) -> Code | None:
     if not reached:
         return None
     if check.asserts is Assertion.DEAD_ADDRESS:
-        behind = kind(red.view) is not Access.DIRECT
-        return Code.NLB_CROSS_ZONE_ON if behind else Code.ISOLATION_PORTS_OPEN
+        through_listener = kind(red.view) is not Access.DIRECT
+        return Code.NLB_CROSS_ZONE_ON if through_listener else Code.ISOLATION_PORTS_OPEN
     if _is_way_back(case, red):
         return Code.ISOLATION_SECOND_PATH
     if not red.view.brokers:

@@ -54,11 +54,11 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
     for red in reds:
         about = red
         if red.check.broker_id is None and _some_bootstrap_works(case, red):
-            behind = _broker_alike(case, red)
-            if behind is None:
+            alike = _broker_alike(case, red)
+            if alike is None:
                 yield *_one_target(red), red
                 continue
-            about = behind
+            about = alike
         said = _handshake(case, about) if red.check.stage is Stage.HANDSHAKE else _api(case, about)
         if said is not None:
             yield *said, red
