@@ -51,10 +51,7 @@ lock: ## pin every Python package, also indirect ones, with hashes, for pyprojec
 	  --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 schema: setup ## write the JSON Schemas of topology files, result documents and confusion matrices
-	$(BIN)/brokerproof topology schema > build/topology.schema.json
-	mv build/topology.schema.json brokerproof/topology/schema/topology.schema.json
-	$(BIN)/python -m tools.result_schema
-	$(BIN)/python -m tools.matrix_schema
+	$(BIN)/python -m tools.schemas
 
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
 	$(BIN)/python -m tools.pattern_pages
