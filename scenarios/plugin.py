@@ -110,9 +110,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a scenario with the marker of its file's pattern."""
+    """Mark a scenario with the marker of its file's pattern, and with that of the lab where it runs there."""
     pattern = pattern_of(item)
     if pattern is not None:
+        if item.config.stash[SESSION].target is None:
+            item.add_marker("lab")
         item.add_marker(str(PATTERNS[pattern].selected_by.name))  # a plain word: xdist sends no enum
 
 

@@ -15,7 +15,7 @@ from tests.reports.measured import measured, timed
 from tests.reports.path import view
 from tests.reports.test_findings import results
 
-ONE_BROKER_SILENT = Bend(at(Stage.CONNECT, clients=["peered"], brokers=[2]), failed(Reason.TIMED_OUT))
+ONE_BROKER_SILENT = Bend(at(Stage.CONNECT, clients=["account_b"], brokers=[2]), failed(Reason.TIMED_OUT))
 BROKERS = 10
 
 

@@ -160,7 +160,7 @@ def test_projects_with_such_names_come_and_go_beside_it(environment: Environment
     if came.returncode != 0 and "CI" not in os.environ:
         pytest.skip(f"the package registry does not give {' and '.join(NEIGHBOURS)}: {came.stderr.strip()[-200:]}")
     assert came.returncode == 0, came.stderr
-    named = "import topology, lab; print(topology.__file__, lab.__file__)"
+    named = "import topology, lab; assert topology.__file__ and lab.__file__"
     assert environment.python("-c", named).returncode == 0
     assert_works(environment)
     quiet = ("-W", "default", "-p", "no:cacheprovider")  # warnings of the neighbour's plug-in are no errors of ours

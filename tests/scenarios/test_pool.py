@@ -121,7 +121,7 @@ def test_a_session_of_two_patterns_starts_brokers_once(tmp_path: Path) -> None:
     assert done.stdout.count("brokers: starting") == 1
     assert re.search(r"lab: changed to peering in \d+\.\d s", done.stdout)
     document = decode_document((tmp_path / "run" / "result.json").read_bytes())
-    assert {c.name for c in document.clients} == {"in_vpc.a", "peering.b", "peering.c"}
+    assert {c.name for c in document.clients} == {"in_vpc.cluster_vpc", "peering.peered", "peering.remote_by_peering"}
 
 
 @pytest.mark.lab
@@ -129,7 +129,7 @@ def test_workers_have_a_lab_each(tmp_path: Path) -> None:
     done = run_pytest("-n", "2", "scenarios/test_in_vpc.py", "scenarios/test_peering.py", "--run-dir", tmp_path / "run")
     assert done.returncode == 0, done.stdout
     document = decode_document((tmp_path / "run" / "result.json").read_bytes())
-    assert {c.name for c in document.clients} == {"in_vpc.a", "peering.b", "peering.c"}
+    assert {c.name for c in document.clients} == {"in_vpc.cluster_vpc", "peering.peered", "peering.remote_by_peering"}
     assert not started()
 
 

@@ -85,7 +85,7 @@ def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_p
             "--run-dir",
             tmp_path / "other",
             "-k",
-            "test_leader_takes_records and b-broker-1",
+            "test_leader_takes_records and account_b-broker-1",
         )
     finally:
         lab.apply(lab.intended)
@@ -96,17 +96,17 @@ def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_p
         if line.startswith("FAILED scenarios/")
     )
     assert failed == [
-        "test_is_the_broker_it_names[b-broker-2]",
-        "test_is_the_broker_it_names[o-broker-2]",
-        "test_is_the_broker_it_names[r-broker-2]",
-        "test_is_the_broker_it_names[t-broker-2]",
+        "test_is_the_broker_it_names[account_b-broker-2]",
+        "test_is_the_broker_it_names[overlapping-broker-2]",
+        "test_is_the_broker_it_names[remote_by_gateway-broker-2]",
+        "test_is_the_broker_it_names[remote_by_peering-broker-2]",
     ], done.stdout
     assert "broker-2: identity failed (other_broker), client account_b\n  observed: " in done.stdout
     assert "change:   correct the target of the listener behind 10.1." in done.stdout
     assert done.returncode == 1
     # The selected test passes, but the run it comes from has a red check.
     assert elsewhere.returncode == 1, elsewhere.stdout
-    assert "red beyond the selected tests: privatelink_multi_nlb/b/broker-2/identity" in elsewhere.stderr
+    assert "red beyond the selected tests: privatelink_multi_nlb/account_b/broker-2/identity" in elsewhere.stderr
 
 
 def test_nothing_to_probe_is_a_failure_in_words(target: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_wrong_target_file_is_named_with_its_line(tmp_path: Path) -> None:
     assert "client cluster_vpc has no vantage; state how to run a command" in run_pytest(f"--target={path}").stderr
 
 
-ONE_TEST = "scenarios/test_privatelink_multi_nlb.py::TestClients::test_consumer_group_works[a]"
+ONE_TEST = "scenarios/test_privatelink_multi_nlb.py::TestClients::test_consumer_group_works[cluster_vpc]"
 
 
 def test_an_unreachable_vantage_is_an_error_not_a_failed_path(target: Path, tmp_path: Path) -> None:
