@@ -146,7 +146,7 @@ def test_a_row_of_the_grid_leads_to_its_outcomes(opened: Opener) -> None:
     section.locator("table.grid a", has_text="broker-1").focus()
     page.keyboard.press("Enter")
     assert detail.evaluate("one => one.open")
-    assert 0 <= top_of(detail.locator("table")) < HEIGHT
+    assert -1 < top_of(detail.locator("table")) < HEIGHT  # a scroll ends at whole pixels, a box need not
 
 
 def test_all_detail_opens_and_folds(opened: Opener) -> None:
