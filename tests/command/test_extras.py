@@ -20,6 +20,8 @@ from tests.reports.builder import RUN, client_result, mixed
 from tests.reports.path import view
 from tests.reports.recording import record
 
+pytestmark = pytest.mark.installed
+
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

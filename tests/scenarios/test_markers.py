@@ -23,6 +23,8 @@ from brokerproof.topology.files import dumps
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
 from brokerproof.topology.patterns import PATTERNS, PatternOptions, spec_of
 
+pytestmark = pytest.mark.installed
+
 ROOT = Path(__file__).parents[2]
 
 FILES = {name: spec.selected_by.name for name, spec in PATTERNS.items()}
