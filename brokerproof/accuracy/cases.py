@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Final
 
 from brokerproof.accuracy.trial import Injected, Selection, TrialKind
-from brokerproof.causes.codes import Code
 from brokerproof.errors import WrongUseError
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import FaultLayer
@@ -59,7 +58,7 @@ class Case:
     @property
     def injected(self) -> tuple[Injected, ...]:
         """Its faults with what each must be diagnosed as."""
-        return tuple(expected(FAULTS[name]) for name in self.faults)
+        return tuple(expected(FAULTS[name], self.pattern) for name in self.faults)
 
 
 @lru_cache(maxsize=64)
@@ -86,14 +85,13 @@ def together(topology: Topology, faults: Sequence[str]) -> Topology:
     return topology
 
 
-def expected(fault: Fault) -> Injected:
-    """What the diagnosis of a fault may name; without an entry in the catalogue, only that its cause is unknown."""
-    cause = fault.cause or Code.UNKNOWN
+def expected(fault: Fault, pattern: str) -> Injected:
+    """What the diagnosis of a fault may name in a pattern, as the fault states it."""
     return Injected(
         fault=fault.name,
         layer=fault.layer.value,
-        cause=cause.value,
-        codes=tuple(sorted(code.value for code in {cause, *fault.codes})),
+        cause=fault.cause.value,
+        codes=tuple(sorted(code.value for code in fault.codes(pattern))),
     )
 
 

@@ -63,6 +63,7 @@ class Row(Value, frozen=True, kw_only=True):
     kind: TrialKind
     cause: str
     codes: tuple[str, ...]
+    """What it may be diagnosed as in one of its patterns or another."""
     patterns: tuple[str, ...]
     attributions: dict[Attribution, Count]
     diagnosed: tuple[Diagnosed, ...]
@@ -205,19 +206,19 @@ def _times(trials: Sequence[Trial]) -> Times:
 
 
 def _rows(trials: Sequence[Trial]) -> Iterable[Row]:
-    found: dict[tuple[TrialKind, str, str, str, tuple[str, ...]], list[tuple[Trial, Injected, Attribution]]] = {}
+    found: dict[tuple[TrialKind, str, str, str], list[tuple[Trial, Injected, Attribution]]] = {}
     for trial in trials:
         for cause, attribution in score(trial).causes:
-            found.setdefault((trial.kind, cause.layer, cause.fault, cause.cause, cause.codes), []).append(
+            found.setdefault((trial.kind, cause.layer, cause.fault, cause.cause), []).append(
                 (trial, cause, attribution)
             )
-    for (kind, layer, fault, cause_code, codes), entries in sorted(found.items()):
+    for (kind, layer, fault, cause_code), entries in sorted(found.items()):
         yield Row(
             fault=fault,
             layer=layer,
             kind=kind,
             cause=cause_code,
-            codes=codes,
+            codes=tuple(sorted({code for _, cause, _ in entries for code in cause.codes})),
             patterns=tuple(sorted({trial.pattern for trial, _, _ in entries})),
             attributions=_counted(Counter(attribution for _, _, attribution in entries)),
             diagnosed=_diagnosed(entries),

@@ -1,7 +1,7 @@
-"""Causes that clients alone cannot tell apart, as named sets. Plain values, shared by rules and faults.
+"""Causes that clients alone cannot tell apart, as named sets. Plain values, for rules.
 
-A rule builds what it says from these, by joining and by taking away what other clients exclude; a
-fault says from which of them its cause may come out.
+A rule builds what it says from these, by joining and by taking away what other clients exclude. What the faults of
+the lab expect is no part of it: each states that for itself, or the rules would be measured by themselves.
 """
 
 from __future__ import annotations
@@ -11,11 +11,6 @@ from typing import Final
 from brokerproof.causes.codes import Code
 
 CodeSet = frozenset[Code]
-
-
-def joined(cause: Code, *sets: CodeSet) -> tuple[Code, ...]:
-    """The cause first, then whatever the sets add; what a fault expects where patterns differ."""
-    return (cause, *sorted(frozenset().union(*sets) - {cause}))
 
 
 # Names

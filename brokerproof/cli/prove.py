@@ -243,7 +243,9 @@ def _diagnosed_again(folder: Path) -> Matrix:
 
 
 def _expected_today(trial: Trial) -> Trial:
-    injected = tuple(expected(FAULTS[cause.fault]) if cause.fault in FAULTS else cause for cause in trial.injected)
+    injected = tuple(
+        expected(FAULTS[cause.fault], trial.pattern) if cause.fault in FAULTS else cause for cause in trial.injected
+    )
     return msgspec.structs.replace(trial, injected=injected)
 
 

@@ -84,9 +84,14 @@ def test_cases_of_one_lab_are_side_by_side_and_restarts_come_last() -> None:
 
 
 def test_what_a_fault_may_be_diagnosed_as() -> None:
-    fault = next(iter(FAULTS.values()))
-    assert expected(replace(fault, codes=())).codes == (UNKNOWN,)
-    assert expected(replace(fault, codes=())).cause == UNKNOWN
+    fault = replace(
+        FAULTS["certificate-expired"],
+        cause=Code.UNKNOWN,
+        alike={("peering",): (Code.TLS_CLOCK_WRONG,), ("in_vpc",): ()},
+    )
+    assert expected(fault, "in_vpc").codes == (UNKNOWN,)
+    assert expected(fault, "peering").codes == ("tls.clock_wrong", UNKNOWN)
+    assert expected(fault, "peering").cause == UNKNOWN
 
 
 def test_other_expectations_are_another_proof(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +100,7 @@ def test_other_expectations_are_another_proof(monkeypatch: pytest.MonkeyPatch) -
     name = chosen[0].faults[0]
     there = FAULTS[name]
     other = Code.DNS_CNAME_LOOP
-    monkeypatch.setitem(FAULTS, name, replace(there, codes=(other,)))
+    monkeypatch.setitem(FAULTS, name, replace(there, cause=other, alike=()))
     assert digest(chosen) != known
 
 

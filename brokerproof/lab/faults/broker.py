@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.causes.sets import joined
-from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import EVERY, SINGLE, Fault, FaultLayer
+from brokerproof.lab.faults.fault import COMBINATION, EVERY, MULTI, MULTI_VPC, SINGLE, STRAIGHT, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_broker
 from brokerproof.topology.models import BrokerState, Topology
@@ -38,7 +36,11 @@ FAULTS: Final = (
         stage=Stage.CONNECT,
         reasons=(Reason.REFUSED,),
         brokers=(2,),
-        codes=joined(Code.CLUSTER_BROKER_DOWN, likeness.ONE_BROKER_BEHIND),
+        cause=Code.CLUSTER_BROKER_DOWN,
+        alike={
+            (*STRAIGHT, *MULTI, *MULTI_VPC, *COMBINATION): (),
+            SINGLE: (Code.NLB_LISTENER_MISSING, Code.NLB_NO_TARGET, Code.NLB_WRONG_TARGET_PORT),
+        },
     ),
     Fault(
         name="two-brokers-stopped",
@@ -50,7 +52,11 @@ FAULTS: Final = (
         reasons=(Reason.REFUSED,),
         brokers=(2, 3),
         spreads=True,
-        codes=joined(Code.CLUSTER_BROKER_DOWN, likeness.ONE_BROKER_BEHIND),
+        cause=Code.CLUSTER_BROKER_DOWN,
+        alike={
+            (*STRAIGHT, *MULTI, *MULTI_VPC, *COMBINATION): (),
+            SINGLE: (Code.NLB_LISTENER_MISSING, Code.NLB_NO_TARGET, Code.NLB_WRONG_TARGET_PORT),
+        },
     ),
     Fault(
         name="advertised-listeners-unchanged",
@@ -60,6 +66,6 @@ FAULTS: Final = (
         edit=_advertised_unchanged,
         stage=Stage.METADATA,
         reasons=(None,),
-        codes=(Code.METADATA_ADVERTISED_UNCHANGED,),
+        cause=Code.METADATA_ADVERTISED_UNCHANGED,
     ),
 )

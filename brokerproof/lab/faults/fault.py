@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -11,7 +11,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.expectation.view import Way
 from brokerproof.topology.models import Client, NetworkType, Topology
-from brokerproof.topology.patterns import PatternSpec, client_names, patterns_where
+from brokerproof.topology.patterns import PatternName, PatternSpec, client_names, patterns_where
 from brokerproof.topology.patterns.spec import Balancing
 
 
@@ -20,6 +20,8 @@ def _own(spec: PatternSpec) -> bool:
 
 
 EVERY: Final = patterns_where(lambda _: True)
+IN_VPC: Final = patterns_where(lambda spec: spec.name is PatternName.IN_VPC)
+"""One client, inside the cluster VPC."""
 PEERING: Final = patterns_where(lambda spec: spec.is_routed and Way.PEERING in spec.carried_by)
 GATEWAY: Final = patterns_where(lambda spec: spec.is_routed and Way.TRANSIT_GATEWAY in spec.carried_by)
 STRAIGHT: Final = patterns_where(lambda spec: spec.name.is_of_clients and not spec.is_one_way)
@@ -30,6 +32,8 @@ MULTI: Final = patterns_where(lambda spec: spec.has_endpoint_per_broker)
 REMOTE: Final = patterns_where(lambda spec: _own(spec) and bool(spec.carried_by))
 """Patterns with clients of another Region behind the endpoint VPC."""
 ONE_NLB: Final = patterns_where(lambda spec: spec.name in SINGLE and spec.name in REMOTE)
+CROSS_REGION: Final = patterns_where(lambda spec: spec.name in SINGLE and spec.name not in REMOTE)
+"""One NLB as well, and all clients are behind its endpoints in another Region."""
 MULTI_VPC: Final = patterns_where(lambda spec: spec.is_managed)
 COMBINATION: Final = patterns_where(lambda spec: not spec.name.is_of_clients)
 """Several patterns on one cluster."""
@@ -52,8 +56,12 @@ class FaultLayer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: how it is made, and where it must show, and nowhere else.
+    """One fault: how it is made, where it must show and nowhere else, and what a diagnosis should say of it.
 
+    ``cause`` is what is really broken; :attr:`~brokerproof.causes.codes.Code.UNKNOWN` where the catalogue has no
+    word for it. ``alike`` are the causes that would look the same to all clients of the pattern together, written
+    down by who made the fault and not taken from the rules that are measured by it: the same everywhere, or by
+    patterns. A finding is right when its codes have the cause and nothing that is not among these.
     ``brokers`` are the broker ids that show it at ``stage`` with one of ``reasons``; a None among
     the reasons means that the probe was content and only the comparison with the view was not.
     ``client`` is the client that shows it; None is the first one outside the cluster VPC.
@@ -61,16 +69,15 @@ class Fault:
     ``by_chance``: it shows at some of the brokers and addresses, not always the same.
     ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
     ``spreads``: what is well itself may be red too, later, for want of what is not.
-    ``codes``: what a diagnosis should say. The first is the cause that is injected; the others are
-    those that no client can tell from it in one pattern or another (sets of :mod:`brokerproof.causes.sets`).
-    A finding is right when its codes have the first one and nothing that is not here.
     """
 
     name: str
     title: str
+    edit: Callable[[Topology], Topology]
+    cause: Code
+    _: KW_ONLY
     layer: FaultLayer
     patterns: tuple[str, ...]
-    edit: Callable[[Topology], Topology]
     stage: Stage
     reasons: tuple[Reason | None, ...]
     brokers: tuple[int, ...] = (1, 2, 3)
@@ -79,12 +86,13 @@ class Fault:
     by_chance: bool = False
     isolation: bool = False
     spreads: bool = False
-    codes: tuple[Code, ...] = ()
+    alike: tuple[Code, ...] | Mapping[tuple[str, ...], tuple[Code, ...]] = field(default=(), hash=False)
 
-    @property
-    def cause(self) -> Code | None:
-        """What is really broken; None where the catalogue has no word for it."""
-        return self.codes[0] if self.codes else None
+    def codes(self, pattern: str) -> frozenset[Code]:
+        """The cause, and what clients of this pattern cannot tell from it."""
+        if isinstance(self.alike, Mapping):
+            return frozenset({self.cause}).union(*(codes for names, codes in self.alike.items() if pattern in names))
+        return frozenset({self.cause, *self.alike})
 
     def why_not(self, topology: Topology) -> str:
         """Why this topology cannot have the fault; empty where it can."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -118,29 +118,7 @@ def _listener_beside(topology: Topology) -> Topology:
     )
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    patterns: tuple[str, ...],
-    reasons: tuple[Reason | None, ...] = (None,),
-    client: str | None = None,
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.ISOLATION,
-        patterns=patterns,
-        edit=edit,
-        stage=Stage.CONNECT,
-        reasons=reasons,
-        brokers=(),
-        client=client,
-        isolation=True,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.ISOLATION, stage=Stage.CONNECT, reasons=(None,), brokers=(), isolation=True)
 
 FAULTS: Final = (
     _fault(

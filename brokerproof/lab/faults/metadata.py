@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from brokerproof.causes.codes import Code
@@ -47,26 +47,7 @@ def _swapped(topology: Topology) -> Topology:
     return _told(_told(topology, 2, *third), 3, *second)
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    patterns: tuple[str, ...] = EVERY,
-    brokers: tuple[int, ...] = (2,),
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.METADATA,
-        patterns=patterns,
-        edit=edit,
-        stage=Stage.METADATA,
-        reasons=(None,),
-        brokers=brokers,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.METADATA, stage=Stage.METADATA, patterns=EVERY, reasons=(None,), brokers=(2,))
 
 FAULTS: Final = (
     _fault(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -20,27 +19,7 @@ def _writing_denied(topology: Topology) -> Topology:
     return with_each(topology, "clusters", kafka_acls=(every, write))
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    stage: Stage,
-    reasons: tuple[Reason | None, ...],
-    brokers: tuple[int, ...] = (1, 2, 3),
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.RECORDS,
-        patterns=EVERY,
-        edit=edit,
-        stage=stage,
-        reasons=reasons,
-        brokers=brokers,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.RECORDS, patterns=EVERY)
 
 FAULTS: Final = (
     _fault(

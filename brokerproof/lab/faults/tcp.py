@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.causes.sets import joined
-from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import EVERY, Fault, FaultLayer, afflicted
+from brokerproof.lab.faults.fault import (
+    COMBINATION,
+    EVERY,
+    GATEWAY,
+    IN_VPC,
+    MULTI_VPC,
+    PEERING,
+    PRIVATELINK,
+    STRAIGHT,
+    Fault,
+    FaultLayer,
+    afflicted,
+)
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_lab
 from brokerproof.topology.models import Direction, FrozenBroker, LostPackets, Silence, Topology
@@ -45,47 +53,27 @@ def _frozen(topology: Topology) -> Topology:
     return with_lab(topology, disturbances=(FrozenBroker(cluster_name=cluster.cluster_name, broker_id=2),))
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    stage: Stage = Stage.HANDSHAKE,
-    reasons: tuple[Reason | None, ...] = (Reason.TIMED_OUT,),
-    brokers: tuple[int, ...] = (1, 2, 3),
-    by_chance: bool = False,
-    spreads: bool = False,
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.TCP,
-        patterns=EVERY,
-        edit=edit,
-        stage=stage,
-        reasons=reasons,
-        brokers=brokers,
-        by_chance=by_chance,
-        spreads=spreads,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.TCP, stage=Stage.HANDSHAKE, patterns=EVERY, reasons=(Reason.TIMED_OUT,))
 
 FAULTS: Final = (
     _fault(
         "syn-loss",
         "Every fifth packet with which the client opens a connection is lost.",
         _syn_lost,
-        *joined(Code.TCP_PACKET_LOSS, likeness.LOSSY),
+        Code.TCP_PACKET_LOSS,
         stage=Stage.CONNECT,
         by_chance=True,
         spreads=True,
+        alike={
+            (*STRAIGHT, *COMBINATION): (Code.TCP_CONNECTIONS_EXHAUSTED,),
+            (*PRIVATELINK, *MULTI_VPC): (Code.NLB_PORTS_EXHAUSTED, Code.TCP_CONNECTIONS_EXHAUSTED),
+        },
     ),
     _fault(
         "path-mtu-to-client",
         "Packets of more than 1,300 bytes do not reach the client, and nobody is told.",
         partial(_mtu, Direction.TO),
-        *joined(Code.TCP_PATH_MTU, sets.SAYS_NOTHING),
+        Code.TCP_PATH_MTU,
     ),
     _fault(
         "path-mtu-from-client",
@@ -105,7 +93,8 @@ FAULTS: Final = (
         "broker-frozen",
         "Broker 2's process stands still: its host accepts connections, and nothing is ever said.",
         _frozen,
-        *joined(Code.CLUSTER_BROKER_UNRESPONSIVE, sets.SAYS_NOTHING),
+        Code.CLUSTER_BROKER_UNRESPONSIVE,
         brokers=(2,),
+        alike={IN_VPC: (Code.TCP_PATH_MTU,), (*PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION): ()},
     ),
 )

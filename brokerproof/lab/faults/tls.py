@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.causes.sets import joined
-from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import EVERY, MULTI_VPC, Fault, FaultLayer, afflicted
+from brokerproof.lab.faults.fault import (
+    COMBINATION,
+    EVERY,
+    GATEWAY,
+    IN_VPC,
+    MULTI_VPC,
+    PEERING,
+    PRIVATELINK,
+    STRAIGHT,
+    Fault,
+    FaultLayer,
+    afflicted,
+)
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changes, with_properties
 from brokerproof.topology.models import ServerCertificate, Topology
@@ -47,26 +57,7 @@ def _plaintext(topology: Topology) -> Topology:
     return with_properties(topology, {"listener.security.protocol.map": mapped})
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    reasons: tuple[Reason | None, ...],
-    stage: Stage = Stage.HANDSHAKE,
-    patterns: tuple[str, ...] = EVERY,
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.TLS,
-        patterns=patterns,
-        edit=edit,
-        stage=stage,
-        reasons=reasons,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.TLS, stage=Stage.HANDSHAKE, patterns=EVERY)
 
 FAULTS: Final = (
     _fault(
@@ -80,29 +71,36 @@ FAULTS: Final = (
         "certificate-other-authority",
         "The certificate is from an authority the client does not trust.",
         _certificate(ServerCertificate(trusted=False)),
-        *joined(Code.TLS_UNTRUSTED_AUTHORITY, sets.UNTRUSTED_HERE - {Code.TLS_CHAIN_INCOMPLETE}),
+        Code.TLS_UNTRUSTED_AUTHORITY,
         reasons=(Reason.CHAIN_UNTRUSTED,),
+        alike={(*IN_VPC, *MULTI_VPC): (Code.TLS_INSPECTED,), (*PEERING, *GATEWAY, *PRIVATELINK, *COMBINATION): ()},
     ),
     _fault(
         "certificate-expired",
         "The certificate expired yesterday.",
         _certificate(ServerCertificate(valid_from_days=-400, valid_to_days=-1)),
-        *joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
+        Code.TLS_CERTIFICATE_DATES,
         reasons=(Reason.CERTIFICATE_EXPIRED,),
+        alike={IN_VPC: (Code.TLS_CLOCK_WRONG,), (*PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION): ()},
     ),
     _fault(
         "certificate-not-yet-valid",
         "The certificate is valid from tomorrow on.",
         _certificate(ServerCertificate(valid_from_days=1)),
-        *joined(Code.TLS_CERTIFICATE_DATES, sets.NOT_NOW),
+        Code.TLS_CERTIFICATE_DATES,
         reasons=(Reason.CERTIFICATE_NOT_YET_VALID,),
+        alike={IN_VPC: (Code.TLS_CLOCK_WRONG,), (*PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION): ()},
     ),
     _fault(
         "certificate-without-intermediate",
         "The brokers do not present the intermediate that signed their certificate.",
         _certificate(ServerCertificate(intermediate=False)),
-        *joined(Code.TLS_CHAIN_INCOMPLETE, sets.UNTRUSTED_HERE),
+        Code.TLS_CHAIN_INCOMPLETE,
         reasons=(Reason.CHAIN_UNTRUSTED,),
+        alike={
+            (*IN_VPC, *MULTI_VPC): (Code.TLS_INSPECTED, Code.TLS_UNTRUSTED_AUTHORITY),
+            (*PEERING, *GATEWAY, *PRIVATELINK, *COMBINATION): (Code.TLS_UNTRUSTED_AUTHORITY,),
+        },
     ),
     _fault(
         "certificate-without-connection-names",
@@ -124,8 +122,12 @@ FAULTS: Final = (
         "listener-plaintext",
         "The listener that clients reach by TLS speaks without it.",
         _plaintext,
-        *joined(Code.TLS_PLAINTEXT_LISTENER, likeness.CLOSED),
+        Code.TLS_PLAINTEXT_LISTENER,
         reasons=(Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT),
+        alike={
+            (*STRAIGHT, *MULTI_VPC): (),
+            (*PRIVATELINK, *COMBINATION): (Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT),
+        },
     ),
     _fault(
         "tls-version-mismatch",

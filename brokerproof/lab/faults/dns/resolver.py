@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Final
 
-from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.causes.sets import joined
 from brokerproof.lab.faults.fault import (
     EVERY,
     GATEWAY,
+    IN_VPC,
     MULTI_VPC,
     PEERING,
     PRIVATELINK,
@@ -77,88 +75,76 @@ def _own_server(answers: Answers, topology: Topology) -> Topology:
     return with_lab(_with_vpc(topology, domain_name_servers=(address,)), name_servers=(server,))
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    patterns: tuple[str, ...],
-    reasons: tuple[Reason | None, ...],
-    by_chance: bool = False,
-    spreads: bool = False,
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.DNS,
-        patterns=patterns,
-        edit=edit,
-        stage=Stage.RESOLVE,
-        reasons=reasons,
-        by_chance=by_chance,
-        spreads=spreads,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.DNS, stage=Stage.RESOLVE)
 
 FAULTS: Final = (
     _fault(
         "dns-hostnames-off",
         "The client VPC has enableDnsHostnames off, so it uses no private zone.",
         _no_hostnames,
-        *joined(Code.DNS_VPC_ATTRIBUTES_OFF, sets.ZONE_NOT_USED, sets.NO_CONNECTION_NAMES),
+        Code.DNS_VPC_ATTRIBUTES_OFF,
         patterns=(*PRIVATELINK, *MULTI_VPC),
         reasons=(None, Reason.NXDOMAIN),
+        alike={
+            PRIVATELINK: (Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_RESOLVER_RULE),
+            MULTI_VPC: (Code.DNS_NO_VPC_CONNECTION, Code.DNS_RESOLVER_RULE),
+        },
     ),
     _fault(
         "dns-support-off",
         "The client VPC has enableDnsSupport off, so it has no resolver.",
         _no_support,
-        *joined(Code.DNS_VPC_ATTRIBUTES_OFF, sets.NO_ANSWER),
+        Code.DNS_VPC_ATTRIBUTES_OFF,
         patterns=EVERY,
         reasons=(Reason.TIMED_OUT,),
+        alike=(Code.DNS_RESOLVER_SILENT,),
     ),
     _fault(
         "resolver-silent",
         "The client VPC's resolver answers nothing.",
         partial(_scarce, 0),
-        *joined(Code.DNS_RESOLVER_SILENT, sets.NO_ANSWER),
+        Code.DNS_RESOLVER_SILENT,
         patterns=EVERY,
         reasons=(Reason.TIMED_OUT,),
+        alike=(Code.DNS_VPC_ATTRIBUTES_OFF,),
     ),
     _fault(
         "resolver-throttled",
         "The client VPC's resolver takes one query a second; the quota is used up by others.",
         partial(_scarce, 1),
-        *joined(Code.DNS_QUERIES_THROTTLED, sets.THESE_NAMES_UNANSWERED),
+        Code.DNS_QUERIES_THROTTLED,
         patterns=EVERY,
         reasons=(Reason.TIMED_OUT, Reason.OS_RESOLUTION_FAILED),
         by_chance=True,
         spreads=True,
+        alike=(Code.DNS_RESOLVER_RULE, Code.DNS_RESOLVER_SILENT),
     ),
     _fault(
         "resolver-rule-unanswered",
         "A resolver rule sends the cluster's names to servers that are not there.",
         partial(_forwarded, None),
-        *joined(Code.DNS_RESOLVER_RULE, sets.RESOLVER_FAILS, sets.THESE_NAMES_UNANSWERED),
+        Code.DNS_RESOLVER_RULE,
         patterns=EVERY,
         reasons=(Reason.SERVFAIL,),
+        alike=(Code.DNS_RESOLVER_FAILING,),
     ),
     _fault(
         "resolver-rule-public",
         "A resolver rule wins over the private zone and sends its names to a server that knows public DNS alone.",
         partial(_forwarded, Answers.PUBLIC),
-        *joined(Code.DNS_RESOLVER_RULE, sets.ZONE_NOT_USED),
+        Code.DNS_RESOLVER_RULE,
         patterns=PRIVATELINK,
         reasons=(None,),
+        alike=(Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_ZONE_NOT_ASSOCIATED),
     ),
     _fault(
         "resolver-rule-unknown-names",
         "A resolver rule sends the cluster's names to a server that does not know them.",
         partial(_forwarded, Answers.UNKNOWN_NAMES),
-        *joined(Code.DNS_RESOLVER_RULE, sets.NAME_UNKNOWN, sets.NAME_HIDDEN),
+        Code.DNS_RESOLVER_RULE,
         patterns=STRAIGHT,
         reasons=(Reason.NXDOMAIN,),
+        alike=(Code.DNS_MORE_SPECIFIC_ZONE,),
     ),
     _fault(
         "private-answers-filtered",
@@ -167,21 +153,24 @@ FAULTS: Final = (
         Code.DNS_PRIVATE_ANSWERS_FILTERED,
         patterns=(*PEERING, *GATEWAY),
         reasons=(Reason.NO_DATA,),
+        alike=(Code.DNS_RESOLVER_BYPASSED,),
     ),
     _fault(
         "dhcp-server-bypasses-resolver",
         "DHCP gives hosts a DNS server of their own that does not ask the VPC's resolver.",
         partial(_own_server, Answers.PUBLIC),
-        *joined(Code.DNS_RESOLVER_BYPASSED, sets.ZONE_NOT_USED_ELSEWHERE),
+        Code.DNS_RESOLVER_BYPASSED,
         patterns=PRIVATELINK,
         reasons=(None,),
+        alike=(Code.DNS_ZONE_NOT_ASSOCIATED,),
     ),
     _fault(
         "dhcp-server-unknown-names",
         "DHCP gives hosts a DNS server of their own that knows none of these names.",
         partial(_own_server, Answers.UNKNOWN_NAMES),
-        *joined(Code.DNS_RESOLVER_BYPASSED, sets.NAME_UNKNOWN),
+        Code.DNS_RESOLVER_BYPASSED,
         patterns=STRAIGHT,
         reasons=(Reason.NXDOMAIN,),
+        alike={IN_VPC: (Code.DNS_PUBLIC_RECORD_MISSING,), (*PEERING, *GATEWAY): ()},
     ),
 )

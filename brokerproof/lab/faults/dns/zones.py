@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address
 from typing import Final
 
-from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.causes.sets import joined
-from brokerproof.lab.faults.fault import COMBINATION, MULTI, ONE_NLB, PRIVATELINK, REMOTE, Fault, FaultLayer
+from brokerproof.lab.faults.fault import (
+    COMBINATION,
+    CROSS_REGION,
+    MULTI,
+    ONE_NLB,
+    PRIVATELINK,
+    REMOTE,
+    SINGLE,
+    Fault,
+    FaultLayer,
+)
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_added, with_changed, with_changes, with_each
 from brokerproof.topology.models import AliasTarget, HostedZone, ResourceRecordSet, Topology, zonal_dns_name
@@ -152,40 +161,17 @@ def _cname_loop(topology: Topology) -> Topology:
     return _with_record(topology, loop)
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    reasons: tuple[Reason | None, ...] = (None,),
-    brokers: tuple[int, ...] = (1, 2, 3),
-    patterns: tuple[str, ...] = PRIVATELINK,
-    client: str | None = None,
-    isolation: bool = False,
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.DNS,
-        patterns=patterns,
-        edit=edit,
-        stage=Stage.RESOLVE,
-        reasons=reasons,
-        brokers=brokers,
-        client=client,
-        isolation=isolation,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.DNS, stage=Stage.RESOLVE, patterns=PRIVATELINK, reasons=(None,))
 
 FAULTS: Final = (
     _fault(
         "zone-not-associated-remote",
         "The private zone is not associated with the remote VPC that uses the endpoints.",
         _zone_without_remote,
-        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        Code.DNS_ZONE_NOT_ASSOCIATED,
         patterns=REMOTE,
         client=client_names.REMOTE_BY_PEERING,
+        alike=(Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE),
     ),
     _fault(
         "local-zone-missing",
@@ -194,25 +180,26 @@ FAULTS: Final = (
         Code.DNS_LOCAL_ZONE_MISSING,
         patterns=ONE_NLB,
         client=client_names.CLUSTER_VPC,
+        alike=(Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE),
     ),
     _fault(
         "second-path-taken",
         "The zone is not associated where a peering leads to the same brokers; it works, by the wrong path.",
         _zone_not_associated,
-        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        Code.DNS_ZONE_NOT_ASSOCIATED,
         patterns=COMBINATION,
         client=client_names.TWO_PATHS,
+        alike=(Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE),
     ),
     _fault(
         "zone-not-associated",
         "The private zone is not associated with the client VPC; the public records answer.",
         _zone_not_associated,
-        *joined(
-            # The cluster VPC's own zone behind one NLB is taken away as well.
-            Code.DNS_ZONE_NOT_ASSOCIATED,
-            sets.ZONE_NOT_USED,
-            frozenset({Code.DNS_LOCAL_ZONE_MISSING}),
-        ),
+        Code.DNS_ZONE_NOT_ASSOCIATED,
+        alike={
+            ONE_NLB: (Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE, Code.DNS_LOCAL_ZONE_MISSING),
+            (*MULTI, *CROSS_REGION): (Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE),
+        },
     ),
     _fault(
         "record-missing",
@@ -234,15 +221,17 @@ FAULTS: Final = (
         "records-missing",
         "The private zone is associated, and has no record at all.",
         _empty,
-        *joined(Code.DNS_RECORD_MISSING, sets.NO_RECORDS),
+        Code.DNS_RECORD_MISSING,
         reasons=(Reason.NXDOMAIN,),
+        alike=(Code.DNS_MORE_SPECIFIC_ZONE,),
     ),
     _fault(
         "zone-hidden",
         "An empty, more specific private zone hides the one that has the records.",
         _hidden,
-        *joined(Code.DNS_MORE_SPECIFIC_ZONE, frozenset({Code.DNS_RECORD_MISSING})),
+        Code.DNS_MORE_SPECIFIC_ZONE,
         reasons=(Reason.NXDOMAIN,),
+        alike=(Code.DNS_RECORD_MISSING,),
     ),
     _fault(
         "zone-too-wide",
@@ -265,22 +254,24 @@ FAULTS: Final = (
         "zone-too-narrow",
         "The private zone is named after broker 1 alone; the other names get public answers.",
         _narrow,
-        *joined(Code.DNS_ZONE_NOT_ASSOCIATED, sets.ZONE_NOT_USED),
+        Code.DNS_ZONE_NOT_ASSOCIATED,
         brokers=(2, 3),
+        alike=(Code.DNS_RESOLVER_RULE,),
     ),
     _fault(
         "record-stale",
         "Broker 2's record is a literal address that the endpoint no longer has.",
         _stale,
-        *joined(Code.DNS_STALE_RECORD, sets.STRANGE_ADDRESS),
+        Code.DNS_STALE_RECORD,
         brokers=(2,),
     ),
     _fault(
         "alias-zonal",
         "Broker 2's record is an alias to one zone of the endpoint.",
         _zonal,
-        *joined(Code.DNS_ZONAL_ALIAS, sets.FEWER_ADDRESSES),
+        Code.DNS_ZONAL_ALIAS,
         brokers=(2,),
+        alike={SINGLE: (), MULTI: (Code.ENDPOINT_ZONE_MISMATCH,)},
     ),
     _fault(
         "aliases-to-one-endpoint",
@@ -301,8 +292,9 @@ FAULTS: Final = (
         "cname-loop",
         "Broker 2's record is a CNAME of a name that is a CNAME of it.",
         _cname_loop,
-        *joined(Code.DNS_CNAME_LOOP, sets.ONE_NAME_FAILS),
+        Code.DNS_CNAME_LOOP,
         reasons=(Reason.SERVFAIL,),
         brokers=(2,),
+        alike=(Code.DNS_RESOLVER_FAILING, Code.DNS_RESOLVER_RULE),
     ),
 )

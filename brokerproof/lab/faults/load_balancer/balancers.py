@@ -1,4 +1,4 @@
-"""Faults of endpoints, listeners and targets."""
+"""Faults of Network Load Balancers: listeners, target groups and targets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.causes.sets import joined
-from brokerproof.lab.faults import likeness
-from brokerproof.lab.faults.fault import MULTI_VPC, ONE_NLB, PRIVATELINK, SINGLE, Fault, FaultLayer
+from brokerproof.lab.faults.fault import CROSS_REGION, MULTI, ONE_NLB, PRIVATELINK, SINGLE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_changed, with_each, with_lab
 from brokerproof.topology.models import (
-    EndpointState,
     IpPermission,
     Listener,
     LoadBalancer,
@@ -22,33 +19,19 @@ from brokerproof.topology.models import (
     TargetDescription,
     TargetGroup,
     Topology,
-    VpcConnectionState,
 )
 from brokerproof.topology.patterns.options import BROKER_GROUP
 
 _NOT_SERVED: Final = (Reason.TIMED_OUT, Reason.REFUSED, Reason.RESET)
+
 _NOT_TLS: Final = (Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT)
+
 _PLAINTEXT_PORT: Final = 9093
 """A port of the brokers' own, where they speak without TLS among themselves."""
 
 
 def _group(use: str) -> Callable[[TargetGroup], bool]:
     return lambda group: group.target_group_name.endswith(f"-{use}")
-
-
-def _state(state: EndpointState, topology: Topology) -> Topology:
-    return with_each(topology, "vpc_endpoints", state=state)
-
-
-def _connection_inactive(topology: Topology) -> Topology:
-    """What turning the scheme off and on again on the cluster leaves behind (MSK developer guide)."""
-    return with_each(topology, "vpc_connections", state=VpcConnectionState.INACTIVE)
-
-
-def _zone_missing(topology: Topology) -> Topology:
-    return with_changed(
-        topology, "vpc_endpoints", lambda _: True, network_interfaces=lambda e: e.network_interfaces[:-1]
-    )
 
 
 def _targets(targets: tuple[TargetDescription, ...], topology: Topology) -> Topology:
@@ -126,51 +109,47 @@ def _ports_taken(topology: Topology) -> Topology:
     return with_lab(topology, disturbances=taken)
 
 
-def _fault(
-    name: str,
-    title: str,
-    edit: Callable[[Topology], Topology],
-    *codes: Code,
-    patterns: tuple[str, ...] = PRIVATELINK,
-    stage: Stage = Stage.CONNECT,
-    reasons: tuple[Reason | None, ...] = _NOT_SERVED,
-    brokers: tuple[int, ...] = (1, 2, 3),
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        layer=FaultLayer.LOAD_BALANCER,
-        patterns=patterns,
-        edit=edit,
-        stage=stage,
-        reasons=reasons,
-        brokers=brokers,
-        codes=codes,
-    )
-
+_fault = partial(Fault, layer=FaultLayer.LOAD_BALANCER, stage=Stage.CONNECT, patterns=PRIVATELINK, reasons=_NOT_SERVED)
 
 FAULTS: Final = (
-    _fault(
-        "endpoint-rejected",
-        "The provider rejected the endpoint connection.",
-        partial(_state, EndpointState.REJECTED),
-        *joined(Code.ENDPOINT_NOT_AVAILABLE, likeness.BEHIND),
-        reasons=(Reason.TIMED_OUT,),
-    ),
-    _fault(
-        "vpc-connection-inactive",
-        "The VPC connection is INACTIVE.",
-        _connection_inactive,
-        *joined(Code.CONNECTION_NOT_ACTIVE, likeness.BEHIND),
-        patterns=MULTI_VPC,
-        reasons=(Reason.TIMED_OUT,),
-    ),
     _fault(
         "listener-missing",
         "The NLB has no listener for broker 2.",
         _listener_missing,
-        *joined(Code.NLB_LISTENER_MISSING, likeness.ONE_BROKER_BEHIND),
+        Code.NLB_LISTENER_MISSING,
         brokers=(2,),
+        alike={
+            ONE_NLB: (
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+            ),
+            MULTI: (
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.ENDPOINT_NOT_AVAILABLE,
+                Code.SECURITY_ENDPOINT_GROUP,
+            ),
+            CROSS_REGION: (
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_ENDPOINT_PORT_RANGE,
+            ),
+        },
     ),
     _fault(
         "target-of-another-broker",
@@ -182,56 +161,134 @@ FAULTS: Final = (
         brokers=(2,),
     ),
     _fault(
-        "endpoint-pending-acceptance",
-        "The endpoint connections wait for the provider to accept them.",
-        partial(_state, EndpointState.PENDING_ACCEPTANCE),
-        *joined(Code.ENDPOINT_NOT_AVAILABLE, likeness.BEHIND),
-        reasons=(Reason.TIMED_OUT,),
-    ),
-    _fault(
-        "endpoint-expired",
-        "The endpoint connections expired before anybody accepted them.",
-        partial(_state, EndpointState.EXPIRED),
-        *joined(Code.ENDPOINT_NOT_AVAILABLE, likeness.BEHIND),
-        reasons=(Reason.TIMED_OUT,),
-    ),
-    _fault(
-        "endpoint-zone-missing",
-        "The endpoints have no ENI in one of the zones.",
-        _zone_missing,
-        Code.ENDPOINT_ZONE_MISMATCH,
-        stage=Stage.RESOLVE,
-        reasons=(None,),
-    ),
-    _fault(
         "target-deregistered",
         "The target group of broker 2's listener has no target.",
         partial(_targets, ()),
-        *joined(Code.NLB_NO_TARGET, likeness.ONE_BROKER_BEHIND),
+        Code.NLB_NO_TARGET,
         brokers=(2,),
+        alike={
+            ONE_NLB: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+            ),
+            MULTI: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.ENDPOINT_NOT_AVAILABLE,
+                Code.SECURITY_ENDPOINT_GROUP,
+            ),
+            CROSS_REGION: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_ENDPOINT_PORT_RANGE,
+            ),
+        },
     ),
     _fault(
         "target-stale",
         "The target of broker 2's listener is an address that no broker has any more.",
         partial(_targets, (TargetDescription(id=IPv4Address("10.0.16.250")),)),
-        *joined(Code.NLB_STALE_TARGET, likeness.ONE_BROKER_BEHIND),
+        Code.NLB_STALE_TARGET,
         brokers=(2,),
+        alike={
+            ONE_NLB: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+            ),
+            MULTI: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.ENDPOINT_NOT_AVAILABLE,
+                Code.SECURITY_ENDPOINT_GROUP,
+            ),
+            CROSS_REGION: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_ENDPOINT_PORT_RANGE,
+            ),
+        },
     ),
     _fault(
         "target-port-closed",
         "The target of broker 2's listener is registered at port 9096, where nothing listens.",
         partial(_port, 9096),
-        *joined(Code.NLB_WRONG_TARGET_PORT, likeness.ONE_BROKER_BEHIND),
+        Code.NLB_WRONG_TARGET_PORT,
         brokers=(2,),
+        alike={
+            ONE_NLB: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+            ),
+            MULTI: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.ENDPOINT_NOT_AVAILABLE,
+                Code.SECURITY_ENDPOINT_GROUP,
+            ),
+            CROSS_REGION: (
+                Code.NLB_LISTENER_MISSING,
+                Code.NLB_NO_TARGET,
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.NLB_STALE_TARGET,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_ENDPOINT_PORT_RANGE,
+            ),
+        },
     ),
     _fault(
         "target-port-plaintext",
         "The target of broker 2's listener is registered at a port where the broker does not speak TLS.",
         _plaintext_port,
-        *joined(Code.NLB_WRONG_TARGET_PORT, likeness.CLOSED),
+        Code.NLB_WRONG_TARGET_PORT,
         stage=Stage.HANDSHAKE,
         reasons=_NOT_TLS,
         brokers=(2,),
+        alike={
+            SINGLE: (Code.NLB_PROXY_PROTOCOL, Code.TLS_PLAINTEXT_LISTENER),
+            MULTI: (Code.NLB_PROXY_PROTOCOL,),
+        },
     ),
     _fault(
         "listener-to-bootstrap-group",
@@ -247,19 +304,37 @@ FAULTS: Final = (
         "bootstrap-target-dead",
         "One of the bootstrap listener's targets is registered at a port that does not speak TLS.",
         _bootstrap_target,
-        *joined(Code.NLB_WRONG_TARGET_PORT, likeness.CLOSED, frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD})),
+        Code.NLB_WRONG_TARGET_PORT,
         patterns=ONE_NLB,
         stage=Stage.HANDSHAKE,
         reasons=_NOT_TLS,
         brokers=(),
+        alike=(Code.NLB_BOOTSTRAP_TARGET_DEAD,),
     ),
     _fault(
         "bootstrap-listener-missing",
         "The NLB has no bootstrap listener.",
         _no_bootstrap_listener,
-        *joined(Code.NLB_LISTENER_MISSING, likeness.ONE_BROKER_BEHIND),
+        Code.NLB_LISTENER_MISSING,
         patterns=SINGLE,
         brokers=(),
+        alike={
+            ONE_NLB: (
+                Code.NLB_NO_TARGET,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+            ),
+            CROSS_REGION: (
+                Code.NLB_NO_TARGET,
+                Code.NLB_STALE_TARGET,
+                Code.NLB_WRONG_TARGET_PORT,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_ENDPOINT_PORT_RANGE,
+            ),
+        },
     ),
     _fault(
         "cross-zone-off",
@@ -271,15 +346,35 @@ FAULTS: Final = (
         "proxy-protocol-on",
         "The target groups have PROXY protocol on, which brokers do not speak.",
         _proxy_protocol,
-        *joined(Code.NLB_PROXY_PROTOCOL, likeness.CLOSED),
+        Code.NLB_PROXY_PROTOCOL,
         stage=Stage.HANDSHAKE,
         reasons=(*_NOT_TLS, Reason.ALERT),
+        alike={
+            SINGLE: (Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER),
+            MULTI: (Code.NLB_WRONG_TARGET_PORT,),
+        },
     ),
     _fault(
         "nlb-ports-exhausted",
         "The NLBs have no port left to connect to their targets from.",
         _ports_taken,
-        *joined(Code.NLB_PORTS_EXHAUSTED, likeness.BEHIND),
+        Code.NLB_PORTS_EXHAUSTED,
         reasons=(Reason.TIMED_OUT,),
+        alike={
+            ONE_NLB: (
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_NLB_GROUP_EGRESS,
+            ),
+            (*MULTI, *CROSS_REGION): (
+                Code.ENDPOINT_NOT_AVAILABLE,
+                Code.SECURITY_ENDPOINT_GROUP,
+                Code.SECURITY_BROKER_GROUP,
+                Code.SECURITY_NETWORK_ACL,
+                Code.SECURITY_NLB_GROUP,
+                Code.SECURITY_NLB_GROUP_EGRESS,
+            ),
+        },
     ),
 )
