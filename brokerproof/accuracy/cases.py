@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 from brokerproof.accuracy.trial import Injected, Selection, TrialKind
 from brokerproof.errors import WrongUseError
+from brokerproof.lab.daemons.quorum import can_elect
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import FaultLayer
-from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.lab.network.blueprint import Blueprint, compile_topology
 from brokerproof.running.lab_pool import brokers_of
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -70,12 +71,6 @@ def built(pattern: str, variant: str) -> Topology:
 @lru_cache(maxsize=64)
 def _brokers(pattern: str, variant: str) -> str:
     return str(brokers_of(built(pattern, variant)))
-
-
-@lru_cache(maxsize=256)
-def _compiles(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
-    compile_topology(together(built(pattern, variant), faults))
-    return True
 
 
 def together(topology: Topology, faults: Sequence[str]) -> Topology:
@@ -148,9 +143,8 @@ def _singles(patterns: Sequence[str], faults: Sequence[Fault]) -> Iterator[Case]
         for fault in faults:
             variant = next((v for v in VARIANTS if pattern in fault.patterns and _fits(fault, pattern, v)), None)
             if variant is not None:
-                yield Case(
-                    f"{TrialKind.SINGLE}/{pattern}/{fault.name}", TrialKind.SINGLE, pattern, variant, (fault.name,)
-                )
+                kind = TrialKind.FIELD if fault.source else TrialKind.SINGLE
+                yield Case(f"{kind}/{pattern}/{fault.name}", kind, pattern, variant, (fault.name,))
 
 
 def _fits(fault: Fault, pattern: str, variant: str) -> bool:
@@ -158,9 +152,10 @@ def _fits(fault: Fault, pattern: str, variant: str) -> bool:
 
 
 def _clean(selection: Selection, patterns: Sequence[str]) -> Iterator[Case]:
-    for index in range(selection.clean):
-        pattern = patterns[index % len(patterns)]
-        yield Case(f"{TrialKind.CLEAN}/{pattern}/{index // len(patterns) + 1}", TrialKind.CLEAN, pattern)
+    for kind, runs in ((TrialKind.CLEAN, selection.clean), (TrialKind.BUSY, selection.busy)):
+        for index in range(runs):
+            pattern = patterns[index % len(patterns)]
+            yield Case(f"{kind}/{pattern}/{index // len(patterns) + 1}", kind, pattern)
 
 
 def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
@@ -188,19 +183,42 @@ def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
 
 
 def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
-    """Whether the lab can have all these faults at once, and each of them changes something."""
-    intended = built(pattern, variant)
+    """Whether the lab can have all these faults at once, and each of them changes something that runs."""
     try:
-        every = together(intended, faults)
-        if any(together(intended, [one for one in faults if one != left]) == every for left in faults):
-            return False
-        return _compiles(pattern, variant, faults)
+        every = _laid_out(pattern, variant, faults)
+        without = [_laid_out(pattern, variant, tuple(one for one in faults if one != left)) for left in faults]
     except Exception:  # noqa: BLE001 - what one fault took away another may need; such edits raise anything
         return False
+    return not any(one == every for one in without) and _can_restart(_laid_out(pattern, variant, ()), every)
 
 
-def _order(case: Case) -> tuple[str, str, str, bool, str]:
-    """Cases of one lab side by side; what its brokers may have to be restarted for comes last."""
+@lru_cache(maxsize=512)
+def _laid_out(pattern: str, variant: str, faults: tuple[str, ...]) -> Blueprint:
+    """What the lab is made with the faults, less what is set for brokers that do not run: no client meets that."""
+    blueprint = compile_topology(together(built(pattern, variant), faults))
+    brokers = tuple(b if b.running else replace(b, properties=(), frozen=False) for b in blueprint.brokers)
+    return replace(blueprint, brokers=brokers)
+
+
+def _can_restart(before: Blueprint, after: Blueprint) -> bool:
+    """Whether every broker that runs with other settings can be started with them.
+
+    A broker that starts registers with the active controller (KIP-631), and none is active without a majority.
+    """
+    settings = {broker.key: broker.properties for broker in before.brokers}
+    running = [broker for broker in after.brokers if broker.running]
+    return all(
+        broker.properties == settings[broker.key]
+        or can_elect(broker, [b for b in running if b.cluster_name == broker.cluster_name])
+        for broker in running
+    )
+
+
+def _order(case: Case) -> tuple[bool, str, str, str, bool, str]:
+    """Cases of one lab side by side; what its brokers may have to be restarted for comes last.
+
+    Those on a busy machine come after all others, which have it to themselves.
+    """
     brokers = _brokers(case.pattern, case.variant)
     restarts = case.broken.clusters != case.intended.clusters
-    return brokers, case.pattern, case.variant, restarts, case.case_id
+    return case.kind is TrialKind.BUSY, brokers, case.pattern, case.variant, restarts, case.case_id

@@ -9,17 +9,17 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import median_low
-from typing import Any, Final
+from statistics import fmean, median_low
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from brokerproof.accuracy.score import OVERRUN_ALLOWED, Attribution, score
+from brokerproof.accuracy.score import NAMED, OVERRUN_ALLOWED, Attribution, is_alone, score, set_size
 from brokerproof.accuracy.trial import Count, Header, Injected, Trial, TrialKind
 from brokerproof.probes.outcome.base import Value
 
-MATRIX_VERSION: Final = 1
-"""Raised with every change of shape. A new field with a default still reads older documents."""
+MATRIX_VERSION: Final = 2
+"""Raised with every change of shape: counts are made anew from the trials, so an older document has other ones."""
 NOTHING: Final = "(nothing)"
 """What stands for no finding among the diagnosed codes, and for no fault among the injected ones."""
 SCHEMA_FILE: Final = Path(__file__).parent / "schema" / "matrix.schema.json"
@@ -85,8 +85,16 @@ class Part(Value, frozen=True, kw_only=True):
     """Trials with every cause attributed as well as can be, and no false alarm."""
     causes: Count
     attributions: dict[Attribution, Count]
+    mean_set_size: Annotated[float, msgspec.Meta(ge=1)] | None
+    """How many causes a finding leaves in the mean, of the findings that name an injected one."""
+    wrong_alone: Count
+    """Findings of one cause that is not there, said alone; of trials with a fault."""
+    wrong_sets: Count
+    """Findings of several causes none of which is there; of trials with a fault."""
     false_alarms: Count
-    """Findings beyond the injected causes."""
+    """Findings beyond the injected causes: each cause is named, and something else is as well."""
+    alarmed: Count
+    """Trials that have one."""
     unanswered: Count
     """Trials in which the diagnosis answered that not enough was seen."""
     times: Times
@@ -171,6 +179,13 @@ def matrix_of(header: Header, trials: Iterable[Trial]) -> Matrix:
 def _part(kind: TrialKind, trials: Sequence[Trial]) -> Part:
     scores = [score(trial) for trial in trials]
     attributions = Counter(attribution for one in scores for _, attribution in one.causes)
+    stray = [] if kind.is_clean else [finding for one in scores for finding in one.stray]
+    sizes = [
+        size
+        for one, trial in zip(scores, trials, strict=True)
+        for cause, attribution in one.causes
+        if attribution in NAMED and (size := set_size(cause, trial)) is not None
+    ]
     return Part(
         kind=kind,
         trials=len(trials),
@@ -178,7 +193,11 @@ def _part(kind: TrialKind, trials: Sequence[Trial]) -> Part:
         good=sum(one.good for one in scores),
         causes=sum(len(one.causes) for one in scores),
         attributions=_counted(attributions),
+        mean_set_size=round(fmean(sizes), 2) if sizes else None,
+        wrong_alone=sum(is_alone(finding) for finding in stray),
+        wrong_sets=sum(len(finding.codes) > 1 for finding in stray),
         false_alarms=sum(len(one.beyond) for one in scores),
+        alarmed=sum(bool(one.beyond) for one in scores),
         unanswered=sum(one.measured and not one.answered for one in scores),
         times=_times(trials),
     )
@@ -279,7 +298,7 @@ def encode_matrix(matrix: Matrix) -> bytes:
 
 
 def decode_matrix(text: bytes | str) -> Matrix:
-    """Read a matrix of this version or an earlier one.
+    """Read a matrix of this version.
 
     Raises:
         MatrixError: not JSON, a later version, a field that is missing, unknown or wrong, or counts that
@@ -287,14 +306,23 @@ def decode_matrix(text: bytes | str) -> Matrix:
     """
     try:
         version = _version_decoder.decode(text).matrix_version
-        if not 1 <= version <= MATRIX_VERSION:
-            raise MatrixError(f"confusion matrix version {version}; this brokerproof reads 1 to {MATRIX_VERSION}")
+        if version != MATRIX_VERSION:
+            raise MatrixError(f"confusion matrix version {version}; this brokerproof reads version {MATRIX_VERSION}")
         matrix = _decoder.decode(text)
     except msgspec.DecodeError as error:
         raise MatrixError(f"not a confusion matrix: {error}") from error
     if matrix != matrix_of(matrix.header, matrix.trials):
         raise MatrixError("the counts are not those of the trials beside them")
     return matrix
+
+
+def decode_matrices(text: bytes) -> tuple[Matrix, ...]:
+    """Read what a page of several proofs has beside it: one matrix a line.
+
+    Raises:
+        MatrixError: as of :func:`decode_matrix`.
+    """
+    return tuple(map(decode_matrix, text.splitlines() or [b""]))
 
 
 def schema_text() -> str:

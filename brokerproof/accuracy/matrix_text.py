@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
+from statistics import NormalDist
 from typing import Final
 
 from brokerproof.accuracy.matrix import Matrix, Part, Row, Times
@@ -12,28 +14,36 @@ from brokerproof.reports.words import count, figure
 from brokerproof.running.planning import VERDICT_MS
 
 MEANS: Final[dict[Attribution, str]] = {
-    Attribution.RIGHT: "the one finding that names the cause",
-    Attribution.AMBIGUOUS: "a stated set of causes that clients cannot tell apart, the injected one among them",
+    Attribution.SHARP: "a finding names the cause, alone",
+    Attribution.RIGHT_SET: "a stated set of causes that clients cannot tell apart, the injected one among them",
     Attribution.WIDER: "a set with the cause in it, and causes that are not stated for the fault",
     Attribution.HIDDEN: "another fault hides it: without it no client saw anything else that lasts",
     Attribution.UNKNOWN: "found, and reported as of unknown cause",
+    Attribution.RIGHTLY_UNKNOWN: "found, and reported as of unknown cause: the catalogue has no word for it",
     Attribution.WRONG: "other causes named",
     Attribution.MISSED: "nothing named",
 }
 HEADS: Final[dict[Attribution, str]] = {
-    Attribution.RIGHT: "right",
-    Attribution.AMBIGUOUS: "right set",
+    Attribution.SHARP: "sharp",
+    Attribution.RIGHT_SET: "right set",
     Attribution.WIDER: "set too wide",
     Attribution.HIDDEN: "hidden",
     Attribution.UNKNOWN: "cause unknown",
+    Attribution.RIGHTLY_UNKNOWN: "rightly unknown",
     Attribution.WRONG: "wrong",
     Attribution.MISSED: "missed",
 }
 KINDS: Final[dict[TrialKind, str]] = {
     TrialKind.SINGLE: "one fault at a time",
     TrialKind.TOGETHER: "several faults at once",
-    TrialKind.CLEAN: "nothing wrong",
+    TrialKind.FIELD: "field cases",
+    TrialKind.CLEAN: "nothing wrong, idle machine",
+    TrialKind.BUSY: "nothing wrong, busy machine",
 }
+FAULTY: Final = tuple(kind for kind in TrialKind if not kind.is_clean)
+"""The kinds of trials that have faults."""
+CONFIDENCE: Final = 0.95
+"""Of the intervals beside shares."""
 
 
 def layer(name: str) -> str:
@@ -59,9 +69,77 @@ def share(some: int, every: int) -> str:
     return f"{percent:.0f} %" if some in {0, every} else f"{min(percent, 99.9):.1f} %"
 
 
-def part_of(matrix: Matrix, kind: TrialKind) -> Part:
-    """The part of one kind."""
-    return next(part for part in matrix.parts if part.kind is kind)
+def heading(matrix: Matrix, kind: TrialKind) -> str:
+    """A kind of trials as a proof has them: of drawn ones with their seed."""
+    drawn = kind is TrialKind.TOGETHER
+    return f"{KINDS[kind]}, drawn with seed {matrix.header.selection.seed}" if drawn else KINDS[kind]
+
+
+def interval(some: int, every: int) -> tuple[float, float]:
+    """Wilson's score interval of a share: it holds the true one in :data:`CONFIDENCE` of all cases.
+
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927); it says something also
+    where all or none were seen.
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    mean = some / every
+    scale = 1 + z**2 / every
+    middle = (mean + z**2 / (2 * every)) / scale
+    half = z / scale * sqrt(mean * (1 - mean) / every + z**2 / (4 * every**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share_within(some: int, every: int) -> str:
+    """``97.5 % (94.2 to 98.9)``: a share, and the interval that the number of cases leaves for the true one."""
+    if not every:
+        return "-"
+    low, high = interval(some, every)
+    return f"{share(some, every)} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+FIGURES: Final = (
+    "trials",
+    "causes",
+    "sharp",
+    "right set",
+    "mean set size",
+    "set too wide",
+    "wrong: said alone",
+    "wrong: a set",
+    "missed",
+    "unknown",
+    "rightly unknown",
+    "false alarms",
+)
+"""The heads of what :func:`figures` says."""
+
+
+def figures(part: Part) -> tuple[str, ...]:
+    """What a page leads with, of one kind of trials. Shares are of the causes that could be seen."""
+    seen = part.causes - part.attributions[Attribution.HIDDEN]
+    measured = part.trials - part.not_carried_out
+    alarms = f"{part.false_alarms:,}, in {share_within(part.alarmed, measured)} of trials"
+    if part.kind.is_clean:
+        return (f"{measured:,}", *[""] * (len(FIGURES) - 2), alarms)
+    of = {
+        attribution: share_within(times, seen)
+        for attribution, times in part.attributions.items()
+        if attribution is not Attribution.HIDDEN
+    }
+    return (
+        f"{measured:,}",
+        f"{part.causes:,}" if seen == part.causes else f"{part.causes:,}, {part.causes - seen:,} of them hidden",
+        of[Attribution.SHARP],
+        of[Attribution.RIGHT_SET],
+        "-" if part.mean_set_size is None else f"{part.mean_set_size:.2f}",
+        of[Attribution.WIDER],
+        f"{part.wrong_alone:,}",
+        f"{part.wrong_sets:,}",
+        of[Attribution.MISSED],
+        of[Attribution.UNKNOWN],
+        of[Attribution.RIGHTLY_UNKNOWN],
+        alarms,
+    )
 
 
 def verdict(matrix: Matrix) -> str:
@@ -81,14 +159,16 @@ def summary(part: Part) -> str:
     """What became of one kind's causes, or of its clean labs."""
     measured = part.trials - part.not_carried_out
     said = []
-    if part.kind is not TrialKind.CLEAN:
+    if not part.kind.is_clean:
         seen = part.causes - part.attributions[Attribution.HIDDEN]
         found = seen - part.attributions[Attribution.MISSED]
-        right = part.attributions[Attribution.RIGHT] + part.attributions[Attribution.AMBIGUOUS]
+        sharp, right_set = part.attributions[Attribution.SHARP], part.attributions[Attribution.RIGHT_SET]
         said = [
             f"{count(part.causes, 'cause')} injected in {count(measured, 'trial')}",
             f"{found:,} detected ({share(found, seen)})",
-            f"{right:,} attributed rightly ({share(right, seen)})",
+            f"{sharp:,} named alone ({share(sharp, seen)})",
+            f"{right_set:,} in a right set ({share(right_set, seen)})",
+            f"{count(part.wrong_alone, 'wrong cause')} said alone",
         ]
         if part.attributions[Attribution.HIDDEN]:
             said.append(f"{part.attributions[Attribution.HIDDEN]:,} hidden by another, not counted in the shares")
@@ -130,10 +210,18 @@ def load(matrix: Matrix) -> str:
     return f"{said}: times are those of a machine that is too busy" if matrix.load > 2 * cores else said
 
 
+YOUNGER = "by rules younger than the trials"
 AGAIN = (
-    "What clients saw then was kept, and is diagnosed here by rules as they are now: they may have been mended since, "
-    "after these very trials"
+    "What clients saw then was kept, and is diagnosed here by rules and measured by expectations as they are now: they "
+    "may have been mended since, after these very trials"
 )
+
+
+def rules(matrix: Matrix) -> str:
+    """Which rules made the figures."""
+    digest = matrix.header.rules
+    said = f"rules {digest[:12]}" if digest else "rules that were not written down"
+    return f"{said}, younger than the trials" if matrix.header.diagnosed_again else f"{said}, as before the first trial"
 
 
 def chosen(selection: Selection) -> str:
@@ -149,6 +237,8 @@ def chosen(selection: Selection) -> str:
         words.append("--no-singles")
     if selection.clean:
         words.append(f"--clean {selection.clean}")
+    if selection.busy:
+        words.append(f"--busy {selection.busy}")
     if selection.together:
         words.append(f"--together {selection.together} --draws {selection.draws} --seed {selection.seed}")
     if selection.clients is not Which.ALL:

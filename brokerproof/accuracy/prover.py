@@ -65,7 +65,7 @@ class Prover:
         except BaseException:
             self._drop()
             raise
-        if trial.not_undone or (case.kind is TrialKind.CLEAN and not score(trial).good):
+        if trial.not_undone or (case.kind.is_clean and not score(trial).good):
             self._drop()
         return trial
 
@@ -105,7 +105,7 @@ class Prover:
     def _try(self, case: Case) -> Trial:
         lab, clients = self._become(case.intended)
         names = self._names(case)
-        if case.kind is TrialKind.CLEAN:
+        if case.kind.is_clean:
             return _with(_untried(case), self._stored(case, clients.verify(names)))
         evidence = self._stored(case, _with_faults(lab, clients, case.faults, names))
         trial = _with(_untried(case), evidence)
@@ -121,7 +121,7 @@ class Prover:
 
     def _names(self, case: Case) -> tuple[str, ...]:
         every = tuple(client.name for client in case.intended.clients)
-        if self._which is Which.ALL or case.kind is TrialKind.CLEAN:
+        if self._which is Which.ALL or case.kind.is_clean:
             return every
         shown = {afflicted(case.intended, FAULTS[fault]).name for fault in case.faults}
         return tuple(name for name in every if name in shown)

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from brokerproof.accuracy import matrix_text
 from brokerproof.accuracy.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
 from brokerproof.accuracy.score import Attribution, score
-from brokerproof.accuracy.trial import Trial, TrialKind
+from brokerproof.accuracy.trial import Trial
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.templating import TEMPLATES as REPORT_TEMPLATES
 from brokerproof.reports.words import printable
@@ -42,38 +42,64 @@ def render(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
 # Markdown
 
 
-def markdown(matrix: Matrix) -> str:
-    """The matrix as a page of documentation."""
-    return "\n".join(line for part in _sections(matrix) for line in (*part, "")).rstrip("\n") + "\n"
+def markdown(*proofs: Matrix) -> str:
+    """One proof or several as a page of documentation."""
+    return "\n".join(line for part in _sections(proofs) for line in (*part, "")).rstrip("\n") + "\n"
 
 
-def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
-    header = matrix.header
-    yield ("# How right the diagnosis is",)
+def _sections(proofs: Sequence[Matrix]) -> Iterable[Sequence[str]]:
+    younger = f", {matrix_text.YOUNGER}" if any(matrix.header.diagnosed_again for matrix in proofs) else ""
+    yield (f"# How right the diagnosis is{younger}",)
     yield (
         "Real faults were put into the lab, the clients of each pattern verified their path, and what the diagnosis",
-        "made of their evidence was compared with what had been done. This page is written by",
-        "`brokerproof lab prove` from its measurements; nothing in it is typed.",
+        "made of their evidence was compared with what had been done. What each fault may be taken for is written down",
+        "with the fault, apart from the rules. This page is written by `brokerproof lab prove` from its measurements;",
+        "nothing in it is typed.",
     )
-    yield (f"**{matrix_text.verdict(matrix)[:1].upper()}{matrix_text.verdict(matrix)[1:]}.**",)
+    parts = [(matrix, part) for matrix in proofs for part in matrix.parts if part.trials]
+    yield (
+        _table(
+            ("", *matrix_text.FIGURES),
+            [(matrix_text.heading(matrix, part.kind), *matrix_text.figures(part)) for matrix, part in parts],
+        ),
+    )
+    yield (
+        f"Shares are of the causes that could be seen, with the {matrix_text.CONFIDENCE:.0%} interval (Wilson) that so",
+        "many cases leave. A finding that names no injected cause is wrong: said alone, or as a set; where every cause",
+        "is named already, it is a false alarm too.",
+    )
     yield (
         _table(
             ("trials", "what became of them", "time to verdict"),
             [
-                (matrix_text.KINDS[part.kind], matrix_text.summary(part), matrix_text.times(part.times))
-                for part in matrix.parts
-                if part.trials
+                (matrix_text.heading(matrix, part.kind), matrix_text.summary(part), matrix_text.times(part.times))
+                for matrix, part in parts
             ],
         ),
     )
     yield (
+        "Time to verdict is from a client's first packet until the last check that a finding rests on had failed. The",
+        "whole verification goes on: what lies behind the fault, and what is well, is verified to its end.",
+    )
+    for matrix in proofs:
+        yield from _made_by(matrix)
+    yield (
+        _table(
+            ("word", "meaning"),
+            [(matrix_text.HEADS[attribution], matrix_text.MEANS[attribution]) for attribution in Attribution],
+        ),
+    )
+    for matrix in proofs:
+        yield from _details(matrix)
+
+
+def _made_by(matrix: Matrix) -> Iterable[Sequence[str]]:
+    header, host = matrix.header, matrix.header.host
+    yield (f"**{matrix_text.verdict(matrix)[:1].upper()}{matrix_text.verdict(matrix)[1:]}.**",)
+    yield (
         f"Deadlines: {matrix_text.deadlines(matrix)}.",
         f"Faults taken out again: {_undone(matrix)}.",
         f"The machine: {matrix_text.load(matrix)}.",
-    )
-    yield (
-        "Time to verdict is from a client's first packet until the last check that a finding rests on had failed. The",
-        "whole verification goes on: what lies behind the fault, and what is well, is verified to its end.",
     )
     yield ("Made by",)
     yield (
@@ -81,19 +107,16 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
         matrix_text.chosen(header.selection),
         "```",
     )
-    host = header.host
     yield (
-        f"with brokerproof {header.version}, begun {header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC,",
-        f"on Linux {host.kernel}, {host.machine}, {host.cores} cores, Python {host.python}.",
+        f"with brokerproof {header.version} ({matrix_text.rules(matrix)}), begun",
+        f"{header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC, on Linux {host.kernel}, {host.machine},",
+        f"{host.cores} cores, Python {host.python}.",
     )
     if header.diagnosed_again:
         yield (f"{matrix_text.AGAIN}.",)
-    yield (
-        _table(
-            ("word", "meaning"),
-            [(matrix_text.HEADS[attribution], matrix_text.MEANS[attribution]) for attribution in Attribution],
-        ),
-    )
+
+
+def _details(matrix: Matrix) -> Iterable[Sequence[str]]:
     if matrix.cells:
         yield (
             "## Layer by layer",
@@ -102,9 +125,10 @@ def _sections(matrix: Matrix) -> Iterable[Sequence[str]]:
             "several layers counts in each. In brackets: of trials that are not as they must be.",
         )
         yield (_by_layer(matrix),)
-    for kind in (TrialKind.SINGLE, TrialKind.TOGETHER):
+    for kind in matrix_text.FAULTY:
         if matrix_text.layers_of(matrix, kind):
-            yield (f"## {matrix_text.KINDS[kind].capitalize()}",)
+            heading = matrix_text.heading(matrix, kind)
+            yield (f"## {heading[:1].upper()}{heading[1:]}",)
         for layer in matrix_text.layers_of(matrix, kind):
             yield (f"### {matrix_text.layer(layer)}",)
             yield (_faults(matrix_text.rows_of(matrix, kind, layer)),)
@@ -251,7 +275,9 @@ def _environment() -> jinja2.Environment:
         heads=matrix_text.HEADS,
         means=matrix_text.MEANS,
         kinds=matrix_text.KINDS,
-        faulty=(TrialKind.SINGLE, TrialKind.TOGETHER),
+        faulty=matrix_text.FAULTY,
+        figures=matrix_text.figures,
+        heads_of_figures=matrix_text.FIGURES,
         layers_of=matrix_text.layers_of,
         rows_of=matrix_text.rows_of,
         is_good=matrix_text.is_good,
@@ -269,6 +295,9 @@ def html(matrix: Matrix) -> str:
         deadlines=matrix_text.deadlines(matrix),
         load=matrix_text.load(matrix),
         again=matrix_text.AGAIN,
+        younger=matrix_text.YOUNGER,
+        rules=matrix_text.rules(matrix),
+        heading=functools.partial(matrix_text.heading, matrix),
         undone=_undone(matrix),
         started=f"{matrix.header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         short=_short(matrix),

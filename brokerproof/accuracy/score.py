@@ -21,9 +21,9 @@ OVERRUN_ALLOWED: Final = 0.05
 class Attribution(StrEnum):
     """What became of one injected cause."""
 
-    RIGHT = "right"
+    SHARP = "sharp"
     """A finding names it, alone."""
-    AMBIGUOUS = "ambiguous"
+    RIGHT_SET = "right_set"
     """A finding names it within a set that clients cannot tell apart, and which is stated for the fault."""
     WIDER = "wider"
     """A finding names it beside causes that are not stated for the fault."""
@@ -31,6 +31,8 @@ class Attribution(StrEnum):
     """Without it no client saw anything else that lasts: another fault of the trial hides it."""
     UNKNOWN = "unknown"
     """Something was found, and reported as of unknown cause."""
+    RIGHTLY_UNKNOWN = "rightly_unknown"
+    """The catalogue has no word for it, and none is named."""
     WRONG = "wrong"
     """Other causes were named."""
     MISSED = "missed"
@@ -42,7 +44,9 @@ class Attribution(StrEnum):
         return self in _GOOD
 
 
-_GOOD: Final = frozenset({Attribution.RIGHT, Attribution.AMBIGUOUS, Attribution.HIDDEN})
+_GOOD: Final = frozenset({Attribution.SHARP, Attribution.RIGHT_SET, Attribution.HIDDEN, Attribution.RIGHTLY_UNKNOWN})
+NAMED: Final = frozenset({Attribution.SHARP, Attribution.RIGHT_SET, Attribution.WIDER})
+"""The cause is in what a finding says."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     causes: tuple[tuple[Injected, Attribution], ...] = ()
+    stray: tuple[Named, ...] = ()
+    """Every finding that names no injected cause, whether another one does or not."""
     beyond: tuple[Named, ...] = ()
     measured: bool = True
     answered: bool = True
@@ -79,6 +85,7 @@ def score(trial: Trial) -> Score:
     named_wrongly = any(attribution in {Attribution.WRONG, Attribution.UNKNOWN} for _, attribution in causes)
     return Score(
         causes=causes,
+        stray=stray,
         beyond=() if named_wrongly else stray,
         answered=bool(trial.named) or trial.answer == NOTHING_WRONG,
     )
@@ -91,9 +98,9 @@ def _holds(finding: Named, cause: Injected) -> bool:
 def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attribution:
     holding = [finding for finding in trial.named if _holds(finding, cause)]
     if any(set(finding.codes) == {cause.cause} for finding in holding):
-        return Attribution.RIGHT
+        return Attribution.RIGHTLY_UNKNOWN if cause.cause == UNKNOWN else Attribution.SHARP
     if any(set(finding.codes) <= set(cause.codes) for finding in holding):
-        return Attribution.AMBIGUOUS
+        return Attribution.RIGHT_SET
     if cause.fault in trial.hidden:
         return Attribution.HIDDEN
     if holding:
@@ -101,3 +108,13 @@ def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attri
     if any(set(finding.codes) != {UNKNOWN} for finding in stray):
         return Attribution.WRONG
     return Attribution.UNKNOWN if stray else Attribution.MISSED
+
+
+def set_size(cause: Injected, trial: Trial) -> int | None:
+    """How many causes the narrowest finding that names this one leaves; None where none names it."""
+    return min((len(finding.codes) for finding in trial.named if _holds(finding, cause)), default=None)
+
+
+def is_alone(finding: Named) -> bool:
+    """Whether it names one cause, and is sure of it."""
+    return len(finding.codes) == 1 and finding.codes != (UNKNOWN,)

@@ -21,11 +21,20 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class TrialKind(StrEnum):
-    """What is put into the lab: one fault, several at once, none."""
+    """What is put into the lab: one fault, several at once, one that a public report tells of, none."""
 
     SINGLE = "single"
     TOGETHER = "together"
+    FIELD = "field"
+    """One fault, made after a public report and not because somebody thought of it."""
     CLEAN = "clean"
+    BUSY = "busy"
+    """Nothing wrong, on a machine whose processors and disk are at work."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is put in, so that every finding is a false alarm."""
+        return self in {TrialKind.CLEAN, TrialKind.BUSY}
 
 
 class Which(StrEnum):
@@ -42,9 +51,11 @@ class Selection(Value, frozen=True, kw_only=True):
     layers: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     singles: bool = True
-    """Each fault alone, in every pattern it applies to."""
+    """Each fault alone, in every pattern it applies to; those made after a public report are a kind of their own."""
     clean: Count = 0
     """Runs of labs that nothing is wrong with, over all patterns in turn."""
+    busy: Count = 0
+    """The same while the machine is kept busy (:mod:`brokerproof.accuracy.busy`)."""
     together: Count = 0
     """The most faults at once, two or more; 0 for no combinations."""
     draws: Count = 0
@@ -128,7 +139,7 @@ class Trial(Value, frozen=True, kw_only=True):
     not_undone: str = ""
 
     def __post_init__(self) -> None:
-        if (self.kind is TrialKind.CLEAN) == bool(self.injected):
+        if self.kind.is_clean == bool(self.injected):
             raise ValueError(f"{self.case_id}: a trial has no fault exactly when it is clean")
         if not set(self.hidden) <= {cause.fault for cause in self.injected}:
             raise ValueError(f"{self.case_id}: what is hidden is not what was injected")
@@ -145,5 +156,7 @@ class Header(Value, frozen=True, kw_only=True):
     cases: Count
     digest: str
     """SHA-256 of the cases with what each must be diagnosed as; other cases are another proof."""
+    rules: str = ""
+    """SHA-256 of the sources of the rules (:mod:`brokerproof.accuracy.rules`); empty where it was not kept."""
     diagnosed_again: bool = False
-    """The evidence was kept, and was diagnosed by rules that are later than the trials."""
+    """The evidence was kept, and what is said of it is by rules or expectations that are younger than the trials."""

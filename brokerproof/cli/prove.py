@@ -13,15 +13,16 @@ from typing import Any, Final
 import click
 import msgspec
 
-from brokerproof.accuracy import stored_evidence
+from brokerproof.accuracy import rules, stored_evidence
+from brokerproof.accuracy.busy import LOOPS, busy_machine
 from brokerproof.accuracy.campaign import Carrier, CarrierError, Progress, run
 from brokerproof.accuracy.cases import Case, cases_of, digest, expected
-from brokerproof.accuracy.matrix import Matrix, MatrixError, decode_matrix, encode_matrix, matrix_of
+from brokerproof.accuracy.matrix import Matrix, MatrixError, decode_matrices, encode_matrix, matrix_of
 from brokerproof.accuracy.matrix_text import summary, verdict
 from brokerproof.accuracy.prover import Prover
 from brokerproof.accuracy.render import JSON, markdown, render, why
 from brokerproof.accuracy.score import score
-from brokerproof.accuracy.trial import Header, Selection, Trial, Which
+from brokerproof.accuracy.trial import Header, Selection, Trial, TrialKind, Which
 from brokerproof.accuracy.trial_journal import NAME, TrialJournal, latest, read
 from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.lab.daemons import kafka_dist
@@ -42,6 +43,7 @@ _SELECTING: Final = (
     "fault",
     "singles",
     "clean",
+    "busy",
     "together",
     "draws",
     "seed",
@@ -60,6 +62,12 @@ _SELECTING: Final = (
 @click.option("--fault", multiple=True, type=click.Choice(sorted(FAULTS)), metavar="FAULT", help="Only this fault.")
 @click.option("--singles/--no-singles", default=True, show_default=True, help="Inject each fault alone.")
 @click.option("--clean", type=click.IntRange(min=0), default=0, help="Run N trials without a fault, over all patterns.")
+@click.option(
+    "--busy",
+    type=click.IntRange(min=0),
+    default=0,
+    help=f"The same N times with {LOOPS} busy loops and a disk at work, which are started and ended here.",
+)
 @click.option("--together", type=click.IntRange(min=2, max=8), default=None, help="Draw combinations of 2 to N faults.")
 @click.option(
     "--draws", type=click.IntRange(min=1), default=None, help=f"How many combinations to draw [default: {DRAWS}]."
@@ -95,8 +103,9 @@ _SELECTING: Final = (
     "rendered",
     type=click.Path(path_type=Path),
     metavar="DIRECTORY|FILE",
-    default=None,
-    help="Run nothing: write the Markdown and HTML of this folder's matrix.json again; with a file only --page.",
+    multiple=True,
+    help="Run nothing: write the Markdown and HTML of this folder's matrix.json again; with a file only --page. May be "
+    "given again: --page then has all of them.",
 )
 @click.option("--keep", is_flag=True, help="Keep what every client observed in each trial, for --rediagnose.")
 @click.option(
@@ -119,7 +128,7 @@ def lab_prove(
     *,
     output: Path | None,
     resume: bool,
-    rendered: Path | None,
+    rendered: tuple[Path, ...],
     rediagnose: Path | None,
     keep: bool,
     page: Path | None,
@@ -135,22 +144,22 @@ def lab_prove(
         name for name in _SELECTING if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     idle = [*given, *(["output"] if output else []), *(["resume"] if resume else []), *(["keep"] if keep else [])]
-    if rendered is not None:
+    if rendered:
         _refuse([*idle, *(["rediagnose"] if rediagnose else [])], "--render runs nothing")
-        matrix = _again(rendered, page)
+        proofs = tuple(matrix for what in rendered for matrix in _again(what, page))
     elif rediagnose is not None:
         _refuse(idle, "--rediagnose runs nothing")
-        matrix = _diagnosed_again(rediagnose)
+        proofs = (_diagnosed_again(rediagnose),)
     else:
         if resume:
             _refuse(given, "--resume continues what was chosen")
             if output is None:
                 raise Said("--resume needs -o DIR: the folder of the proof to continue", WRONG_USE)
-        matrix = _prove(output, resume=resume, selection=_selection(**chosen), workers=workers, keep=keep)
+        proofs = (_prove(output, resume=resume, selection=_selection(**chosen), workers=workers, keep=keep),)
     if page is not None:
-        _write(partial(write_atomically, page, markdown(matrix).encode()))
-        _write(partial(write_atomically, page.with_suffix(".json"), encode_matrix(matrix)))
-    sys.exit(_code(matrix) if rendered is None else 0)
+        _write(partial(write_atomically, page, markdown(*proofs).encode()))
+        _write(partial(write_atomically, page.with_suffix(".json"), b"".join(map(encode_matrix, proofs))))
+    sys.exit(0 if rendered else _code(proofs[0]))
 
 
 def _refuse(given: list[str], because: str) -> None:
@@ -165,6 +174,7 @@ def _selection(
     fault: tuple[str, ...],
     singles: bool,
     clean: int,
+    busy: int,
     together: int | None,
     draws: int | None,
     seed: int,
@@ -179,6 +189,7 @@ def _selection(
         faults=tuple(dict.fromkeys(fault)),
         singles=singles,
         clean=clean,
+        busy=busy,
         together=together or 0,
         draws=(draws or DRAWS) if together else 0,
         seed=seed,
@@ -187,42 +198,50 @@ def _selection(
     )
 
 
-def _again(what: Path, page: Path | None) -> Matrix:
+def _again(what: Path, page: Path | None) -> tuple[Matrix, ...]:
     path = what / JSON if what.is_dir() or not what.suffix else what
     if path == what and page is None:
         raise Said(f"{what} is a file: give --page, where its Markdown goes", WRONG_USE)
     try:
-        matrix = decode_matrix(path.read_bytes())
+        proofs = decode_matrices(path.read_bytes())
     except OSError as error:
         raise Said(f"{path}: cannot be read: {error.strerror or error}", WRONG_USE) from None
     except MatrixError as error:
         raise Said(f"{path}: {error}", WRONG_USE) from None
     if path != what:
-        _write(partial(render, matrix, what))
-    return matrix
+        for matrix in proofs:
+            _write(partial(render, matrix, what))
+    return proofs
 
 
 def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool) -> Matrix:
     folder = output or Path("results") / f"proof-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     journal = TrialJournal.resume(folder) if resume else None
     cases = cases_of(selection if journal is None else journal.header.selection)
-    if journal is not None and journal.header.digest != digest(cases):
+    if journal is not None and (journal.header.digest, journal.header.rules) != (digest(cases), rules.digest()):
         journal.close()
-        raise Said(f"{journal.path}: faults or patterns have changed since; begin anew in another folder", WRONG_USE)
+        raise Said(
+            f"{journal.path}: faults, patterns or rules have changed since; begin anew in another folder", WRONG_USE
+        )
     _require_lab(cases, workers)
     if journal is None:
         journal = TrialJournal.begin(folder, _header(selection, cases))
     with journal:
+        carry_out = partial(
+            run,
+            workers=workers,
+            carrier=partial(
+                _prover, journal.header.selection, folder if keep or stored_evidence.is_in(folder) else None
+            ),
+            on_trial=partial(_note, journal),
+        )
+        known = {trial.case_id for trial in journal.done}
+        busy = [case for case in cases if case.kind is TrialKind.BUSY]
         try:
-            run(
-                cases,
-                workers=workers,
-                carrier=partial(
-                    _prover, journal.header.selection, folder if keep or stored_evidence.is_in(folder) else None
-                ),
-                on_trial=partial(_note, journal),
-                done=journal.done,
-            )
+            carry_out([case for case in cases if case.kind is not TrialKind.BUSY], done=journal.done)
+            if any(case.case_id not in known for case in busy):
+                with busy_machine():
+                    carry_out(busy, done=journal.done)
         except KeyboardInterrupt:
             _finish(journal, folder)
             raise Said(f"interrupted; continue with: brokerproof lab prove -o {folder} --resume", INTERRUPTED) from None
@@ -239,7 +258,10 @@ def _diagnosed_again(folder: Path) -> Matrix:
         again = stored_evidence.diagnosed_again(folder, map(_expected_today, trials))
     except stored_evidence.StoredEvidenceError as error:
         raise Said(str(error), WRONG_USE) from None
-    return _shown(matrix_of(msgspec.structs.replace(header, diagnosed_again=True), again), folder)
+    today = rules.digest()
+    younger = header.rules != today or [t.injected for t in again] != [t.injected for t in trials]
+    header = msgspec.structs.replace(header, rules=today, diagnosed_again=header.diagnosed_again or younger)
+    return _shown(matrix_of(header, again), folder)
 
 
 def _expected_today(trial: Trial) -> Trial:
@@ -266,6 +288,7 @@ def _header(selection: Selection, cases: tuple[Case, ...]) -> Header:
         selection=selection,
         cases=len(cases),
         digest=digest(cases),
+        rules=rules.digest(),
     )
 
 

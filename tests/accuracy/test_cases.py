@@ -74,6 +74,42 @@ def test_faults_that_do_not_go_together_are_not_drawn() -> None:
             assert together(peering, [one for one in case.faults if one != left]) != case.broken
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        # Drawn once, and no lab could be made so: a broker that starts needs a majority of controllers.
+        ("topic-write-denied", "two-brokers-stopped"),
+        ("group-session-refused", "two-brokers-stopped"),
+        # Broker 2 does not run: nothing stands still, and nothing is advertised.
+        ("broker-frozen", "broker-stopped"),
+        ("advertised-other-name", "broker-stopped"),
+        ("advertised-address", "two-brokers-stopped"),
+    ],
+)
+def test_what_no_lab_can_be_made_is_not_drawn(faults: tuple[str, ...]) -> None:
+    assert not go_together("in_vpc", "", faults)
+
+
+def test_what_a_lab_can_be_made_beside_brokers_that_do_not_run() -> None:
+    assert go_together("in_vpc", "", ("certificate-expired", "two-brokers-stopped"))
+    assert go_together("in_vpc", "", ("topic-write-denied", "broker-stopped"))
+    assert go_together("in_vpc", "", ("advertised-swapped", "broker-stopped"))
+
+
+def test_runs_on_a_busy_machine_come_last() -> None:
+    chosen = cases_of(Selection(patterns=("peering",), layers=("tcp",), clean=3, busy=2))
+    assert [case.kind is TrialKind.BUSY for case in chosen] == [False] * (len(chosen) - 2) + [True] * 2
+    assert [case.case_id for case in chosen[-2:]] == ["busy/peering/1", "busy/peering/2"]
+
+
+def test_a_fault_made_after_a_public_report_is_a_field_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = FAULTS["route-missing-client"]
+    monkeypatch.setitem(FAULTS, there.name, replace(there, source="example/project#1"))
+    kinds = {case.faults: case.kind for case in cases_of(Selection(patterns=("peering",), layers=("route",)))}
+    assert kinds[there.name,] is TrialKind.FIELD
+    assert set(kinds.values()) == {TrialKind.FIELD, TrialKind.SINGLE}
+
+
 def test_cases_of_one_lab_are_side_by_side_and_restarts_come_last() -> None:
     chosen = cases_of(Selection(clean=8))
     labs = [(case.pattern, case.variant) for case in chosen]

@@ -40,6 +40,11 @@ def test_the_counts_add_up_to_the_trials(every: tuple[Trial, ...]) -> None:
         assert part.causes == sum(row.trials for row in matrix.rows if row.kind is part.kind)
         assert part.good == sum(score(one).good for one in of_kind)
         assert part.times.trials == len(of_kind)
+        of_part = [score(one) for one in of_kind]
+        assert part.alarmed == sum(bool(one.beyond) for one in of_part) <= part.false_alarms
+        unknown = sum(f.codes == ("unknown.at_stage",) for one in of_part for f in one.stray)
+        strays = 0 if part.kind.is_clean else sum(len(one.stray) for one in of_part) - unknown
+        assert part.wrong_alone + part.wrong_sets == strays
         for attribution in Attribution:
             of_rows = sum(row.attributions[attribution] for row in matrix.rows if row.kind is part.kind)
             assert part.attributions[attribution] == of_rows
@@ -78,7 +83,7 @@ def test_a_matrix_that_is_all_right() -> None:
     assert matrix.complete
     single = matrix.parts[0]
     assert (single.kind, single.trials, single.good, single.causes) == (TrialKind.SINGLE, 2, 2, 2)
-    assert single.attributions[Attribution.RIGHT] == single.attributions[Attribution.AMBIGUOUS] == 1
+    assert single.attributions[Attribution.SHARP] == single.attributions[Attribution.RIGHT_SET] == 1
     assert (single.times.median_ms, single.times.worst_ms) == (2005, 3005)
     assert (single.times.whole_median_ms, single.times.whole_worst_ms) == (2000, 3000)
     assert single.times.worst_case == "single/peering/route-missing_client"
@@ -87,6 +92,40 @@ def test_a_matrix_that_is_all_right() -> None:
         ("route", "route", 1, 0),
         (NOTHING, NOTHING, 1, 0),
     }
+
+
+def test_what_a_page_leads_with() -> None:
+    part = matrix_of(
+        HEADER,
+        [
+            trial(DNS, found=(named("dns.record_missing"),)),
+            trial(ROUTE, found=(named("route.missing_client", "route.missing_return"),), case_id="single/2"),
+            trial(ROUTE, found=(named("route.missing_client", "a", "b", "c"),), case_id="single/3"),
+            trial(ROUTE, found=(named("tls.clock_wrong"),), case_id="single/4"),
+            trial(ROUTE, found=(named("tls.clock_wrong", "tls.certificate_dates"),), case_id="single/5"),
+            trial(DNS, found=(named("dns.record_missing"), named("tls.clock_wrong")), case_id="single/6"),
+            trial(DNS, found=(named("unknown.at_stage"),), case_id="single/7"),
+            trial(DNS, case_id="single/8"),
+        ],
+    ).parts[0]
+    assert {found.value: times for found, times in part.attributions.items() if times} == {
+        "sharp": 2,
+        "right_set": 1,
+        "wider": 1,
+        "wrong": 2,
+        "unknown": 1,
+        "missed": 1,
+    }
+    assert part.mean_set_size == 2.0  # 1, 2, 4 and 1
+    assert (part.wrong_alone, part.wrong_sets) == (2, 1)
+    assert (part.false_alarms, part.alarmed) == (1, 1)
+
+
+def test_idle_and_busy_machines_are_told_apart() -> None:
+    quiet, busy = trial(), msgspec.structs.replace(trial(found=(named("tcp.path_mtu"),)), kind=TrialKind.BUSY)
+    parts = {part.kind: part for part in matrix_of(HEADER, [quiet, busy]).parts}
+    assert (parts[TrialKind.CLEAN].false_alarms, parts[TrialKind.BUSY].false_alarms) == (0, 1)
+    assert parts[TrialKind.BUSY].wrong_alone == 0  # nothing is there for which it could be mistaken
 
 
 def test_a_client_that_verifies_on_has_no_part_in_the_time_to_verdict() -> None:
@@ -139,8 +178,8 @@ def test_other_counts_than_those_of_the_trials_are_refused() -> None:
     [
         ("", "not a confusion matrix"),
         ("{}", "matrix_version"),
-        ('{"matrix_version": 2}', "version 2; this brokerproof reads 1 to 1"),
-        ('{"matrix_version": 1}', "header"),
+        ('{"matrix_version": 1}', "version 1; this brokerproof reads version 2"),
+        ('{"matrix_version": 2}', "header"),
     ],
 )
 def test_what_is_no_matrix_is_said_so(text: str, words: str) -> None:
@@ -150,4 +189,4 @@ def test_what_is_no_matrix_is_said_so(text: str, words: str) -> None:
 
 def test_the_committed_schema_is_current() -> None:
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text()
-    assert json.loads(schema_text())["$id"] == "urn:brokerproof:confusion-matrix:1"
+    assert json.loads(schema_text())["$id"] == "urn:brokerproof:confusion-matrix:2"

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from brokerproof.accuracy.matrix import Matrix, decode_matrix, matrix_of
-from brokerproof.accuracy.matrix_text import HEADS, MEANS, chosen, share
+from brokerproof.accuracy.matrix import Matrix, decode_matrices, decode_matrix, encode_matrix, matrix_of
+from brokerproof.accuracy.matrix_text import HEADS, MEANS, chosen, interval, share
 from brokerproof.accuracy.render import HTML, JSON, MARKDOWN, html, markdown, render
 from brokerproof.accuracy.score import Attribution
 from brokerproof.accuracy.trial import Trial
@@ -39,17 +39,26 @@ def matrix() -> Matrix:
 def test_the_markdown(matrix: Matrix) -> None:
     text = markdown(matrix)
     assert "One fault at a time: 2 of 4 trials as they must be; several faults at once: 1 of 1" in text
-    assert "3 causes injected in 3 trials, 3 detected (100 %), 2 attributed rightly (66.7 %)" in text
+    assert "3 causes injected in 3 trials, 3 detected (100 %), 1 named alone (33.3 %), 1 in a right set" in text
+    assert "(33.3 %), 1 wrong cause said alone, 0 false alarms" in text
     assert "1 hidden by another, not counted in the shares" in text
     assert "median 1.00 s, worst 4.00 s; whole verification 1.00 s, worst 4.00 s" in text
     assert "brokerproof lab prove --clean 2 --together 3 --draws 4 --seed 7 --clients afflicted\n" in text
-    row = "| `dns-record_missing` | 2 | 2 | 1 |  |  |  |  | 1 |  | `dns.record_missing` (1); `dns.stale_record` (1) |"
+    row = (
+        "| `dns-record_missing` | 2 | 2 | 1 |  |  |  |  |  | 1 |  | `dns.record_missing` (1); `dns.stale_record` (1) |"
+    )
     assert row in text
     short = (
         "| `single/in_vpc/dns-record_missing` | `dns.record_missing` | `dns.stale_record` | dns-record_missing: wrong |"
     )
     assert short in text
     assert "not carried out: the lab ended" in text
+    assert "| one fault at a time | 3 | 3 | 33.3 % (6.1 to 79.2) | 33.3 % (6.1 to 79.2) | 1.50 |" in text
+    assert "| 1.50 | 0 % (0.0 to 56.1) | 1 | 0 | 0 % (0.0 to 56.1) |" in text
+    assert "| several faults at once, drawn with seed 7 | 1 | 2, 1 of them hidden | 100 % (20.7 to 100.0) |" in text
+    assert (
+        "| nothing wrong, idle machine | 1 |  |  |  |  |  |  |  |  |  |  | 0, in 0 % (0.0 to 79.3) of trials |" in text
+    )
     assert "5 of 5" not in text  # five have faults, one was not carried out
     assert "Faults taken out again: 4 of 4" in text
 
@@ -112,7 +121,7 @@ def test_the_page_is_whole_and_loads_nothing(every: tuple[Trial, ...]) -> None:
 def test_the_page_says_what_the_markdown_says(matrix: Matrix) -> None:
     text = " ".join(page_of(matrix).text.split())
     assert "One fault at a time: 2 of 4 trials as they must be" in text
-    for words in ("dns.stale_record", "right set 1", "hidden 1", "not carried out: the lab ended", "66.7 %"):
+    for words in ("dns.stale_record", "right set 1", "hidden 1", "not carried out: the lab ended", "33.3 % (6.1 to 79.2)"):
         assert words in text
 
 
@@ -147,6 +156,7 @@ def test_a_machine_that_was_too_busy_is_said(matrix: Matrix, average: float, bus
 def test_a_matrix_that_later_rules_made_says_so(matrix: Matrix, again: bool) -> None:
     header = msgspec.structs.replace(HEADER, diagnosed_again=again)
     made = matrix_of(header, matrix.trials)
+    assert markdown(made).splitlines()[0].endswith("younger than the trials") == again
     assert ("mended since" in markdown(made)) == again
     assert ("mended since" in page_of(made).text) == again
 
@@ -166,6 +176,26 @@ def test_every_attribution_has_its_words() -> None:
 )
 def test_a_hundred_percent_is_all_of_them(some: int, every: int, said: str) -> None:
     assert share(some, every) == said
+
+
+@pytest.mark.parametrize(("some", "every"), [(0, 200), (1, 3), (195, 432), (99, 100), (100, 100)])
+def test_the_interval_is_wilsons(some: int, every: int) -> None:
+    scipy = pytest.importorskip("scipy.stats").binomtest(some, every).proportion_ci(0.95, method="wilson")
+    assert interval(some, every) == pytest.approx((scipy.low, scipy.high))
+
+
+def test_several_proofs_are_one_page(matrix: Matrix) -> None:
+    drawn = matrix_of(
+        msgspec.structs.replace(HEADER, selection=msgspec.structs.replace(HEADER.selection, seed=8), rules="ab" * 32),
+        [trial(DNS, ROUTE, found=(named("dns.record_missing"),))],
+    )
+    text = markdown(matrix, drawn)
+    assert "| several faults at once, drawn with seed 7 | 1 |" in text
+    assert "| several faults at once, drawn with seed 8 | 1 |" in text
+    assert "rules abababababab, as before the first trial" in text
+    assert "rules that were not written down" in text
+    assert len([line for line in text.splitlines() if line.startswith("# ")]) == 1
+    assert decode_matrices(encode_matrix(matrix) + encode_matrix(drawn)) == (matrix, drawn)
 
 
 def test_the_command_is_said_as_it_is_typed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brokerproof.accuracy.score import UNKNOWN, Attribution, score
+from brokerproof.accuracy.score import UNKNOWN, Attribution, score, set_size
 from brokerproof.accuracy.trial import Injected, Named, Trial, TrialKind
 from tests.accuracy.made import fault, named, trial
 
@@ -17,19 +17,19 @@ UNHEARD_OF = fault(UNKNOWN)
 @pytest.mark.parametrize(
     ("cause", "found", "expected"),
     [
-        (DNS, [("dns.record_missing",)], Attribution.RIGHT),
-        (DNS, [("dns.stale_record",), ("dns.record_missing",)], Attribution.RIGHT),
+        (DNS, [("dns.record_missing",)], Attribution.SHARP),
+        (DNS, [("dns.stale_record",), ("dns.record_missing",)], Attribution.SHARP),
         (DNS, [("dns.record_missing", "dns.stale_record")], Attribution.WIDER),
         (DNS, [("dns.stale_record",)], Attribution.WRONG),
         (DNS, [(UNKNOWN,)], Attribution.UNKNOWN),
         (DNS, [(UNKNOWN,), ("dns.stale_record",)], Attribution.WRONG),
         (DNS, [], Attribution.MISSED),
-        (ROUTE, [("route.missing_client",)], Attribution.RIGHT),
-        (ROUTE, [("route.missing_client", "route.missing_return")], Attribution.AMBIGUOUS),
-        (ROUTE, [("route.missing_client", "route.missing_return", "security.network_acl")], Attribution.AMBIGUOUS),
+        (ROUTE, [("route.missing_client",)], Attribution.SHARP),
+        (ROUTE, [("route.missing_client", "route.missing_return")], Attribution.RIGHT_SET),
+        (ROUTE, [("route.missing_client", "route.missing_return", "security.network_acl")], Attribution.RIGHT_SET),
         (ROUTE, [("route.missing_client", "tls.clock_wrong")], Attribution.WIDER),
         (ROUTE, [("route.missing_return", "security.network_acl")], Attribution.WRONG),
-        (UNHEARD_OF, [(UNKNOWN,)], Attribution.RIGHT),
+        (UNHEARD_OF, [(UNKNOWN,)], Attribution.RIGHTLY_UNKNOWN),
         (UNHEARD_OF, [("dns.record_missing",)], Attribution.WRONG),
     ],
 )
@@ -40,13 +40,13 @@ def test_one_fault(cause: Injected, found: list[tuple[str, ...]], expected: Attr
 
 @pytest.mark.parametrize("attribution", Attribution)
 def test_only_these_are_as_good_as_can_be(attribution: Attribution) -> None:
-    assert attribution.good == (attribution.value in {"right", "ambiguous", "hidden"})
+    assert attribution.good == (attribution.value in {"sharp", "right_set", "hidden", "rightly_unknown"})
 
 
 def test_among_several_each_finding_answers_the_causes_it_has() -> None:
     both = named("route.missing_client", "route.missing_return")
     worth = score(trial(DNS, ROUTE, OTHER, found=(both, named("dns.record_missing"))))
-    assert [found for _, found in worth.causes] == [Attribution.RIGHT, Attribution.AMBIGUOUS, Attribution.MISSED]
+    assert [found for _, found in worth.causes] == [Attribution.SHARP, Attribution.RIGHT_SET, Attribution.MISSED]
     assert not worth.good
     assert not worth.beyond
 
@@ -54,18 +54,18 @@ def test_among_several_each_finding_answers_the_causes_it_has() -> None:
 def test_one_set_may_hold_several_causes() -> None:
     twin = fault("route.missing_return", "route.missing_client", "security.network_acl")
     worth = score(trial(ROUTE, twin, found=(named("route.missing_client", "route.missing_return"),)))
-    assert [found for _, found in worth.causes] == [Attribution.AMBIGUOUS, Attribution.AMBIGUOUS]
+    assert [found for _, found in worth.causes] == [Attribution.RIGHT_SET, Attribution.RIGHT_SET]
     assert worth.good
 
 
 def test_what_is_hidden_need_not_be_named_but_may_be() -> None:
     worth = score(trial(DNS, OTHER, found=(named("dns.record_missing"),), hidden=(OTHER.fault,)))
-    assert [found for _, found in worth.causes] == [Attribution.RIGHT, Attribution.HIDDEN]
+    assert [found for _, found in worth.causes] == [Attribution.SHARP, Attribution.HIDDEN]
     assert worth.good
     found = (named("dns.record_missing"), named("tls.certificate_dates"))
     assert [a for _, a in score(trial(DNS, OTHER, found=found, hidden=(OTHER.fault,))).causes] == [
-        Attribution.RIGHT,
-        Attribution.RIGHT,
+        Attribution.SHARP,
+        Attribution.SHARP,
     ]
 
 
@@ -75,9 +75,9 @@ def test_what_is_hidden_may_be_in_a_set_that_is_too_wide_for_it() -> None:
     endpoint = fault("endpoint.not_available", "security.network_acl", "security.endpoint_group")
     found = (named("endpoint.not_available", "security.network_acl", "security.endpoint_group"),)
     worth = score(trial(acl, endpoint, found=found))
-    assert [a for _, a in worth.causes] == [Attribution.WIDER, Attribution.AMBIGUOUS]
+    assert [a for _, a in worth.causes] == [Attribution.WIDER, Attribution.RIGHT_SET]
     worth = score(trial(acl, endpoint, found=found, hidden=(acl.fault,)))
-    assert [a for _, a in worth.causes] == [Attribution.HIDDEN, Attribution.AMBIGUOUS]
+    assert [a for _, a in worth.causes] == [Attribution.HIDDEN, Attribution.RIGHT_SET]
 
 
 def test_a_finding_beyond_the_causes_is_a_false_alarm() -> None:
@@ -87,6 +87,28 @@ def test_a_finding_beyond_the_causes_is_a_false_alarm() -> None:
     assert not worth.good
     # Where a cause is not named, it is that cause's wrong name, and counted once.
     assert score(trial(DNS, found=(alarm,))).beyond == ()
+
+
+def test_a_wrong_name_is_kept_whether_the_cause_is_named_or_not() -> None:
+    alarm, vague = named("nlb.no_target"), named("nlb.no_target", "nlb.stale_target")
+    worth = score(trial(DNS, found=(named("dns.record_missing"), alarm, vague)))
+    assert worth.stray == (alarm, vague)
+    assert score(trial(DNS, found=(alarm,))).stray == (alarm,)
+
+
+@pytest.mark.parametrize(
+    ("found", "size"),
+    [
+        ((), None),
+        ((named("tls.clock_wrong"),), None),
+        ((named("route.missing_client"),), 1),
+        ((named("route.missing_client", "a"), named("route.missing_client", "a", "b")), 2),
+    ],
+)
+def test_the_size_of_a_set_is_that_of_the_narrowest_that_names_the_cause(
+    found: tuple[Named, ...], size: int | None
+) -> None:
+    assert set_size(ROUTE, trial(ROUTE, found=found)) == size
 
 
 @pytest.mark.parametrize(
@@ -112,7 +134,12 @@ def test_what_was_not_carried_out_is_neither_right_nor_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "injected", "hidden"),
-    [(TrialKind.CLEAN, (DNS,), ()), (TrialKind.SINGLE, (), ()), (TrialKind.SINGLE, (DNS,), ("other",))],
+    [
+        (TrialKind.CLEAN, (DNS,), ()),
+        (TrialKind.BUSY, (DNS,), ()),
+        (TrialKind.SINGLE, (), ()),
+        (TrialKind.SINGLE, (DNS,), ("other",)),
+    ],
 )
 def test_contradictions_are_refused(kind: TrialKind, injected: tuple[Injected, ...], hidden: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="case/1"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from brokerproof.accuracy import rules
 from brokerproof.accuracy.cases import Case
 from brokerproof.accuracy.matrix import decode_matrix
 from brokerproof.accuracy.render import HTML, JSON, MARKDOWN
@@ -15,6 +19,7 @@ from brokerproof.accuracy.trial import ClientTime, Named, Trial
 from brokerproof.accuracy.trial_journal import NAME, read
 from brokerproof.cli import prove
 from brokerproof.cli.main import main
+from brokerproof.lab.faults import FAULTS
 
 
 def command(*arguments: str | Path) -> tuple[int, str, str]:
@@ -80,7 +85,8 @@ def test_something_wrong(oracle: Oracle, tmp_path: Path) -> None:
     oracle.knows = False
     code, said, _ = command(*SOME, "-o", tmp_path)
     assert code == 1
-    assert "0 attributed rightly (0 %)" in said
+    assert "0 named alone (0 %), 0 in a right set (0 %)" in said
+    assert " wrong causes said alone" in said
 
 
 def test_something_could_not_be_carried_out(oracle: Oracle, tmp_path: Path) -> None:
@@ -176,7 +182,71 @@ def test_what_was_not_kept_is_not_diagnosed_again(oracle: Oracle, tmp_path: Path
     assert command("--rediagnose", tmp_path, "--keep")[0] == 2
 
 
-def test_what_was_kept_is_diagnosed_again(oracle: Oracle, tmp_path: Path) -> None:
+def test_other_expectations_are_younger_than_the_trials_too(
+    oracle: Oracle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("--pattern", "in_vpc", "--fault", "certificate-expired", "-o", tmp_path)[0] == 0
+    keep(tmp_path, read(tmp_path / NAME)[1][0].case_id, [])
+    there = FAULTS["certificate-expired"]
+    monkeypatch.setitem(FAULTS, there.name, dataclasses.replace(there, alike=()))
+    command("--rediagnose", tmp_path)
+    assert decode_matrix((tmp_path / JSON).read_bytes()).header.diagnosed_again
+
+
+def test_a_proof_is_not_continued_by_other_rules(
+    oracle: Oracle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(*SOME, "-o", tmp_path)[0] == 0
+    monkeypatch.setattr(rules, "digest", lambda: "0" * 64)
+    code, _, told = command("-o", tmp_path, "--resume")
+    assert code == 2
+    assert "rules have changed since" in told
+
+
+def test_the_machine_is_busy_for_those_trials_alone(
+    oracle: Oracle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load: list[str] = []
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        load.append("on")
+        yield
+        load.append("off")
+
+    monkeypatch.setattr(prove, "busy_machine", noted)
+    carry_out = oracle.carry_out
+
+    def carried_out(case: Case) -> Trial:
+        load.append(case.kind.value)
+        return carry_out(case)
+
+    monkeypatch.setattr(oracle, "carry_out", carried_out)
+    quiet = ("--no-singles", "--pattern", "in_vpc", "--clean", "2")
+    code, said, _ = command(*quiet, "--busy", "2", "-o", tmp_path / "both")
+    assert code == 0
+    assert load == ["clean", "clean", "on", "busy", "busy", "off"]
+    assert "busy: 2 trials, 0 false alarms" in said
+    load.clear()
+    assert command("-o", tmp_path / "both", "--resume")[0] == 0
+    assert command(*quiet, "-o", tmp_path / "quiet")[0] == 0
+    assert load == ["clean", "clean"]
+
+
+def test_several_proofs_are_one_page(oracle: Oracle, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert command("--pattern", "in_vpc", "--fault", "certificate-expired", "-o", one)[0] == 0
+    assert command("--no-singles", "--together", "2", "--draws", "1", "--seed", "9", "-o", other)[0] == 0
+    page = tmp_path / "page.md"
+    assert command("--render", one, "--render", other, "--page", page)[0] == 0
+    assert "several faults at once, drawn with seed 9" in page.read_text()
+    assert "one fault at a time" in page.read_text()
+    before = page.read_text()
+    assert command("--render", tmp_path / "page.json", "--page", page)[0] == 0
+    assert page.read_text() == before
+
+
+def test_what_was_kept_is_diagnosed_again(oracle: Oracle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     oracle.knows = False
     assert command("--pattern", "in_vpc", "--fault", "certificate-expired", "-o", tmp_path)[0] == 1
     trial = read(tmp_path / NAME)[1][0]
@@ -185,7 +255,12 @@ def test_what_was_kept_is_diagnosed_again(oracle: Oracle, tmp_path: Path) -> Non
     code, said, _ = command("--rediagnose", tmp_path)
     assert code == 1
     assert "0 detected" in said
-    assert decode_matrix((tmp_path / JSON).read_bytes()).header.diagnosed_again
+    header = decode_matrix((tmp_path / JSON).read_bytes()).header
+    assert (header.rules, header.diagnosed_again) == (rules.digest(), False)  # the same rules, so the same figures
+    monkeypatch.setattr(rules, "digest", lambda: "0" * 64)
+    assert command("--rediagnose", tmp_path)[0] == 1
+    header = decode_matrix((tmp_path / JSON).read_bytes()).header
+    assert (header.rules, header.diagnosed_again) == ("0" * 64, True)
     (tmp_path / "evidence" / f"{trial.case_id.replace('/', '.')}.json.gz").write_bytes(b"x")
     code, _, told = command("--rediagnose", tmp_path)
     assert code == 2, told

@@ -68,6 +68,7 @@ class Fault:
     ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one; that client's twin there shows it.
     ``by_chance``: it shows at some of the brokers and addresses, not always the same.
     ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
+    ``source`` is the public report that the fault was made after: such a one is a field case, counted by itself.
     ``spreads``: what is well itself may be red too, later, for want of what is not.
     """
 
@@ -86,6 +87,7 @@ class Fault:
     by_chance: bool = False
     isolation: bool = False
     spreads: bool = False
+    source: str = ""
     alike: tuple[Code, ...] | Mapping[tuple[str, ...], tuple[Code, ...]] = field(default=(), hash=False)
 
     def codes(self, pattern: str) -> frozenset[Code]:
