@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Finding
@@ -78,6 +79,23 @@ def _all(document: ResultDocument) -> Iterator[Told]:
         for finding in one.diagnosis.findings:
             names = tuple(name for name in one.clients if by_name.get(name) in finding.clients)
             yield Told(finding=finding, clients=names)
+
+
+class Advised(msgspec.Struct, frozen=True, kw_only=True):
+    """An advice, and the clients that observed it by the names they have in the document."""
+
+    advice: Advice
+    clients: tuple[str, ...]
+
+
+def advices(document: ResultDocument) -> tuple[Advised, ...]:
+    """Every advice of the document, topology by topology."""
+    by_name = {result.name: result.view.client for result in document.clients}
+    return tuple(
+        Advised(advice=advice, clients=tuple(name for name in one.clients if by_name.get(name) in advice.clients))
+        for one in document.diagnoses
+        for advice in one.diagnosis.advices
+    )
 
 
 def explained(document: ResultDocument) -> dict[tuple[str, str], Finding]:

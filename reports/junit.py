@@ -19,7 +19,7 @@ from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Finding
 from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome, TestResult
-from brokerproof.reports.findings import explained
+from brokerproof.reports.findings import Advised, advices, explained
 from brokerproof.reports.formats import ReportFormat
 from brokerproof.reports.verdict import Overall, judge, judge_client
 
@@ -51,9 +51,11 @@ def render_junit(document: ResultDocument) -> bytes:
     suites = [(result.name, list(_client_cases(result, known))) for result in document.clients]
     of_clients = [case for _, cases in suites for case in cases]
     suites.append((RUN_SUITE, list(_run_cases(document, of_clients))))
+    advised = advices(document)
     for name, cases in suites:
         suite = ET.SubElement(root, "testsuite", name=words.printable(name), timestamp=timestamp)
         _count(suite, cases)
+        _advise(suite, [one for one in advised if name in one.clients])
         for case in cases:
             _add(suite, name, case)
     _count(root, [case for _, cases in suites for case in cases])
@@ -148,6 +150,16 @@ def _count(element: ET.Element, cases: list[_Case]) -> None:
     element.set("errors", str(marks.count("error")))
     element.set("skipped", str(marks.count("skipped")))
     element.set("time", _seconds(sum(case.duration_ns for case in cases)))
+
+
+def _advise(suite: ET.Element, advised: list[Advised]) -> None:
+    """Advice as properties: they stand in the file and are neither failure nor error."""
+    if not advised:
+        return
+    properties = ET.SubElement(suite, "properties")
+    for one in advised:
+        told = " ".join((one.advice.title, one.advice.sentence, f"Change: {one.advice.change}."))
+        ET.SubElement(properties, "property", name=f"advice.{one.advice.code}", value=words.printable(told))
 
 
 def _add(suite: ET.Element, suite_name: str, case: _Case) -> None:

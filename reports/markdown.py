@@ -63,7 +63,8 @@ def blocks(document: ResultDocument) -> Iterator[str]:
     """The report in blocks, each whole in itself."""
     arranged = page(document)
     template: Any = _environment().get_template("report.md.j2").make_module({"page": arranged})
-    made = (template.head(), template.wrong(), template.tests(), template.clients(), template.environment())
+    named = ("head", "wrong", "advice", "tests", "clients", "environment")
+    made = [getattr(template, name)() for name in named]
     yield from (_tidy(str(block)) for block in made if block.strip())
     for section in arranged.sections:
         yield _tidy(str(template.client(section)))

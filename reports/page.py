@@ -17,7 +17,7 @@ from brokerproof.reports.curves import CurvePlot, Rate, Span, curve_plots, rates
 from brokerproof.reports.detail import Detail, Names, detail
 from brokerproof.reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
 from brokerproof.reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
-from brokerproof.reports.findings import Told, explained, findings
+from brokerproof.reports.findings import Advised, Told, advices, explained, findings
 from brokerproof.reports.grid import Failure, Grid, Row, by_subject, failures, grid
 from brokerproof.reports.timings import (
     END_TO_END,
@@ -148,6 +148,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
     """Red checks that no finding explains: in a document with diagnoses, those of probes that failed."""
     more_failures: tuple[Alike, ...]
+    advices: tuple[Advised, ...]
+    """The path is right there, and some clients fail on it."""
+    advices_left_out: int
     troubled: tuple[Line, ...]
     passed: tuple[Line, ...]
     tests: Tests
@@ -175,6 +178,7 @@ def page(document: ResultDocument) -> Page:
     lines = tuple(_line(result, judgement, anchors.get(result.name, "")) for result, judgement in pairs)
     known = explained(document)
     found = findings(document)
+    advised = advices(document)
     all_failures = [
         failure
         for result, _ in pairs
@@ -197,6 +201,8 @@ def page(document: ResultDocument) -> Page:
         findings_left_out=max(0, len(found) - LISTED_FAILURES),
         failures=tuple(all_failures[:LISTED_FAILURES]),
         more_failures=_alike(document, all_failures[LISTED_FAILURES:]),
+        advices=advised[:LISTED_FAILURES],
+        advices_left_out=max(0, len(advised) - LISTED_FAILURES),
         troubled=tuple(line for line in lines if line.judgement.overall is not Overall.PASSED),
         passed=tuple(line for line in lines if line.judgement.overall is Overall.PASSED),
         tests=_tests(document, judgement),

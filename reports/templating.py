@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from brokerproof.diagnosis import finding_text
+from brokerproof.diagnosis.advice.text import told as told_advice
 from brokerproof.reports import verdict, words
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -38,6 +39,7 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         told=finding_text.told,
         codes=finding_text.codes_of,
         evidence=finding_text.evidence_of,
+        told_advice=told_advice,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     made.globals["count"] = words.count

@@ -14,15 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from brokerproof.diagnosis import finding_text
+from brokerproof.diagnosis.advice.text import told as told_advice
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult, ResultDocument, TestOutcome
-from brokerproof.reports.findings import Told, explained, findings
+from brokerproof.reports.findings import Advised, Told, advices, explained, findings
 from brokerproof.reports.grid import Cell, Failure, Grid, failures, grid
 from brokerproof.reports.timings import ORDER, disturbances, latency_rows, slowest, throughput_rows
 from brokerproof.reports.verdict import Judgement, Overall, Tally, judge_client, judge_from, symbol, title
 
 LISTED_FINDINGS: Final = 10
+LISTED_ADVICES: Final = 10
 LISTED_FAILURES: Final = 20
 LISTED_GRIDS: Final = 6
 DRAWN_WHEN_GREEN: Final = 2
@@ -69,6 +71,7 @@ def print_summary(
     parts += _failures(
         [f for result, _ in pairs for f in failures(result) if (f.client, f.check.check_id) not in known]
     )
+    parts += _advices(advices(document))
     parts += _tests(document, overall)
     for result, judgement in drawn[:LISTED_GRIDS]:
         parts += _client(result, judgement, console.width)
@@ -129,13 +132,32 @@ def _findings(found: tuple[Told, ...]) -> list[RenderableType]:
 
 
 def _finding(one: Told) -> list[RenderableType]:
+    table = _told(finding_text.told(one.finding))
+    table.add_row(_text("  clients", "dim"), _text(words.listed(one.clients)))
+    return [_text(f"WRONG  {one.finding.wrong}", _STYLES[Verdict.FAILED]), table, _GAP]
+
+
+def _advices(found: tuple[Advised, ...]) -> list[RenderableType]:
+    parts = [part for one in found[:LISTED_ADVICES] for part in _advice(one)]
+    if len(found) > LISTED_ADVICES:
+        more = words.count(len(found) - LISTED_ADVICES, "more advice", "more advices")
+        parts += [_text(f"and {more}, all in the report", "dim"), _GAP]
+    return parts
+
+
+def _advice(one: Advised) -> list[RenderableType]:
+    table = _told(told_advice(one.advice))
+    table.add_row(_text("  clients", "dim"), _text(words.listed(one.clients)))
+    return [_text(f"ADVICE  {one.advice.title}", "bold cyan"), table, _GAP]
+
+
+def _told(told: Iterable[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(width=11)
     table.add_column(overflow="fold")
-    for what, text in finding_text.told(one.finding):
+    for what, text in told:
         table.add_row(_text(f"  {what}", "dim"), _text(text, "bold" if what == "change" else ""))
-    table.add_row(_text("  clients", "dim"), _text(words.listed(one.clients)))
-    return [_text(f"WRONG  {one.finding.wrong}", _STYLES[Verdict.FAILED]), table, _GAP]
+    return table
 
 
 def _failures(found: list[Failure]) -> list[RenderableType]:

@@ -1,4 +1,4 @@
-"""Write docs/catalogue.md from the catalogue: ``python -m tools.catalogue_page``."""
+"""Write docs/catalogue.md from the catalogue and the advices: ``python -m tools.catalogue_page``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Final
 
 from brokerproof.causes.catalogue import CATALOGUE, Entry, Layer
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.advice.registry import ADVICES
+from brokerproof.diagnosis.advice.spec import AdviceSpec
+from brokerproof.wording import listed
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "catalogue.md"
 
@@ -44,7 +47,7 @@ def _lines() -> Iterator[str]:
     facts = sum(len(entry.facts) for entry in known)
     yield "# The causes a diagnosis may name"
     yield ""
-    yield "Made from `diagnosis/catalogue` by `make catalogue`."
+    yield "Made from `brokerproof/causes/catalogue/` and `brokerproof/diagnosis/advice/` by `make catalogue`."
     yield ""
     yield (
         f"{len(known)} causes, from a list of {facts} faults of which those with one cause were merged. {visible} "
@@ -60,6 +63,26 @@ def _lines() -> Iterator[str]:
             yield f"## {head}"
             for entry in entries:
                 yield from _entry(entry)
+    yield ""
+    yield "## Advice"
+    yield ""
+    yield (
+        "None of these is a cause. The path is right where a report shows one, and the clients named fail on it. It "
+        "turns no check red and changes no verdict."
+    )
+    for spec in ADVICES:
+        yield from _advice(spec)
+
+
+def _advice(spec: AdviceSpec) -> Iterator[str]:
+    yield ""
+    yield f"### `{spec.code}`"
+    yield ""
+    yield f"{spec.title[0].upper()}{spec.title[1:]}."
+    yield ""
+    yield f"- Who fails: {listed(spec.affected)}, because {spec.because}"
+    yield f"- Change: {spec.change}"
+    yield f"- Sources: {'; '.join(spec.sources)}"
 
 
 def _entry(entry: Entry) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.advice.registry import advices_of
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
@@ -69,13 +70,16 @@ def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
     """
     clients = compared(clients)
     clusters = sorted({seen.view.cluster_name for seen in clients})
-    found = [_of_cluster(Case(s for s in clients if s.view.cluster_name == name)) for name in clusters]
+    cases = [Case(s for s in clients if s.view.cluster_name == name) for name in clusters]
+    advices = tuple(advice for case in cases for advice in advices_of(case))
+    found = [_of_cluster(case) for case in cases]
     findings = tuple(sorted((finding for findings, _ in found for finding in findings), key=_rank))
     unexplained = tuple(sorted(key for _, keys in found for key in keys))
     if findings:
-        return Diagnosis(answer=Answer.FINDINGS, findings=findings, unexplained=unexplained)
+        return Diagnosis(answer=Answer.FINDINGS, findings=findings, unexplained=unexplained, advices=advices)
     enough = bool(clients) and not unexplained and all(seen.complete and seen.checks for seen in clients)
-    return Diagnosis(answer=Answer.NOTHING_WRONG if enough else Answer.NOT_ENOUGH_SEEN, unexplained=unexplained)
+    answer = Answer.NOTHING_WRONG if enough else Answer.NOT_ENOUGH_SEEN
+    return Diagnosis(answer=answer, unexplained=unexplained, advices=advices)
 
 
 def _of_cluster(case: Case) -> tuple[list[Finding], set[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.check import Check
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.outcome.base import Value
@@ -85,9 +86,11 @@ class Diagnosis(Value, frozen=True, kw_only=True):
     """The answer for all clients together.
 
     ``findings`` has the unknown ones too, last; ``unexplained`` are the checks (``client/check_id``)
-    that are neither green nor red nor a consequence: nobody knows.
+    that are neither green nor red nor a consequence: nobody knows. ``advices`` change nothing of this:
+    the path is right, and other clients than the probe fail on it.
     """
 
     answer: Answer
     findings: tuple[Finding, ...] = ()
     unexplained: tuple[str, ...] = ()
+    advices: tuple[Advice, ...] = ()

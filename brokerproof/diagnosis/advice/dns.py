@@ -1,0 +1,53 @@
+"""Advice of names: what a resolver answers that this probe, glibc or Java takes, and others do not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from brokerproof.diagnosis.advice.advice import AdviceCode
+from brokerproof.diagnosis.advice.spec import AdviceSpec, Seen
+from brokerproof.diagnosis.rules.case import Case
+from brokerproof.probes.outcome import ResolveFacts, Role, Stage, Status
+from brokerproof.topology.expectation.view import ClientView
+
+_DENIED: Final = "NXDOMAIN"
+
+
+def _aaaa_denied(case: Case) -> Iterator[Seen]:
+    """A name with an A record of which the same resolver says, asked for AAAA, that there is no such name."""
+    for view in case.views:
+        for outcome in case.of_stage(view, Stage.RESOLVE):
+            facts = outcome.facts
+            well = outcome.status is Status.OK and outcome.target.role is not Role.OTHER
+            if well and isinstance(facts, ResolveFacts) and facts.a and facts.aaaa_rcode == _DENIED:
+                name = outcome.target.name
+                observed = f"{facts.resolver} on {name}: {', '.join(facts.a)} for A, NXDOMAIN for AAAA"
+                yield Seen(view, _check_of(case, view, name), observed)
+
+
+def _check_of(case: Case, view: ClientView, name: str) -> str:
+    """The check of a name's resolution; of a bootstrap name, which has none of its own, the first check of the name."""
+    mine = [check for check in case.checks(view) if check.name.lower() == name.lower()]
+    first = next((check for check in mine if check.stage is Stage.RESOLVE), next(iter(mine), None))
+    return Stage.RESOLVE.value if first is None else first.check_id
+
+
+SPECS: Final = (
+    AdviceSpec(
+        code=AdviceCode.DNS_AAAA_DENIED,
+        title="the resolver denies that names with an A record exist, when it is asked for AAAA",
+        affected=("programs on musl libc (Alpine images, in any language)",),
+        because="NXDOMAIN denies the whole name and not one type of record, so they drop the A record too; glibc and "
+        "this probe keep it",
+        change="let what answers AAAA there (a filter of IPv6 answers, a template, a forwarder) answer NOERROR without "
+        "a record; until then, use images with glibc",
+        sources=(
+            "RFC 4074, section 4.2",
+            "RFC 8020, section 2",
+            "musl 1.2, src/network/lookup_name.c",
+            "axeII/home-ops pull request 3806",
+        ),
+        look=_aaaa_denied,
+    ),
+)
