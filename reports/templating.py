@@ -34,6 +34,7 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         mark=words.verdict_symbol,
         word=words.verdict_word,
         listed=words.listed,
+        not_judged=words.not_judged,
         overall_mark=verdict.symbol,
         overall_title=verdict.title,
         told=finding_text.told,

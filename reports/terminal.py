@@ -207,6 +207,7 @@ def _tests(document: ResultDocument, judgement: Judgement) -> list[RenderableTyp
 def _client(result: ClientResult, judgement: Judgement, width: int) -> list[RenderableType]:
     head = _text(f"{result.name}: {judgement.sentence}", _OVERALL_STYLES[judgement.overall])
     parts: list[RenderableType] = [head, *(_text(f"  {why}", "yellow") for why in judgement.because)]
+    parts += [_text(f"  {one}", "dim") for one in words.not_judged(result.view)]
     if result.closing is not None and result.closing.left_behind:
         parts.append(_text(f"  left behind on the cluster: {'; '.join(result.closing.left_behind)}", "yellow"))
     if not result.checks:
@@ -215,10 +216,17 @@ def _client(result: ClientResult, judgement: Judgement, width: int) -> list[Rend
 
 
 def _passed(pairs: list[tuple[ClientResult, Judgement]]) -> list[RenderableType]:
-    lines = [_text(f"{result.name}: {judgement.sentence}") for result, judgement in pairs[:LISTED_CLIENTS]]
+    lines = [
+        _text(f"{result.name}: {judgement.sentence}{_left_out(result)}") for result, judgement in pairs[:LISTED_CLIENTS]
+    ]
     if len(pairs) > LISTED_CLIENTS:
         lines.append(_text(f"and {words.count(len(pairs) - LISTED_CLIENTS, 'more client')} passed", "dim"))
     return [*lines, _GAP] if lines else []
+
+
+def _left_out(result: ClientResult) -> str:
+    number = sum(one.statements for one in result.view.not_judged)
+    return f"; {number:,} not judged" if number else ""
 
 
 def _tables(arranged: Grid, width: int) -> Iterator[RenderableType]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.probes.outcome import Reason, Status
+from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import printable as printable  # noqa: PLC0414 - one of the words reports are made of
 
 NS_PER_MS: Final = 1_000_000
@@ -69,6 +70,11 @@ def record_rate(records: int, ns: int) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 check``, ``2 checks``, ``1,200 checks``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def not_judged(view: ClientView) -> tuple[str, ...]:
+    """What nothing is said of, a line each: how much it is, what, and why."""
+    return tuple(f"not judged: {one.what} ({count(one.statements, 'check')}): {one.why}" for one in view.not_judged)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

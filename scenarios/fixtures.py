@@ -17,6 +17,7 @@ from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import Site
 from brokerproof.scenarios.selection import (
     NOTHING_TO_PROBE,
+    asks_for_isolation,
     client_of,
     clients_of,
     clients_within,
@@ -83,11 +84,13 @@ def _run(request: pytest.FixtureRequest, site: Site, name: str, beside: Sequence
     # Of a target each client is run once, whoever asks first.
     sharing = mine if session.target is None else items
     measured = {client_of(item) for item in sharing if item.get_closest_marker("performance") is not None}
+    isolated = {client_of(item) for item in sharing if asks_for_isolation(item)}
     if not {name, None} & measured:
         # Those that are measured have the lab for themselves.
         others = dict.fromkeys([*map(client_of, mine), *beside])
-        site.verify([each for each in others if each and each not in measured])
-    run = site.run(name, measure=bool({name, None} & measured))
+        named = [each for each in others if each and each not in measured]
+        site.verify(named, apart_from_isolation=[each for each in named if not {each, None} & isolated])
+    run = site.run(name, measure=bool({name, None} & measured), isolation=bool({name, None} & isolated))
     if run not in session.runs:
         session.runs.append(run)
     return run

@@ -91,6 +91,11 @@ def client_of(item: pytest.Item) -> str | None:
     return client if isinstance(client, str) else None
 
 
+def asks_for_isolation(item: pytest.Item) -> bool:
+    """Whether a test is about what must not work; somebody's own may look at any check."""
+    return item.get_closest_marker("isolation") is not None or not is_shipped(item)
+
+
 def same_class(item: pytest.Item, node: Any) -> bool:
     """Whether a test is of the class, or else the module, that ``node`` is about."""
     cls = getattr(node, "cls", None)

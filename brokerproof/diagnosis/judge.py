@@ -84,8 +84,9 @@ class _Judge:
             for stage in judged_per(Per.CLUSTER):
                 yield self._cluster(stage)
             yield from self._source()
-        yield from self._isolation()
-        yield from self._hidden()
+        if self.view.isolation:
+            yield from self._isolation()
+            yield from self._hidden()
 
     def _check(
         self,
@@ -180,7 +181,8 @@ class _Judge:
         for address in addresses:
             where = address.zone_id if len(addresses) > 1 else address.kind.value.replace("_", "-")
             if not address.must_connect:
-                yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
+                if self.view.isolation:
+                    yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
                 continue
             for stage in self._judged_at(endpoint):
                 outcomes = self.seen.connection(stage, endpoint.name, address.address, endpoint.port)
@@ -369,6 +371,10 @@ _WORST: Final = {
 }
 
 
+_ANSWERED_BY_A_HOST: Final = frozenset({Reason.REFUSED, Reason.RESET})
+"""Security groups and missing routes drop in silence (VPC user guide); a host says that it has no listener."""
+
+
 def _inverted(check: Check, outcomes: Sequence[Outcome], fails_with: Sequence[Reason]) -> Check:
     """A check that something must not connect: green only when it failed for a reason that is the right one."""
     if any(o.status is Status.OK for o in outcomes):
@@ -379,6 +385,10 @@ def _inverted(check: Check, outcomes: Sequence[Outcome], fails_with: Sequence[Re
         return check
     if all(o.reason in fails_with for o in outcomes):
         return _with(check, verdict=Verdict.PASSED, reason=None, observed="")
+    if check.reason in _ANSWERED_BY_A_HOST:
+        word = "refused" if check.reason is Reason.REFUSED else "reset"
+        observed = f"{check.address}:{check.port} {word}: the packet reached a host there, and nothing listens"
+        return _with(check, observed=observed)
     wanted = " or ".join(r.value for r in fails_with)
     return _with(check, observed=f"it did not connect, but for another reason than {wanted}: {check.observed}")
 

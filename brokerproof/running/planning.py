@@ -26,7 +26,7 @@ from brokerproof.probes.plan import (
     TopicPlan,
 )
 from brokerproof.running.amount import FULL_LOAD, Amount, measurements
-from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.expectation.view import ClientView, NotJudged
 from brokerproof.topology.models import Client
 from brokerproof.vantages.protocol import VantageRun
 
@@ -137,11 +137,20 @@ def make_plan(
         latency=measured.latency if Stage.LATENCY in wanted else None,
         throughput=measured.throughput if Stage.THROUGHPUT in wanted else None,
         raw_samples=Stage.LATENCY in wanted,
-        forbidden=tuple(ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden),
+        forbidden=tuple(
+            ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden if view.isolation
+        ),
         connect_attempts=_attempts(view),
         idle_hold_ms=idle_hold_ms,
-        other_names=view.other_names,
+        other_names=view.other_names if view.isolation else (),
     )
+
+
+def without_isolation(view: ClientView) -> ClientView:
+    """The view of a client of which nobody asks what must not work: nothing is probed or said of that."""
+    statements = len(view.forbidden) + len(view.other_names) + sum(each.statements for each in view.not_judged)
+    left_out = NotJudged("what must not work", "no selected test asks for it", statements)
+    return msgspec.structs.replace(view, isolation=False, not_judged=(left_out,) if statements else ())
 
 
 def _attempts(view: ClientView) -> int:

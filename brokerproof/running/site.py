@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from brokerproof.probes.plan import Limits, Plan, ThroughputPlan
 from brokerproof.reports.document import Drawing
 from brokerproof.reports.journal import ClientJournal, Journal
 from brokerproof.running.amount import Amount
-from brokerproof.running.planning import LIMITS, ClientRun, conclude, make_plan
+from brokerproof.running.planning import LIMITS, ClientRun, conclude, make_plan, without_isolation
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.files import digest, load
@@ -107,18 +107,23 @@ class Site:
         self._runs: dict[str, ClientRun] = {}
         self._written: dict[str, ClientJournal] = {}
 
-    def run(self, name: str, *, measure: bool) -> ClientRun:
-        """The client's run: made the first time, the same value afterwards."""
+    def run(self, name: str, *, measure: bool, isolation: bool = True) -> ClientRun:
+        """The client's run: made the first time, the same value afterwards; ``isolation``: what must not work too."""
         if name not in self._runs:
-            self._runs[name] = self._prepared(name, measure=measure).run()
+            self._runs[name] = self._prepared(name, measure=measure, isolation=isolation).run()
         return self._runs[name]
 
-    def verify(self, names: Sequence[str]) -> None:
+    def verify(self, names: Sequence[str], *, apart_from_isolation: Collection[str] = ()) -> None:
         """Have these clients verified, without measurements; in the lab several at once.
 
         A cluster that is not the lab's is not asked by several clients at once: its quotas are not ours to use up.
+        ``apart_from_isolation`` are those of which nothing is proved that must not work.
         """
-        ahead = [self._prepared(name, measure=False) for name in names if name not in self._runs]
+        ahead = [
+            self._prepared(name, measure=False, isolation=name not in apart_from_isolation)
+            for name in names
+            if name not in self._runs
+        ]
         with ThreadPoolExecutor(max_workers=1 if self._lab is None else _at_once()) as threads:
             try:
                 runs = list(threads.map(_PreparedRun.run, ahead))
@@ -127,9 +132,10 @@ class Site:
                 raise
         self._runs |= {run.view.client: run for run in runs}
 
-    def _prepared(self, name: str, *, measure: bool) -> _PreparedRun:
+    def _prepared(self, name: str, *, measure: bool, isolation: bool) -> _PreparedRun:
         client = self.topology.client(name)
         view = expect(self.topology, name)
+        view = view if isolation else without_isolation(view)
         plan = make_plan(
             view,
             client,

@@ -1,7 +1,8 @@
 """A stand-in for the probe: answers each plan as if every path of a target file worked, but for one broker.
 
-Run by path: ``stand_in.py TARGET CLIENT=BROKER_ID``, where the client does not get to the broker; what follows
-is ignored. ``brokerproof`` is whatever the interpreter has installed.
+Run by path: ``stand_in.py TARGET CLIENT=BROKER_ID opened|closed``, where the client does not get to the broker, and
+what must not connect does or does not; what follows is ignored. ``brokerproof`` is whatever the interpreter has
+installed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for tests.*, after 
 
 import msgspec
 
-from brokerproof.probes.outcome import Closing, Line, Outcome, Reason, Stage, Started, Status, encode_line
+from brokerproof.probes.outcome import Closing, Line, Outcome, Reason, Role, Stage, Started, Status, encode_line
 from brokerproof.probes.plan import Plan, decode_plan
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps, load
@@ -24,31 +25,56 @@ from tests.diagnosis.perfect import bend, perfect
 NOBODY = "nobody=0"
 
 
-def write_target(path: Path, pattern: str, *, dead: str = NOBODY) -> Path:
-    """A target file of a pattern whose clients are reached by this program; ``dead`` as on its command line."""
+def write_target(path: Path, pattern: str, *, dead: str = NOBODY, opened: bool = False) -> Path:
+    """A target file of a pattern whose clients are reached by this program; ``dead`` as on its command line.
+
+    ``opened``: what must not connect does.
+    """
     topology = PATTERNS[pattern].build()
     vantage = ClientVantage(
-        kind=VantageKind.EXEC, command=(sys.executable, __file__, str(path), dead, "--"), python="python3"
+        kind=VantageKind.EXEC,
+        command=(sys.executable, __file__, str(path), dead, "opened" if opened else "closed", "--"),
+        python="python3",
     )
     clients = tuple(client.model_copy(update={"vantage": vantage}) for client in topology.clients)
     path.write_text(dumps(topology.model_copy(update={"clients": clients})), encoding="utf-8")
     return path
 
 
-def main(target: str, dead: str) -> None:
+def main(target: str, dead: str, opened: str) -> None:
     topology = load(Path(target))
     client, _, broker_id = dead.partition("=")
     for line in sys.stdin.buffer:
         plan = decode_plan(line)
         asked = {*plan.stages, Stage.CONNECT}
-        outcomes = tuple(one for one in perfect(expect(topology, plan.client)) if one.stage in asked)
+        beside = {*((each.address, each.port) for each in plan.forbidden), *((name, 0) for name in plan.other_names)}
+        outcomes = tuple(
+            one
+            for one in perfect(expect(topology, plan.client))
+            if one.stage in asked and (one.target.role not in _BESIDE or _place(one) in beside)
+        )
         if plan.client == client:
             outcomes = bend(
                 outcomes,
                 lambda one: one.stage is Stage.CONNECT and one.target.broker_id == int(broker_id),
                 lambda one: msgspec.structs.replace(one, status=Status.FAILED, reason=Reason.TIMED_OUT),
             )
+        if opened == "opened":
+            outcomes = tuple(
+                msgspec.structs.replace(one, status=Status.OK, reason=None)
+                if one.target.role is Role.FORBIDDEN
+                else one
+                for one in outcomes
+            )
         answer(plan, outcomes)
+
+
+_BESIDE = {Role.FORBIDDEN, Role.OTHER}
+"""What only a plan that proves isolation asks for."""
+
+
+def _place(one: Outcome) -> tuple[str, int]:
+    return one.target.address or one.target.name, one.target.port
 
 
 def answer(plan: Plan, outcomes: tuple[Outcome, ...]) -> None:
@@ -61,4 +87,4 @@ def answer(plan: Plan, outcomes: tuple[Outcome, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], sys.argv[3])

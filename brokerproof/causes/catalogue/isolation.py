@@ -20,7 +20,7 @@ _PLANE = "whatever reads the control plane, not a client"
 ENTRIES: Final = (
     Entry(
         code=Code.ISOLATION_PORTS_OPEN,
-        title="ports that should be closed answer",
+        title="ports that should be closed are open",
         patterns=EVERY,
         evidence="a connection that must not work is accepted, or refused by the host itself, so "
         "that packets got there",

@@ -19,6 +19,7 @@ PLAINTEXT_PORT: Final = 9092
 """Apache Kafka's plaintext port on MSK (MSK developer guide, port information)."""
 _GOT_THERE: Final = (Reason.REFUSED, Reason.RESET)
 """A host refuses only what reached it: the groups and routes on the way let it through."""
+_REFUSED: Final = "ports that should be closed are let through: the hosts refuse, since nothing listens there"
 
 
 def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -26,7 +27,15 @@ def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
     Names that private zones hide are isolation of another kind, and a rule of names.
     """
-    return grouped(_said(case, [red for red in reds if red.check.isolation or red.check.asserts is Assertion.SOURCE]))
+    mine = [red for red in reds if red.check.isolation or red.check.asserts is Assertion.SOURCE]
+    return map(_told_truly, grouped(_said(case, mine)))
+
+
+def _told_truly(draft: Draft) -> Draft:
+    """Where every host refused: packets come through, and nothing answers them but the host itself."""
+    if draft.codes == {Code.ISOLATION_PORTS_OPEN} and all(red.check.reason in _GOT_THERE for red in draft.reds):
+        return Draft(draft.codes, _REFUSED, draft.reds)
+    return draft
 
 
 def apart(case: Case, drafts: Sequence[Draft]) -> list[Draft]:

@@ -56,6 +56,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         bootstrap=sight.bootstrap,
         brokers=sight.brokers,
         forbidden=must_not,
+        not_judged=sight.not_judged,
     )
 
 

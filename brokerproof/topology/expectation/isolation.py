@@ -1,19 +1,22 @@
 """What must not work for a client, each with the reason it must fail for. Pure.
 
 Only what the topology itself says is closed is listed: a port no rule admits, a VPC no route leads
-to, a direction PrivateLink does not have.
+to, a direction PrivateLink does not have. What an admitting rule leaves open is not listed, and where
+the topology does not state the groups, nothing is said and that is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.probes.outcome import Reason
-from brokerproof.topology.expectation.view import Barrier, ForbiddenView
+from brokerproof.topology.expectation.admission import Admission, admission
+from brokerproof.topology.expectation.view import Barrier, ForbiddenView, NotJudged
 from brokerproof.topology.files import TopologyError
 from brokerproof.topology.models import Broker, Client, Cluster, PeeringStatus, Topology
+from brokerproof.wording import listed
 
 SILENT: Final = (Reason.TIMED_OUT,)
 """A security group or a missing route drops in silence."""
@@ -60,19 +63,54 @@ def address_of(host: Client | Broker, *, ipv6: bool | None = None) -> IPv4Addres
     return host.ipv6_address
 
 
-def other_broker_ports(cluster: Cluster, client: Client) -> Iterator[ForbiddenView]:
+def _at(topology: Topology, client: Client, host: Client | Broker, port: int) -> Admission:
+    """What the groups do with a connection to a port of this host, in the client's family."""
+    mine = by_ipv6(client)
+    there = address_of(host, ipv6=mine)
+    groups = host.security_groups
+    return admission(topology, client, source=address_of(client), there=there, groups=groups, port=port)
+
+
+def other_broker_ports(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
     """Ports of the broker ENIs that no listener and no rule is for, in the client's family and at its IPv4 address."""
     listeners = {entry.port: entry.ipv6 for entry in cluster.listeners}
     mine = by_ipv6(client)
     for broker in cluster.brokers:
         for port in BLOCKED_PORTS:
-            if port not in listeners:
+            if port not in listeners and _at(topology, client, broker, port) is Admission.DENIED:
                 why = f"the security group of broker {broker.broker_id} does not admit port {port}"
                 yield forbidden(address_of(broker, ipv6=mine), port, why, Barrier.SECURITY_GROUP)
         for port, ipv6 in listeners.items():
             if ipv6 != mine and broker.ipv6_address is not None:
                 why = f"port {port} of broker {broker.broker_id} is for IPv{6 if ipv6 else 4} alone"
                 yield forbidden(address_of(broker, ipv6=mine), port, why, Barrier.FAMILY, OTHER_FAMILY)
+
+
+def unknown_broker_ports(topology: Topology, client: Client, cluster: Cluster) -> Iterator[NotJudged]:
+    """Such ports of which the topology does not state the groups that decide."""
+    listeners = {entry.port for entry in cluster.listeners}
+    unknown = [
+        (broker, port)
+        for broker in cluster.brokers
+        for port in BLOCKED_PORTS
+        if port not in listeners and _at(topology, client, broker, port) is Admission.UNKNOWN
+    ]
+    for of_client in (False, True):  # whose groups are not stated: the broker's, or else the client's
+        found = [(broker, port) for broker, port in unknown if bool(broker.security_groups) is of_client]
+        brokers = list(dict.fromkeys(broker.broker_id for broker, _ in found))
+        named = f"broker{'s' if len(brokers) > 1 else ''} {listed(brokers)}"
+        why = (
+            f"a rule there names a security group, and the topology states none of client {client.name}"
+            if of_client
+            else f"the topology states no security group of {named}"
+        )
+        if found:
+            yield NotJudged(_ports(named, (port for _, port in found)), why, len(found))
+
+
+def _ports(named: str, ports: Iterable[int]) -> str:
+    different = sorted(set(ports))
+    return f"port{'s' if len(different) > 1 else ''} {listed(different)} of {named}"
 
 
 def without_route(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
@@ -103,22 +141,35 @@ def joined(topology: Topology, vpc_id: str, other: str) -> bool:
 
 def beyond_peering(topology: Topology, client: Client) -> Iterator[ForbiddenView]:
     """Hosts of the cluster VPC beside its brokers, and VPCs that are not peered with this one, do not answer."""
-    near = peered(topology, client.vpc_id)
-    cluster_vpc = topology.cluster(client.cluster_name).vpc_id
+    for other, port in _witnesses(topology, client):
+        if other.vpc_id not in peered(topology, client.vpc_id):
+            why = f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}"
+            yield forbidden(address_of(other), port, why, Barrier.ROUTE)
+        elif _is_beside(topology, client, other) and _at(topology, client, other, port) is Admission.DENIED:
+            why = f"the security group of host {other.name} in the cluster VPC does not admit {client.vpc_id}"
+            yield forbidden(address_of(other), port, why, Barrier.SECURITY_GROUP)
+
+
+def unknown_beyond_peering(topology: Topology, client: Client) -> Iterator[NotJudged]:
+    """Hosts of the cluster VPC beside its brokers of which the topology does not state the groups that decide."""
+    for other, port in _witnesses(topology, client):
+        if _is_beside(topology, client, other) and _at(topology, client, other, port) is Admission.UNKNOWN:
+            named = f"host {other.name}"
+            whom = f"client {client.name}" if other.security_groups else named
+            yield NotJudged(_ports(named, [port]), f"the topology states no security group of {whom}", 1)
+
+
+def _witnesses(topology: Topology, client: Client) -> Iterator[tuple[Client, int]]:
+    """Hosts elsewhere that listen, in the client's family, each with its port."""
     for other in topology.clients:
-        if other.witness_port is None or other.vpc_id == client.vpc_id or by_ipv6(other) != by_ipv6(client):
-            continue
-        if other.vpc_id not in near:
-            why, barrier = (
-                f"peering is not transitive: {client.vpc_id} is not peered with {other.vpc_id}",
-                Barrier.ROUTE,
-            )
-        elif other.vpc_id == cluster_vpc:
-            why = f"the security group of host {other.name} in the cluster VPC admits its own VPC alone"
-            barrier = Barrier.SECURITY_GROUP
-        else:
-            continue
-        yield forbidden(address_of(other), other.witness_port, why, barrier)
+        if other.witness_port is not None and other.vpc_id != client.vpc_id and by_ipv6(other) == by_ipv6(client):
+            yield other, other.witness_port
+
+
+def _is_beside(topology: Topology, client: Client, other: Client) -> bool:
+    """Whether a host is in the cluster VPC, and that VPC is peered with the client's."""
+    cluster_vpc = topology.cluster(client.cluster_name).vpc_id
+    return other.vpc_id == cluster_vpc and cluster_vpc in peered(topology, client.vpc_id)
 
 
 def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, port: int) -> Iterator[ForbiddenView]:
@@ -135,7 +186,12 @@ def unreached_brokers(topology: Topology, observer: Client, cluster: Cluster, po
             "so a packet to a broker never leaves it"
         )
     elif cluster.vpc_id in peered(topology, observer.vpc_id):
-        why = f"the brokers' security group does not admit host {observer.name}"
+        denied = all(_at(topology, observer, broker, port) is Admission.DENIED for broker in cluster.brokers)
+        why = (
+            f"the brokers' security group does not admit host {observer.name}"
+            if denied
+            else f"host {observer.name} is an observer, which must reach no broker"
+        )
         barrier = Barrier.SECURITY_GROUP
     elif attached:
         why = f"the gateway attachment of {observer.vpc_id} is associated with no route table"

@@ -69,15 +69,19 @@ def nothing(topology: Topology, client: Client, cluster: Cluster) -> Sight:
 def direct(topology: Topology, client: Client, cluster: Cluster) -> Sight:
     """Each broker at its own ENI."""
     brokers = tuple(_at_its_eni(topology, client, cluster, broker) for broker in cluster.brokers)
-    closed = tuple(isolation.other_broker_ports(cluster, client))
-    return Sight(brokers=brokers, bootstrap=_as_bootstrap(brokers), forbidden=closed)
+    closed = tuple(isolation.other_broker_ports(topology, client, cluster))
+    unknown = tuple(isolation.unknown_broker_ports(topology, client, cluster))
+    return Sight(brokers=brokers, bootstrap=_as_bootstrap(brokers), forbidden=closed, not_judged=unknown)
 
 
 def peered(topology: Topology, client: Client, cluster: Cluster) -> Sight:
     """The same, and nothing beyond the peering."""
     sight = direct(topology, client, cluster)
     beyond = isolation.beyond_peering(topology, client)
-    return msgspec.structs.replace(sight, forbidden=(*sight.forbidden, *beyond))
+    unknown = isolation.unknown_beyond_peering(topology, client)
+    return msgspec.structs.replace(
+        sight, forbidden=(*sight.forbidden, *beyond), not_judged=(*sight.not_judged, *unknown)
+    )
 
 
 def _at_its_eni(topology: Topology, client: Client, cluster: Cluster, broker: Broker) -> BrokerView:

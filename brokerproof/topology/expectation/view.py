@@ -97,6 +97,15 @@ class ForbiddenView(Value, frozen=True):
     barrier: Barrier | None = None
 
 
+class NotJudged(Value, frozen=True):
+    """What must not work, perhaps: nothing is said of it, because what decides it is not known or was not asked for."""
+
+    what: str
+    why: str
+    statements: int
+    """How many checks it would have been."""
+
+
 class ClientView(Value, frozen=True):
     """Everything one client must see through the pattern it is meant to use."""
 
@@ -110,6 +119,9 @@ class ClientView(Value, frozen=True):
     bootstrap: tuple[BootstrapView, ...]
     brokers: tuple[BrokerView, ...]
     forbidden: tuple[ForbiddenView, ...] = ()
+    not_judged: tuple[NotJudged, ...] = ()
+    isolation: bool = True
+    """Whether what must not work is proved as well; where it is not, nothing is said of it."""
     subnet_id: str = ""
     entry_vpc_id: str = ""
     """The VPC of the addresses the client connects to: the cluster's, or that of the endpoints."""
@@ -133,3 +145,4 @@ class Sight(Value, frozen=True):
     brokers: tuple[BrokerView, ...] = ()
     bootstrap: tuple[BootstrapView, ...] = ()
     forbidden: tuple[ForbiddenView, ...] = ()
+    not_judged: tuple[NotJudged, ...] = ()
