@@ -91,6 +91,7 @@ def _entry(entry: Entry) -> Iterator[str]:
     yield ""
     yield f"{entry.title[0].upper()}{entry.title[1:]}."
     yield ""
+    yield f"- Sits at: {entry.sits.replace('_', ' ')}"
     yield f"- Patterns: {', '.join(entry.patterns)}"
     yield f"- Evidence: {entry.evidence}"
     for code, why in entry.confused_with:

@@ -10,12 +10,14 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _PLANE = "whatever reads the control plane, not a client"
 
 ENTRIES: Final = (
     Entry(
         code=Code.AUDIT_PERMISSION_GAP,
+        sits=Piece.ACCOUNT,
         title="a control-plane read was denied, so nothing is known of that resource",
         patterns=EVERY,
         evidence="AccessDenied on one call: unknown, not a fault",
@@ -27,6 +29,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUDIT_BROKERS_MISSED,
+        sits=Piece.ACCOUNT,
         title="the list of brokers was read from the bootstrap string or from the first page",
         patterns=EVERY,
         evidence="fewer brokers than ListNodes has",

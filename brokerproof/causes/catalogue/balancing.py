@@ -17,6 +17,7 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _ENDPOINTS = "ec2 DescribeVpcEndpoints (State), DescribeVpcEndpointConnections"
 _LISTENERS = "elbv2 DescribeListeners"
@@ -27,6 +28,7 @@ _CONNECTIONS = "kafka ListVpcConnections"
 ENTRIES: Final = (
     Entry(
         code=Code.ENDPOINT_NOT_AVAILABLE,
+        sits=Piece.ENDPOINT,
         title="the endpoint connection is not accepted, or was rejected or has expired",
         patterns=ENDPOINT,
         evidence="every port of every address of the endpoint is silent",
@@ -38,6 +40,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ENDPOINT_PRINCIPAL_NOT_ALLOWED,
+        sits=Piece.SERVICE,
         title="the endpoint service does not allow the client's account",
         patterns=ENDPOINT,
         evidence="the endpoint cannot be created: InvalidServiceName",
@@ -50,6 +53,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ENDPOINT_ZONE_MISMATCH,
+        sits=Piece.ENDPOINT,
         title="the endpoint has no address in a zone where it should: a subnet was left out, or the zone ids differ",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="every name of the endpoint lacks the addresses of the same zones",
@@ -60,6 +64,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CONNECTION_NOT_ACTIVE,
+        sits=Piece.ENDPOINT,
         title="the managed VPC connection is not AVAILABLE: inactive, rejected or deleted",
         patterns=MANAGED,
         evidence="every port of every address of the connection is silent",
@@ -71,6 +76,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CONNECTION_SCHEME_MISMATCH,
+        sits=Piece.ENDPOINT,
         title="the VPC connection is for another authentication scheme than the names the client uses",
         patterns=MANAGED,
         evidence="nothing answers at the names of the other scheme",
@@ -83,6 +89,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CONNECTION_ORDINARY_BOOTSTRAP,
+        sits=Piece.CLIENT,
         title="the client uses the cluster's ordinary bootstrap string instead of the connection's own",
         patterns=MANAGED,
         evidence="ordinary names and ports time out from the client VPC",
@@ -95,6 +102,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CONNECTION_UNSUPPORTED,
+        sits=Piece.CLUSTER,
         title="the cluster cannot have managed VPC connections: its type, version, Region or authentication",
         patterns=MANAGED,
         evidence="the connection cannot be created",
@@ -108,6 +116,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_LISTENER_MISSING,
+        sits=Piece.LISTENER,
         title="the NLB has no listener on the broker's port",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="one broker's port is silent or refused at every address, from every client",
@@ -122,6 +131,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_NO_TARGET,
+        sits=Piece.TARGET,
         title="the target group of the broker's listener has no target",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="one broker's port is silent or refused at every address, from every client",
@@ -132,6 +142,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_WRONG_TARGET,
+        sits=Piece.TARGET,
         title="the target behind the broker's listener is another broker",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="the name leads to the right address, and another broker answers there "
@@ -146,6 +157,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_STALE_TARGET,
+        sits=Piece.TARGET,
         title="the target's address is no broker's any more",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="one broker's port is silent at every address, from every client behind the NLB",
@@ -157,6 +169,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_WRONG_TARGET_PORT,
+        sits=Piece.TARGET,
         title="the target group forwards to another port than the broker's TLS listener",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="refused behind the NLB while the broker runs; or accepted, and no TLS answers",
@@ -168,6 +181,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_CROSS_ZONE_OFF,
+        sits=Piece.BALANCER,
         title="cross-zone load balancing is off, so only the address in the broker's own zone has a target",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="of each broker's addresses exactly those in the broker's zone connect",
@@ -179,6 +193,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_CROSS_ZONE_ON,
+        sits=Piece.BALANCER,
         title="cross-zone load balancing is on where it is meant to be off; packets cross zones",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="addresses outside the broker's zone connect as well",
@@ -189,6 +204,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_TARGETS_UNHEALTHY,
+        sits=Piece.TARGET,
         title="all targets are unhealthy, and the NLB forwards to all of them",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="none of its own: clients work or fail as the cause behind it says",
@@ -201,6 +217,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_BOOTSTRAP_TARGET_DEAD,
+        sits=Piece.TARGET,
         title="one target of the bootstrap listener's group does not answer",
         patterns=ONE_NLB,
         evidence="connections to the bootstrap port fail now and then, those to the brokers' own ports never",
@@ -213,6 +230,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_CLIENT_IP_HAIRPIN,
+        sits=Piece.TARGET,
         title="client IP preservation is on, and a connection that comes back to its own host is dropped",
         patterns=ONE_NLB,
         evidence="connections of one host time out when the NLB picks that host",
@@ -225,6 +243,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_PROXY_PROTOCOL,
+        sits=Piece.TARGET,
         title="proxy protocol v2 is on: the broker reads the NLB's header instead of the client's first bytes",
         patterns=ENDPOINT,
         evidence="TCP connects and the broker closes at once, for every broker behind the NLB and "
@@ -237,6 +256,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_IDLE_TIMEOUT,
+        sits=Piece.LISTENER,
         title="the NLB forgets a connection that was idle for longer than its timer",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="the first request after a quiet time is reset, or never answered (--idle-hold)",
@@ -247,6 +267,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_PORTS_EXHAUSTED,
+        sits=Piece.BALANCER,
         title="the NLB has no source ports left towards the target",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="new connections fail now and then while open ones go on",
@@ -258,6 +279,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.NLB_TLS_LISTENER,
+        sits=Piece.LISTENER,
         title="the listener is TLS: the NLB shows its own certificate instead of the broker's",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="a certificate of other names than MSK's, behind the NLB alone",

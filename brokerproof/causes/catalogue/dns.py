@@ -20,6 +20,7 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _ZONES = "route53 ListHostedZonesByVPC"
 _RECORDS = "route53 ListResourceRecordSets"
@@ -29,6 +30,7 @@ _RULES = "route53resolver ListResolverRuleAssociations"
 ENTRIES: Final = (
     Entry(
         code=Code.DNS_RECORD_MISSING,
+        sits=Piece.ZONE,
         title="the private hosted zone has no record for the broker's name",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="NXDOMAIN from the zone that answers the other brokers' names, or for all of them from that zone",
@@ -43,6 +45,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_PUBLIC_RECORD_MISSING,
+        sits=Piece.RESOLVER,
         title="the name is not in public DNS, where MSK publishes its brokers",
         patterns=NOT_OWN_ENDPOINT,
         evidence="NXDOMAIN whose SOA is of no private zone, for a name the cluster has",
@@ -54,6 +57,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_ZONE_NOT_ASSOCIATED,
+        sits=Piece.ZONE,
         title="no private hosted zone associated with the client VPC covers the broker's name",
         patterns=ENDPOINT,
         evidence="NOERROR with the broker's own ENI: the public record answers instead of the zone; never NXDOMAIN",
@@ -73,6 +77,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_LOCAL_ZONE_MISSING,
+        sits=Piece.ZONE,
         title="the cluster VPC has no private zone that leads to the NLB, and the advertised ports are only there",
         patterns=ONE_NLB,
         evidence="from the cluster VPC the names answer with the broker ENIs instead of the NLB's nodes",
@@ -83,6 +88,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_MORE_SPECIFIC_ZONE,
+        sits=Piece.ZONE,
         title="a second private zone with a longer name hides the one that has the records",
         patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="NXDOMAIN for all brokers, with the SOA of a zone longer than that of the Region's MSK names",
@@ -94,6 +100,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_ZONE_NAME_CONFLICT,
+        sits=Piece.ZONE,
         title="another private zone of the same name is associated with the VPC already",
         patterns=ENDPOINT,
         evidence="the association fails; clients see the other zone, which lacks their brokers",
@@ -106,6 +113,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_ZONE_SHADOWS_REGION,
+        sits=Piece.ZONE,
         title="the private zone hides other MSK names of the Region, its API among them",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="names that are not of this cluster get NXDOMAIN with the SOA of the private zone",
@@ -116,6 +124,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_WRONG_ENDPOINT,
+        sits=Piece.ZONE,
         title="the broker's record leads to another endpoint than this broker's",
         patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="the answer is addresses that belong to another broker's endpoint, or to another "
@@ -129,6 +138,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_STALE_RECORD,
+        sits=Piece.ZONE,
         title="the broker's record holds an address that belongs to nothing in the topology",
         patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="NOERROR with an address that is neither the expected one nor any other of the topology",
@@ -142,6 +152,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_ZONAL_ALIAS,
+        sits=Piece.ZONE,
         title="the broker's record leads to one zone's address of the endpoint instead of all",
         patterns=ENDPOINT,
         evidence="the answer is some of the endpoint's addresses and no other",
@@ -152,6 +163,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_VPC_ATTRIBUTES_OFF,
+        sits=Piece.RESOLVER,
         title="enableDnsSupport or enableDnsHostnames is off in the client VPC",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="as if no zone were associated (enableDnsHostnames), or no answer at all (enableDnsSupport)",
@@ -163,6 +175,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_RESOLVER_BYPASSED,
+        sits=Piece.CLIENT,
         title="the host asks another resolver than the VPC's own, and that one does not know the zone",
         patterns=EVERY,
         evidence="the resolver asked is not the VPC's base address plus two, or the system's answer "
@@ -176,6 +189,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_RESOLVER_RULE,
+        sits=Piece.RESOLVER,
         title="a Route 53 Resolver rule sends the name to other servers",
         patterns=EVERY,
         evidence="SERVFAIL, or an answer other than the private zone's",
@@ -187,6 +201,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_RESOLVER_SILENT,
+        sits=Piece.RESOLVER,
         title="the client's resolver does not answer",
         patterns=EVERY,
         evidence="no answer to any question, over UDP or TCP",
@@ -202,6 +217,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_RESOLVER_FAILING,
+        sits=Piece.RESOLVER,
         title="the client's resolver answers that it failed",
         patterns=EVERY,
         evidence="SERVFAIL or REFUSED in the raw answer",
@@ -212,6 +228,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_CNAME_LOOP,
+        sits=Piece.RESOLVER,
         title="the records of the name point at each other",
         patterns=(*THROUGH_LOAD_BALANCER, *ROUTED),
         evidence="a CNAME chain that comes back to a name already in it, or SERVFAIL for this name alone",
@@ -222,6 +239,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_QUERIES_THROTTLED,
+        sits=Piece.CLIENT,
         title="some questions to the resolver are dropped: more than 1,024 packets a second from one interface",
         patterns=EVERY,
         evidence="some questions of the same run time out while others are answered",
@@ -236,6 +254,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_PRIVATE_ANSWERS_FILTERED,
+        sits=Piece.RESOLVER,
         title="the resolver strips private addresses from public answers",
         patterns=EVERY,
         evidence="NOERROR without addresses for names that have them",
@@ -247,6 +266,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_NEGATIVE_ANSWER_CACHED,
+        sits=Piece.RESOLVER,
         title="the resolver still holds the answer from before the record was added",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="NXDOMAIN though the zone has the record",
@@ -259,6 +279,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_IPV6_ANSWER_UNUSABLE,
+        sits=Piece.CLIENT,
         title="the name answers with IPv6 addresses that this client cannot use",
         patterns=ROUTED,
         evidence="addresses of the other family in the answer that nothing in the topology has",
@@ -269,6 +290,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_SERVERLESS_NAME,
+        sits=Piece.RESOLVER,
         title="the name of an MSK Serverless cluster is known only in VPCs with its endpoint",
         patterns=ROUTED,
         evidence="NXDOMAIN for a boot- name from a peered VPC",
@@ -281,6 +303,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.DNS_NO_VPC_CONNECTION,
+        sits=Piece.ENDPOINT,
         title="the client VPC has no managed VPC connection, so nothing answers for its names",
         patterns=MANAGED,
         evidence="NXDOMAIN, or addresses outside the client VPC, for every name of the connection",

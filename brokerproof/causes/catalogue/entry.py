@@ -7,11 +7,12 @@ from enum import StrEnum
 import msgspec
 
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 from brokerproof.topology.patterns import PatternName
 
 
 class Layer(StrEnum):
-    """Where a cause sits; the word before the dot of its code."""
+    """What a cause is of; the word before the dot of its code."""
 
     DNS = "dns"
     ROUTE = "route"
@@ -40,6 +41,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     code: Code
+    sits: Piece
+    """The kind of piece that is to be changed, or looked at first."""
     title: str
     """What is wrong, a sentence without the full stop."""
     patterns: tuple[PatternName, ...]
@@ -60,7 +63,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def layer(self) -> Layer:
-        """Where it sits."""
+        """What it is of."""
         return Layer(self.code.layer)
 
 

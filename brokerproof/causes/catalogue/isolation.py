@@ -14,12 +14,14 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _PLANE = "whatever reads the control plane, not a client"
 
 ENTRIES: Final = (
     Entry(
         code=Code.ISOLATION_PORTS_OPEN,
+        sits=Piece.BROKER,
         title="ports that should be closed are open",
         patterns=EVERY,
         evidence="a connection that must not work is accepted, or refused by the host itself, so "
@@ -31,6 +33,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ISOLATION_PLAINTEXT_OPEN,
+        sits=Piece.CLUSTER,
         title="the plaintext port of the brokers answers",
         patterns=EVERY,
         evidence="port 9092 accepts a connection",
@@ -41,6 +44,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ISOLATION_UNAPPROVED_CLIENT,
+        sits=Piece.CLIENT,
         title="a client that must reach nothing gets through",
         patterns=EVERY,
         evidence="a connection from a VPC or host without approval is accepted, or refused by the host itself",
@@ -51,6 +55,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ISOLATION_ENDPOINT_SERVICE_OPEN,
+        sits=Piece.SERVICE,
         title="any account may connect to the endpoint service, without acceptance",
         patterns=ENDPOINT,
         evidence="none for a client",
@@ -63,6 +68,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ISOLATION_SECOND_PATH,
+        sits=Piece.WAY,
         title="there is a second path into the cluster VPC beside the one that is meant",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="a broker's ENI answers a client behind an endpoint, or the broker sees another source than the NLB",
@@ -73,6 +79,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ISOLATION_ALLOW_EVERYONE,
+        sits=Piece.CLUSTER,
         title="any authenticated principal may read and write: no ACL, and allow.everyone.if.no.acl.found",
         patterns=EVERY,
         evidence="none on a healthy path",
@@ -85,6 +92,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ISOLATION_TRACKED_CONNECTIONS,
+        sits=Piece.BROKER,
         title="a connection that was open before a rule was revoked goes on",
         patterns=EVERY,
         evidence="none for a new connection, and a verification makes only new ones",

@@ -16,6 +16,7 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _IAM = "aws-msk-iam-auth documentation"
 _NO_SASL = "a client that authenticates, which a verification over TLS alone does not"
@@ -25,6 +26,7 @@ _STATE = "kafka DescribeClusterV2 (State), ListNodes"
 ENTRIES: Final = (
     Entry(
         code=Code.AUTH_MECHANISM,
+        sits=Piece.CLIENT,
         title="the client uses another SASL mechanism than the port is for",
         patterns=EVERY,
         evidence="TLS is good, and SaslHandshake answers error 33",
@@ -37,6 +39,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_IAM_DENIED,
+        sits=Piece.CLIENT,
         title="IAM denies the client's role",
         patterns=EVERY,
         evidence="TLS is good, and authentication ends with Access denied",
@@ -49,6 +52,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_CLUSTER_POLICY,
+        sits=Piece.CLUSTER,
         title="the cluster policy does not allow the client's account",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="Access denied from another account, where the same role works in the cluster's",
@@ -61,6 +65,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_CONNECT_RATE,
+        sits=Piece.CLIENT,
         title="more IAM connections a second than the broker admits",
         patterns=EVERY,
         evidence="Too many connects, and success after a pause",
@@ -72,6 +77,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_IAM_REGION,
+        sits=Piece.CLIENT,
         title="the request is signed for another Region than the cluster's",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="Access denied through a custom name: the Region is read from MSK's names alone",
@@ -83,6 +89,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_STS_UNREACHABLE,
+        sits=Piece.CLIENT,
         title="the client cannot reach STS for its credentials",
         patterns=EVERY,
         evidence="no packet to a broker",
@@ -95,6 +102,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_CLOCK_SKEW,
+        sits=Piece.CLIENT,
         title="the client's clock is too far off for a signed request",
         patterns=EVERY,
         evidence="Access denied on one host",
@@ -106,6 +114,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_SCRAM_SECRET,
+        sits=Piece.CLUSTER,
         title="the SCRAM secret is not associated with the cluster",
         patterns=EVERY,
         evidence="invalid credentials with SCRAM-SHA-512",
@@ -118,6 +127,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_TOPIC_DENIED,
+        sits=Piece.CLUSTER,
         title="the client may not use the topic or the group",
         patterns=EVERY,
         evidence="everything up to metadata works, and the broker answers that the topic, group or "
@@ -129,6 +139,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_BROKERS_NOT_GRANTED,
+        sits=Piece.CLUSTER,
         title="without allow.everyone.if.no.acl.found the brokers lack the ACLs to replicate",
         patterns=MANAGED,
         evidence="in-sync replicas shrink after the setting was changed",
@@ -141,6 +152,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.AUTH_REAUTHENTICATION,
+        sits=Piece.CLIENT,
         title="the principal changes between authentications, and the broker ends the connection",
         patterns=EVERY,
         evidence="connections end at the re-authentication interval",
@@ -152,6 +164,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_ADVERTISED_UNCHANGED,
+        sits=Piece.BROKER,
         title="brokers behind one NLB still advertise the port they are bound to",
         patterns=ONE_NLB,
         evidence="metadata gives the broker's name with the bound port: every connection lands on any broker",
@@ -168,6 +181,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_ADVERTISED_PORT,
+        sits=Piece.BROKER,
         title="a broker advertises a port at which nothing leads to it",
         patterns=(*THROUGH_LOAD_BALANCER, *STRAIGHT),
         evidence="metadata gives the broker's name with a port no listener of the path has",
@@ -181,6 +195,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_ADVERTISED_NAME,
+        sits=Piece.BROKER,
         title="a broker advertises another name than its own",
         patterns=EVERY,
         evidence="metadata gives another host name, or an address",
@@ -191,6 +206,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_ADVERTISED_SWAPPED,
+        sits=Piece.BROKER,
         title="brokers advertise each other's name or port",
         patterns=EVERY,
         evidence="metadata gives, for one broker, what is another broker's",
@@ -201,6 +217,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_LISTENER_DROPPED,
+        sits=Piece.BROKER,
         title="a broker's advertised.listeners lacks the listener the clients use",
         patterns=(*ONE_NLB, *MANAGED, *STRAIGHT),
         evidence="metadata leaves the broker out, though it runs and answers for itself",
@@ -212,6 +229,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_CHANGE_REJECTED,
+        sits=Piece.CLUSTER,
         title="the cluster refuses the change of advertised.listeners",
         patterns=ONE_NLB,
         evidence="brokers advertise what they did before",
@@ -224,6 +242,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_WRONG_LISTENER_CHANGED,
+        sits=Piece.BROKER,
         title="the advertised port of another listener was changed than the one the clients use",
         patterns=ONE_NLB,
         evidence="brokers advertise the bound port on the clients' listener",
@@ -236,6 +255,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_NEW_BROKER,
+        sits=Piece.CLUSTER,
         title="the cluster has a broker that the network path does not know",
         patterns=EVERY,
         evidence="metadata lists a broker the topology does not have",
@@ -246,6 +266,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_OVERRIDE,
+        sits=Piece.BROKER,
         title="a dynamic configuration of the broker hides the one of the MSK configuration",
         patterns=ONE_NLB,
         evidence="brokers advertise an old value after a new configuration was applied",
@@ -258,6 +279,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.METADATA_STALE,
+        sits=Piece.CLIENT,
         title="the client holds on to brokers that are gone",
         patterns=EVERY,
         evidence="a client that was started long ago fails, a new one does not",
@@ -269,6 +291,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PRODUCE_LEADER_UNREACHABLE,
+        sits=Piece.BROKER,
         title="the Kafka client does not reach the leader, at an address that answered before",
         patterns=EVERY,
         evidence="records to one leader time out, and everything before it works",
@@ -280,6 +303,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PRODUCE_MIN_ISR,
+        sits=Piece.CLUSTER,
         title="the partition has fewer in-sync replicas than min.insync.replicas",
         patterns=EVERY,
         evidence="the leader answers NOT_ENOUGH_REPLICAS: the path to it works",
@@ -291,6 +315,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CONSUME_COORDINATOR_UNREACHABLE,
+        sits=Piece.CLUSTER,
         title="the group's coordinator is not available",
         patterns=EVERY,
         evidence="records go both ways, and the group alone cannot be joined",
@@ -301,6 +326,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CONSUME_FOLLOWER_UNREACHABLE,
+        sits=Piece.BROKER,
         title="the consumer is sent to a follower that it cannot reach",
         patterns=EVERY,
         evidence="with client.rack set, fetching stops after the first answer",
@@ -312,6 +338,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CLUSTER_BROKER_DOWN,
+        sits=Piece.BROKER,
         title="the broker does not run",
         patterns=EVERY,
         evidence="connections to its port are refused, and metadata of the others leaves it out",
@@ -324,6 +351,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CLUSTER_BROKER_UNRESPONSIVE,
+        sits=Piece.BROKER,
         title="the broker accepts connections and says nothing",
         patterns=EVERY,
         evidence="TCP connects, and not one byte comes back, from any client; once its accept queue is full "
@@ -335,6 +363,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CLUSTER_CONTROLLER_UNAVAILABLE,
+        sits=Piece.CLUSTER,
         title="no active controller: topics cannot be created",
         patterns=EVERY,
         evidence="every broker answers, and the creation of a topic times out",
@@ -344,6 +373,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.CLUSTER_BUSY,
+        sits=Piece.CLUSTER,
         title="the cluster is being changed: one broker after another restarts",
         patterns=EVERY,
         evidence="one broker refuses, and in a later run another one",

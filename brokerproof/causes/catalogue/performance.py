@@ -15,12 +15,14 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _MEASURE = "the figures of a measured run beside an earlier one's, or another path's"
 
 ENTRIES: Final = (
     Entry(
         code=Code.PERFORMANCE_WINDOW,
+        sits=Piece.WAY,
         title="throughput is bound by the TCP window over the round trip",
         patterns=EVERY,
         evidence="throughput grows with the number of connections, and no packet is lost",
@@ -32,6 +34,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PERFORMANCE_EXTRA_HOP,
+        sits=Piece.WAY,
         title="the path has a hop more than another that could be used",
         patterns=(*GATEWAY, *THROUGH_LOAD_BALANCER),
         evidence="a constant difference in paired samples of two paths",
@@ -43,6 +46,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PERFORMANCE_BANDWIDTH,
+        sits=Piece.CLIENT,
         title="a host's bandwidth allowance is used up",
         patterns=EVERY,
         evidence="throughput stays flat while the round trip grows under load",
@@ -55,6 +59,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PERFORMANCE_QUOTA,
+        sits=Piece.CLUSTER,
         title="the broker throttles the client by its quota",
         patterns=EVERY,
         evidence="throttle_time_ms above zero",
@@ -67,6 +72,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PERFORMANCE_SERVICE_LIMIT,
+        sits=Piece.ENDPOINT,
         title="the endpoint or the gateway is at its limit",
         patterns=(*GATEWAY, *THROUGH_LOAD_BALANCER),
         evidence="throughput of all clients together stays flat",
@@ -79,6 +85,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PERFORMANCE_SLOW_DNS,
+        sits=Piece.RESOLVER,
         title="most of the time to connect is spent on names",
         patterns=EVERY,
         evidence="the time of the resolve stage beside those after it",
@@ -90,6 +97,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.PERFORMANCE_CONNECTION_CHURN,
+        sits=Piece.CLIENT,
         title="clients open a connection a message",
         patterns=EVERY,
         evidence="many handshakes a second",

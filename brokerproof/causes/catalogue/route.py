@@ -16,6 +16,7 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _TABLES = "ec2 DescribeRouteTables"
 _PEERINGS = "ec2 DescribeVpcPeeringConnections"
@@ -25,6 +26,7 @@ _SILENT = "every connection from the client VPC times out"
 ENTRIES: Final = (
     Entry(
         code=Code.ROUTE_MISSING_CLIENT,
+        sits=Piece.CLIENT_ROUTES,
         title="the client subnet's route table has no route towards the brokers",
         patterns=JOINED,
         evidence=f"{_SILENT}, and other VPCs reach the same brokers",
@@ -39,6 +41,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_MISSING_RETURN,
+        sits=Piece.CLUSTER_ROUTES,
         title="the far subnets' route tables have no route back to the client VPC",
         patterns=JOINED,
         evidence=_SILENT,
@@ -50,6 +53,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_MISSING_SUBNET,
+        sits=Piece.CLUSTER_ROUTES,
         title="one subnet's route table lacks the route that its neighbours have",
         patterns=JOINED,
         evidence="connections time out to the brokers of one subnet alone, from every VPC but the cluster's own",
@@ -63,6 +67,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_PEERING_NOT_ACTIVE,
+        sits=Piece.PEERING,
         title="the peering connection is not active: pending, rejected, expired or deleted",
         patterns=BY_PEERING,
         evidence=f"{_SILENT}; the routes over a deleted peering are blackholes",
@@ -74,6 +79,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_PEERING_NOT_TRANSITIVE,
+        sits=Piece.PEERING,
         title="the client VPC is peered with a VPC that is peered with the cluster's, not with the cluster's itself",
         patterns=BY_PEERING,
         evidence=_SILENT,
@@ -86,6 +92,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_OVERLAP,
+        sits=Piece.CLIENT_ROUTES,
         title="a more specific or local route takes the brokers' addresses elsewhere",
         patterns=ROUTED,
         evidence="silence towards part of the addresses, or another cluster's certificate where something answers",
@@ -98,6 +105,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+        sits=Piece.GATEWAY,
         title="a gateway attachment is associated with no route table",
         patterns=BY_GATEWAY,
         evidence=_SILENT,
@@ -110,6 +118,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_NOT_PROPAGATED,
+        sits=Piece.GATEWAY,
         title="a gateway route table has no route to one of the two VPCs: its attachment is not propagated there",
         patterns=BY_GATEWAY,
         evidence=_SILENT,
@@ -121,6 +130,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_BLACKHOLE,
+        sits=Piece.GATEWAY,
         title="a static blackhole route of the gateway covers the brokers' addresses",
         patterns=BY_GATEWAY,
         evidence="silence towards the addresses it covers: a part of the brokers, or all",
@@ -132,6 +142,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_STATIC_MISSING,
+        sits=Piece.GATEWAY,
         title="a gateway has no static route over the peering to the other Region's gateway",
         patterns=BY_GATEWAY,
         evidence="clients of the other Region time out, those of this Region do not",
@@ -145,6 +156,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_PEERING_PENDING,
+        sits=Piece.GATEWAY,
         title="the peering of the two gateways is not accepted",
         patterns=BY_GATEWAY,
         evidence="clients of the other Region time out, those of this Region do not",
@@ -156,6 +168,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_ZONE_MISSING,
+        sits=Piece.GATEWAY,
         title="a gateway attachment has no subnet in the zone of the client or the broker",
         patterns=BY_GATEWAY,
         evidence="silence towards the brokers of one zone, or from the clients of one",
@@ -167,6 +180,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.ROUTE_GATEWAY_ASYMMETRIC,
+        sits=Piece.GATEWAY,
         title="answers pass another appliance than requests: appliance mode is off",
         patterns=GATEWAY,
         evidence="about half of the connections fail, whichever broker they are for, and it depends "

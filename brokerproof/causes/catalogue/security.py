@@ -18,6 +18,7 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 _RULES = "ec2 DescribeSecurityGroupRules"
 _ACLS = "ec2 DescribeNetworkAcls"
@@ -25,6 +26,7 @@ _ACLS = "ec2 DescribeNetworkAcls"
 ENTRIES: Final = (
     Entry(
         code=Code.SECURITY_BROKER_GROUP,
+        sits=Piece.BROKER,
         title="the brokers' security group does not admit where the connections come from",
         patterns=EVERY,
         evidence="connections time out; behind an NLB the group has to admit the NLB's addresses, not the clients'",
@@ -40,6 +42,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_GROUP_REFERENCE,
+        sits=Piece.BROKER,
         title="the rule names a security group of the peer VPC that no longer counts, or is in another Region",
         patterns=PEERED,
         evidence="connections of one peered VPC time out",
@@ -51,6 +54,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_CLIENT_GROUP,
+        sits=Piece.CLIENT,
         title="the client's own security group lets nothing out to the brokers' port",
         patterns=EVERY,
         evidence="every connection of one client times out, while others of its VPC connect",
@@ -61,6 +65,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_ENDPOINT_GROUP,
+        sits=Piece.ENDPOINT,
         title="the endpoint's security group does not admit the client",
         patterns=THROUGH_LOAD_BALANCER,
         evidence="every port of every address of the endpoint is silent",
@@ -72,6 +77,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_ENDPOINT_PORT_RANGE,
+        sits=Piece.ENDPOINT,
         title="the endpoint's security group admits some of the brokers' ports and not others",
         patterns=SHARED_ENDPOINT,
         evidence="the silent ports are beyond the ones that connect, at every address of the endpoint",
@@ -83,6 +89,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_NLB_GROUP,
+        sits=Piece.BALANCER,
         title="the NLB's security group does not admit the client, and is enforced on PrivateLink traffic",
         patterns=ENDPOINT,
         evidence="clients behind endpoints time out, clients in the cluster VPC may not",
@@ -95,6 +102,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_NLB_GROUP_EGRESS,
+        sits=Piece.BALANCER,
         title="the NLB's security group lets nothing out to the brokers",
         patterns=ENDPOINT,
         evidence="every target is unhealthy, the NLB forwards to all of them, and every connection times out",
@@ -106,6 +114,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.SECURITY_NETWORK_ACL,
+        sits=Piece.SUBNETS,
         title="a network ACL on the way denies the port, or the ephemeral ports that answers need",
         patterns=EVERY,
         evidence="connections between two subnets time out, in either direction of the packets",

@@ -18,10 +18,12 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 ENTRIES: Final = (
     Entry(
         code=Code.TCP_CONNECTIONS_EXHAUSTED,
+        sits=Piece.CLIENT,
         title="the host may track no more connections",
         patterns=EVERY,
         evidence="new connections fail now and then while open ones go on",
@@ -33,6 +35,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TCP_PACKET_LOSS,
+        sits=Piece.WAY,
         title="packets are lost on the way",
         patterns=EVERY,
         evidence="attempts fail without a pattern of broker, zone or port, and others take the 1 s of a repeated SYN",
@@ -45,6 +48,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TCP_PATH_MTU,
+        sits=Piece.WAY,
         title="large packets vanish: the path's MTU is smaller than the hosts', and no ICMP says so",
         patterns=(*ROUTED, *THROUGH_LOAD_BALANCER),
         evidence="TCP connects, and the server's certificates or large records never arrive; in TCP_INFO a large "
@@ -69,6 +73,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_NAME_NOT_COVERED,
+        sits=Piece.BROKER,
         title="the certificate does not cover the name the client connects by",
         patterns=EVERY,
         evidence="the chain is good, and no name of the certificate matches",
@@ -81,6 +86,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_BOOTSTRAP_BY_ADDRESS,
+        sits=Piece.CLIENT,
         title="the client is configured with an address instead of a name",
         patterns=EVERY,
         evidence="the name to verify is an IP address, which no MSK certificate has",
@@ -91,6 +97,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_CONNECTION_NAME,
+        sits=Piece.BROKER,
         title="the listener shows the cluster's ordinary wildcard, which has one label too few for "
         "the connection's names",
         patterns=MANAGED,
@@ -102,6 +109,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_OTHER_CLUSTER,
+        sits=Piece.CLUSTER,
         title="another cluster answers",
         patterns=EVERY,
         evidence="the certificate has the names of another MSK cluster, or metadata another cluster id",
@@ -115,6 +123,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_UNTRUSTED_AUTHORITY,
+        sits=Piece.CLIENT,
         title="the client does not trust the authority that issued the certificate",
         patterns=EVERY,
         evidence="the name is right, and the chain ends at an authority the client does not have",
@@ -130,6 +139,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_CHAIN_INCOMPLETE,
+        sits=Piece.BROKER,
         title="the certificate comes without the intermediate that leads to its authority",
         patterns=EVERY,
         evidence="one certificate in the chain, issued by one the client does not have",
@@ -140,6 +150,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_INSPECTED,
+        sits=Piece.WAY,
         title="something on the way ends TLS and shows a certificate of its own",
         patterns=EVERY,
         evidence="another certificate than clients on other paths see, issued by another authority",
@@ -151,6 +162,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_CERTIFICATE_DATES,
+        sits=Piece.BROKER,
         title="the certificate is not valid now",
         patterns=EVERY,
         evidence="name and chain are good, the dates are not, for every client",
@@ -162,6 +174,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_CLOCK_WRONG,
+        sits=Piece.CLIENT,
         title="the client host's clock is wrong",
         patterns=EVERY,
         evidence="one client finds the dates wrong of a certificate that others accept",
@@ -172,6 +185,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_PLAINTEXT_LISTENER,
+        sits=Piece.BROKER,
         title="what listens there does not speak TLS",
         patterns=EVERY,
         evidence="TCP connects, and the answer to the ClientHello is no TLS, or the connection is closed",
@@ -183,6 +197,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_PLAINTEXT_CLIENT,
+        sits=Piece.CLIENT,
         title="the client speaks plaintext to a TLS listener",
         patterns=EVERY,
         evidence="TCP connects, and the first Kafka request is answered by closing the connection or by a TLS alert",
@@ -193,6 +208,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_CLIENT_CERTIFICATE_MISSING,
+        sits=Piece.CLIENT,
         title="the listener requires a certificate from the client",
         patterns=EVERY,
         evidence="the server asked for a certificate, and ended the connection with an alert (TLS "
@@ -204,6 +220,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_CLIENT_CERTIFICATE_UNTRUSTED,
+        sits=Piece.CLIENT,
         title="the cluster does not trust the authority of the client's certificate",
         patterns=EVERY,
         evidence="alert unknown_ca or bad_certificate after the client showed its certificate",
@@ -216,6 +233,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_SNI_REQUIRED,
+        sits=Piece.WAY,
         title="something on the way refuses the server name",
         patterns=EVERY,
         evidence="alert unrecognized_name",
@@ -225,6 +243,7 @@ ENTRIES: Final = (
     ),
     Entry(
         code=Code.TLS_VERSION_MISMATCH,
+        sits=Piece.BROKER,
         title="client and listener have no TLS version or cipher in common",
         patterns=EVERY,
         evidence="alert protocol_version or handshake_failure, or OpenSSL's unsupported protocol",

@@ -9,10 +9,12 @@ from brokerproof.causes.catalogue.applies import (
 )
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
+from brokerproof.causes.pieces import Piece
 
 ENTRIES: Final = (
     Entry(
         code=Code.UNKNOWN,
+        sits=Piece.ACCOUNT,
         title="unknown cause",
         patterns=EVERY,
         evidence="red checks that no other entry explains",
