@@ -38,6 +38,11 @@ _WORDS: Final[dict[tuple[Stage, Reason], str]] = {
         "correct the target of the listener behind {address}:{port}: it is another broker's ENI"
     ),
 }
+_BY_ASSERTION: Final = {
+    Assertion.SOURCE: "find the second path into the cluster VPC: routes, peerings and records that lead around this "
+    "pattern",
+    Assertion.ONE_CLUSTER: "give every broker that metadata lists a path, or find what leads to another cluster",
+}
 _OPEN_PATH: Final = "close that path: the security group, route or listener that lets it through"
 _WIDE_ZONE: Final = "name the private hosted zone of {vpc} after the cluster's own domain, not after one above it"
 _SILENT_ENDPOINT: Final = (
@@ -69,8 +74,8 @@ def remedy(check: Check, view: ClientView) -> str:
 
 
 def _sentence(check: Check, view: ClientView) -> str:
-    if check.asserts is Assertion.SOURCE:
-        return "find the second path into the cluster VPC: routes, peerings and records that lead around this pattern"
+    if check.asserts in _BY_ASSERTION:
+        return _BY_ASSERTION[check.asserts]
     if spec_of(view.pattern).is_managed and (words := _managed(check)):
         return words
     kinds = {a.kind for b in view.brokers for a in b.addresses}

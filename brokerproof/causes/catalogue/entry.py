@@ -45,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The kind of piece that is to be changed, or looked at first."""
     title: str
     """What is wrong, a sentence without the full stop."""
+    of_several: str = ""
+    """The title where several brokers have it, and the title would not read so."""
     patterns: tuple[PatternName, ...]
     """The patterns it can occur in."""
     evidence: str

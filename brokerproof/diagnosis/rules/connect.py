@@ -14,7 +14,7 @@ from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import ClientView, Way
 
 SILENT_WIDE = "connections vanish on the way: no broker answers"
-_SILENT_BROKER = "connections to the broker vanish on the way, those to others do not"
+_SILENT_BROKER = "connections vanish on the way to {one}, and others do not"
 ACCIDENT = 0.01
 """An accident less probable than that is taken for a cause."""
 
@@ -130,9 +130,7 @@ def _lost(found: Sequence[Red]) -> Iterator[Draft]:
     if found:
         fronted = any(kind(red.view) is not Access.DIRECT for red in found)
         ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
-        yield Draft(
-            sets.NOW_AND_THEN | ports, "connections fail here and there, and others take a second", tuple(found)
-        )
+        yield Draft(sets.NOW_AND_THEN | ports, "some connections fail, and others take a second more", tuple(found))
 
 
 # Silence on the way to the ENIs

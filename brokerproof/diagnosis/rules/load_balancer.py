@@ -12,9 +12,11 @@ from brokerproof.diagnosis.rules.shape import Met, Shape, is_ipv6
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import spec_of
 
-_SILENT_WIDE = "connections vanish on the way: no address of the endpoint or load balancer answers, for any broker"
-_SILENT_BROKER = "one broker is silent behind the load balancer, at every address"
-_REFUSED_BROKER = "one broker refuses behind the load balancer, at every address"
+_SILENT_WIDE = "connections vanish on the way: nothing answers at the {entry}, for any broker"
+_SILENT_BROKER = "{some} not answer{behind}{anywhere}, and others do"
+_REFUSED_BROKER = "connections to {one} are refused{behind}{everywhere}, and others are not"
+_SILENT_BOOTSTRAP = "the bootstrap listener does not answer{anywhere}, and the brokers' own do"
+_REFUSED_BOOTSTRAP = "the bootstrap listener refuses connections{everywhere}, and the brokers' own do not"
 _SILENT_ZONE = "the addresses of one zone do not answer, whichever broker they are for"
 _BEHIND = (Access.NODES, Access.ENDPOINT)
 
@@ -180,7 +182,10 @@ def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft
             groups.setdefault((met.silent, clients, str(met.broker_id)), []).append(met)
     for (silent, _, _), found in sorted(groups.items()):
         codes = _silent(mine, found) if silent else _refused(shape, found)
-        wrong = _SILENT_BROKER if silent else _REFUSED_BROKER
+        if found[0].broker_id is None:
+            wrong = _SILENT_BOOTSTRAP if silent else _REFUSED_BOOTSTRAP
+        else:
+            wrong = _SILENT_BROKER if silent else _REFUSED_BROKER
         yield Draft(codes, wrong, tuple(red for met in found for red in met.open))
 
 

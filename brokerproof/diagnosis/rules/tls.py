@@ -110,7 +110,7 @@ def _handshake(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one lin
         case Reason.NOT_TLS:
             if kind(red.view) is Access.DIRECT or managed(red.view):
                 return frozenset({Code.TLS_PLAINTEXT_LISTENER}), ""
-            return _beside(case, sets.NOT_TLS), "what answers behind the load balancer does not speak TLS"
+            return _beside(case, sets.NOT_TLS), "what answers{behind} does not speak TLS"
         case Reason.ALERT | Reason.PROTOCOL_ERROR:
             return _alert(red, facts)
         case Reason.NAME_MISMATCH:

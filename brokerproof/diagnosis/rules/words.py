@@ -10,14 +10,15 @@ from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Cause, Finding
 from brokerproof.diagnosis.rules.case import Case, Draft, Red
+from brokerproof.diagnosis.rules.headline import brokers_of, headline
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.wording import listed
 
 _FIGURE: Final = re.compile(r"\b\d+ ms\b")
+_BROKER: Final = re.compile(r"broker \{brokers?\}")
+"""In a remedy: told as one broker, as several, or as all of them."""
 _LISTED: Final = 3
 """What is seen several times is told so often, and the rest is counted."""
-_NAMED: Final = 8
-"""Clients named in a finding's one sentence."""
 
 
 def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
@@ -31,9 +32,9 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
         stage=reds[0].check.stage,
         clients=tuple(sorted({red.client for red in reds})),
         subjects=tuple(sorted({red.check.label for red in reds})),
-        broker_ids=_brokers(reds),
+        broker_ids=brokers_of(reds),
         addresses=tuple(sorted({red.check.address for red in reds if red.check.address})),
-        wrong=_wrong(draft, codes, reds),
+        wrong=headline(codes, draft.wrong, reds),
         observed=_observed(reds),
         expected=_expected(reds),
         change=_change(causes),
@@ -43,23 +44,6 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
         evidence=tuple(sorted({red.key for red in reds})),
         consequences=tuple(key for key in consequences if key not in {red.key for red in reds}),
     )
-
-
-def _brokers(reds: Sequence[Red]) -> tuple[int, ...]:
-    return tuple(sorted({red.check.broker_id for red in reds if red.check.broker_id is not None}))
-
-
-def _wrong(draft: Draft, codes: tuple[Code, ...], reds: Sequence[Red]) -> str:
-    told = CATALOGUE[codes[0]].title if len(codes) == 1 and not draft.wrong else draft.wrong
-    return f"{told[0].upper()}{told[1:]} ({_scope(reds)})."
-
-
-def _scope(reds: Sequence[Red]) -> str:
-    brokers = _brokers(reds)
-    clients = sorted({red.client for red in reds})
-    of_brokers = f"broker{'s' if len(brokers) > 1 else ''} {listed(brokers)}, " if brokers else ""
-    told = clients if len(clients) <= _NAMED else [*clients[: _NAMED - 1], f"{len(clients) - _NAMED + 1:,} more"]
-    return f"{of_brokers}seen from client{'s' if len(clients) > 1 else ''} {listed(told)}"
 
 
 def _observed(reds: Sequence[Red]) -> str:
@@ -98,16 +82,17 @@ def _change(causes: Sequence[Cause]) -> str:
 
 
 def _filled(remedy: str, reds: Sequence[Red]) -> str:
-    """The remedy with its placeholders, each from all reds of the finding."""
+    """The remedy with its placeholders, each from all reds of the finding; what these do not say, from the views."""
     checks = [red.check for red in reds]
     views = [red.view for red in reds]
-    return remedy.format(
-        name=_some([c.name for c in checks if c.name]),
+    brokers = brokers_of(reds)
+    named = f"broker{'s' if len(brokers) > 1 else ''} {_some(brokers)}" if brokers else "the brokers"
+    meant = [b for view in views for b in view.brokers if not brokers or b.broker_id in brokers]
+    return _BROKER.sub(lambda _: named, remedy).format(
+        name=_some([c.name for c in checks if c.name] or [b.name for b in meant]),
         vpc=_some([v.vpc_id for v in views]),
-        address=_some([c.address for c in checks if c.address]),
-        port=_some(sorted({c.port for c in checks if c.port})),
-        broker=_some(_brokers(reds)),
-        brokers=_some(_brokers(reds)),
+        address=_some([c.address for c in checks if c.address] or [a.address for b in meant for a in b.addresses]),
+        port=_some(sorted({c.port for c in checks if c.port} or {b.port for b in meant})),
         cluster=_some([v.cluster_name for v in views]),
         client=_some([v.client for v in views]),
         region=_some([v.region_name for v in views]),
@@ -119,7 +104,7 @@ def _some(items: Sequence[object]) -> str:
     first = different[:_LISTED]
     if len(different) > _LISTED:
         return listed([*first, f"{len(different) - _LISTED} more"])
-    return listed(first) if first else "it"
+    return listed(first)
 
 
 def _another_client(case: Case, codes: tuple[Code, ...]) -> str:
