@@ -25,7 +25,7 @@ GOLDEN_SURE = (
 )
 
 GOLDEN_SET = (
-    "Connections to the broker vanish on the way, those to others do not (broker 2, seen from "
+    "Connections vanish on the way to one broker, and others do not (broker 2 at 10.0.16.10:9094, seen from "
     "clients cluster_vpc, peered and remote_by_peering).\n"
     "  observed:  timed out after 1 ms (cluster_vpc at broker-2, peered at broker-2 and "
     "remote_by_peering at broker-2)\n"
@@ -45,7 +45,7 @@ GOLDEN_SET = (
 )
 
 GOLDEN_UNKNOWN = (
-    "Unknown cause at stage api (broker 3, seen from client cluster_vpc).\n"
+    "Unknown cause at stage api (broker 3 at 10.0.32.10:9094, seen from client cluster_vpc).\n"
     "  observed:  unsupported version (cluster_vpc at broker-3)\n"
     "  expected:  10.0.32.10:9094 answers ApiVersions\n"
     "  how sure:  not: no cause of the catalogue explains what was seen\n"
