@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from brokerproof.diagnosis.advice.advice import AdviceCode
-from brokerproof.diagnosis.advice.spec import AdviceSpec, Seen
+from brokerproof.diagnosis.advice.spec import AdviceSpec, Sighting
 from brokerproof.diagnosis.rules.case import Case
 from brokerproof.probes.outcome import ResolveFacts, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
@@ -14,7 +14,7 @@ from brokerproof.topology.expectation.view import ClientView
 _DENIED: Final = "NXDOMAIN"
 
 
-def _aaaa_denied(case: Case) -> Iterator[Seen]:
+def _aaaa_denied(case: Case) -> Iterator[Sighting]:
     """A name with an A record of which the same resolver says, asked for AAAA, that there is no such name."""
     for view in case.views:
         for outcome in case.of_stage(view, Stage.RESOLVE):
@@ -23,7 +23,7 @@ def _aaaa_denied(case: Case) -> Iterator[Seen]:
             if well and isinstance(facts, ResolveFacts) and facts.a and facts.aaaa_rcode == _DENIED:
                 name = outcome.target.name
                 observed = f"{facts.resolver} on {name}: {', '.join(facts.a)} for A, NXDOMAIN for AAAA"
-                yield Seen(view, _check_of(case, view, name), observed)
+                yield Sighting(view, _check_of(case, view, name), observed)
 
 
 def _check_of(case: Case, view: ClientView, name: str) -> str:

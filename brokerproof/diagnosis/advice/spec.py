@@ -15,7 +15,7 @@ _TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """One observation that leads to an advice."""
 
     view: ClientView
@@ -35,7 +35,7 @@ class AdviceSpec:
     because: str
     change: str
     sources: tuple[str, ...]
-    look: Callable[[Case], Iterable[Seen]]
+    look: Callable[[Case], Iterable[Sighting]]
     """Everything that shows it. It reads outcomes that are well: what failed is the business of findings."""
 
     def of(self, case: Case) -> Advice | None:
