@@ -1,7 +1,7 @@
 """What limited a throughput, from what was observed while producing; or that nothing observed explains it.
 
-The most certain limit comes first: a broker that reports a throttle, a thread without time left, a kernel that reports
-whose buffer was full. What only resembles a full path comes last.
+The most certain limit comes first: a broker that reports a throttle, a thread without time left, a host without time
+left, a kernel that reports whose buffer was full. What only resembles a full path comes last.
 """
 
 from __future__ import annotations
@@ -49,19 +49,32 @@ def limited_by(seen: ProduceLimits | None) -> Limited:
     """What limited the producing."""
     if seen is None:
         return Limited(limit=Limit.NOT_TOLD, because="nothing was recorded of the client and its connections")
+    of_client, of_path = next(_of_client(seen), None), next(_of_path(seen), None)
+    if of_client is not None:
+        return of_client
+    busy_share = 0.0 if seen.host is None else seen.host.busy_share
+    if busy_share >= MOST_HOST:
+        # Acknowledgements that a host has no time for look like a full window, a full buffer and a queue.
+        undecided = "" if of_path is None else f"; it may be the host's own doing that {of_path.because}"
+        because = f"the client's host was busy {busy_share:.0%} of the time, with whatever else runs there too"
+        return Limited(limit=Limit.HOST_CPU, because=because + undecided)
     because = "neither a quota, the client's processor, a window nor a full path: perhaps the brokers"
-    return next(_found(seen), Limited(limit=Limit.NOT_TOLD, because=because))
+    return of_path or Limited(limit=Limit.NOT_TOLD, because=because)
 
 
-def _found(seen: ProduceLimits) -> Iterator[Limited]:
-    """Everything there is evidence of, the surest first."""
-    round_trip = words.duration(seen.rtt_ns)
+def _of_client(seen: ProduceLimits) -> Iterator[Limited]:
+    """What a broker said of a quota, or the client's own thread of its time: whatever else the host does."""
     if seen.throttled_ms > 0:
         because = f"a broker asked the client to wait {seen.throttled_ms} ms for a quota"
         yield Limited(limit=Limit.THROTTLE, because=because)
     if seen.sender_cpu_share >= MOST_CPU and seen.handing_over_share >= MOST_BUSY:
         because = f"the thread that hands records over used {seen.sender_cpu_share:.0%} of its core"
         yield Limited(limit=Limit.CLIENT_CPU, because=because)
+
+
+def _of_path(seen: ProduceLimits) -> Iterator[Limited]:
+    """Everything the connections show, the surest first; on a host that has no time left, it may owe to that."""
+    round_trip = words.duration(seen.rtt_ns)
     if seen.rwnd_limited_share >= MOST_HELD_UP:
         because = f"the brokers' receive window was full {seen.rwnd_limited_share:.0%} of the time, at {round_trip} RTT"
         yield Limited(limit=Limit.RECEIVE_WINDOW, because=because)
@@ -82,8 +95,3 @@ def _found(seen: ProduceLimits) -> Iterator[Limited]:
             f"what may be under way at once, in each round trip of {round_trip}"
         )
         yield Limited(limit=Limit.ROUND_TRIP, because=because)
-    if seen.host is not None and seen.host.busy_share >= MOST_HOST:
-        because = (
-            f"the client's host was busy {seen.host.busy_share:.0%} of the time, with whatever else runs there too"
-        )
-        yield Limited(limit=Limit.HOST_CPU, because=because)

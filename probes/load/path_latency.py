@@ -24,7 +24,7 @@ import msgspec
 from OpenSSL import SSL
 
 from brokerproof.probes.load.host_load import HostTicks
-from brokerproof.probes.observation import Observation, failed, ok
+from brokerproof.probes.observation import Observation, error, failed, ok
 from brokerproof.probes.outcome import Measured, PathLatencyFacts, Reason, SampleBlock, Target
 from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.outcome.samples import Samples, pack
@@ -150,6 +150,8 @@ class PathLatency(msgspec.Struct):
         if failures:
             tried = len(failures) + sum(len(each.counted) + len(each.warm_up) for each in every)
             return failed(Reason.TRANSPORT, f"{len(failures)} of {tried} samples failed: {failures[0]}", facts)
+        if not facts.connect.samples:
+            return error(Reason.DEADLINE_OF_PLAN, "no connection was begun after the warm-up", facts)
         return ok(facts)
 
     def blocks(self, zero_ns: int) -> Iterator[SampleBlock]:

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from brokerproof.probes.librdkafka import ClientLog, Leader, Settings, Timed, reason_of, since
 from brokerproof.probes.load.host_load import HostTicks
-from brokerproof.probes.observation import Observation, failed, ok
+from brokerproof.probes.observation import Observation, error, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, LatencyFacts, Measured, Reason, SampleBlock, Stage
 from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.outcome.samples import Samples, pack
@@ -219,4 +219,6 @@ class Latency(msgspec.Struct):
             return failed(reason, taken.failure.str(), facts)
         if facts.lost:
             return failed(Reason.RECORDS_LOST, f"{facts.lost} of {taken.sent} records did not come back", facts)
+        if not taken.sent:
+            return error(Reason.DEADLINE_OF_PLAN, "no record was sent after the warm-up", facts)
         return ok(facts)

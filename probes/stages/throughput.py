@@ -18,7 +18,7 @@ from brokerproof.probes.librdkafka import ClientLog, Leader, Settings, Timed, re
 from brokerproof.probes.load.host_load import HostTicks
 from brokerproof.probes.load.producers import BETWEEN_S, INDEX_BYTES, POLL_S, Load
 from brokerproof.probes.load.ramp import knee, next_rate, step_ms
-from brokerproof.probes.observation import Observation, failed, ok
+from brokerproof.probes.observation import Observation, error, failed, ok
 from brokerproof.probes.outcome import (
     STAGE_REASONS,
     ProduceLimits,
@@ -291,6 +291,11 @@ class Throughput(msgspec.Struct):
         if load.outstanding or facts.records_produced < sent:
             detail = f"{facts.records_produced} of {sent} records acknowledged in time"
             return failed(Reason.TIMED_OUT, detail, facts)
+        return self._of_what_came(facts, handed_over, reached_end=reached_end)
+
+    def _of_what_came(self, facts: ThroughputFacts, handed_over: int, *, reached_end: bool) -> Observation:
+        if not facts.records_produced:
+            return self._of_nothing(facts, handed_over)
         if facts.lost and not reached_end:
             detail = f"{facts.records_consumed} of {facts.records_produced} records came in time"
             return failed(Reason.TIMED_OUT, detail, facts)
@@ -299,3 +304,11 @@ class Throughput(msgspec.Struct):
         if facts.duplicated:
             return failed(Reason.RECORDS_DUPLICATED, f"{facts.duplicated} records came twice", facts)
         return ok(facts)
+
+    def _of_nothing(self, facts: ThroughputFacts, handed_over: int) -> Observation:
+        """Without a record there is no rate, and nothing to lose: not a success, whoever is to blame."""
+        if handed_over:
+            detail = f"no connection took any of {handed_over} records within {self.plan.max_ms} ms"
+            return failed(Reason.TIMED_OUT, detail, facts)
+        detail = f"this host handed over no record within the {self.plan.max_ms} ms that the measurement may take"
+        return error(Reason.DEADLINE_OF_PLAN, detail, facts)

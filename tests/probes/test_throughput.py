@@ -13,8 +13,20 @@ from confluent_kafka import KafkaException
 
 from brokerproof.probes.librdkafka import ClientLog, Settings
 from brokerproof.probes.load.producers import Load
-from brokerproof.probes.outcome import Acks, Compression, Followed, RampEnd, RampStep, Role, Stage, ThroughputFacts
+from brokerproof.probes.outcome import (
+    Acks,
+    Compression,
+    Followed,
+    RampEnd,
+    RampStep,
+    Reason,
+    Role,
+    Stage,
+    Status,
+    ThroughputFacts,
+)
 from brokerproof.probes.plan import Limits, RampPlan, ThroughputPlan
+from brokerproof.probes.stages.throughput import Throughput
 from brokerproof.probes.threads import in_thread
 from tests.probes.fake_cluster import METADATA, FakeCluster, fake_cluster
 from tests.probes.peers import LOOPBACK, run
@@ -158,3 +170,31 @@ def test_a_ramp_that_may_send_little_says_so() -> None:
     assert facts.ramp is not None
     assert (facts.ramp.ended, facts.ramp.knee_bytes_per_s) == (RampEnd.BYTES, None)
     assert facts.ramp.records_sent * 1000 <= 120_000
+
+
+def test_a_host_that_hands_over_nothing_has_measured_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread did not get the processor before the time was up: that says nothing of the path, and is no success."""
+    monkeypatch.setattr(Load, "offer_some", lambda _self, _first, _total: 0)
+    result, facts, _ = measured(total_bytes=MB, max_ms=100)
+    outcome = result.one(Stage.THROUGHPUT, role=Role.CLUSTER)
+    assert (outcome.status, outcome.reason) == (Status.ERROR, Reason.DEADLINE_OF_PLAN)
+    assert "handed over no record" in outcome.detail
+    assert (facts.records_produced, facts.produce_bytes_per_s) == (0, 0.0)
+
+
+def test_records_that_no_connection_takes_are_no_success() -> None:
+    settings = Settings(bootstrap="b:1", tls=None, limits=Limits())
+    wanted = ThroughputPlan(max_ms=1000)
+    load = Load(settings, "t", wanted, [0], threading.Event(), ClientLog(), not_sent=50, _handed_over=50)
+    facts = ThroughputFacts(
+        record_bytes=1024,
+        records_produced=0,
+        produce_bytes_per_s=0.0,
+        produce_duration_ns=0,
+        records_consumed=0,
+        consume_bytes_per_s=0.0,
+        consume_duration_ns=0,
+    )
+    judged = Throughput(settings, "t", "g", wanted, [], threading.Event())._judge(load, facts, 50, reached_end=True)
+    assert (judged.status, judged.reason) == (Status.FAILED, Reason.TIMED_OUT)
+    assert judged.detail == "no connection took any of 50 records within 1000 ms"

@@ -33,7 +33,13 @@ def seen(**fields: Any) -> ProduceLimits:
         ({"sender_cpu_share": 0.9, "rwnd_limited_share": 0.9}, Limit.CLIENT_CPU),
         ({"rwnd_limited_share": 0.5, "sndbuf_limited_share": 0.4}, Limit.RECEIVE_WINDOW),
         ({"sndbuf_limited_share": 0.4, "retransmitted": 5}, Limit.SEND_BUFFER),
-        ({"retransmitted": 5, "host": BUSY_HOST}, Limit.PATH),
+        ({"retransmitted": 5}, Limit.PATH),
+        ({"retransmitted": 5, "host": BUSY_HOST}, Limit.HOST_CPU),
+        ({"rwnd_limited_share": 0.9, "host": BUSY_HOST}, Limit.HOST_CPU),
+        ({"sndbuf_limited_share": 0.9, "host": BUSY_HOST}, Limit.HOST_CPU),
+        ({"rtt_ns": 61 * MS, "min_rtt_ns": 60 * MS, "host": BUSY_HOST}, Limit.HOST_CPU),
+        ({"throttled_ms": 20, "host": BUSY_HOST}, Limit.THROTTLE),
+        ({"sender_cpu_share": 0.9, "host": BUSY_HOST}, Limit.CLIENT_CPU),
         ({"rtt_ns": 3 * MS}, Limit.PATH),
         ({"rtt_ns": 3 * MS, "busy_share": 0.2}, Limit.NOT_TOLD),
         ({"rtt_ns": 3 * MS, "min_rtt_ns": 0}, Limit.NOT_TOLD),
@@ -46,6 +52,14 @@ def seen(**fields: Any) -> ProduceLimits:
 )
 def test_each_limit_has_its_evidence(fields: dict[str, Any], limit: Limit) -> None:
     assert limited_by(seen(**fields)).limit is limit
+
+
+def test_on_a_busy_host_what_the_connections_show_is_told_as_undecided() -> None:
+    found = limited_by(seen(rwnd_limited_share=0.9, host=BUSY_HOST))
+    assert found.because == (
+        "the client's host was busy 99% of the time, with whatever else runs there too; it may be the host's own doing "
+        "that the brokers' receive window was full 90% of the time, at 1.00 ms RTT"
+    )
 
 
 def test_what_was_not_recorded_is_not_told() -> None:
