@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
 from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
+from kio.schema.describe_configs.v1 import DescribeConfigsRequest, DescribeConfigsResponse
+from kio.schema.describe_configs.v1.request import DescribeConfigsResource
 from kio.schema.describe_groups.v4 import DescribeGroupsRequest, DescribeGroupsResponse
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
 from kio.schema.leave_group.v1 import LeaveGroupRequest, LeaveGroupResponse
-from kio.schema.types import GroupId
+from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
+from kio.schema.metadata.v4.request import MetadataRequestTopic
+from kio.schema.types import GroupId, TopicName
+from kio.static.primitive import i8
 
-from brokerproof.probes.outcome import Reason
+from brokerproof.probes.outcome import OffsetsPartition, Reason
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
 FIRST_POLL_S: Final = 0.02
 LONGEST_POLL_S: Final = 0.5
 """Between two questions while a cluster makes its offsets topic, on the first group of its life."""
+
+OFFSETS_TOPIC: Final = "__consumer_offsets"
+_TOPIC_RESOURCE: Final = i8(2)
+_MIN_IN_SYNC: Final = "min.insync.replicas"
 
 _NOT_YET: Final = frozenset({ErrorCode.coordinator_not_available, ErrorCode.coordinator_load_in_progress})
 _GONE: Final = frozenset({ErrorCode.none, ErrorCode.group_id_not_found})
@@ -47,8 +57,15 @@ class Coordinator(msgspec.Struct, frozen=True):
     port: int
 
 
-async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinator:
+async def find_coordinator(
+    connection: KafkaConnection, group: str, told: Callable[[ErrorCode], None] = lambda _code: None
+) -> Coordinator:
     """Ask until there is a coordinator; the caller bounds the wait.
+
+    Args:
+        connection: To any broker.
+        group: The group.
+        told: Called with each answer that there is none yet.
 
     Raises:
         CoordinatorError: the broker refuses for good.
@@ -67,6 +84,7 @@ async def find_coordinator(connection: KafkaConnection, group: str) -> Coordinat
                 else Reason.COORDINATOR_UNAVAILABLE
             )
             raise CoordinatorError(reason, f"FindCoordinator: {code.name}: {response.error_message or ''}")
+        told(code)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_POLL_S)
 
@@ -80,8 +98,17 @@ class SeenFrom(NamedTuple):
     """Who was asked; None where nobody was."""
 
 
-async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ...]:
-    """Addresses of the group's members as their coordinator sees them.
+class GroupTold(NamedTuple):
+    """What is known of a group that failed, beyond what its member saw."""
+
+    state: str = ""
+    unknown: str = ""
+    """Why its coordinator says no state."""
+    offsets: OffsetsPartition | None = None
+
+
+async def describe_group(connection: KafkaConnection, group: str) -> tuple[str, tuple[str, ...]]:
+    """The group's state at its coordinator, and its members' addresses as the coordinator sees them.
 
     Behind a load balancer that is the load balancer's address, not the client's: what shows, from
     the client alone, which path its connections took.
@@ -98,7 +125,49 @@ async def client_hosts(connection: KafkaConnection, group: str) -> tuple[str, ..
         raise CoordinatorError(Reason.KAFKA_ERROR, f"DescribeGroups: {refused[0].name}", moved=moved)
     # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
     hosts = {member.client_host.rpartition("/")[2] for each in response.groups for member in each.members}
-    return tuple(sorted(map(_canonical, hosts)))
+    return ", ".join(each.group_state for each in response.groups), tuple(sorted(map(_canonical, hosts)))
+
+
+async def offsets_partition(connection: KafkaConnection, group: str) -> OffsetsPartition | None:
+    """How the group's offsets are kept, by what any broker says; None where there is no such topic, or it may not say.
+
+    Raises:
+        BrokenStreamError: the conversation broke.
+    """
+    topics = (MetadataRequestTopic(name=TopicName(OFFSETS_TOPIC)),)
+    response = await connection.call(MetadataRequest(topics=topics, allow_auto_topic_creation=False), MetadataResponse)
+    partitions = [each for topic in response.topics for each in topic.partitions]
+    if not partitions:
+        return None
+    index = _java_hash(group) % len(partitions)
+    for each in partitions:
+        if int(each.partition_index) == index:
+            return OffsetsPartition(
+                partition=index,
+                leader_id=int(each.leader_id),
+                replicas=len(each.replica_nodes),
+                in_sync=len(each.isr_nodes),
+                min_in_sync=await _min_in_sync(connection),
+            )
+    return None
+
+
+async def _min_in_sync(connection: KafkaConnection) -> int | None:
+    resource = DescribeConfigsResource(
+        resource_type=_TOPIC_RESOURCE, resource_name=OFFSETS_TOPIC, configuration_keys=(_MIN_IN_SYNC,)
+    )
+    response = await connection.call(DescribeConfigsRequest(resources=(resource,)), DescribeConfigsResponse)
+    told = [entry.value or "" for each in response.results for entry in each.configs if entry.name == _MIN_IN_SYNC]
+    return int(told[0]) if told and told[0].isdecimal() else None
+
+
+def _java_hash(text: str) -> int:
+    """``Utils.abs(text.hashCode())``, by which Kafka finds a group's partition (GroupMetadataManager.partitionFor)."""
+    value = 0
+    for letter in text:
+        value = (31 * value + ord(letter)) & 0xFFFFFFFF
+    signed = value - (1 << 32) if value >> 31 else value
+    return 0 if signed == -(1 << 31) else abs(signed)
 
 
 def _canonical(address: str) -> str:

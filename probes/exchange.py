@@ -11,17 +11,22 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
+from kio.schema.errors import ErrorCode
 
+from brokerproof.probes.clean_up import Way, remove
 from brokerproof.probes.coordinator import (
     Coordinator,
     CoordinatorError,
+    GroupTold,
     SeenFrom,
-    client_hosts,
     delete_group,
+    describe_group,
     find_coordinator,
+    offsets_partition,
 )
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.ledger import Ledger
@@ -30,6 +35,7 @@ from brokerproof.probes.observation import Observation, failed
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
+    OffsetsPartition,
     Outcome,
     Reason,
     Role,
@@ -62,6 +68,8 @@ RECORD_STAGES: Final = run_per(Per.BROKER)
 """The stages with one outcome a leader."""
 _WAIT_SHARE: Final = 0.4
 """Of the time for cleaning up: how much of it may go to waiting for what is still under way."""
+_MOST_OTHERS: Final = 2
+"""Brokers that are asked to remove something where the first one does not answer."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -143,7 +151,7 @@ class Exchange(msgspec.Struct):
                 partition_count=partitions.count,
                 stop=self.stop,
             )
-            await self._records.run(self._find_coordinator(control), self._client_host)
+            await self._records.run(self._find_coordinator(control), self._client_host, self._told_of_group)
         self._skip_what_needs_records()
 
     def root_of(self, candidate: Candidate) -> WaitedFor | None:
@@ -246,9 +254,27 @@ class Exchange(msgspec.Struct):
                 led_by = partitions.led_by[candidate.broker_id]
                 waiting.append(self._leader(candidate.target, candidate.broker_id, candidate.verified, led_by))
             else:
-                detail = f"broker {candidate.broker_id} leads no partition of {self.topic}"
-                self.ledger.settle(Stage.PRODUCE, candidate.target, failed(Reason.NO_LEADER, detail))
+                self._not_a_leader(candidate, partitions)
         return [leader for leader in await asyncio.gather(*waiting) if leader is not None]
+
+    def _not_a_leader(self, candidate: Candidate, partitions: Partitions) -> None:
+        """A broker that leads no partition: a fault, but for a topic that was there already and is led by others."""
+        detail = f"broker {candidate.broker_id} leads no partition of {self.topic}"
+        missing = partitions.missing_at(candidate.broker_id)
+        if self.plan.topic.mode is TopicMode.CREATE or missing is not None:
+            if missing is not None:
+                detail += f"; partition {missing}, of which it has a replica, has no leader"
+            self.ledger.settle(Stage.PRODUCE, candidate.target, failed(Reason.NO_LEADER, detail))
+            return
+        seen = Observation(Status.SKIPPED, Reason.NOT_COVERED, detail)
+        for stage in RECORD_STAGES:
+            if stage in self.plan.stages:
+                self.ledger.settle(stage, candidate.target, seen)
+
+    def is_covered(self, candidate: Candidate) -> bool:
+        """Whether the topic can show anything of this broker as a leader."""
+        produced = self.ledger.get(Stage.PRODUCE, candidate.target)
+        return produced is None or produced.reason is not Reason.NOT_COVERED
 
     async def _leader(self, target: Target, broker_id: int, verified: Verified, led_by: Sequence[int]) -> Leader | None:
         limit_ms = self.plan.limits.produce_ms
@@ -284,12 +310,21 @@ class Exchange(msgspec.Struct):
                 await asyncio.shield(self._creating)
                 return led(ids * self._partitions_each)
         except TimeoutError:
-            return failed(Reason.TOPIC_NOT_CREATED, f"{self.topic}: no answer within {limit_ms} ms")
+            broker_id = self._asked(control).answered_by
+            facts = TopicFacts(topic=self.topic, asked_broker_id=broker_id)
+            detail = f"{self.topic}: no answer of broker {broker_id} within {limit_ms} ms"
+            return failed(Reason.TOPIC_NOT_CREATED, detail, facts)
         except TopicError as refusal:
-            facts = TopicFacts(topic=self.topic, error_code=refusal.error_code.value)
+            # What no broker answered has no broker that did.
+            asked_id = None if refusal.error_code is ErrorCode.none else self._asked(control).answered_by
+            facts = TopicFacts(topic=self.topic, error_code=refusal.error_code.value, asked_broker_id=asked_id)
             return failed(refusal.reason, refusal.detail, facts)
         except BrokenStreamError as broken:
             return failed(Reason.TRANSPORT, f"{self.topic}: {broken.detail}")
+
+    def _asked(self, control: Verified) -> Verified:
+        """Who is asked about topics: the controller, where the first one said that it is another."""
+        return self._control or control
 
     @property
     def _partitions_each(self) -> int:
@@ -324,16 +359,22 @@ class Exchange(msgspec.Struct):
         if Stage.GROUP not in self.plan.stages:
             return None
         limit_ms = self.plan.limits.group_ms
-        facts = GroupFacts(group=self.group)
+        answers: list[ErrorCode] = []
         try:
             async with asyncio.timeout(limit_ms / 1000):
-                candidate = await self._coordinating(control)
+                candidate = await self._coordinating(control, answers.append)
         except TimeoutError:
-            seen = failed(Reason.COORDINATOR_UNAVAILABLE, f"no coordinator within {limit_ms} ms", facts)
+            last = f"; broker {control.answered_by} answers {answers[-1].name}" if answers else ""
+            facts = GroupFacts(
+                group=self.group,
+                error_name=answers[-1].name.upper() if answers else "",
+                offsets=await self._offsets() if answers else None,
+            )
+            seen = failed(Reason.COORDINATOR_UNAVAILABLE, f"no coordinator within {limit_ms} ms{last}", facts)
         except CoordinatorError as refusal:
-            seen = failed(refusal.reason, refusal.detail, facts)
+            seen = failed(refusal.reason, refusal.detail, GroupFacts(group=self.group))
         except BrokenStreamError as broken:
-            seen = failed(Reason.TRANSPORT, f"FindCoordinator: {broken.detail}", facts)
+            seen = failed(Reason.TRANSPORT, f"FindCoordinator: {broken.detail}", GroupFacts(group=self.group))
         else:
             if candidate.verified is not None:
                 self._coordinator = candidate.verified
@@ -360,20 +401,54 @@ class Exchange(msgspec.Struct):
         except (CoordinatorError, BrokenStreamError) as refusal:
             return SeenFrom(unknown=refusal.detail)
 
-    async def _coordinating(self, asked: Verified) -> Candidate:
+    async def _coordinating(self, asked: Verified, told: Callable[[ErrorCode], None] = lambda _code: None) -> Candidate:
         """The group's coordinator, by what this broker says."""
-        return await self._candidate(_as_broker(await find_coordinator(asked.connection, self.group)))
+        return await self._candidate(_as_broker(await find_coordinator(asked.connection, self.group, told)))
 
     async def _seen_from(self, coordinator: Verified) -> SeenFrom:
-        found = await client_hosts(coordinator.connection, self.group)
+        _, found = await describe_group(coordinator.connection, self.group)
         return SeenFrom(", ".join(found), "" if found else "the group has no members", coordinator.answered_by)
+
+    async def _told_of_group(self) -> GroupTold:
+        """What the coordinator says of a group that was not joined or did not commit, and how its offsets are kept."""
+        (state, unknown), offsets = await asyncio.gather(self._group_state(), self._offsets())
+        return GroupTold(state, unknown, offsets)
+
+    async def _group_state(self) -> tuple[str, str]:
+        """The group's state at its coordinator, or why it is not known."""
+        if self._coordinator is None:
+            return "", "there is no connection to the coordinator"
+        limit_ms = self._beside_ms
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                state, _ = await describe_group(self._coordinator.connection, self.group)
+        except TimeoutError:
+            return "", f"no DescribeGroups response within {limit_ms} ms"
+        except (CoordinatorError, BrokenStreamError) as refusal:
+            return "", refusal.detail
+        return state, ""
+
+    async def _offsets(self) -> OffsetsPartition | None:
+        """How the group's offsets are kept, as far as the broker that is asked about topics says."""
+        if self._control is None:
+            return None
+        try:
+            async with asyncio.timeout(self._beside_ms / 1000):
+                return await offsets_partition(self._control.connection, self.group)
+        except (TimeoutError, BrokenStreamError):
+            return None
+
+    @property
+    def _beside_ms(self) -> int:
+        """For a question that somebody waits for who has a request's time: a little less."""
+        return self.plan.limits.request_ms * 9 // 10
 
     # After the records.
 
     def _skip_what_needs_records(self) -> None:
         """Consume and group where nothing was produced."""
         roots: list[Outcome] = []
-        for candidate in self.candidates:
+        for candidate in filter(self.is_covered, self.candidates):
             produced = self.ledger.get(Stage.PRODUCE, candidate.target)
             if produced is not None and produced.status is not Status.OK:
                 roots.append(produced)
@@ -393,16 +468,16 @@ class Exchange(msgspec.Struct):
         answered, unanswered = await asyncio.wait({self._creating}, timeout=limit_s * _WAIT_SHARE)
         for creating in unanswered:
             creating.cancel()
-        for creating in answered:
-            # Its failure is in the outcomes; asyncio wants it looked at as well.
-            creating.exception()
+        failures = [creating.exception() for creating in answered if not creating.cancelled()]
+        unsure = bool(unanswered) or any(map(_may_have_been_made, failures))
         limit_ms = self.plan.limits.request_ms
 
-        async def delete(connection: KafkaConnection) -> None:
-            await delete_topic(connection, self.topic, limit_ms=limit_ms)
+        async def delete(connection: KafkaConnection) -> bool:
+            return await delete_topic(connection, self.topic, limit_ms=limit_ms)
 
+        ways = self._ways(self._control, delete)
         left_s = limit_s * (1 - _WAIT_SHARE) if unanswered else limit_s
-        return await self._remove(f"topic {self.topic}", self._control, delete, left_s)
+        return await remove(f"topic {self.topic}", ways, left_s, may_still_come=unsure)
 
     async def _remove_group(self, limit_s: float) -> str:
         if self._records is None or not self._records.threads:
@@ -414,35 +489,50 @@ class Exchange(msgspec.Struct):
         if not self._records.joined or self._coordinator is None:
             return ""
 
-        async def delete(connection: KafkaConnection) -> None:
+        async def delete(connection: KafkaConnection) -> bool:
             await delete_group(connection, self.group, member_id)
+            return True
 
+        async def delete_where_it_is_now(connection: KafkaConnection) -> bool:
+            # Only its coordinator deletes a group, and that may be another by now.
+            moved = await find_coordinator(connection, self.group)
+            now = next((each for each in self._verified() if each.answered_by == moved.broker_id), None)
+            if now is None:
+                raise CoordinatorError(Reason.COORDINATOR_UNAVAILABLE, f"broker {moved.broker_id} is not reached")
+            return await self._anew(now, delete)
+
+        here, again, *_ = self._ways(self._coordinator, delete)
+        elsewhere = self._ways(self._coordinator, delete_where_it_is_now)[1:]
         left_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
-        return await self._remove(f"group {self.group}", self._coordinator, delete, left_s)
+        return await remove(f"group {self.group}", (here, again, *elsewhere), left_s)
 
-    async def _remove(
-        self, what: str, place: Verified, delete: Callable[[KafkaConnection], Awaitable[None]], limit_s: float
-    ) -> str:
-        """Remove one thing, over a fresh connection where the kept one has died meanwhile.
+    def _ways(self, first: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> list[Way]:
+        """By the connection that was kept; then by new ones, to the same broker and to others."""
+        others = [each for each in self._verified() if each.answered_by != first.answered_by]
+        places = (first, *others[:_MOST_OTHERS])
+        return [partial(delete, first.connection), *(partial(self._anew, each, delete) for each in places)]
 
-        Returns:
-            Empty where it is gone; otherwise what is left, and why.
-        """
+    def _verified(self) -> list[Verified]:
+        """An address of each broker that was reached, in the order of their ids."""
+        found: dict[int, Verified] = {}
+        for endpoint in self.paths.endpoints:
+            for broker_id, verified in endpoint.verified.items():
+                found.setdefault(broker_id, verified)
+        return [found[broker_id] for broker_id in sorted(found)]
+
+    async def _anew(self, place: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> bool:
+        connection = await self.paths.reconnect(place)
         try:
-            async with asyncio.timeout(limit_s):
-                try:
-                    await delete(place.connection)
-                except BrokenStreamError:
-                    connection = await self.paths.reconnect(place)
-                    try:
-                        await delete(connection)
-                    finally:
-                        connection.close()
-        except TimeoutError:
-            return f"{what}: no answer within {limit_s:.1f} s"
-        except (TopicError, CoordinatorError, BrokenStreamError) as refusal:
-            return f"{what}: {refusal.detail}"
-        return ""
+            return await delete(connection)
+        finally:
+            connection.close()
+
+
+def _may_have_been_made(failure: BaseException | None) -> bool:
+    """Whether a creation that failed so may yet have its effect: no broker has refused it."""
+    if isinstance(failure, TopicError):
+        return failure.error_code is ErrorCode.request_timed_out
+    return failure is not None
 
 
 def _bootstrap(endpoint: ProbedEndpoint) -> str:

@@ -21,6 +21,7 @@ from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     IdentityFacts,
+    IdleFacts,
     MetadataFacts,
     Outcome,
     Reason,
@@ -37,7 +38,7 @@ from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.connect import connect, round_trip_ns
 from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
-from brokerproof.probes.stages.identity import ask_identity
+from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise
 from brokerproof.probes.stages.idle import hold_idle
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.stages.path_size import measure_path_size
@@ -68,6 +69,13 @@ class Verified(msgspec.Struct):
     def is_used(self) -> bool:
         """Whether its connection is the one that later requests to this broker go by."""
         return self.endpoint.verified.get(self.answered_by) is self
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    """Who answered, and on which connection: another than before, where the first question ended that."""
+
+    connection: KafkaConnection
+    broker_id: int
 
 
 class ProbedEndpoint(msgspec.Struct, eq=False):
@@ -169,17 +177,20 @@ class Paths:
         Raises:
             BrokenStreamError: it cannot be had any more.
         """
+        return await self._anew(verified.endpoint, verified.address, verified.connection)
+
+    async def _anew(self, endpoint: ProbedEndpoint, address: str, before: KafkaConnection) -> KafkaConnection:
         limits = self._plan.limits
-        seen, sock = await connect(verified.address, verified.endpoint.port, limit_ms=limits.connect_ms)
+        seen, sock = await connect(address, endpoint.port, limit_ms=limits.connect_ms)
         stream = Stream(sock) if sock is not None else None
         if sock is not None and self._plan.tls is not None:
-            seen, stream = await self._shake_hands(sock, verified.endpoint.name)
+            seen, stream = await self._shake_hands(sock, endpoint.name)
         if stream is None:
             if sock is not None:
                 sock.close()
             raise BrokenStreamError(seen.reason or Reason.SOCKET_ERROR, seen.detail)
         connection = KafkaConnection(stream)
-        connection.versions.update(verified.connection.versions)
+        connection.versions.update(before.versions)
         return connection
 
     @property
@@ -351,7 +362,13 @@ class Paths:
 
     async def _idle(self, verified: Verified | None) -> tuple[Observation, None]:
         hold_ms, limit_ms = self._plan.idle_hold_ms, self._plan.limits.request_ms
-        return await self._on_its_own(verified, partial(hold_idle, hold_ms=hold_ms, limit_ms=limit_ms))
+        seen, _ = await self._on_its_own(verified, partial(hold_idle, hold_ms=hold_ms, limit_ms=limit_ms))
+        if seen.is_ok or verified is None or not isinstance(seen.facts, IdleFacts):
+            return seen, None
+        # Else a broker that fell silent meanwhile would look like a connection that was forgotten.
+        anew, _ = await self._on_a_new_one(verified, partial(ask_identity, limit_ms=limit_ms))
+        facts = msgspec.structs.replace(seen.facts, works_anew=anew.is_ok)
+        return msgspec.structs.replace(seen, facts=facts), None
 
     async def _on_its_own(
         self, verified: Verified | None, measure: Callable[[KafkaConnection, int], Awaitable[Observation]]
@@ -359,9 +376,18 @@ class Paths:
         """Measure on the address's own connection where nobody else needs it, else on a new one."""
         if verified is None:
             raise AssertionError("it follows identity, which verifies")
+        if verified.is_used or not verified.connection.usable:
+            return await self._on_a_new_one(verified, measure)
         try:
-            spare = not verified.is_used and verified.connection.usable
-            connection = verified.connection if spare else await self.reconnect(verified)
+            return await measure(verified.connection, verified.answered_by), None
+        finally:
+            verified.connection.close()
+
+    async def _on_a_new_one(
+        self, verified: Verified, measure: Callable[[KafkaConnection, int], Awaitable[Observation]]
+    ) -> tuple[Observation, None]:
+        try:
+            connection = await self.reconnect(verified)
         except BrokenStreamError as broken:
             return failed(broken.reason, f"a second connection: {broken.detail}"), None
         try:
@@ -386,13 +412,13 @@ class Paths:
             )
             for broker in metadata.brokers if metadata is not None else ():
                 self._start(self.advertised(broker))
-            identity = await sequence.step(
-                Stage.IDENTITY, lambda: self._identify(_need(connection), endpoint.broker_id)
+            identified = await sequence.step(
+                Stage.IDENTITY, lambda: self._identify(endpoint, address, _need(connection))
             )
-            if connection is None or metadata is None or identity is None or identity.answered_by is None:
+            if metadata is None or identified is None:
                 return None
-            verified = Verified(endpoint, address, connection, metadata, identity.answered_by)
-            endpoint.verified.setdefault(identity.answered_by, verified)
+            verified = Verified(endpoint, address, identified.connection, metadata, identified.broker_id)
+            endpoint.verified.setdefault(verified.answered_by, verified)
             return verified
         finally:
             if sock is not None and verified is None:
@@ -404,10 +430,26 @@ class Paths:
         return await handshake(sock, name, self._context, limit_ms=self._plan.limits.handshake_ms)
 
     async def _identify(
-        self, connection: KafkaConnection, broker_id: int | None
-    ) -> tuple[Observation, IdentityFacts | None]:
-        seen = await ask_identity(connection, broker_id, limit_ms=self._plan.limits.request_ms)
-        return seen, seen.facts if isinstance(seen.facts, IdentityFacts) else None
+        self, endpoint: ProbedEndpoint, address: str, connection: KafkaConnection
+    ) -> tuple[Observation, _Identified | None]:
+        limit_ms = self._plan.limits.request_ms
+        seen = await ask_identity(connection, endpoint.broker_id, limit_ms=limit_ms)
+        if may_ask_otherwise(seen):
+            connection.close()
+            try:
+                connection = await self._anew(endpoint, address, connection)
+            except BrokenStreamError:
+                return seen, None
+            try:
+                seen = await ask_identity_otherwise(connection, endpoint.broker_id, seen, limit_ms=limit_ms)
+            except asyncio.CancelledError:
+                connection.close()
+                raise
+        answered_by = seen.facts.answered_by if isinstance(seen.facts, IdentityFacts) else None
+        if not seen.is_ok or answered_by is None:
+            connection.close()
+            return seen, None
+        return seen, _Identified(connection, answered_by)
 
 
 def _need(connection: KafkaConnection | None) -> KafkaConnection:

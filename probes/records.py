@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from brokerproof.probes.coordinator import SeenFrom
+from brokerproof.probes.coordinator import GroupTold, SeenFrom
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Timed
@@ -27,6 +27,8 @@ from brokerproof.probes.stages.consume import Consuming
 from brokerproof.probes.stages.group import Grouping
 from brokerproof.probes.stages.produce import Producing
 from brokerproof.probes.threads import in_thread
+
+T = TypeVar("T")
 
 CLUSTER: Final = Target(role=Role.CLUSTER)
 POLL_S: Final = 0.002
@@ -52,11 +54,15 @@ class Records(msgspec.Struct):
     _coordinator: concurrent.futures.Future[int | None] = msgspec.field(default_factory=concurrent.futures.Future)
 
     async def run(
-        self, coordinator: Awaitable[int | None], client_host: Callable[[], Coroutine[Any, Any, SeenFrom]]
+        self,
+        coordinator: Awaitable[int | None],
+        client_host: Callable[[], Coroutine[Any, Any, SeenFrom]],
+        told_of_group: Callable[[], Coroutine[Any, Any, GroupTold]],
     ) -> None:
-        """Produce, consume, and join the group if ``coordinator`` names one; ``client_host`` asks it about this member.
+        """Produce, consume, and join the group if ``coordinator`` names one.
 
-        Done when every stage is; the consumer may still be leaving.
+        ``client_host`` asks it about this member, ``told_of_group`` about a group that failed. Done when every stage
+        is; the consumer may still be leaving.
         """
         loop = asyncio.get_running_loop()
         producing = Producing(
@@ -75,7 +81,10 @@ class Records(msgspec.Struct):
         read: asyncio.Future[None] = loop.create_future()
         waiting = {producer}
         if not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages):
-            consumer = in_thread(partial(self._read, producing, loop, read, client_host), "consume")
+            asks = partial(_ask, loop, limit_ms=self.plan.limits.request_ms)
+            member = partial(asks, client_host, lambda why: SeenFrom(unknown=why))
+            group = partial(asks, told_of_group, lambda why: GroupTold(unknown=why))
+            consumer = in_thread(partial(self._read, producing, loop, read, member, group), "consume")
             self.threads.append(consumer)
             waiting.add(asyncio.ensure_future(_either(read, consumer)))
         try:
@@ -92,7 +101,8 @@ class Records(msgspec.Struct):
         producing: Producing,
         loop: asyncio.AbstractEventLoop,
         read: asyncio.Future[None],
-        client_host: Callable[[], Coroutine[Any, Any, SeenFrom]],
+        ask_seen_from: Callable[[], Callable[[], SeenFrom]],
+        ask_of_group: Callable[[], Callable[[], GroupTold]],
     ) -> None:
         """The consumer's thread."""
         limits = self.plan.limits
@@ -124,7 +134,8 @@ class Records(msgspec.Struct):
                     deliveries=producing.deliveries,
                     log=log,
                     commits=self.clients.commits,
-                    ask_seen_from=partial(_ask, loop, client_host, limits.request_ms),
+                    ask_seen_from=ask_seen_from,
+                    ask_of_group=ask_of_group,
                 )
                 timed = grouping.run(self.leaders)
                 self.member_id = consumer.memberid() or ""
@@ -165,18 +176,22 @@ class Records(msgspec.Struct):
 
 
 def _ask(
-    loop: asyncio.AbstractEventLoop, ask: Callable[[], Coroutine[Any, Any, SeenFrom]], limit_ms: int
-) -> Callable[[], SeenFrom]:
-    """Ask in the loop, and give back what waits, in this thread, for the answer."""
+    loop: asyncio.AbstractEventLoop,
+    ask: Callable[[], Coroutine[Any, Any, T]],
+    unknown: Callable[[str], T],
+    *,
+    limit_ms: int,
+) -> Callable[[], T]:
+    """Ask in the loop, and give back what waits, in this thread, for the answer; without one, for why there is none."""
     asked = asyncio.run_coroutine_threadsafe(ask(), loop)
 
-    def answer() -> SeenFrom:
+    def answer() -> T:
         try:
             return asked.result(limit_ms / 1000)
         except TimeoutError:
-            return SeenFrom(unknown=f"no DescribeGroups response within {limit_ms} ms")
+            return unknown(f"no DescribeGroups response within {limit_ms} ms")
         except concurrent.futures.CancelledError:
-            return SeenFrom(unknown="the run ended before the answer")
+            return unknown("the run ended before the answer")
 
     return answer
 

@@ -43,6 +43,8 @@ _REASONS: Final = {
     ErrorCode.topic_authorization_failed: Reason.NOT_AUTHORIZED,
     ErrorCode.cluster_authorization_failed: Reason.NOT_AUTHORIZED,
     ErrorCode.unknown_topic_or_partition: Reason.TOPIC_NOT_FOUND,
+    # A name that no topic can have.
+    ErrorCode.invalid_topic_exception: Reason.TOPIC_NOT_FOUND,
     ErrorCode.not_leader_or_follower: Reason.NOT_LEADER,
     ErrorCode.leader_not_available: Reason.NO_LEADER,
 }
@@ -79,6 +81,12 @@ class Partitions(msgspec.Struct, frozen=True):
 
     count: int
     led_by: dict[int, tuple[int, ...]]
+    leaderless: dict[int, tuple[int, ...]] = msgspec.field(default_factory=dict)
+    """The replicas of each partition that nobody leads."""
+
+    def missing_at(self, broker_id: int | None) -> int | None:
+        """A partition that has a replica on this broker, and no leader; None where there is none."""
+        return next((index for index, replicas in self.leaderless.items() if broker_id in replicas), None)
 
 
 def spread(broker_ids: Sequence[int], replication_factor: int, each: int = 1) -> tuple[tuple[int, ...], ...]:
@@ -144,12 +152,16 @@ async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
     request = MetadataRequest(topics=(MetadataRequestTopic(name=TopicName(name)),), allow_auto_topic_creation=False)
     response = await connection.call(request, MetadataResponse)
     leaders: list[int] = []
+    leaderless: dict[int, tuple[int, ...]] = {}
     for topic in response.topics:
         if topic.error_code is not ErrorCode.none:
             reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
             raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}", error_code=topic.error_code)
-        leaders += [int(each.leader_id) for each in sorted(topic.partitions, key=lambda each: each.partition_index)]
-    return led(leaders)
+        for each in sorted(topic.partitions, key=lambda each: each.partition_index):
+            leaders.append(int(each.leader_id))
+            if leaders[-1] < 0:
+                leaderless[int(each.partition_index)] = tuple(map(int, each.replica_nodes))
+    return msgspec.structs.replace(led(leaders), leaderless=leaderless)
 
 
 async def end_offset(connection: KafkaConnection, name: str, partition: int) -> int:
@@ -180,8 +192,11 @@ async def end_offset(connection: KafkaConnection, name: str, partition: int) -> 
         await asyncio.sleep(POLL_S)
 
 
-async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int) -> None:
+async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int) -> bool:
     """Delete ``name``; a topic that is not there is fine.
+
+    Returns:
+        Whether it was there.
 
     Raises:
         TopicError: the broker refused.
@@ -197,6 +212,7 @@ async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int)
                 f"DeleteTopics: {result.error_code.name}",
                 error_code=result.error_code,
             )
+    return all(result.error_code is ErrorCode.none for result in response.responses)
 
 
 def _timeout(limit_ms: int) -> i32Timedelta:

@@ -16,7 +16,7 @@ from brokerproof.probes.exchange import Exchange
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Settings, reason_of, since
 from brokerproof.probes.observation import Observation, crashed, failed
-from brokerproof.probes.outcome import STAGE_REASONS, Reason, Stage, WaitedFor
+from brokerproof.probes.outcome import STAGE_REASONS, Reason, Stage, Status, WaitedFor
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan, ThroughputPlan
 from brokerproof.probes.records import CLUSTER
 from brokerproof.probes.threads import in_thread
@@ -42,20 +42,14 @@ class Measurements(msgspec.Struct):
 
     async def _measure(self, wanted: LatencyPlan | ThroughputPlan) -> None:
         stage = Stage.LATENCY if isinstance(wanted, LatencyPlan) else Stage.THROUGHPUT
-        root: WaitedFor | None = None
-        for candidate in self.exchange.candidates:
-            waits = self.exchange.root_of(candidate)
-            if waits is None:
-                continue
-            root = root or waits
-            if stage is Stage.LATENCY and candidate.target != CLUSTER:
-                self.ledger.skip(stage, candidate.target, Reason.WAITS_FOR, waits)
+        root = self._skip_what_cannot(stage)
         if not self.exchange.candidates:
             self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, WaitedFor(stage=Stage.PRODUCE, target=CLUSTER))
             return
         if root is not None:
             self.ledger.skip(stage, CLUSTER, Reason.WAITS_FOR, root)
-        working = [each.target for each in self.exchange.candidates if self.exchange.root_of(each) is None]
+        covered = filter(self.exchange.is_covered, self.exchange.candidates)
+        working = [each.target for each in covered if self.exchange.root_of(each) is None]
         leaders = [leader for leader in self.exchange.leaders if leader.target in working]
         settings = self.exchange.settings
         if not leaders or settings is None:
@@ -68,6 +62,21 @@ class Measurements(msgspec.Struct):
             case ThroughputPlan():
                 # A throughput without one of the leaders would look like a slow cluster.
                 pass
+
+    def _skip_what_cannot(self, stage: Stage) -> WaitedFor | None:
+        """Skip leaders whose records failed, and those that the topic does not cover; the first failure, if any."""
+        root: WaitedFor | None = None
+        for candidate in self.exchange.candidates:
+            covered, waits = self.exchange.is_covered(candidate), self.exchange.root_of(candidate)
+            each = stage is Stage.LATENCY and candidate.target != CLUSTER
+            if not covered and each:
+                words = "no partition of the topic is led by it"
+                self.ledger.settle(stage, candidate.target, Observation(Status.SKIPPED, Reason.NOT_COVERED, words))
+            elif covered and waits is not None:
+                root = root or waits
+                if each:
+                    self.ledger.skip(stage, candidate.target, Reason.WAITS_FOR, waits)
+        return root
 
     async def _path_latency(self, wanted: PathLatencyPlan) -> None:
         from brokerproof.probes.load.path_latency import PathLatency  # noqa: PLC0415  most runs do not measure; starting is measured

@@ -23,7 +23,7 @@ from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.specs.api import ApiFacts
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
-from brokerproof.probes.outcome.specs.group import GroupFacts
+from brokerproof.probes.outcome.specs.group import GroupFacts, OffsetsPartition
 from brokerproof.probes.outcome.specs.handshake import HandshakeFacts
 from brokerproof.probes.outcome.specs.identity import IdentityFacts
 from brokerproof.probes.outcome.specs.idle import IdleFacts
@@ -69,6 +69,7 @@ __all__ = [
     "LookupFailure",
     "Measured",
     "MetadataFacts",
+    "OffsetsPartition",
     "Outcome",
     "PathLatencyFacts",
     "PathSizeFacts",

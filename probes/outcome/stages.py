@@ -107,6 +107,7 @@ class Reason(StrEnum):
     WAITS_FOR = "waits_for"
     NOT_PLANNED = "not_planned"
     OUTSIDE_PLAN = "outside_plan"
+    NOT_COVERED = "not_covered"
     # status error, any stage
     PROBE_CRASHED = "probe_crashed"
     NO_RESOLVER = "no_resolver"
@@ -155,7 +156,8 @@ CLIENT: Final = frozenset(
     }
 )
 
-SKIP_REASONS: Final = frozenset({Reason.WAITS_FOR, Reason.NOT_PLANNED, Reason.OUTSIDE_PLAN})
+SKIP_REASONS: Final = frozenset({Reason.WAITS_FOR, Reason.NOT_PLANNED, Reason.OUTSIDE_PLAN, Reason.NOT_COVERED})
+"""``not_covered``: nothing is wrong, and nothing can be shown; a topic that is there already has no partition at it."""
 ERROR_REASONS: Final = frozenset(
     {
         Reason.PROBE_CRASHED,

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from brokerproof.probes.coordinator import SeenFrom
+from brokerproof.probes.coordinator import GroupTold, SeenFrom
 from brokerproof.probes.kafka_clients import Commits
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed, reason_of, since
 from brokerproof.probes.observation import Observation, failed, ok
@@ -39,6 +39,8 @@ class Grouping(msgspec.Struct):
     commits: Commits
     ask_seen_from: Callable[[], Callable[[], SeenFrom]] = lambda: SeenFrom
     """Begins to ask the coordinator where it sees this member; what it returns waits for the answer."""
+    ask_of_group: Callable[[], Callable[[], GroupTold]] = lambda: GroupTold
+    """The same about a group that was not joined, or took no commit."""
     _seen_from: Callable[[], SeenFrom] | None = None
     _assigned: int = 0
     _join_ns: int = 0
@@ -79,6 +81,8 @@ class Grouping(msgspec.Struct):
         if self._is_complete(expected) and not self.stop.is_set():
             committed, words = self._commit(expected, deadline)
             seen_from = self._seen_from() if self._seen_from is not None else SeenFrom()
+        failed_by_itself = (words or not self._assigned) and not self.stop.is_set()
+        told = self.ask_of_group()() if failed_by_itself else GroupTold()
         facts = GroupFacts(
             group=self.group,
             coordinator_id=self.coordinator_id if seen_from.coordinator_id is None else seen_from.coordinator_id,
@@ -86,7 +90,9 @@ class Grouping(msgspec.Struct):
             received=sum(map(len, self._received.values())),
             committed=committed,
             client_host=seen_from.addresses,
-            client_host_unknown=seen_from.unknown,
+            client_host_unknown=seen_from.unknown or told.unknown,
+            group_state=told.state,
+            offsets=told.offsets,
             join_ns=self._join_ns,
             error_name=self._failure.name() if self._failure else "",
             client_log=self.log.all(),

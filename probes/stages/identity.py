@@ -3,6 +3,10 @@
 Only that broker answers DescribeConfigs for ``BROKER:<id>``; any other returns ``Unexpected broker
 id, expected X or empty string, but received Y`` (ConfigHelper in Apache Kafka). A certificate does
 not prove it, because all brokers of an MSK cluster share one wildcard.
+
+Where a peer ends the connection on that question, it is asked in a second form, without keys, on a connection of its
+own: that is another question, and what it shows is that ApiVersions is answered there and the one or the other is not
+(tansu 0.6.0 ends connections on a question with keys).
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from kio.static.primitive import i8
 
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import IdentityFacts, Reason
+from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
 
@@ -28,6 +33,7 @@ NOBODY: Final = 2_147_483_647
 ADVERTISED_LISTENERS: Final = "advertised.listeners"
 
 _EXPECTED = re.compile(r"Unexpected broker id, expected (\d+)")
+_ENDED: Final = frozenset({Reason.CLOSED, Reason.RESET})
 _NOT_AUTHORIZED: Final = frozenset({ErrorCode.cluster_authorization_failed, ErrorCode.topic_authorization_failed})
 
 
@@ -48,25 +54,60 @@ async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, li
         limit_ms: Deadline for request and response.
     """
     asked = NOBODY if broker_id is None else broker_id
+    return await _asked(connection, identity_request(asked), broker_id, limit_ms=limit_ms)
+
+
+def may_ask_otherwise(seen: Observation) -> bool:
+    """Whether the peer ended the connection on the question, so that the second form says more."""
+    return seen.reason in _ENDED
+
+
+async def ask_identity_otherwise(
+    connection: KafkaConnection, broker_id: int | None, first: Observation, *, limit_ms: int
+) -> Observation:
+    """Ask in the second form: without keys, and for nobody, so that the answer is small and names who answers.
+
+    Args:
+        connection: A new one, its versions known.
+        broker_id: The broker expected here; None where any broker may answer.
+        first: What came of the first form.
+        limit_ms: Deadline for each of two requests and their responses.
+    """
+    alive = await ask_versions(connection, limit_ms=limit_ms)
+    if not alive.is_ok:
+        return first
+    seen = await _asked(connection, identity_request(NOBODY, keys=None), broker_id, limit_ms=limit_ms)
+    if seen.reason not in _ENDED:
+        return seen
+    words = "the peer answers ApiVersions, and ends the connection on DescribeConfigs, with keys and without"
+    return failed(seen.reason or Reason.CLOSED, words, IdentityFacts(without_keys=True, unsupported=True))
+
+
+async def _asked(
+    connection: KafkaConnection, request: DescribeConfigsRequest, broker_id: int | None, *, limit_ms: int
+) -> Observation:
     try:
         async with asyncio.timeout(limit_ms / 1000):
-            response = await connection.call(identity_request(asked), DescribeConfigsResponse)
+            response = await connection.call(request, DescribeConfigsResponse)
     except TimeoutError:
         return failed(Reason.TIMED_OUT, f"no DescribeConfigs response within {limit_ms} ms")
     except BrokenStreamError as failure:
         return failed(failure.reason, failure.detail)
     if len(response.results) != 1:
         return failed(Reason.NOT_KAFKA, f"{len(response.results)} results for one resource")
-    return _judge(response.results[0], asked, broker_id)
+    return _judge(response.results[0], request.resources[0], broker_id)
 
 
-def _judge(result: DescribeConfigsResult, asked: int, broker_id: int | None) -> Observation:
+def _judge(result: DescribeConfigsResult, resource: DescribeConfigsResource, broker_id: int | None) -> Observation:
     words = result.error_message or ""
     told = _EXPECTED.search(words)
     answered_by = int(told[1]) if told else None
-    if result.error_code is ErrorCode.none:
+    asked = int(resource.resource_name)
+    if result.error_code is ErrorCode.none and asked != NOBODY:
         answered_by = asked
     facts = IdentityFacts(
+        without_keys=resource.configuration_keys is None,
+        unsupported=result.error_code is ErrorCode.none and answered_by is None,
         answered_by=answered_by,
         error_code=int(result.error_code),
         error_message=words,
@@ -76,6 +117,8 @@ def _judge(result: DescribeConfigsResult, asked: int, broker_id: int | None) -> 
     )
     if result.error_code in _NOT_AUTHORIZED:
         return failed(Reason.NOT_AUTHORIZED, words or result.error_code.name, facts)
+    if facts.unsupported:
+        return failed(Reason.KAFKA_ERROR, f"it answers for broker {NOBODY}, which nobody is", facts)
     if answered_by is None:
         return failed(Reason.KAFKA_ERROR, f"DescribeConfigs: {result.error_code.name}: {words}", facts)
     if broker_id is not None and answered_by != broker_id:

@@ -32,13 +32,15 @@ from kio.schema.describe_groups.v4.response import DescribedGroup, DescribedGrou
 from kio.schema.errors import ErrorCode
 from kio.serial import entity_reader
 
-from tests.probes.fake_kafka import API_KEYS, NO_THROTTLE, Handler, api_versions, encode, frame, identify
+from tests.probes.fake_kafka import API_KEYS, NO_THROTTLE, Handler, api_versions, described, encode, frame, identify
 from tests.probes.peers import LOOPBACK, peer
 
 PRODUCE, FETCH, METADATA, FIND_COORDINATOR, JOIN_GROUP, API_VERSIONS = 0, 1, 3, 10, 11, 18
 CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 15, 32, 42
 PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS)
 """What the mock does not offer."""
+OF_TOPICS = (CREATE_TOPICS, DELETE_TOPICS)
+TOPIC_RESOURCE = 2
 LATE_S = 0.1
 """By so much a busy machine may wake a sleeper too late without that being a slower path."""
 
@@ -63,6 +65,18 @@ class FakeCluster:
     """API keys that get no answer."""
     closing_on: set[int] = field(default_factory=set)
     """API keys that end the connection, the first time on each broker."""
+    deaf_on: set[int] = field(default_factory=set)
+    """API keys that the first connection to bring one gets no answer to, nor to anything after; others do."""
+    falls_ill: bool = False
+    """The broker that made the topic answers no more of what concerns topics, on any connection."""
+    unwell: set[int] = field(default_factory=set)
+    knows_topics: bool = False
+    """A topic that is not there cannot be deleted."""
+    creates_late_s: float = 0
+    """So long after the request the topic is made, and the request is never answered."""
+    group_state: str = "Stable"
+    min_in_sync: int = 1
+    """``min.insync.replicas`` of every topic."""
     ports: dict[int, int] = field(default_factory=dict)
     """The proxies', by broker."""
     connections: int = 0
@@ -107,12 +121,27 @@ class FakeCluster:
 
     def handlers(self, own_id: int) -> dict[int, tuple[Any, Handler]]:
         return {
-            DESCRIBE_CONFIGS: (DescribeConfigsRequest, identify(own_id)),
+            DESCRIBE_CONFIGS: (DescribeConfigsRequest, functools.partial(self._describe, own_id)),
             CREATE_TOPICS: (CreateTopicsRequest, functools.partial(self._create, own_id)),
             DELETE_TOPICS: (DeleteTopicsRequest, functools.partial(self._delete, own_id)),
             DESCRIBE_GROUPS: (DescribeGroupsRequest, self._describe_group),
             DELETE_GROUPS: (DeleteGroupsRequest, self._delete_group),
         }
+
+    def deafens(self, key: int) -> bool:
+        """Whether the connection that brings this is deaf from here on."""
+        is_first = key in self.deaf_on
+        self.deaf_on.discard(key)
+        return is_first
+
+    def is_silent(self, own_id: int, key: int) -> bool:
+        late = key == CREATE_TOPICS and bool(self.creates_late_s)
+        return late or key in self.silent_on or (own_id in self.unwell and key in OF_TOPICS)
+
+    def creates_late(self, own_id: int, key: int, payload: bytes, client_bytes: int) -> None:
+        if key == CREATE_TOPICS and self.creates_late_s:
+            request = entity_reader(CreateTopicsRequest)(payload, 10 + client_bytes)[0]
+            asyncio.get_running_loop().call_later(self.creates_late_s, self._create, own_id, request)
 
     def ends(self, own_id: int, key: int) -> bool:
         if key in self.closing_on and (own_id, key) not in self._closed:
@@ -123,6 +152,11 @@ class FakeCluster:
     def _here(self, own_id: int, code: ErrorCode) -> ErrorCode:
         return code if self.controller_id in {None, own_id} else ErrorCode.not_controller
 
+    def _describe(self, own_id: int, request: DescribeConfigsRequest) -> Any:
+        if request.resources[0].resource_type == TOPIC_RESOURCE:
+            return described(ErrorCode.none, "", str(self.min_in_sync), name="min.insync.replicas")
+        return identify(own_id)(request)
+
     def _create(self, own_id: int, request: CreateTopicsRequest) -> CreateTopicsResponse:
         (topic,) = request.topics
         code = self._here(own_id, self.create_code)
@@ -130,6 +164,7 @@ class FakeCluster:
             self.created.append(topic.name)
             self.partitions = len(topic.assignments)
             self.was_created.set()
+            self.unwell |= {own_id} if self.falls_ill else set()
             self.leaders(topic.name)
         result = CreatableTopicResult(name=topic.name, error_code=code, error_message="as told")
         return CreateTopicsResponse(throttle_time=NO_THROTTLE, topics=(result,))
@@ -137,6 +172,8 @@ class FakeCluster:
     def _delete(self, own_id: int, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
         (name,) = request.topic_names
         code = self._here(own_id, self.delete_code)
+        if self.knows_topics and (name not in self.created or name in self.deleted):
+            code = ErrorCode.unknown_topic_or_partition
         if code is ErrorCode.none:
             self.deleted.append(name)
         result = DeletableTopicResult(name=name, error_code=code)
@@ -155,7 +192,7 @@ class FakeCluster:
         described = DescribedGroup(
             error_code=self.describe_codes.pop(0) if self.describe_codes else ErrorCode.none,
             group_id=group,
-            group_state="Stable",
+            group_state=self.group_state,
             protocol_type="consumer",
             protocol_data="range",
             members=(member,),
@@ -186,6 +223,7 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
         cluster.connections += 1
         far_reader, far_writer = await asyncio.open_connection(LOOPBACK, cluster.behind[own_id])
         asked: dict[int, tuple[int, int]] = {}
+        is_deaf = False
         all_answered = asyncio.Event()
         all_answered.set()
 
@@ -204,7 +242,9 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                 key, version, correlation_id, client = struct.unpack(">hhih", payload[:10])
                 if cluster.ends(own_id, key):
                     return
-                if key in cluster.silent_on:
+                is_deaf = is_deaf or cluster.deafens(key)
+                if is_deaf or cluster.is_silent(own_id, key):
+                    cluster.creates_late(own_id, key, payload, client)
                     continue
                 if key == PRODUCE:
                     await cluster.takes(payload, client)

@@ -24,6 +24,8 @@ from tests.probes.peers import LOOPBACK, Behaviour
 Handler = Callable[[Any], Any]
 """From a decoded request to a response entity, bytes to send as they are, or None for silence."""
 
+CLOSE = object()
+"""What a handler returns to end the connection instead of answering."""
 NO_THROTTLE = i32Timedelta.parse(timedelta(0))
 API_KEYS = {
     0: (0, 9),
@@ -74,11 +76,13 @@ def metadata(*brokers: tuple[int, str, int], controller_id: int = 1, throttle_ms
     )
 
 
-def described(code: ErrorCode, words: str | None, listeners: str = "", results: int = 1) -> DescribeConfigsResponse:
+def described(
+    code: ErrorCode, words: str | None, value: str = "", results: int = 1, *, name: str = "advertised.listeners"
+) -> DescribeConfigsResponse:
     configs = (
         DescribeConfigsResourceResult(
-            name="advertised.listeners",
-            value=listeners,
+            name=name,
+            value=value,
             read_only=True,
             is_sensitive=False,
             synonyms=(),
@@ -124,6 +128,8 @@ def broker(handlers: dict[type, Handler]) -> Behaviour:
             request_type, handler = by_key[key]
             request, _ = entity_reader(request_type)(payload, 10 + max(client, 0))
             answer = handler(request)
+            if answer is CLOSE:
+                return
             if answer is None:
                 continue
             if not isinstance(answer, bytes):

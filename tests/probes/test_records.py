@@ -132,14 +132,17 @@ def test_an_existing_topic_is_used_and_stays(monkeypatch: pytest.MonkeyPatch) ->
             assert leaders[produce.facts.partition] == broker_id
             assert (produce.status, consume.status) == (Status.OK, Status.OK)
         else:
-            assert (produce.reason, consume.reason) == (Reason.NO_LEADER, Reason.WAITS_FOR)
+            assert (produce.status, produce.reason) == (Status.SKIPPED, Reason.NOT_COVERED)
+            assert (consume.status, consume.reason) == (Status.SKIPPED, Reason.NOT_COVERED)
     assert cluster.created == cluster.deleted == []
     assert result.closing.left_behind == ()
 
 
 def test_a_topic_that_does_not_exist() -> None:
     result, cluster = probed(1, topic=TopicPlan(mode=TopicMode.EXISTING, name="no/such/topic"))
-    assert result.one(Stage.PRODUCE).status is Status.FAILED
+    produce = result.one(Stage.PRODUCE)
+    assert (produce.status, produce.reason) == (Status.FAILED, Reason.TOPIC_NOT_FOUND)
+    assert isinstance(produce.facts, TopicFacts)
     assert result.one(Stage.CONSUME).reason is Reason.WAITS_FOR
     assert cluster.deleted == []
 

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
+from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
 from brokerproof.probes.outcome.stages import CLIENT, Reason, Stage
+
+
+class OffsetsPartition(Value, frozen=True):
+    """The partition of ``__consumer_offsets`` that keeps the group: its leader is the group's coordinator.
+
+    A coordinator that cannot write there with ``acks=all`` answers COORDINATOR_NOT_AVAILABLE (GroupCoordinator and
+    GroupMetadataManager in Apache Kafka), whatever keeps it from writing.
+    """
+
+    partition: int
+    leader_id: int
+    """Below 0: nobody leads it."""
+    replicas: int
+    in_sync: int
+    min_in_sync: int | None = None
+    """``min.insync.replicas`` of the topic; None where the broker does not say."""
 
 
 class GroupFacts(StageFacts, frozen=True, tag="group"):
@@ -21,6 +38,10 @@ class GroupFacts(StageFacts, frozen=True, tag="group"):
     client_host_unknown: str = ""
     """Why it was not."""
     join_ns: int = 0
+    group_state: str = ""
+    """Where the group was not joined: its state as its coordinator says (DescribeGroups); empty where it said none."""
+    offsets: OffsetsPartition | None = None
+    """Where the group failed: how its offsets are kept; None where that was not asked or not answered."""
     error_name: str = ""
     client_log: tuple[str, ...] = ()
 

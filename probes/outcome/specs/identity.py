@@ -19,6 +19,11 @@ class IdentityFacts(StageFacts, frozen=True, tag="identity"):
     error_message: str = ""
     advertised_listeners: str = ""
     """``advertised.listeners`` of the answering broker, empty where not allowed to read it."""
+    without_keys: bool = False
+    """Asked in the second form, without keys, on a connection of its own: on the first the peer ended the other."""
+    unsupported: bool = False
+    """The peer does not say who it is: it ends its connection on either form, after it answered ApiVersions on it, or
+    answers for a broker that nobody is."""
 
 
 SPEC: Final = StageSpec(

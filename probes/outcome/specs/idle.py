@@ -16,6 +16,8 @@ class IdleFacts(StageFacts, frozen=True, tag="idle"):
     """Until it ended, or until the request."""
     asked: bool = False
     """Whether the silence passed and a request was sent; what is wrong then is the first packet's."""
+    works_anew: bool | None = None
+    """Where it failed: whether the same request is answered on a new connection right after; None where not asked."""
     tcp: TcpInfo | None = None
 
 

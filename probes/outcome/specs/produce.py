@@ -14,6 +14,8 @@ class TopicFacts(StageFacts, frozen=True, tag="topic"):
     topic: str
     error_code: int = 0
     """Of the answer to CreateTopics or Metadata (Kafka protocol guide, error codes); 0 where there was none."""
+    asked_broker_id: int | None = None
+    """The broker that was asked; None where it is not known."""
 
 
 class ProduceFacts(StageFacts, frozen=True, tag="produce"):
