@@ -23,6 +23,7 @@ WORST_FIRST: Final = (
     Verdict.ERROR,
     Verdict.NOT_SEEN,
     Verdict.BLOCKED,
+    Verdict.NOT_COVERED,
     Verdict.PASSED,
 )
 _NUMBERS: Final = re.compile(r"(\d+)")
@@ -187,7 +188,7 @@ def failures(result: ClientResult) -> tuple[Failure, ...]:
                 groups[check.check_id,].append(check)
             case Verdict.ERROR:
                 groups[check.verdict, check.observed, check.reason].append(check)
-            case Verdict.PASSED | Verdict.BLOCKED | Verdict.NOT_SEEN:
+            case Verdict.PASSED | Verdict.BLOCKED | Verdict.NOT_SEEN | Verdict.NOT_COVERED:
                 continue
     return tuple(
         Failure(

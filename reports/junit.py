@@ -87,11 +87,13 @@ def _mark(check: Check, finding: Finding | None = None) -> _Mark | None:
             return _Mark("failure", kind, observed, _told(check))
         case Verdict.ERROR:
             return _Mark("error", kind, observed, _told(check))
-        case Verdict.BLOCKED:
-            waits_for = f": waits for {check.blocked_by}" if check.blocked_by else ""
-            return _Mark("skipped", "blocked", f"blocked{waits_for}")
-        case Verdict.NOT_SEEN:
-            return _Mark("skipped", "not_seen", "planned, but the run ended before it was probed")
+        case Verdict.BLOCKED | Verdict.NOT_SEEN | Verdict.NOT_COVERED:
+            why = {
+                Verdict.BLOCKED: f"blocked{f': waits for {check.blocked_by}' if check.blocked_by else ''}",
+                Verdict.NOT_SEEN: "planned, but the run ended before it was probed",
+                Verdict.NOT_COVERED: observed,
+            }
+            return _Mark("skipped", check.verdict.value, why[check.verdict])
 
 
 def _found(finding: Finding, check: Check) -> str:

@@ -44,6 +44,7 @@ _STYLES: Final = {
     Verdict.BLOCKED: "dim",
     Verdict.ERROR: "yellow",
     Verdict.NOT_SEEN: "yellow",
+    Verdict.NOT_COVERED: "dim",
 }
 _OVERALL_STYLES: Final = {
     Overall.PASSED: "bold green",
@@ -108,6 +109,7 @@ def _tally(tally: Tally) -> str:
         (tally.error, "error"),
         (tally.blocked, "blocked"),
         (tally.not_seen, "not seen"),
+        (tally.not_covered, "not covered"),
     )
     return ", ".join(f"{number:,} {name}" for number, name in named if number) or "no check"
 

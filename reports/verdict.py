@@ -44,11 +44,12 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     blocked: int = 0
     error: int = 0
     not_seen: int = 0
+    not_covered: int = 0
 
     @property
     def total(self) -> int:
         """All checks."""
-        return self.passed + self.failed + self.blocked + self.error + self.not_seen
+        return self.passed + self.failed + self.blocked + self.error + self.not_seen + self.not_covered
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,11 +104,20 @@ def judge_client(result: ClientResult) -> Judgement:
         overall, sentence = Overall.NOTHING_PROBED, "nothing was checked"
     elif because or counts.total != counts.passed or not counts.total:
         overall = Overall.INCOMPLETE
-        unseen = counts.not_seen + counts.blocked
-        sentence = f"{unseen:,} of {count(counts.total, 'check')} not seen" if unseen else "the run was cut short"
+        sentence = _unseen(counts)
     else:
         overall, sentence = Overall.PASSED, f"all {count(counts.total, 'check')} passed"
     return Judgement(overall=overall, tally=counts, sentence=sentence, because=because)
+
+
+def _unseen(counts: Tally) -> str:
+    """How much is missing from a run in which nothing failed."""
+    unseen = counts.not_seen + counts.blocked
+    if unseen:
+        return f"{unseen:,} of {count(counts.total, 'check')} not seen"
+    if counts.not_covered:
+        return f"{counts.not_covered:,} of {count(counts.total, 'check')} not covered"
+    return "the run was cut short"
 
 
 def judge(document: ResultDocument) -> Judgement:

@@ -101,6 +101,8 @@ def verdict_word(verdict: Verdict) -> str:
             return "error"
         case Verdict.NOT_SEEN:
             return "not seen"
+        case Verdict.NOT_COVERED:
+            return "not covered"
 
 
 def verdict_symbol(verdict: Verdict) -> str:
@@ -116,6 +118,8 @@ def verdict_symbol(verdict: Verdict) -> str:
             return "!"
         case Verdict.NOT_SEEN:
             return "?"
+        case Verdict.NOT_COVERED:
+            return "-"
 
 
 def status_verdict(status: Status) -> Verdict:

@@ -86,6 +86,8 @@ class Code(StrEnum):
     TCP_CONNECTIONS_EXHAUSTED = "tcp.connections_exhausted"
     TCP_PACKET_LOSS = "tcp.packet_loss"
     TCP_PATH_MTU = "tcp.path_mtu"
+    TCP_TRACKING_TIMEOUT = "tcp.tracking_timeout"
+    TCP_DEVICE_TIMEOUT = "tcp.device_timeout"
     # TLS
     TLS_NAME_NOT_COVERED = "tls.name_not_covered"
     TLS_BOOTSTRAP_BY_ADDRESS = "tls.bootstrap_by_address"
@@ -128,12 +130,17 @@ class Code(StrEnum):
     # records
     PRODUCE_LEADER_UNREACHABLE = "produce.leader_unreachable"
     PRODUCE_MIN_ISR = "produce.min_isr"
+    PRODUCE_TOPIC_MISSING = "produce.topic_missing"
+    PRODUCE_TOPIC_REFUSED = "produce.topic_refused"
     CONSUME_COORDINATOR_UNREACHABLE = "consume.coordinator_unreachable"
     CONSUME_FOLLOWER_UNREACHABLE = "consume.follower_unreachable"
+    CONSUME_JOIN_DELAYED = "consume.join_delayed"
     # the cluster itself
     CLUSTER_BROKER_DOWN = "cluster.broker_down"
     CLUSTER_BROKER_UNRESPONSIVE = "cluster.broker_unresponsive"
+    CLUSTER_BROKER_CUT_OFF = "cluster.broker_cut_off"
     CLUSTER_CONTROLLER_UNAVAILABLE = "cluster.controller_unavailable"
+    CLUSTER_NO_IDENTITY = "cluster.no_identity"
     CLUSTER_BUSY = "cluster.busy"
     # how fast
     PERFORMANCE_WINDOW = "performance.window"

@@ -167,4 +167,28 @@ NOT_NOW: Final[CodeSet] = frozenset({Code.TLS_CERTIFICATE_DATES, Code.TLS_CLOCK_
 """One client alone finds the dates wrong, and no other says whether its clock is."""
 ONE_BOOTSTRAP_TARGET: Final[CodeSet] = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.NLB_WRONG_TARGET_PORT})
 """Some connections to the bootstrap port end in the handshake, the others are well."""
-NO_TOPIC: Final[CodeSet] = frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE, Code.AUTH_TOPIC_DENIED})
+
+# Records and groups
+
+GONE_MEANWHILE: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE})
+"""After a silence, neither the old connection nor a new one is answered."""
+NO_CONTROLLER: Final[CodeSet] = frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE, Code.CLUSTER_BROKER_CUT_OFF})
+"""One broker says that it waited in vain for the controller."""
+NO_TOPIC_ANSWER: Final[CodeSet] = NO_CONTROLLER | {Code.CLUSTER_BROKER_UNRESPONSIVE}
+"""One broker does not answer whether it makes a topic."""
+REPLICAS_REFUSED: Final[CodeSet] = frozenset({Code.PRODUCE_TOPIC_REFUSED, Code.CLUSTER_BROKER_DOWN})
+"""The cluster has no such replicas: by a rule, or because a broker that was there has gone."""
+LEFT_OUT: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_CUT_OFF, Code.CLUSTER_BROKER_DOWN})
+"""A broker answers for itself, and the others leave it out: cut off, or about to stop."""
+NOT_LISTED: Final[CodeSet] = LEFT_OUT | {Code.METADATA_LISTENER_DROPPED}
+"""A broker answers for itself, and nobody lists it."""
+NOT_ACKNOWLEDGED: Final[CodeSet] = frozenset(
+    {Code.PRODUCE_LEADER_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS}
+)
+"""One leader's records get no answer, and other leaders take theirs."""
+COORDINATOR_SILENT: Final[CodeSet] = frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE})
+"""A group's coordinator is asked, and answers nothing."""
+FORGOTTEN: Final[CodeSet] = frozenset({Code.TCP_TRACKING_TIMEOUT, Code.TCP_DEVICE_TIMEOUT})
+"""A connection did not outlive a silence, and no load balancer is to blame."""
+FORGOTTEN_BEHIND: Final[CodeSet] = FORGOTTEN | {Code.NLB_IDLE_TIMEOUT}
+"""The same behind a load balancer."""

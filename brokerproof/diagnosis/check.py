@@ -20,6 +20,8 @@ class Verdict(StrEnum):
     """The probe or its vantage failed; nothing is known about the path."""
     NOT_SEEN = "not_seen"
     """Planned, but the run ended before it was probed."""
+    NOT_COVERED = "not_covered"
+    """Nothing is wrong, and what was asked for cannot show it; ``observed`` says why."""
 
 
 class Subject(StrEnum):
@@ -41,6 +43,8 @@ class Assertion(StrEnum):
     """Metadata advertises the broker where this client reaches it."""
     ONE_CLUSTER = "one_cluster"
     """Every answer is from one cluster, and metadata lists no broker that the topology does not have."""
+    SAME_BROKERS = "same_brokers"
+    """All brokers list the same brokers, as far as those answer."""
     SOURCE = "source"
     """The far end sees the client at the address that the path gives it."""
     DEAD_ADDRESS = "dead_address"

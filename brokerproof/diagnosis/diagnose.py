@@ -60,7 +60,9 @@ _FOLLOWS: Final = frozenset(
 """What records and groups fail with because of a broker that is not reached; the controller may be that broker."""
 _OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
 """What several targets share may have shown itself to one client alone, and to another only in its records."""
-_OF_THE_CLUSTER: Final = frozenset({Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE})
+_OF_THE_CLUSTER: Final = frozenset(
+    {Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.CLUSTER_BROKER_CUT_OFF}
+)
 
 
 def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
@@ -183,5 +185,5 @@ def _not_known(case: Case) -> Iterator[str]:
     """Checks that are neither green nor red."""
     for seen in case.clients:
         for check in seen.checks:
-            if check.verdict in {Verdict.ERROR, Verdict.NOT_SEEN, Verdict.BLOCKED}:
+            if check.verdict not in {Verdict.PASSED, Verdict.FAILED}:
                 yield f"{seen.view.client}/{check.check_id}"

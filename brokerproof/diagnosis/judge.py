@@ -16,12 +16,13 @@ import msgspec
 from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
 from brokerproof.diagnosis.consequences import without_consequences
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
+from brokerproof.diagnosis.membership import Lists, disputed, lists_of
 from brokerproof.diagnosis.outcome_index import OutcomeIndex
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.diagnosis.titles import broker_title, connection_title, known_addresses, reason_text
 from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
 from brokerproof.probes.outcome import GroupFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
-from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per, run_per
+from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
 from brokerproof.wording import listed
@@ -58,11 +59,6 @@ def judge(view: ClientView, evidence: RunOutcomes, stages: Sequence[Stage] = STA
     return tuple(without_consequences(checks, judged.told_by_others))
 
 
-def _of_the_whole(outcome: Outcome) -> bool:
-    """Of the cluster; or the latency of one address, all of which stand under one check."""
-    return outcome.target.role is Role.CLUSTER or (outcome.stage is Stage.LATENCY and bool(outcome.target.address))
-
-
 class _Judge:
     def __init__(self, view: ClientView, evidence: RunOutcomes) -> None:
         self.view = view
@@ -81,6 +77,7 @@ class _Judge:
                 yield from self._bootstrap(entry)
         if self.view.brokers:
             yield self._nothing_unexpected_advertised()
+            yield self._same_brokers()
             for stage in judged_per(Per.CLUSTER):
                 yield self._cluster(stage)
             yield from self._source()
@@ -121,6 +118,8 @@ class _Judge:
         verdict = _VERDICT[worst.status]
         if worst.status is Status.ERROR and worst.reason is Reason.DEADLINE_OF_PLAN:
             verdict = Verdict.NOT_SEEN
+        if worst.reason is Reason.NOT_COVERED:
+            verdict = Verdict.NOT_COVERED
         observed = "" if worst.status is Status.OK else reason_text(worst)
         if worst.status is Status.FAILED and any(o.status is Status.OK for o in outcomes):
             good = sum(o.status is Status.OK for o in outcomes)
@@ -140,10 +139,19 @@ class _Judge:
         yield self._resolve(broker, subject)
         yield from self._addresses(broker, broker.addresses, subject, base)
         yield self._advertised(broker, subject)
-        for stage in run_per(Per.BROKER):
-            outcomes = self.seen.broker(stage, broker.broker_id)
-            check = self._check(f"{base}/{stage}", stage, subject, outcomes, broker_title(stage, broker))
-            yield self._placed(check, broker)
+        for stage in judged_per(Per.BROKER):
+            if stage is not Stage.METADATA:
+                yield self._through(stage, broker, subject)
+
+    def _through(self, stage: Stage, broker: BrokerView, subject: _Subject) -> Check:
+        """What goes through one broker: records, and measurements at its addresses."""
+        outcomes = self.seen.broker(stage, broker.broker_id)
+        # Not attempts at one thing: what is well at one address says nothing of another.
+        bad = [o for o in outcomes if o.status is Status.FAILED] if SPECS[stage].measurement else []
+        check_id = f"broker-{broker.broker_id}/{stage}"
+        check = self._check(check_id, stage, subject, bad or outcomes, broker_title(stage, broker))
+        addresses = {o.target.address for o in bad}
+        return self._placed(check, broker, addresses.pop() if len(addresses) == 1 else "")
 
     def _placed(self, check: Check, broker: BrokerView, address: str = "") -> Check:
         placed = _with(check, name=broker.name, port=broker.port, address=address, broker_id=broker.broker_id)
@@ -252,6 +260,8 @@ class _Judge:
                 self.told_by_others.add(check.check_id)
                 check = _with(check, verdict=Verdict.FAILED, observed=f"it is advertised at {listed(wrong)}")
             elif missing:
+                if broker.broker_id in lists_of(self.seen.all):
+                    self.told_by_others.add(check.check_id)
                 seen = f"{missing} of {len(answers)} metadata answers do not list it"
                 check = _with(check, verdict=Verdict.FAILED, observed=seen)
             else:
@@ -285,14 +295,36 @@ class _Judge:
             check = _with(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {listed(clusters)}")
         return self._with_remedy(check)
 
+    def _same_brokers(self) -> Check:
+        """Every broker's answer against every other's, about those brokers that answered for themselves."""
+        check = self._check(
+            "cluster/metadata/same",
+            Stage.METADATA,
+            _CLUSTER,
+            [o for o in self.seen.all if o.stage is Stage.METADATA and o.status is Status.OK][:1],
+            "all brokers list the same brokers",
+            asserts=Assertion.SAME_BROKERS,
+        )
+        if check.verdict is Verdict.NOT_SEEN and self.seen.all:
+            check = _with(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
+        lists = lists_of(self.seen.all)
+        if told := [_left_out(broker_id, by, lists) for broker_id, by in disputed(lists).items()]:
+            self.told_by_others.add(check.check_id)
+            check = _with(check, verdict=Verdict.FAILED, observed="; ".join(told))
+        return check
+
     def _bootstrap(self, entry: BootstrapView) -> Iterator[Check]:
         yield from self._addresses(
             entry, entry.addresses, _Subject(Subject.BOOTSTRAP), f"bootstrap/{entry.name.split('.')[0]}"
         )
 
     def _cluster(self, stage: Stage) -> Check:
-        outcomes = [o for o in self.seen.all if o.stage is stage and _of_the_whole(o)]
-        return self._with_remedy(self._check(f"cluster/{stage}", stage, _CLUSTER, outcomes, SPECS[stage].title))
+        outcomes = [o for o in self.seen.all if o.stage is stage and o.target.role is Role.CLUSTER]
+        check = self._check(f"cluster/{stage}", stage, _CLUSTER, outcomes, SPECS[stage].title)
+        coordinators = [o.facts.coordinator_id for o in outcomes if isinstance(o.facts, GroupFacts)]
+        if check.verdict is Verdict.FAILED and coordinators:
+            check = _with(check, broker_id=coordinators[0])
+        return self._with_remedy(check)
 
     def _source(self) -> Iterator[Check]:
         """The path a connection took shows at its far end: where the coordinator sees this client from."""
@@ -364,10 +396,11 @@ _VERDICT: Final = {
 }
 _WORST: Final = {
     Verdict.PASSED: 0,
-    Verdict.BLOCKED: 1,
-    Verdict.NOT_SEEN: 2,
-    Verdict.ERROR: 3,
-    Verdict.FAILED: 4,
+    Verdict.NOT_COVERED: 1,
+    Verdict.BLOCKED: 2,
+    Verdict.NOT_SEEN: 3,
+    Verdict.ERROR: 4,
+    Verdict.FAILED: 5,
 }
 
 
@@ -412,6 +445,12 @@ def _at_the_first_syn(check: Check, outcomes: Sequence[Outcome]) -> Check:
         f"otherwise the SYN had to be sent again, which took {slowest_ms:.0f} ms"
     )
     return _with(check, verdict=Verdict.FAILED, reason=Reason.INTERMITTENT, observed=observed)
+
+
+def _left_out(broker_id: int, by: Sequence[int], lists: Lists) -> str:
+    whose = "itself" if broker_id in lists[broker_id] else "not itself"
+    brokers = f"broker {by[0]} does" if len(by) == 1 else f"brokers {listed(by)} do"
+    return f"{brokers} not list broker {broker_id}, which answers, and lists {whose}"
 
 
 def _same(name: str, port: int, broker: BrokerView) -> bool:

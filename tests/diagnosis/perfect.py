@@ -55,7 +55,7 @@ def _all(view: ClientView) -> Iterator[Outcome]:
             facts=ResolveFacts(resolver="10.1.0.2", rcode="NOERROR", a=addresses, os_addresses=addresses),
         )
         yield from _connections(view, broker, Role.BROKER, metadata)
-        for stage in run_per(Per.BROKER):
+        for stage in (*run_per(Per.BROKER), Stage.LATENCY):
             yield outcome(
                 stage, Target(role=Role.BROKER, name=broker.name, port=broker.port, broker_id=broker.broker_id)
             )

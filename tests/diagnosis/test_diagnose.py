@@ -293,7 +293,7 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
                 failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)),
             )
         ],
-        [(one(Code.NLB_IDLE_TIMEOUT), {"account_b"}, {1, 2})],
+        [(one(Code.TCP_TRACKING_TIMEOUT, Code.TCP_DEVICE_TIMEOUT), {"account_b"}, {1, 2})],
     ),
     (
         "a zone of the whole Region's MSK domain",
@@ -514,25 +514,37 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "no topic, for want of replicas",
         IN_VPC,
         [Bend(at(Stage.PRODUCE), failed(Reason.TOPIC_NOT_CREATED, TopicFacts(topic="t", error_code=38)))],
-        [(one(Code.PRODUCE_MIN_ISR), {"cluster_vpc"}, {1, 2, 3})],
+        [(one(Code.PRODUCE_TOPIC_REFUSED, Code.CLUSTER_BROKER_DOWN), {"cluster_vpc"}, {1, 2, 3})],
     ),
     (
         "no topic, for want of a controller",
         IN_VPC,
         [Bend(at(Stage.PRODUCE), failed(Reason.TOPIC_NOT_CREATED, TopicFacts(topic="t", error_code=7)))],
-        [(one(Code.CLUSTER_CONTROLLER_UNAVAILABLE), {"cluster_vpc"}, {1, 2, 3})],
+        [
+            (
+                one(Code.CLUSTER_CONTROLLER_UNAVAILABLE, Code.CLUSTER_BROKER_CUT_OFF),
+                {"cluster_vpc"},
+                {1, 2, 3},
+            )
+        ],
     ),
     (
         "no topic, by a policy",
         IN_VPC,
         [Bend(at(Stage.PRODUCE), failed(Reason.TOPIC_NOT_CREATED, TopicFacts(topic="t", error_code=44)))],
-        [(sets.NO_TOPIC, {"cluster_vpc"}, {1, 2, 3})],
+        [(one(Code.PRODUCE_TOPIC_REFUSED), {"cluster_vpc"}, {1, 2, 3})],
     ),
     (
         "the coordinator alone",
         IN_VPC,
         [Bend(at(Stage.GROUP), failed(Reason.COORDINATOR_UNAVAILABLE))],
-        [(one(Code.CONSUME_COORDINATOR_UNREACHABLE), {"cluster_vpc"}, set())],
+        [
+            (
+                one(Code.CONSUME_COORDINATOR_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE),
+                {"cluster_vpc"},
+                set(),
+            )
+        ],
     ),
     (
         "a second path",

@@ -169,7 +169,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         "connections are forgotten where no load balancer is",
         PEERING,
         [Bend(at(Stage.IDLE, clients=["peered"]), failed(Reason.RESET, IdleFacts(silent_ms=1, asked=True)))],
-        [(one(Code.UNKNOWN), {"peered"}, {1, 2, 3})],
+        [(one(Code.TCP_TRACKING_TIMEOUT, Code.TCP_DEVICE_TIMEOUT), {"peered"}, {1, 2, 3})],
     ),
     (
         "TLS reset for one client alone: nothing of the catalogue",

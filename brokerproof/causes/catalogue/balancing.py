@@ -264,7 +264,9 @@ ENTRIES: Final = (
         sits=Piece.LISTENER,
         title="the NLB forgets a connection that was idle for longer than its timer",
         patterns=THROUGH_LOAD_BALANCER,
-        evidence="the first request after a quiet time is reset, or never answered (--idle-hold)",
+        evidence="the first request after a quiet time is reset, or never answered (--idle-hold), for every client "
+        "behind the load balancer; AWS documents the reset",
+        confused_with=((Code.TCP_TRACKING_TIMEOUT, "another client keeps its connections over the same listener"),),
         remedy="set tcp.idle_timeout.seconds of the listener above connections.max.idle.ms of the clients",
         call="elbv2 DescribeListenerAttributes",
         sources=(NLB, "confluentinc/librdkafka issue 5142"),

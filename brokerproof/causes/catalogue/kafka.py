@@ -319,6 +319,31 @@ ENTRIES: Final = (
         facts=("produce-min-isr",),
     ),
     Entry(
+        code=Code.PRODUCE_TOPIC_MISSING,
+        sits=Piece.CLUSTER,
+        title="the topic that records are to go through does not exist",
+        patterns=EVERY,
+        evidence="the broker answers to Metadata that it knows no such topic or partition (3), or that no topic "
+        "can have that name (17); a topic that may not be seen is answered as not authorized (29)",
+        remedy="create the topic on cluster {cluster}, or correct existing_topic of client {client}; without it, the "
+        "probe makes a topic of its own",
+        call="kafka-topics --list",
+        sources=(KAFKA,),
+    ),
+    Entry(
+        code=Code.PRODUCE_TOPIC_REFUSED,
+        sits=Piece.CLUSTER,
+        title="the cluster refuses to make the probe's topic",
+        patterns=EVERY,
+        evidence="the answer to CreateTopics is an error of its own, such as POLICY_VIOLATION (44), "
+        "INVALID_REPLICATION_FACTOR (38) or INVALID_CONFIG (40): the path to the broker works",
+        confused_with=((Code.AUTH_TOPIC_DENIED, "that is answered as not authorized (29, 31)"),),
+        remedy="make a topic that the cluster's rules allow, with a partition led by each broker, and give its name as "
+        "existing_topic of client {client}",
+        call="Kafka DescribeConfigs of the broker (create.topic.policy.class.name)",
+        sources=(KAFKA,),
+    ),
+    Entry(
         code=Code.CONSUME_COORDINATOR_UNREACHABLE,
         sits=Piece.CLUSTER,
         title="the group's coordinator is not available",
@@ -340,6 +365,18 @@ ENTRIES: Final = (
         facts=("consume-follower-fetch-unreachable",),
         visible=False,
         seen_by="a consumer with client.rack set, which a verification's is not",
+    ),
+    Entry(
+        code=Code.CONSUME_JOIN_DELAYED,
+        sits=Piece.CLUSTER,
+        title="the coordinator holds back the first rebalance of a group for longer than the probe waits",
+        patterns=EVERY,
+        evidence="the coordinator says that the group prepares its rebalance, and the probe is its only member",
+        confused_with=((Code.CONSUME_COORDINATOR_UNREACHABLE, "there the coordinator knows of no member"),),
+        remedy="lower group.initial.rebalance.delay.ms of cluster {cluster}, or accept that each new group starts so "
+        "late",
+        call="Kafka DescribeConfigs of the broker (group.initial.rebalance.delay.ms)",
+        sources=(KAFKA, "KIP-134"),
     ),
     Entry(
         code=Code.CLUSTER_BROKER_DOWN,
@@ -369,6 +406,23 @@ ENTRIES: Final = (
         sources=(KAFKA, MEASURED),
     ),
     Entry(
+        code=Code.CLUSTER_BROKER_CUT_OFF,
+        sits=Piece.BROKER,
+        title="the broker is cut off from the cluster, and still answers clients",
+        of_several="brokers are cut off from the cluster, and still answer clients",
+        patterns=EVERY,
+        evidence="the broker answers for itself and lists itself, and metadata of the other brokers leaves it out; "
+        "topics cannot be made through it",
+        confused_with=(
+            (Code.CLUSTER_BROKER_DOWN, "there, some moments later, the broker does not answer"),
+            (Code.METADATA_LISTENER_DROPPED, "there the broker does not list itself either"),
+        ),
+        remedy="look at what lies between broker {brokers} and the controllers and other brokers of cluster {cluster}, "
+        "then RebootBroker; the network path of {client} is not at fault",
+        call=_STATE,
+        sources=(KAFKA, "confluent-kafka-python issue 1335", "librdkafka issue 3848"),
+    ),
+    Entry(
         code=Code.CLUSTER_CONTROLLER_UNAVAILABLE,
         sits=Piece.CLUSTER,
         title="no active controller: topics cannot be created",
@@ -377,6 +431,17 @@ ENTRIES: Final = (
         remedy="look at the controllers of cluster {cluster}; clients with topics of their own may still work",
         call="CloudWatch ActiveControllerCount",
         sources=(KAFKA, MSK),
+    ),
+    Entry(
+        code=Code.CLUSTER_NO_IDENTITY,
+        sits=Piece.BROKER,
+        title="what answers does not say which broker it is, as Apache Kafka does",
+        patterns=EVERY,
+        evidence="ApiVersions and Metadata are answered, and DescribeConfigs of a broker is not offered, ends the "
+        "connection with keys and without, or is answered for a broker that nobody is",
+        remedy="find what answers at {name}:{port}: brokers of MSK are Apache Kafka and answer for themselves; another "
+        "implementation, or a proxy that speaks Kafka, does not, and cannot be verified",
+        sources=(KAFKA, "tansu 0.6.0"),
     ),
     Entry(
         code=Code.CLUSTER_BUSY,

@@ -72,6 +72,38 @@ ENTRIES: Final = (
         ),
     ),
     Entry(
+        code=Code.TCP_TRACKING_TIMEOUT,
+        sits=Piece.CLIENT,
+        title="what tracks the connections of one end, its ENI or its host, forgets those that are idle",
+        patterns=EVERY,
+        evidence="the first request after a quiet time is never answered, or reset, and a new connection works "
+        "(--idle-hold); other clients keep theirs over the same load balancer. Security groups track connections: "
+        "350 s by default on instances of Nitro v6, 5 days on others",
+        confused_with=(
+            (Code.NLB_IDLE_TIMEOUT, "there it is every client behind the load balancer, and AWS documents a reset"),
+            (Code.TCP_DEVICE_TIMEOUT, "there neighbours in the same subnet lose theirs too"),
+        ),
+        remedy="read TcpEstablishedTimeout of the ENIs and the firewall of the hosts at both ends, of {client} and of "
+        "broker {brokers}; have clients send TCP keepalives (socket.keepalive.enable, and an interval below 350 s), or "
+        "lower connections.max.idle.ms below the timer",
+        call="ec2 DescribeNetworkInterfaces (ConnectionTrackingConfiguration); conntrack -L on the host",
+        sources=("EC2 user guide, security group connection tracking",),
+    ),
+    Entry(
+        code=Code.TCP_DEVICE_TIMEOUT,
+        sits=Piece.WAY,
+        title="a firewall, NAT or other appliance on the way forgets idle connections",
+        patterns=EVERY,
+        evidence="the first request after a quiet time is never answered, or reset, and a new connection works "
+        "(--idle-hold); AWS Network Firewall, NAT gateways and gateway load balancers forget after 350 s by default",
+        confused_with=((Code.TCP_TRACKING_TIMEOUT, "there a neighbour in the same subnet keeps its connections"),),
+        remedy="raise the idle timeout of what is on the way between {client} and broker {brokers}, or have clients "
+        "send TCP keepalives (socket.keepalive.enable, and an interval below the timer)",
+        call="network-firewall DescribeFirewallPolicy (FlowTimeouts), elbv2 DescribeListenerAttributes of a gateway "
+        "load balancer",
+        sources=("Network Firewall guide, TCP idle timeout", "NAT gateway guide, idle timeout"),
+    ),
+    Entry(
         code=Code.TLS_NAME_NOT_COVERED,
         sits=Piece.BROKER,
         title="the certificate does not cover the name the client connects by",

@@ -7,17 +7,41 @@ from collections.abc import Iterable, Sequence
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
+from brokerproof.diagnosis.membership import cut_off, disputed, lists_of
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
-from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason, Stage, TopicFacts
+from brokerproof.probes.outcome import (
+    AdvertisedBroker,
+    GroupFacts,
+    IdentityFacts,
+    MetadataFacts,
+    OffsetsPartition,
+    Reason,
+    Stage,
+    TopicFacts,
+)
 from brokerproof.probes.outcome.registry import SPECS
-from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.expectation.view import BrokerView, ClientView
 
 _Said = tuple[frozenset[Code], str]
+_UNKNOWN_TOPIC = frozenset({3, 17})
+"""UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION (Kafka protocol guide, error codes)."""
 _REQUEST_TIMED_OUT = 7
-"""REQUEST_TIMED_OUT (Kafka protocol guide, error codes)."""
-_TOO_FEW_REPLICAS = frozenset({9, 19, 20, 38, 39})
-"""REPLICA_NOT_AVAILABLE, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, INVALID_REPLICATION_FACTOR,
-INVALID_REPLICA_ASSIGNMENT."""
+"""REQUEST_TIMED_OUT: the broker that was asked waited in vain, for the controller or for replicas."""
+_OTHER_CONTROLLER = 41
+"""NOT_CONTROLLER."""
+_TOO_FEW_REPLICAS = frozenset({9, 19, 20})
+"""REPLICA_NOT_AVAILABLE, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND."""
+_NO_SUCH_REPLICAS = frozenset({38, 39})
+"""INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT."""
+_DENIED = frozenset({"GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
+_NO_COORDINATOR = frozenset({"COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR"})
+"""What a broker says itself; everything else that keeps a group from its coordinator is what a client concludes."""
+_NOBODY_ANSWERS = frozenset({Reason.NOT_ASSIGNED, Reason.COORDINATOR_UNAVAILABLE, Reason.TIMED_OUT, Reason.TRANSPORT})
+_TIMEOUTS = frozenset({"_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT", "_TRANSPORT", "_WAIT_COORD"})
+_BEFORE_JOINING = frozenset({"PreparingRebalance", "CompletingRebalance"})
+"""States of a group that has a member (GroupState in Apache Kafka)."""
+_TWICE = 2
+"""Clients or brokers that saw the same."""
 
 
 def brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -29,7 +53,7 @@ def brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 def _of_broker(case: Case, red: Red) -> _Said | None:
     match red.check.stage:
         case Stage.IDENTITY:
-            return _identity(red)
+            return _identity(case, red)
         case Stage.METADATA:
             return _metadata(case, red)
         case _:
@@ -42,7 +66,10 @@ def records(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped((*found, red) for red, found in said if found is not None)
 
 
-def _identity(red: Red) -> _Said | None:
+def _identity(case: Case, red: Red) -> _Said | None:
+    facts = [o.facts for o in case.outcomes(red) if isinstance(o.facts, IdentityFacts)]
+    if red.check.reason is Reason.UNSUPPORTED_VERSION or any(each.unsupported for each in facts):
+        return frozenset({Code.CLUSTER_NO_IDENTITY}), ""
     if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Access.DIRECT:
         return frozenset({Code.NLB_WRONG_TARGET}), ""
     return None
@@ -55,24 +82,82 @@ def _answers(case: Case, view: ClientView) -> list[MetadataFacts]:
     return [o.facts for o in case.all_outcomes(view) if isinstance(o.facts, MetadataFacts)]
 
 
-def _metadata(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an answer
-    answers = _answers(case, red.view)
-    if not answers:
+def _metadata(case: Case, red: Red) -> _Said | None:
+    if not _answers(case, red.view):
         return _told_elsewhere(case, red)
-    if red.check.asserts is Assertion.ONE_CLUSTER:
-        if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
-            return frozenset({Code.TLS_OTHER_CLUSTER}), ""
-        return frozenset({Code.METADATA_NEW_BROKER}), ""
+    match red.check.asserts:
+        case Assertion.ONE_CLUSTER:
+            return _one_cluster(case, red)
+        case Assertion.SAME_BROKERS:
+            return _left_out(case, red)
+        case _:
+            return _of_one_broker(case, red)
+
+
+def _one_cluster(case: Case, red: Red) -> _Said:
+    answers = _answers(case, red.view)
+    if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
+        return frozenset({Code.TLS_OTHER_CLUSTER}), ""
+    return frozenset({Code.METADATA_NEW_BROKER}), ""
+
+
+def _left_out(case: Case, red: Red) -> _Said:
+    """Brokers that answer for themselves, and that others leave out."""
+    lists = lists_of(case.all_outcomes(red.view))
+    found = cut_off(lists)
+    seen_by = [view for view in case.views if found and found <= cut_off(lists_of(case.all_outcomes(view)))]
+    if len(seen_by) >= _TWICE:
+        return frozenset({Code.CLUSTER_BROKER_CUT_OFF}), ""
+    return sets.LEFT_OUT, "brokers do not agree about which brokers are in the cluster"
+
+
+def _of_one_broker(case: Case, red: Red) -> _Said | None:
     broker = broker_of(red)
     if broker is None:
         return None
-    entries = [b for facts in answers for b in facts.brokers if b.broker_id == broker.broker_id]
-    wrong = [entry for entry in entries if (_host(entry.name), entry.port) != (_host(broker.name), broker.port)]
+    own, others = _own_and_others(red.view, _answers(case, red.view))
+    entries = [b for facts in own for b in facts.brokers if b.broker_id == broker.broker_id]
+    wrong = [entry for entry in entries if not _is_right(entry, broker)]
     if wrong:
         return frozenset({_advertised(red.view, red, wrong[0])}), ""
-    if not entries and _answered_for_itself(case, red):
-        return frozenset({Code.METADATA_LISTENER_DROPPED}), ""
+    if any(b.broker_id == broker.broker_id and not _is_right(b, broker) for facts in others for b in facts.brokers):
+        return frozenset({Code.TLS_OTHER_CLUSTER}), ""
+    lists = lists_of(case.all_outcomes(red.view))
+    if broker.broker_id in disputed(lists):
+        return _left_out(case, red)
+    if not entries and broker.broker_id in lists:
+        return _not_listed(case, red)
     return None
+
+
+def _own_and_others(
+    view: ClientView, answers: Sequence[MetadataFacts]
+) -> tuple[list[MetadataFacts], list[MetadataFacts]]:
+    """The answers of the cluster that is most like the view, and those of any other that answered as well."""
+
+    def likeness(cluster_id: str) -> tuple[int, int, str]:
+        of_it = [facts for facts in answers if facts.cluster_id == cluster_id]
+        right = sum(_is_right(b, known) for f in of_it for b in f.brokers for known in view.brokers)
+        return right, len(of_it), cluster_id
+
+    own = max({facts.cluster_id for facts in answers}, key=likeness)
+    return [f for f in answers if f.cluster_id == own], [f for f in answers if f.cluster_id != own]
+
+
+def _is_right(entry: AdvertisedBroker, broker: BrokerView) -> bool:
+    return (entry.broker_id, _host(entry.name), entry.port) == (broker.broker_id, _host(broker.name), broker.port)
+
+
+def _not_listed(case: Case, red: Red) -> _Said:
+    """A broker that nobody lists and that answers: its own settings tell whether it has the listener."""
+    told = [
+        o.facts.advertised_listeners
+        for o in case.all_outcomes(red.view)
+        if isinstance(o.facts, IdentityFacts) and o.facts.answered_by == red.check.broker_id
+    ]
+    if any(listeners and f"{red.view.listener}://" not in listeners for listeners in told):
+        return frozenset({Code.METADATA_LISTENER_DROPPED}), ""
+    return sets.NOT_LISTED, "a broker answers for itself, and no broker lists it"
 
 
 def _told_elsewhere(case: Case, red: Red) -> _Said | None:
@@ -109,14 +194,6 @@ def _advertised(view: ClientView, red: Red, entry: AdvertisedBroker) -> Code:
     return Code.METADATA_ADVERTISED_UNCHANGED if entry.port == view.bind_port else Code.METADATA_ADVERTISED_PORT
 
 
-def _answered_for_itself(case: Case, red: Red) -> bool:
-    """Whether the broker that metadata leaves out proved its identity to this client."""
-    return any(
-        c.stage is Stage.IDENTITY and c.broker_id == red.check.broker_id and c.verdict is Verdict.PASSED
-        for c in case.checks(red.view)
-    )
-
-
 # Records and groups
 
 
@@ -126,23 +203,82 @@ def _records(case: Case, red: Red) -> _Said | None:
             return frozenset({Code.AUTH_TOPIC_DENIED}), ""
         case Reason.NOT_ENOUGH_REPLICAS:
             return frozenset({Code.PRODUCE_MIN_ISR}), ""
-        case Reason.TOPIC_NOT_CREATED:
+        case Reason.TOPIC_NOT_CREATED | Reason.TOPIC_NOT_FOUND:
             return _no_topic(case, red)
-        case Reason.COORDINATOR_UNAVAILABLE:
-            return frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE}), ""
+        case _ if red.check.stage is Stage.GROUP:
+            return _group(case, red)
         case Reason.TIMED_OUT | Reason.TRANSPORT if red.check.stage is Stage.PRODUCE and _others_work(case, red):
-            return frozenset({Code.PRODUCE_LEADER_UNREACHABLE}), ""
+            return sets.NOT_ACKNOWLEDGED, "a leader's records get no answer, and other leaders take theirs"
         case _:
             return None
 
 
-def _no_topic(case: Case, red: Red) -> _Said:
-    answers = {o.facts.error_code for o in case.outcomes(red) if isinstance(o.facts, TopicFacts)}
-    if answers & _TOO_FEW_REPLICAS:
+def _no_topic(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an answer
+    """By the error code of the broker that was asked; without one, nobody has refused anything."""
+    facts = [o.facts for o in case.outcomes(red) if isinstance(o.facts, TopicFacts)]
+    codes = {each.error_code for each in facts} - {0}
+    if red.check.reason is Reason.TOPIC_NOT_FOUND:
+        return (frozenset({Code.PRODUCE_TOPIC_MISSING}), "") if codes & _UNKNOWN_TOPIC else None
+    if codes & _TOO_FEW_REPLICAS:
         return frozenset({Code.PRODUCE_MIN_ISR}), ""
-    if _REQUEST_TIMED_OUT in answers:
+    if codes & _NO_SUCH_REPLICAS:
+        return sets.REPLICAS_REFUSED, "the cluster does not make a topic with these replicas"
+    if codes - {_REQUEST_TIMED_OUT, _OTHER_CONTROLLER}:
+        return frozenset({Code.PRODUCE_TOPIC_REFUSED}), ""
+    if len(_asked_in_vain(case)) >= _TWICE:
         return frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE}), ""
-    return sets.NO_TOPIC, "the probe's topic cannot be created"
+    if codes:
+        return sets.NO_CONTROLLER, "the broker that was asked to make the topic gets no answer from the controller"
+    return sets.NO_TOPIC_ANSWER, "nobody answers whether the probe's topic is made"
+
+
+def _asked_in_vain(case: Case) -> set[int]:
+    """Brokers that gave some client no topic because of the controller, or no answer about it."""
+    return {
+        o.facts.asked_broker_id
+        for view in case.views
+        for o in case.of_stage(view, Stage.PRODUCE)
+        if isinstance(o.facts, TopicFacts)
+        and o.facts.asked_broker_id is not None
+        and o.facts.error_code in {0, _REQUEST_TIMED_OUT}
+    }
+
+
+def _group(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an answer
+    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, GroupFacts)), None)
+    if facts is None:
+        silent = red.check.reason in _NOBODY_ANSWERS
+        return (sets.COORDINATOR_SILENT, "the group's coordinator answers nothing") if silent else None
+    if facts.error_name in _DENIED:
+        return frozenset({Code.AUTH_TOPIC_DENIED}), ""
+    if facts.offsets is not None and facts.offsets.in_sync < (facts.offsets.min_in_sync or 0):
+        return frozenset({Code.PRODUCE_MIN_ISR}), _too_few(facts.offsets)
+    if facts.error_name in _NO_COORDINATOR:
+        return frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE}), ""
+    if red.check.reason is Reason.COMMIT_FAILED:
+        silent = facts.error_name in _TIMEOUTS
+        return (sets.COORDINATOR_SILENT, "the group's coordinator does not answer a commit") if silent else None
+    if facts.assigned_partitions or red.check.reason not in _NOBODY_ANSWERS:
+        return None
+    return _not_joined(facts)
+
+
+def _too_few(offsets: OffsetsPartition) -> str:
+    return (
+        f"partition {offsets.partition} of __consumer_offsets, which keeps the group, has {offsets.in_sync} in-sync "
+        f"replicas, fewer than its min.insync.replicas of {offsets.min_in_sync}"
+    )
+
+
+def _not_joined(facts: GroupFacts) -> _Said:
+    """A coordinator is known, and no assignment came: by what it says of the group to another connection."""
+    if facts.group_state in _BEFORE_JOINING:
+        return frozenset({Code.CONSUME_JOIN_DELAYED}), ""
+    whose = "" if facts.coordinator_id is None else f" broker {facts.coordinator_id},"
+    if facts.group_state:
+        words = f"the group's coordinator,{whose} answers other questions, and nothing from JoinGroup on"
+        return frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE}), words
+    return sets.COORDINATOR_SILENT, f"the group's coordinator,{whose} answers nothing from JoinGroup on"
 
 
 def _others_work(case: Case, red: Red) -> bool:

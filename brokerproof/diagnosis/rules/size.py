@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind
-from brokerproof.probes.outcome import PathSizeFacts, Reason, Stage
+from brokerproof.probes.outcome import IdleFacts, PathSizeFacts, Reason, Stage, Status
+from brokerproof.topology.expectation.view import ClientView
 
 _FORGOTTEN = frozenset({Reason.RESET, Reason.TIMED_OUT})
+_TWO_CLIENTS = 2
 
 
 def path_sizes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -17,14 +19,70 @@ def path_sizes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped(_said(case, [red for red in reds if red.check.stage is Stage.PATH_SIZE]))
 
 
-def idle_connections(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
-    """Connections behind a load balancer that did not outlive a silence; brokers end theirs in order, and later.
+def idle_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """Connections that did not outlive a silence: forgotten on the way, by reset or by silence.
 
-    Without a load balancer nothing of the catalogue does that.
+    Brokers end theirs in order, and later. What forgets is a load balancer's listener (it resets: NLB guide, connection
+    idle timeout), what tracks the connections of an ENI or a host (EC2 guide, security group connection tracking), or
+    a device between. Other clients are the witnesses: what keeps theirs is not what forgets.
     """
-    found = tuple(r for r in reds if r.check.stage is Stage.IDLE and kind(r.view) is not Access.DIRECT)
-    forgotten = tuple(red for red in found if red.check.reason in _FORGOTTEN)
-    return [Draft(frozenset({Code.NLB_IDLE_TIMEOUT}), "", forgotten)] if forgotten else []
+    return grouped(
+        (*_forgotten_by(case, red), red)
+        for red in reds
+        if red.check.stage is Stage.IDLE and red.check.reason in _FORGOTTEN
+    )
+
+
+def _forgotten_by(case: Case, red: Red) -> tuple[frozenset[Code], str]:
+    facts = _idle(case, red)
+    if facts is not None and facts.works_anew is False:
+        return sets.GONE_MEANWHILE, "after a silence the broker answers neither on the old connection nor on a new one"
+    codes = sets.FORGOTTEN if kind(red.view) is Access.DIRECT else sets.FORGOTTEN_BEHIND
+    keeping = [view for view in case.views if _keeps(case, view, red)]
+    if any(kind(view) is not Access.DIRECT for view in keeping):
+        codes -= {Code.NLB_IDLE_TIMEOUT}
+    if any(view.subnet_id and view.subnet_id == red.view.subnet_id for view in keeping):
+        codes -= {Code.TCP_DEVICE_TIMEOUT}
+    if red.check.reason is Reason.RESET and Code.NLB_IDLE_TIMEOUT in codes and _resets(case, red) >= _TWO_CLIENTS:
+        return frozenset({Code.NLB_IDLE_TIMEOUT}), ""
+    return codes, "" if len(codes) == 1 else "connections do not outlive a silence"
+
+
+def _keeps(case: Case, view: ClientView, red: Red) -> bool:
+    """Whether another client kept a connection to the same broker for as long, through the same pattern's pieces."""
+    of_red = _idle(case, red)
+    return (
+        view.client != red.client
+        and view.cluster_name == red.view.cluster_name
+        and (kind(view) is Access.DIRECT) is (kind(red.view) is Access.DIRECT)
+        and any(
+            outcome.status is Status.OK
+            and outcome.target.broker_id == red.check.broker_id
+            and isinstance(outcome.facts, IdleFacts)
+            and of_red is not None
+            and outcome.facts.silent_ms >= of_red.silent_ms
+            for outcome in case.of_stage(view, Stage.IDLE)
+        )
+    )
+
+
+def _resets(case: Case, red: Red) -> int:
+    """Clients whose connection to the same broker was reset behind the load balancer."""
+    return len(
+        {
+            other.client
+            for other in case.reds
+            if other.check.stage is Stage.IDLE
+            and other.check.reason is Reason.RESET
+            and other.check.broker_id == red.check.broker_id
+            and other.view.cluster_name == red.view.cluster_name
+            and kind(other.view) is not Access.DIRECT
+        }
+    )
+
+
+def _idle(case: Case, red: Red) -> IdleFacts | None:
+    return next((o.facts for o in case.outcomes(red) if isinstance(o.facts, IdleFacts)), None)
 
 
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:

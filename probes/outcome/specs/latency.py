@@ -56,8 +56,9 @@ SPEC: Final = StageSpec(
     stage=Stage.LATENCY,
     after=(Stage.GROUP,),
     per=Per.CLUSTER,
+    judged_per=Per.BROKER,
     measurement=True,
-    title="latency is measured: no record is lost, and every connection is accepted",
+    title="latency at broker {broker_id} is measured: no record is lost, and every connection is accepted",
     reasons=CLIENT | {Reason.RECORDS_LOST},
     facts=(LatencyFacts, PathLatencyFacts),
 )
