@@ -121,7 +121,8 @@ def test_the_page_is_whole_and_loads_nothing(every: tuple[Trial, ...]) -> None:
 def test_the_page_says_what_the_markdown_says(matrix: Matrix) -> None:
     text = " ".join(page_of(matrix).text.split())
     assert "One fault at a time: 2 of 4 trials as they must be" in text
-    for words in ("dns.stale_record", "right set 1", "hidden 1", "not carried out: the lab ended", "33.3 % (6.1 to 79.2)"):
+    told = ("dns.stale_record", "right set 1", "hidden 1", "not carried out: the lab ended", "33.3 % (6.1 to 79.2)")
+    for words in told:
         assert words in text
 
 
