@@ -1,4 +1,7 @@
-"""Which failed checks only follow from others: they are blocked, and name the one that carries the cause. Pure."""
+"""Which checks could not be made because of others: they are blocked, and name the one that carries the cause. Pure.
+
+What was made and failed is never a consequence here, whatever else failed: it has a reason of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,16 @@ from brokerproof.probes.outcome import Stage
 from brokerproof.probes.outcome.registry import ORDER, precedes
 
 
-def without_consequences(checks: Sequence[Check], told_by_others: Container[str] = ()) -> Iterator[Check]:
-    """Turn what failed after an earlier failure of the same broker or address into ``blocked``.
+def without_consequences(checks: Sequence[Check], derived: Container[str] = ()) -> Iterator[Check]:
+    """Turn what was not made after an earlier failure of the same broker or address into ``blocked``.
 
-    What was ``told_by_others`` (check ids) does not depend on reaching the broker.
+    ``derived`` has the ids of red checks that nobody made at the broker itself: metadata does not list it. Where it
+    is not reached either, they say the same once more, and are blocked.
     """
     failed = [c for c in checks if c.verdict is Verdict.FAILED and not c.isolation]
     for check in checks:
-        of_itself = check.isolation or check.check_id in told_by_others
-        if of_itself or check.verdict not in {Verdict.FAILED, Verdict.BLOCKED, Verdict.NOT_SEEN}:
+        observed = check.verdict is Verdict.FAILED and check.check_id not in derived
+        if check.isolation or observed or check.verdict in {Verdict.PASSED, Verdict.ERROR}:
             yield check
             continue
         cause = next((c for c in failed if c is not check and _precedes(c, check)), None)

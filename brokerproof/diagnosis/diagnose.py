@@ -14,11 +14,11 @@ from brokerproof.diagnosis.advice.registry import advices_of
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
+from brokerproof.diagnosis.following import following
 from brokerproof.diagnosis.rules import connect, dns, isolation, kafka, load_balancer, size, tls
 from brokerproof.diagnosis.rules.case import Case, Draft, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
-from brokerproof.probes.outcome import Reason
-from brokerproof.probes.outcome.registry import ORDER, SPECS, precedes
+from brokerproof.probes.outcome.registry import ORDER
 
 RULES: Final[tuple[Rule, ...]] = (
     dns.names,
@@ -42,28 +42,6 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 """In the order of the way a packet goes; within a stage, the narrower shape before the wider."""
 
-_FOLLOWS: Final = frozenset(
-    {
-        Reason.TIMED_OUT,
-        Reason.TRANSPORT,
-        Reason.KAFKA_ERROR,
-        Reason.TOPIC_NOT_CREATED,
-        Reason.TOPIC_NOT_FOUND,
-        Reason.NO_LEADER,
-        Reason.NOT_ENOUGH_REPLICAS,
-        Reason.COORDINATOR_UNAVAILABLE,
-        Reason.NOT_ASSIGNED,
-        Reason.COMMIT_FAILED,
-        Reason.RECORDS_LOST,
-    }
-)
-"""What records and groups fail with because of a broker that is not reached; the controller may be that broker."""
-_OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
-"""What several targets share may have shown itself to one client alone, and to another only in its records."""
-_OF_THE_CLUSTER: Final = frozenset(
-    {Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.CLUSTER_BROKER_CUT_OFF}
-)
-
 
 def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
     """What is wrong, from everything that all clients of one topology saw. Their order does not matter.
@@ -86,10 +64,10 @@ def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
 
 def _of_cluster(case: Case) -> tuple[list[Finding], set[str]]:
     """The findings of one cluster's clients, and the checks nobody knows about."""
-    drafts, following = _drafts(case)
-    followers = _consequences(case, drafts, following)
-    findings = [finding(case, draft, consequences) for draft, consequences in zip(drafts, followers, strict=True)]
-    explained = {key for keys in followers for key in keys}
+    drafts, followers = _drafts(case)
+    consequences = _consequences(case, drafts, followers)
+    findings = [finding(case, draft, keys) for draft, keys in zip(drafts, consequences, strict=True)]
+    explained = {key for keys in consequences for key in keys}
     return findings, set(_not_known(case)) - explained
 
 
@@ -102,11 +80,11 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
     """What the rules say, and the reds that only follow from it, each with a red of what it follows from."""
     left = list(case.reds)
     drafts: list[Draft] = []
-    following: dict[str, str] = {}
+    followers: dict[str, str] = {}
     for rule in RULES:
         if rule is kafka.records:
-            following = _follow(left, drafts)
-            left = [red for red in left if red.key not in following]
+            followers = following(case, left, drafts)
+            left = [red for red in left if red.key not in followers]
         for draft in rule(case, left):
             open_ = {red.key for red in left}
             reds = tuple({red.key: red for red in draft.reds if red.key in open_}.values())
@@ -118,7 +96,7 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
     for joined in (connect.losses_as_one, isolation.apart, isolation.with_wrong_port, isolation.with_outsiders):
         drafts = joined(case, drafts)
     drafts.extend(_unknown(left))
-    return drafts, following
+    return drafts, followers
 
 
 def _unknown(left: Iterable[Red]) -> Iterator[Draft]:
@@ -133,31 +111,11 @@ def _unknown(left: Iterable[Red]) -> Iterator[Draft]:
 # What follows from what
 
 
-def _follow(left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, str]:
-    """Records and groups that fail at healthy brokers because another broker is not reached."""
-    found: dict[str, str] = {}
-    for red in left:
-        if SPECS[red.check.stage].moves_records and red.check.reason in _FOLLOWS:
-            cause = next((draft for draft in drafts if _bears(draft, red)), None)
-            if cause is not None:
-                found[red.key] = cause.reds[0].key
-    return found
-
-
-def _bears(draft: Draft, red: Red) -> bool:
-    if draft.codes & _OF_THE_CLUSTER:
-        return True
-    if draft.codes & _OF_A_TARGET and any(red.check.broker_id == r.check.broker_id for r in draft.reds):
-        return True
-    earlier = [r for r in draft.reds if r.client == red.client and r.check.broker_id is not None]
-    return any(not r.check.isolation and precedes(r.check.stage, red.check.stage) for r in earlier)
-
-
-def _consequences(case: Case, drafts: Sequence[Draft], following: dict[str, str]) -> list[tuple[str, ...]]:
+def _consequences(case: Case, drafts: Sequence[Draft], followers: dict[str, str]) -> list[tuple[str, ...]]:
     """Of each draft: the checks that could not pass because of it."""
     places = {red.key: place for place, draft in enumerate(drafts) for red in draft.reds}
     found: list[set[str]] = [set() for _ in drafts]
-    for key, cause in following.items():
+    for key, cause in followers.items():
         places[key] = places[cause]
         found[places[key]].add(key)
     for seen in case.clients:

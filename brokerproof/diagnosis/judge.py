@@ -1,7 +1,7 @@
 """Outcomes against a view: every thing a client must see, with its verdict. Pure.
 
-A check that failed only because an earlier one did is ``blocked`` and names it, so that what is
-red is a cause. What was not probed is never green.
+A check that was not made because an earlier one failed is ``blocked`` and names it. What was made and failed is red,
+whatever failed before it. What was not probed is never green.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def judge(view: ClientView, evidence: RunOutcomes, stages: Sequence[Stage] = STA
     """
     judged = _Judge(view, evidence)
     checks = [c for c in judged.all() if c.stage in stages]
-    return tuple(without_consequences(checks, judged.told_by_others))
+    return tuple(without_consequences(checks, judged.derived))
 
 
 class _Judge:
@@ -65,8 +65,8 @@ class _Judge:
         self.evidence = evidence
         self.seen = OutcomeIndex(evidence.outcomes)
         self.known = known_addresses(view)
-        self.told_by_others: set[str] = set()
-        """Ids of checks that are red by what other brokers answered, whether or not this one was reached."""
+        self.derived: set[str] = set()
+        """Ids of checks that are red because other brokers do not list this one."""
 
     def all(self) -> Iterator[Check]:
         for broker in self.view.brokers:
@@ -257,11 +257,10 @@ class _Judge:
             wrong = sorted({f"{name}:{port}" for name, port in entries if not _same(name, port, broker)})
             missing = sum(all(e.broker_id != broker.broker_id for e in facts.brokers) for facts in answers)
             if wrong:
-                self.told_by_others.add(check.check_id)
                 check = _with(check, verdict=Verdict.FAILED, observed=f"it is advertised at {listed(wrong)}")
             elif missing:
-                if broker.broker_id in lists_of(self.seen.all):
-                    self.told_by_others.add(check.check_id)
+                if broker.broker_id not in lists_of(self.seen.all):
+                    self.derived.add(check.check_id)
                 seen = f"{missing} of {len(answers)} metadata answers do not list it"
                 check = _with(check, verdict=Verdict.FAILED, observed=seen)
             else:

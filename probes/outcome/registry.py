@@ -44,23 +44,24 @@ STAGE_REASONS: Final[Mapping[Stage, frozenset[Reason]]] = {stage: spec.reasons f
 """The closed list of reasons a ``failed`` outcome of each stage may carry."""
 
 
-def _before() -> dict[Stage, frozenset[Stage]]:
+def _needed() -> dict[Stage, frozenset[Stage]]:
     found: dict[Stage, frozenset[Stage]] = {}
     for stage, spec in SPECS.items():
-        found[stage] = frozenset(spec.after).union(*(found[earlier] for earlier in spec.after))
+        needs = spec.after if spec.needs is None else spec.needs
+        found[stage] = frozenset(needs).union(*(found[earlier] for earlier in needs))
     return found
 
 
-_BEFORE: Final = _before()
+_NEEDED: Final = _needed()
 
 
 def precedes(earlier: Stage, later: Stage) -> bool:
-    """Whether ``later`` comes after ``earlier``, by whatever stages between."""
-    return earlier in _BEFORE[later]
+    """Whether ``later`` needs ``earlier``, by whatever stages between."""
+    return earlier in _NEEDED[later]
 
 
 def up_to(stage: Stage) -> tuple[Stage, ...]:
-    """A stage and all that it comes after, in order."""
+    """A stage and all that it needs, in order."""
     return tuple(each for each in STAGES if each is stage or precedes(each, stage))
 
 

@@ -29,7 +29,14 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     stage: Stage
     after: tuple[Stage, ...]
-    """The stages it comes right after. A failure of those, and of what they come after, explains one of this stage."""
+    """The stages it comes right after: its place in the order."""
+    needs: tuple[Stage, ...] | None = None
+    """The stages without which it is not run, where these are not the ones it comes after: None is those.
+
+    A failure of those, and of what they need, explains why this stage was not run.
+    """
+    may_follow: frozenset[Stage] = frozenset()
+    """Stages that it does not need, and whose failure at a broker may fail it there as well."""
     per: Per
     """What one outcome is about."""
     judged_per: Per | None = None

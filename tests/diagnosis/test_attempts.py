@@ -111,9 +111,9 @@ def test_what_follows_from_a_cause_stays_with_it_where_losses_before_it_become_o
         Bend(at(Stage.CONNECT, clients=["peered"], brokers=[1]), sent_again),
         Bend(at(Stage.PATH_SIZE, clients=["peered"], brokers=[3]), SILENT),
         advertise(2, "b-2.internal", 0),
-        Bend(at(Stage.PRODUCE, clients=["remote_by_peering"], brokers=[1]), failed(Reason.TRANSPORT)),
+        Bend(at(Stage.PRODUCE, clients=["remote_by_peering"], brokers=[2]), failed(Reason.TRANSPORT)),
     ]
     diagnosis = diagnosis_of(views_of(PEERING), *bends)
     lost = (sets.NOW_AND_THEN, {"peered"}, {1, 3})
     assert named(diagnosis) == [lost, (one(Code.METADATA_ADVERTISED_NAME), DIRECT, {2})]
-    assert [found.consequences for found in diagnosis.findings] == [(), ("remote_by_peering/broker-1/produce",)]
+    assert [found.consequences for found in diagnosis.findings] == [(), ("remote_by_peering/broker-2/produce",)]

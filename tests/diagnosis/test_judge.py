@@ -200,13 +200,35 @@ def test_where_no_broker_resolves_other_names_are_not_a_cause_of_their_own() -> 
     assert {c.verdict for c in checks if c.name == API} == {Verdict.BLOCKED}
 
 
-def test_a_failure_downstream_of_a_cause_is_blocked_not_red() -> None:
-    """The probe tried to produce anyway and failed; the broker's identity is the cause."""
-    outcomes = bend(perfect(SINGLE), is_(Stage.IDENTITY, 1), fail(Reason.OTHER_BROKER))
-    outcomes = bend(outcomes, is_(Stage.PRODUCE, 1), fail(Reason.NOT_LEADER))
-    outcomes = bend(outcomes, lambda o: o.stage is Stage.GROUP, fail(Reason.TIMED_OUT))
+def test_what_was_tried_and_failed_is_red_whatever_failed_before_it() -> None:
+    """Only what was not tried waits: a later failure has a reason of its own, and may have a cause of its own."""
+    outcomes = bend(perfect(SINGLE), is_(Stage.CONNECT, 1), fail(Reason.TIMED_OUT))
+    lost = [o for o in outcomes if is_(Stage.CONNECT, 1)(o) and o.target.role is Role.BROKER]
+    well = tuple(replace(o, status=Status.OK, reason=None, attempt=2) for o in lost)
+    outcomes = bend((*outcomes, *well), is_(Stage.HANDSHAKE, 1), fail(Reason.CERTIFICATE_EXPIRED))
+    outcomes = bend(outcomes, is_(Stage.PRODUCE, 1), fail(Reason.NOT_ENOUGH_REPLICAS))
     checks = judge(SINGLE, RunOutcomes(outcomes))
-    assert {c.stage for c in checks if c.verdict is Verdict.FAILED} == {Stage.IDENTITY}
+    assert {c.stage for c in checks if c.verdict is Verdict.FAILED and c.label == "broker-1"} == {
+        Stage.CONNECT,
+        Stage.HANDSHAKE,
+        Stage.PRODUCE,
+    }
+
+
+def test_metadata_that_misses_a_broker_nobody_reaches_says_nothing_new() -> None:
+    fewer = MetadataFacts(
+        cluster_id="c",
+        brokers=tuple(AdvertisedBroker(broker_id=b.broker_id, name=b.name, port=b.port) for b in SINGLE.brokers[1:]),
+    )
+    outcomes = bend(
+        perfect(SINGLE),
+        lambda o: o.stage is Stage.METADATA and o.facts is not None,
+        lambda o: replace(o, facts=fewer),
+    )
+    outcomes = bend(outcomes, is_(Stage.CONNECT, 1), fail(Reason.REFUSED))
+    [check] = [c for c in judge(SINGLE, RunOutcomes(outcomes)) if c.check_id == "broker-1/metadata"]
+    assert check.verdict is Verdict.BLOCKED
+    assert check.blocked_by.startswith("broker-1/connect/")
 
 
 def test_two_independent_faults_are_both_red() -> None:
@@ -236,7 +258,7 @@ def test_unchanged_advertised_listeners_are_red_at_metadata() -> None:
     )
     outcomes = bend(outcomes, lambda o: o.stage is Stage.PRODUCE, fail(Reason.NOT_LEADER))
     checks = judge(SINGLE, RunOutcomes(outcomes))
-    assert reds(checks) == {"broker-1/metadata", "broker-2/metadata", "broker-3/metadata"}
+    assert reds(checks) == {f"broker-{broker_id}/{stage}" for broker_id in (1, 2, 3) for stage in ("metadata", "produce")}
     [red] = [c for c in checks if c.check_id == "broker-2/metadata"]
     assert red.change == f"set advertised.listeners of broker 2 to {SINGLE.brokers[1].name}:8444"
 

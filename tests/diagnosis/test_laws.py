@@ -11,11 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.check import Assertion, Check, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
-from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, Target
+from brokerproof.probes.outcome import (
+    HandshakeFacts,
+    Outcome,
+    PathSizeFacts,
+    Reason,
+    ResolveFacts,
+    Role,
+    Stage,
+    Status,
+    Target,
+    TcpInfo,
+)
+from brokerproof.probes.outcome.registry import SPECS, STAGE_REASONS, STAGES
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -29,6 +41,10 @@ NO_NAME: Final = failed(
     Reason.NXDOMAIN,
     ResolveFacts(resolver="10.1.0.2", rcode="NXDOMAIN", soa="demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."),
 )
+NARROW: Final = PathSizeFacts(
+    to_broker_passed_bytes=1400, to_broker_stopped_bytes=1500, tcp=TcpInfo(unacknowledged_segments=1)
+)
+EXPIRED: Final = HandshakeFacts(sni="b", problems=(Reason.CERTIFICATE_EXPIRED,))
 
 # Faults that do not hide one another: each bend, the clients and brokers it is about, and a cause that must be named.
 TOGETHER: Final[dict[str, tuple[Bend, Code]]] = {
@@ -102,6 +118,99 @@ def test_every_red_is_in_one_finding_or_follows_from_one(clients: Runs) -> None:
     assert set(told) | following >= reds(clients)
     assert not set(told) & following
     assert set(told) <= reds(clients)
+
+
+ANY_REASON: Final = st.sampled_from(sorted(Stage)).flatmap(
+    lambda stage: st.tuples(st.just(stage), st.sampled_from(sorted(STAGE_REASONS[stage])))
+)
+
+
+@settings(max_examples=examples(80), deadline=None)
+@given(
+    pattern=patterns,
+    first=st.tuples(ANY_REASON, st.integers(1, 3)),
+    second=st.tuples(ANY_REASON, st.integers(1, 3)),
+    client=st.integers(0, 6),
+)
+def test_what_was_observed_and_failed_is_told_whatever_else_fails(
+    pattern: str, first: tuple[tuple[Stage, Reason], int], second: tuple[tuple[Stage, Reason], int], client: int
+) -> None:
+    """Only records may follow from another failure without a finding of their own; nothing else that ran may."""
+    views = views_of(pattern)
+    view = views[client % len(views)]
+    outcomes = seen(view).outcomes
+    for (stage, reason), broker_id in (first, second):
+        match = at(stage, brokers=[broker_id])
+        outcomes = tuple(
+            msgspec.structs.replace(o, status=Status.FAILED, reason=reason, facts=None) if match(view, o) else o
+            for o in outcomes
+        )
+    checks = judge(view, RunOutcomes(outcomes), STAGES)
+    diagnosis = diagnose([ClientEvidence(view=view, checks=checks, outcomes=outcomes)])
+    told = {key for f in diagnosis.findings for key in f.evidence}
+    following = {key for f in diagnosis.findings for key in f.consequences}
+    for check in checks:
+        ran = [o for o in outcomes if is_what(check, o)]
+        if any(o.status is Status.FAILED for o in ran) and not check.isolation and check.asserts in OBSERVED:
+            key = f"{view.client}/{check.check_id}"
+            assert check.verdict is Verdict.FAILED, check
+            assert key in told or (SPECS[check.stage].moves_records and key in following), check
+
+
+OBSERVED: Final = frozenset({Assertion.STAGE_PASSES})
+
+
+def is_what(check: Check, o: Outcome) -> bool:
+    """Whether the outcome is what the check was judged from."""
+    if o.stage is not check.stage or o.target.role in {Role.FORBIDDEN, Role.OTHER}:
+        return False
+    if SPECS[check.stage].moves_records:
+        return check.broker_id == o.target.broker_id
+    same_place = (o.target.name, o.target.address) == (check.name, check.address)
+    return same_place and o.target.port in {0, check.port}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bends", "codes"),
+    [
+        (
+            "peering",
+            [
+                Bend(at(Stage.PATH_SIZE, brokers=[2]), failed(Reason.TIMED_OUT, NARROW)),
+                Bend(at(Stage.PRODUCE, brokers=[2]), failed(Reason.NOT_ENOUGH_REPLICAS)),
+            ],
+            {Code.TCP_PATH_MTU, Code.PRODUCE_MIN_ISR},
+        ),
+        (
+            "privatelink_single_nlb",
+            [
+                Bend(at(Stage.IDLE, brokers=[2]), failed(Reason.RESET)),
+                Bend(at(Stage.PRODUCE, brokers=[2]), failed(Reason.NOT_AUTHORIZED)),
+            ],
+            {Code.NLB_IDLE_TIMEOUT, Code.AUTH_TOPIC_DENIED},
+        ),
+    ],
+)
+def test_two_faults_at_one_broker_are_both_named(pattern: str, bends: list[Bend], codes: set[Code]) -> None:
+    found = diagnosis_of(views_of(pattern), *bends)
+    assert codes <= {code for f in found.findings for code in f.codes}
+
+
+def test_a_lost_attempt_does_not_hide_an_expired_certificate() -> None:
+    lossy = [at(Stage.CONNECT, brokers=[1])]
+    runs = []
+    for view in views_of("privatelink_single_nlb"):
+        expired = seen(view, Bend(at(Stage.HANDSHAKE, brokers=[1]), failed(Reason.CERTIFICATE_EXPIRED, EXPIRED)))
+        more = [
+            msgspec.structs.replace(o, attempt=2, status=Status.FAILED, reason=Reason.TIMED_OUT)
+            for o in expired.outcomes
+            if any(match(view, o) for match in lossy) and o.target.role is Role.BROKER and o.status is Status.OK
+        ]
+        outcomes = (*expired.outcomes, *more)
+        checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
+        runs.append(ClientEvidence(view=view, checks=checks, outcomes=outcomes))
+    codes = {code for f in diagnose(runs).findings for code in f.codes}
+    assert codes >= {Code.TLS_CERTIFICATE_DATES, Code.TCP_PACKET_LOSS}
 
 
 @settings(max_examples=examples(60), deadline=None)

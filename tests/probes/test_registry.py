@@ -41,8 +41,24 @@ def test_every_stage_is_declared_under_its_own_name() -> None:
 def test_the_order_is_that_of_what_comes_after_what() -> None:
     assert tuple(ORDER) == STAGES
     assert known(STAGES) == IN_ORDER
-    assert all(precedes(first, second) and not precedes(second, first) for first, second in combinations(IN_ORDER, 2))
+    assert not any(precedes(second, first) for first, second in combinations(IN_ORDER, 2))
     assert not any(precedes(stage, stage) for stage in Stage)
+
+
+@pytest.mark.parametrize(
+    ("beside", "needs"),
+    [
+        (Stage.PRODUCE, Stage.PATH_SIZE),
+        (Stage.IDLE, Stage.PRODUCE),
+        (Stage.IDLE, Stage.THROUGHPUT),
+        (Stage.LATENCY, Stage.GROUP),
+        (Stage.THROUGHPUT, Stage.LATENCY),
+    ],
+)
+def test_what_only_comes_later_does_not_wait(beside: Stage, needs: Stage) -> None:
+    assert ORDER[needs] < ORDER[beside]
+    assert not precedes(needs, beside)
+    assert precedes(Stage.IDENTITY, beside)
 
 
 def test_the_order_does_not_depend_on_that_of_the_names() -> None:

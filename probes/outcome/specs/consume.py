@@ -26,6 +26,7 @@ class ConsumeFacts(StageFacts, frozen=True, tag="consume"):
 SPEC: Final = StageSpec(
     stage=Stage.CONSUME,
     after=(Stage.PRODUCE,),
+    may_follow=frozenset({Stage.PATH_SIZE}),
     per=Per.BROKER,
     title="broker {broker_id} as leader returns the probe's records",
     reasons=CLIENT | {Reason.NOT_LEADER, Reason.RECORDS_LOST, Reason.RECORDS_DUPLICATED, Reason.RECORDS_ALTERED},

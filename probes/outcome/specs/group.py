@@ -49,6 +49,7 @@ class GroupFacts(StageFacts, frozen=True, tag="group"):
 SPEC: Final = StageSpec(
     stage=Stage.GROUP,
     after=(Stage.CONSUME,),
+    may_follow=frozenset({Stage.PATH_SIZE}),
     per=Per.CLUSTER,
     title="a consumer group is joined, consumes every partition and commits",
     reasons=CLIENT | {Reason.COORDINATOR_UNAVAILABLE, Reason.NOT_ASSIGNED, Reason.COMMIT_FAILED, Reason.RECORDS_LOST},

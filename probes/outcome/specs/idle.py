@@ -25,6 +25,7 @@ SPEC: Final = StageSpec(
     stage=Stage.IDLE,
     # It ends last; what failed of the same broker before explains it.
     after=(Stage.THROUGHPUT,),
+    needs=(Stage.IDENTITY,),
     per=Per.ADDRESS,
     brokers_only=True,
     measurement=True,

@@ -55,6 +55,8 @@ class PathLatencyFacts(StageFacts, frozen=True, tag="path_latency"):
 SPEC: Final = StageSpec(
     stage=Stage.LATENCY,
     after=(Stage.GROUP,),
+    needs=(Stage.CONSUME,),
+    may_follow=frozenset({Stage.PATH_SIZE}),
     per=Per.CLUSTER,
     judged_per=Per.BROKER,
     measurement=True,

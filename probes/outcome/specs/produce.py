@@ -35,6 +35,8 @@ SPEC: Final = StageSpec(
     stage=Stage.PRODUCE,
     # A broker past which large packets do not pass fails records for that reason.
     after=(Stage.PATH_SIZE,),
+    needs=(Stage.IDENTITY,),
+    may_follow=frozenset({Stage.PATH_SIZE}),
     per=Per.BROKER,
     title="broker {broker_id} as leader acknowledges the probe's records",
     reasons=CLIENT | {Reason.NOT_LEADER, Reason.NOT_ENOUGH_REPLICAS, Reason.NO_LEADER},

@@ -143,6 +143,8 @@ class ThroughputFacts(StageFacts, frozen=True, tag="throughput"):
 SPEC: Final = StageSpec(
     stage=Stage.THROUGHPUT,
     after=(Stage.LATENCY,),
+    needs=(Stage.CONSUME,),
+    may_follow=frozenset({Stage.PATH_SIZE}),
     per=Per.CLUSTER,
     measurement=True,
     title="throughput is measured, no record is lost or duplicated",

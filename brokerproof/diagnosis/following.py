@@ -1,0 +1,87 @@
+"""Which failed records and groups only follow from what the rules have already said. Pure.
+
+Nothing else follows: a check that was made and failed at an earlier stage has a reason of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.rules.case import Case, Draft, Red
+from brokerproof.probes.outcome import GroupFacts, Reason, Stage
+from brokerproof.probes.outcome.registry import SPECS, precedes
+
+_OF_AN_UNREACHED_BROKER: Final = frozenset(
+    {
+        Reason.TIMED_OUT,
+        Reason.TRANSPORT,
+        Reason.KAFKA_ERROR,
+        Reason.NOT_LEADER,
+        Reason.COORDINATOR_UNAVAILABLE,
+        Reason.NOT_ASSIGNED,
+        Reason.COMMIT_FAILED,
+        Reason.RECORDS_LOST,
+        Reason.INTERMITTENT,
+    }
+)
+"""What records and groups fail with because this client does not reach a broker, or not well."""
+_OF_A_CLUSTER_WITHOUT_IT: Final = _OF_AN_UNREACHED_BROKER | {
+    Reason.TOPIC_NOT_CREATED,
+    Reason.TOPIC_NOT_FOUND,
+    Reason.NO_LEADER,
+    Reason.NOT_ENOUGH_REPLICAS,
+}
+"""What they fail with because the cluster itself lacks a broker, which may be its controller."""
+_OF_THE_CLUSTER: Final = frozenset(
+    {
+        Code.CLUSTER_BROKER_DOWN,
+        Code.CLUSTER_BROKER_UNRESPONSIVE,
+        Code.CLUSTER_BROKER_CUT_OFF,
+        Code.SECURITY_BROKER_GROUP,
+        Code.SECURITY_NETWORK_ACL,
+    }
+)
+"""Causes that may part a broker from the other brokers as well."""
+_OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
+"""What several targets share may have shown itself to one client alone, and to another only in its records."""
+
+
+def following(case: Case, left: Iterable[Red], drafts: Sequence[Draft]) -> dict[str, str]:
+    """The keys of those reds, each with the key of a red of what it follows from."""
+    found: dict[str, str] = {}
+    for red in left:
+        if SPECS[red.check.stage].moves_records:
+            cause = next((draft for draft in drafts if _bears(case, draft, red)), None)
+            if cause is not None:
+                found[red.key] = cause.reds[0].key
+    return found
+
+
+def _bears(case: Case, draft: Draft, red: Red) -> bool:
+    """Whether what the draft says makes this fail: at the same broker, or anywhere where the cluster lacks one."""
+    if draft.codes & _OF_THE_CLUSTER and red.check.reason in _OF_A_CLUSTER_WITHOUT_IT:
+        return True
+    if red.check.reason not in _OF_AN_UNREACHED_BROKER:
+        return False
+    at_broker = [r for r in draft.reds if r.check.broker_id is not None and _is_at(case, r.check.broker_id, red)]
+    if draft.codes & _OF_A_TARGET and at_broker:
+        return True
+    return any(r.client == red.client and _may_fail(r.check.stage, red.check.stage) for r in at_broker)
+
+
+def _may_fail(earlier: Stage, later: Stage) -> bool:
+    return precedes(earlier, later) or earlier in SPECS[later].may_follow
+
+
+def _is_at(case: Case, broker_id: int, red: Red) -> bool:
+    """Whether this broker has a part in what failed: it leads, coordinates, or anybody may be meant."""
+    if red.check.broker_id is not None:
+        return red.check.broker_id == broker_id
+    coordinators = {
+        outcome.facts.coordinator_id
+        for outcome in case.outcomes(red)
+        if isinstance(outcome.facts, GroupFacts) and outcome.facts.coordinator_id is not None
+    }
+    return not coordinators or broker_id in coordinators
