@@ -19,18 +19,16 @@ import dns.version
 import msgspec
 import OpenSSL
 
-from brokerproof.probes.exchange import RECORD_STAGES, Exchange
+from brokerproof.probes.exchange import RECORD_STAGES
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.load.measurements import Measurements
+from brokerproof.probes.look import Look, other_target, target_of
 from brokerproof.probes.observation import Observation, crashed, error
 from brokerproof.probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
 from brokerproof.probes.outcome.registry import SPECS, run_per
 from brokerproof.probes.outcome.spec import Per
-from brokerproof.probes.paths import Paths
-from brokerproof.probes.plan import ForbiddenConnect, Plan
+from brokerproof.probes.plan import Plan
 from brokerproof.probes.records import CLUSTER
-from brokerproof.probes.stages.connect import connect
-from brokerproof.probes.stages.resolve import resolve
+from brokerproof.probes.second_look import failures, second_plan
 from brokerproof.probes.wire.dns_exchange import Server, configured_server, is_address, parse_server
 
 PROBE_VERSION: Final = "1"
@@ -106,39 +104,62 @@ class _Run:
         self._plan = plan
         self._emit = emit
         emit(_started(plan))
-        self._ledger = Ledger(emit)
         self._limiter = asyncio.Semaphore(plan.limits.concurrency)
         self._server = server
-        self._paths = Paths(plan, self._ledger, server, self._limiter)
-        self._exchange = Exchange(plan, self._ledger, self._paths)
+        self._ledger = Ledger(emit)
+        self._first = Look(plan, self._ledger, server, self._limiter)
+        self._paths, self._exchange = self._first.paths, self._first.exchange
 
     async def run(self, abort: asyncio.Event) -> Closing:
         plan_s = self._plan.limits.plan_ms / 1000
         begin = time.monotonic()
         reserve_s = min(MAX_CLEAN_UP_S, plan_s * CLEAN_UP_SHARE) if self._makes_things() else 0
-        ending = await self._work(plan_s - reserve_s, abort)
+        until = begin + plan_s - reserve_s
+        ending = await self._work(self._first, until, abort)
         self._sweep(ending)
+        looks = [self._first]
+        if ending is None and (second := self._second()) is not None:
+            looks.append(second)
+            self._sweep_again(second, await self._work(second, until, abort))
         left_s = max(begin + plan_s - time.monotonic(), 0) + plan_s * OVERRUN_SHARE
-        left_behind = await self._exchange.clean_up(min(MAX_CLEAN_UP_S, left_s))
-        self._paths.close()
+        removed = await asyncio.gather(*(each.exchange.clean_up(min(MAX_CLEAN_UP_S, left_s)) for each in looks))
+        for each in looks:
+            each.paths.close()
         closing = Closing(
             plan_id=self._plan.plan_id,
-            outcomes=len(self._ledger),
+            outcomes=sum(len(each.ledger) for each in looks),
             complete=ending is None,
             duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
-            left_behind=left_behind,
+            left_behind=tuple(what for left in removed for what in left),
             sample_blocks=self._ledger.sample_blocks,
         )
         self._emit(closing)
         return closing
 
+    def _second(self) -> Look | None:
+        """The second look, at what failed; None where nothing did or none is wanted."""
+        plan = second_plan(self._plan, failures(self._ledger)) if self._plan.look_again else None
+        if plan is None:
+            return None
+        records = any(SPECS[stage].moves_records for stage in plan.stages)
+        return Look(plan, self._ledger.again(), self._server, self._limiter, follow=records)
+
+    def _sweep_again(self, second: Look, ending: Ending | None) -> None:
+        """Say of each failure that was not reached again why; then take no more."""
+        if ending is not None:
+            for failed in failures(self._ledger):
+                if second.ledger.get(failed.stage, failed.target) is None:
+                    second.ledger.settle(failed.stage, failed.target, ending.seen)
+        second.ledger.seal()
+
     def _makes_things(self) -> bool:
         return Stage.PRODUCE in self._plan.stages and bool(self._plan.bootstrap)
 
-    async def _work(self, limit_s: float, abort: asyncio.Event) -> Ending | None:
-        """All stages; None where they came to their end."""
-        work = asyncio.ensure_future(self._everything())
+    async def _work(self, look: Look, until: float, abort: asyncio.Event) -> Ending | None:
+        """All stages of one look, until a time of the monotonic clock in seconds; None where they came to their end."""
+        work = asyncio.ensure_future(look.run())
         aborted = asyncio.ensure_future(abort.wait())
+        limit_s = max(0.0, until - time.monotonic())
         await asyncio.wait({work, aborted}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         aborted.cancel()
         if not work.done():
@@ -148,47 +169,6 @@ class _Run:
             return Ending(error(Reason.DEADLINE_OF_PLAN, words))
         defect = work.exception()
         return Ending(crashed(defect)) if defect is not None else None
-
-    async def _everything(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._forbidden())
-            group.create_task(self._other_names())
-            if self._plan.bootstrap:
-                group.create_task(self._paths.run())
-                group.create_task(self._records())
-
-    async def _records(self) -> None:
-        await self._exchange.run()
-        await Measurements(self._plan, self._ledger, self._exchange).run()
-
-    async def _forbidden(self) -> None:
-        # Silence is the usual answer here: it has places of its own, so as not to hold up what is meant to work.
-        places = asyncio.Semaphore(self._plan.limits.concurrency)
-
-        async def one(forbidden: ForbiddenConnect) -> None:
-            async with places:
-                await self._ledger.measure(Stage.CONNECT, _target(forbidden), self._knock(forbidden))
-
-        await asyncio.gather(*map(one, dict.fromkeys(self._plan.forbidden)))
-
-    async def _other_names(self) -> None:
-        async def one(name: str) -> None:
-            async with self._limiter:
-                await self._ledger.measure(Stage.RESOLVE, _other(name), self._look_up(name))
-
-        if Stage.RESOLVE in self._plan.stages:
-            await asyncio.gather(*map(one, dict.fromkeys(self._plan.other_names)))
-
-    async def _look_up(self, name: str) -> tuple[Observation, None]:
-        seen, _ = await resolve(name, self._server, limit_ms=self._plan.limits.resolve_ms)
-        return seen, None
-
-    async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Observation, None]:
-        limit_ms = self._plan.limits.connect_ms
-        seen, sock = await connect(forbidden.address, forbidden.port, limit_ms=limit_ms)
-        if sock is not None:
-            sock.close()
-        return seen, None
 
     def _sweep(self, ending: Ending | None) -> None:
         """Give every planned target and stage without an outcome one, then take no more."""
@@ -213,9 +193,9 @@ class _Run:
                 if (plan.tls is not None or not SPECS[stage].tls_only)
                 and (endpoint.role is Role.BROKER or not SPECS[stage].brokers_only)
             ]
-        planned += [(Stage.RESOLVE, _other(name)) for name in plan.other_names]
+        planned += [(Stage.RESOLVE, other_target(name)) for name in plan.other_names]
         planned = [each for each in planned if each[0] in plan.stages]
-        planned += [(Stage.CONNECT, _target(forbidden)) for forbidden in plan.forbidden]
+        planned += [(Stage.CONNECT, target_of(forbidden)) for forbidden in plan.forbidden]
         if not plan.bootstrap:
             return planned
         leaders = [each.target for each in self._exchange.candidates]
@@ -239,14 +219,6 @@ class _Run:
                 return [CLUSTER] if plan.throughput is not None else []
             case _:
                 return [CLUSTER] if stage in plan.stages else []
-
-
-def _target(forbidden: ForbiddenConnect) -> Target:
-    return Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
-
-
-def _other(name: str) -> Target:
-    return Target(role=Role.OTHER, name=name)
 
 
 def _started(plan: Plan) -> Started:

@@ -6,7 +6,7 @@ The ledger numbers outcomes, times them and hands them on. It measures nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 from brokerproof.probes.observation import Observation, crashed
@@ -21,8 +21,10 @@ class Ledger:
     ``zero_ns`` is the monotonic clock at the beginning of the run.
     """
 
-    def __init__(self, emit: Callable[[Outcome | SampleBlock], None]) -> None:
-        self.zero_ns = time.monotonic_ns()
+    def __init__(self, emit: Callable[[Outcome | SampleBlock], None], *, first: Ledger | None = None) -> None:
+        """``first`` is the ledger of the first look, whose clock a second look goes on with."""
+        self._look = 1 if first is None else 2
+        self.zero_ns: int = time.monotonic_ns() if first is None else first.zero_ns
         self.sample_blocks = 0
         self._emit = emit
         self._outcomes: dict[tuple[Stage, Target, int], Outcome] = {}
@@ -34,6 +36,13 @@ class Ledger:
     def get(self, stage: Stage, target: Target) -> Outcome | None:
         """The outcome of a stage on a target, of the first attempt, once there is one."""
         return self._outcomes.get((stage, target, 1))
+
+    def again(self) -> Ledger:
+        """A ledger of the same run, for the second look."""
+        return Ledger(self._emit, first=self)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(tuple(self._outcomes.values()))
 
     def seal(self) -> None:
         """Take no more outcomes: what a thread still reports comes too late."""
@@ -82,6 +91,7 @@ class Ledger:
             duration_ns=max(0, ended_ns - started_ns),
             waited_for=waited_for,
             attempt=attempt,
+            look=self._look,
         )
         if not self._sealed:
             self._outcomes[key] = outcome

@@ -119,8 +119,12 @@ def key_of(name: str, port: int) -> tuple[str, int]:
 class Paths:
     """All endpoints of a plan, and those found on the way."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, server: Server | None, limiter: asyncio.Semaphore) -> None:
+    def __init__(
+        self, plan: Plan, ledger: Ledger, server: Server | None, limiter: asyncio.Semaphore, *, follow: bool = True
+    ) -> None:
+        """``follow`` is whether what the cluster advertises is probed as well."""
         self._plan = plan
+        self._follow = follow
         self._ledger = ledger
         self._server = server
         self._limiter = limiter
@@ -410,7 +414,7 @@ class Paths:
             metadata = await sequence.step(
                 Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
             )
-            for broker in metadata.brokers if metadata is not None else ():
+            for broker in metadata.brokers if metadata is not None and self._follow else ():
                 self._start(self.advertised(broker))
             identified = await sequence.step(
                 Stage.IDENTITY, lambda: self._identify(endpoint, address, _need(connection))

@@ -212,13 +212,15 @@ class Plan(Value, frozen=True):
     """Names that are not of the cluster, to be resolved and no more."""
     follow_advertised: AdvertisedScope = AdvertisedScope.PLAN_ONLY
     """What the cluster may make the probe connect to; the rest is reported and left alone."""
+    look_again: bool = True
+    """Look once more, before the run ends, at what failed: what is over by then is told from what lasts."""
     raw_samples: bool = False
     """Hand over every latency sample, not only the distributions."""
 
     def __post_init__(self) -> None:
         if self.version != PLAN_VERSION:
             raise ValueError(f"plan version {self.version}; this probe understands {PLAN_VERSION}")
-        if not self.bootstrap and not self.forbidden:
+        if not self.bootstrap and not self.forbidden and not self.other_names:
             raise ValueError("bootstrap is empty: there is nothing to probe")
         if (self.idle_hold_ms > 0) is not (Stage.IDLE in self.stages):
             raise ValueError(f"idle_hold_ms is {self.idle_hold_ms}: it is positive with the stage idle, else 0")

@@ -104,7 +104,7 @@ def _outcome_rows(outcomes: list[Outcome], names: Names) -> Iterator[OutcomeRow]
 
 
 def _outcome_row(outcome: Outcome, names: Names, *, named: bool) -> OutcomeRow:
-    attempt = f"attempt {outcome.attempt}" if outcome.attempt > 1 else ""
+    attempt = "second look" if outcome.look > 1 else f"attempt {outcome.attempt}" if outcome.attempt > 1 else ""
     parts = (outcome.detail, seen(outcome.facts), attempt)
     return OutcomeRow(
         stage=outcome.stage.value,

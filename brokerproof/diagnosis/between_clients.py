@@ -15,6 +15,7 @@ import msgspec
 
 from brokerproof.diagnosis.check import Assertion, Check, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.probes.outcome import AdvertisedBroker, IdentityFacts, MetadataFacts
 from brokerproof.topology.expectation.view import ClientView
@@ -49,7 +50,7 @@ def told_listeners(clients: Iterable[ClientEvidence]) -> Told:
     """
     found: dict[tuple[str, str, int], AdvertisedBroker] = {}
     for seen in clients:
-        for facts in (outcome.facts for outcome in seen.outcomes):
+        for facts in (outcome.facts for outcome in first_look(seen.outcomes)):
             if not isinstance(facts, IdentityFacts) or facts.answered_by is None:
                 continue
             for listener, name, port in _LISTENER.findall(facts.advertised_listeners):
@@ -85,7 +86,7 @@ def _advertised(check: Check, view: ClientView, wrong: Mapping[int, AdvertisedBr
 
 def _cluster_id(seen: ClientEvidence) -> str:
     """The one cluster a client reached; empty where it reached none, or several, which is red already."""
-    answers = {o.facts.cluster_id for o in seen.outcomes if isinstance(o.facts, MetadataFacts)}
+    answers = {o.facts.cluster_id for o in first_look(seen.outcomes) if isinstance(o.facts, MetadataFacts)}
     return answers.pop() if len(answers) == 1 else ""
 
 

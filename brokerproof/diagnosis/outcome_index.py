@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from brokerproof.probes.outcome import MetadataFacts, Outcome, Role, Stage
+from brokerproof.probes.outcome import MetadataFacts, Outcome, Role, Stage, Status
+
+
+def first_look(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """Those by which checks are judged: nothing turns green, or red, by looking again."""
+    return tuple(outcome for outcome in outcomes if outcome.look == 1)
+
+
+def second_look(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """What was observed once more because it had failed; a look that the run had no time for is none."""
+    return tuple(outcome for outcome in outcomes if outcome.look > 1 and outcome.status is not Status.ERROR)
 
 
 class OutcomeIndex:
-    """Outcomes, found by stage and target."""
+    """Outcomes of the first look, found by stage and target."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self.all = outcomes
+        self.all = outcomes = first_look(outcomes)
         self._by_target: dict[tuple[Stage, str, str, int], list[Outcome]] = {}
         self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
         for outcome in outcomes:

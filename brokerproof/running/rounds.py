@@ -83,6 +83,7 @@ def round_plan(run: ClientRun, wanted: Wanted) -> Plan:
         throughput=None,
         forbidden=(),
         raw_samples=True,
+        look_again=False,
     )
 
 

@@ -29,11 +29,12 @@ class Answering:
         measured = {Stage.LATENCY} if plan.latency is not None or plan.path_latency is not None else set()
         measured |= {Stage.THROUGHPUT} if plan.throughput is not None else set()
         self._stages = {*plan.stages, *measured}
-        self._answered: set[tuple[Stage, Target, int]] = set()
+        self._answered: set[tuple[Stage, Target, int, int]] = set()
         self._advertised: set[tuple[str, int, int | None]] = set()
         endpoints = len(self._brokers) + len(self._bootstrap) + (MAX_ADVERTISED if plan.bootstrap else 0)
         once = len(self._forbidden) + len(self._others) + len(self._stages)
-        self._most = (
+        looks = 2 if plan.look_again else 1
+        self._most = looks * (
             once
             + endpoints * len(self._stages)
             + MAX_ADDRESSES
@@ -42,7 +43,7 @@ class Answering:
 
     def fault(self, outcome: Outcome) -> str:
         """What the outcome is that the plan did not ask for; empty where it did."""
-        key = (outcome.stage, outcome.target, outcome.attempt)
+        key = (outcome.stage, outcome.target, outcome.attempt, outcome.look)
         if len(self._answered) >= self._most:
             return f"sent more than {self._most} outcomes, the most that the plan can have"
         if key in self._answered:
@@ -59,8 +60,11 @@ class Answering:
 
     def _asked(self, outcome: Outcome) -> bool:
         stage, target = outcome.stage, outcome.target
-        most = self._plan.connect_attempts if (stage, target.role) == (Stage.CONNECT, Role.BROKER) else 1
-        if not 1 <= outcome.attempt <= most:
+        again = outcome.look > 1
+        several = (stage, target.role) == (Stage.CONNECT, Role.BROKER) and not again
+        if not 1 <= outcome.attempt <= (self._plan.connect_attempts if several else 1):
+            return False
+        if again and not self._plan.look_again:
             return False
         planned = stage in self._stages
         spec = SPECS[stage]
@@ -105,4 +109,5 @@ def _words(outcome: Outcome) -> str:
     port = f"port {target.port}" if target.port else ""
     where = " ".join(part for part in (target.name, target.address, port) if part)
     attempt = f", attempt {outcome.attempt}" if outcome.attempt != 1 else ""
-    return f"{outcome.stage} of {target.role} {where}".rstrip() + attempt
+    look = f", look {outcome.look}" if outcome.look != 1 else ""
+    return f"{outcome.stage} of {target.role} {where}".rstrip() + attempt + look

@@ -12,6 +12,9 @@ from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, Reason, Role, Stage, Status
 
+LOOKS: Final = (1, 2)
+"""A run looks once at everything that is planned, and a second time at what failed."""
+
 
 class Target(Value, frozen=True):
     """What one outcome is about.
@@ -54,8 +57,12 @@ class Outcome(Value, frozen=True, tag="outcome", tag_field="type"):
     facts: Facts | None = None
     waited_for: WaitedFor | None = None
     attempt: int = 1
+    look: int = 1
+    """2 where what had failed was observed once more before the run ended: no retry, nothing is taken back by it."""
 
     def __post_init__(self) -> None:
+        if self.look not in LOOKS:
+            raise ValueError(f"look {self.look} is not one of {LOOKS}")
         match self.status:
             case Status.OK:
                 allowed: frozenset[Reason | None] = frozenset({None})

@@ -258,7 +258,9 @@ def test_unchanged_advertised_listeners_are_red_at_metadata() -> None:
     )
     outcomes = bend(outcomes, lambda o: o.stage is Stage.PRODUCE, fail(Reason.NOT_LEADER))
     checks = judge(SINGLE, RunOutcomes(outcomes))
-    assert reds(checks) == {f"broker-{broker_id}/{stage}" for broker_id in (1, 2, 3) for stage in ("metadata", "produce")}
+    assert reds(checks) == {
+        f"broker-{broker_id}/{stage}" for broker_id in (1, 2, 3) for stage in ("metadata", "produce")
+    }
     [red] = [c for c in checks if c.check_id == "broker-2/metadata"]
     assert red.change == f"set advertised.listeners of broker 2 to {SINGLE.brokers[1].name}:8444"
 

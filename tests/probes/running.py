@@ -36,9 +36,12 @@ class Result:
 
     started: Started
     outcomes: list[Outcome]
+    """Of the first look."""
     closing: Closing
     wall_s: float
     samples: list[SampleBlock]
+    again: list[Outcome]
+    """Of the second look."""
 
     def of(self, stage: Stage, **target: Any) -> list[Outcome]:
         """The outcomes of a stage whose target has these fields."""
@@ -93,15 +96,16 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
     samples = [each for each in between if isinstance(each, SampleBlock)]
     assert len(outcomes) == closing.outcomes
     assert len(samples) == closing.sample_blocks == len(between) - len(outcomes)
-    keys = [(each.stage, each.target, each.attempt) for each in outcomes]
+    keys = [(each.stage, each.target, each.attempt, each.look) for each in outcomes]
     assert len(keys) == len(set(keys)), "an attempt at a stage of a target has two outcomes"
     assert wall_s <= planned.limits.plan_ms / 1000 * OVERRUN
     answering = Answering(planned)
     for each in outcomes:
         assert answering.fault(each) == ""
-        _assert_it_waits_for_a_root(each, outcomes)
+        _assert_it_waits_for_a_root(each, [other for other in outcomes if other.look == each.look])
         assert each.reason is not Reason.PROBE_CRASHED, each
-    return Result(started, outcomes, closing, wall_s, samples)
+    first, again = ([each for each in outcomes if each.look == look] for look in (1, 2))
+    return Result(started, first, closing, wall_s, samples, again)
 
 
 async def _clients_are_gone() -> None:

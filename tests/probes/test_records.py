@@ -53,7 +53,7 @@ def probed(brokers: int, prepare: Any = None, **fields: Any) -> tuple[Result, Fa
 
 def planned(cluster: FakeCluster, **fields: Any) -> Plan:
     ports = [cluster.ports[broker_id] for broker_id in sorted(cluster.ports)]
-    return plan(*ports, **{"stages": TO_CONSUME} | fields)
+    return plan(*ports, **{"stages": TO_CONSUME, "look_again": False} | fields)
 
 
 def test_from_a_name_to_a_group_and_nothing_left_behind() -> None:
@@ -187,6 +187,19 @@ def test_without_kraft_the_controller_creates_and_deletes(controller_id: int) ->
     assert cluster.deleted == cluster.created
     assert result.closing.left_behind == ()
     assert Reason.TOPIC_NOT_CREATED not in {each.reason for each in result.of(Stage.PRODUCE)}
+
+
+def test_records_that_failed_go_once_more_through_a_topic_of_their_own_which_is_removed_too() -> None:
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.silent_on.add(CREATE_TOPICS)
+
+    result, cluster = probed(1, prepare, look_again=True)
+    reasons = [
+        (each.look, each.reason) for each in (*result.of(Stage.PRODUCE), *result.again) if each.stage is Stage.PRODUCE
+    ]
+    assert reasons == [(1, Reason.TOPIC_NOT_CREATED), (2, Reason.TOPIC_NOT_CREATED)]
+    assert len(set(cluster.deleted)) == 2
+    assert result.closing.left_behind == ()
 
 
 def test_a_topic_that_nobody_answers_for_is_removed_all_the_same() -> None:

@@ -15,6 +15,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import Told, told_listeners
 from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.outcome_index import first_look, second_look
 from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
@@ -160,13 +161,25 @@ class Case:
     def _by_stage(self) -> dict[tuple[str, Stage], tuple[Outcome, ...]]:
         found: dict[tuple[str, Stage], list[Outcome]] = {}
         for seen in self.clients:
-            for outcome in seen.outcomes:
+            for outcome in first_look(seen.outcomes):
                 found.setdefault((seen.view.client, outcome.stage), []).append(outcome)
         return {key: tuple(outcomes) for key, outcomes in found.items()}
 
     def all_outcomes(self, view: ClientView) -> tuple[Outcome, ...]:
-        """Every outcome of one client."""
-        return self._by_client[view.client].outcomes
+        """Every outcome of one client's first look."""
+        return first_look(self._by_client[view.client].outcomes)
+
+    def again(self, red: Red) -> tuple[Outcome, ...]:
+        """What the second look observed of what a red check was judged from; empty where there was none."""
+        check = red.check
+        found = self._again.get(red.client, ())
+        return tuple(
+            o for o in found if o.stage is check.stage and o.target.role is not Role.FORBIDDEN and _is_of(o, check)
+        )
+
+    @cached_property
+    def _again(self) -> dict[str, tuple[Outcome, ...]]:
+        return {seen.view.client: second_look(seen.outcomes) for seen in self.clients}
 
     def checks(self, view: ClientView) -> tuple[Check, ...]:
         """Every check of one client."""
@@ -174,7 +187,7 @@ class Case:
 
     def listed(self, broker_id: int | None) -> bool | None:
         """Whether any metadata answer lists the broker; None where none was read."""
-        answers = [o.facts for s in self.clients for o in s.outcomes if isinstance(o.facts, MetadataFacts)]
+        answers = [o.facts for s in self.clients for o in first_look(s.outcomes) if isinstance(o.facts, MetadataFacts)]
         if not answers:
             return None
         return any(broker.broker_id == broker_id for facts in answers for broker in facts.brokers)

@@ -1,0 +1,82 @@
+"""One look at what a plan names: everything at once, each thing once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from brokerproof.probes.exchange import Exchange
+from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.load.measurements import Measurements
+from brokerproof.probes.observation import Observation
+from brokerproof.probes.outcome import Role, Stage, Target
+from brokerproof.probes.paths import Paths
+from brokerproof.probes.plan import ForbiddenConnect, Plan
+from brokerproof.probes.stages.connect import connect
+from brokerproof.probes.stages.resolve import resolve
+from brokerproof.probes.wire.dns_exchange import Server
+
+
+class Look:
+    """One look; ``follow`` is whether what the cluster advertises is probed as well."""
+
+    def __init__(
+        self, plan: Plan, ledger: Ledger, server: Server | None, limiter: asyncio.Semaphore, *, follow: bool = True
+    ) -> None:
+        self.plan = plan
+        self.ledger = ledger
+        self.paths = Paths(plan, ledger, server, limiter, follow=follow)
+        self.exchange = Exchange(plan, ledger, self.paths)
+        self._server = server
+        self._limiter = limiter
+
+    async def run(self) -> None:
+        """Probe everything to its end."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forbidden())
+            group.create_task(self._other_names())
+            if self.plan.bootstrap:
+                group.create_task(self.paths.run())
+                group.create_task(self._records())
+
+    async def _records(self) -> None:
+        await self.exchange.run()
+        await Measurements(self.plan, self.ledger, self.exchange).run()
+
+    async def _forbidden(self) -> None:
+        # Silence is the usual answer here: it has places of its own, so as not to hold up what is meant to work.
+        places = asyncio.Semaphore(self.plan.limits.concurrency)
+
+        async def one(forbidden: ForbiddenConnect) -> None:
+            async with places:
+                await self.ledger.measure(Stage.CONNECT, target_of(forbidden), self._knock(forbidden))
+
+        await asyncio.gather(*map(one, dict.fromkeys(self.plan.forbidden)))
+
+    async def _other_names(self) -> None:
+        async def one(name: str) -> None:
+            async with self._limiter:
+                await self.ledger.measure(Stage.RESOLVE, other_target(name), self._look_up(name))
+
+        if Stage.RESOLVE in self.plan.stages:
+            await asyncio.gather(*map(one, dict.fromkeys(self.plan.other_names)))
+
+    async def _look_up(self, name: str) -> tuple[Observation, None]:
+        seen, _ = await resolve(name, self._server, limit_ms=self.plan.limits.resolve_ms)
+        return seen, None
+
+    async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Observation, None]:
+        limit_ms = self.plan.limits.connect_ms
+        seen, sock = await connect(forbidden.address, forbidden.port, limit_ms=limit_ms)
+        if sock is not None:
+            sock.close()
+        return seen, None
+
+
+def target_of(forbidden: ForbiddenConnect) -> Target:
+    """The target of what must not answer."""
+    return Target(role=Role.FORBIDDEN, address=forbidden.address, port=forbidden.port)
+
+
+def other_target(name: str) -> Target:
+    """The target of a name that is not of the cluster."""
+    return Target(role=Role.OTHER, name=name)
