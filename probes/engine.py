@@ -117,17 +117,17 @@ class _Run:
         until = begin + plan_s - reserve_s
         ending = await self._work(self._first, until, abort)
         self._sweep(ending)
-        looks = [self._first]
+        made = [self._first]
         if ending is None and (second := self._second()) is not None:
-            looks.append(second)
+            made.append(second)
             self._sweep_again(second, await self._work(second, until, abort))
         left_s = max(begin + plan_s - time.monotonic(), 0) + plan_s * OVERRUN_SHARE
-        removed = await asyncio.gather(*(each.exchange.clean_up(min(MAX_CLEAN_UP_S, left_s)) for each in looks))
-        for each in looks:
+        removed = await asyncio.gather(*(each.exchange.clean_up(min(MAX_CLEAN_UP_S, left_s)) for each in made))
+        for each in made:
             each.paths.close()
         closing = Closing(
             plan_id=self._plan.plan_id,
-            outcomes=sum(len(each.ledger) for each in looks),
+            outcomes=sum(len(each.ledger) for each in made),
             complete=ending is None,
             duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
             left_behind=tuple(what for left in removed for what in left),

@@ -33,8 +33,8 @@ class Answering:
         self._advertised: set[tuple[str, int, int | None]] = set()
         endpoints = len(self._brokers) + len(self._bootstrap) + (MAX_ADVERTISED if plan.bootstrap else 0)
         once = len(self._forbidden) + len(self._others) + len(self._stages)
-        looks = 2 if plan.look_again else 1
-        self._most = looks * (
+        times = 2 if plan.look_again else 1
+        self._most = times * (
             once
             + endpoints * len(self._stages)
             + MAX_ADDRESSES
