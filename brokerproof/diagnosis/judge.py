@@ -308,7 +308,6 @@ class _Judge:
             check = _with(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
         lists = lists_of(self.seen.all)
         if told := [_left_out(broker_id, by, lists) for broker_id, by in disputed(lists).items()]:
-            self.told_by_others.add(check.check_id)
             check = _with(check, verdict=Verdict.FAILED, observed="; ".join(told))
         return check
 

@@ -226,6 +226,7 @@ def test_metadata_that_misses_a_broker_nobody_reaches_says_nothing_new() -> None
         lambda o: replace(o, facts=fewer),
     )
     outcomes = bend(outcomes, is_(Stage.CONNECT, 1), fail(Reason.REFUSED))
+    outcomes = bend(outcomes, is_(Stage.IDENTITY, 1), lambda _: None)
     [check] = [c for c in judge(SINGLE, RunOutcomes(outcomes)) if c.check_id == "broker-1/metadata"]
     assert check.verdict is Verdict.BLOCKED
     assert check.blocked_by.startswith("broker-1/connect/")

@@ -53,7 +53,8 @@ def probed(brokers: int, prepare: Any = None, **fields: Any) -> tuple[Result, Fa
 
 def planned(cluster: FakeCluster, **fields: Any) -> Plan:
     ports = [cluster.ports[broker_id] for broker_id in sorted(cluster.ports)]
-    return plan(*ports, **{"stages": TO_CONSUME, "look_again": False} | fields)
+    defaults: dict[str, Any] = {"stages": TO_CONSUME, "look_again": False}
+    return plan(*ports, **defaults | fields)
 
 
 def test_from_a_name_to_a_group_and_nothing_left_behind() -> None:
