@@ -23,6 +23,7 @@ from brokerproof.probes.outcome.base import Value
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.formats import ReportFormat
 from brokerproof.topology.expectation.view import ClientView
+from brokerproof.topology.picture import DrawnWay
 
 DOCUMENT_VERSION: Final = 2
 """Raised with every change of shape. A new field with a default still reads older documents."""
@@ -156,6 +157,8 @@ class Drawing(Value, frozen=True, kw_only=True):
     description: str
     """What the picture shows, in words."""
     dot: str
+    ways: tuple[DrawnWay, ...] = ()
+    """Which boxes and lines of the picture belong to which client, so that findings can be marked in it."""
 
 
 class TopologyDiagnosis(Value, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from brokerproof.reports.document import Drawing, ResultDocument
 from brokerproof.reports.drawing import DrawError, can_draw, inline_svg, style
 from brokerproof.reports.formats import ReportFormat
 from brokerproof.reports.grid import WORST_FIRST, Cell
+from brokerproof.reports.marks import Marks
 from brokerproof.reports.page import GRAVITY, page
 from brokerproof.reports.templating import TEMPLATES, environment, is_text
 
@@ -37,10 +38,11 @@ def _finalize(value: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _inline(drawing: Drawing) -> Markup:
+def _inline(drawing: Drawing, marks: Marks) -> Markup:
     """The picture as an element, or a line that states why there is none. Escaped where it is made."""
+    described = " ".join((drawing.description, *(f"{words}." for words in marks.words)))
     try:
-        drawn = inline_svg(drawing.dot, title=drawing.title, description=drawing.description)
+        drawn = inline_svg(drawing.dot, title=drawing.title, description=described, marks=marks)
     except DrawError as error:
         return Markup('<p class="quiet">{}</p>').format(words.printable(f"The picture could not be made: {error}"))
     return Markup(drawn)  # noqa: S704

@@ -6,7 +6,7 @@ A large run is folded here: rows that passed give way to a count, and the page s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +19,7 @@ from brokerproof.reports.document import ClientResult, Drawing, ResultDocument, 
 from brokerproof.reports.evidence import CertificateRow, DnsRow, certificates, dns_answers
 from brokerproof.reports.findings import Advised, Told, advices, explained, findings
 from brokerproof.reports.grid import Failure, Grid, Row, by_subject, failures, grid
+from brokerproof.reports.marks import Marks, marks_of
 from brokerproof.reports.timings import (
     END_TO_END,
     PRODUCE_ACK,
@@ -120,6 +121,8 @@ class PictureOf(msgspec.Struct, frozen=True, kw_only=True):
     drawing: Drawing
     clients: tuple[str, ...]
     clients_left_out: int
+    marks: Marks
+    """What findings name in it."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +191,7 @@ def page(document: ResultDocument) -> Page:
     # A probe's error is about the probe: it stands behind every failure of the path.
     all_failures.sort(key=lambda failure: failure.check.verdict is not Verdict.FAILED)
     judgement = judge_from(document, judgements)
-    pictures, picture_of = _pictures(document)
+    pictures, picture_of = _pictures(document, found[:LISTED_FAILURES])
     return Page(
         document=document,
         judgement=judgement,
@@ -226,7 +229,8 @@ def _tests(document: ResultDocument, judgement: Judgement) -> Tests:
     )
 
 
-def _pictures(document: ResultDocument) -> tuple[tuple[PictureOf, ...], dict[str, str]]:
+def _pictures(document: ResultDocument, found: Sequence[Told]) -> tuple[tuple[PictureOf, ...], dict[str, str]]:
+    digest_of = {client.name: client.topology_digest for client in document.clients}
     alike: dict[str, list[Drawing]] = {}
     for drawing in document.drawings:
         alike.setdefault(drawing.dot, []).append(drawing)
@@ -244,6 +248,14 @@ def _pictures(document: ResultDocument) -> tuple[tuple[PictureOf, ...], dict[str
                 drawing=drawings[0],
                 clients=tuple(names[:LISTED_CLIENTS]),
                 clients_left_out=max(0, len(names) - LISTED_CLIENTS),
+                marks=marks_of(
+                    drawings[0].ways,
+                    [
+                        (place, one.finding)
+                        for place, one in enumerate(found, start=1)
+                        if any(digest_of.get(name) in digests for name in one.clients)
+                    ],
+                ),
             )
         )
     return tuple(pictures), picture_of

@@ -166,7 +166,13 @@ class Site:
         if not journal.drawn(known_as):
             made = picture(self.topology)
             journal.drawing(
-                Drawing(topology_digest=known_as, title=made.title, description=made.description, dot=made.dot)
+                Drawing(
+                    topology_digest=known_as,
+                    title=made.title,
+                    description=made.description,
+                    dot=made.dot,
+                    ways=made.drawn,
+                )
             )
 
     def _vantage(self, client: Client) -> Vantage:

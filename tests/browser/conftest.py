@@ -25,6 +25,7 @@ HEIGHT: Final = 900
 KINDS: Final[dict[str, Callable[[], ResultDocument]]] = {
     "failing": documents.failing,
     "passing": documents.passing,
+    "marked": documents.marked,
     "large": lambda: documents.large(1_000),
 }
 Opener = Callable[..., Page]

@@ -9,6 +9,7 @@ from brokerproof.reports.document import Drawing, ResultDocument
 from brokerproof.reports.findings import diagnosed
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.topology.picture import picture
+from tests.diagnosis.bends import NO_NAME
 from tests.diagnosis.bent import Bend, at, failed
 from tests.reports.builder import STARTED, client_result, document, mixed, started
 from tests.reports.measured import measured, timed
@@ -27,12 +28,29 @@ def failing() -> ResultDocument:
         for place, result in enumerate(results(pattern, ONE_BROKER_SILENT))
         if result.view.brokers
     ]
-    made = picture(PATTERNS[pattern].build(PatternOptions()))
-    drawing = Drawing(topology_digest=pattern, title=made.title, description=made.description, dot=made.dot)
     whole, broken = mixed().clients
     every = (*clients, measured(view("orders"), slower=3), whole, broken)
     run = document(*every, tests=mixed().tests)
-    return msgspec.structs.replace(run, diagnoses=diagnosed(clients), drawings=(drawing,))
+    return msgspec.structs.replace(run, diagnoses=diagnosed(clients), drawings=(drawn(pattern),))
+
+
+def drawn(pattern: str) -> Drawing:
+    """The picture of a pattern, as a run writes it down."""
+    made = picture(PATTERNS[pattern].build(PatternOptions()))
+    return Drawing(
+        topology_digest=pattern, title=made.title, description=made.description, dot=made.dot, ways=made.drawn
+    )
+
+
+def marked() -> ResultDocument:
+    """A picture with findings in it: one cause at a zone, one at a load balancer, and a set."""
+    pattern = "privatelink_single_nlb"
+    nowhere = Bend(at(Stage.CONNECT, clients=["account_b"]), failed(Reason.TIMED_OUT))
+    refuses = Bend(at(Stage.IDENTITY, clients=["cluster_vpc"], brokers=[3]), failed(Reason.OTHER_BROKER))
+    no_name = Bend(at(Stage.RESOLVE, clients=["overlapping"], brokers=[2]), NO_NAME)
+    clients = [one for one in results(pattern, nowhere, refuses, no_name) if one.view.brokers]
+    run = document(*clients)
+    return msgspec.structs.replace(run, diagnoses=diagnosed(clients), drawings=(drawn(pattern),))
 
 
 def passing() -> ResultDocument:

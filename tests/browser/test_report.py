@@ -14,7 +14,7 @@ from tests.browser.conftest import HEIGHT, NARROW, WIDE, Opener
 
 pytestmark = pytest.mark.browser
 
-KINDS = ("failing", "passing", "large")
+KINDS = ("failing", "passing", "large", "marked")
 A4 = 703
 """What is between the page's margins, at 96 dots an inch."""
 NARROWEST = 320
@@ -39,7 +39,7 @@ def test_the_verdict_and_the_first_finding_are_seen_without_scrolling(opened: Op
     assert page.locator("h1").inner_text() == "✗Failed"
     assert top_of(page.locator("h1")) < HEIGHT / 8
     finding = page.locator(".failures h3").first
-    assert "silent behind the load balancer" in finding.inner_text()
+    assert "One broker does not answer at any of its addresses" in finding.inner_text()
     assert top_of(finding) < HEIGHT / 2
     assert top_of(page.get_by_text("causes that clients alone cannot tell apart")) < HEIGHT / 2
 
@@ -189,7 +189,7 @@ def rules(page: Page, *only: str) -> list[str]:
     return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 
-@pytest.mark.parametrize(("kind", "width"), [("failing", NARROW), ("passing", WIDE), ("large", WIDE)])
+@pytest.mark.parametrize(("kind", "width"), [("failing", NARROW), ("passing", WIDE), ("large", WIDE), ("marked", WIDE)])
 def test_no_rule_of_accessibility_is_broken(opened: Opener, kind: str, width: int) -> None:
     assert rules(opened(kind, width)) == []
 
@@ -244,6 +244,40 @@ def test_print_shows_what_is_open_on_pages_that_nothing_sticks_out_of(opened: Op
     more, everything = printed(page)
     assert DIGEST in everything
     assert pages < more <= 5 * clients
+
+
+FRAMES = """() => [...document.querySelectorAll(".brokerproof-picture g")].flatMap((group) => {
+  const frame = group.querySelector(":scope > path[fill='none'][stroke='#b42318'][stroke-width='3']")
+    ?? group.querySelector(":scope > path[fill='none'][stroke='#b42318'][stroke-width='1.8']");
+  if (!frame) return [];
+  const words = [...group.querySelectorAll(":scope > text")].map((one) => one.textContent.trim())
+    .filter(Boolean);
+  const [box, inside] = [frame.getBBox(), group.querySelector(":scope > path").getBBox()];
+  return [{
+    words,
+    sure: getComputedStyle(frame).strokeDasharray === "none",
+    ink: getComputedStyle(frame).stroke,
+    around: box.x < inside.x && box.y < inside.y && box.width > inside.width && box.height > inside.height,
+  }];
+})"""
+"""Every frame of a mark in the picture: what is written in it, and how it looks."""
+RED, LIGHT_RED = "rgb(180, 35, 24)", "rgb(255, 143, 133)"
+
+
+@pytest.mark.parametrize(("dark", "ink"), [(False, RED), (True, LIGHT_RED)], ids=["light", "dark"])
+def test_the_picture_shows_where_findings_sit(opened: Opener, dark: bool, ink: str) -> None:
+    page = opened("marked", dark=dark)
+    titles = page.locator(".failures h3").all_inner_texts()
+    zone = 1 + next(place for place, title in enumerate(titles) if "private hosted zone has no record" in title)
+    frames = page.evaluate(FRAMES)
+    assert {frame["ink"] for frame in frames} == {ink}
+    assert all(frame["around"] for frame in frames)
+    sure = {frame["words"][0]: frame["words"][-1] for frame in frames if frame["sure"]}
+    assert sure["private zone ZO"] == str(zone)
+    assert "client account_b" in {frame["words"][0] for frame in frames if not frame["sure"]}
+    pale = page.locator(".brokerproof-picture path[stroke='#1a7037'][stroke-opacity='0.15']")
+    assert pale.count() > 0, "the way of client overlapping ends before its first line"
+    assert page.get_by_text(f"Finding {zone} is marked at private zone ZO.", exact=True).is_visible()
 
 
 @pytest.mark.parametrize("kind", KINDS)

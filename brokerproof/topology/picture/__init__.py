@@ -6,6 +6,19 @@ Making an SVG or PNG of it runs a program and is done by whoever shows the pictu
 from __future__ import annotations
 
 from brokerproof.topology.picture.draw import FONT, Picture, picture
+from brokerproof.topology.picture.drawn import DrawnLine, DrawnPiece, DrawnStretch, DrawnWay
 from brokerproof.topology.picture.palette import DARK, Ink
+from brokerproof.topology.picture.way import PlaceKind
 
-__all__ = ["DARK", "FONT", "Ink", "Picture", "picture"]
+__all__ = [
+    "DARK",
+    "FONT",
+    "DrawnLine",
+    "DrawnPiece",
+    "DrawnStretch",
+    "DrawnWay",
+    "Ink",
+    "Picture",
+    "PlaceKind",
+    "picture",
+]

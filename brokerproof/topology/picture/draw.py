@@ -15,6 +15,7 @@ import graphviz
 from brokerproof.topology.managed import with_managed
 from brokerproof.topology.models import Cluster, Topology, Vpc, VpcPeeringConnection
 from brokerproof.topology.picture import boxes
+from brokerproof.topology.picture.drawn import DrawnWay, drawn_ways
 from brokerproof.topology.picture.label import Row, box, frame_label, legend, text
 from brokerproof.topology.picture.links import (
     DRAWN_HOSTS,
@@ -60,6 +61,8 @@ class Picture:
     ways: tuple[str, ...]
     """Each client's way in words, in the order of the file."""
     dot: str
+    drawn: tuple[DrawnWay, ...] = ()
+    """Which of its boxes and lines belong to which client."""
 
     @property
     def description(self) -> str:
@@ -74,6 +77,7 @@ def picture(topology: Topology) -> Picture:
         title=f"Topology {topology.name}",
         ways=tuple(way_words(drawing.whole, way) for way in drawing.ways),
         dot=drawing.source(),
+        drawn=drawing.drawn(),
     )
 
 
@@ -101,6 +105,9 @@ class _Drawing:
         for link in links_of(topology, self.ways, self._boxes, self._inks):
             _edge(graph, link)
         return str(graph.source)
+
+    def drawn(self) -> tuple[DrawnWay, ...]:
+        return drawn_ways(self.whole, self.ways, self._boxes, self._inks)
 
     def _legend(self) -> list[tuple[str, str, str]]:
         rows: list[tuple[str, str, str]] = []

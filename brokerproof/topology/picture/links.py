@@ -16,7 +16,7 @@ from brokerproof.topology.picture.boxes import SHARED_ROW, listener_port, routes
 from brokerproof.topology.picture.distance import far_joins, in_lab
 from brokerproof.topology.picture.palette import Ink
 from brokerproof.topology.picture.places import Boxes, frame_name, node_name
-from brokerproof.topology.picture.way import Place, PlaceKind, Way, brokers_of
+from brokerproof.topology.picture.way import Place, PlaceKind, Stretch, Way, brokers_of
 
 DRAWN_HOSTS: Final = 1
 """Hosts that get a line of their own from whoever must not reach them; more are named in a box beside it."""
@@ -98,6 +98,12 @@ def links_of(topology: Topology, ways: Sequence[Way], boxes: Boxes, inks: Mappin
 
 
 def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
+    for _, links in stretch_lines(topology, way, boxes):
+        yield from (link for link in links if link is not None)
+
+
+def stretch_lines(topology: Topology, way: Way, boxes: Boxes) -> Iterator[tuple[Stretch, tuple[Link | None, ...]]]:
+    """Each stretch of a way with the line from each of its places to the next; None where both are one box."""
     brokers = brokers_of(topology)
     clusters = {c.cluster_name: c for c in topology.clusters}
     cluster = clusters[way.client.cluster_name]
@@ -110,6 +116,7 @@ def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
     )
     for stretch in way.stretches:
         far = far_joins(topology, stretch.places) if in_lab(way) else {}
+        links: list[Link | None] = []
         for index, (tail, head) in enumerate(pairwise(stretch.places)):
             tail_box, head_box = _node(topology, tail, boxes), _node(topology, head, boxes)
             link = Link(LinkKind.WAY, tail=tail_box, head=head_box, words=far.get(index, ""))
@@ -118,8 +125,8 @@ def _way_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link]:
                 link = replace(link, tail_port=SHARED_ROW if boxes.shared(tail) else port)
             elif head.kind is PlaceKind.BROKER and alike:
                 link = _to_frame(topology, link, cluster.cluster_name, boxes)
-            if link.tail != link.head:
-                yield link
+            links.append(link if link.tail != link.head else None)
+        yield stretch, tuple(links)
 
 
 def _node(topology: Topology, place: Place, boxes: Boxes) -> str:
