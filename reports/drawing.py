@@ -223,11 +223,11 @@ def _frame(group: ET.Element, mark: Mark) -> None:
 def _rounded(x: float, y: float, width: float, height: float, radius: float) -> str:
     """A rectangle with round corners, as the data of a path."""
     radius = min(radius, width / 2, height / 2)
-    across, down = width - 2 * radius, height - 2 * radius
+    level, upright = width - 2 * radius, height - 2 * radius
     corner = f"a{radius:.2f},{radius:.2f} 0 0 1"
     return (
-        f"M{x + radius:.2f},{y:.2f} h{across:.2f} {corner} {radius:.2f},{radius:.2f} v{down:.2f} "
-        f"{corner} -{radius:.2f},{radius:.2f} h-{across:.2f} {corner} -{radius:.2f},-{radius:.2f} v-{down:.2f} "
+        f"M{x + radius:.2f},{y:.2f} h{level:.2f} {corner} {radius:.2f},{radius:.2f} v{upright:.2f} "
+        f"{corner} -{radius:.2f},{radius:.2f} h-{level:.2f} {corner} -{radius:.2f},-{radius:.2f} v-{upright:.2f} "
         f"{corner} {radius:.2f},-{radius:.2f} z"
     )
 
