@@ -24,6 +24,10 @@ class TcpInfo(Value, frozen=True):
     """Of those, how many the peer has behind a gap (RFC 2018)."""
     data_segments_in: int | None = None
     """Segments with data that arrived, in order or not; None where the kernel is older than Linux 4.6."""
+    bytes_in_order: int | None = None
+    """Of data that arrived and can be read, or was; None where the kernel is older than Linux 4.1."""
+    out_of_order_segments: int | None = None
+    """Segments with data that arrived before one that they follow; None where the kernel is older than Linux 5.5."""
     snd_mss_bytes: int = 0
     rcv_mss_bytes: int = 0
     """As estimated from what arrived."""

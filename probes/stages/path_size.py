@@ -2,8 +2,12 @@
 
 Where a path takes smaller packets than the hosts believe and no ICMP says so (PrivateLink: 8,500 bytes, no
 path MTU discovery), small requests work and large ones vanish. So requests grow on one connection, each in a
-segment of its own, and the last one has an answer of many segments. All are sent at once: a broker answers in
-order, so the first that is not answered is the first that did not pass.
+segment of its own, and after them one small one. All are sent at once: a broker answers in order, so the first that is
+not answered is the first that did not pass. When all have passed, a last request has an answer of many segments.
+
+An answer that does not come says nothing of sizes: a broker on a busy host is late. What vanished shows in TCP: the
+large segment is sent again and never acknowledged, while the small one behind it is; or segments come of which no byte
+can be read. Without that the answer is waited for.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ PACKET_BYTES: Final = (1280, 1400, 1500, 8500, 9001)
 """Packets as large as a path may take at most: IPv6 everywhere (RFC 8200, 5), tunnels, Ethernet and peering between
 Regions, transit gateways and PrivateLink, a VPC (EC2 user guide, "Network MTU")."""
 
+PATIENCE: Final = 5
+"""How many deadlines an answer may take while TCP shows nothing that vanished."""
+
 _TCP_BYTES: Final = 20
 _TIMESTAMPS_BYTES: Final = 12
 """RFC 7323, 3.2, padded; Linux sends them unless told not to."""
@@ -37,16 +44,22 @@ async def measure_path_size(connection: KafkaConnection, broker_id: int, *, limi
         connection: Verified, its versions known, and used by nobody else: where a packet does not pass,
             nothing after it does either.
         broker_id: Who answered there.
-        limit_ms: Deadline for everything.
+        limit_ms: Deadline for everything where something vanished; else :data:`PATIENCE` times as long.
     """
     ladder = _Ladder(connection, broker_id)
+    climbing = asyncio.ensure_future(ladder.climb())
+    waited_ms = 0
     try:
-        async with asyncio.timeout(limit_ms / 1000):
-            await ladder.climb()
-    except TimeoutError:
-        return failed(Reason.TIMED_OUT, f"{ladder.stopped_at} within {limit_ms} ms", ladder.facts())
+        while not climbing.done() and waited_ms < PATIENCE * limit_ms and not (waited_ms and ladder.lost):
+            waited_ms += limit_ms
+            await asyncio.wait({climbing}, timeout=limit_ms / 1000)
+        if not climbing.done():
+            return failed(Reason.TIMED_OUT, f"{ladder.stopped_at} within {waited_ms} ms", ladder.facts())
+        climbing.result()
     except BrokenStreamError as failure:
         return failed(failure.reason, f"{ladder.stopped_at}: {failure.detail}", ladder.facts())
+    finally:
+        climbing.cancel()
     return ok(ladder.facts())
 
 
@@ -59,8 +72,10 @@ class _Ladder:
         self._header_bytes = _IP_BYTES[connection.family] + _TCP_BYTES + _TIMESTAMPS_BYTES
         self._rungs: tuple[int, ...] = ()
         self._answers: list[int] = []
-        """Sizes of the answers that came: one a rung, then the large one."""
+        """Sizes of the answers that came: one a rung, that of the small request, then the large one."""
         self._begun = False
+        self._before = connection.tcp_info()
+        """As the requests under way found the connection."""
 
     async def climb(self) -> None:
         """Everything, up to the first that is not answered.
@@ -71,10 +86,20 @@ class _Ladder:
         # Tells what TLS adds, and that the connection carries anything at all.
         await self._connection.call(identity_request(self._broker_id), DescribeConfigsResponse)
         self._begun = True
-        self._rungs = tuple(_rungs(self._connection.tcp_info(), self._header_bytes))
+        self._before = self._connection.tcp_info()
+        self._rungs = tuple(_rungs(self._before, self._header_bytes))
         requests = [self._padded(packet_bytes) for packet_bytes in self._rungs]
+        await self._connection.call_apart((*requests, identity_request(self._broker_id)), self._answers.append)
+        self._before = self._connection.tcp_info()
         everything = identity_request(self._broker_id, None)
-        await self._connection.call_apart((*requests, everything), self._answers.append)
+        await self._connection.call_apart((everything,), self._answers.append)
+
+    @property
+    def lost(self) -> bool:
+        """Whether TCP shows that something vanished: it is not waited for."""
+        tcp = self._connection.tcp_info()
+        sent_again, unreadable = vanished(self._before, tcp)
+        return (sent_again > 0 and tcp is not None and tcp.unacknowledged_segments > 0) or unreadable > 0
 
     @property
     def stopped_at(self) -> str:
@@ -83,6 +108,8 @@ class _Ladder:
             return "no answer on a connection of its own"
         if len(self._answers) < len(self._rungs):
             return f"no answer to a packet of {self._rungs[len(self._answers)]:,} bytes"
+        if len(self._answers) == len(self._rungs):
+            return "no answer to a small request behind large ones"
         return f"no answer of more than {self._full_bytes():,} bytes"
 
     def facts(self) -> PathSizeFacts:
@@ -90,14 +117,19 @@ class _Ladder:
         answered = len(self._answers)
         passed = self._rungs[: min(answered, len(self._rungs))]
         stopped = self._rungs[answered] if self._begun and answered < len(self._rungs) else None
-        large = self._answers[-1] if answered > len(self._rungs) else None
+        asked = self._begun and answered > len(self._rungs)
+        large = self._answers[-1] if answered > len(self._rungs) + 1 else None
+        tcp = self._connection.tcp_info()
+        sent_again, unreadable = vanished(self._before, tcp)
         return PathSizeFacts(
             to_broker_passed_bytes=max(passed, default=0),
             to_broker_stopped_bytes=stopped,
             to_client_passed_bytes=self._packet_bytes(max(self._answers, default=0)),
-            to_client_stopped_bytes=self._full_bytes() if self._begun and stopped is None and large is None else None,
+            to_client_stopped_bytes=self._full_bytes() if asked and large is None else None,
             answer_bytes=large,
-            tcp=self._connection.tcp_info(),
+            sent_again_segments=sent_again,
+            unreadable_segments=unreadable,
+            tcp=tcp,
         )
 
     def _padded(self, packet_bytes: int) -> DescribeConfigsRequest:
@@ -117,6 +149,21 @@ class _Ladder:
         whole = answer_bytes + self._connection.overhead_bytes + self._header_bytes if answer_bytes else 0
         tcp = self._connection.tcp_info()
         return min(whole, tcp.rcv_mss_bytes + self._header_bytes) if tcp is not None and tcp.rcv_mss_bytes else whole
+
+
+def vanished(before: TcpInfo | None, now: TcpInfo | None) -> tuple[int, int]:
+    """What TCP shows of requests and answers that did not pass, between two looks at one connection.
+
+    Returns:
+        How many segments were sent again; and how many came of which nothing can be read, for want of one before them.
+    """
+    if before is None or now is None:
+        return 0, 0
+    sent_again = now.retransmitted_segments - before.retransmitted_segments
+    if None in {before.data_segments_in, now.data_segments_in, before.bytes_in_order, now.bytes_in_order}:
+        return sent_again, 0
+    came = (now.data_segments_in or 0) - (before.data_segments_in or 0)
+    return sent_again, came if now.bytes_in_order == before.bytes_in_order else 0
 
 
 def _rungs(tcp: TcpInfo | None, header_bytes: int) -> list[int]:

@@ -31,6 +31,8 @@ _ADVMSS: Final = 84
 _TOTAL_RETRANS: Final = 100
 _LEAST_BYTES: Final = _TOTAL_RETRANS + 4
 _BYTES_ACKED: Final = 120
+_BYTES_RECEIVED: Final = 128
+"""Since Linux 4.1."""
 _MIN_RTT: Final = 148
 _DATA_SEGS_IN: Final = 152
 """Since Linux 4.6."""
@@ -39,7 +41,9 @@ _RWND_LIMITED: Final = 176
 _SNDBUF_LIMITED: Final = 184
 """These three since Linux 4.10, in us."""
 _FLOW_BYTES: Final = _SNDBUF_LIMITED + 8
-_MOST_BYTES: Final = _FLOW_BYTES
+_RCV_OOOPACK: Final = 224
+"""Since Linux 5.5."""
+_MOST_BYTES: Final = _RCV_OOOPACK + 4
 _LISTED: Final = "/proc/self/fd"
 
 
@@ -70,6 +74,8 @@ def read_tcp_info(sock: socket.socket) -> TcpInfo | None:
         unacknowledged_segments=_u32(raw, _UNACKED),
         selectively_acknowledged_segments=_u32(raw, _SACKED),
         data_segments_in=_u32(raw, _DATA_SEGS_IN) if len(raw) >= _DATA_SEGS_IN + 4 else None,
+        bytes_in_order=_u64(raw, _BYTES_RECEIVED) if len(raw) >= _BYTES_RECEIVED + 8 else None,
+        out_of_order_segments=_u32(raw, _RCV_OOOPACK) if len(raw) >= _RCV_OOOPACK + 4 else None,
         snd_mss_bytes=_u32(raw, _SND_MSS),
         rcv_mss_bytes=_u32(raw, _RCV_MSS),
         advertised_mss_bytes=_u32(raw, _ADVMSS),

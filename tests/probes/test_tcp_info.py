@@ -42,6 +42,8 @@ def test_the_offsets_are_the_kernels() -> None:
     assert info.unacknowledged_segments == 0
     assert info.selectively_acknowledged_segments == 0
     assert info.data_segments_in == ROUNDS
+    assert info.bytes_in_order == 4 * ROUNDS
+    assert info.out_of_order_segments == 0
     assert MSS_BYTES - 40 < info.snd_mss_bytes <= MSS_BYTES
     assert MSS_BYTES - 40 < info.advertised_mss_bytes <= MSS_BYTES
     assert 0 < info.rcv_mss_bytes <= MSS_BYTES

@@ -21,6 +21,10 @@ class PathSizeFacts(StageFacts, frozen=True, tag="path_size"):
     """As large as the broker may send one; where requests did not pass, no large answer was tried."""
     answer_bytes: int | None = None
     """Of the large answer, over all its packets; None where it did not come."""
+    sent_again_segments: int = 0
+    """Since the requests under way were sent. What vanishes for its size is among them, and never acknowledged."""
+    unreadable_segments: int = 0
+    """That came since the requests under way were sent, where no byte of them can be read: one before is missing."""
     tcp: TcpInfo | None = None
 
 
