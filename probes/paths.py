@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.observation import Observation, error, failed
+from brokerproof.probes.other_way import with_plaintext, with_tls
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     IdentityFacts,
@@ -408,9 +409,9 @@ class Paths:
         try:
             stream: Stream | None = Stream(sock) if sock is not None else None
             if self._plan.tls is not None:
-                stream = await sequence.step(Stage.HANDSHAKE, lambda: self._shake_hands(sock, endpoint.name))
+                stream = await sequence.step(Stage.HANDSHAKE, lambda: self._first_handshake(sock, endpoint, address))
             connection = KafkaConnection(stream) if stream is not None else None
-            await sequence.step(Stage.API, lambda: _asked(connection, ask_versions, limits.request_ms))
+            await sequence.step(Stage.API, lambda: self._first_request(connection, endpoint, address))
             metadata = await sequence.step(
                 Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
             )
@@ -432,6 +433,21 @@ class Paths:
         if self._context is None or sock is None:
             return error(Reason.BAD_CA_FILE, self._ca_problem), None
         return await handshake(sock, name, self._context, limit_ms=self._plan.limits.handshake_ms)
+
+    async def _first_handshake(
+        self, sock: socket.socket | None, endpoint: ProbedEndpoint, address: str
+    ) -> tuple[Observation, Stream | None]:
+        seen, stream = await self._shake_hands(sock, endpoint.name)
+        return await with_plaintext(seen, address, endpoint.port, self._plan.limits), stream
+
+    async def _first_request(
+        self, connection: KafkaConnection | None, endpoint: ProbedEndpoint, address: str
+    ) -> tuple[Observation, None]:
+        limits = self._plan.limits
+        seen = await ask_versions(_need(connection), limit_ms=limits.request_ms)
+        if self._plan.tls is None:
+            seen = await with_tls(seen, endpoint.name, address, endpoint.port, limits)
+        return seen, None
 
     async def _identify(
         self, endpoint: ProbedEndpoint, address: str, connection: KafkaConnection
@@ -460,9 +476,3 @@ def _need(connection: KafkaConnection | None) -> KafkaConnection:
     if connection is None:
         raise AssertionError("a Kafka stage runs only where the stage before it is ok")
     return connection
-
-
-async def _asked(
-    connection: KafkaConnection | None, ask: Callable[..., Awaitable[Observation]], limit_ms: int
-) -> tuple[Observation, None]:
-    return await ask(_need(connection), limit_ms=limit_ms), None

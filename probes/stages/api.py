@@ -26,11 +26,10 @@ async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Observa
         async with asyncio.timeout(limit_ms / 1000):
             response = await connection.call(ApiVersionsRequest(), ApiVersionsResponse)
     except TimeoutError:
-        return failed(
-            Reason.TIMED_OUT, f"no ApiVersions response within {limit_ms} ms", ApiFacts(tcp=connection.tcp_info())
-        )
+        await connection.provoke()
+        return failed(Reason.TIMED_OUT, f"no ApiVersions response within {limit_ms} ms", _heard(connection))
     except BrokenStreamError as failure:
-        return failed(failure.reason, failure.detail, ApiFacts(tcp=connection.tcp_info()))
+        return failed(failure.reason, failure.detail, _heard(connection))
     offered = {int(api.api_key): (int(api.min_version), int(api.max_version)) for api in response.api_keys}
     facts = ApiFacts(
         error_code=int(response.error_code),
@@ -47,3 +46,8 @@ async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Observa
             return failed(Reason.UNSUPPORTED_VERSION, "ApiVersions v0 is refused", facts)
         case other:
             return failed(Reason.KAFKA_ERROR, f"ApiVersions: {other.name}", facts)
+
+
+def _heard(connection: KafkaConnection) -> ApiFacts:
+    """What came instead of an answer."""
+    return ApiFacts(first_bytes=connection.first_bytes, tcp=connection.tcp_info())

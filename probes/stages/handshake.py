@@ -20,14 +20,22 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import extract_patterns
-from service_identity.hazmat import DNS_ID, CertificatePattern, IPAddress_ID, verify_service_identity
+from service_identity import CertificateError
+from service_identity.hazmat import DNS_ID, CertificatePattern, DNSPattern, IPAddress_ID, IPAddressPattern
 
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import HandshakeFacts, Reason
 from brokerproof.probes.wire.dns_exchange import is_address
-from brokerproof.probes.wire.stream import BrokenStreamError, Stream, TlsStream, drain, openssl_reasons, openssl_words
+from brokerproof.probes.wire.stream import (
+    BrokenStreamError,
+    Stream,
+    TlsStream,
+    drain,
+    first_bytes,
+    openssl_reasons,
+    openssl_words,
+    provoke,
+)
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
 KEPT_CERTIFICATES: Final = 256
@@ -47,6 +55,9 @@ _RECORD_HEADER_BYTES: Final = 5
 
 _CERTIFICATE_NOT_YET_VALID: Final = 9
 _CERTIFICATE_EXPIRED: Final = 10
+_HOSTNAME_MISMATCH: Final = 62
+_APART: Final = frozenset({_CERTIFICATE_NOT_YET_VALID, _CERTIFICATE_EXPIRED, _HOSTNAME_MISMATCH})
+"""What is judged beside the chain."""
 
 _VERIFY_WORDS: Final = {
     2: "unable to get issuer certificate",
@@ -63,6 +74,7 @@ _VERIFY_WORDS: Final = {
     26: "unsuitable certificate purpose",
     27: "certificate not trusted",
     28: "certificate rejected",
+    _HOSTNAME_MISMATCH: "hostname mismatch",
     66: "EE certificate key too weak",
     67: "CA certificate key too weak",
     68: "CA signature digest algorithm too weak",
@@ -134,6 +146,9 @@ class _Noted(msgspec.Struct):
     no_common_version: bool = False
     certificate_requested: bool = False
     bytes_received: int = 0
+    first_bytes: str = ""
+    judges_name: bool = False
+    """Whether OpenSSL was told the name, and judges it with the chain."""
 
 
 def trust(ca_file: str | None) -> SSL.Context:
@@ -211,10 +226,13 @@ async def _shake(
             facts = HandshakeFacts(sni=sni)
             return failed(Reason.NAME_MISMATCH, f"{sni!r} cannot be an SNI: {failure}", facts), None
     tls.set_connect_state()
+    noted.judges_name = bool(sni) and _judge_name(tls, host)
+    stream = Stream(sock)
     try:
         async with asyncio.timeout(limit_ms / 1000):
-            await _run(tls, Stream(sock), noted)
+            await _run(tls, stream, noted)
     except TimeoutError:
+        noted.first_bytes = "" if noted.bytes_received else await _provoked(stream)
         detail = f"no end of the handshake within {limit_ms} ms, {noted.bytes_received} bytes received"
         return failed(Reason.TIMED_OUT, detail, _facts(sni, tls, noted)), None
     except BrokenStreamError as failure:
@@ -271,6 +289,7 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
             return
         data = await stream.receive_some()
         if not noted.bytes_received and not _starts_a_record(data):
+            noted.first_bytes = first_bytes(data)
             raise BrokenStreamError(Reason.NOT_TLS, f"the peer does not speak TLS; it says {data[:32]!r}")
         if noted.bytes_received or _ALERT in _record_types(data):
             # OpenSSL tells an alert's number here alone; it calls at every step, so not where no alert can be.
@@ -279,6 +298,13 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
         if noted.bytes_received > MAX_HANDSHAKE_BYTES:
             raise BrokenStreamError(Reason.PROTOCOL_ERROR, f"over {MAX_HANDSHAKE_BYTES} bytes, no end in sight")
         tls.bio_write(data)
+
+
+async def _provoked(stream: Stream) -> str:
+    """What else a peer says whose TCP took the ClientHello; empty where it stays silent."""
+    tcp = read_tcp_info(stream.sock)
+    taken = tcp is None or not tcp.unacknowledged_segments
+    return first_bytes(await provoke(stream)) if taken else ""
 
 
 def _starts_a_record(data: bytes) -> bool:
@@ -313,10 +339,11 @@ def _judge(
     numbers = {number for number, _ in noted.verify_errors}
     expired = _CERTIFICATE_EXPIRED in numbers
     too_early = _CERTIFICATE_NOT_YET_VALID in numbers
-    chain_ok = not numbers - {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID}
-    name_words = _name_mismatch(certificate, host)
+    chain_ok = not numbers - _APART
+    name_ok = _HOSTNAME_MISMATCH not in numbers if noted.judges_name else _names_match(certificate, host)
+    name_words = "" if name_ok else f"not for {host}, but for {', '.join(_names(certificate)) or 'no name'}"
     problems = {
-        Reason.CHAIN_UNTRUSTED: "" if chain_ok else "; ".join(_verify_words(noted, but_dates=True)),
+        Reason.CHAIN_UNTRUSTED: "" if chain_ok else "; ".join(_verify_words(noted, of_chain=True)),
         Reason.CERTIFICATE_EXPIRED: f"expired at {_iso(certificate.not_valid_after_utc)}" if expired else "",
         Reason.CERTIFICATE_NOT_YET_VALID: (
             f"not valid before {_iso(certificate.not_valid_before_utc)}" if too_early else ""
@@ -330,7 +357,7 @@ def _judge(
         noted,
         chain=chain,
         verdict=_ChainJudgement(
-            chain_ok=chain_ok, name_ok=not name_words, dates_ok=not (expired or too_early), problems=found
+            chain_ok=chain_ok, name_ok=name_ok, dates_ok=not (expired or too_early), problems=found
         ),
     )
     if found:
@@ -344,21 +371,42 @@ def _chain(tls: SSL.Connection) -> Sequence[x509.Certificate]:
     return tls.get_peer_cert_chain(as_cryptography=True) or ()
 
 
-def _name_mismatch(certificate: x509.Certificate, host: str) -> str:
-    """Why the certificate is not for ``host`` (RFC 6125, RFC 9525); empty where it is."""
-    try:
+def _judge_name(tls: SSL.Connection, host: str) -> bool:
+    """Have OpenSSL judge the name as it does for its clients (X509_check_host(3)), librdkafka among them.
+
+    pyOpenSSL has no public word for that, and its binding is its own affair; see :func:`_offer_groups`.
+
+    Returns:
+        Whether OpenSSL was told; the name is compared here where not.
+    """
+    binding = vars(SSL).get("_lib")
+    of_connection: Any = getattr(binding, "SSL_get0_param", None)
+    set_host: Any = getattr(binding, "X509_VERIFY_PARAM_set1_host", None)
+    native = vars(tls).get("_ssl")
+    if of_connection is None or set_host is None or native is None:
+        return False
+    name = host.encode("ascii")
+    with suppress(TypeError):  # of cffi: the connection is another kind of pointer now
+        return bool(set_host(of_connection(native), name, len(name)))
+    return False
+
+
+def _names_match(certificate: x509.Certificate, host: str) -> bool:
+    """Whether one name of the certificate is ``host`` (RFC 6125, RFC 9525), whatever the others are."""
+    with suppress(ValueError):  # not a name that a certificate could be for
         wanted = IPAddress_ID(host) if is_address(host) else DNS_ID(host)
-        verify_service_identity(_patterns(certificate), obligatory_ids=[wanted], optional_ids=[])
-    except VerificationError:
-        return f"not for {host}, but for {', '.join(_names(certificate)) or 'no name'}"
-    except (CertificateError, ValueError) as failure:
-        return f"not for {host}: {failure}"
-    return ""
+        return any(wanted.verify(pattern) for pattern in _patterns(certificate))
+    return False
 
 
 @lru_cache(KEPT_CERTIFICATES)
 def _patterns(certificate: x509.Certificate) -> Sequence[CertificatePattern]:
-    return tuple(extract_patterns(certificate))
+    """Those that a name can match. One that is not valid, as a wildcard of two labels, matches none."""
+    found: list[CertificatePattern] = [IPAddressPattern(a) for a in _alternatives(certificate, x509.IPAddress)]
+    for name in _alternatives(certificate, x509.DNSName):
+        with suppress(CertificateError):
+            found.append(DNSPattern.from_bytes(name.encode()))
+    return found
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -385,20 +433,25 @@ def _described(certificate: x509.Certificate) -> _Described:
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    addresses = (str(address) for address in _alternatives(certificate, x509.IPAddress))
+    return (*_alternatives(certificate, x509.DNSName), *addresses)
+
+
+def _alternatives(certificate: x509.Certificate, kind: type[Any]) -> Sequence[Any]:
+    """Its alternative names of one kind; none where it has no such extension, or one that cannot be read."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
         return ()
-    addresses = (str(address) for address in names.get_values_for_type(x509.IPAddress))
-    return (*names.get_values_for_type(x509.DNSName), *addresses)
+    return names.get_values_for_type(kind)
 
 
-def _verify_words(noted: _Noted, *, but_dates: bool = False) -> list[str]:
-    dates = {_CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID} if but_dates else set()
+def _verify_words(noted: _Noted, *, of_chain: bool = False) -> list[str]:
+    left_out = _APART if of_chain else frozenset()
     return [
         f"{number}@{depth} {_VERIFY_WORDS.get(number, 'verification error')}"
         for number, depth in noted.verify_errors
-        if number not in dates
+        if number not in left_out
     ]
 
 
@@ -445,6 +498,7 @@ def _facts(
         no_common_version=noted.no_common_version,
         client_certificate_requested=noted.certificate_requested,
         bytes_received=noted.bytes_received,
+        first_bytes=noted.first_bytes,
     )
 
 

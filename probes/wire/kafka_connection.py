@@ -17,7 +17,7 @@ from kio.serial import entity_reader, entity_writer
 
 from brokerproof.probes.outcome import Reason, TcpInfo
 from brokerproof.probes.wire.frames import BadLengthError, check_lengths
-from brokerproof.probes.wire.stream import BrokenStreamError, Stream
+from brokerproof.probes.wire.stream import KEPT_BYTES, BrokenStreamError, Stream, first_bytes, provoke
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
 CLIENT_ID: Final = "brokerproof"
@@ -41,6 +41,7 @@ class KafkaConnection:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._buffer = b""
+        self._heard = b""
         self._correlation_id = 0
         self._one_at_a_time = asyncio.Lock()
         self.versions: dict[int, tuple[int, int]] = {}
@@ -136,6 +137,17 @@ class KafkaConnection:
             raise BrokenStreamError(Reason.NOT_KAFKA, f"the peer speaks unasked; it says {said[:32]!r}")
 
     @property
+    def first_bytes(self) -> str:
+        """The beginning of what the peer said, printable; empty where it said nothing."""
+        return first_bytes(self._heard)
+
+    async def provoke(self) -> None:
+        """Have a silent peer whose TCP took the request say what it is; the connection is of no further use."""
+        tcp = self.tcp_info()
+        if not self._heard and (tcp is None or not tcp.unacknowledged_segments):
+            self._heard = await provoke(self._stream)
+
+    @property
     def family(self) -> socket.AddressFamily:
         """AF_INET or AF_INET6."""
         return self._stream.sock.family
@@ -162,6 +174,7 @@ class KafkaConnection:
         parts, have = [self._buffer], len(self._buffer)
         while have < count:
             data = await self._stream.receive_some()
+            self._heard += data[: max(0, KEPT_BYTES - len(self._heard))]
             parts.append(data)
             have += len(data)
         data = b"".join(parts)

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import socket
+from contextlib import suppress
 from typing import Final
 
 from OpenSSL import SSL
@@ -17,6 +18,11 @@ from OpenSSL import SSL
 from brokerproof.probes.outcome import Reason
 
 CHUNK_BYTES: Final = 65536
+KEPT_BYTES: Final = 64
+"""Of what a peer says first: enough to know a protocol by."""
+_EMPTY_LINES: Final = b"\r\n\r\n"
+PROVOKED_MS: Final = 400
+"""How long an answer to an empty line is waited for."""
 
 _REASONS: Final = {
     errno.ETIMEDOUT: Reason.TIMED_OUT,
@@ -136,6 +142,24 @@ class TlsStream(Stream):
             except SSL.Error as failure:
                 # An alert after the handshake, e.g. TLS 1.3 "certificate required".
                 raise BrokenStreamError(Reason.CLOSED, f"TLS: {openssl_words(failure)}") from failure
+
+
+async def provoke(stream: Stream) -> bytes:
+    """What a peer that was silent so far says to an empty line; empty where it says nothing to that either.
+
+    Servers of protocols made of lines (HTTP, SMTP) wait for the end of a line, and then say who they are. A broker
+    that is asked so takes it for a frame that is too long, and closes. The stream is of no further use.
+    """
+    with suppress(TimeoutError, BrokenStreamError):
+        async with asyncio.timeout(PROVOKED_MS / 1000):
+            await stream.send(_EMPTY_LINES)
+            return await stream.receive_some()
+    return b""
+
+
+def first_bytes(data: bytes) -> str:
+    """The beginning of what a peer said, in printable ASCII; what is not, is escaped as in Python's bytes."""
+    return repr(data[:KEPT_BYTES])[2:-1]
 
 
 def drain(tls: SSL.Connection) -> bytes:

@@ -81,8 +81,24 @@ def test_a_right_certificate_is_recorded(authority: Authority) -> None:
 
 @pytest.mark.parametrize(
     ("names", "asked"),
-    [((NAME,), NAME), ((NAME,), NAME + "."), ((NAME.upper(),), NAME), ((LOOPBACK,), LOOPBACK)],
-    ids=["exact", "final dot", "case", "address"],
+    [
+        ((NAME,), NAME),
+        ((NAME,), NAME + "."),
+        ((NAME.upper(),), NAME),
+        ((LOOPBACK,), LOOPBACK),
+        ((WILDCARD, "*.com"), NAME),
+        (("*.com", "*", NAME), NAME),
+        (("b*.demo.abc123.c2.kafka.us-east-1.amazonaws.com",), NAME),
+    ],
+    ids=[
+        "exact",
+        "final dot",
+        "case",
+        "address",
+        "beside a wildcard that is too short",
+        "behind two of them",
+        "a part of a label",
+    ],
 )
 def test_names_that_match(authority: Authority, names: tuple[str, ...], asked: str) -> None:
     seen, _ = judged(authority.server(*names), asked, authority.ca_file)
@@ -97,8 +113,18 @@ def test_names_that_match(authority: Authority, names: tuple[str, ...], asked: s
         ((), NAME),
         (("10.0.0.1",), LOOPBACK),
         ((NAME,), LOOPBACK),
+        (("*.com",), "msk.com"),
+        (("*",), NAME),
     ],
-    ids=["another", "wildcard one label short", "no SAN", "another address", "name for an address"],
+    ids=[
+        "another",
+        "wildcard one label short",
+        "no SAN",
+        "another address",
+        "name for an address",
+        "a wildcard that is too short alone",
+        "a star alone",
+    ],
 )
 def test_names_that_do_not_match(authority: Authority, names: tuple[str, ...], asked: str) -> None:
     seen, facts = judged(authority.server(*names), asked, authority.ca_file)
@@ -314,12 +340,13 @@ def test_the_client_hello_fits_into_one_segment_as_a_jvms_does(authority: Author
 class OtherBinding:
     """pyOpenSSL's native functions, of which one is gone or takes something else."""
 
-    def __init__(self, real: Any, instead: Callable[..., None] | None) -> None:
+    def __init__(self, real: Any, gone: str, instead: Callable[..., None] | None) -> None:
         self._real = real
+        self._gone = gone
         self._instead = instead
 
     def __getattr__(self, name: str) -> Any:
-        if name != "SSL_CTX_set1_curves_list":
+        if name != self._gone:
             return getattr(self._real, name)
         if self._instead is None:
             raise AttributeError(name)
@@ -334,9 +361,33 @@ def of_another_type(*_: object) -> None:
 def test_a_pyopenssl_that_cannot_be_told_the_groups_shakes_hands_all_the_same(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, instead: Callable[..., None] | None
 ) -> None:
-    monkeypatch.setattr(SSL, "_lib", OtherBinding(vars(SSL)["_lib"], instead))
+    monkeypatch.setattr(SSL, "_lib", OtherBinding(vars(SSL)["_lib"], "SSL_CTX_set1_curves_list", instead))
 
     seen, facts = judged(authority.server(WILDCARD), NAME, authority.ca_file)
 
     assert seen.status is Status.OK
     assert (facts.chain_ok, facts.name_ok) == (True, True)
+
+
+@pytest.mark.parametrize("instead", [None, of_another_type], ids=["gone", "of another type"])
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [((WILDCARD, "*.com"), Status.OK), ((LOOPBACK, NAME), Status.OK), (("*.com",), Status.FAILED), ((), Status.FAILED)],
+)
+def test_a_pyopenssl_that_cannot_be_told_the_name_judges_it_all_the_same(
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    instead: Callable[..., None] | None,
+    names: tuple[str, ...],
+    status: Status,
+) -> None:
+    monkeypatch.setattr(SSL, "_lib", OtherBinding(vars(SSL)["_lib"], "X509_VERIFY_PARAM_set1_host", instead))
+    seen, facts = judged(authority.server(*names), NAME, authority.ca_file)
+    assert (seen.status, facts.name_ok) == (status, status is Status.OK)
+
+
+def test_a_name_in_the_subject_alone_is_taken_as_openssl_and_java_do(authority: Authority) -> None:
+    seen, facts = judged(authority.server(common_name=NAME), NAME, authority.ca_file)
+    assert (seen.status, facts.name_ok) == (Status.OK, True)
+    seen, facts = judged(authority.server("another.example", common_name=NAME), NAME, authority.ca_file)
+    assert (seen.reason, facts.name_ok) == (Reason.NAME_MISMATCH, False)

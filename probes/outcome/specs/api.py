@@ -16,6 +16,11 @@ class ApiFacts(StageFacts, frozen=True, tag="api"):
     api_count: int = 0
     produce_max_version: int = -1
     fetch_max_version: int = -1
+    first_bytes: str = ""
+    """What the peer said where that is no Kafka, clipped; what is not printable ASCII is escaped."""
+    answers_tls: bool | None = None
+    """Whether TLS answers there, on a connection of its own; asked only in plaintext, where the request was ended
+    before the peer said anything."""
     tcp: TcpInfo | None = None
 
 

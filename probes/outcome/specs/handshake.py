@@ -39,6 +39,11 @@ class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
     """True where OpenSSL found no protocol version, or no cipher suite, that both sides speak."""
     client_certificate_requested: bool = False
     bytes_received: int = 0
+    first_bytes: str = ""
+    """What the peer said where that is no TLS, clipped; what is not printable ASCII is escaped."""
+    answers_plaintext: bool | None = None
+    """Whether Kafka answers there without TLS, on a connection of its own; asked only where the handshake was ended
+    before the peer said anything."""
     tcp: TcpInfo | None = None
 
 
