@@ -145,28 +145,78 @@ PARTLY_REFUSED: Final[CodeSet] = frozenset(
 
 SAYS_NOTHING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PATH_MTU})
 """Accepted, and not one byte comes back."""
-SAYS_NOTHING_HERE: Final[CodeSet] = SAYS_NOTHING | {Code.TCP_PACKET_LOSS}
+SAYS_NOTHING_TO_ANYBODY: Final[CodeSet] = SAYS_NOTHING | {Code.TCP_NOT_KAFKA}
+"""The same, and no client has spoken with the cluster."""
+SAYS_NOTHING_HERE: Final[CodeSet] = SAYS_NOTHING | {
+    Code.TCP_PACKET_LOSS,
+    Code.TCP_PATH_MEMBER,
+    Code.TCP_CUT_ON_THE_WAY,
+}
 """The same at some brokers of a client, while others get answers from them."""
-NOT_TAKEN: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
+SAYS_NOTHING_TO_ONE: Final[CodeSet] = frozenset({Code.TCP_PATH_MTU, Code.TCP_CUT_ON_THE_WAY})
+"""The same at every broker of a client, while others get answers from them."""
+NOT_TAKEN: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER})
 """Accepted, and not even the TCP of the host takes the first small packet."""
+LARGE_NOT_TAKEN: Final[CodeSet] = NOT_TAKEN | {Code.TCP_PATH_MTU}
+"""Small requests were answered, and large ones are never acknowledged."""
 STOPS_ANSWERING: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS})
 """Small requests were answered, and a larger one that arrived was not."""
-CLOSED_AT_ONCE: Final[CodeSet] = frozenset(
-    {Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER}
+ENDED_HERE: Final[CodeSet] = frozenset({Code.TCP_CUT_ON_THE_WAY, Code.CLUSTER_CONNECTION_LIMIT})
+"""Accepted, and ended on the first bytes, at some addresses or for some clients; others speak with the broker."""
+CLOSED_AT_ONCE: Final[CodeSet] = ENDED_HERE | {Code.TLS_PLAINTEXT_LISTENER, Code.TCP_NOT_KAFKA}
+"""The same, where nobody speaks with it."""
+CLOSED_AT_ONCE_BEHIND: Final[CodeSet] = CLOSED_AT_ONCE | {Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT}
+"""The same behind a load balancer."""
+NOT_TLS: Final[CodeSet] = frozenset({Code.TCP_NOT_KAFKA, Code.TLS_PLAINTEXT_LISTENER})
+"""Something answers that is no TLS, and no other protocol that is known by its first bytes."""
+NOT_TLS_BEHIND: Final[CodeSet] = NOT_TLS | {Code.NLB_WRONG_TARGET_PORT}
+"""The same behind a load balancer."""
+NOT_KAFKA: Final[CodeSet] = frozenset({Code.TLS_PLAINTEXT_CLIENT, Code.TCP_NOT_KAFKA})
+"""Something answers a request without TLS, and it is not known what it said."""
+PLAINTEXT_ENDED: Final[CodeSet] = ENDED_HERE | {Code.TLS_PLAINTEXT_CLIENT, Code.TCP_NOT_KAFKA}
+"""A request without TLS is ended without a word."""
+ENDED_AFTER_HANDSHAKE: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY})
+"""The handshake is the brokers' own, and the first request is ended without a word."""
+SPEAKS_TLS_ALONE: Final[CodeSet] = frozenset({Code.TCP_NOT_KAFKA, Code.TLS_INSPECTED})
+"""The handshake is good, and what is behind it does not speak Kafka."""
+INTERNAL_ERROR: Final[CodeSet] = frozenset({Code.TLS_LISTENER_FAILING, Code.TLS_INSPECTED})
+"""Alert internal_error, to whomever it says it."""
+INTERNAL_ERROR_BEHIND: Final[CodeSet] = INTERNAL_ERROR | {Code.NLB_PROXY_PROTOCOL}
+"""The same behind a load balancer."""
+HANDSHAKE_FAILURE: Final[CodeSet] = frozenset(
+    {Code.TLS_VERSION_MISMATCH, Code.TLS_SNI_REQUIRED, Code.TLS_LISTENER_FAILING}
 )
-"""Accepted behind a load balancer, and closed on the first bytes."""
-NOT_TLS: Final[CodeSet] = frozenset({Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER})
-"""Something else than TLS answers behind a load balancer."""
+"""Alert handshake_failure, which says that no set of parameters was acceptable, and not which (RFC 8446, 6.2)."""
+HANDSHAKE_FAILURE_HERE: Final[CodeSet] = frozenset(
+    {Code.TLS_VERSION_MISMATCH, Code.TLS_SNI_REQUIRED, Code.TLS_INSPECTED}
+)
+"""The same for some clients, while others are content with the broker."""
+TWO_CERTIFICATES: Final[CodeSet] = frozenset({Code.TLS_INSPECTED, Code.TLS_CERTIFICATE_RENEWED})
+"""One broker or cluster shows two certificates, each of them trusted and of the right name."""
 UNTRUSTED: Final[CodeSet] = frozenset({Code.TLS_UNTRUSTED_AUTHORITY, Code.TLS_CHAIN_INCOMPLETE})
 """All clients see the same certificate, and its issuer is unknown to them."""
 UNTRUSTED_HERE: Final[CodeSet] = UNTRUSTED | {Code.TLS_INSPECTED}
 """The same, where no other client tells whether the path changes the certificate."""
 OTHER_NAMES: Final[CodeSet] = frozenset({Code.TLS_NAME_NOT_COVERED, Code.TLS_INSPECTED})
 OTHER_NAMES_BEHIND: Final[CodeSet] = OTHER_NAMES | {Code.NLB_TLS_LISTENER}
-NOT_NOW: Final[CodeSet] = frozenset({Code.TLS_CERTIFICATE_DATES, Code.TLS_CLOCK_WRONG})
-"""One client alone finds the dates wrong, and no other says whether its clock is."""
-ONE_BOOTSTRAP_TARGET: Final[CodeSet] = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.NLB_WRONG_TARGET_PORT})
+EXPIRED: Final[CodeSet] = frozenset({Code.TLS_CERTIFICATE_DATES, Code.TLS_CLOCK_WRONG})
+"""One client alone finds the dates over, and no other says whether its clock is right."""
+NOT_YET_VALID: Final[CodeSet] = frozenset({Code.TLS_CERTIFICATE_NOT_YET_VALID, Code.TLS_CLOCK_WRONG})
+"""The same of dates to come."""
+ONE_BOOTSTRAP_TARGET: Final[CodeSet] = frozenset(
+    {
+        Code.NLB_BOOTSTRAP_TARGET_DEAD,
+        Code.NLB_WRONG_TARGET_PORT,
+        Code.TCP_NOT_KAFKA,
+        Code.TCP_CUT_ON_THE_WAY,
+        Code.CLUSTER_CONNECTION_LIMIT,
+    }
+)
 """Some connections to the bootstrap port end in the handshake, the others are well."""
+ONE_BOOTSTRAP_SILENT: Final[CodeSet] = frozenset(
+    {Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER}
+)
+"""Some connections of one client to the bootstrap port are silent, the others are well."""
 
 # Records and groups
 

@@ -13,18 +13,20 @@ from typing import Final
 
 import msgspec
 
+from brokerproof.diagnosis.certificates import one_certificate
 from brokerproof.diagnosis.check import Assertion, Check, Verdict
+from brokerproof.diagnosis.clusters import own_cluster_id
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.diagnosis.remedy import remedy
-from brokerproof.probes.outcome import AdvertisedBroker, IdentityFacts, MetadataFacts
+from brokerproof.probes.outcome import AdvertisedBroker, IdentityFacts
 from brokerproof.topology.expectation.view import ClientView
 
 _LISTENER: Final = re.compile(r"([^,:/\s]+)://([^,]*):(\d+)", re.ASCII)
 
 
 def compared(clients: Sequence[ClientEvidence]) -> tuple[ClientEvidence, ...]:
-    """The same runs, with those red that reach another cluster than most clients of the same cluster do.
+    """The same runs, with those red that reach another cluster, or see another certificate, than most of it do.
 
     Where no cluster id has the majority, nobody knows which is the right one, and all are red. The id is the
     cluster's own and never changes (``cluster.id``, Apache Kafka).
@@ -36,7 +38,7 @@ def compared(clients: Sequence[ClientEvidence]) -> tuple[ClientEvidence, ...]:
             found.setdefault(seen.view.cluster_name, Counter())[cluster_id] += 1
     marked = [_marked(seen, cluster_id, found.get(seen.view.cluster_name, Counter())) for seen, cluster_id in reached]
     told = told_listeners(clients)
-    return tuple(_told(seen, told) for seen in marked)
+    return one_certificate([_told(seen, told) for seen in marked])
 
 
 Told = Mapping[tuple[str, str, int], AdvertisedBroker]
@@ -85,9 +87,8 @@ def _advertised(check: Check, view: ClientView, wrong: Mapping[int, AdvertisedBr
 
 
 def _cluster_id(seen: ClientEvidence) -> str:
-    """The one cluster a client reached; empty where it reached none, or several, which is red already."""
-    answers = {o.facts.cluster_id for o in first_look(seen.outcomes) if isinstance(o.facts, MetadataFacts)}
-    return answers.pop() if len(answers) == 1 else ""
+    """The one cluster that a client reached at its brokers; empty where nobody knows which is its own."""
+    return own_cluster_id(seen.outcomes)
 
 
 def _marked(seen: ClientEvidence, cluster_id: str, found: Counter[str]) -> ClientEvidence:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
+from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.diagnosis.consequences import without_consequences
 from brokerproof.diagnosis.lost_syn import syn_was_repeated
 from brokerproof.diagnosis.membership import Lists, disputed, lists_of
@@ -21,7 +22,7 @@ from brokerproof.diagnosis.outcome_index import OutcomeIndex
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.diagnosis.titles import broker_title, connection_title, known_addresses, reason_text
 from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
-from brokerproof.probes.outcome import GroupFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
@@ -65,6 +66,11 @@ class _Judge:
         self.evidence = evidence
         self.seen = OutcomeIndex(evidence.outcomes)
         self.known = known_addresses(view)
+        self.elsewhere = answers_elsewhere(evidence.outcomes)
+        """What another cluster answered, which says nothing of this one's brokers."""
+        self.metadata = [
+            o.facts for o in self.seen.all if isinstance(o.facts, MetadataFacts) and o.target not in self.elsewhere
+        ]
         self.derived: set[str] = set()
         """Ids of checks that are red because other brokers do not list this one."""
 
@@ -238,7 +244,7 @@ class _Judge:
 
     def _advertised(self, broker: BrokerView, subject: _Subject) -> Check:
         title = broker_title(Stage.METADATA, broker)
-        answers = list(self.seen.metadata())
+        answers = self.metadata
         entries = [
             (entry.name, entry.port)
             for facts in answers
@@ -272,7 +278,7 @@ class _Judge:
         extra = sorted(
             {
                 f"broker {e.broker_id} at {e.name}:{e.port}"
-                for f in self.seen.metadata()
+                for f in self.metadata
                 for e in f.brokers
                 if e.broker_id not in expected
             }
@@ -292,7 +298,19 @@ class _Judge:
             check = _with(check, verdict=Verdict.FAILED, observed=f"metadata also lists {listed(extra)}")
         if len(clusters) > 1:
             check = _with(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {listed(clusters)}")
-        return self._with_remedy(check)
+        return self._with_remedy(self._where_another_answers(check))
+
+    def _where_another_answers(self, check: Check) -> Check:
+        """The check, with the place at which another cluster answers, where it is one and known."""
+        if check.verdict is not Verdict.FAILED or not self.elsewhere:
+            return check
+        places = [f"{facts.cluster_id} at {t.name}:{t.port} ({t.address})" for t, facts in self.elsewhere.items()]
+        ids = {facts.cluster_id for facts in self.metadata}
+        check = _with(
+            check, observed=f"brokers are of cluster {listed(sorted(ids))}; another answers: {listed(places)}"
+        )
+        names = {(t.name, t.port) for t in self.elsewhere}
+        return _with(check, **dict(zip(("name", "port"), *names, strict=True))) if len(names) == 1 else check
 
     def _same_brokers(self) -> Check:
         """Every broker's answer against every other's, about those brokers that answered for themselves."""

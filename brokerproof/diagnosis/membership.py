@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.probes.outcome import IdentityFacts, MetadataFacts, Outcome, Stage, Status
 
 Lists: TypeAlias = Mapping[int, frozenset[int]]
@@ -23,10 +24,11 @@ def lists_of(outcomes: Sequence[Outcome]) -> Lists:
         for o in outcomes
         if o.stage is Stage.IDENTITY and o.status is Status.OK and isinstance(o.facts, IdentityFacts)
     }
+    elsewhere = answers_elsewhere(outcomes)
     found: dict[int, frozenset[int]] = {}
     for outcome in outcomes:
         answered_by = who.get(_place(outcome))
-        if answered_by is not None and isinstance(outcome.facts, MetadataFacts):
+        if answered_by is not None and isinstance(outcome.facts, MetadataFacts) and outcome.target not in elsewhere:
             told = frozenset(broker.broker_id for broker in outcome.facts.brokers)
             found[answered_by] = found.get(answered_by, frozenset()) | told
     return found

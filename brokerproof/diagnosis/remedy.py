@@ -11,7 +11,6 @@ from brokerproof.topology.patterns import spec_of
 
 _RECORD: Final = "add the record of {name} to the private hosted zone of {vpc}"
 _RESOLVER: Final = "check the resolver of {vpc}: enableDnsSupport, DHCP options, port 53"
-_DATES: Final = "renew the certificate, or set this host's clock"
 
 _WORDS: Final[dict[tuple[Stage, Reason], str]] = {
     (Stage.RESOLVE, Reason.NXDOMAIN): _RECORD,
@@ -28,8 +27,10 @@ _WORDS: Final[dict[tuple[Stage, Reason], str]] = {
     (Stage.HANDSHAKE, Reason.NAME_MISMATCH): (
         "connect by the broker's own name; where that is so already, another cluster or a TLS listener answers"
     ),
-    (Stage.HANDSHAKE, Reason.CERTIFICATE_EXPIRED): _DATES,
-    (Stage.HANDSHAKE, Reason.CERTIFICATE_NOT_YET_VALID): _DATES,
+    (Stage.HANDSHAKE, Reason.CERTIFICATE_EXPIRED): "renew the certificate, or set this host's clock",
+    (Stage.HANDSHAKE, Reason.CERTIFICATE_NOT_YET_VALID): (
+        "set this host's clock; where it is right, show a certificate whose dates have begun"
+    ),
     (Stage.PATH_SIZE, Reason.TIMED_OUT): (
         "lower the MTU of the hosts of {vpc} to what passed, or let ICMP type 3 code 4 (ICMPv6 type 2) through on the "
         "way to {address}"

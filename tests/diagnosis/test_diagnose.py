@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from brokerproof.causes import sets
@@ -46,6 +47,11 @@ from tests.diagnosis.bends import (
 )
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, views_of
 from tests.diagnosis.perfect import outcome
+
+_NOTHING_AT_ALL = one(Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PATH_MTU, Code.TCP_NOT_KAFKA)
+_SOMETHING_ON_THE_WAY = one(Code.TCP_PATH_MTU, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER, Code.TCP_CUT_ON_THE_WAY)
+_UNREADABLE = TcpInfo(data_segments_in=1, bytes_in_order=0, out_of_order_segments=1)
+_BEGUN = TcpInfo(data_segments_in=1, bytes_in_order=90, out_of_order_segments=0)
 
 CASES: list[tuple[str, str, list[Bend], Named]] = [
     # names
@@ -317,13 +323,13 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "large packets vanish from one VPC",
         PEERING,
         [Bend(at(Stage.HANDSHAKE, clients=["peered"]), handshake(Reason.TIMED_OUT, problems=()))],
-        [(one(Code.TCP_PATH_MTU), {"peered"}, {1, 2, 3})],
+        [(one(Code.TCP_PATH_MTU, Code.TCP_CUT_ON_THE_WAY), {"peered"}, {1, 2, 3})],
     ),
     (
         "nothing comes back, one client",
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=()))],
-        [(sets.SAYS_NOTHING, {"cluster_vpc"}, {1, 2, 3})],
+        [(_NOTHING_AT_ALL, {"cluster_vpc"}, {1, 2, 3})],
     ),
     (
         "large requests vanish after the handshake",
@@ -336,7 +342,8 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
                     PathSizeFacts(
                         to_broker_passed_bytes=8500,
                         to_broker_stopped_bytes=9001,
-                        tcp=TcpInfo(unacknowledged_segments=1),
+                        sent_again_segments=3,
+                        tcp=TcpInfo(unacknowledged_segments=2, selectively_acknowledged_segments=1),
                     ),
                 ),
             )
@@ -349,7 +356,10 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [
             Bend(
                 at(Stage.PATH_SIZE, clients=["account_b"]),
-                failed(Reason.TIMED_OUT, PathSizeFacts(to_client_passed_bytes=90, to_client_stopped_bytes=9001)),
+                failed(
+                    Reason.TIMED_OUT,
+                    PathSizeFacts(to_client_passed_bytes=90, to_client_stopped_bytes=9001, unreadable_segments=1),
+                ),
             )
         ],
         [(one(Code.TCP_PATH_MTU), {"account_b"}, {1, 2, 3})],
@@ -369,19 +379,47 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "the ClientHello does not arrive, one client",
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(unacknowledged_segments=1)))],
-        [(sets.NOT_TAKEN, {"cluster_vpc"}, {1, 2, 3})],
+        [
+            (
+                one(Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER),
+                {"cluster_vpc"},
+                {1, 2, 3},
+            )
+        ],
     ),
     (
         "only the end of the answer arrives, one client",
         IN_VPC,
-        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(data_segments_in=1)))],
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=_UNREADABLE))],
         [(one(Code.TCP_PATH_MTU), {"cluster_vpc"}, {1, 2, 3})],
     ),
     (
         "the ClientHello is taken and not answered, one client",
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), tcp=TcpInfo(data_segments_in=0)))],
-        [(sets.SAYS_NOTHING, {"cluster_vpc"}, {1, 2, 3})],
+        [(_NOTHING_AT_ALL, {"cluster_vpc"}, {1, 2, 3})],
+    ),
+    (
+        "the answer begins and does not end, one client",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.TIMED_OUT, problems=(), bytes_received=90, tcp=_BEGUN))],
+        [(_SOMETHING_ON_THE_WAY | {Code.CLUSTER_BROKER_UNRESPONSIVE}, {"cluster_vpc"}, {1, 2, 3})],
+    ),
+    (
+        "the beginning and the end of the answer arrive, and nothing between",
+        IN_VPC,
+        [
+            Bend(
+                at(Stage.HANDSHAKE),
+                handshake(
+                    Reason.TIMED_OUT,
+                    problems=(),
+                    bytes_received=90,
+                    tcp=msgspec.structs.replace(_BEGUN, out_of_order_segments=1),
+                ),
+            )
+        ],
+        [(one(Code.TCP_PATH_MTU), {"cluster_vpc"}, {1, 2, 3})],
     ),
     (
         "another cluster's certificate",
@@ -415,7 +453,19 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "expired for the one client there is",
         IN_VPC,
         [Bend(at(Stage.HANDSHAKE), handshake(Reason.CERTIFICATE_EXPIRED))],
-        [(sets.NOT_NOW, {"cluster_vpc"}, {1, 2, 3})],
+        [(one(Code.TLS_CERTIFICATE_DATES, Code.TLS_CLOCK_WRONG), {"cluster_vpc"}, {1, 2, 3})],
+    ),
+    (
+        "not yet valid for everybody",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.CERTIFICATE_NOT_YET_VALID))],
+        [(one(Code.TLS_CERTIFICATE_NOT_YET_VALID), DIRECT, {1, 2, 3})],
+    ),
+    (
+        "not yet valid for the one client there is",
+        IN_VPC,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.CERTIFICATE_NOT_YET_VALID))],
+        [(one(Code.TLS_CERTIFICATE_NOT_YET_VALID, Code.TLS_CLOCK_WRONG), {"cluster_vpc"}, {1, 2, 3})],
     ),
     (
         "untrusted by everybody",
@@ -451,9 +501,55 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
             (116, False, Code.TLS_CLIENT_CERTIFICATE_MISSING),
             (40, True, Code.TLS_CLIENT_CERTIFICATE_MISSING),
             (42, True, Code.TLS_CLIENT_CERTIFICATE_MISSING),
-            (40, False, Code.TLS_VERSION_MISMATCH),
             (70, False, Code.TLS_VERSION_MISMATCH),
             (112, False, Code.TLS_SNI_REQUIRED),
+        )
+    ),
+    (
+        "TLS alert 40 for one client, and nothing more",
+        MANAGED,
+        [
+            Bend(
+                at(Stage.HANDSHAKE, clients=["account_b"]),
+                handshake(Reason.ALERT, problems=(), alert_number=40),
+            )
+        ],
+        [
+            (
+                one(Code.TLS_VERSION_MISMATCH, Code.TLS_SNI_REQUIRED, Code.TLS_INSPECTED),
+                {"account_b"},
+                {1, 2, 3},
+            )
+        ],
+    ),
+    (
+        "TLS alert 40 for everybody",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE), handshake(Reason.ALERT, problems=(), alert_number=40))],
+        [
+            (
+                one(Code.TLS_VERSION_MISMATCH, Code.TLS_SNI_REQUIRED, Code.TLS_LISTENER_FAILING),
+                DIRECT,
+                {1, 2, 3},
+            )
+        ],
+    ),
+    *(
+        (
+            f"TLS alert 80, {pattern}",
+            pattern,
+            [Bend(at(Stage.HANDSHAKE, clients=clients), handshake(Reason.ALERT, problems=(), alert_number=80))],
+            [(frozenset(codes), clients, {1, 2, 3})],
+        )
+        for pattern, clients, codes in (
+            (PEERING, DIRECT, {Code.TLS_LISTENER_FAILING, Code.TLS_INSPECTED}),
+            (SINGLE, EVERYONE, {Code.TLS_LISTENER_FAILING, Code.TLS_INSPECTED, Code.NLB_PROXY_PROTOCOL}),
+            (MULTI, OUTSIDE, {Code.NLB_PROXY_PROTOCOL}),
+            (
+                MULTI,
+                AT_ENDPOINT_B,
+                {Code.TLS_LISTENER_FAILING, Code.TLS_INSPECTED, Code.NLB_PROXY_PROTOCOL},
+            ),
         )
     ),
     (
@@ -471,7 +567,18 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "proxy protocol",
         MULTI,
         [Bend(at(Stage.HANDSHAKE, clients=OUTSIDE), handshake(Reason.CLOSED, problems=()))],
-        [(one(Code.NLB_PROXY_PROTOCOL, Code.NLB_WRONG_TARGET_PORT), OUTSIDE, {1, 2, 3})],
+        [
+            (
+                one(
+                    Code.NLB_PROXY_PROTOCOL,
+                    Code.NLB_WRONG_TARGET_PORT,
+                    Code.TCP_CUT_ON_THE_WAY,
+                    Code.CLUSTER_CONNECTION_LIMIT,
+                ),
+                OUTSIDE,
+                {1, 2, 3},
+            )
+        ],
     ),
     # metadata and records
     (

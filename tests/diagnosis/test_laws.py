@@ -42,7 +42,10 @@ NO_NAME: Final = failed(
     ResolveFacts(resolver="10.1.0.2", rcode="NXDOMAIN", soa="demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."),
 )
 NARROW: Final = PathSizeFacts(
-    to_broker_passed_bytes=1400, to_broker_stopped_bytes=1500, tcp=TcpInfo(unacknowledged_segments=1)
+    to_broker_passed_bytes=1400,
+    to_broker_stopped_bytes=1500,
+    sent_again_segments=2,
+    tcp=TcpInfo(unacknowledged_segments=1, selectively_acknowledged_segments=1),
 )
 EXPIRED: Final = HandshakeFacts(sni="b", problems=(Reason.CERTIFICATE_EXPIRED,))
 

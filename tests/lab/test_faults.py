@@ -82,9 +82,8 @@ def test_a_fault_is_in_the_file_of_its_layer_and_has_a_name_of_its_own() -> None
         assert faults is module.FAULTS
 
 
-def test_three_faults_are_in_no_catalogue() -> None:
+def test_two_faults_are_in_no_catalogue() -> None:
     assert [f.name for f in FAULTS.values() if f.cause is Code.UNKNOWN] == [
-        "tls-reset-on-the-way",
         "records-too-large",
         "group-session-refused",
     ]

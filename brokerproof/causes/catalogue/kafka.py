@@ -423,6 +423,19 @@ ENTRIES: Final = (
         sources=(KAFKA, "confluent-kafka-python issue 1335", "librdkafka issue 3848"),
     ),
     Entry(
+        code=Code.CLUSTER_CONNECTION_LIMIT,
+        sits=Piece.BROKER,
+        title="the broker takes no more connections from there, and closes what it accepted",
+        of_several="the brokers take no more connections from there, and close what they accepted",
+        patterns=EVERY,
+        evidence="connections are accepted and ended before a byte is said, and others to the same broker go on",
+        confused_with=((Code.TCP_CUT_ON_THE_WAY, "the broker's log: Too many connections from an address"),),
+        remedy="raise max.connections.per.ip of broker {brokers}, or let clients keep fewer connections; behind an NLB "
+        "without client IP preservation all clients come from its few addresses",
+        call="kafka DescribeConfigurationRevision (max.connections.per.ip); CloudWatch ConnectionCount",
+        sources=(KAFKA,),
+    ),
+    Entry(
         code=Code.CLUSTER_CONTROLLER_UNAVAILABLE,
         sits=Piece.CLUSTER,
         title="no active controller: topics cannot be created",

@@ -14,6 +14,7 @@ from brokerproof.causes.catalogue.applies import (
     OPENSSL,
     PRIVATELINK,
     ROUTED,
+    TGW,
     THROUGH_LOAD_BALANCER,
 )
 from brokerproof.causes.catalogue.entry import Entry
@@ -102,6 +103,48 @@ ENTRIES: Final = (
         call="network-firewall DescribeFirewallPolicy (FlowTimeouts), elbv2 DescribeListenerAttributes of a gateway "
         "load balancer",
         sources=("Network Firewall guide, TCP idle timeout", "NAT gateway guide, idle timeout"),
+    ),
+    Entry(
+        code=Code.TCP_PATH_MEMBER,
+        sits=Piece.WAY,
+        title="one of several equal paths loses what it is given",
+        patterns=EVERY,
+        evidence="everything of one connection is lost, also what is sent again, while connections of other ports to "
+        "the same address work",
+        confused_with=((Code.TCP_PACKET_LOSS, "there what is sent again arrives after a while"),),
+        remedy="find the member that loses packets among the equal paths between {vpc} and {address}: VPN tunnels, "
+        "links of a group, appliances, gateway attachments without appliance mode",
+        call="ec2 DescribeVpnConnections (VgwTelemetry), DescribeTransitGatewayVpcAttachments "
+        "(ApplianceModeSupport); flow logs of both ends for the ports of the connection",
+        sources=("RFC 2992", TGW),
+    ),
+    Entry(
+        code=Code.TCP_CUT_ON_THE_WAY,
+        sits=Piece.WAY,
+        title="a device on the way cuts connections that were accepted",
+        patterns=EVERY,
+        evidence="connections are accepted, and then ended or silent for one path or address, while others speak with "
+        "the broker",
+        confused_with=((Code.CLUSTER_CONNECTION_LIMIT, "flow logs of the broker: whether it sent the reset"),),
+        remedy="find what cuts connections between {vpc} and {address}: rules of AWS Network Firewall that drop or "
+        "reject, an intrusion prevention system, a proxy",
+        call="network-firewall DescribeRuleGroup; flow logs of both ends",
+        sources=("AWS Network Firewall developer guide", MEASURED),
+    ),
+    Entry(
+        code=Code.TCP_NOT_KAFKA,
+        sits=Piece.BROKER,
+        title="what listens there is not Kafka",
+        patterns=EVERY,
+        evidence="TCP connects, and the first bytes of the answer are of another protocol, as HTTP's",
+        confused_with=(
+            (Code.NLB_WRONG_TARGET_PORT, "what listens at the target's address and port"),
+            (Code.TLS_PLAINTEXT_LISTENER, "there Kafka answers without TLS"),
+        ),
+        remedy="find what listens at {address}, port {port}, and lead {name} to a broker: the record, the target group "
+        "and its port, an address that another host has now",
+        call="elbv2 DescribeTargetHealth, ec2 DescribeNetworkInterfaces (the address)",
+        sources=(KAFKA, MEASURED),
     ),
     Entry(
         code=Code.TLS_NAME_NOT_COVERED,
@@ -194,12 +237,23 @@ ENTRIES: Final = (
         facts=("tls-inspection-proxy",),
     ),
     Entry(
+        code=Code.TLS_CERTIFICATE_RENEWED,
+        sits=Piece.CLUSTER,
+        title="the brokers' certificate was renewed while clients looked",
+        patterns=EVERY,
+        evidence="two certificates of one cluster, each trusted and of the right name, of which the later one stays",
+        confused_with=((Code.TLS_INSPECTED, "whether all brokers show the later one from inside the cluster VPC"),),
+        remedy="verify again: if it was a renewal, all brokers show one certificate now, and nothing is to be changed",
+        call="kafka ListClusterOperationsV2",
+        sources=(MSK,),
+    ),
+    Entry(
         code=Code.TLS_CERTIFICATE_DATES,
         sits=Piece.BROKER,
-        title="the certificate is not valid now",
-        of_several="the certificates are not valid now",
+        title="the certificate has expired",
+        of_several="the certificates have expired",
         patterns=EVERY,
-        evidence="name and chain are good, the dates are not, for every client",
+        evidence="name and chain are good, and the certificate has expired for every client",
         confused_with=((Code.TLS_CLOCK_WRONG, "the host's clock; a client whose clock is right sees no fault"),),
         remedy="renew the certificate of broker {brokers}; MSK does so itself, 13 months at most after issue",
         call="kafka DescribeClusterV2, RebootBroker",
@@ -207,12 +261,28 @@ ENTRIES: Final = (
         facts=("tls-cert-expired-or-clock",),
     ),
     Entry(
+        code=Code.TLS_CERTIFICATE_NOT_YET_VALID,
+        sits=Piece.BROKER,
+        title="the certificate is not valid yet",
+        of_several="the certificates are not valid yet",
+        patterns=EVERY,
+        evidence="name and chain are good, and the certificate's first day is to come, for every client",
+        confused_with=((Code.TLS_CLOCK_WRONG, "the host's clock; a client whose clock is right sees no fault"),),
+        remedy="show a certificate whose dates have begun at {name}, and correct the clock of the authority that "
+        "issued this one; renewing it before does not help",
+        call="openssl x509 -dates",
+        sources=(OPENSSL, "RFC 5280, 4.1.2.5"),
+    ),
+    Entry(
         code=Code.TLS_CLOCK_WRONG,
         sits=Piece.CLIENT,
         title="the client host's clock is wrong",
         patterns=EVERY,
         evidence="one client finds the dates wrong of a certificate that others accept",
-        confused_with=((Code.TLS_CERTIFICATE_DATES, "the host's clock beside another's"),),
+        confused_with=(
+            (Code.TLS_CERTIFICATE_DATES, "the host's clock beside another's"),
+            (Code.TLS_CERTIFICATE_NOT_YET_VALID, "the host's clock beside another's"),
+        ),
         remedy="set the clock of the host of {client} (Amazon Time Sync Service)",
         call="chronyc tracking",
         sources=(OPENSSL,),
@@ -222,8 +292,12 @@ ENTRIES: Final = (
         sits=Piece.BROKER,
         title="what listens there does not speak TLS",
         patterns=EVERY,
-        evidence="TCP connects, and the answer to the ClientHello is no TLS, or the connection is closed",
-        confused_with=((Code.NLB_PROXY_PROTOCOL, "a client that meets the broker without the NLB"),),
+        evidence="TCP connects, the connection is closed on the ClientHello, and a second one without TLS is answered "
+        "by Kafka",
+        confused_with=(
+            (Code.NLB_PROXY_PROTOCOL, "a client that meets the broker without the NLB"),
+            (Code.TCP_NOT_KAFKA, "what a connection without TLS is answered"),
+        ),
         remedy="use the TLS port of broker {brokers} (9094 in the VPC), and check the cluster's encryption in transit",
         call="kafka DescribeClusterV2 (EncryptionInTransit.ClientBroker)",
         sources=(KAFKA, MEASURED),
@@ -234,7 +308,9 @@ ENTRIES: Final = (
         sits=Piece.CLIENT,
         title="the client speaks plaintext to a TLS listener",
         patterns=EVERY,
-        evidence="TCP connects, and the first Kafka request is answered by closing the connection or by a TLS alert",
+        evidence="TCP connects, and the first Kafka request is answered by a TLS alert; or by closing the connection, "
+        "and a second one is answered in TLS",
+        confused_with=((Code.TCP_NOT_KAFKA, "the first bytes of the answer"),),
         remedy="set security.protocol to SSL or SASL_SSL, or use the plaintext port",
         call="kafka GetBootstrapBrokers",
         sources=(MEASURED,),
@@ -280,10 +356,26 @@ ENTRIES: Final = (
         sits=Piece.BROKER,
         title="client and listener have no TLS version or cipher in common",
         patterns=EVERY,
-        evidence="alert protocol_version or handshake_failure, or OpenSSL's unsupported protocol",
+        evidence="alert protocol_version, or OpenSSL's unsupported protocol; handshake_failure may be that",
+        confused_with=((Code.TLS_LISTENER_FAILING, "the log of what listens: no cipher suites in common"),),
         remedy="allow TLS 1.2 or 1.3 on both sides of {name}",
         call="kafka DescribeConfiguration (ssl.enabled.protocols); openssl s_client -tls1_2",
         sources=("RFC 8446, 6.2", MEASURED),
         facts=("tls-version-cipher-mismatch",),
+    ),
+    Entry(
+        code=Code.TLS_LISTENER_FAILING,
+        sits=Piece.BROKER,
+        title="what listens there cannot complete a handshake",
+        patterns=EVERY,
+        evidence="alert internal_error or handshake_failure, for whoever connects",
+        confused_with=(
+            (Code.NLB_PROXY_PROTOCOL, "a client that meets the broker without the NLB is content then"),
+            (Code.TLS_VERSION_MISMATCH, "the log of what listens: no cipher suites in common"),
+        ),
+        remedy="read the log of what listens at {address}, port {port}, at that time: key store, key and certificate "
+        "that do not fit, a handshake onwards that failed",
+        call="the broker's log (SslTransportLayer); openssl s_client",
+        sources=("RFC 8446, 6.2", MEASURED),
     ),
 )

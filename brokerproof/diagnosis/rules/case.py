@@ -13,6 +13,7 @@ from functools import cached_property
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import Told, told_listeners
+from brokerproof.diagnosis.certificates import Shown, shown
 from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.outcome_index import first_look, second_look
@@ -47,6 +48,10 @@ class Draft:
     codes: frozenset[Code]
     wrong: str
     reds: tuple[Red, ...]
+
+
+Said = tuple[frozenset[Code], str]
+"""The causes that are left, and a sentence; without one the title of the one cause is told."""
 
 
 class Access(StrEnum):
@@ -130,6 +135,11 @@ class Case:
                 tried = check.verdict in {Verdict.PASSED, Verdict.FAILED}
                 if check.stage is Stage.CONNECT and not check.isolation and tried:
                     yield Cell(seen.view, check, zones.get(check.address, ""))
+
+    @cached_property
+    def certificates(self) -> tuple[Shown, ...]:
+        """Every certificate that a client was content with."""
+        return shown(self.clients)
 
     @cached_property
     def told(self) -> Told:

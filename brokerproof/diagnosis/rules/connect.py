@@ -88,7 +88,7 @@ def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def without_shape(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Silence here and there, and elsewhere the second a repeated SYN takes: packets get lost."""
-    if not any(_loses(case, view) for view in case.views):
+    if not any(loses(case, view) for view in case.views):
         return
     shape = Shape(case, reds)
     found = [red for met in shape.met if not shape.wide(met.view) for red in met.open if red.check.reason in SILENCE]
@@ -103,12 +103,12 @@ def second_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
         if SPECS[red.check.stage].brokers_only
         and red.check.reason in SILENCE
         and all(outcome.facts is None for outcome in case.outcomes(red))
-        and _loses(case, red.view)
+        and loses(case, red.view)
     ]
     yield from _lost(found)
 
 
-def _loses(case: Case, view: ClientView) -> bool:
+def loses(case: Case, view: ClientView) -> bool:
     """Whether the client's connections took the second that a repeated SYN takes."""
     return any(
         outcome.stage is Stage.CONNECT and outcome.status is Status.OK and outcome.duration_ns >= SYN_REPEATED_NS

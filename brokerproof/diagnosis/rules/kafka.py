@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
+from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.diagnosis.membership import cut_off, disputed, lists_of
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
@@ -16,11 +17,13 @@ from brokerproof.probes.outcome import (
     MetadataFacts,
     OffsetsPartition,
     Reason,
+    Role,
     Stage,
     TopicFacts,
 )
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import BrokerView, ClientView
+from brokerproof.wording import listed
 
 _Said = tuple[frozenset[Code], str]
 _UNKNOWN_TOPIC = frozenset({3, 17})
@@ -82,6 +85,18 @@ def _answers(case: Case, view: ClientView) -> list[MetadataFacts]:
     return [o.facts for o in case.all_outcomes(view) if isinstance(o.facts, MetadataFacts)]
 
 
+def _of_another_cluster(case: Case, view: ClientView) -> str:
+    """Where another cluster answers than at the brokers' own names, in words; empty where nowhere."""
+    found = answers_elsewhere(case.all_outcomes(view))
+    if not found:
+        return ""
+    ids = listed(sorted({facts.cluster_id for facts in found.values()}))
+    another = f"another cluster, {ids.replace('{', '{{').replace('}', '}}')},"
+    if all(target.role is Role.BOOTSTRAP for target in found):
+        return f"{another} answers some connections to the bootstrap name"
+    return f"{another} answers in the place of brokers"
+
+
 def _metadata(case: Case, red: Red) -> _Said | None:
     if not _answers(case, red.view):
         return _told_elsewhere(case, red)
@@ -97,7 +112,7 @@ def _metadata(case: Case, red: Red) -> _Said | None:
 def _one_cluster(case: Case, red: Red) -> _Said:
     answers = _answers(case, red.view)
     if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
-        return frozenset({Code.TLS_OTHER_CLUSTER}), ""
+        return frozenset({Code.TLS_OTHER_CLUSTER}), _of_another_cluster(case, red.view)
     return frozenset({Code.METADATA_NEW_BROKER}), ""
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, Said, grouped, kind
+from brokerproof.diagnosis.rules.connect import loses
 from brokerproof.probes.outcome import IdleFacts, PathSizeFacts, Reason, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
+_SEEN_TWICE = 2
+"""Sent again once may be an accident of timing."""
 _FORGOTTEN = frozenset({Reason.RESET, Reason.TIMED_OUT})
 _TWO_CLIENTS = 2
 
@@ -90,15 +93,28 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
         facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, PathSizeFacts)), None)
         if facts is None or red.check.reason is not Reason.TIMED_OUT:
             continue
-        if facts.to_broker_stopped_bytes is None and facts.to_client_stopped_bytes is None:
-            continue
-        if _taken(facts):
-            yield sets.STOPS_ANSWERING, "the broker's host takes large requests, and they are not answered", red
-        else:
-            yield frozenset({Code.TCP_PATH_MTU}), "", red
+        if facts.to_broker_stopped_bytes is not None:
+            yield *_requests(case, red, facts), red
+        elif facts.to_client_stopped_bytes is not None:
+            yield *_answers(case, red, facts), red
 
 
-def _taken(facts: PathSizeFacts) -> bool:
-    """Whether the peer's TCP acknowledged the request that was not answered; what vanishes is not acknowledged."""
-    stopped = facts.to_broker_stopped_bytes is not None
-    return stopped and facts.tcp is not None and facts.tcp.unacknowledged_segments == 0
+def _requests(case: Case, red: Red, facts: PathSizeFacts) -> Said:
+    """Large requests that are not answered: by what the peer's TCP acknowledged of them.
+
+    What vanishes for its size is sent again and not acknowledged, while the small request behind it is (RFC 2018).
+    """
+    tcp = facts.tcp
+    if tcp is not None and tcp.unacknowledged_segments == 0:
+        return sets.STOPS_ANSWERING, "the broker's host takes large requests, and they are not answered"
+    small_passed = tcp is not None and tcp.selectively_acknowledged_segments > 0
+    if small_passed and facts.sent_again_segments >= _SEEN_TWICE and not loses(case, red.view):
+        return frozenset({Code.TCP_PATH_MTU}), ""
+    return sets.LARGE_NOT_TAKEN, "small requests are answered, and large ones are never acknowledged"
+
+
+def _answers(case: Case, red: Red, facts: PathSizeFacts) -> Said:
+    """A large answer that does not come: whether a part of it did that cannot be read without what is before it."""
+    if facts.unreadable_segments and not loses(case, red.view):
+        return frozenset({Code.TCP_PATH_MTU}), ""
+    return sets.STOPS_ANSWERING | {Code.TCP_PATH_MTU}, "small requests are answered, and a large answer does not come"

@@ -84,10 +84,11 @@ FAULTS: Final = (
     ),
     _fault(
         "tls-reset-on-the-way",
-        "A device on the way resets connections that begin to speak TLS; no AWS resource does that.",
+        "A device on the way resets connections that begin to speak TLS.",
         _reset,
-        Code.UNKNOWN,
+        Code.TCP_CUT_ON_THE_WAY,
         reasons=(Reason.RESET,),
+        alike=(Code.CLUSTER_CONNECTION_LIMIT,),
     ),
     _fault(
         "broker-frozen",

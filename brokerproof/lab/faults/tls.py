@@ -87,7 +87,7 @@ FAULTS: Final = (
         "certificate-not-yet-valid",
         "The certificate is valid from tomorrow on.",
         _certificate(ServerCertificate(valid_from_days=1)),
-        Code.TLS_CERTIFICATE_DATES,
+        Code.TLS_CERTIFICATE_NOT_YET_VALID,
         reasons=(Reason.CERTIFICATE_NOT_YET_VALID,),
         alike={IN_VPC: (Code.TLS_CLOCK_WRONG,), (*PEERING, *GATEWAY, *PRIVATELINK, *MULTI_VPC, *COMBINATION): ()},
     ),
@@ -135,5 +135,6 @@ FAULTS: Final = (
         _no_common_cipher,
         Code.TLS_VERSION_MISMATCH,
         reasons=(Reason.ALERT,),
+        alike=(Code.TLS_SNI_REQUIRED, Code.TLS_LISTENER_FAILING),
     ),
 )

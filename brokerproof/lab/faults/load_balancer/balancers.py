@@ -350,8 +350,8 @@ FAULTS: Final = (
         stage=Stage.HANDSHAKE,
         reasons=(*_NOT_TLS, Reason.ALERT),
         alike={
-            SINGLE: (Code.NLB_WRONG_TARGET_PORT, Code.TLS_PLAINTEXT_LISTENER),
-            MULTI: (Code.NLB_WRONG_TARGET_PORT,),
+            SINGLE: (Code.TLS_LISTENER_FAILING, Code.TLS_INSPECTED),
+            MULTI: (),
         },
     ),
     _fault(

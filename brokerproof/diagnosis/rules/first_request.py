@@ -1,0 +1,79 @@
+"""Rules of the first request of Kafka, with or without TLS below it: what answers, and in which protocol. Pure."""
+
+from __future__ import annotations
+
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.rules.accepted import silent, spoke
+from brokerproof.diagnosis.rules.case import Access, Case, Red, Said, kind, managed
+from brokerproof.diagnosis.rules.other_service import is_kafka, is_tls_alert, other_protocol, said_first
+from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, Stage, Status
+
+_ENDINGS = frozenset({Reason.CLOSED, Reason.RESET, Reason.SOCKET_ERROR})
+
+
+def first_request(case: Case, red: Red) -> Said | None:
+    """Of the stage ``api``."""
+    said = said_first(case, red)
+    if said and not is_kafka(said):
+        return _of_another(case, red, said)
+    handshake = _own_handshake(case, red)
+    if red.check.reason in _ENDINGS:
+        if handshake is not None and handshake.client_certificate_requested:
+            return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
+        return _ended_in_tls(case, red, handshake) if red.view.tls else _ended(case, red)
+    if red.check.reason is Reason.NOT_KAFKA and not said:
+        return (sets.SPEAKS_TLS_ALONE if red.view.tls else sets.NOT_KAFKA), "what answers does not speak Kafka"
+    if red.check.reason is Reason.TIMED_OUT:
+        about = silent(case, red)
+        # In TLS the server's certificates came through, which are larger than what it says here.
+        return (frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), "") if red.view.tls else about
+    return None
+
+
+def _own_handshake(case: Case, red: Red) -> HandshakeFacts | None:
+    return next((o.facts for o in case.earlier(red, Stage.HANDSHAKE) if isinstance(o.facts, HandshakeFacts)), None)
+
+
+def _of_another(case: Case, red: Red, said: str) -> Said:
+    """Something was said that is no frame of Kafka's."""
+    if is_tls_alert(said) and not red.view.tls:
+        return frozenset({Code.TLS_PLAINTEXT_CLIENT}), ""
+    words = f"what listens there speaks {other_protocol(said) or 'something else'}, not Kafka"
+    if not red.view.tls or _shown_by_kafka(case, red):
+        return frozenset({Code.TCP_NOT_KAFKA}), words
+    return sets.SPEAKS_TLS_ALONE, words
+
+
+def _shown_by_kafka(case: Case, red: Red) -> bool:
+    """Whether what answers there has the certificate that answers in Kafka's protocol elsewhere."""
+    mine = _own_handshake(case, red)
+    return mine is not None and any(
+        seen.sha256 == mine.sha256 != ""
+        for view in case.views
+        for outcome in case.of_stage(view, Stage.API)
+        if outcome.status is Status.OK
+        for seen in (shown.facts for shown in case.of_stage(view, Stage.HANDSHAKE) if shown.target == outcome.target)
+        if isinstance(seen, HandshakeFacts)
+    )
+
+
+def _ended_in_tls(case: Case, red: Red, handshake: HandshakeFacts | None) -> Said:
+    words = "the handshake is good, and the first request is ended without an answer"
+    if handshake is not None and _shown_by_kafka(case, red):
+        return sets.ENDED_AFTER_HANDSHAKE, words
+    fronted = kind(red.view) is not Access.DIRECT and not managed(red.view)
+    return sets.SPEAKS_TLS_ALONE | ({Code.NLB_TLS_LISTENER} if fronted else frozenset()), words
+
+
+def _ended(case: Case, red: Red) -> Said:
+    """Without TLS. That TLS answers a second connection is a witness; without one, much ends connections."""
+    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ApiFacts)), None)
+    if facts is not None and facts.answers_tls:
+        return frozenset({Code.TLS_PLAINTEXT_CLIENT}), ""
+    if any(spoke(case, view, red.check.broker_id) for view in case.views):
+        return sets.ENDED_HERE, "connections are accepted and ended at once, while others speak with the broker"
+    codes = sets.PLAINTEXT_ENDED
+    if facts is not None and facts.answers_tls is False:
+        codes -= {Code.TLS_PLAINTEXT_CLIENT}
+    return codes, "the first request is ended without an answer"
