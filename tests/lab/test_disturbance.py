@@ -12,6 +12,7 @@ from brokerproof.lab.network.blueprint import Blueprint, compile_topology
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.models import (
     Answers,
+    CutOffBroker,
     Direction,
     FrozenBroker,
     HostedZone,
@@ -113,6 +114,20 @@ def test_a_frozen_broker_is_not_another_broker() -> None:
     assert [b.properties for b in whole] == [b.properties for b in broken]
 
 
+def test_a_broker_that_is_cut_off_reaches_no_other_and_is_reached_by_clients() -> None:
+    cut = disturbed(single(), disturbances=(CutOffBroker(cluster_name="demo", broker_id=2),))
+    whole, broken = compile_topology(single()), compile_topology(cut)
+    rules = ruleset(broken, "r-vpc-cluster")
+    chain = rules[rules.index("chain lost") :].partition("}\n  chain")[0]
+    others = "{ 10.0.0.10, 10.0.32.10 }"
+    assert f"ip daddr {others} drop" in chain
+    assert f"ip saddr {others} drop" in chain
+    assert chain.count(" drop") == 2
+    assert [b.broker_id for b in broken.brokers if b.cut_off] == [2]
+    assert [b.properties for b in whole.brokers] == [b.properties for b in broken.brokers]
+    assert [n.name for n, m in zip(broken.namespaces, whole.namespaces, strict=True) if n != m] == ["r-vpc-cluster"]
+
+
 def admitting(*rules: IpPermission, enforced: str = "on") -> Topology:
     group = SecurityGroup(group_id="sg-nlb", vpc_id="vpc-cluster", ingress=rules)
     topology = single().model_copy(update={"security_groups": (*single().security_groups, group)})
@@ -195,6 +210,7 @@ def test_hosts_ask_the_servers_that_dhcp_names() -> None:
         ({"disturbances": (ScarceQueries(vpc_id="vpc-z", packets_per_s=0),)}, "no vpcs entry has vpc_id 'vpc-z'"),
         ({"disturbances": (LostPackets(vpc_id="vpc-z", private_ip_address=CLIENT),)}, "vpc_id 'vpc-z'"),
         ({"disturbances": (FrozenBroker(cluster_name="demo", broker_id=9),)}, "demo has no broker 9"),
+        ({"disturbances": (CutOffBroker(cluster_name="demo", broker_id=9),)}, "demo has no broker 9"),
         ({"disturbances": (TakenPorts(load_balancer_name="nlb-z"),)}, "no load_balancers entry is called 'nlb-z'"),
         ({"name_servers": (NameServer(address=CLIENT, subnet_id="subnet-z"),)}, "subnet_id 'subnet-z'"),
     ],

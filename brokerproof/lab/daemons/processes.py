@@ -59,6 +59,7 @@ class Daemons:
         self._frozen: set[str] = set()
         self._thawed: set[str] = set()
         """Those that move again, and may still be taken for dead."""
+        self._cut_off: set[str] = set()
         self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
         self._proxies: dict[Proxy, subprocess.Popen[bytes]] = {}
         self._witnesses: dict[Witness, socket.socket] = {}
@@ -287,6 +288,53 @@ class Daemons:
         for other in others:
             kernel.in_namespace(other.namespace, partial(broker_calls.ask_controller, other))
         self._await_unfenced(broker)
+
+    def part(self, brokers: Sequence[BrokerProcess]) -> None:
+        """Before the network cuts brokers off: have another controller where one of them is the active one.
+
+        Raises:
+            LabError: none takes over.
+        """
+        wanted = self._to_be_cut_off(brokers)
+        for key in wanted - self._cut_off:
+            broker, process = self._brokers[key]
+            others = self._others(broker, wanted)
+            if quorum.active_controller(broker) == broker.broker_id and quorum.can_elect(broker, others):
+                self._have_elected(others, broker, process)
+
+    def await_parted(self, brokers: Sequence[BrokerProcess]) -> None:
+        """After the network cut brokers off, or no longer does: see that the others have noticed.
+
+        Raises:
+            LabError: they have not in time.
+        """
+        wanted = self._to_be_cut_off(brokers)
+        for key in (self._cut_off - wanted) & set(self._brokers):
+            self._await_unfenced(self._brokers[key][0])
+        for key in wanted - self._cut_off:
+            self._await_left_out(self._brokers[key][0], wanted)
+        self._cut_off = wanted
+
+    def _to_be_cut_off(self, brokers: Sequence[BrokerProcess]) -> set[str]:
+        return {b.key for b in brokers if b.cut_off} & set(self._brokers)
+
+    def _others(self, broker: BrokerProcess, unwell: set[str]) -> list[BrokerProcess]:
+        """The other brokers of its cluster that run and are well."""
+        running = [b for b, _ in self._brokers.values() if b.key not in unwell | self._frozen]
+        return [b for b in running if b.cluster_name == broker.cluster_name and b.key != broker.key]
+
+    def _await_left_out(self, broker: BrokerProcess, unwell: set[str]) -> None:
+        others = self._others(broker, unwell)
+
+        def is_left_out() -> bool:
+            return {broker_calls.is_listed(asked, broker.broker_id) for asked in others} <= {False}
+
+        waits = Retrying(stop=stop_after_delay(ELECTION_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
+        try:
+            waits(partial(kernel.in_namespace, others[0].namespace, is_left_out) if others else lambda: True)
+        except RetryError:
+            words = f"broker {broker.key} is cut off, and is still listed after {ELECTION_S} s"
+            raise LabError(words) from None
 
     def thaw(self) -> None:
         """Let every broker move that stands still."""

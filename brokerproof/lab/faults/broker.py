@@ -7,8 +7,8 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults.fault import COMBINATION, EVERY, MULTI, MULTI_VPC, SINGLE, STRAIGHT, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_broker
-from brokerproof.topology.models import BrokerState, Topology
+from brokerproof.topology.edit import with_broker, with_lab
+from brokerproof.topology.models import BrokerState, CutOffBroker, Topology
 
 
 def _stopped(topology: Topology) -> Topology:
@@ -18,6 +18,11 @@ def _stopped(topology: Topology) -> Topology:
 def _two_stopped(topology: Topology) -> Topology:
     """Two of three controllers, so nothing can be changed on the one that is left."""
     return with_broker(_stopped(topology), 3, state=BrokerState.STOPPED)
+
+
+def _cut_off(topology: Topology) -> Topology:
+    cluster = topology.clusters[0]
+    return with_lab(topology, disturbances=(CutOffBroker(cluster_name=cluster.cluster_name, broker_id=2),))
 
 
 def _advertised_unchanged(topology: Topology) -> Topology:
@@ -57,6 +62,21 @@ FAULTS: Final = (
             (*STRAIGHT, *MULTI, *MULTI_VPC, *COMBINATION): (),
             SINGLE: (Code.NLB_LISTENER_MISSING, Code.NLB_NO_TARGET, Code.NLB_WRONG_TARGET_PORT),
         },
+    ),
+    Fault(
+        name="broker-cut-off",
+        title="Broker 2 reaches no other broker and no controller, and still answers clients.",
+        layer=FaultLayer.BROKER,
+        patterns=EVERY,
+        edit=_cut_off,
+        stage=Stage.METADATA,
+        reasons=(None,),
+        brokers=(2,),
+        spreads=True,
+        cause=Code.CLUSTER_BROKER_CUT_OFF,
+        # So does a broker look, for a moment, that is about to stop.
+        alike=(Code.CLUSTER_BROKER_DOWN,),
+        source="confluentinc/confluent-kafka-python issue 1335",
     ),
     Fault(
         name="advertised-listeners-unchanged",

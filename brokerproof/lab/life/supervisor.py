@@ -144,6 +144,7 @@ class Supervisor:
         daemons.set_acls(blueprint.acls)
         answer({"progress": "brokers: warming up"})
         daemons.warm_up()
+        daemons.await_parted(blueprint.brokers)
         daemons.freeze(blueprint.brokers)
         answer({"done": self._status()})
 
@@ -211,6 +212,7 @@ def _carry_out(
     """
     steps = difference(old, new)
     daemons.thaw()
+    daemons.part(new.brokers)
     anew = daemons.forget_clusters(new)
     daemons.end_resolvers(new.resolvers)
     daemons.close_witnesses(new.witnesses)
@@ -232,6 +234,7 @@ def _carry_out(
     daemons.present_certificates(written)
     daemons.set_acls(new.acls)
     # Last: without a majority of controllers nothing more can be set.
+    daemons.await_parted(new.brokers)
     daemons.stop_brokers(new.brokers)
     daemons.freeze(new.brokers)
 

@@ -64,6 +64,8 @@ class BrokerProcess:
     running: bool
     frozen: bool = False
     """Whether it is to stand still, once it runs."""
+    cut_off: bool = False
+    """Whether it reaches no other broker and no controller."""
 
     @property
     def key(self) -> str:
@@ -225,6 +227,7 @@ def _brokers(topology: Topology) -> Iterator[BrokerProcess]:
                 properties=kafka_config.server_properties(cluster, broker, topology.zone_of(broker.client_subnet)),
                 running=broker.state is BrokerState.RUNNING,
                 frozen=disturbance.is_frozen(topology, cluster.cluster_name, broker.broker_id),
+                cut_off=disturbance.is_cut_off(topology, cluster.cluster_name, broker.broker_id),
             )
 
 

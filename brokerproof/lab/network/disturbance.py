@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 
 from brokerproof.topology.models import (
+    CutOffBroker,
     Direction,
     FrozenBroker,
     LostPackets,
@@ -28,13 +29,31 @@ _BURST = 5
 
 
 def lost_packets(topology: Topology, vpc: Vpc, interfaces: Mapping[IPv4Address, str]) -> list[str]:
-    """A chain of the VPC's router that drops what is lost on its way to or from an ENI; none where nothing is."""
+    """A chain of the VPC's router that drops what is lost on its way to or from an ENI; none where nothing is.
+
+    Open connections are cut as well: nothing that is known passes before.
+    """
     rules = [
         f"    {_match(lost, interfaces[lost.private_ip_address])} {_END[lost.answer]}"
         for lost in topology.lab.disturbances
         if isinstance(lost, LostPackets) and lost.vpc_id == vpc.vpc_id and lost.private_ip_address in interfaces
     ]
+    rules += [
+        f'    {direction} "{interfaces[broker]}" ip {other} {{ {", ".join(map(str, others))} }} drop'
+        for broker, others in _cut_off(topology, vpc)
+        for direction, other in (("iifname", "daddr"), ("oifname", "saddr"))
+    ]
     return ["  chain lost {", "    type filter hook forward priority -20", *rules, "  }"] if rules else []
+
+
+def _cut_off(topology: Topology, vpc: Vpc) -> Iterator[tuple[IPv4Address, list[IPv4Address]]]:
+    """Brokers of this VPC that are cut off from the other brokers, which are the controllers too, and those."""
+    for cluster in topology.clusters:
+        for broker in cluster.brokers:
+            if cluster.vpc_id == vpc.vpc_id and is_cut_off(topology, cluster.cluster_name, broker.broker_id):
+                others = [b.client_vpc_ip_address for b in cluster.brokers if b is not broker]
+                if others:
+                    yield broker.client_vpc_ip_address, others
 
 
 def _match(lost: LostPackets, interface: str) -> str:
@@ -66,6 +85,11 @@ def queries(topology: Topology, vpc: Vpc) -> Iterator[str]:
 def takes_no_connection(topology: Topology, load_balancer_name: str) -> bool:
     """Whether the load balancer has no port left to connect to its targets from."""
     return TakenPorts(load_balancer_name=load_balancer_name) in topology.lab.disturbances
+
+
+def is_cut_off(topology: Topology, cluster_name: str, broker_id: int) -> bool:
+    """Whether the broker reaches no other broker and no controller."""
+    return CutOffBroker(cluster_name=cluster_name, broker_id=broker_id) in topology.lab.disturbances
 
 
 def is_frozen(topology: Topology, cluster_name: str, broker_id: int) -> bool:

@@ -114,6 +114,14 @@ class FrozenBroker(Model):
     broker_id: int
 
 
+class CutOffBroker(Model):
+    """A broker that reaches no other broker and no controller, and that clients still reach."""
+
+    kind: Literal["cut_off_broker"] = "cut_off_broker"
+    cluster_name: Id
+    broker_id: int
+
+
 class TakenPorts(Model):
     """A load balancer without a free port towards its targets: new connections are dropped, others go on."""
 
@@ -121,7 +129,9 @@ class TakenPorts(Model):
     load_balancer_name: Id
 
 
-Disturbance = Annotated[LostPackets | ScarceQueries | FrozenBroker | TakenPorts, Field(discriminator="kind")]
+Disturbance = Annotated[
+    LostPackets | ScarceQueries | FrozenBroker | CutOffBroker | TakenPorts, Field(discriminator="kind")
+]
 """The world misbehaving where AWS has no setting for it."""
 
 
