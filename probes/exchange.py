@@ -68,8 +68,6 @@ RECORD_STAGES: Final = run_per(Per.BROKER)
 """The stages with one outcome a leader."""
 _WAIT_SHARE: Final = 0.4
 """Of the time for cleaning up: how much of it may go to waiting for what is still under way."""
-_MOST_OTHERS: Final = 2
-"""Brokers that are asked to remove something where the first one does not answer."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -501,15 +499,15 @@ class Exchange(msgspec.Struct):
                 raise CoordinatorError(Reason.COORDINATOR_UNAVAILABLE, f"broker {moved.broker_id} is not reached")
             return await self._anew(now, delete)
 
-        here, again, *_ = self._ways(self._coordinator, delete)
+        here = partial(delete, self._coordinator.connection), partial(self._anew, self._coordinator, delete)
         elsewhere = self._ways(self._coordinator, delete_where_it_is_now)[1:]
         left_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
-        return await remove(f"group {self.group}", (here, again, *elsewhere), left_s)
+        return await remove(f"group {self.group}", (*here, *elsewhere), left_s)
 
     def _ways(self, first: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> list[Way]:
-        """By the connection that was kept; then by new ones, to the same broker and to others."""
-        others = [each for each in self._verified() if each.answered_by != first.answered_by]
-        places = (first, *others[:_MOST_OTHERS])
+        """By the connection that was kept; then by new ones, to another broker, the same one, and one more."""
+        another, *more = [*(v for v in self._verified() if v.answered_by != first.answered_by), first]
+        places = (another, first, *more[:1]) if more else (another,)
         return [partial(delete, first.connection), *(partial(self._anew, each, delete) for each in places)]
 
     def _verified(self) -> list[Verified]:

@@ -188,7 +188,7 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
                 group(
                     reason,
                     error_name=error_name,
-                    offsets=OffsetsPartition(partition=2, leader_id=2, replicas=1, in_sync=1, min_in_sync=2),
+                    offsets=OffsetsPartition(partition=2, leader_id=2, replicas=3, in_sync=1, min_in_sync=2),
                 )
             ],
             [(one(Code.PRODUCE_MIN_ISR), ONE, {2})],
@@ -198,6 +198,18 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
             (Reason.COMMIT_FAILED, "COORDINATOR_NOT_AVAILABLE"),
             (Reason.COORDINATOR_UNAVAILABLE, "COORDINATOR_NOT_AVAILABLE"),
         )
+    ),
+    (
+        "the offsets topic has fewer replicas than its minimum, which is then as many as it has",
+        IN_VPC,
+        [
+            group(
+                Reason.NOT_ASSIGNED,
+                group_state="Dead",
+                offsets=OffsetsPartition(partition=2, leader_id=2, replicas=1, in_sync=1, min_in_sync=2),
+            )
+        ],
+        [(one(Code.CONSUME_COORDINATOR_UNREACHABLE), ONE, {2})],
     ),
     (
         "a commit that is not allowed",

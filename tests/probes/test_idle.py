@@ -147,3 +147,46 @@ def test_a_silence_that_the_plan_ends_is_not_the_paths_fault() -> None:
 def test_a_silence_that_makes_no_sense_is_refused(wrong: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match="idle_hold_ms"):
         wrong()
+
+
+def forgetting(port: Callable[[], int], after_s: float, *, all_of_it: bool) -> Behaviour:
+    """A broker behind something that forgets: what comes after so long a silence is never answered.
+
+    ``all_of_it``: nor is anything on a new connection from then on, as of a broker that stands still.
+    """
+    forgotten: list[bool] = []
+
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passed = asyncio.StreamReader()
+        answering = asyncio.ensure_future(broker(alone(1, port))(passed, writer))
+        is_forgotten = False
+        try:
+            while True:
+                begin = asyncio.get_running_loop().time()
+                data = await reader.read(65536)
+                is_forgotten |= asyncio.get_running_loop().time() - begin > after_s
+                forgotten.extend([True] if is_forgotten else [])
+                if not data:
+                    return
+                if not is_forgotten and not (all_of_it and forgotten):
+                    passed.feed_data(data)
+        finally:
+            answering.cancel()
+
+    return behaviour
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_whether_a_new_connection_works_tells_a_forgotten_one_from_a_broker_that_is_gone(*, all_of_it: bool) -> None:
+    async def work() -> IdleFacts:
+        ports: list[int] = []
+        async with peer(forgetting(lambda: ports[0], 0.3, all_of_it=all_of_it)) as port:
+            ports.append(port)
+            result = await probe(plan(port, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=400))
+            idle = result.one(Stage.IDLE)
+            assert (idle.status, idle.reason) == (Status.FAILED, Reason.TIMED_OUT)
+            assert isinstance(idle.facts, IdleFacts)
+            return idle.facts
+
+    facts = run(work())
+    assert (facts.asked, facts.works_anew) == (True, not all_of_it)

@@ -266,7 +266,7 @@ def _group(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an
         return (sets.COORDINATOR_SILENT, "the group's coordinator answers nothing") if silent else None
     if facts.error_name in _DENIED:
         return frozenset({Code.AUTH_TOPIC_DENIED}), ""
-    if facts.offsets is not None and facts.offsets.in_sync < (facts.offsets.min_in_sync or 0):
+    if facts.offsets is not None and facts.offsets.is_below_minimum:
         return frozenset({Code.PRODUCE_MIN_ISR}), _too_few(facts.offsets)
     if facts.error_name in _NO_COORDINATOR:
         return frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE}), ""

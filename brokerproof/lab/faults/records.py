@@ -39,15 +39,6 @@ FAULTS: Final = (
         reasons=(Reason.KAFKA_ERROR,),
     ),
     _fault(
-        "offsets-below-minimum",
-        "Brokers ask for 4 replicas in sync (min.insync.replicas), more than __consumer_offsets has at all.",
-        partial(with_properties, properties={"min.insync.replicas": "4"}),
-        Code.PRODUCE_MIN_ISR,
-        stage=Stage.GROUP,
-        reasons=(Reason.NOT_ASSIGNED, Reason.COORDINATOR_UNAVAILABLE, Reason.COMMIT_FAILED, Reason.TIMED_OUT),
-        brokers=(),
-    ),
-    _fault(
         "group-session-refused",
         "Brokers take no group member with the usual session timeout (group.min.session.timeout.ms).",
         partial(with_properties, properties={"group.min.session.timeout.ms": "1700000"}),

@@ -24,6 +24,14 @@ class OffsetsPartition(Value, frozen=True):
     min_in_sync: int | None = None
     """``min.insync.replicas`` of the topic; None where the broker does not say."""
 
+    @property
+    def is_below_minimum(self) -> bool:
+        """Whether it takes no writes of the coordinator.
+
+        Of more replicas than there are none is asked for (Partition.effectiveMinIsr in Apache Kafka).
+        """
+        return self.in_sync < min(self.min_in_sync or 0, self.replicas)
+
 
 class GroupFacts(StageFacts, frozen=True, tag="group"):
     """A consumer group: join, assignment, consumption, commit."""
