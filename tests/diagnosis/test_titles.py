@@ -76,6 +76,14 @@ WHICH_AND_WHERE = {
         Bend(at(Stage.CONNECT), REFUSED),
         "Brokers do not run (brokers 1, 2 and 3, seen from client cluster_vpc).",
     ),
+    "all brokers of a load balancer": (
+        SINGLE,
+        Bend(at(Stage.CONNECT), REFUSED),
+        (
+            "Every connection is refused behind the load balancer, for any broker (brokers 1, 2, 3 and bootstrap, seen "
+            "from clients account_b, cluster_vpc, overlapping, remote_by_gateway and remote_by_peering)."
+        ),
+    ),
     "several addresses": (
         SINGLE,
         Bend(at(Stage.CONNECT, brokers=[3]), SILENT),

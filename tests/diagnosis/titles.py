@@ -94,7 +94,7 @@ def bent() -> Iterator[Bent]:
     for pattern, stages in _SWEEP.items():
         views = views_of(pattern)
         names = [view.client for view in views if view.brokers]
-        for stage, clients, brokers in product(stages, (names, names[:1], names[1:2]), ((2,), (1, 2, 3))):
+        for stage, clients, brokers in product(stages, (names, names[:1], names[1:2]), ((2,), None)):
             for reason in _WRONG[stage]:
                 for facts in _facts(stage, reason):
                     yield views, (Bend(at(stage, clients=clients, brokers=brokers), failed(reason, facts)),)

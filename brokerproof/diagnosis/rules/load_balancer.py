@@ -13,10 +13,18 @@ from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import spec_of
 
 _SILENT_WIDE = "connections vanish on the way: nothing answers at the {entry}, for any broker"
-_SILENT_BROKER = "{some} not answer{behind}{anywhere}, and others do"
-_REFUSED_BROKER = "connections to {one} are refused{behind}{everywhere}, and others are not"
-_SILENT_BOOTSTRAP = "the bootstrap listener does not answer{anywhere}, and the brokers' own do"
-_REFUSED_BOOTSTRAP = "the bootstrap listener refuses connections{everywhere}, and the brokers' own do not"
+_SILENT_BROKER = "{some} not answer{behind}{anywhere}"
+_REFUSED_BROKER = "connections to {one} are refused{behind}{everywhere}"
+_SILENT_BOOTSTRAP = "the bootstrap listener does not answer{anywhere}"
+_REFUSED_BOOTSTRAP = "the bootstrap listener refuses connections{everywhere}"
+_OTHERS = {
+    _SILENT_BROKER: ", and others do",
+    _REFUSED_BROKER: ", and others are not",
+    _SILENT_BOOTSTRAP: ", and the brokers' own do",
+    _REFUSED_BOOTSTRAP: ", and the brokers' own do not",
+}
+"""What is added where the same clients connect elsewhere."""
+_REFUSED_WIDE = "every connection is refused{behind}, for any broker"
 _SILENT_ZONE = "the addresses of one zone do not answer, whichever broker they are for"
 _BEHIND = (Access.NODES, Access.ENDPOINT)
 
@@ -174,6 +182,12 @@ def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft
     """The same for one family."""
     chosen = {view.client for view in views}
     mine = [met for met in shape.met if met.view.client in chosen]
+    refused = [met for met in mine if all(m.whole and m.refused for m in mine if m.view is met.view)]
+    if any(met.open for met in refused):
+        codes = frozenset[Code]().union(*(_refused(shape, [met]) for met in refused if met.broker_id is not None))
+        wrong = _REFUSED_WIDE
+        yield Draft(codes or sets.ONE_BROKER_REFUSED, wrong, tuple(red for met in refused for red in met.open))
+        mine = [met for met in mine if met not in refused]
     groups: dict[tuple[bool, tuple[str, ...], str], list[Met]] = {}
     for met in mine:
         if met.whole and met.open and (met.silent or met.refused):
@@ -186,6 +200,9 @@ def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft
             wrong = _SILENT_BOOTSTRAP if silent else _REFUSED_BOOTSTRAP
         else:
             wrong = _SILENT_BROKER if silent else _REFUSED_BROKER
+        elsewhere = {met.view.client for met in mine if any(cell.passed for cell in met.cells)}
+        if elsewhere >= {met.view.client for met in found}:
+            wrong += _OTHERS[wrong]
         yield Draft(codes, wrong, tuple(red for met in found for red in met.open))
 
 
