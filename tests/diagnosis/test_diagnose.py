@@ -249,6 +249,48 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [(sets.ACCESS | sets.ONE_VPC | sets.BY_GATEWAY | sets.BETWEEN_GATEWAYS, {"remote_by_gateway"}, {1, 2, 3})],
     ),
     (
+        "remote VPCs by peering and by gateway: what joins one of them explains not the other",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients=["remote_by_peering", "remote_by_gateway"]), SILENT)],
+        [
+            (
+                one(
+                    Code.SECURITY_ENDPOINT_GROUP,
+                    Code.SECURITY_NLB_GROUP,
+                    Code.SECURITY_NETWORK_ACL,
+                    Code.ROUTE_MISSING_RETURN,
+                ),
+                {"remote_by_peering", "remote_by_gateway"},
+                {1, 2, 3},
+            )
+        ],
+    ),
+    (
+        "one zone's addresses, for clients that need a route to them and one that needs none",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, clients=AT_ENDPOINT_B, where=in_zone("use1-az2")), SILENT)],
+        [(one(Code.SECURITY_NETWORK_ACL), AT_ENDPOINT_B, {1, 2, 3})],
+    ),
+    (
+        "the bootstrap listener alone: the brokers behind it admit the NLB at their own",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, where=lambda _v, o: o.target.role is Role.BOOTSTRAP), SILENT)],
+        [
+            (
+                one(
+                    Code.NLB_LISTENER_MISSING,
+                    Code.NLB_NO_TARGET,
+                    Code.NLB_STALE_TARGET,
+                    Code.NLB_WRONG_TARGET_PORT,
+                    Code.SECURITY_NLB_GROUP,
+                    Code.SECURITY_NETWORK_ACL,
+                ),
+                EVERYONE,
+                set(),
+            )
+        ],
+    ),
+    (
         "one host of the endpoint's VPC",
         SINGLE,
         [Bend(at(Stage.CONNECT, clients=["account_b"]), SILENT)],

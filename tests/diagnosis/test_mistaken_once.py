@@ -76,7 +76,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         ],
         [
             (sets.ONE_BROKER_SILENT, EVERYONE, {2}),
-            (sets.ONE_ZONE, AT_ENDPOINT_B, {1, 3}),
+            (one(Code.SECURITY_NETWORK_ACL), AT_ENDPOINT_B, {1, 3}),
         ],
     ),
     (

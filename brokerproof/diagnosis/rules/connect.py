@@ -207,6 +207,8 @@ def by_way(shape: Shape, views: Sequence[ClientView], group: Sequence[ClientView
     by_gateway = [view for view in group if view.way is Way.TRANSIT_GATEWAY]
     if not by_gateway:
         return codes
+    if len(by_gateway) < len(group):
+        return frozenset()  # no peering and no gateway joins all of them
     near = [v for v in views if v.way is Way.TRANSIT_GATEWAY and not _cross_gateway(v) and v not in group]
     far = all(_cross_gateway(view) for view in by_gateway)
     others_far = [v for v in views if _cross_gateway(v) and v not in group and shape.connects(v)]

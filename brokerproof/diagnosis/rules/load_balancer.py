@@ -67,7 +67,7 @@ def one_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
         if len(zones) == 1 and len(every) < 2 * len(mine) and all(met.partial for met in mine):
             found.extend(mine)
     if found:
-        away = any(not local(met.view) for met in found)
+        away = not any(local(met.view) for met in found)  # who is in the VPC of these addresses needs no route to them
         codes = sets.ONE_ZONE if away else sets.ONE_ZONE - {Code.ROUTE_MISSING_SUBNET}
         yield Draft(codes, _SILENT_ZONE, tuple(red for met in found for red in met.open))
 
@@ -238,6 +238,8 @@ def _silent(mine: Sequence[Met], found: Sequence[Met]) -> frozenset[Code]:
     if others:
         return at_endpoint if own else at_endpoint | {Code.SECURITY_NLB_GROUP}
     codes = sets.ONE_BROKER_SILENT - (sets.NLB_OWN if own else frozenset())
+    if broker_id is None:
+        codes -= {Code.SECURITY_BROKER_GROUP}  # the brokers behind that listener are reached by their own
     if not at_nodes and (shared or not own):
         codes |= at_endpoint
     return codes
