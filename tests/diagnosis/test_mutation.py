@@ -1,0 +1,689 @@
+"""Sure is earned: without its witness in the evidence, no cause is said alone.
+
+One entry a cause that a rule says alone: evidence that makes it so, and the same without what tells the cause from its
+rivals. The registry is complete by the sources of the rules.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from brokerproof import diagnosis
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.probes.outcome import (
+    AdvertisedBroker,
+    ConnectFacts,
+    GroupFacts,
+    HandshakeFacts,
+    IdentityFacts,
+    IdleFacts,
+    MetadataFacts,
+    Outcome,
+    PathSizeFacts,
+    Reason,
+    Role,
+    Stage,
+    Status,
+    TcpInfo,
+    TopicFacts,
+)
+from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.topology.expectation.view import ClientView
+from tests.diagnosis.bends import (
+    EVERYONE,
+    IN_VPC,
+    MANAGED,
+    MULTI,
+    OUTSIDE,
+    PEERING,
+    REFUSED,
+    SILENT,
+    SINGLE,
+    SOA,
+    advertise,
+    handshake,
+    in_zone,
+    outside_own_zone,
+    resolver,
+)
+from tests.diagnosis.bent import Bend, Change, answers, at, failed, seen, views_of
+from tests.diagnosis.perfect import outcome
+
+Evidence = Callable[[], Sequence[ClientEvidence]]
+FAR = "privatelink_cross_region"
+OURS, THEIRS = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com", "other.z9y8x7.c2.kafka.us-east-1.amazonaws.com"
+
+
+def runs(pattern: str, *bends: Bend, only: Collection[str] | None = None) -> Evidence:
+    """What the clients of a pattern see, or only some of them."""
+    return lambda: [seen(view, *bends) for view in views_of(pattern) if only is None or view.client in only]
+
+
+def doors(pattern: str, opened: Callable[[ClientView, Outcome], bool], change: Change, *bends: Bend) -> Evidence:
+    """The same, where some of what must not connect ends otherwise."""
+
+    def bent(view: ClientView) -> ClientEvidence:
+        outcomes = tuple(
+            change(o) or o if o.target.role is Role.FORBIDDEN and opened(view, o) else o
+            for o in seen(view, *bends).outcomes
+        )
+        return ClientEvidence(
+            view=view, checks=judge(view, RunOutcomes(outcomes), VERIFY_STAGES), outcomes=outcomes, complete=True
+        )
+
+    return lambda: [bent(view) for view in views_of(pattern)]
+
+
+def accepted(o: Outcome) -> Outcome:
+    return outcome(o.stage, o.target, facts=ConnectFacts())
+
+
+def refused(o: Outcome) -> Outcome:
+    return outcome(o.stage, o.target, Status.FAILED, Reason.REFUSED)
+
+
+def silent(o: Outcome) -> Outcome:
+    return outcome(o.stage, o.target, Status.FAILED, Reason.TIMED_OUT)
+
+
+def by(*clients: str, port: int | None = None) -> Callable[[ClientView, Outcome], bool]:
+    return lambda view, o: view.client in clients and port in {None, o.target.port}
+
+
+def resolved(change: Change, *brokers: int, clients: Collection[str] | None = None) -> Bend:
+    return Bend(at(Stage.RESOLVE, clients=clients, brokers=brokers or None), change)
+
+
+def shaken(
+    reason: Reason, *, clients: Collection[str] | None = None, brokers: Collection[int] | None = None, **facts: object
+) -> Bend:
+    return Bend(at(Stage.HANDSHAKE, clients=clients, brokers=brokers), handshake(reason, **facts))
+
+
+def without_entry(broker_id: int) -> Change:
+    """Metadata that lists one broker less."""
+
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, MetadataFacts)
+        left = tuple(b for b in o.facts.brokers if b.broker_id != broker_id)
+        return outcome(o.stage, o.target, facts=MetadataFacts(cluster_id="c", controller_id=1, brokers=left))
+
+    return change
+
+
+def advertise_more(broker_id: int) -> Bend:
+    """Metadata that lists a broker more."""
+
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, MetadataFacts)
+        new = AdvertisedBroker(broker_id=broker_id, name=f"b-{broker_id}.{OURS}", port=9094)
+        facts = MetadataFacts(cluster_id="c", controller_id=1, brokers=(*o.facts.brokers, new))
+        return outcome(o.stage, o.target, facts=facts)
+
+    return Bend(at(Stage.METADATA), change)
+
+
+def on_b_1(_view: ClientView, o: Outcome) -> bool:
+    return o.target.role is Role.BOOTSTRAP and o.target.name[:3] == "b-1"
+
+
+def at_bootstrap(_view: ClientView, o: Outcome) -> bool:
+    return o.target.role is Role.BOOTSTRAP
+
+
+def asking(o: Outcome) -> Outcome:
+    """A handshake in which the peer asked for a certificate."""
+    return outcome(o.stage, o.target, facts=HandshakeFacts(sni="b", client_certificate_requested=True))
+
+
+def shown(sha256: str) -> Change:
+    """A handshake that is content, with this certificate."""
+    return lambda o: outcome(o.stage, o.target, facts=HandshakeFacts(sni="b", sha256=sha256))
+
+
+ENIS: Final = {1: "10.0.0.10", 2: "10.0.16.10", 3: "10.0.32.10"}
+"""Where brokers are, as public DNS says it."""
+
+
+def public(*brokers: int, clients: Collection[str]) -> list[Bend]:
+    return [resolved(answers(ENIS[broker]), broker, clients=clients) for broker in brokers]
+
+
+def sizes(**facts: object) -> Bend:
+    return Bend(
+        at(Stage.PATH_SIZE, clients=["account_b"]),
+        failed(Reason.TIMED_OUT, PathSizeFacts(to_broker_stopped_bytes=9001, **facts)),  # type: ignore[arg-type]
+    )
+
+
+PASSED_BY: Final = TcpInfo(unacknowledged_segments=1, selectively_acknowledged_segments=1)
+"""A segment that is not acknowledged, and a later one that is."""
+
+
+def idle(*clients: str) -> Bend:
+    """Connections of these clients that are reset after a silence."""
+    return Bend(at(Stage.IDLE, clients=clients), failed(Reason.RESET, IdleFacts(silent_ms=360_000, asked=True)))
+
+
+def telling(advertised_listeners: str) -> Bend:
+    """Brokers that prove who they are, and tell their settings."""
+    return Bend(
+        at(Stage.IDENTITY),
+        lambda o: outcome(
+            o.stage,
+            o.target,
+            facts=IdentityFacts(answered_by=o.target.broker_id, advertised_listeners=advertised_listeners),
+        ),
+    )
+
+
+def no_topic(
+    error_code: int,
+    *,
+    asked: int | None = None,
+    brokers: Collection[int] | None = None,
+    reason: Reason = Reason.TOPIC_NOT_CREATED,
+) -> Bend:
+    facts = TopicFacts(topic="t", error_code=error_code, asked_broker_id=asked)
+    return Bend(at(Stage.PRODUCE, brokers=brokers), failed(reason, facts))
+
+
+def no_group(**facts: str) -> Bend:
+    return Bend(at(Stage.GROUP), failed(Reason.NOT_ASSIGNED, GroupFacts(group="g", **facts)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Evidence by which a cause is said alone, and the same without its witness."""
+
+    code: Code
+    witness: str
+    """What tells the cause from its rivals."""
+    there: Evidence
+    gone: Evidence
+    open: str = ""
+    """Whose rule is still sure without it; to be taken away with the mending."""
+
+
+PEER = ["peered"]
+MUTATIONS: Final = (
+    # names
+    Mutation(
+        Code.DNS_RECORD_MISSING,
+        "the SOA of the very zone that must have the record",
+        runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=SOA), 2, clients=["account_b"])),
+        runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=""), 2, clients=["account_b"])),
+        open="dns",
+    ),
+    Mutation(
+        Code.DNS_MORE_SPECIFIC_ZONE,
+        "the SOA of a zone below the one that has the record",
+        runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=f"b-1.{SOA}"), 1, clients=["account_b"])),
+        runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=""), 1, clients=["account_b"])),
+        open="dns",
+    ),
+    Mutation(
+        Code.DNS_RESOLVER_BYPASSED,
+        "a server that is not the VPC's was asked",
+        runs(PEERING, resolved(resolver(Reason.NXDOMAIN, soa=".", resolver="10.1.0.53"), clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.NXDOMAIN, soa=".", resolver=""), clients=PEER)),
+    ),
+    Mutation(
+        Code.DNS_RESOLVER_RULE,
+        "the VPC's own resolver was asked, and elsewhere the name exists",
+        runs(PEERING, resolved(resolver(Reason.NXDOMAIN, soa="."), clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.NXDOMAIN, soa="."), clients=PEER), only=PEER),
+    ),
+    Mutation(
+        Code.DNS_RESOLVER_SILENT,
+        "a server that is not the VPC's was asked",
+        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode="", resolver="10.1.0.53"), clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode="", resolver=""), clients=PEER)),
+    ),
+    Mutation(
+        Code.DNS_RESOLVER_FAILING,
+        "a server that is not the VPC's was asked",
+        runs(PEERING, resolved(resolver(Reason.SERVFAIL, rcode="SERVFAIL", resolver="10.1.0.53"), clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.SERVFAIL, rcode="SERVFAIL", resolver=""), clients=PEER)),
+    ),
+    Mutation(
+        Code.DNS_QUERIES_THROTTLED,
+        "more than one question is not answered",
+        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode=""), 1, 3, clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode=""), 1, clients=PEER)),
+        open="dns",
+    ),
+    Mutation(
+        Code.DNS_CNAME_LOOP,
+        "a chain that comes back to itself",
+        runs(SINGLE, resolved(resolver(Reason.SERVFAIL, cname_chain=("x.", "y.", "x.")), 2, clients=["account_b"])),
+        runs(SINGLE, resolved(resolver(Reason.SERVFAIL), 2, clients=["account_b"])),
+    ),
+    Mutation(
+        Code.DNS_PRIVATE_ANSWERS_FILTERED,
+        "another client is given the address",
+        runs(PEERING, resolved(resolver(Reason.NO_DATA, rcode="NOERROR", resolver="10.1.0.53"), clients=PEER)),
+        runs(
+            PEERING, resolved(resolver(Reason.NO_DATA, rcode="NOERROR", resolver="10.1.0.53"), clients=PEER), only=PEER
+        ),
+        open="dns",
+    ),
+    Mutation(
+        Code.DNS_STALE_RECORD,
+        "the client's other names are right",
+        runs(MULTI, resolved(answers("10.1.0.77"), 1, clients=["account_b"])),
+        runs(MULTI, resolved(answers("10.1.0.77"), clients=["account_b"])),
+    ),
+    Mutation(
+        Code.DNS_WRONG_ENDPOINT,
+        "every address of the answer is another broker's endpoint",
+        runs(MULTI, resolved(answers("10.1.0.151"), 1, clients=["account_b"])),
+        runs(MULTI, resolved(answers("10.1.0.151", "10.1.0.77"), 1, clients=["account_b"])),
+    ),
+    Mutation(
+        Code.DNS_ZONAL_ALIAS,
+        "another name has all addresses of the same endpoint",
+        runs(SINGLE, resolved(answers("10.1.0.150"), 1, clients=["account_b"])),
+        runs(SINGLE, resolved(answers("10.1.0.150"), clients=["account_b"])),
+    ),
+    Mutation(
+        Code.ENDPOINT_ZONE_MISMATCH,
+        "the answers lack one zone of several",
+        runs(SINGLE, resolved(answers("10.1.0.150", "10.1.16.150"), clients=["account_b"])),
+        runs(SINGLE, resolved(answers("10.1.0.150"), clients=["account_b"])),
+    ),
+    Mutation(
+        Code.DNS_IPV6_ANSWER_UNUSABLE,
+        "what is right is in the answer too",
+        runs(
+            MULTI, resolved(answers("10.1.0.150", "10.1.16.150", "10.1.32.150", "fd00::250"), 1, clients=["account_b"])
+        ),
+        runs(MULTI, resolved(answers("10.1.0.77", "10.1.0.151", "fd00::250"), 1, clients=["account_b"])),
+    ),
+    Mutation(
+        Code.DNS_ZONE_NOT_ASSOCIATED,
+        "another name of the same zone is answered rightly",
+        runs(SINGLE, *public(2, 3, clients=["account_b"])),
+        runs(SINGLE, *public(1, 2, 3, clients=["account_b"])),
+    ),
+    Mutation(
+        Code.DNS_LOCAL_ZONE_MISSING,
+        "clients behind the endpoints use the private zone",
+        runs(SINGLE, *public(1, 2, 3, clients=["cluster_vpc"])),
+        runs(SINGLE, *public(1, 2, 3, clients=["cluster_vpc"]), only=["cluster_vpc"]),
+        open="dns",
+    ),
+    Mutation(
+        Code.DNS_ZONE_SHADOWS_REGION,
+        "the SOA of a private zone answers for a name that is not the cluster's",
+        runs(
+            SINGLE,
+            Bend(
+                at(Stage.RESOLVE, where=lambda _v, o: o.target.role is Role.OTHER),
+                resolver(Reason.NO_DATA, soa="kafka.us-east-1.amazonaws.com"),
+            ),
+        ),
+        runs(
+            SINGLE,
+            Bend(
+                at(Stage.RESOLVE, where=lambda _v, o: o.target.role is Role.OTHER),
+                resolver(Reason.NO_DATA, soa="amazonaws.com"),
+            ),
+        ),
+    ),
+    # connections
+    Mutation(
+        Code.CLUSTER_BROKER_DOWN,
+        "the listeners of the other brokers accept",
+        runs(PEERING, Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)),
+        runs(PEERING, Bend(at(Stage.CONNECT), REFUSED)),
+        open="core",
+    ),
+    Mutation(
+        Code.NLB_CROSS_ZONE_OFF,
+        "of each broker the addresses of other zones are silent",
+        runs(SINGLE, Bend(at(Stage.CONNECT, where=outside_own_zone), SILENT)),
+        runs(SINGLE, Bend(at(Stage.CONNECT, clients=["account_b"], brokers=[1], where=outside_own_zone), SILENT)),
+        open="core",
+    ),
+    Mutation(
+        Code.SECURITY_NETWORK_ACL,
+        "a client that needs no route to the endpoint's subnets meets it",
+        runs(MULTI, Bend(at(Stage.CONNECT, clients=["account_b"], where=in_zone("use1-az2")), SILENT)),
+        runs(MULTI, Bend(at(Stage.CONNECT, clients=["remote_by_peering"], where=in_zone("use1-az2")), SILENT)),
+    ),
+    Mutation(
+        Code.SECURITY_BROKER_GROUP,
+        "another port of the same brokers is open instead",
+        doors(IN_VPC, by("cluster_vpc", port=9098), refused, Bend(at(Stage.CONNECT), SILENT)),
+        doors(IN_VPC, by("cluster_vpc", port=9098), silent, Bend(at(Stage.CONNECT), SILENT)),
+    ),
+    Mutation(
+        Code.NLB_BOOTSTRAP_TARGET_DEAD,
+        "other connections to the same listener work",
+        runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.TIMED_OUT, problems=()))),
+        runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=at_bootstrap), handshake(Reason.TIMED_OUT, problems=()))),
+        open="tls",
+    ),
+    Mutation(
+        Code.NLB_BOOTSTRAP_TARGET_DEAD,
+        "it is silent to several clients",
+        runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.TIMED_OUT, problems=()))),
+        runs(
+            SINGLE,
+            Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.TIMED_OUT, problems=())),
+            only=["account_b"],
+        ),
+    ),
+    Mutation(
+        Code.NLB_IDLE_TIMEOUT,
+        "a second client's connections are reset as well",
+        runs(SINGLE, idle(*EVERYONE)),
+        runs(SINGLE, idle(*EVERYONE), only=["account_b"]),
+    ),
+    Mutation(
+        Code.TCP_PATH_MTU,
+        "the large segment is sent again, and what is behind it is acknowledged",
+        runs(SINGLE, sizes(sent_again_segments=3, tcp=PASSED_BY)),
+        runs(SINGLE, sizes(tcp=PASSED_BY)),
+    ),
+    # TLS
+    Mutation(
+        Code.CLUSTER_BROKER_UNRESPONSIVE,
+        "clients of several VPCs hear nothing from the one broker",
+        runs(PEERING, shaken(Reason.TIMED_OUT, brokers=[2], problems=())),
+        runs(PEERING, shaken(Reason.TIMED_OUT, brokers=[2], problems=()), only=PEER),
+    ),
+    Mutation(
+        Code.TLS_OTHER_CLUSTER,
+        "the names of another cluster",
+        runs(IN_VPC, shaken(Reason.NAME_MISMATCH, dns_names=(f"*.{THEIRS}",))),
+        runs(IN_VPC, shaken(Reason.NAME_MISMATCH, dns_names=())),
+    ),
+    Mutation(
+        Code.TLS_NAME_NOT_COVERED,
+        "names of this very cluster, and not the one that was asked for",
+        runs(IN_VPC, shaken(Reason.NAME_MISMATCH, dns_names=(f"b-9.{OURS}",))),
+        runs(IN_VPC, shaken(Reason.NAME_MISMATCH, dns_names=("broker.example.com",))),
+    ),
+    Mutation(
+        Code.TLS_CONNECTION_NAME,
+        "the ordinary wildcard of this very cluster",
+        runs(MANAGED, shaken(Reason.NAME_MISMATCH, clients=["account_b", "overlapping"], dns_names=(f"*.{OURS}",))),
+        runs(MANAGED, shaken(Reason.NAME_MISMATCH, clients=["account_b", "overlapping"], dns_names=())),
+    ),
+    *(
+        Mutation(code, "clocks of other hosts say the same", runs(PEERING, bend), runs(PEERING, bend, only=PEER))
+        for code, bend in (
+            (Code.TLS_CERTIFICATE_DATES, shaken(Reason.CERTIFICATE_EXPIRED)),
+            (Code.TLS_CERTIFICATE_NOT_YET_VALID, shaken(Reason.CERTIFICATE_NOT_YET_VALID)),
+        )
+    ),
+    Mutation(
+        Code.TLS_CLOCK_WRONG,
+        "another client takes the same certificate",
+        runs(
+            PEERING,
+            shaken(Reason.CERTIFICATE_EXPIRED, clients=PEER, sha256="x"),
+            Bend(at(Stage.HANDSHAKE, clients=["cluster_vpc"]), shown("x")),
+        ),
+        runs(PEERING, shaken(Reason.CERTIFICATE_EXPIRED, clients=PEER, sha256="x"), only=PEER),
+    ),
+    Mutation(
+        Code.TLS_UNTRUSTED_AUTHORITY,
+        "clients of other VPCs are shown the same certificate",
+        runs(PEERING, shaken(Reason.CHAIN_UNTRUSTED, sha256="x", chain=("CN=b", "CN=ca"))),
+        runs(PEERING, shaken(Reason.CHAIN_UNTRUSTED, sha256="x", chain=("CN=b", "CN=ca")), only=PEER),
+    ),
+    Mutation(
+        Code.TLS_INSPECTED,
+        "another client is shown another certificate of the same broker, and is content",
+        runs(
+            PEERING,
+            shaken(Reason.CHAIN_UNTRUSTED, clients=PEER, sha256="y"),
+            Bend(at(Stage.HANDSHAKE, clients=["cluster_vpc"]), shown("x")),
+        ),
+        runs(PEERING, shaken(Reason.CHAIN_UNTRUSTED, clients=PEER, sha256="y"), only=PEER),
+    ),
+    Mutation(
+        Code.TLS_CLIENT_CERTIFICATE_MISSING,
+        "the server asked for a certificate",
+        runs(IN_VPC, Bend(at(Stage.HANDSHAKE), asking), Bend(at(Stage.API), failed(Reason.CLOSED))),
+        runs(IN_VPC, Bend(at(Stage.API), failed(Reason.CLOSED))),
+    ),
+    Mutation(
+        Code.TLS_SNI_REQUIRED,
+        "the alert unrecognized_name",
+        runs(IN_VPC, shaken(Reason.ALERT, problems=(), alert_number=112)),
+        runs(IN_VPC, shaken(Reason.ALERT, problems=(), alert_number=None)),
+    ),
+    Mutation(
+        Code.TLS_VERSION_MISMATCH,
+        "the alert protocol_version, where handshake_failure may be anything",
+        runs(IN_VPC, shaken(Reason.ALERT, problems=(), alert_number=70)),
+        runs(IN_VPC, shaken(Reason.ALERT, problems=(), alert_number=40)),
+    ),
+    Mutation(
+        Code.NLB_PROXY_PROTOCOL,
+        "clients at the brokers themselves are content",
+        runs(MULTI, shaken(Reason.ALERT, clients=OUTSIDE, problems=(), alert_number=80)),
+        runs(MULTI, shaken(Reason.ALERT, clients=OUTSIDE, problems=(), alert_number=80), only=OUTSIDE),
+    ),
+    Mutation(
+        Code.NLB_WRONG_TARGET_PORT,
+        "Kafka answers without TLS there",
+        runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.CLOSED, answers_plaintext=True))),
+        runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.CLOSED))),
+    ),
+    Mutation(
+        Code.TCP_NOT_KAFKA,
+        "the first words of another protocol",
+        runs(PEERING, shaken(Reason.NOT_TLS, brokers=[2], problems=(), first_bytes="HTTP/1.1 400 Bad Request")),
+        runs(PEERING, shaken(Reason.NOT_TLS, brokers=[2], problems=())),
+    ),
+    Mutation(
+        Code.TLS_PLAINTEXT_LISTENER,
+        "Kafka answers without TLS there",
+        runs(IN_VPC, shaken(Reason.CLOSED, problems=(), answers_plaintext=True)),
+        runs(IN_VPC, shaken(Reason.CLOSED, problems=())),
+    ),
+    # what brokers say
+    Mutation(
+        Code.NLB_WRONG_TARGET,
+        "everybody who uses the same target meets the other broker",
+        runs(SINGLE, Bend(at(Stage.IDENTITY, brokers=[2]), failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=3)))),
+        runs(
+            SINGLE,
+            Bend(
+                at(Stage.IDENTITY, brokers=[2], clients=["account_b"]),
+                failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=3)),
+            ),
+        ),
+        open="dns",
+    ),
+    *(
+        Mutation(code, "the entry in a broker's own answer", runs(pattern, bend), runs(pattern, unread))
+        for unread in [Bend(at(Stage.METADATA), failed(Reason.TIMED_OUT))]
+        for code, pattern, bend in (
+            (Code.METADATA_ADVERTISED_UNCHANGED, SINGLE, advertise(2, "", 9094)),
+            (Code.METADATA_ADVERTISED_PORT, SINGLE, advertise(2, "", 8450)),
+            (Code.METADATA_ADVERTISED_NAME, IN_VPC, advertise(2, "b-2.example.com", 0)),
+            (Code.METADATA_ADVERTISED_SWAPPED, SINGLE, advertise(2, "", 8445)),
+            (Code.METADATA_NEW_BROKER, IN_VPC, advertise_more(4)),
+        )
+    ),
+    Mutation(
+        Code.METADATA_LISTENER_DROPPED,
+        "the settings that the broker itself tells",
+        runs(IN_VPC, Bend(at(Stage.METADATA), without_entry(2)), telling("OTHER://b-2:9092")),
+        runs(IN_VPC, Bend(at(Stage.METADATA), without_entry(2)), telling("")),
+    ),
+    Mutation(
+        Code.CLUSTER_BROKER_CUT_OFF,
+        "a second client is told the same",
+        runs(PEERING, Bend(at(Stage.METADATA, brokers=[1, 3]), without_entry(2))),
+        runs(PEERING, Bend(at(Stage.METADATA, brokers=[1, 3]), without_entry(2)), only=PEER),
+    ),
+    Mutation(
+        Code.CLUSTER_NO_IDENTITY,
+        "the broker's own word that it does not support what was asked",
+        runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.UNSUPPORTED_VERSION))),
+        runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.CLOSED))),
+    ),
+    Mutation(
+        Code.AUTH_TOPIC_DENIED,
+        "the broker's refusal",
+        runs(IN_VPC, Bend(at(Stage.PRODUCE), failed(Reason.NOT_AUTHORIZED))),
+        runs(IN_VPC, Bend(at(Stage.PRODUCE), failed(Reason.TIMED_OUT))),
+    ),
+    Mutation(
+        Code.PRODUCE_MIN_ISR,
+        "the broker's error",
+        runs(IN_VPC, Bend(at(Stage.PRODUCE), failed(Reason.NOT_ENOUGH_REPLICAS))),
+        runs(IN_VPC, Bend(at(Stage.PRODUCE), failed(Reason.KAFKA_ERROR))),
+    ),
+    Mutation(
+        Code.PRODUCE_TOPIC_MISSING,
+        "UNKNOWN_TOPIC_OR_PARTITION of a broker",
+        runs(IN_VPC, no_topic(3, reason=Reason.TOPIC_NOT_FOUND)),
+        runs(IN_VPC, no_topic(0, reason=Reason.TOPIC_NOT_FOUND)),
+    ),
+    Mutation(
+        Code.PRODUCE_TOPIC_REFUSED,
+        "POLICY_VIOLATION of a broker",
+        runs(IN_VPC, no_topic(44)),
+        runs(IN_VPC, no_topic(0)),
+    ),
+    Mutation(
+        Code.CLUSTER_CONTROLLER_UNAVAILABLE,
+        "a second broker that waits for the controller in vain",
+        runs(IN_VPC, no_topic(7, asked=1, brokers=[1]), no_topic(7, asked=2, brokers=[2, 3])),
+        runs(IN_VPC, no_topic(7, asked=1)),
+    ),
+    Mutation(
+        Code.CONSUME_COORDINATOR_UNREACHABLE,
+        "a broker's error that says so",
+        runs(IN_VPC, no_group(error_name="COORDINATOR_NOT_AVAILABLE")),
+        runs(IN_VPC, no_group()),
+    ),
+    Mutation(
+        Code.CONSUME_JOIN_DELAYED,
+        "the state of the group, as the coordinator tells it",
+        runs(IN_VPC, no_group(group_state="PreparingRebalance")),
+        runs(IN_VPC, no_group()),
+    ),
+    # what must not work
+    Mutation(
+        Code.ISOLATION_PLAINTEXT_OPEN,
+        "an accepted connection",
+        doors(PEERING, by("peered", port=9092), accepted),
+        doors(PEERING, by("peered", port=9092), silent),
+    ),
+    Mutation(
+        Code.ISOLATION_PORTS_OPEN,
+        "a connection that got there",
+        doors(PEERING, by("peered", port=22), refused),
+        doors(PEERING, by("peered", port=22), silent),
+    ),
+    Mutation(
+        Code.ISOLATION_UNAPPROVED_CLIENT,
+        "an accepted connection",
+        doors(PEERING, by("ungrouped"), accepted),
+        doors(PEERING, by("ungrouped"), silent),
+    ),
+    Mutation(
+        Code.ISOLATION_SECOND_PATH,
+        "an accepted connection",
+        doors(FAR, lambda view, _o: not view.brokers, accepted),
+        doors(FAR, lambda view, _o: not view.brokers, silent),
+    ),
+)
+
+
+def each() -> Iterator[object]:
+    for number, mutation in enumerate(MUTATIONS):
+        marks = [pytest.mark.xfail(reason=f"{mutation.open}: sure without {mutation.witness}")] if mutation.open else []
+        yield pytest.param(mutation, id=f"{number}-{mutation.code}", marks=marks)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.code.value)
+def test_with_its_witness_the_cause_is_said_alone(mutation: Mutation) -> None:
+    found = diagnose(mutation.there()).findings
+    assert [finding.codes for finding in found if mutation.code in finding.codes] == [(mutation.code,)]
+
+
+@pytest.mark.parametrize("mutation", tuple(each()))
+def test_without_its_witness_nothing_is_said_alone(mutation: Mutation) -> None:
+    found = diagnose(mutation.gone()).findings
+    assert [finding.codes for finding in found if finding.sure] == []
+
+
+# The registry is complete
+
+SAID_ELSEWHERE: Final = {
+    Code.NLB_CROSS_ZONE_ON,  # an accepted connection at an address that must be dead, as the other isolation causes
+    Code.TLS_BOOTSTRAP_BY_ADDRESS,  # the name that was asked for is an address: there is nothing to be taken away
+    Code.TLS_PLAINTEXT_CLIENT,  # the client's own listener is of plaintext, by its configuration
+}
+"""Causes that are said alone by what no client observes, so that nothing can be taken out of the evidence."""
+
+
+def said_alone(tree: ast.AST) -> Iterator[Code]:
+    """Every cause that these sources make a set of its own, or return by itself."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+    def holder(node: ast.AST) -> ast.AST:
+        parent = parents[node]
+        return holder(parent) if isinstance(parent, ast.IfExp) and not is_option(parent) else parent
+
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or ast.unparse(node.value) != "Code":
+            continue
+        made = parents[parents[node]]
+        alone = isinstance(parents[node], ast.Set) and len(getattr(parents[node], "elts", ())) == 1
+        if alone and isinstance(made, ast.Call) and ast.unparse(made.func) == "frozenset":
+            parent = holder(made)
+            if not isinstance(parent, ast.BinOp | ast.AugAssign | ast.Compare | ast.IfExp):
+                yield Code[node.attr]
+        elif isinstance(holder(node), ast.Return):
+            yield Code[node.attr]
+
+
+def is_option(node: ast.IfExp) -> bool:
+    """Whether it is a cause that is added to others, or not."""
+    return ast.unparse(node.orelse) == "frozenset()"
+
+
+def test_every_cause_that_a_rule_says_alone_has_its_mutation() -> None:
+    [folder] = diagnosis.__path__
+    sources = [path.read_text(encoding="utf-8") for path in Path(folder).rglob("*.py")]
+    alone = {code for source in sources for code in said_alone(ast.parse(source))} - {Code.UNKNOWN}
+    missing = sorted(alone - SAID_ELSEWHERE - {mutation.code for mutation in MUTATIONS})
+    assert missing == [], "add an entry to MUTATIONS: the evidence, and the same without what tells the cause apart"
+
+
+def test_what_is_said_alone_is_read_from_the_sources() -> None:
+    source = """
+def one(a):
+    if a == {Code.TCP_PACKET_LOSS}:
+        return frozenset({Code.DNS_STALE_RECORD}), ""
+    ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if a else frozenset()
+    codes = sets.NO_ANSWER - {Code.DNS_RESOLVER_SILENT} | frozenset({Code.DNS_CNAME_LOOP})
+    yield Draft(frozenset({Code.TLS_INSPECTED}), "", ())
+    return Code.AUTH_TOPIC_DENIED if a else Code.PRODUCE_MIN_ISR
+"""
+    assert set(said_alone(ast.parse(source))) == {
+        Code.DNS_STALE_RECORD,
+        Code.TLS_INSPECTED,
+        Code.AUTH_TOPIC_DENIED,
+        Code.PRODUCE_MIN_ISR,
+    }
