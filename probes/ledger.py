@@ -108,7 +108,7 @@ class Ledger:
             seen, value = await work
         except Exception as defect:  # noqa: BLE001  any defect must become an outcome
             seen = crashed(defect)
-        ended_ns = time.monotonic_ns()
+        ended_ns = seen.ended_ns or time.monotonic_ns()
         outcome = self.record(stage, target, seen, started_ns=started_ns, ended_ns=ended_ns, attempt=attempt)
         return outcome, value
 

@@ -18,6 +18,8 @@ class Observation(msgspec.Struct, frozen=True):
     reason: Reason | None = None
     detail: str = ""
     facts: Facts | None = None
+    ended_ns: int | None = None
+    """When the stage itself had ended, by the monotonic clock, where something more was asked for its facts."""
 
     @property
     def is_ok(self) -> bool:

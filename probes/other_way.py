@@ -1,19 +1,21 @@
-"""Whether a peer that ended a conversation speaks the other way: without TLS where TLS was tried, with it where not.
+"""Whether a peer speaks the other way too: without TLS where TLS was tried, with it where not, without a server name.
 
-Asked once, on a connection of its own, where the peer ended the first one without a word. What answers is a witness of
-a client and a listener that do not fit; what does not may be anything.
+Each is asked once, on a connection of its own: of TLS where the peer ended the first connection without a word, of the
+server name where the first handshake was good. What answers is a witness; what does not may be anything.
 """
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
+from OpenSSL import SSL
 
 from brokerproof.probes.observation import Observation
-from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason
+from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, WithoutSni
 from brokerproof.probes.plan import Limits
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.connect import connect
@@ -51,6 +53,24 @@ async def with_tls(seen: Observation, name: str, address: str, port: int, limits
 
     answers = await _asked(address, port, limits, ask)
     return msgspec.structs.replace(seen, facts=msgspec.structs.replace(facts, answers_tls=answers))
+
+
+async def without_sni(
+    seen: Observation, name: str, address: str, port: int, *, context: SSL.Context, limits: Limits
+) -> Observation:
+    """What a good handshake saw, and how it ends there where the client sends no server name."""
+    ended_ns = time.monotonic_ns()
+    facts = seen.facts
+    _, sock = await connect(address, port, limit_ms=limits.connect_ms)
+    if sock is None or not isinstance(facts, HandshakeFacts):
+        return msgspec.structs.replace(seen, ended_ns=ended_ns)
+    try:
+        again, _ = await handshake(sock, name, context, limit_ms=limits.handshake_ms, with_sni=False)
+    finally:
+        sock.close()
+    sha256 = again.facts.sha256 if isinstance(again.facts, HandshakeFacts) else ""
+    told = WithoutSni(reason=again.reason, detail=again.detail, sha256=sha256)
+    return msgspec.structs.replace(seen, facts=msgspec.structs.replace(facts, without_sni=told), ended_ns=ended_ns)
 
 
 async def _asked(

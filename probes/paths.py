@@ -18,7 +18,7 @@ from OpenSSL import SSL
 
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.observation import Observation, error, failed
-from brokerproof.probes.other_way import with_plaintext, with_tls
+from brokerproof.probes.other_way import with_plaintext, with_tls, without_sni
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     IdentityFacts,
@@ -44,7 +44,7 @@ from brokerproof.probes.stages.idle import hold_idle
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.stages.path_size import measure_path_size
 from brokerproof.probes.stages.resolve import Addresses, resolve
-from brokerproof.probes.wire.dns_exchange import Server
+from brokerproof.probes.wire.dns_exchange import Server, is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError, Stream
 
@@ -134,6 +134,8 @@ class Paths:
         self._advertised: dict[tuple[str, int, int], asyncio.Task[ProbedEndpoint]] = {}
         self._context: SSL.Context | None = None
         self._ca_problem = ""
+        self._asks_without_sni = plan.without_sni
+        """Once a run."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self.endpoints: list[ProbedEndpoint] = []
         self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
@@ -438,7 +440,14 @@ class Paths:
         self, sock: socket.socket | None, endpoint: ProbedEndpoint, address: str
     ) -> tuple[Observation, Stream | None]:
         seen, stream = await self._shake_hands(sock, endpoint.name)
-        return await with_plaintext(seen, address, endpoint.port, self._plan.limits), stream
+        if stream is None:
+            return await with_plaintext(seen, address, endpoint.port, self._plan.limits), None
+        if self._context is None or not self._asks_without_sni or is_address(endpoint.name):
+            return seen, stream
+        self._asks_without_sni = False
+        limits = self._plan.limits
+        again = without_sni(seen, endpoint.name, address, endpoint.port, context=self._context, limits=limits)
+        return await again, stream
 
     async def _first_request(
         self, connection: KafkaConnection | None, endpoint: ProbedEndpoint, address: str

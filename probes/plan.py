@@ -214,6 +214,8 @@ class Plan(Value, frozen=True):
     """What the cluster may make the probe connect to; the rest is reported and left alone."""
     look_again: bool = True
     """Look once more, before the run ends, at what failed: what is over by then is told from what lasts."""
+    without_sni: bool = False
+    """Whether one handshake of the run is done again without a server name: many clients send none."""
     raw_samples: bool = False
     """Hand over every latency sample, not only the distributions."""
 

@@ -141,6 +141,7 @@ def make_plan(
             ForbiddenConnect(address=f.address, port=f.port, why=f.why) for f in view.forbidden if view.isolation
         ),
         connect_attempts=_attempts(view),
+        without_sni=view.tls,
         idle_hold_ms=idle_hold_ms,
         other_names=view.other_names if view.isolation else (),
     )

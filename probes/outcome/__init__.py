@@ -24,7 +24,7 @@ from brokerproof.probes.outcome.specs.api import ApiFacts
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
 from brokerproof.probes.outcome.specs.group import GroupFacts, OffsetsPartition
-from brokerproof.probes.outcome.specs.handshake import HandshakeFacts
+from brokerproof.probes.outcome.specs.handshake import HandshakeFacts, WithoutSni
 from brokerproof.probes.outcome.specs.identity import IdentityFacts
 from brokerproof.probes.outcome.specs.idle import IdleFacts
 from brokerproof.probes.outcome.specs.latency import LatencyFacts, PathLatencyFacts
@@ -91,6 +91,7 @@ __all__ = [
     "ThroughputFacts",
     "TopicFacts",
     "WaitedFor",
+    "WithoutSni",
     "decode_line",
     "encode_line",
 ]

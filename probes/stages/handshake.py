@@ -191,7 +191,7 @@ def _offer_groups(context: SSL.Context) -> None:
 
 
 async def handshake(
-    sock: socket.socket, name: str, context: SSL.Context, *, limit_ms: int
+    sock: socket.socket, name: str, context: SSL.Context, *, limit_ms: int, with_sni: bool = True
 ) -> tuple[Observation, TlsStream | None]:
     """Do the handshake over a connected socket.
 
@@ -200,11 +200,12 @@ async def handshake(
         name: What the certificate must be for. SNI carries it, unless it is an address (RFC 6066).
         context: From :func:`trust`; shared by all connections of a plan.
         limit_ms: Deadline for the whole handshake.
+        with_sni: Whether the name is sent; it is verified all the same.
 
     Returns:
         What was seen, and the encrypted stream where chain, dates and name are all right.
     """
-    seen, stream = await _shake(sock, name, context, limit_ms)
+    seen, stream = await _shake(sock, name, context, limit_ms, with_sni=with_sni)
     if isinstance(seen.facts, HandshakeFacts):
         facts = msgspec.structs.replace(seen.facts, tcp=read_tcp_info(sock))
         seen = msgspec.structs.replace(seen, facts=facts)
@@ -212,10 +213,10 @@ async def handshake(
 
 
 async def _shake(
-    sock: socket.socket, name: str, context: SSL.Context, limit_ms: int
+    sock: socket.socket, name: str, context: SSL.Context, limit_ms: int, *, with_sni: bool
 ) -> tuple[Observation, TlsStream | None]:
     host = name.rstrip(".")
-    sni = "" if is_address(host) else host
+    sni = host if with_sni and not is_address(host) else ""
     noted = _Noted()
     tls = SSL.Connection(context, None)
     tls.set_app_data(noted)
@@ -226,7 +227,7 @@ async def _shake(
             facts = HandshakeFacts(sni=sni)
             return failed(Reason.NAME_MISMATCH, f"{sni!r} cannot be an SNI: {failure}", facts), None
     tls.set_connect_state()
-    noted.judges_name = bool(sni) and _judge_name(tls, host)
+    noted.judges_name = not is_address(host) and _judge_name(tls, host)
     stream = Stream(sock)
     try:
         async with asyncio.timeout(limit_ms / 1000):

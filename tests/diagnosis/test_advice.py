@@ -14,7 +14,7 @@ from brokerproof.diagnosis.advice.text import told
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, Diagnosis
-from brokerproof.probes.outcome import Outcome, ResolveFacts, Role, Stage
+from brokerproof.probes.outcome import HandshakeFacts, Outcome, Reason, ResolveFacts, Role, Stage, WithoutSni
 from tests.diagnosis.bends import EVERYONE, NO_NAME, SILENT
 from tests.diagnosis.bent import Bend, at, diagnosis_of, seen, views_of
 
@@ -133,3 +133,32 @@ def test_a_declaration_says_what_it_must(spec: AdviceSpec) -> None:
     assert re.fullmatch(r"[a-z]+\.[a-z0-9_]+", spec.code)
     assert all((spec.affected, spec.because, spec.change, spec.sources))
     assert not any(words.endswith(".") for words in (spec.title, spec.because, spec.change, *spec.affected))
+
+
+def without_sni(told: WithoutSni) -> Bend:
+    return Bend(
+        at(Stage.HANDSHAKE, clients=["account_b"], brokers=[1]),
+        lambda o: msgspec.structs.replace(o, facts=HandshakeFacts(sni="b", sha256="own", without_sni=told)),
+    )
+
+
+REFUSED_WITHOUT = WithoutSni(reason=Reason.ALERT, detail="alert 112 unrecognized name")
+
+
+def test_a_server_or_path_that_needs_the_server_name() -> None:
+    diagnosis = diagnosis_of(views_of("privatelink_single_nlb"), without_sni(REFUSED_WITHOUT))
+    assert diagnosis.answer is Answer.NOTHING_WRONG
+    [advice] = diagnosis.advices
+    assert advice.code is AdviceCode.TLS_SNI_NEEDED
+    assert advice.clients == ("account_b",)
+    assert advice.observed.startswith("10.1.0.150:8443 without a server name: alert: alert 112 unrecognized name")
+    assert "clients that are given an address instead of a name" in advice.sentence
+
+
+@pytest.mark.parametrize(
+    "told",
+    [WithoutSni(sha256="own"), WithoutSni(sha256="another that is right too"), WithoutSni(reason=Reason.TIMED_OUT)],
+    ids=["the same", "another certificate that is right", "merely slow"],
+)
+def test_what_serves_clients_without_a_server_name_is_no_advice(told: WithoutSni) -> None:
+    assert diagnosis_of(views_of("privatelink_single_nlb"), without_sni(told)).advices == ()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Outcome, Reason, Stage, Status
+from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Outcome, Reason, Stage, Status, WithoutSni
 from brokerproof.probes.plan import Limits, Tls
 from tests.probes.authority import Authority
+from tests.probes.fake_dns import answering, dns_server
 from tests.probes.fake_kafka import alone, broker
 from tests.probes.peers import LOOPBACK, Behaviour, closing, greeting, peer, resetting, run, saying, silent
 from tests.probes.running import QUICK, TLS_TO_IDENTITY, TO_IDENTITY, plan, probe
@@ -175,3 +178,77 @@ def test_what_ends_a_request_is_asked_with_tls() -> None:
     assert seen.reason in {Reason.CLOSED, Reason.RESET}
     assert isinstance(seen.facts, ApiFacts)
     assert seen.facts.answers_tls is False
+
+
+# Without a server name
+
+
+NAME = "localhost"
+
+
+def with_and_without(context: ssl.SSLContext, ca_file: Path, *, planned: bool) -> list[HandshakeFacts]:
+    """What the handshakes with two brokers at one name showed."""
+
+    async def work() -> list[HandshakeFacts]:
+        ports: list[int] = []
+        kafka = broker(alone(1, lambda: ports[0]))
+        async with (
+            dns_server(answering(f"{NAME}. 60 IN A {LOOPBACK}")) as server,
+            peer(kafka, context=context) as one,
+            peer(kafka, context=context) as other,
+        ):
+            ports.append(one)
+            tls = Tls(ca_file=str(ca_file))
+            asked = plan(
+                *(one, other),
+                name=NAME,
+                resolver=str(server),
+                stages=TLS_TO_IDENTITY,
+                tls=tls,
+                limits=GENEROUS,
+                without_sni=planned,
+            )
+            found = [each.facts for each in (await probe(asked)).of(Stage.HANDSHAKE, address=LOOPBACK)]
+        return [facts for facts in found if isinstance(facts, HandshakeFacts)]
+
+    return run(work())
+
+
+def test_one_handshake_of_a_run_is_done_without_a_server_name(authority: Authority) -> None:
+    facts = with_and_without(authority.server(NAME), authority.ca_file, planned=True)
+    assert len(facts) == 2
+    [asked] = [each for each in facts if each.without_sni is not None]
+    assert asked.without_sni == WithoutSni(sha256=asked.sha256)
+    assert asked.sni == NAME
+
+
+def test_no_handshake_is_where_the_plan_has_none(authority: Authority) -> None:
+    facts = with_and_without(authority.server(NAME), authority.ca_file, planned=False)
+    assert [each.without_sni for each in facts] == [None, None]
+
+
+def test_what_refuses_connections_without_a_server_name_is_known(authority: Authority) -> None:
+    context = authority.server(NAME)
+
+    def refuse(_socket: object, name: str | None, _context: object) -> int | None:
+        return None if name == NAME else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+    context.sni_callback = refuse
+    facts = with_and_without(context, authority.ca_file, planned=True)
+    [told] = [each.without_sni for each in facts if each.without_sni is not None]
+    assert told.reason in {Reason.ALERT, Reason.CLOSED, Reason.RESET}
+    assert told.sha256 == ""
+
+
+def test_what_presents_another_certificate_without_a_server_name_is_known(authority: Authority) -> None:
+    context, by_name = authority.server("default.example"), authority.server(NAME)
+
+    def choose(sock: ssl.SSLObject, name: str | None, _context: object) -> None:
+        if name == NAME:
+            sock.context = by_name
+
+    context.sni_callback = choose
+    facts = with_and_without(context, authority.ca_file, planned=True)
+    [(own, told)] = [(each.sha256, each.without_sni) for each in facts if each.without_sni is not None]
+    assert told.reason is Reason.NAME_MISMATCH
+    assert told.sha256 not in {"", own}

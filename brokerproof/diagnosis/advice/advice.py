@@ -12,6 +12,7 @@ class AdviceCode(StrEnum):
     """What clients other than the probe fail on, by layer."""
 
     DNS_AAAA_DENIED = "dns.aaaa_denied"
+    TLS_SNI_NEEDED = "tls.sni_needed"
 
 
 class Advice(Value, frozen=True, kw_only=True):

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
 from brokerproof.probes.outcome.stages import TLS, Reason, Stage
 from brokerproof.probes.outcome.tcp_info import TcpInfo
+
+
+class WithoutSni(Value, frozen=True):
+    """How a second handshake with the same peer ended that sent no server name."""
+
+    reason: Reason | None = None
+    """Why it is not as good as the first; None where it is."""
+    detail: str = ""
+    sha256: str = ""
+    """Of the certificate that was presented; empty where none was."""
 
 
 class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
@@ -44,6 +55,8 @@ class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
     answers_plaintext: bool | None = None
     """Whether Kafka answers there without TLS, on a connection of its own; asked only where the handshake was ended
     before the peer said anything."""
+    without_sni: WithoutSni | None = None
+    """None where that was not asked."""
     tcp: TcpInfo | None = None
 
 
