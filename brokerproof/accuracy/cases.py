@@ -82,6 +82,9 @@ def together(topology: Topology, faults: Sequence[str]) -> Topology:
 
 def expected(fault: Fault, pattern: str) -> Injected:
     """What the diagnosis of a fault may name in a pattern, as the fault states it."""
+    if fault.cause is None:
+        code = fault.advice
+        return Injected(fault=fault.name, layer=fault.layer.value, cause=code, codes=(code,), advice=True)
     return Injected(
         fault=fault.name,
         layer=fault.layer.value,

@@ -258,6 +258,8 @@ def answers_for(trial: Trial, cause: Injected) -> tuple[tuple[str, ...], ...]:
 
     Two findings of the same set are one answer.
     """
+    if cause.advice and cause.cause in trial.advised:
+        return ((cause.cause,),)
     holding = [f.codes for f in trial.named if cause.cause in f.codes]
     stray = [f.codes for f in trial.named if not any(one.cause in f.codes for one in trial.injected)]
     return tuple(dict.fromkeys(holding or stray or [()]))
@@ -270,7 +272,8 @@ def _cells(trials: Sequence[Trial]) -> Iterable[Cell]:
         if trial.problem or trial.kind is TrialKind.TOGETHER:
             continue
         injected = layer_of(trial.injected[0].cause) if trial.injected else NOTHING
-        layers = {layer_of(code) for finding in trial.named for code in finding.codes} or {NOTHING}
+        given = {cause.cause for cause in trial.injected if cause.advice} & set(trial.advised)
+        layers = {layer_of(code) for codes in (given, *(f.codes for f in trial.named)) for code in codes} or {NOTHING}
         where = [(injected, diagnosed) for diagnosed in layers]
         counted.update(where)
         short.update(where if not score(trial).good else ())

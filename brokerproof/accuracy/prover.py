@@ -18,7 +18,7 @@ from brokerproof.accuracy.cases import Case, together
 from brokerproof.accuracy.lab_clients import Clients, LabEvidence, NoEvidenceError
 from brokerproof.accuracy.score import Attribution, score
 from brokerproof.accuracy.snapshots import Snapshot, told_apart
-from brokerproof.accuracy.stored_evidence import named_in
+from brokerproof.accuracy.stored_evidence import advised_in, named_in
 from brokerproof.accuracy.trial import Trial, TrialKind, Which
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.lab.errors import LabError
@@ -199,6 +199,7 @@ def _with(trial: Trial, evidence: LabEvidence) -> Trial:
         trial,
         answer=evidence.diagnosis.answer.value,
         named=named_in(evidence.diagnosis),
+        advised=advised_in(evidence.diagnosis),
         clients=evidence.clients,
         verdict_ms=evidence.verdict_ms,
         load=round(os.getloadavg()[0], 1),

@@ -22,7 +22,7 @@ class Attribution(StrEnum):
     """What became of one injected cause."""
 
     SHARP = "sharp"
-    """A finding names it, alone."""
+    """A finding names it, alone; or it is an advice, and is given."""
     RIGHT_SET = "right_set"
     """A finding names it within a set that clients cannot tell apart, and which is stated for the fault."""
     WIDER = "wider"
@@ -81,7 +81,9 @@ def score(trial: Trial) -> Score:
         return Score(measured=False, answered=False)
     # What names no injected cause is the wrong name of one that is not named, or an alarm of its own.
     stray = tuple(finding for finding in trial.named if not any(_holds(finding, cause) for cause in trial.injected))
-    causes = tuple((cause, _attribute(cause, trial, stray)) for cause in trial.injected)
+    causes = tuple(
+        (cause, _advised(cause, trial) if cause.advice else _attribute(cause, trial, stray)) for cause in trial.injected
+    )
     named_wrongly = any(attribution in {Attribution.WRONG, Attribution.UNKNOWN} for _, attribution in causes)
     return Score(
         causes=causes,
@@ -93,6 +95,10 @@ def score(trial: Trial) -> Score:
 
 def _holds(finding: Named, cause: Injected) -> bool:
     return cause.cause in finding.codes
+
+
+def _advised(cause: Injected, trial: Trial) -> Attribution:
+    return Attribution.SHARP if cause.cause in trial.advised else Attribution.MISSED
 
 
 def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attribution:
@@ -112,6 +118,8 @@ def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attri
 
 def set_size(cause: Injected, trial: Trial) -> int | None:
     """How many causes the narrowest finding that names this one leaves; None where none names it."""
+    if cause.advice:
+        return 1 if cause.cause in trial.advised else None
     return min((len(finding.codes) for finding in trial.named if _holds(finding, cause)), default=None)
 
 

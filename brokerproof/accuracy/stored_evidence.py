@@ -86,6 +86,11 @@ def named_in(diagnosis: Diagnosis) -> tuple[Named, ...]:
     )
 
 
+def advised_in(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """The advices, as a trial keeps them."""
+    return tuple(sorted(advice.code.value for advice in diagnosis.advices))
+
+
 def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """The trials, with the evidence of then judged and diagnosed by today's rules.
 
@@ -102,6 +107,7 @@ def _again(folder: Path, trial: Trial) -> Trial:
         trial,
         answer=diagnosis.answer.value,
         named=named_in(diagnosis),
+        advised=advised_in(diagnosis),
         verdict_ms=verdict_ms(seen, diagnosis, max((client.took_ms for client in trial.clients), default=0)),
     )
 

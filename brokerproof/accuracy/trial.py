@@ -79,6 +79,8 @@ class Injected(Value, frozen=True, kw_only=True):
     layer: str
     cause: str
     codes: tuple[str, ...]
+    advice: bool = False
+    """It is no cause but an advice: the path is right with it, and some clients fail."""
 
     def __post_init__(self) -> None:
         if self.cause not in self.codes:
@@ -128,6 +130,8 @@ class Trial(Value, frozen=True, kw_only=True):
     injected: tuple[Injected, ...] = ()
     answer: str = ""
     named: tuple[Named, ...] = ()
+    advised: tuple[str, ...] = ()
+    """The codes of the advices beside the findings, which are no alarm."""
     hidden: tuple[str, ...] = ()
     """Faults without which no client saw anything else that lasts: nothing could have named them."""
     clients: tuple[ClientTime, ...] = ()

@@ -128,6 +128,8 @@ def test_what_a_fault_may_be_diagnosed_as() -> None:
     assert expected(fault, "in_vpc").codes == (UNKNOWN,)
     assert expected(fault, "peering").codes == ("tls.clock_wrong", UNKNOWN)
     assert expected(fault, "peering").cause == UNKNOWN
+    told = expected(replace(fault, cause=None, alike=(), advice="dns.aaaa_denied"), "peering")
+    assert (told.cause, told.codes, told.advice) == ("dns.aaaa_denied", ("dns.aaaa_denied",), True)
 
 
 def test_other_expectations_are_another_proof(monkeypatch: pytest.MonkeyPatch) -> None:

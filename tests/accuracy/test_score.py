@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from brokerproof.accuracy.score import UNKNOWN, Attribution, score, set_size
@@ -87,6 +88,27 @@ def test_a_finding_beyond_the_causes_is_a_false_alarm() -> None:
     assert not worth.good
     # Where a cause is not named, it is that cause's wrong name, and counted once.
     assert score(trial(DNS, found=(alarm,))).beyond == ()
+
+
+@pytest.mark.parametrize(
+    ("advised", "found", "expected", "good"),
+    [
+        (("dns.aaaa_denied", "other"), (), Attribution.SHARP, True),
+        ((), (), Attribution.MISSED, False),
+        (("dns.aaaa_denied",), (named("dns.record_missing"),), Attribution.SHARP, False),
+        ((), (named("dns.record_missing"),), Attribution.MISSED, False),
+    ],
+)
+def test_an_advice_is_given_and_nothing_is_found(
+    advised: tuple[str, ...], found: tuple[Named, ...], expected: Attribution, good: bool
+) -> None:
+    cause = msgspec.structs.replace(fault("dns.aaaa_denied"), advice=True)
+    tried = msgspec.structs.replace(trial(cause, found=found), advised=advised)
+    worth = score(tried)
+    assert [found for _, found in worth.causes] == [expected]
+    assert worth.good == good
+    assert set_size(cause, tried) == (1 if expected is Attribution.SHARP else None)
+    assert score(msgspec.structs.replace(trial(), advised=advised)).good  # of a clean lab it is no alarm
 
 
 def test_a_wrong_name_is_kept_whether_the_cause_is_named_or_not() -> None:

@@ -55,6 +55,8 @@ def test_undoing_a_fault_leaves_nothing_to_do(fault: Fault, pattern: str) -> Non
 def test_a_fault_says_where_it_shows(fault: Fault) -> None:
     assert {reason for reason in fault.reasons if reason is not None} <= STAGE_REASONS[fault.stage]
     assert fault.reasons
+    assert (fault.cause is None) == bool(fault.advice)
+    assert fault.alike == () or not fault.advice
     assert fault.title.endswith(".")
     assert set(fault.patterns) <= set(PATTERNS)
     assert len(set(fault.patterns)) == len(fault.patterns)

@@ -14,6 +14,8 @@ import msgspec
 import pytest
 
 from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.lab.daemons.kafka_config import data_dir
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import afflicted
@@ -70,12 +72,18 @@ def by_brokers(pattern: str) -> str:
     return str(brokers_of(INTENDED[pattern]))
 
 
+ADVISED = [
+    pytest.param(fault.patterns[0], fault, id=f"{fault.patterns[0]}-{fault.name}")
+    for fault in FAULTS.values()
+    if fault.advice
+]
 ONE_LAB_AFTER_ANOTHER: list[str] = sorted(PATTERNS, key=by_brokers)
 SHARES = shared_out()
 TRIALS = [
     pytest.param(pattern, fault, id=f"{pattern}-{fault.name}")
     for pattern in ONE_LAB_AFTER_ANOTHER
     for fault in sorted(SHARES[pattern], key=lambda fault: restarts_brokers(pattern, fault))
+    if not fault.advice
 ]
 
 
@@ -117,6 +125,19 @@ def test_fault_is_red_where_it_is_and_nowhere_else(pattern: str, fault: Fault, l
     assert subjects <= allowed if fault.by_chance else subjects == allowed
     assert not [c for c in result.checks if c.verdict in {Verdict.ERROR, Verdict.NOT_SEEN}]
     assert all(c.observed and c.expected for c in red)
+
+
+@pytest.mark.parametrize(("pattern", "fault"), ADVISED)
+def test_what_is_advised_is_not_red(pattern: str, fault: Fault, labs: LabPool) -> None:
+    lab = lab_of(pattern, labs)
+    lab.apply(fault.edit(lab.intended))
+    try:
+        result = run(lab, afflicted(lab.intended, fault).name)
+    finally:
+        lab.apply(lab.intended)
+    assert [(c.check_id, c.observed) for c in result.checks if c.verdict is not Verdict.PASSED] == []
+    seen = ClientEvidence(view=result.view, checks=result.checks, outcomes=result.run.outcomes)
+    assert fault.advice in {advice.code.value for advice in diagnose([seen]).advices}
 
 
 def active_controller(lab: Lab) -> int:

@@ -69,13 +69,15 @@ class Fault:
     ``by_chance``: it shows at some of the brokers and addresses, not always the same.
     ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
     ``source`` is the public report that the fault was made after: such a one is a field case, counted by itself.
+    ``advice`` is the code of the advice that must be given instead of a finding: the path is right with it, and some
+    clients fail. Then there is no ``cause``, and nothing is red.
     ``spreads``: what is well itself may be red too, later, for want of what is not.
     """
 
     name: str
     title: str
     edit: Callable[[Topology], Topology]
-    cause: Code
+    cause: Code | None
     _: KW_ONLY
     layer: FaultLayer
     patterns: tuple[str, ...]
@@ -88,13 +90,15 @@ class Fault:
     isolation: bool = False
     spreads: bool = False
     source: str = ""
+    advice: str = ""
     alike: tuple[Code, ...] | Mapping[tuple[str, ...], tuple[Code, ...]] = field(default=(), hash=False)
 
     def codes(self, pattern: str) -> frozenset[Code]:
         """The cause, and what clients of this pattern cannot tell from it."""
+        own = frozenset({self.cause} if self.cause is not None else ())
         if isinstance(self.alike, Mapping):
-            return frozenset({self.cause}).union(*(codes for names, codes in self.alike.items() if pattern in names))
-        return frozenset({self.cause, *self.alike})
+            return own.union(*(codes for names, codes in self.alike.items() if pattern in names))
+        return own | frozenset(self.alike)
 
     def why_not(self, topology: Topology) -> str:
         """Why this topology cannot have the fault; empty where it can."""
