@@ -18,6 +18,7 @@ from brokerproof.probes.wire.stream import BrokenStreamError
 
 PRODUCE_KEY: Final = 0
 FETCH_KEY: Final = 1
+LIST_OFFSETS_KEY: Final = 2
 
 
 async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Observation:
@@ -34,6 +35,8 @@ async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Observa
     facts = ApiFacts(
         error_code=int(response.error_code),
         api_count=len(offered),
+        produce_min_version=offered.get(PRODUCE_KEY, (-1, -1))[0],
+        list_offsets_min_version=offered.get(LIST_OFFSETS_KEY, (-1, -1))[0],
         produce_max_version=offered.get(PRODUCE_KEY, (0, -1))[1],
         fetch_max_version=offered.get(FETCH_KEY, (0, -1))[1],
         tcp=connection.tcp_info(),

@@ -31,6 +31,9 @@ BROKER_RESOURCE: Final = i8(4)
 NOBODY: Final = 2_147_483_647
 """An id no broker has: asking for it makes any broker say its own."""
 ADVERTISED_LISTENERS: Final = "advertised.listeners"
+REPLICA_SELECTOR: Final = "replica.selector.class"
+CONNECTIONS_MAX_IDLE: Final = "connections.max.idle.ms"
+KEYS: Final = (ADVERTISED_LISTENERS, REPLICA_SELECTOR, CONNECTIONS_MAX_IDLE)
 
 _EXPECTED = re.compile(r"Unexpected broker id, expected (\d+)")
 _ENDED: Final = frozenset({Reason.CLOSED, Reason.RESET})
@@ -54,7 +57,7 @@ async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, li
         limit_ms: Deadline for request and response.
     """
     asked = NOBODY if broker_id is None else broker_id
-    return await _asked(connection, identity_request(asked), broker_id, limit_ms=limit_ms)
+    return await _asked(connection, identity_request(asked, KEYS), broker_id, limit_ms=limit_ms)
 
 
 def may_ask_otherwise(seen: Observation) -> bool:
@@ -105,15 +108,17 @@ def _judge(result: DescribeConfigsResult, resource: DescribeConfigsResource, bro
     asked = int(resource.resource_name)
     if result.error_code is ErrorCode.none and asked != NOBODY:
         answered_by = asked
+    told_settings = {config.name: config.value or "" for config in result.configs}
+    idle_ms = told_settings.get(CONNECTIONS_MAX_IDLE, "")
     facts = IdentityFacts(
         without_keys=resource.configuration_keys is None,
         unsupported=result.error_code is ErrorCode.none and answered_by is None,
         answered_by=answered_by,
         error_code=int(result.error_code),
         error_message=words,
-        advertised_listeners=next(
-            (config.value or "" for config in result.configs if config.name == ADVERTISED_LISTENERS), ""
-        ),
+        advertised_listeners=told_settings.get(ADVERTISED_LISTENERS, ""),
+        replica_selector=told_settings.get(REPLICA_SELECTOR, ""),
+        connections_max_idle_ms=int(idle_ms) if idle_ms.isdecimal() else None,
     )
     if result.error_code in _NOT_AUTHORIZED:
         return failed(Reason.NOT_AUTHORIZED, words or result.error_code.name, facts)

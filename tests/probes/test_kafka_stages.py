@@ -117,7 +117,14 @@ def test_versions_are_noted() -> None:
     assert isinstance(seen.facts, ApiFacts)
     assert seen.facts.tcp is not None
     facts = msgspec.structs.replace(seen.facts, tcp=None)
-    assert facts == ApiFacts(error_code=0, api_count=11, produce_max_version=9, fetch_max_version=12)
+    assert facts == ApiFacts(
+        error_code=0,
+        api_count=11,
+        produce_min_version=0,
+        list_offsets_min_version=1,
+        produce_max_version=9,
+        fetch_max_version=12,
+    )
     assert versions[32] == (1, 4)
 
 

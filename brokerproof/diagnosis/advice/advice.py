@@ -13,6 +13,10 @@ class AdviceCode(StrEnum):
 
     DNS_AAAA_DENIED = "dns.aaaa_denied"
     TLS_SNI_NEEDED = "tls.sni_needed"
+    KAFKA_OLD_VERSIONS = "kafka.old_versions"
+    KAFKA_RACKS_ARE_IDS = "kafka.racks_are_ids"
+    KAFKA_RACKS_ARE_NAMES = "kafka.racks_are_names"
+    KAFKA_IDLE_CUT = "kafka.idle_cut"
 
 
 class Advice(Value, frozen=True, kw_only=True):

@@ -14,6 +14,10 @@ class ApiFacts(StageFacts, frozen=True, tag="api"):
 
     error_code: int = 0
     api_count: int = 0
+    produce_min_version: int = -1
+    """As advertised; Kafka 4.0 and later advertise 0 and understand 3 and later (KAFKA-18659)."""
+    list_offsets_min_version: int = -1
+    """Above 0 where the versions before Kafka 2.1 are gone (KIP-896), as from Kafka 4.0 on."""
     produce_max_version: int = -1
     fetch_max_version: int = -1
     first_bytes: str = ""

@@ -19,6 +19,10 @@ class IdentityFacts(StageFacts, frozen=True, tag="identity"):
     error_message: str = ""
     advertised_listeners: str = ""
     """``advertised.listeners`` of the answering broker, empty where not allowed to read it."""
+    replica_selector: str = ""
+    """``replica.selector.class``: by what a broker tells a consumer to read from a replica near it (KIP-392)."""
+    connections_max_idle_ms: int | None = None
+    """After which silence the broker ends a connection; None where it does not say."""
     without_keys: bool = False
     """Asked in the second form, without keys, on a connection of its own: on the first the peer ended the other."""
     unsupported: bool = False
