@@ -16,7 +16,7 @@ from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.following import following
 from brokerproof.diagnosis.rules import connect, dns, isolation, kafka, load_balancer, size, tls
-from brokerproof.diagnosis.rules.case import Case, Draft, Red, Rule
+from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
 from brokerproof.probes.outcome.registry import ORDER
 
@@ -105,7 +105,7 @@ def _unknown(left: Iterable[Red]) -> Iterator[Draft]:
     for red in left:
         groups.setdefault((ORDER[red.check.stage], red.check.reason or ""), []).append(red)
     for (_, _), reds in sorted(groups.items()):
-        yield Draft(frozenset({Code.UNKNOWN}), f"unknown cause at stage {reds[0].check.stage}", tuple(reds))
+        yield Draft(frozenset({Code.UNKNOWN}), Named(f"unknown cause at stage {reds[0].check.stage}"), tuple(reds))
 
 
 # What follows from what

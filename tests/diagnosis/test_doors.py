@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from brokerproof.causes import sets
@@ -170,3 +171,31 @@ def test_another_way_past_a_load_balancer_does_not_tell_its_clients_apart() -> N
         run.append(ClientEvidence(view=view, checks=judge(view, RunOutcomes(bent)), outcomes=bent))
     silent = [f for f in diagnose(run).findings if Code.SECURITY_BROKER_GROUP in f.codes]
     assert [set(f.clients) for f in silent] == [EVERYONE]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "title"),
+    [
+        (Status.OK, None, "Ports that should be closed are open"),
+        (
+            Status.FAILED,
+            Reason.REFUSED,
+            "Ports that should be closed are let through: the hosts refuse, since nothing listens there",
+        ),
+    ],
+    ids=["accepted", "refused"],
+)
+def test_a_refusal_is_not_told_as_an_answer(status: Status, reason: Reason | None, title: str) -> None:
+    [view] = [view for view in views_of(IN_VPC) if view.brokers]
+
+    def let_through(o: Outcome) -> Outcome:
+        return msgspec.structs.replace(o, status=status, reason=reason)
+
+    outcomes = tuple(
+        let_through(o) if o.target.role is Role.FORBIDDEN and o.target.port in {22, 2181} else o
+        for o in seen(view).outcomes
+    )
+    checks = judge(view, RunOutcomes(outcomes))
+    [found] = diagnose([ClientEvidence(view=view, checks=checks, outcomes=outcomes)]).findings
+    assert found.codes == (Code.ISOLATION_PORTS_OPEN,)
+    assert found.wrong == f"{title} (seen from client cluster_vpc)."

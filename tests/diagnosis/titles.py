@@ -14,6 +14,7 @@ from typing import Final
 
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.finding import Finding
 from brokerproof.probes.outcome import HandshakeFacts, IdleFacts, PathSizeFacts, Reason, ResolveFacts, Stage
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import GATEWAY, MANAGED, MULTI, PEERING, SINGLE, SOA
@@ -101,13 +102,20 @@ def bent() -> Iterator[Bent]:
 
 
 def said(runs: Iterable[Bent]) -> set[str]:
-    """The titles of sets that the rules say of these runs, each with its causes."""
+    """The titles that the rules say of these runs, each with its causes; but those that are a cause's own."""
     return {
         f"{_SCOPE.sub('.', finding.wrong)}\n    {', '.join(finding.codes)}"
         for views, bends in runs
         for finding in diagnosis_of(views, *bends).findings
-        if len(finding.codes) > 1
+        if not finding.unknown and not _is_own(finding)
     }
+
+
+def _is_own(finding: Finding) -> bool:
+    """Whether the title is that of the entry of its one cause."""
+    entry = CATALOGUE[finding.codes[0]]
+    own = {entry.title.lower(), entry.of_several.lower()}
+    return len(finding.codes) == 1 and _SCOPE.sub("", finding.wrong).lower() in own
 
 
 def singles() -> Iterator[str]:

@@ -41,12 +41,19 @@ class Red:
         return self.view.client
 
 
+class Named(str):
+    """A rule's sentence that names the one cause itself; any other states what was seen, whatever the cause."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What a rule says: the causes that are left, a sentence, and the reds that are explained."""
 
     codes: frozenset[Code]
     wrong: str
+    """What was seen, or :class:`Named`; empty where the cause's own title says all."""
     reds: tuple[Red, ...]
 
 

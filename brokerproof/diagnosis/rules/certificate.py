@@ -10,7 +10,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.certificates import is_at, went_back
-from brokerproof.diagnosis.rules.case import Access, Case, Red, Said, kind, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Named, Red, Said, kind, managed
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import listed
@@ -27,7 +27,7 @@ def other_names(red: Red, facts: HandshakeFacts) -> Said:
     shown = {m["cluster"] for dns_name in facts.dns_names if (m := _MSK_NAME.match(dns_name.lower()))}
     if mine and shown:
         if mine["cluster"] not in shown:
-            return frozenset({Code.TLS_OTHER_CLUSTER}), f"another cluster answers, {listed(sorted(shown))}"
+            return frozenset({Code.TLS_OTHER_CLUSTER}), Named(f"another cluster answers, {listed(sorted(shown))}")
         return frozenset({Code.TLS_CONNECTION_NAME if managed(red.view) else Code.TLS_NAME_NOT_COVERED}), ""
     if mine is None and shown:
         return frozenset({Code.TLS_NAME_NOT_COVERED}), ""

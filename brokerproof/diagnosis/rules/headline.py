@@ -1,7 +1,7 @@
 """The one sentence that a finding begins with: what is wrong, where, and who sees it. Pure.
 
-A cause alone is told by its entry's title. A set is told by what its rule saw, and by where all its causes sit: it is
-"behind the load balancer" only where each of them is.
+A cause alone is told by its entry's title, or as its rule named it. A set is told by what its rule saw, and by where
+all its causes sit: it is "behind the load balancer" only where each of them is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.causes.pieces import BEHIND_THE_BALANCER
 from brokerproof.diagnosis.check import Subject
-from brokerproof.diagnosis.rules.case import Access, Red, kind
+from brokerproof.diagnosis.rules.case import Access, Named, Red, kind
 from brokerproof.wording import listed
 
 _NAMED: Final = 8
@@ -22,14 +22,16 @@ _ENTRIES: Final = {Access.ENDPOINT: "endpoint", Access.NODES: "load balancer", A
 
 
 def headline(codes: Collection[Code], symptom: str, reds: Sequence[Red]) -> str:
-    """The sentence. ``symptom`` is what the rule saw, with its placeholders; empty where the one cause says it.
+    """The sentence. ``symptom`` is what the rule saw, with its placeholders; of one cause it is not needed.
 
     ``{one}`` is "one broker" or "some brokers", ``{some}`` the same with its verb; ``{behind}`` is where all causes
     sit, or nothing; ``{everywhere}`` and ``{anywhere}`` are there where several addresses are meant; ``{entry}`` is
     what the clients connect to.
     """
     several = len(brokers_of(reds)) > 1
-    if symptom:
+    if isinstance(symptom, Named):
+        told = str(symptom)
+    elif len(codes) > 1:
         told = symptom.format(
             one="some brokers" if several else "one broker",
             some="some brokers do" if several else "one broker does",

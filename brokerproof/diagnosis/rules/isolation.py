@@ -8,7 +8,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, grouped, kind, local
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, grouped, kind, local
 from brokerproof.diagnosis.rules.connect import SILENT_WIDE, from_outside
 from brokerproof.diagnosis.rules.shape import Shape
 from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
@@ -19,7 +19,7 @@ PLAINTEXT_PORT: Final = 9092
 """Apache Kafka's plaintext port on MSK (MSK developer guide, port information)."""
 _GOT_THERE: Final = (Reason.REFUSED, Reason.RESET)
 """A host refuses only what reached it: the groups and routes on the way let it through."""
-_REFUSED: Final = "ports that should be closed are let through: the hosts refuse, since nothing listens there"
+_REFUSED: Final = Named("ports that should be closed are let through: the hosts refuse, since nothing listens there")
 
 
 def open_doors(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -99,7 +99,7 @@ def with_wrong_port(case: Case, drafts: Sequence[Draft]) -> list[Draft]:
     ports = {(red.check.address, red.check.port) for red in opened.reds}
     if all(_is_silent_there(case, red.view, ports) for red in closed.reds):
         return list(drafts)
-    said = "the brokers' security group admits another port than the one they listen at"
+    said = Named("the brokers' security group admits another port than the one they listen at")
     both = Draft(frozenset({Code.SECURITY_BROKER_GROUP}), said, (*closed.reds, *opened.reds))
     return [both if draft is closed else draft for draft in drafts if draft is not opened]
 

@@ -9,7 +9,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.diagnosis.membership import cut_off, disputed, lists_of
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
@@ -91,10 +91,9 @@ def _of_another_cluster(case: Case, view: ClientView) -> str:
     if not found:
         return ""
     ids = listed(sorted({facts.cluster_id for facts in found.values()}))
-    another = f"another cluster, {ids.replace('{', '{{').replace('}', '}}')},"
     if all(target.role is Role.BOOTSTRAP for target in found):
-        return f"{another} answers some connections to the bootstrap name"
-    return f"{another} answers in the place of brokers"
+        return Named(f"another cluster, {ids}, answers some connections to the bootstrap name")
+    return Named(f"another cluster, {ids}, answers in the place of brokers")
 
 
 def _metadata(case: Case, red: Red) -> _Said | None:
@@ -279,7 +278,7 @@ def _group(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an
 
 
 def _too_few(offsets: OffsetsPartition) -> str:
-    return (
+    return Named(
         f"partition {offsets.partition} of __consumer_offsets, which keeps the group, has {offsets.in_sync} in-sync "
         f"replicas, fewer than its min.insync.replicas of {offsets.min_in_sync}"
     )
@@ -292,7 +291,7 @@ def _not_joined(facts: GroupFacts) -> _Said:
     whose = "" if facts.coordinator_id is None else f" broker {facts.coordinator_id},"
     if facts.group_state:
         words = f"the group's coordinator,{whose} answers other questions, and nothing from JoinGroup on"
-        return frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE}), words
+        return frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE}), Named(words)
     return sets.COORDINATOR_SILENT, f"the group's coordinator,{whose} answers nothing from JoinGroup on"
 
 

@@ -9,7 +9,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Subject, Verdict
 from brokerproof.diagnosis.rules.accepted import beside, closed, content_at_brokers, silent_handshake, spoke
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, Said, grouped, kind, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, grouped, kind, managed
 from brokerproof.diagnosis.rules.certificate import dates, other_names, two_certificates, untrusted
 from brokerproof.diagnosis.rules.first_request import first_request
 from brokerproof.diagnosis.rules.other_service import other_protocol, said_first
@@ -122,7 +122,7 @@ def _handshake(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line
     facts = _facts(case, red)
     protocol = other_protocol(said_first(case, red))
     if protocol:
-        return frozenset({Code.TCP_NOT_KAFKA}), f"what listens there speaks {protocol}, not Kafka"
+        return frozenset({Code.TCP_NOT_KAFKA}), Named(f"what listens there speaks {protocol}, not Kafka")
     match red.check.reason:
         case None:
             return two_certificates(case, red)
