@@ -73,6 +73,10 @@ def _identity(case: Case, red: Red) -> _Said | None:
     facts = [o.facts for o in case.outcomes(red) if isinstance(o.facts, IdentityFacts)]
     if red.check.reason is Reason.UNSUPPORTED_VERSION or any(each.unsupported for each in facts):
         return frozenset({Code.CLUSTER_NO_IDENTITY}), ""
+    others = [o for o in case.outcomes(red) if o.reason is Reason.OTHER_BROKER]
+    if others and all(o.target.role is Role.ADVERTISED for o in others):
+        # Whom the topology has there was found there: only metadata expects another.
+        return frozenset({Code.METADATA_ADVERTISED_SWAPPED}), ""
     if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Access.DIRECT:
         return frozenset({Code.NLB_WRONG_TARGET}), ""
     return None

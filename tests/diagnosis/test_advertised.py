@@ -1,0 +1,61 @@
+"""What brokers advertise, and what a client meets that follows it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.probes.outcome import (
+    AdvertisedBroker,
+    IdentityFacts,
+    MetadataFacts,
+    Outcome,
+    Reason,
+    Role,
+    Stage,
+    Status,
+)
+from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.topology.expectation.view import ClientView
+from tests.diagnosis.bends import SINGLE
+from tests.diagnosis.bent import Bend, at, seen, views_of
+
+OTHER = {1: 1, 2: 3, 3: 2}
+
+
+def swapped(o: Outcome) -> Outcome:
+    """Brokers 2 and 3 advertise each other's name and port."""
+    assert isinstance(o.facts, MetadataFacts)
+    places = {b.broker_id: (b.name, b.port) for b in o.facts.brokers}
+    told = tuple(
+        AdvertisedBroker(broker_id=broker_id, name=places[OTHER[broker_id]][0], port=places[OTHER[broker_id]][1])
+        for broker_id in places
+    )
+    return msgspec.structs.replace(o, facts=msgspec.structs.replace(o.facts, brokers=told))
+
+
+def followed(view: ClientView) -> ClientEvidence:
+    """A client that goes where metadata leads it, and asks whether it is there whom metadata names."""
+    run = seen(view, Bend(at(Stage.METADATA), swapped))
+    further = tuple(
+        msgspec.structs.replace(
+            o,
+            target=msgspec.structs.replace(o.target, role=Role.ADVERTISED, broker_id=OTHER[o.target.broker_id or 1]),
+            status=Status.FAILED,
+            reason=Reason.OTHER_BROKER,
+            facts=IdentityFacts(answered_by=o.target.broker_id),
+        )
+        for o in run.outcomes
+        if o.stage is Stage.IDENTITY and o.target.role is Role.BROKER and o.target.broker_id in {2, 3}
+    )
+    outcomes = (*run.outcomes, *further)
+    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
+    return ClientEvidence(view=view, checks=checks, outcomes=outcomes, complete=True)
+
+
+def test_a_target_is_right_that_only_metadata_takes_for_another() -> None:
+    found = diagnose([followed(view) for view in views_of(SINGLE)]).findings
+    assert [(f.codes, set(f.broker_ids)) for f in found] == [((Code.METADATA_ADVERTISED_SWAPPED,), {2, 3})]
