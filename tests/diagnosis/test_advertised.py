@@ -10,6 +10,7 @@ from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
+    GroupFacts,
     IdentityFacts,
     MetadataFacts,
     Outcome,
@@ -20,8 +21,8 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
-from tests.diagnosis.bends import SINGLE
-from tests.diagnosis.bent import Bend, at, seen, views_of
+from tests.diagnosis.bends import EVERYONE, SINGLE, named, one
+from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
 
 OTHER = {1: 1, 2: 3, 3: 2}
 
@@ -59,3 +60,12 @@ def followed(view: ClientView) -> ClientEvidence:
 def test_a_target_is_right_that_only_metadata_takes_for_another() -> None:
     found = diagnose([followed(view) for view in views_of(SINGLE)]).findings
     assert [(f.codes, set(f.broker_ids)) for f in found] == [((Code.METADATA_ADVERTISED_SWAPPED,), {2, 3})]
+
+
+def test_a_group_lacks_the_records_of_a_leader_that_is_not_reached_whoever_coordinates_it() -> None:
+    lost = failed(Reason.RECORDS_LOST, GroupFacts(group="g", coordinator_id=3))
+    bends = [
+        Bend(at(Stage.IDENTITY, brokers=[2]), failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=1))),
+        Bend(at(Stage.GROUP, clients=["account_b"]), lost),
+    ]
+    assert named(diagnosis_of(views_of(SINGLE), *bends)) == [(one(Code.NLB_WRONG_TARGET), EVERYONE, {2})]
