@@ -77,10 +77,10 @@ def _may_fail(earlier: Stage, later: Stage) -> bool:
 
 def _is_at(case: Case, broker_id: int, red: Red) -> bool:
     """Whether this broker has a part in what failed: it leads, coordinates, or anybody may be meant."""
+    if red.check.reason is Reason.RECORDS_LOST and red.check.stage is Stage.GROUP:
+        return True  # a group reads from every leader, whoever coordinates it
     if red.check.broker_id is not None:
         return red.check.broker_id == broker_id
-    if red.check.reason is Reason.RECORDS_LOST:
-        return True  # a group reads from every leader, whoever coordinates it
     coordinators = {
         outcome.facts.coordinator_id
         for outcome in case.outcomes(red)
