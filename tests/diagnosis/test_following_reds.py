@@ -1,4 +1,4 @@
-"""What brokers advertise, and what a client meets that follows it."""
+"""What only follows: from what brokers advertise, from a leader that is not reached, from a resolver that drops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
-from tests.diagnosis.bends import EVERYONE, SINGLE, named, one
+from tests.diagnosis.bends import EVERYONE, PEERING, SINGLE, named, one, resolver
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
 
 OTHER = {1: 1, 2: 3, 3: 2}
@@ -69,3 +69,14 @@ def test_a_group_lacks_the_records_of_a_leader_that_is_not_reached_whoever_coord
         Bend(at(Stage.GROUP, clients=["account_b"]), lost),
     ]
     assert named(diagnosis_of(views_of(SINGLE), *bends)) == [(one(Code.NLB_WRONG_TARGET), EVERYONE, {2})]
+
+
+def test_questions_that_are_dropped_now_and_then_may_keep_records_from_any_broker() -> None:
+    """The client library asks for every broker's name itself, and again."""
+    bends = [
+        Bend(at(Stage.RESOLVE, clients=["peered"], brokers=[2, 3]), resolver(Reason.TIMED_OUT, rcode="")),
+        Bend(at(Stage.PRODUCE, clients=["peered"], brokers=[1]), failed(Reason.TIMED_OUT)),
+    ]
+    [found] = diagnosis_of(views_of(PEERING), *bends).findings
+    assert Code.DNS_QUERIES_THROTTLED in found.codes
+    assert "peered/broker-1/produce" in found.consequences
