@@ -8,19 +8,102 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-from brokerproof.probes.coordinator import CoordinatorError
+import msgspec
+from kio.schema.errors import ErrorCode
+
+from brokerproof.probes.coordinator import CoordinatorError, delete_group, find_coordinator
 from brokerproof.probes.outcome import Reason
-from brokerproof.probes.topic import TopicError
+from brokerproof.probes.paths import Paths, Verified
+from brokerproof.probes.plan import Limits
+from brokerproof.probes.topic import TopicError, delete_topic
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
 
 NEXT_WAY_S: Final = 0.3
 """Without an answer for so long, the next way is tried as well; a broker deletes within a few milliseconds."""
+_WAIT_SHARE: Final = 0.4
+"""Of the time for cleaning up: how much of it may go to waiting for what is still under way."""
 
 Way = Callable[[], Awaitable[bool]]
 """Removes something by one connection; whether it was there. Raises one of :data:`REFUSALS`."""
 REFUSALS: Final = (TopicError, CoordinatorError, BrokenStreamError)
+
+
+class CleanUp(msgspec.Struct, frozen=True):
+    """What one run made, removed within ``limit_s``."""
+
+    paths: Paths
+    limits: Limits
+    limit_s: float
+
+    async def left_after(self, under_way: Sequence[asyncio.Future[Any]]) -> float:
+        """Wait for what may still make something; how much time there is then."""
+        hanging: set[asyncio.Future[Any]] = set()
+        if under_way:
+            _, hanging = await asyncio.wait(under_way, timeout=self.limit_s * _WAIT_SHARE)
+        return self.limit_s * (1 - _WAIT_SHARE) if hanging else self.limit_s
+
+    async def topic(self, name: str, control: Verified, creating: asyncio.Task[None]) -> str:
+        """Remove a topic whose creation may be under way yet; what is left, and why."""
+        # Else the topic could come into being after it was deleted. An answer that never comes
+        # is not waited for longer; the connection it was to come on is of no more use then.
+        left_s = await self.left_after([creating])
+        unsure = creating.cancel() or creating.cancelled() or _may_have_been_made(creating.exception())
+
+        async def delete(connection: KafkaConnection) -> bool:
+            return await delete_topic(connection, name, limit_ms=self.limits.request_ms)
+
+        return await remove(f"topic {name}", self._ways(control, delete), left_s, may_still_come=unsure)
+
+    async def group(self, name: str, coordinator: Verified, member_id: str, limit_s: float) -> str:
+        """Remove a group, with its member if that is leaving; what is left, and why."""
+
+        async def delete(connection: KafkaConnection) -> bool:
+            await delete_group(connection, name, member_id)
+            return True
+
+        async def delete_where_it_is_now(connection: KafkaConnection) -> bool:
+            # Only its coordinator deletes a group, and that may be another by now.
+            moved = await find_coordinator(connection, name)
+            now = next((each for each in self._verified() if each.answered_by == moved.broker_id), None)
+            if now is None:
+                raise CoordinatorError(Reason.COORDINATOR_UNAVAILABLE, f"broker {moved.broker_id} is not reached")
+            return await self._anew(now, delete)
+
+        here = partial(delete, coordinator.connection), partial(self._anew, coordinator, delete)
+        elsewhere = self._ways(coordinator, delete_where_it_is_now)[1:]
+        return await remove(f"group {name}", (*here, *elsewhere), limit_s)
+
+    def _ways(self, first: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> list[Way]:
+        """By the connection that was kept; then by new ones, to another broker, the same one, and one more."""
+        another, *more = [*(v for v in self._verified() if v.answered_by != first.answered_by), first]
+        places = (another, first, *more[:1]) if more else (another,)
+        return [partial(delete, first.connection), *(partial(self._anew, each, delete) for each in places)]
+
+    def _verified(self) -> list[Verified]:
+        """An address of each broker that was reached, in the order of their ids."""
+        found: dict[int, Verified] = {}
+        for endpoint in self.paths.endpoints:
+            for broker_id, verified in endpoint.verified.items():
+                found.setdefault(broker_id, verified)
+        return [found[broker_id] for broker_id in sorted(found)]
+
+    async def _anew(self, place: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> bool:
+        connection = await self.paths.reconnect(place)
+        try:
+            return await delete(connection)
+        finally:
+            connection.close()
+
+
+def _may_have_been_made(failure: BaseException | None) -> bool:
+    """Whether a creation that failed so may yet have its effect: no broker has refused it."""
+    if isinstance(failure, TopicError):
+        return failure.error_code is ErrorCode.request_timed_out
+    return failure is not None
 
 
 async def remove(what: str, ways: Sequence[Way], limit_s: float, *, may_still_come: bool = False) -> str:

@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 from kio.schema.errors import ErrorCode
 
-from brokerproof.probes.clean_up import Way, remove
+from brokerproof.probes.clean_up import CleanUp
 from brokerproof.probes.coordinator import (
     Coordinator,
     CoordinatorError,
     GroupTold,
     SeenFrom,
-    delete_group,
     describe_group,
     find_coordinator,
     offsets_partition,
@@ -55,19 +53,15 @@ from brokerproof.probes.topic import (
     Partitions,
     TopicError,
     create_topic,
-    delete_topic,
     end_offset,
     find_partitions,
     led,
     spread,
 )
-from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
 
 RECORD_STAGES: Final = run_per(Per.BROKER)
 """The stages with one outcome a leader."""
-_WAIT_SHARE: Final = 0.4
-"""Of the time for cleaning up: how much of it may go to waiting for what is still under way."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -168,8 +162,23 @@ class Exchange(msgspec.Struct):
         """
         self.stop.set()
         self._drop_clients()
-        left = await asyncio.gather(self._remove_topic(limit_s), self._remove_group(limit_s))
+        clean_up = CleanUp(self.paths, self.plan.limits, limit_s)
+        left = await asyncio.gather(self._remove_topic(clean_up), self._remove_group(clean_up))
         return tuple(each for each in left if each)
+
+    async def _remove_topic(self, clean_up: CleanUp) -> str:
+        if self._control is None or self._creating is None:
+            return ""
+        return await clean_up.topic(self.topic, self._control, self._creating)
+
+    async def _remove_group(self, clean_up: CleanUp) -> str:
+        if self._records is None or not self._records.threads:
+            return ""
+        under_way = () if self._records.member_id else self._records.threads
+        left_s = await clean_up.left_after(under_way)
+        if not self._records.joined or self._coordinator is None:
+            return ""
+        return await clean_up.group(self.group, self._coordinator, self._records.member_id, left_s)
 
     # The Kafka clients.
 
@@ -457,80 +466,6 @@ class Exchange(msgspec.Struct):
             # A failure of its own says more than a broker nobody could produce to.
             root = next((each for each in roots if each.status is not Status.SKIPPED), roots[0])
             self._skip(Stage.GROUP, CLUSTER, root.waited_for or WaitedFor(stage=root.stage, target=root.target))
-
-    async def _remove_topic(self, limit_s: float) -> str:
-        if self._control is None or self._creating is None:
-            return ""
-        # Else the topic could come into being after it was deleted. An answer that never comes
-        # is not waited for longer; the connection it was to come on is of no more use then.
-        answered, unanswered = await asyncio.wait({self._creating}, timeout=limit_s * _WAIT_SHARE)
-        for creating in unanswered:
-            creating.cancel()
-        failures = [creating.exception() for creating in answered if not creating.cancelled()]
-        unsure = bool(unanswered) or any(map(_may_have_been_made, failures))
-        limit_ms = self.plan.limits.request_ms
-
-        async def delete(connection: KafkaConnection) -> bool:
-            return await delete_topic(connection, self.topic, limit_ms=limit_ms)
-
-        ways = self._ways(self._control, delete)
-        left_s = limit_s * (1 - _WAIT_SHARE) if unanswered else limit_s
-        return await remove(f"topic {self.topic}", ways, left_s, may_still_come=unsure)
-
-    async def _remove_group(self, limit_s: float) -> str:
-        if self._records is None or not self._records.threads:
-            return ""
-        member_id = self._records.member_id
-        hanging: set[asyncio.Future[None]] = set()
-        if not member_id:
-            _, hanging = await asyncio.wait(self._records.threads, timeout=limit_s * _WAIT_SHARE)
-        if not self._records.joined or self._coordinator is None:
-            return ""
-
-        async def delete(connection: KafkaConnection) -> bool:
-            await delete_group(connection, self.group, member_id)
-            return True
-
-        async def delete_where_it_is_now(connection: KafkaConnection) -> bool:
-            # Only its coordinator deletes a group, and that may be another by now.
-            moved = await find_coordinator(connection, self.group)
-            now = next((each for each in self._verified() if each.answered_by == moved.broker_id), None)
-            if now is None:
-                raise CoordinatorError(Reason.COORDINATOR_UNAVAILABLE, f"broker {moved.broker_id} is not reached")
-            return await self._anew(now, delete)
-
-        here = partial(delete, self._coordinator.connection), partial(self._anew, self._coordinator, delete)
-        elsewhere = self._ways(self._coordinator, delete_where_it_is_now)[1:]
-        left_s = limit_s * (1 - _WAIT_SHARE) if hanging else limit_s
-        return await remove(f"group {self.group}", (*here, *elsewhere), left_s)
-
-    def _ways(self, first: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> list[Way]:
-        """By the connection that was kept; then by new ones, to another broker, the same one, and one more."""
-        another, *more = [*(v for v in self._verified() if v.answered_by != first.answered_by), first]
-        places = (another, first, *more[:1]) if more else (another,)
-        return [partial(delete, first.connection), *(partial(self._anew, each, delete) for each in places)]
-
-    def _verified(self) -> list[Verified]:
-        """An address of each broker that was reached, in the order of their ids."""
-        found: dict[int, Verified] = {}
-        for endpoint in self.paths.endpoints:
-            for broker_id, verified in endpoint.verified.items():
-                found.setdefault(broker_id, verified)
-        return [found[broker_id] for broker_id in sorted(found)]
-
-    async def _anew(self, place: Verified, delete: Callable[[KafkaConnection], Awaitable[bool]]) -> bool:
-        connection = await self.paths.reconnect(place)
-        try:
-            return await delete(connection)
-        finally:
-            connection.close()
-
-
-def _may_have_been_made(failure: BaseException | None) -> bool:
-    """Whether a creation that failed so may yet have its effect: no broker has refused it."""
-    if isinstance(failure, TopicError):
-        return failure.error_code is ErrorCode.request_timed_out
-    return failure is not None
 
 
 def _bootstrap(endpoint: ProbedEndpoint) -> str:
