@@ -120,6 +120,7 @@ class Code(StrEnum):
     AUTH_CLOCK_SKEW = "auth.clock_skew"
     AUTH_SCRAM_SECRET = "auth.scram_secret"  # noqa: S105 - a cause, not a secret
     AUTH_TOPIC_DENIED = "auth.topic_denied"
+    AUTH_SETTINGS_DENIED = "auth.settings_denied"
     AUTH_BROKERS_NOT_GRANTED = "auth.brokers_not_granted"
     AUTH_REAUTHENTICATION = "auth.reauthentication"
     # advertised listeners and metadata
@@ -148,6 +149,7 @@ class Code(StrEnum):
     CLUSTER_CONNECTION_LIMIT = "cluster.connection_limit"
     CLUSTER_CONTROLLER_UNAVAILABLE = "cluster.controller_unavailable"
     CLUSTER_NO_IDENTITY = "cluster.no_identity"
+    CLUSTER_IDLE_LIMIT = "cluster.idle_limit"
     CLUSTER_BUSY = "cluster.busy"
     # how fast
     PERFORMANCE_WINDOW = "performance.window"

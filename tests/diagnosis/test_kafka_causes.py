@@ -70,6 +70,18 @@ def told(advertised_listeners: str) -> Change:
     )
 
 
+def limited(connections_max_idle_ms: int) -> Bend:
+    def change(o: Outcome) -> Outcome:
+        facts = IdentityFacts(answered_by=o.target.broker_id, connections_max_idle_ms=connections_max_idle_ms)
+        return outcome(o.stage, o.target, facts=facts)
+
+    return Bend(at(Stage.IDENTITY), change)
+
+
+def ended_after(silent_ms: int) -> Bend:
+    return Bend(at(Stage.IDLE, brokers=[2]), failed(Reason.CLOSED, IdleFacts(silent_ms=silent_ms)))
+
+
 KEEPS: Final = OffsetsPartition(partition=2, leader_id=2, replicas=3, in_sync=3, min_in_sync=2)
 ONE: Final = {"cluster_vpc"}
 
@@ -243,6 +255,12 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
         [Bend(at(Stage.IDENTITY, brokers=[1]), failed(Reason.CLOSED))],
         [(one(Code.UNKNOWN), ONE, {1})],
     ),
+    (
+        "settings that may not be read",
+        IN_VPC,
+        [Bend(at(Stage.IDENTITY), failed(Reason.NOT_AUTHORIZED, IdentityFacts(error_code=31)))],
+        [(one(Code.AUTH_SETTINGS_DENIED), ONE, {1, 2, 3})],
+    ),
     # Who lists whom
     (
         "a broker that is cut off and answers, as one client sees it",
@@ -314,6 +332,24 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
         IN_VPC,
         [Bend(at(Stage.IDLE), LOST)],
         [(TRACKED, ONE, {1, 2, 3})],
+    ),
+    (
+        "a broker that ends what is idle for longer than its own limit",
+        IN_VPC,
+        [limited(600_000), ended_after(601_000)],
+        [(one(Code.CLUSTER_IDLE_LIMIT), ONE, {2})],
+    ),
+    (
+        "an orderly end before the broker's own limit",
+        IN_VPC,
+        [limited(600_000), ended_after(350_000)],
+        [(one(Code.UNKNOWN), ONE, {2})],
+    ),
+    (
+        "an orderly end, and no limit is known",
+        IN_VPC,
+        [ended_after(601_000)],
+        [(one(Code.UNKNOWN), ONE, {2})],
     ),
     (
         "after idling, a new connection is not answered either",

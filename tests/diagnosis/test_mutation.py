@@ -174,6 +174,16 @@ def idle(*clients: str) -> Bend:
     return Bend(at(Stage.IDLE, clients=clients), failed(Reason.RESET, IdleFacts(silent_ms=360_000, asked=True)))
 
 
+def ended_by(limit_ms: int | None) -> list[Bend]:
+    """Connections that end in order after ten minutes, and what brokers say of their limit."""
+
+    def told(o: Outcome) -> Outcome:
+        facts = IdentityFacts(answered_by=o.target.broker_id, connections_max_idle_ms=limit_ms)
+        return outcome(o.stage, o.target, facts=facts)
+
+    return [Bend(at(Stage.IDENTITY), told), Bend(at(Stage.IDLE), failed(Reason.CLOSED, IdleFacts(silent_ms=600_000)))]
+
+
 def telling(advertised_listeners: str) -> Bend:
     """Brokers that prove who they are, and tell their settings."""
     return Bend(
@@ -538,6 +548,18 @@ MUTATIONS: Final = (
         "the broker's own word that it does not support what was asked",
         runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.UNSUPPORTED_VERSION))),
         runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.CLOSED))),
+    ),
+    Mutation(
+        Code.AUTH_SETTINGS_DENIED,
+        "the broker's refusal",
+        runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.NOT_AUTHORIZED))),
+        runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.KAFKA_ERROR))),
+    ),
+    Mutation(
+        Code.CLUSTER_IDLE_LIMIT,
+        "the limit that the broker itself tells",
+        runs(IN_VPC, *ended_by(600_000)),
+        runs(IN_VPC, *ended_by(None)),
     ),
     Mutation(
         Code.AUTH_TOPIC_DENIED,

@@ -138,6 +138,18 @@ ENTRIES: Final = (
         facts=("acl-denied-topic",),
     ),
     Entry(
+        code=Code.AUTH_SETTINGS_DENIED,
+        sits=Piece.CLUSTER,
+        title="the client may not read the brokers' settings, by which they say who they are",
+        patterns=EVERY,
+        evidence="metadata is answered, and DescribeConfigs of a broker is answered as not authorized (29, 31)",
+        confused_with=((Code.CLUSTER_NO_IDENTITY, "there the broker does not answer that question at all"),),
+        remedy="allow {client} to describe the configuration of cluster {cluster} (ACL: DescribeConfigs on Cluster; "
+        "IAM: kafka-cluster:DescribeClusterDynamicConfiguration)",
+        call="kafka-acls --list, or the IAM policy's kafka-cluster actions",
+        sources=(MSK, KAFKA),
+    ),
+    Entry(
         code=Code.AUTH_BROKERS_NOT_GRANTED,
         sits=Piece.CLUSTER,
         title="without allow.everyone.if.no.acl.found the brokers lack the ACLs to replicate",
@@ -455,6 +467,21 @@ ENTRIES: Final = (
         remedy="find what answers at {name}:{port}: brokers of MSK are Apache Kafka and answer for themselves; another "
         "implementation, or a proxy that speaks Kafka, does not, and cannot be verified",
         sources=(KAFKA, "tansu 0.6.0"),
+    ),
+    Entry(
+        code=Code.CLUSTER_IDLE_LIMIT,
+        sits=Piece.BROKER,
+        title="brokers end connections that are idle for longer than their connections.max.idle.ms",
+        patterns=EVERY,
+        evidence="the connection is closed in order in the middle of the silence (--idle-hold), once it has lasted as "
+        "long as the broker's own setting says",
+        confused_with=(
+            (Code.NLB_IDLE_TIMEOUT, "there the connection is reset, by the first packet after the silence"),
+        ),
+        remedy="set connections.max.idle.ms of the clients below that of the brokers; what the path does shows in a "
+        "silence that is shorter",
+        call="Kafka DescribeConfigs of the broker (connections.max.idle.ms)",
+        sources=(KAFKA,),
     ),
     Entry(
         code=Code.CLUSTER_BUSY,

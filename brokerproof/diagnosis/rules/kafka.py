@@ -71,6 +71,8 @@ def records(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def _identity(case: Case, red: Red) -> _Said | None:
     facts = [o.facts for o in case.outcomes(red) if isinstance(o.facts, IdentityFacts)]
+    if red.check.reason is Reason.NOT_AUTHORIZED:
+        return frozenset({Code.AUTH_SETTINGS_DENIED}), ""
     if red.check.reason is Reason.UNSUPPORTED_VERSION or any(each.unsupported for each in facts):
         return frozenset({Code.CLUSTER_NO_IDENTITY}), ""
     others = [o for o in case.outcomes(red) if o.reason is Reason.OTHER_BROKER]

@@ -8,13 +8,15 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, Said, grouped, kind
 from brokerproof.diagnosis.rules.connect import loses
-from brokerproof.probes.outcome import IdleFacts, PathSizeFacts, Reason, Stage, Status
+from brokerproof.probes.outcome import IdentityFacts, IdleFacts, PathSizeFacts, Reason, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
 _SEEN_TWICE = 2
 """Sent again once may be an accident of timing."""
 _FORGOTTEN = frozenset({Reason.RESET, Reason.TIMED_OUT})
 _TWO_CLIENTS = 2
+_AT_LEAST = 0.95
+"""Of a broker's limit: what it counts began a little earlier than what is counted here."""
 
 
 def path_sizes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -29,11 +31,23 @@ def idle_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     idle timeout), what tracks the connections of an ENI or a host (EC2 guide, security group connection tracking), or
     a device between. Other clients are the witnesses: what keeps theirs is not what forgets.
     """
-    return grouped(
-        (*_forgotten_by(case, red), red)
-        for red in reds
-        if red.check.stage is Stage.IDLE and red.check.reason in _FORGOTTEN
-    )
+    idle = [red for red in reds if red.check.stage is Stage.IDLE]
+    forgotten = ((*_forgotten_by(case, red), red) for red in idle if red.check.reason in _FORGOTTEN)
+    ended = ((frozenset({Code.CLUSTER_IDLE_LIMIT}), "", red) for red in idle if _ended_by_the_broker(case, red))
+    return grouped((*forgotten, *ended))
+
+
+def _ended_by_the_broker(case: Case, red: Red) -> bool:
+    """Whether the connection ended in order, after as long as the broker's own setting says."""
+    facts = _idle(case, red)
+    if red.check.reason is not Reason.CLOSED or facts is None or facts.asked:
+        return False
+    limits_ms = [
+        outcome.facts.connections_max_idle_ms
+        for outcome in case.earlier(red, Stage.IDENTITY)
+        if isinstance(outcome.facts, IdentityFacts) and outcome.facts.connections_max_idle_ms
+    ]
+    return any(facts.silent_ms >= _AT_LEAST * limit_ms for limit_ms in limits_ms)
 
 
 def _forgotten_by(case: Case, red: Red) -> tuple[frozenset[Code], str]:
