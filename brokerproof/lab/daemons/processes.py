@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -29,9 +27,18 @@ from brokerproof.lab.daemons import broker_calls, nameserver, quorum
 from brokerproof.lab.daemons.certificates import Authority, make_authority, make_server_pem
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.lab.daemons.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir, properties_text
+from brokerproof.lab.daemons.told import Told
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
-from brokerproof.lab.network.blueprint import Blueprint, BrokerProcess, Certificate, Proxy, Resolver, Witness
+from brokerproof.lab.network.blueprint import (
+    Blueprint,
+    BrokerProcess,
+    Certificate,
+    Proxy,
+    Resolver,
+    StrangerProcess,
+    Witness,
+)
 from brokerproof.topology.models import KafkaAcl
 
 BROKER_START_S = 90
@@ -61,9 +68,12 @@ class Daemons:
         """Those that move again, and may still be taken for dead."""
         self._cut_off: set[str] = set()
         self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
-        self._proxies: dict[Proxy, subprocess.Popen[bytes]] = {}
+        self._proxies: Told[Proxy] = Told("proxy")
+        self._strangers: Told[StrangerProcess] = Told("stranger")
         self._witnesses: dict[Witness, socket.socket] = {}
         self._trusted: Authority | None = None
+        self._corporate: Authority | None = None
+        """Whose certificates clients trust as well, as a company's own for what inspects TLS."""
         self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     # certificates
@@ -73,7 +83,8 @@ class Daemons:
         now = dt.datetime.now(dt.UTC)
         if self._trusted is None:
             self._trusted = make_authority("Lab Amazon RSA 2048 M01", now)
-            Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem)
+            self._corporate = make_authority("Lab Corporate CA", now)
+            Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem + self._corporate.root_pem)
         written: dict[tuple[str, str], str] = {}
         for certificate in certificates:
             asked = certificate.asked
@@ -435,34 +446,40 @@ class Daemons:
             words = _tail(log.read_text(errors="replace"))
             raise LabError(f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}") from None
 
-    # proxies
+    # proxies and strangers
 
     def set_proxies(self, proxies: Sequence[Proxy]) -> None:
-        """Start those that are not there yet, and end the others.
+        """Have these run, and no others.
 
         Raises:
             LabError: one does not start.
         """
-        for proxy in [p for p in self._proxies if p not in proxies]:
-            process = self._proxies.pop(proxy)
-            process.kill()
-            process.communicate()
-        for proxy in [p for p in proxies if p not in self._proxies]:
-            with _log(f"proxy-{proxy.namespace}").open("wb") as log:
-                process = subprocess.Popen(
-                    kernel.inside(proxy.namespace, sys.executable, "-m", "brokerproof.lab.daemons.proxy"),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                )
-            self._proxies[proxy] = process
-            if process.stdin is None or process.stdout is None:
-                raise LabError("a proxy without pipes")
-            process.stdin.write(json.dumps(proxy.listeners).encode() + b"\n")
-            process.stdin.flush()
-            if process.stdout.readline() != b"ready\n":
-                words = _tail(_log(f"proxy-{proxy.namespace}").read_text(errors="replace"))
-                raise LabError(f"the proxy of {proxy.namespace} does not start:\n{words}")
+        self._proxies.keep(proxies, lambda proxy: proxy.namespace, lambda proxy: proxy.listeners)
+
+    def set_strangers(self, strangers: Sequence[StrangerProcess]) -> None:
+        """Have these run, and no others.
+
+        Raises:
+            LabError: one does not start.
+        """
+        self._strangers.keep(strangers, lambda stranger: stranger.namespace, self._asked_of)
+
+    def _asked_of(self, stranger: StrangerProcess) -> dict[str, object]:
+        onward = (stranger.address, stranger.broker_port)
+        return {"address": stranger.address, "port": stranger.port, "pem": self._pem_of(stranger), "onward": onward}
+
+    def _pem_of(self, stranger: StrangerProcess) -> str:
+        """Where the certificate is that it ends TLS with; empty where it does not."""
+        if not stranger.dns_names or self._corporate is None:
+            return ""
+        now = dt.datetime.now(dt.UTC)
+        pem = make_server_pem(
+            self._corporate, stranger.dns_names, now - dt.timedelta(days=1), now + dt.timedelta(days=90)
+        )
+        path = Path(STATE_DIR, "tls", f"{stranger.namespace}-{stranger.port}.pem")
+        path.touch(mode=0o600)
+        path.write_bytes(pem)
+        return str(path)
 
     # witnesses
 

@@ -138,6 +138,7 @@ class Supervisor:
         daemons.set_resolvers(blueprint.resolvers)
         daemons.set_witnesses(blueprint.witnesses)
         daemons.set_proxies(blueprint.proxies)
+        daemons.set_strangers(blueprint.strangers)
         daemons.wait_for_brokers([b for b in blueprint.brokers if b.running], lambda text: answer({"progress": text}))
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
         self._intended = topology
@@ -217,6 +218,7 @@ def _carry_out(
     daemons.end_resolvers(new.resolvers)
     daemons.close_witnesses(new.witnesses)
     daemons.set_proxies([p for p in old.proxies if p in new.proxies])
+    daemons.set_strangers([s for s in old.strangers if s in new.strangers])
     if steps:
         progress(steps.words())
     distance.keep(new.links)
@@ -228,6 +230,7 @@ def _carry_out(
     daemons.set_resolvers(new.resolvers)
     daemons.set_witnesses(new.witnesses)
     daemons.set_proxies(new.proxies)
+    daemons.set_strangers(new.strangers)
     changed = [c for c in new.certificates if c not in old.certificates or c.cluster_name in anew]
     written = daemons.write_certificates(changed)
     daemons.set_brokers(new.brokers, progress)

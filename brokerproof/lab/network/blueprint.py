@@ -26,6 +26,8 @@ from brokerproof.topology.models import (
     LoadBalancer,
     NameServer,
     ServerCertificate,
+    Speaks,
+    Stranger,
     Topology,
     VpcEndpoint,
 )
@@ -87,6 +89,18 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class StrangerProcess:
+    """What listens on a broker's host beside the broker."""
+
+    namespace: str
+    address: str
+    port: int
+    dns_names: tuple[str, ...]
+    """Of the certificate with which it ends TLS; none where it does not."""
+    broker_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Witness:
     """A listening socket on a client host: proof that the host would answer if it were reachable."""
 
@@ -119,6 +133,7 @@ class Blueprint:
     clients: tuple[tuple[str, str], ...]
     """(client name, namespace)."""
     proxies: tuple[Proxy, ...] = ()
+    strangers: tuple[StrangerProcess, ...] = ()
     acls: tuple[tuple[str, tuple[KafkaAcl, ...]], ...] = ()
     """(cluster name, its ACLs), of those that have any."""
 
@@ -163,6 +178,7 @@ def compile_topology(topology: Topology) -> Blueprint:
         clients=tuple(clients),
         acls=tuple((c.cluster_name, c.kafka_acls) for c in topology.clusters if c.kafka_acls),
         proxies=tuple(p for p in proxies if p.listeners),
+        strangers=tuple(_strangers(topology)),
     )
 
 
@@ -228,6 +244,20 @@ def _brokers(topology: Topology) -> Iterator[BrokerProcess]:
                 running=broker.state is BrokerState.RUNNING,
                 frozen=disturbance.is_frozen(topology, cluster.cluster_name, broker.broker_id),
                 cut_off=disturbance.is_cut_off(topology, cluster.cluster_name, broker.broker_id),
+            )
+
+
+def _strangers(topology: Topology) -> Iterator[StrangerProcess]:
+    for entry in topology.lab.disturbances:
+        if isinstance(entry, Stranger):
+            cluster = next(c for c in topology.clusters if c.cluster_name == entry.cluster_name)
+            broker = next(b for b in cluster.brokers if b.broker_id == entry.broker_id)
+            yield StrangerProcess(
+                namespace=f"{cluster.cluster_name}-b{broker.broker_id}",
+                address=str(address_of(broker)),
+                port=entry.port,
+                dns_names=(f"*.{cluster.domain}",) if entry.speaks is Speaks.TLS_OF_ITS_OWN else (),
+                broker_port=entry.broker_port,
             )
 
 

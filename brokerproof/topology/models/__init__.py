@@ -33,6 +33,8 @@ from brokerproof.topology.models.lab import (
     RegionLink,
     ScarceQueries,
     Silence,
+    Speaks,
+    Stranger,
     TakenPorts,
     Unserved,
 )
@@ -115,6 +117,8 @@ __all__ = [
     "SecurityGroup",
     "ServerCertificate",
     "Silence",
+    "Speaks",
+    "Stranger",
     "Subnet",
     "TakenPorts",
     "TargetDescription",

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from brokerproof.topology.models.base import Id, Model, RegionName
+from brokerproof.topology.models.base import Id, Model, Port, RegionName
 
 CROSS_REGION_DELAY_MS: Final = 30.0
 """One way between two Regions where nothing is said: about us-east-1 to us-west-2."""
@@ -129,8 +129,29 @@ class TakenPorts(Model):
     load_balancer_name: Id
 
 
+class Speaks(StrEnum):
+    """What a stranger says."""
+
+    HTTP = "http"
+    """It is a web server, and answers anything else by 400."""
+    TLS_OF_ITS_OWN = "tls_of_its_own"
+    """It ends TLS with a certificate for the broker's names that clients trust, and carries what is inside onward."""
+
+
+class Stranger(Model):
+    """Something that listens on a broker's host beside the broker: where a target port or a device leads by mistake."""
+
+    kind: Literal["stranger"] = "stranger"
+    cluster_name: Id
+    broker_id: int
+    port: Port
+    speaks: Speaks
+    broker_port: Port = 9094
+    """Where the broker listens to whom it carries what it takes."""
+
+
 Disturbance = Annotated[
-    LostPackets | ScarceQueries | FrozenBroker | CutOffBroker | TakenPorts, Field(discriminator="kind")
+    LostPackets | ScarceQueries | FrozenBroker | CutOffBroker | TakenPorts | Stranger, Field(discriminator="kind")
 ]
 """The world misbehaving where AWS has no setting for it."""
 

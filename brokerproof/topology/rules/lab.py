@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokerproof.topology.models import CutOffBroker, FrozenBroker, LostPackets, ScarceQueries, TakenPorts, Topology
+from brokerproof.topology.models import (
+    CutOffBroker,
+    FrozenBroker,
+    LostPackets,
+    ScarceQueries,
+    Stranger,
+    TakenPorts,
+    Topology,
+)
 from brokerproof.topology.rules.problem import Path, Problem
 
 
@@ -39,7 +47,7 @@ def disturbances(topology: Topology) -> Iterator[Problem]:
             case LostPackets() | ScarceQueries():
                 if disturbance.vpc_id not in vpcs:
                     yield Problem((*path, "vpc_id"), f"no vpcs entry has vpc_id {disturbance.vpc_id!r}")
-            case FrozenBroker() | CutOffBroker():
+            case FrozenBroker() | CutOffBroker() | Stranger():
                 brokers = {(c.cluster_name, b.broker_id) for c in topology.clusters for b in c.brokers}
                 if (disturbance.cluster_name, disturbance.broker_id) not in brokers:
                     seen = f"{disturbance.cluster_name} has no broker {disturbance.broker_id}"

@@ -15,6 +15,8 @@ from brokerproof.topology.models import (
     IpPermission,
     Listener,
     LoadBalancer,
+    Speaks,
+    Stranger,
     TakenPorts,
     TargetDescription,
     TargetGroup,
@@ -28,6 +30,8 @@ _NOT_TLS: Final = (Reason.CLOSED, Reason.RESET, Reason.NOT_TLS, Reason.TIMED_OUT
 
 _PLAINTEXT_PORT: Final = 9093
 """A port of the brokers' own, where they speak without TLS among themselves."""
+_STRANGERS_PORT: Final = 9443
+"""Where something listens on a broker's host that is not the broker."""
 
 
 def _group(use: str) -> Callable[[TargetGroup], bool]:
@@ -44,13 +48,28 @@ def _port(port: int, topology: Topology) -> Topology:
 
 
 def _plaintext_port(topology: Topology) -> Topology:
-    return _port(_PLAINTEXT_PORT, _open(topology))
+    return _port(_PLAINTEXT_PORT, _open(_PLAINTEXT_PORT, topology))
 
 
-def _open(topology: Topology) -> Topology:
+def _stranger(speaks: Speaks, topology: Topology) -> Topology:
+    """Broker 2's listener leads to what listens on its host beside it."""
+    group = next(group for group in topology.target_groups if _group("b2")(group))
+    cluster = topology.clusters[0]
+    stranger = Stranger(
+        cluster_name=cluster.cluster_name,
+        broker_id=2,
+        port=_STRANGERS_PORT,
+        speaks=speaks,
+        broker_port=group.port,
+    )
+    led = _port(_STRANGERS_PORT, _open(_STRANGERS_PORT, topology))
+    return with_lab(led, disturbances=(stranger,))
+
+
+def _open(port: int, topology: Topology) -> Topology:
     """The brokers admit the NLB's nodes at that port too."""
     rules = tuple(
-        IpPermission(from_port=_PLAINTEXT_PORT, to_port=_PLAINTEXT_PORT, cidr_ipv4=block)
+        IpPermission(from_port=port, to_port=port, cidr_ipv4=block)
         for block in topology.vpc(topology.clusters[0].vpc_id).cidr_blocks
     )
     return with_changed(
@@ -88,7 +107,7 @@ def _bootstrap_target(topology: Topology) -> Topology:
         first, *others = group.targets
         return first.model_copy(update={"port": _PLAINTEXT_PORT}), *others
 
-    return with_changed(_open(topology), "target_groups", _group("bootstrap"), targets=one_wrong)
+    return with_changed(_open(_PLAINTEXT_PORT, topology), "target_groups", _group("bootstrap"), targets=one_wrong)
 
 
 def _no_bootstrap_listener(topology: Topology) -> Topology:
@@ -289,6 +308,25 @@ FAULTS: Final = (
             SINGLE: (Code.NLB_PROXY_PROTOCOL, Code.TLS_PLAINTEXT_LISTENER),
             MULTI: (Code.NLB_PROXY_PROTOCOL,),
         },
+    ),
+    _fault(
+        "target-web-server",
+        "The target of broker 2's listener is a web server's port.",
+        partial(_stranger, Speaks.HTTP),
+        Code.TCP_NOT_KAFKA,
+        stage=Stage.HANDSHAKE,
+        reasons=(Reason.NOT_TLS,),
+        brokers=(2,),
+    ),
+    _fault(
+        "target-inspects-tls",
+        "Before broker 2 a proxy ends TLS, with a certificate of the right name that clients trust.",
+        partial(_stranger, Speaks.TLS_OF_ITS_OWN),
+        Code.TLS_INSPECTED,
+        stage=Stage.HANDSHAKE,
+        reasons=(None,),
+        brokers=(2,),
+        alike=(Code.TLS_CERTIFICATE_RENEWED, Code.NLB_TLS_LISTENER),
     ),
     _fault(
         "listener-to-bootstrap-group",
