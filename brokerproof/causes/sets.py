@@ -191,6 +191,8 @@ HANDSHAKE_FAILURE_HERE: Final[CodeSet] = frozenset(
     {Code.TLS_VERSION_MISMATCH, Code.TLS_SNI_REQUIRED, Code.TLS_INSPECTED}
 )
 """The same for some clients, while others are content with the broker."""
+REFUSED_IN_TLS: Final[CodeSet] = HANDSHAKE_FAILURE | HANDSHAKE_FAILURE_HERE | {Code.TLS_CLIENT_CERTIFICATE_MISSING}
+"""The handshake ends with an alert, or with what is no handshake, and nothing says why."""
 TWO_CERTIFICATES: Final[CodeSet] = frozenset({Code.TLS_INSPECTED, Code.TLS_CERTIFICATE_RENEWED})
 """One broker or cluster shows two certificates, each of them trusted and of the right name."""
 UNTRUSTED: Final[CodeSet] = frozenset({Code.TLS_UNTRUSTED_AUTHORITY, Code.TLS_CHAIN_INCOMPLETE})

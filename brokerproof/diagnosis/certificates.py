@@ -117,15 +117,20 @@ def _of_one_broker(there: Sequence[Shown]) -> Iterator[tuple[tuple[str, Target],
             yield one.key, f"broker {one.broker_id} shows certificate {_short(one)} here and {listed(others)} elsewhere"
 
 
-def went_back(there: Iterable[Shown]) -> bool:
-    """Whether one client was shown the earlier of two certificates after the later one, which no renewal does."""
-    return any(
-        earlier.client == later.client
+def went_back(there: Iterable[Shown]) -> int:
+    """How often a client was shown the earlier of a broker's two certificates after the later one.
+
+    No renewal does that.
+    """
+    found = {
+        earlier.key
+        for earlier, later in permutations(there, 2)
+        if earlier.client == later.client
         and earlier.broker_id == later.broker_id
         and earlier.facts.not_before < later.facts.not_before
         and earlier.started_ns > later.ended_ns
-        for earlier, later in permutations(there, 2)
-    )
+    }
+    return len(found)
 
 
 def _most(values: Iterable[str]) -> str:

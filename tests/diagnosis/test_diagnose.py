@@ -10,6 +10,7 @@ from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Answer
 from brokerproof.probes.outcome import (
+    ApiFacts,
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
@@ -50,6 +51,13 @@ from tests.diagnosis.perfect import outcome
 
 _NOTHING_AT_ALL = one(Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PATH_MTU, Code.TCP_NOT_KAFKA)
 _SOMETHING_ON_THE_WAY = one(Code.TCP_PATH_MTU, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER, Code.TCP_CUT_ON_THE_WAY)
+_REFUSED_IN_TLS = one(
+    Code.TLS_VERSION_MISMATCH,
+    Code.TLS_SNI_REQUIRED,
+    Code.TLS_LISTENER_FAILING,
+    Code.TLS_INSPECTED,
+    Code.TLS_CLIENT_CERTIFICATE_MISSING,
+)
 _UNREADABLE = TcpInfo(data_segments_in=1, bytes_in_order=0, out_of_order_segments=1)
 _BEGUN = TcpInfo(data_segments_in=1, bytes_in_order=90, out_of_order_segments=0)
 
@@ -563,6 +571,53 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
                 {1, 2, 3},
             )
         ],
+    ),
+    (
+        "an alert that says nothing of why",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE, clients=["peered"]), handshake(Reason.ALERT, problems=(), alert_number=20))],
+        [(_REFUSED_IN_TLS, {"peered"}, {1, 2, 3})],
+    ),
+    (
+        "what answers in records, and is no handshake",
+        PEERING,
+        [Bend(at(Stage.HANDSHAKE, clients=["peered"]), handshake(Reason.PROTOCOL_ERROR, problems=()))],
+        [(_REFUSED_IN_TLS, {"peered"}, {1, 2, 3})],
+    ),
+    (
+        "the first request is not answered",
+        PEERING,
+        [Bend(at(Stage.API, clients=["peered"], brokers=[2]), failed(Reason.TIMED_OUT, ApiFacts(tcp=TcpInfo())))],
+        [
+            (
+                one(Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS, Code.TCP_NOT_KAFKA),
+                {"peered"},
+                {2},
+            )
+        ],
+    ),
+    (
+        "the first request is never acknowledged",
+        PEERING,
+        [
+            Bend(
+                at(Stage.API, clients=["peered"], brokers=[2]),
+                failed(Reason.TIMED_OUT, ApiFacts(tcp=TcpInfo(unacknowledged_segments=1, data_segments_in=4))),
+            )
+        ],
+        [
+            (
+                one(Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER, Code.TCP_CUT_ON_THE_WAY),
+                {"peered"},
+                {2},
+            )
+        ],
+    ),
+    (
+        "the first request is not answered from two VPCs",
+        PEERING,
+        [Bend(at(Stage.API, brokers=[2]), failed(Reason.TIMED_OUT, ApiFacts(tcp=TcpInfo())))],
+        [(one(Code.CLUSTER_BROKER_UNRESPONSIVE), DIRECT, {2})],
     ),
     (
         "TLS alert 40 for everybody",

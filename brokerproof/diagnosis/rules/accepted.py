@@ -18,7 +18,7 @@ def silent_handshake(case: Case, red: Red, facts: HandshakeFacts | None) -> Said
     """Accepted, and no handshake within its time: by what TCP says of it."""
     tcp = None if facts is None else facts.tcp
     if tcp is not None and tcp.unacknowledged_segments and not tcp.data_segments_in:
-        return _not_taken(case, red)
+        return not_taken(case, red)
     if tcp is not None and _unreadable(tcp):
         codes = frozenset({Code.TCP_PATH_MTU}) | _losses(case, red.view)
         return codes, "" if len(codes) == 1 else "parts of the answer are missing, and what follows them came"
@@ -36,7 +36,7 @@ def _losses(case: Case, view: ClientView) -> frozenset[Code]:
     return frozenset({Code.TCP_PACKET_LOSS}) if loses(case, view) else frozenset()
 
 
-def _not_taken(case: Case, red: Red) -> Said:
+def not_taken(case: Case, red: Red) -> Said:
     """A ClientHello is one small packet (RFC 791: every network carries 576 bytes), so it is not its size.
 
     A host whose queue of connections is full takes none of it, after it had answered the SYN. What is lost at random
@@ -57,10 +57,15 @@ def silent(case: Case, red: Red) -> Said:
         if everything and not any(spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return sets.SAYS_NOTHING_TO_ONE, "connections are accepted, and no broker answers this client on them"
         return sets.SAYS_NOTHING_HERE, "connections are accepted, and on some of them the answer does not come"
-    if not everything and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1):
+    if not everything and is_mute(case, red):
         return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
     codes = sets.SAYS_NOTHING if spoke_kafka(case) else sets.SAYS_NOTHING_TO_ANYBODY
     return codes, "connections are accepted, and not one byte comes back"
+
+
+def is_mute(case: Case, red: Red) -> bool:
+    """Whether others say that it is the broker: metadata of the others leaves it out, or two VPCs find it silent."""
+    return case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1
 
 
 def spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:

@@ -15,16 +15,21 @@ from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import listed
 
+_SEEN_TWICE: Final = 2
 _MSK_NAME: Final = re.compile(r"^\*?\.?(?:[a-z0-9-]+\.)*?(?P<cluster>[a-z0-9-]+\.[a-z0-9]+\.c\d+)\.kafka\.", re.ASCII)
 
 
-def other_names(red: Red, facts: HandshakeFacts) -> Said:
+_UNTRUSTED: Final = "the client does not trust the certificate's issuer"
+
+
+def other_names(red: Red, facts: HandshakeFacts | None) -> Said:
     """What a certificate of a trusted authority is for, where it is not for the name that was asked for."""
     name = red.check.name.lower()
     if _is_address(name):
         return frozenset({Code.TLS_BOOTSTRAP_BY_ADDRESS}), ""
     mine = _MSK_NAME.match(name)
-    shown = {m["cluster"] for dns_name in facts.dns_names if (m := _MSK_NAME.match(dns_name.lower()))}
+    names = () if facts is None else facts.dns_names
+    shown = {m["cluster"] for dns_name in names if (m := _MSK_NAME.match(dns_name.lower()))}
     if mine and shown:
         if mine["cluster"] not in shown:
             return frozenset({Code.TLS_OTHER_CLUSTER}), Named(f"another cluster answers, {listed(sorted(shown))}")
@@ -54,8 +59,10 @@ def _others(case: Case, red: Red, *, any_broker: bool = False) -> Iterator[tuple
                 yield view, outcome.facts, outcome.reason is None
 
 
-def untrusted(case: Case, red: Red, facts: HandshakeFacts) -> Said:
+def untrusted(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:
     """Whose certificate it may be that the client does not trust."""
+    if facts is None:
+        return sets.UNTRUSTED_HERE, _UNTRUSTED
     others = list(_others(case, red))
     if any(content and seen.sha256 != facts.sha256 for _, seen, content in others):
         return frozenset({Code.TLS_INSPECTED}), ""
@@ -67,7 +74,7 @@ def untrusted(case: Case, red: Red, facts: HandshakeFacts) -> Said:
         said = said - {Code.TLS_CHAIN_INCOMPLETE}
     if Reason.NAME_MISMATCH in facts.problems:
         said = said | other_names(red, facts)[0]
-    return said, "the client does not trust the certificate's issuer"
+    return said, _UNTRUSTED
 
 
 def dates(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:
@@ -92,6 +99,6 @@ def two_certificates(case: Case, red: Red) -> Said:
     own_nlb = kind(red.view) is not Access.DIRECT and not managed(red.view)
     codes = sets.TWO_CERTIFICATES | ({Code.NLB_TLS_LISTENER} if own_nlb else frozenset())
     mine = {one.broker_id for one in case.certificates if one.client == red.client and is_at(one.target, red.check)}
-    if went_back(one for one in case.certificates if one.broker_id in mine):
+    if went_back(one for one in case.certificates if one.broker_id in mine) >= _SEEN_TWICE:
         codes -= {Code.TLS_CERTIFICATE_RENEWED}
     return codes, "clients are shown different certificates in the name of one cluster, each of them trusted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.accepted import silent, spoke
+from brokerproof.diagnosis.rules.accepted import is_mute, not_taken, silent, spoke
 from brokerproof.diagnosis.rules.case import Access, Case, Red, Said, kind, managed
 from brokerproof.diagnosis.rules.other_service import is_kafka, is_tls_alert, other_protocol, said_first
 from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, Stage, Status
@@ -24,11 +24,24 @@ def first_request(case: Case, red: Red) -> Said | None:
         return _ended_in_tls(case, red, handshake) if red.view.tls else _ended(case, red)
     if red.check.reason is Reason.NOT_KAFKA and not said:
         return (sets.SPEAKS_TLS_ALONE if red.view.tls else sets.NOT_KAFKA), "what answers does not speak Kafka"
-    if red.check.reason is Reason.TIMED_OUT:
-        about = silent(case, red)
-        # In TLS the server's certificates came through, which are larger than what it says here.
-        return (frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), "") if red.view.tls else about
-    return None
+    return _silent(case, red) if red.check.reason is Reason.TIMED_OUT else None
+
+
+def _facts(case: Case, red: Red) -> ApiFacts | None:
+    return next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ApiFacts)), None)
+
+
+def _silent(case: Case, red: Red) -> Said:
+    """In TLS the server's certificates came through, which are larger than what it says here."""
+    facts = _facts(case, red)
+    if facts is not None and facts.tcp is not None and facts.tcp.unacknowledged_segments:
+        return not_taken(case, red)
+    if not red.view.tls:
+        return silent(case, red)
+    if is_mute(case, red):
+        return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
+    other = frozenset() if _shown_by_kafka(case, red) else frozenset({Code.TCP_NOT_KAFKA})
+    return sets.STOPS_ANSWERING | other, "the handshake is good, and the first request is not answered"
 
 
 def _own_handshake(case: Case, red: Red) -> HandshakeFacts | None:
@@ -68,7 +81,7 @@ def _ended_in_tls(case: Case, red: Red, handshake: HandshakeFacts | None) -> Sai
 
 def _ended(case: Case, red: Red) -> Said:
     """Without TLS. That TLS answers a second connection is a witness; without one, much ends connections."""
-    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ApiFacts)), None)
+    facts = _facts(case, red)
     if facts is not None and facts.answers_tls:
         return frozenset({Code.TLS_PLAINTEXT_CLIENT}), ""
     if any(spoke(case, view, red.check.broker_id) for view in case.views):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
+from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
@@ -135,15 +136,18 @@ def _handshake(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line
             codes = beside(case, sets.NOT_TLS_BEHIND) if fronted else sets.NOT_TLS
             return codes, "what answers{behind} does not speak TLS"
         case Reason.ALERT | Reason.PROTOCOL_ERROR:
-            return None if facts is None else _refusal(case, red, facts)
+            return _refusal(case, red, facts)
         case Reason.NAME_MISMATCH:
-            return None if facts is None else other_names(red, facts)
+            return other_names(red, facts)
         case Reason.CHAIN_UNTRUSTED:
-            return None if facts is None else untrusted(case, red, facts)
+            return untrusted(case, red, facts)
         case Reason.CERTIFICATE_EXPIRED | Reason.CERTIFICATE_NOT_YET_VALID:
             return dates(case, red, facts)
         case _:
             return None
+
+
+_REFUSED: Final = "the handshake is refused"
 
 
 class _Alert(IntEnum):
@@ -157,7 +161,9 @@ class _Alert(IntEnum):
     CERTIFICATE_REQUIRED = 116
 
 
-def _refusal(case: Case, red: Red, facts: HandshakeFacts) -> Said | None:  # noqa: PLR0911 - one line a refusal
+def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noqa: PLR0911 - one line a refusal
+    if facts is None:
+        return sets.REFUSED_IN_TLS, _REFUSED
     if facts.no_common_version:
         return frozenset({Code.TLS_VERSION_MISMATCH}), ""
     match facts.alert_number:
@@ -176,7 +182,7 @@ def _refusal(case: Case, red: Red, facts: HandshakeFacts) -> Said | None:  # noq
             codes = sets.HANDSHAKE_FAILURE_HERE if others else sets.HANDSHAKE_FAILURE
             return codes, "the handshake is refused, and the alert does not say why"
         case _:
-            return None
+            return sets.REFUSED_IN_TLS, _REFUSED
 
 
 def _internal_error(case: Case, red: Red) -> Said:
