@@ -9,7 +9,7 @@ import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Answer, Diagnosis
-from brokerproof.probes.outcome import HandshakeFacts, Outcome, Role, Stage
+from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Outcome, Role, Stage
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import EVERYONE, IN_VPC, PEERING, SINGLE
 from tests.diagnosis.bent import Bend, Change, at, diagnosis_of, views_of
@@ -50,6 +50,28 @@ def test_a_proxy_before_one_broker() -> None:
     assert "Corporate CA" in found.observed
     assert "Amazon RSA 2048 M01" in found.observed
     assert found.next_step
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "others"),
+    [(2, []), (1, [(Code.ISOLATION_SECOND_PATH,)])],
+    ids=["the coordinator behind the proxy", "another coordinator"],
+)
+def test_the_coordinator_behind_a_proxy_sees_the_proxy(coordinator: int, others: list[tuple[Code, ...]]) -> None:
+    diagnosis = found_in(
+        SINGLE,
+        Bend(at(Stage.HANDSHAKE), OWN),
+        Bend(at(Stage.HANDSHAKE, clients=["account_b"], brokers=[2]), OF_A_PROXY),
+        Bend(
+            at(Stage.GROUP, clients=["account_b"]),
+            lambda o: msgspec.structs.replace(
+                o, facts=GroupFacts(group="g", coordinator_id=coordinator, client_host="10.0.16.99")
+            ),
+        ),
+    )
+    found = [f for f in diagnosis.findings if Code.TLS_INSPECTED in f.codes]
+    assert [set(f.codes) for f in found] == [{Code.TLS_INSPECTED, Code.TLS_CERTIFICATE_RENEWED, Code.NLB_TLS_LISTENER}]
+    assert [f.codes for f in diagnosis.findings if f not in found] == others
 
 
 def at_one_address(view: ClientView, o: Outcome) -> bool:

@@ -8,20 +8,37 @@ from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.check import Subject, Verdict
+from brokerproof.diagnosis.check import Assertion, Subject, Verdict
 from brokerproof.diagnosis.rules.accepted import beside, closed, content_at_brokers, silent_handshake, spoke
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, grouped, kind, managed
 from brokerproof.diagnosis.rules.certificate import dates, other_names, two_certificates, untrusted
 from brokerproof.diagnosis.rules.first_request import first_request
 from brokerproof.diagnosis.rules.other_service import other_protocol, said_first
-from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage
+from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Reason, Stage
 
 _ENDINGS = frozenset({Reason.CLOSED, Reason.RESET})
 
 
 def handshakes(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
-    """Every red check of the handshake that its facts explain."""
-    return grouped(_said(case, _of_handshakes(reds)))
+    """Every red check of the handshake that its facts explain, and of a group whose coordinator is behind a proxy."""
+    return [_with_its_source(case, draft, reds) for draft in grouped(_said(case, _of_handshakes(reds)))]
+
+
+def _with_its_source(case: Case, draft: Draft, reds: Sequence[Red]) -> Draft:
+    """What ends TLS before a broker connects to it anew: as a group's coordinator the broker sees another client."""
+    if not all(red.check.reason is None for red in draft.reds):
+        return draft
+    shown_at = {(red.client, red.check.broker_id) for red in draft.reds}
+    source = (
+        red
+        for red in reds
+        if red.check.asserts is Assertion.SOURCE
+        and any(
+            isinstance(o.facts, GroupFacts) and (red.client, o.facts.coordinator_id) in shown_at
+            for o in case.outcomes(red)
+        )
+    )
+    return Draft(draft.codes, draft.wrong, (*draft.reds, *source))
 
 
 def mute_brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
