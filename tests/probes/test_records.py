@@ -24,6 +24,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.outcome.samples import unpack
 from brokerproof.probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
+from brokerproof.probes.topic import Partitions
 from tests.probes.fake_cluster import (
     CREATE_TOPICS,
     DELETE_TOPICS,
@@ -412,3 +413,27 @@ def test_raw_samples_are_handed_over_where_the_plan_asks_for_them() -> None:
     for block in result.samples:
         samples = unpack(block)
         assert all(0 <= due <= began for due, began in zip(samples.scheduled_ns, samples.started_ns, strict=True))
+
+
+def test_what_an_existing_topic_does_not_cover_is_not_measured_and_the_rest_is() -> None:
+    leaders: dict[int, int] = {}
+
+    def prepare(cluster: FakeCluster) -> None:
+        cluster.partitions = 1
+        leaders.update(cluster.leaders("existing"))
+
+    latency = LatencyPlan(samples=20, warm_up=4, rate_per_s=300)
+    throughput = ThroughputPlan(total_bytes=50_000, max_ms=1000, record_bytes=500)
+    result, _ = probed(2, prepare, topic=EXISTING, stages=TO_GROUP, latency=latency, throughput=throughput)
+    leading = leaders[0]
+    for broker_id in (1, 2):
+        each = result.one(Stage.LATENCY, role=Role.BROKER, broker_id=broker_id)
+        covered = (Status.OK, None) if broker_id == leading else (Status.SKIPPED, Reason.NOT_COVERED)
+        assert (each.status, each.reason) == covered
+    for stage in (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT):
+        assert result.one(stage, role=Role.CLUSTER).status is Status.OK, result.verdicts()
+
+
+def test_a_partition_that_nobody_leads_is_a_fault_of_its_replicas() -> None:
+    partitions = Partitions(count=2, led_by={1: (0,)}, leaderless={1: (2, 3)})
+    assert [partitions.missing_at(broker_id) for broker_id in (1, 2, 3, 4)] == [None, 1, 1, None]
