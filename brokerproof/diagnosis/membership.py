@@ -7,30 +7,38 @@ lives (KRaftMetadataCache.getControllerId).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.probes.outcome import IdentityFacts, MetadataFacts, Outcome, Stage, Status
 
 Lists: TypeAlias = Mapping[int, frozenset[int]]
 """By the broker that answered, and proved that it is this one: the brokers it lists."""
 
 
-def lists_of(outcomes: Sequence[Outcome]) -> Lists:
-    """What each broker said, in any of its answers, about those of its own cluster."""
+def told_by(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, MetadataFacts]]:
+    """Each metadata answer whose broker proved who it is, of the one cluster that most answers are from."""
     who = {
         _place(o): o.facts.answered_by
         for o in outcomes
         if o.stage is Stage.IDENTITY and o.status is Status.OK and isinstance(o.facts, IdentityFacts)
     }
-    elsewhere = answers_elsewhere(outcomes)
+    answers = [o for o in outcomes if isinstance(o.facts, MetadataFacts) and who.get(_place(o)) is not None]
+    counted = Counter(o.facts.cluster_id for o in answers if isinstance(o.facts, MetadataFacts))
+    most = max(counted, key=lambda cluster_id: (counted[cluster_id], cluster_id), default="")
+    for outcome in answers:
+        answered_by = who[_place(outcome)]
+        if answered_by is not None and isinstance(outcome.facts, MetadataFacts) and outcome.facts.cluster_id == most:
+            yield answered_by, outcome.facts
+
+
+def lists_of(outcomes: Sequence[Outcome]) -> Lists:
+    """What each broker said in any of its answers."""
     found: dict[int, frozenset[int]] = {}
-    for outcome in outcomes:
-        answered_by = who.get(_place(outcome))
-        if answered_by is not None and isinstance(outcome.facts, MetadataFacts) and outcome.target not in elsewhere:
-            told = frozenset(broker.broker_id for broker in outcome.facts.brokers)
-            found[answered_by] = found.get(answered_by, frozenset()) | told
+    for answered_by, facts in told_by(outcomes):
+        told = frozenset(broker.broker_id for broker in facts.brokers)
+        found[answered_by] = found.get(answered_by, frozenset()) | told
     return found
 
 

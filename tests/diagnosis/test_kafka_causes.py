@@ -62,6 +62,16 @@ def listing(*broker_ids: int) -> Change:
     return change
 
 
+def remembering(o: Outcome) -> Outcome:
+    """An answer of before broker 4 was taken away, and broker 3 was given another port."""
+    assert isinstance(o.facts, MetadataFacts)
+    first, second, third = o.facts.brokers
+    moved = msgspec.structs.replace(third, port=9194)
+    gone = AdvertisedBroker(broker_id=4, name="b-4.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com", port=9094)
+    facts = msgspec.structs.replace(o.facts, brokers=(first, second, moved, gone))
+    return outcome(o.stage, o.target, facts=facts)
+
+
 def told(advertised_listeners: str) -> Change:
     return lambda o: outcome(
         o.stage,
@@ -284,6 +294,15 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
         [(one(Code.CLUSTER_BROKER_CUT_OFF, Code.CLUSTER_BROKER_DOWN), ONE, {2})],
     ),
     (
+        "a broker that is cut off, and still lists one that there once was, and another where it once was",
+        IN_VPC,
+        [
+            Bend(at(Stage.METADATA, brokers=[1, 3]), listing(1, 3)),
+            Bend(at(Stage.METADATA, brokers=[2]), remembering),
+        ],
+        [(one(Code.CLUSTER_BROKER_CUT_OFF, Code.CLUSTER_BROKER_DOWN), ONE, {2, 3})],
+    ),
+    (
         "a broker that nobody lists, itself neither, and that says nothing of its listeners",
         IN_VPC,
         [Bend(at(Stage.METADATA), listing(1, 3))],
@@ -419,6 +438,24 @@ def test_the_check_says_who_leaves_whom_out() -> None:
     assert same.observed == "brokers 1 and 3 do not list broker 2, which answers, and lists itself"
     assert check_of(checks, Assertion.ADVERTISED, 2).verdict is Verdict.FAILED
     assert check_of(seen(views_of(IN_VPC)[0]).checks, Assertion.SAME_BROKERS).verdict is Verdict.PASSED
+
+
+def test_a_broker_of_another_cluster_disputes_nothing() -> None:
+    """It answers at the bootstrap name, as broker 4 of its own cluster."""
+
+    def another(o: Outcome) -> Outcome:
+        entries = tuple(AdvertisedBroker(broker_id=i, name=f"b-{i}.other.example.com", port=9094) for i in (4, 5))
+        return outcome(o.stage, o.target, facts=MetadataFacts(cluster_id="d", controller_id=4, brokers=entries))
+
+    def fourth(o: Outcome) -> Outcome:
+        return outcome(o.stage, o.target, facts=IdentityFacts(answered_by=4))
+
+    bootstrap = [
+        Bend(at(stage, where=lambda _v, o: o.target.role is Role.BOOTSTRAP), change)
+        for stage, change in ((Stage.METADATA, another), (Stage.IDENTITY, fourth))
+    ]
+    checks = seen(views_of(SINGLE)[0], *bootstrap).checks
+    assert check_of(checks, Assertion.SAME_BROKERS).verdict is Verdict.PASSED
 
 
 def test_a_broker_that_does_not_answer_is_no_matter_of_dispute() -> None:

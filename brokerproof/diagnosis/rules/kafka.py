@@ -8,7 +8,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.clusters import answers_elsewhere
-from brokerproof.diagnosis.membership import cut_off, disputed, lists_of
+from brokerproof.diagnosis.membership import cut_off, disputed, lists_of, told_by
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
@@ -118,6 +118,12 @@ def _one_cluster(case: Case, red: Red) -> _Said:
     answers = _answers(case, red.view)
     if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
         return frozenset({Code.TLS_OTHER_CLUSTER}), _of_another_cluster(case, red.view)
+    known = {broker.broker_id for broker in red.view.brokers}
+    outcomes = case.all_outcomes(red.view)
+    listing = {broker_id for broker_id, told in lists_of(outcomes).items() if told - known}
+    if listing and listing <= cut_off(lists_of(outcomes)):
+        # What is cut off lists the brokers that there once were.
+        return _left_out(case, red)
     return frozenset({Code.METADATA_NEW_BROKER}), ""
 
 
@@ -131,13 +137,15 @@ def _left_out(case: Case, red: Red) -> _Said:
     return sets.LEFT_OUT, "brokers do not agree about which brokers are in the cluster"
 
 
-def _of_one_broker(case: Case, red: Red) -> _Said | None:
+def _of_one_broker(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a witness
     broker = broker_of(red)
     if broker is None:
         return None
     own, others = _own_and_others(red.view, _answers(case, red.view))
     entries = [b for facts in own for b in facts.brokers if b.broker_id == broker.broker_id]
     wrong = [entry for entry in entries if not _is_right(entry, broker)]
+    if wrong and _is_of_the_past(case, red, broker):
+        return _left_out(case, red)
     if wrong:
         return frozenset({_advertised(red.view, red, wrong[0])}), ""
     if any(b.broker_id == broker.broker_id and not _is_right(b, broker) for facts in others for b in facts.brokers):
@@ -148,6 +156,18 @@ def _of_one_broker(case: Case, red: Red) -> _Said | None:
     if not entries and broker.broker_id in lists:
         return _not_listed(case, red)
     return None
+
+
+def _is_of_the_past(case: Case, red: Red, broker: BrokerView) -> bool:
+    """Whether only brokers that are cut off advertise it elsewhere: they know what there was before."""
+    outcomes = case.all_outcomes(red.view)
+    by = {
+        answered_by
+        for answered_by, facts in told_by(outcomes)
+        for entry in facts.brokers
+        if entry.broker_id == broker.broker_id and not _is_right(entry, broker)
+    }
+    return bool(by) and by <= cut_off(lists_of(outcomes))
 
 
 def _own_and_others(
