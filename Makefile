@@ -62,7 +62,7 @@ catalogue: setup ## write docs/catalogue.md, which follows from the code
 	$(BIN)/python -m tools.catalogue_page
 
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
-	$(BIN)/brokerproof lab prove --clean 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
+	$(BIN)/brokerproof lab prove --clean 200 --busy 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
 
 bench: ## compare with commands by hand, Kafka's own tools, iperf3, sslyze and others; figures to docs/benchmarks.md
 	@tools/setup.sh --bench

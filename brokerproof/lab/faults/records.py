@@ -12,11 +12,11 @@ from brokerproof.topology.edit import with_each, with_properties
 from brokerproof.topology.models import KafkaAcl, Topology
 
 
-def _writing_denied(topology: Topology) -> Topology:
-    """Everything but writing is allowed on the probe's topics; a DENY wins over every ALLOW."""
+def _denied(operation: str, topology: Topology) -> Topology:
+    """Everything but this is allowed on the probe's topics; a DENY wins over every ALLOW."""
     every = KafkaAcl(resource_name="brokerproof", pattern_type="PREFIXED")
-    write = every.model_copy(update={"operation": "WRITE", "permission_type": "DENY"})
-    return with_each(topology, "clusters", kafka_acls=(every, write))
+    denied = every.model_copy(update={"operation": operation, "permission_type": "DENY"})
+    return with_each(topology, "clusters", kafka_acls=(every, denied))
 
 
 _fault = partial(Fault, layer=FaultLayer.RECORDS, patterns=EVERY)
@@ -25,10 +25,20 @@ FAULTS: Final = (
     _fault(
         "topic-write-denied",
         "An ACL denies writing to the client's topics.",
-        _writing_denied,
+        partial(_denied, "WRITE"),
         Code.AUTH_TOPIC_DENIED,
         stage=Stage.PRODUCE,
         reasons=(Reason.NOT_AUTHORIZED,),
+    ),
+    _fault(
+        "topic-read-denied",
+        "An ACL denies reading the client's topics: a client library says so once for each partition, then nothing.",
+        partial(_denied, "READ"),
+        Code.AUTH_TOPIC_DENIED,
+        stage=Stage.CONSUME,
+        reasons=(Reason.NOT_AUTHORIZED,),
+        spreads=True,
+        source="karafka/karafka#2109",
     ),
     _fault(
         "records-too-large",
