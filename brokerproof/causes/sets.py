@@ -215,6 +215,10 @@ ONE_BOOTSTRAP_TARGET: Final[CodeSet] = frozenset(
     }
 )
 """Some connections to the bootstrap port end in the handshake, the others are well."""
+BOOTSTRAP_SILENT: Final[CodeSet] = frozenset(
+    {Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.NLB_WRONG_TARGET_PORT, Code.TCP_NOT_KAFKA}
+)
+"""Every connection to the bootstrap port is accepted and then silent, and brokers speak at ports of their own."""
 ONE_BOOTSTRAP_SILENT: Final[CodeSet] = frozenset(
     {Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER}
 )

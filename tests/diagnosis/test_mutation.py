@@ -382,7 +382,6 @@ MUTATIONS: Final = (
         "other connections to the same listener work",
         runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.TIMED_OUT, problems=()))),
         runs(SINGLE, Bend(at(Stage.HANDSHAKE, where=at_bootstrap), handshake(Reason.TIMED_OUT, problems=()))),
-        open="tls",
     ),
     Mutation(
         Code.NLB_BOOTSTRAP_TARGET_DEAD,

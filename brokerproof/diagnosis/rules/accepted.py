@@ -51,6 +51,8 @@ def not_taken(case: Case, red: Red) -> Said:
 
 def silent(case: Case, red: Red) -> Said:
     """Accepted and then silent: the broker, what it sends is too large for the path, or something on the way."""
+    if red.check.broker_id is None and kind(red.view) is not Access.DIRECT and spoke_kafka(case):
+        return sets.BOOTSTRAP_SILENT, "connections to the bootstrap listener are accepted, and not one byte comes back"
     silent_ids = {r.check.broker_id for r in _silences(case, red.view)}
     everything = silent_ids >= {b.broker_id for b in red.view.brokers} and len(silent_ids) > 1
     if red.check.broker_id is not None and any(spoke(case, view, red.check.broker_id) for view in case.views):
@@ -65,7 +67,8 @@ def silent(case: Case, red: Red) -> Said:
 
 def is_mute(case: Case, red: Red) -> bool:
     """Whether others say that it is the broker: metadata of the others leaves it out, or two VPCs find it silent."""
-    return case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1
+    of_one = red.check.broker_id is not None
+    return of_one and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1)
 
 
 def spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:

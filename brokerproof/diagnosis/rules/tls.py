@@ -68,9 +68,10 @@ def _of_handshakes(reds: Sequence[Red]) -> list[Red]:
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
     for red in reds:
         about = red
-        if red.check.broker_id is None and red.check.reason is not None and _some_bootstrap_works(case, red):
+        if red.check.broker_id is None and red.check.reason is not None:
             alike = _broker_alike(case, red)
-            if alike is None and (said := _one_target(case, red)) is not None:
+            one_of_several = alike is None and _some_bootstrap_works(case, red)
+            if one_of_several and (said := _one_target(case, red)) is not None:
                 yield *said, red
                 continue
             about = alike or red
