@@ -225,3 +225,23 @@ def test_a_small_packet_lost_each_time_it_was_sent_is_a_set(times: int, *, lost_
     assert set(found.codes) == {Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER, Code.TCP_CUT_ON_THE_WAY}
     assert (found.clients, found.broker_ids) == (("peered",), (3,))
     assert found.next_step
+
+
+@pytest.mark.parametrize(
+    "facts", [{"bytes_received": 133}, {"first_bytes": r"\x16\x03\x03\x00z\x02"}], ids=["begun", "late"]
+)
+def test_a_broker_that_began_to_answer_one_client_is_not_mute(facts: dict[str, object]) -> None:
+    """A busy host: it kept all clients waiting, and was heard by one."""
+    bends = [
+        Bend(at(Stage.HANDSHAKE, clients=["peered"], brokers=[2]), handshake(Reason.TIMED_OUT, problems=(), **facts)),
+        Bend(at(Stage.HANDSHAKE, brokers=[2]), handshake(Reason.TIMED_OUT, problems=())),
+    ]
+    found = diagnosis_of(views_of(PEERING), *bends).findings
+    assert [set(f.codes) for f in found if len(f.codes) == 1] == []
+    assert {code for f in found for code in f.codes} == {
+        Code.CLUSTER_BROKER_UNRESPONSIVE,
+        Code.TCP_PATH_MTU,
+        Code.TCP_PACKET_LOSS,
+        Code.TCP_PATH_MEMBER,
+        Code.TCP_CUT_ON_THE_WAY,
+    }

@@ -59,6 +59,8 @@ def silent(case: Case, red: Red) -> Said:
         if everything and not any(spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return sets.SAYS_NOTHING_TO_ONE, "connections are accepted, and no broker answers this client on them"
         return sets.SAYS_NOTHING_HERE, "connections are accepted, and on some of them the answer does not come"
+    if _began(case, red.check.broker_id):
+        return sets.SAYS_NOTHING_HERE, "connections are accepted, and on some of them the answer does not come"
     if not everything and is_mute(case, red):
         return frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE}), ""
     codes = sets.SAYS_NOTHING if spoke_kafka(case) else sets.SAYS_NOTHING_TO_ANYBODY
@@ -68,7 +70,21 @@ def silent(case: Case, red: Red) -> Said:
 def is_mute(case: Case, red: Red) -> bool:
     """Whether others say that it is the broker: metadata of the others leaves it out, or two VPCs find it silent."""
     of_one = red.check.broker_id is not None
-    return of_one and (case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1)
+    if not of_one or _began(case, red.check.broker_id):
+        return False
+    return case.listed(red.check.broker_id) is False or len(_vpcs_silent(case, red)) > 1
+
+
+def _began(case: Case, broker_id: int | None) -> bool:
+    """Whether the broker said anything to anybody whom it kept waiting: it is late then, and not mute."""
+    return any(
+        facts.bytes_received or facts.first_bytes
+        for view in case.views
+        for red in _silences(case, view)
+        if red.check.broker_id == broker_id
+        for facts in (outcome.facts for outcome in case.outcomes(red))
+        if isinstance(facts, HandshakeFacts)
+    )
 
 
 def spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:
