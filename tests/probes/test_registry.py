@@ -88,6 +88,7 @@ def test_sets_are_derived() -> None:
     assert known(run_per(Per.BROKER)) == (Stage.PRODUCE, Stage.CONSUME)
     assert Stage.METADATA in run_per(Per.ADDRESS)
     assert Stage.METADATA not in judged_per(Per.ADDRESS)
-    assert known(judged_per(Per.CLUSTER)) == (Stage.GROUP, Stage.LATENCY, Stage.THROUGHPUT)
+    assert known(judged_per(Per.CLUSTER)) == (Stage.GROUP, Stage.THROUGHPUT)
+    assert known(judged_per(Per.BROKER)) == (Stage.METADATA, Stage.PRODUCE, Stage.CONSUME, Stage.LATENCY)
     assert known(up_to(Stage.HANDSHAKE)) == IN_ORDER[:3]
     assert known(stage for stage, spec in SPECS.items() if spec.brokers_only) == (Stage.PATH_SIZE, Stage.IDLE)
