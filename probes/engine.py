@@ -20,16 +20,17 @@ import msgspec
 import OpenSSL
 
 from brokerproof.probes.exchange import RECORD_STAGES
+from brokerproof.probes.host import Asked, read_host, servers_of
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.look import Look, other_target, target_of
+from brokerproof.probes.look import Look, control_name, control_target, other_target, target_of
 from brokerproof.probes.observation import Observation, crashed, error
-from brokerproof.probes.outcome import Closing, Line, Reason, Refused, Role, Stage, Started, Target
+from brokerproof.probes.outcome import Closing, HostFacts, Line, Reason, Refused, Role, Stage, Started, Target
 from brokerproof.probes.outcome.registry import SPECS, run_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.plan import Plan
 from brokerproof.probes.records import CLUSTER
 from brokerproof.probes.second_look import failures, second_plan
-from brokerproof.probes.wire.dns_exchange import Server, configured_server, is_address, parse_server
+from brokerproof.probes.wire.dns_exchange import Server, is_address, parse_server
 
 PROBE_VERSION: Final = "1"
 """Of the probe's behaviour, for reports; the plan has its own version."""
@@ -61,17 +62,18 @@ async def run(plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None) -> 
     Returns:
         The last line: Closing, or Refused where the plan cannot be used and nothing was probed.
     """
+    host = read_host({each.name for each in (*plan.bootstrap, *plan.brokers)} | set(plan.other_names))
     try:
-        server = _usable(plan)
+        servers = _usable(plan, host)
     except ValueError as why:
         refused = Refused(why=str(why))
         emit(refused)
         return refused
-    return await _Run(plan, emit, server).run(abort or asyncio.Event())
+    return await _Run(plan, emit, Asked(servers, host)).run(abort or asyncio.Event())
 
 
-def _usable(plan: Plan) -> Server | None:
-    """The resolver to ask.
+def _usable(plan: Plan, host: HostFacts) -> tuple[Server, ...]:
+    """The resolvers to ask, in their order.
 
     Raises:
         ValueError: something in the plan cannot be probed.
@@ -79,6 +81,9 @@ def _usable(plan: Plan) -> Server | None:
     for index, each in enumerate(plan.forbidden):
         if not is_address(each.address):
             raise ValueError(f"$.forbidden[{index}].address: {each.address!r} is not an IP address")
+    for index, control in enumerate(plan.control_connects):
+        if not is_address(control.address):
+            raise ValueError(f"$.control_connects[{index}].address: {control.address!r} is not an IP address")
     for name, value in (
         ("topic.replication_factor", plan.topic.replication_factor),
         ("topic.records_per_leader", plan.topic.records_per_leader),
@@ -92,22 +97,20 @@ def _usable(plan: Plan) -> Server | None:
     ):
         if value <= 0:
             raise ValueError(f"$.{name}: {value} is not positive")
-    if plan.resolver is None:
-        return configured_server()
-    return parse_server(plan.resolver)
+    return servers_of(host) if plan.resolver is None else (parse_server(plan.resolver),)
 
 
 class _Run:
     """One run of one plan."""
 
-    def __init__(self, plan: Plan, emit: Emit, server: Server | None) -> None:
+    def __init__(self, plan: Plan, emit: Emit, asked: Asked) -> None:
         self._plan = plan
         self._emit = emit
-        emit(_started(plan))
+        emit(_started(plan, asked.host))
         self._limiter = asyncio.Semaphore(plan.limits.concurrency)
-        self._server = server
+        self._asked = asked
         self._ledger = Ledger(emit)
-        self._first = Look(plan, self._ledger, server, self._limiter)
+        self._first = Look(plan, self._ledger, asked, self._limiter)
         self._paths, self._exchange = self._first.paths, self._first.exchange
 
     async def run(self, abort: asyncio.Event) -> Closing:
@@ -142,7 +145,7 @@ class _Run:
         if plan is None:
             return None
         records = any(SPECS[stage].moves_records for stage in plan.stages)
-        return Look(plan, self._ledger.again(), self._server, self._limiter, follow=records)
+        return Look(plan, self._ledger.again(), self._asked, self._limiter, follow=records)
 
     def _sweep_again(self, second: Look, ending: Ending | None) -> None:
         """Say of each failure that was not reached again why; then take no more."""
@@ -194,6 +197,8 @@ class _Run:
                 and (endpoint.role is Role.BROKER or not SPECS[stage].brokers_only)
             ]
         planned += [(Stage.RESOLVE, other_target(name)) for name in plan.other_names]
+        planned += [(Stage.RESOLVE, control_name(name)) for name in plan.control_names]
+        planned += [(Stage.CONNECT, control_target(each)) for each in plan.control_connects]
         planned = [each for each in planned if each[0] in plan.stages]
         planned += [(Stage.CONNECT, target_of(forbidden)) for forbidden in plan.forbidden]
         if not plan.bootstrap:
@@ -221,7 +226,7 @@ class _Run:
                 return [CLUSTER] if stage in plan.stages else []
 
 
-def _started(plan: Plan) -> Started:
+def _started(plan: Plan, host: HostFacts) -> Started:
     return Started(
         plan_id=plan.plan_id,
         client=plan.client,
@@ -237,6 +242,7 @@ def _started(plan: Plan) -> Started:
             "pyopenssl": OpenSSL.__version__,
         },
         wall_clock=datetime.now(UTC).isoformat(),
+        host_facts=host,
     )
 
 

@@ -5,28 +5,28 @@ from __future__ import annotations
 import asyncio
 
 from brokerproof.probes.exchange import Exchange
+from brokerproof.probes.host import Asked
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.load.measurements import Measurements
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Role, Stage, Target
 from brokerproof.probes.paths import Paths
-from brokerproof.probes.plan import ForbiddenConnect, Plan
+from brokerproof.probes.plan import ControlConnect, ForbiddenConnect, Plan
 from brokerproof.probes.stages.connect import connect
-from brokerproof.probes.stages.resolve import resolve
-from brokerproof.probes.wire.dns_exchange import Server
+from brokerproof.probes.stages.resolve import ask_for, resolve
 
 
 class Look:
     """One look; ``follow`` is whether what the cluster advertises is probed as well."""
 
     def __init__(
-        self, plan: Plan, ledger: Ledger, server: Server | None, limiter: asyncio.Semaphore, *, follow: bool = True
+        self, plan: Plan, ledger: Ledger, asked: Asked, limiter: asyncio.Semaphore, *, follow: bool = True
     ) -> None:
         self.plan = plan
         self.ledger = ledger
-        self.paths = Paths(plan, ledger, server, limiter, follow=follow)
+        self.paths = Paths(plan, ledger, asked, limiter, follow=follow)
         self.exchange = Exchange(plan, ledger, self.paths)
-        self._server = server
+        self._asked = asked
         self._limiter = limiter
 
     async def run(self) -> None:
@@ -34,6 +34,7 @@ class Look:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forbidden())
             group.create_task(self._other_names())
+            group.create_task(self._controls())
             if self.plan.bootstrap:
                 group.create_task(self.paths.run())
                 group.create_task(self._records())
@@ -61,12 +62,27 @@ class Look:
             await asyncio.gather(*map(one, dict.fromkeys(self.plan.other_names)))
 
     async def _look_up(self, name: str) -> tuple[Observation, None]:
-        seen, _ = await resolve(name, self._server, limit_ms=self.plan.limits.resolve_ms)
+        asked = self._asked
+        seen, _ = await resolve(name, asked.servers, limit_ms=self.plan.limits.resolve_ms, host=asked.host)
         return seen, None
 
-    async def _knock(self, forbidden: ForbiddenConnect) -> tuple[Observation, None]:
+    async def _controls(self) -> None:
+        """What nobody has: silence and NXDOMAIN are the right answers, so nothing waits for them."""
+        plan, measure = self.plan, self.ledger.measure
+
+        async def ask(name: str) -> tuple[Observation, None]:
+            return await ask_for(name, self._asked.servers, limit_ms=plan.limits.resolve_ms), None
+
+        names = dict.fromkeys(plan.control_names if Stage.RESOLVE in plan.stages else ())
+        connects = dict.fromkeys(plan.control_connects if Stage.CONNECT in plan.stages else ())
+        await asyncio.gather(
+            *(measure(Stage.RESOLVE, control_name(name), ask(name)) for name in names),
+            *(measure(Stage.CONNECT, control_target(each), self._knock(each)) for each in connects),
+        )
+
+    async def _knock(self, at: ForbiddenConnect | ControlConnect) -> tuple[Observation, None]:
         limit_ms = self.plan.limits.connect_ms
-        seen, sock = await connect(forbidden.address, forbidden.port, limit_ms=limit_ms)
+        seen, sock = await connect(at.address, at.port, limit_ms=limit_ms)
         if sock is not None:
             sock.close()
         return seen, None
@@ -80,3 +96,13 @@ def target_of(forbidden: ForbiddenConnect) -> Target:
 def other_target(name: str) -> Target:
     """The target of a name that is not of the cluster."""
     return Target(role=Role.OTHER, name=name)
+
+
+def control_name(name: str) -> Target:
+    """The target of a name that nobody has."""
+    return Target(role=Role.CONTROL, name=name)
+
+
+def control_target(control: ControlConnect) -> Target:
+    """The target of an address that nobody has."""
+    return Target(role=Role.CONTROL, address=control.address, port=control.port)

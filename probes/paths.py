@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from OpenSSL import SSL
 
+from brokerproof.probes.host import Asked
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.other_way import with_plaintext, with_tls, without_sni
@@ -26,6 +27,7 @@ from brokerproof.probes.outcome import (
     MetadataFacts,
     Outcome,
     Reason,
+    ResolveFacts,
     Role,
     Stage,
     Status,
@@ -121,13 +123,19 @@ class Paths:
     """All endpoints of a plan, and those found on the way."""
 
     def __init__(
-        self, plan: Plan, ledger: Ledger, server: Server | None, limiter: asyncio.Semaphore, *, follow: bool = True
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        asked: Asked,
+        limiter: asyncio.Semaphore,
+        *,
+        follow: bool = True,
     ) -> None:
         """``follow`` is whether what the cluster advertises is probed as well."""
         self._plan = plan
         self._follow = follow
         self._ledger = ledger
-        self._server = server
+        self._asked = asked
         self._limiter = limiter
         self._scope = PlanScope(plan)
         self._resolutions: dict[str, asyncio.Task[tuple[Outcome | None, Addresses]]] = {}
@@ -207,8 +215,11 @@ class Paths:
 
     @property
     def server(self) -> Server | None:
-        """The resolver that is asked."""
-        return self._server
+        """The resolver to measure: the one that answered last, or the first where none has."""
+        said = [each.result()[0] for each in self._resolutions.values() if each.done() and not each.cancelled()]
+        answered = [each.facts.resolver for each in said if each is not None and isinstance(each.facts, ResolveFacts)]
+        servers = self._asked.servers
+        return next((each for each in servers if str(each) in answered), next(iter(servers), None))
 
     async def all_done(self) -> None:
         """Wait until every endpoint is probed to its end, also those found meanwhile."""
@@ -294,7 +305,7 @@ class Paths:
         async def work() -> tuple[Observation, None]:
             nonlocal found
             limit_ms = self._plan.limits.resolve_ms
-            seen, found = await resolve(endpoint.name, self._server, limit_ms=limit_ms)
+            seen, found = await resolve(endpoint.name, self._asked.servers, limit_ms=limit_ms, host=self._asked.host)
             return seen, None
 
         async with self._limiter:

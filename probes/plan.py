@@ -55,6 +55,13 @@ class ForbiddenConnect(Value, frozen=True):
     why: str
 
 
+class ControlConnect(Value, frozen=True):
+    """An address that nobody has, and a port of the cluster's: what accepts or refuses is not the cluster."""
+
+    address: str
+    port: int
+
+
 class Tls(Value, frozen=True):
     """``ca_file`` is a PEM bundle on the probe's host; None is the host's own trust store."""
 
@@ -86,7 +93,7 @@ class TopicPlan(Value, frozen=True):
 class Limits(Value, frozen=True):
     """Deadlines. Each stage honours its own and the plan's, also when a peer falls silent."""
 
-    resolve_ms: int = 2000
+    resolve_ms: int = 3500
     connect_ms: int = 2000
     handshake_ms: int = 3000
     request_ms: int = 3000
@@ -184,7 +191,7 @@ def _within(field: str, value: int, least: int, most: int) -> None:
 class Plan(Value, frozen=True):
     """One client's work.
 
-    ``resolver`` None: the first nameserver the host is configured with. ``tls`` None: plaintext.
+    ``resolver`` None: the nameservers the host is configured with, in their order. ``tls`` None: plaintext.
     """
 
     plan_id: str
@@ -210,6 +217,10 @@ class Plan(Value, frozen=True):
     """How long the stage ``idle`` is silent, on a connection of its own to each broker address; 0 is without it."""
     other_names: tuple[str, ...] = ()
     """Names that are not of the cluster, to be resolved and no more."""
+    control_names: tuple[str, ...] = ()
+    """Names that nobody has: what answers for them answers for everything."""
+    control_connects: tuple[ControlConnect, ...] = ()
+    """Tried once each, and no byte is sent."""
     follow_advertised: AdvertisedScope = AdvertisedScope.PLAN_ONLY
     """What the cluster may make the probe connect to; the rest is reported and left alone."""
     look_again: bool = True

@@ -24,6 +24,7 @@ def failures(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
         outcome
         for outcome in outcomes
         if not SPECS[outcome.stage].measurement
+        and outcome.target.role is not Role.CONTROL
         and (_answers(outcome) if outcome.target.role is Role.FORBIDDEN else outcome.status is Status.FAILED)
     )
 
@@ -59,6 +60,8 @@ def second_plan(plan: Plan, failed: Iterable[Outcome]) -> Plan | None:
         stages=stages,
         forbidden=forbidden,
         other_names=others,
+        control_names=(),
+        control_connects=(),
         connect_attempts=1,
         idle_hold_ms=0,
         latency=None,

@@ -67,7 +67,7 @@ class Names:
 
     def must_not(self, target: Target) -> bool:
         """Whether a connection there is a failure, so that ``failed`` is not marked as one."""
-        return target.role is Role.FORBIDDEN or (target.name, target.address) in self._must_not
+        return target.role in {Role.FORBIDDEN, Role.CONTROL} or (target.name, target.address) in self._must_not
 
 
 def detail(subject: str, outcomes: list[Outcome], verdict: Verdict | None, names: Names) -> Detail:

@@ -156,6 +156,8 @@ def _resolve_parts(facts: ResolveFacts) -> tuple[str, ...]:
         f"from {facts.resolver}",
         f"operating system: {', '.join(facts.os_addresses) or facts.os_error}" if differs else "",
         f"zone {facts.soa}" if facts.soa else "",
+        f"asked again: {', '.join(facts.again)}" if facts.again and {*facts.again} != {*facts.a, *facts.aaaa} else "",
+        *(f"not from {each.resolver}: {each.detail}" for each in facts.unusable),
     )
 
 

@@ -57,6 +57,7 @@ def seen(result: ClientResult) -> ClientEvidence:
         checks=result.checks,
         outcomes=result.outcomes,
         complete=result.closing is not None and result.closing.complete and not result.vantage_error,
+        host=result.started.host_facts if result.started is not None else None,
     )
 
 

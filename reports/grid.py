@@ -93,7 +93,7 @@ def subject_of(target: Target) -> str:
             return "advertised"
         case Role.FORBIDDEN:
             return "isolation"
-        case Role.CLUSTER | Role.OTHER:
+        case Role.CLUSTER | Role.OTHER | Role.CONTROL:
             return Subject.CLUSTER.value
 
 

@@ -17,6 +17,7 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "catalogue.md"
 
 _HEADS: Final[dict[Layer, str]] = {
     Layer.DNS: "Names and resolvers",
+    Layer.HOST: "The client's own host",
     Layer.ROUTE: "Routes, peering connections, transit gateways",
     Layer.SECURITY: "Security groups and network ACLs",
     Layer.ENDPOINT: "Interface endpoints and endpoint services",

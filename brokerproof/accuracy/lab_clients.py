@@ -139,10 +139,7 @@ class Clients:
         broken = [run.run for run in runs if run.run.error]
         if broken:
             raise NoEvidenceError("; ".join(run.error for run in broken))
-        seen = tuple(
-            ClientEvidence(view=run.view, checks=run.checks, outcomes=run.run.outcomes, complete=_complete(run))
-            for run in runs
-        )
+        seen = tuple(run.seen for run in runs)
         return LabEvidence(runs=runs, seen=seen, diagnosis=diagnose(seen))
 
     def forget(self, names: Sequence[str]) -> None:

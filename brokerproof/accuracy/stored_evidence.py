@@ -14,7 +14,7 @@ from brokerproof.accuracy.trial import Named, Trial
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
-from brokerproof.probes.outcome import Outcome
+from brokerproof.probes.outcome import HostFacts, Outcome
 from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.reports.files import write_atomically
@@ -31,6 +31,7 @@ class _Stored(Value, frozen=True, kw_only=True):
     view: ClientView
     outcomes: tuple[Outcome, ...]
     complete: bool = True
+    host: HostFacts | None = None
     checks: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -120,6 +121,7 @@ def _judged(stored: _Stored) -> ClientEvidence:
         checks=judge(stored.view, outcomes, VERIFY_STAGES),
         outcomes=stored.outcomes,
         complete=stored.complete,
+        host=stored.host,
     )
 
 

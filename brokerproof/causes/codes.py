@@ -35,6 +35,16 @@ class Code(StrEnum):
     DNS_IPV6_ANSWER_UNUSABLE = "dns.ipv6_answer_unusable"
     DNS_SERVERLESS_NAME = "dns.serverless_name"
     DNS_NO_VPC_CONNECTION = "dns.no_vpc_connection"
+    DNS_TCP_BLOCKED = "dns.tcp_blocked"
+    DNS_NAMESERVER_DEAD = "dns.nameserver_dead"
+    DNS_ANSWERS_ROTATE = "dns.answers_rotate"
+    DNS_WILDCARD_RECORD = "dns.wildcard_record"
+    DNS_CAPTIVE_RESOLVER = "dns.captive_resolver"
+    # the client's own host
+    HOST_HOSTS_ENTRY = "host.hosts_entry"
+    HOST_SEARCH_LIST = "host.search_list"
+    HOST_NAME_SERVICE = "host.name_service"
+    HOST_INTERCEPTED = "host.intercepted"
     # routes, peering connections, gateways
     ROUTE_MISSING_CLIENT = "route.missing_client"
     ROUTE_MISSING_RETURN = "route.missing_return"

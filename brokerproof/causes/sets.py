@@ -25,6 +25,24 @@ NO_RECORDS: Final[CodeSet] = frozenset({Code.DNS_RECORD_MISSING, Code.DNS_MORE_S
 """No name of the zone that answers exists: it has no records, or another zone has them."""
 NO_ANSWER: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_SILENT, Code.DNS_VPC_ATTRIBUTES_OFF})
 """No question is answered."""
+QUESTION_LOST: Final[CodeSet] = frozenset({Code.DNS_QUERIES_THROTTLED, Code.TCP_PACKET_LOSS})
+"""A question without an answer, at a resolver that answers others: dropped there, or lost on the way."""
+ONE_NAME_UNANSWERED: Final[CodeSet] = QUESTION_LOST | {Code.DNS_RESOLVER_RULE}
+"""The same, where it is not known that another question for the same name is answered."""
+LOOKED_UP_OTHERWISE: Final[CodeSet] = frozenset(
+    {
+        Code.HOST_HOSTS_ENTRY,
+        Code.HOST_SEARCH_LIST,
+        Code.HOST_NAME_SERVICE,
+        Code.DNS_RESOLVER_BYPASSED,
+        Code.DNS_ANSWERS_ROTATE,
+    }
+)
+"""The operating system has other addresses than the resolver, and its host says no more."""
+STRIPPED: Final[CodeSet] = frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED, Code.DNS_RESOLVER_RULE})
+"""NOERROR without an address for a public name, from the VPC's own resolver."""
+STRIPPED_ELSEWHERE: Final[CodeSet] = frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED, Code.DNS_RESOLVER_BYPASSED})
+"""The same, from another resolver."""
 THESE_NAMES_UNANSWERED: Final[CodeSet] = frozenset({Code.DNS_QUERIES_THROTTLED, Code.DNS_RESOLVER_RULE})
 """No name of the cluster is answered for, and others are."""
 RESOLVER_FAILS: Final[CodeSet] = frozenset({Code.DNS_RESOLVER_FAILING, Code.DNS_RESOLVER_RULE})

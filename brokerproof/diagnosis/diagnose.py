@@ -15,13 +15,14 @@ from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.following import following
-from brokerproof.diagnosis.rules import connect, dns, isolation, kafka, load_balancer, size, tls
+from brokerproof.diagnosis.rules import connect, dns, host, isolation, kafka, load_balancer, size, tls
 from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
 from brokerproof.probes.outcome.registry import ORDER
 
 RULES: Final[tuple[Rule, ...]] = (
     dns.names,
+    host.intercepted,
     tls.mute_brokers,
     connect.now_and_then,
     connect.brokers_down,
@@ -93,7 +94,13 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
             drafts.append(Draft(draft.codes, draft.wrong, reds))
             taken = {red.key for red in reds}
             left = [red for red in left if red.key not in taken]
-    for joined in (connect.losses_as_one, isolation.apart, isolation.with_wrong_port, isolation.with_outsiders):
+    for joined in (
+        connect.losses_as_one,
+        isolation.apart,
+        isolation.with_wrong_port,
+        isolation.with_outsiders,
+        host.perhaps_intercepted,
+    ):
         drafts = joined(case, drafts)
     drafts.extend(_unknown(left))
     return drafts, followers

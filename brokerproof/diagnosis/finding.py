@@ -7,7 +7,7 @@ from enum import StrEnum
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.check import Check
-from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.probes.outcome import HostFacts, Outcome, Stage
 from brokerproof.probes.outcome.base import Value
 from brokerproof.topology.expectation.view import ClientView
 
@@ -19,6 +19,8 @@ class ClientEvidence(Value, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     outcomes: tuple[Outcome, ...]
     complete: bool = True
+    host: HostFacts | None = None
+    """What the client's host is set to; None where its probe did not say."""
 
 
 class Cause(Value, frozen=True, kw_only=True):

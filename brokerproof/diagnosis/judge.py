@@ -178,12 +178,15 @@ class _Judge:
             ),
         )
         for outcome in self.seen.resolve(broker.name):
-            if outcome.status is Status.OK and isinstance(outcome.facts, ResolveFacts):
+            answered = outcome.status is Status.OK or outcome.reason in _RIGHT_ALL_THE_SAME
+            if answered and isinstance(outcome.facts, ResolveFacts):
                 got = set(outcome.facts.a) | set(outcome.facts.aaaa)
                 if got != wanted:
                     observed = f"it resolves to {listed(self._describe(a) for a in sorted(got))}"
                     found = tuple(sorted(got))
-                    check = _with(check, verdict=Verdict.FAILED, observed=observed, observed_addresses=found)
+                    check = _with(
+                        check, verdict=Verdict.FAILED, reason=None, observed=observed, observed_addresses=found
+                    )
         return self._placed(check, broker)
 
     def _describe(self, address: str) -> str:
@@ -229,7 +232,7 @@ class _Judge:
         facts = [o.facts for o in self.seen.resolve(name) if o.status is not Status.ERROR]
         if not facts:
             return True
-        return any(isinstance(f, ResolveFacts) and address in (*f.a, *f.aaaa, *f.os_addresses) for f in facts)
+        return any(isinstance(f, ResolveFacts) and address in (*f.a, *f.aaaa, *f.again, *f.os_addresses) for f in facts)
 
     def _must_not_connect(
         self, endpoint: BrokerView | BootstrapView, address: AddressView, check_id: str, subject: _Subject
@@ -386,7 +389,7 @@ class _Judge:
 
         Where no broker's name resolves, whatever is wrong with those is wrong with these as well.
         """
-        resolves = any(o.status is Status.OK for b in self.view.brokers for o in self.seen.resolve(b.name))
+        resolves = any(_has_addresses(o) for b in self.view.brokers for o in self.seen.resolve(b.name))
         for name in self.view.other_names:
             outcomes = [o for o in self.seen.resolve(name) if o.target.role is Role.OTHER]
             title = f"no private hosted zone of {self.view.vpc_id} hides {name}"
@@ -396,13 +399,24 @@ class _Judge:
             hiding = next((zone for o in outcomes if (zone := hiding_zone(self.view, o))), "")
             if hiding and resolves:
                 check = _with(check, verdict=Verdict.FAILED, observed=f"zone {hiding} answers for it, and lacks it")
-            elif check.verdict is Verdict.FAILED and check.reason in NO_SUCH_NAME and not hiding:
+            elif check.verdict is Verdict.FAILED and not hiding and _tells(outcomes):
                 check = _with(check, verdict=Verdict.PASSED, reason=None, observed="")
             elif check.verdict is Verdict.FAILED:
                 check = _with(check, verdict=Verdict.BLOCKED, reason=None)
             yield self._with_remedy(check)
 
 
+def _has_addresses(outcome: Outcome) -> bool:
+    return isinstance(outcome.facts, ResolveFacts) and bool(outcome.facts.a or outcome.facts.aaaa)
+
+
+def _tells(outcomes: Sequence[Outcome]) -> bool:
+    """Whether the resolver said what it makes of the name, be it that there is none."""
+    return all(o.reason in NO_SUCH_NAME or _has_addresses(o) for o in outcomes)
+
+
+_RIGHT_ALL_THE_SAME: Final = frozenset({Reason.SLOW, Reason.NAMESERVER_UNUSABLE})
+"""What is wrong with how a name is answered, while the answer may be right."""
 _SEVERITY: Final = {Status.OK: 0, Status.SKIPPED: 1, Status.ERROR: 2, Status.FAILED: 3}
 _VERDICT: Final = {
     Status.OK: Verdict.PASSED,

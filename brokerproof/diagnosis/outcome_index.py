@@ -18,10 +18,10 @@ def second_look(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
 
 
 class OutcomeIndex:
-    """Outcomes of the first look, found by stage and target."""
+    """Outcomes of the first look, found by stage and target; what nobody has is no part of the path, and left out."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self.all = outcomes = first_look(outcomes)
+        self.all = outcomes = first_look(o for o in outcomes if o.target.role is not Role.CONTROL)
         self._by_target: dict[tuple[Stage, str, str, int], list[Outcome]] = {}
         self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
         for outcome in outcomes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
+    ControlConnect,
     Endpoint,
     ForbiddenConnect,
     Limits,
@@ -37,6 +39,8 @@ LEAST_VERDICT_MS: Final = 4000
 PLAN_MS: Final = 45_000
 LEAST_ATTEMPTS: Final = 3
 """Of two targets behind a listener one that is dead is met in seven of eight runs, at each address of each broker."""
+CONTROL_PORTS: Final = 4
+"""So many of the brokers' ports are tried at addresses that nobody has."""
 LEAST_CONNECTS: Final = 24
 """To all of a client's addresses together: where one packet in five is lost, 199 of 200 runs see one lost."""
 
@@ -56,7 +60,7 @@ def limits_within(verdict_ms: int = VERDICT_MS) -> Limits:
             f"a verdict within {verdict_ms} ms: it takes {LEAST_VERDICT_MS} ms to tell a late answer from none"
         )
     return Limits(
-        resolve_ms=verdict_ms * 2 // 5,
+        resolve_ms=verdict_ms * 7 // 10,
         connect_ms=verdict_ms * 3 // 10,
         handshake_ms=verdict_ms * 7 // 10,
         request_ms=verdict_ms // 2,
@@ -80,7 +84,10 @@ class ClientRun:
     def seen(self) -> ClientEvidence:
         """As a diagnosis takes it."""
         complete = self.run.closing is not None and self.run.closing.complete and not self.run.error
-        return ClientEvidence(view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete)
+        host = self.run.started.host_facts if self.run.started is not None else None
+        return ClientEvidence(
+            view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete, host=host
+        )
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -144,6 +151,12 @@ def make_plan(
         without_sni=view.tls,
         idle_hold_ms=idle_hold_ms,
         other_names=view.other_names if view.isolation else (),
+        control_names=tuple(_nobodys_names(view)),
+        control_connects=tuple(
+            ControlConnect(address=address, port=port)
+            for address in view.free_addresses
+            for port in sorted({broker.port for broker in view.brokers})[:CONTROL_PORTS]
+        ),
     )
 
 
@@ -152,6 +165,23 @@ def without_isolation(view: ClientView) -> ClientView:
     statements = len(view.forbidden) + len(view.other_names) + sum(each.statements for each in view.not_judged)
     left_out = NotJudged("what must not work", "no selected test asks for it", statements)
     return msgspec.structs.replace(view, isolation=False, not_judged=(left_out,) if statements else ())
+
+
+def _nobodys_names(view: ClientView) -> Iterator[str]:
+    """Names that nobody has: a label drawn for the client, below the brokers' domain and outside it.
+
+    Nothing is ever below ``example.com`` (RFC 2606).
+    """
+    label = f"x{sha256(f'{view.client} of {view.vpc_id}'.encode()).hexdigest()[:12]}"
+    domains = {
+        broker.name.partition(".")[2] for broker in view.brokers if "." in broker.name and not _is_address(broker.name)
+    }
+    for domain in (*sorted(domains)[:1], *(["example.com"] if domains else [])):
+        yield f"{label}.{domain}"
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.replace(".", "").isdecimal()
 
 
 def _attempts(view: ClientView) -> int:

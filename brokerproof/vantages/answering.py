@@ -26,13 +26,15 @@ class Answering:
         self._bootstrap = {_place(each.name, each.port) for each in plan.bootstrap}
         self._forbidden = {(each.address, each.port) for each in plan.forbidden}
         self._others = set(plan.other_names)
+        self._controls = {Target(role=Role.CONTROL, name=name) for name in plan.control_names}
+        self._controls |= {Target(role=Role.CONTROL, address=a.address, port=a.port) for a in plan.control_connects}
         measured = {Stage.LATENCY} if plan.latency is not None or plan.path_latency is not None else set()
         measured |= {Stage.THROUGHPUT} if plan.throughput is not None else set()
         self._stages = {*plan.stages, *measured}
         self._answered: set[tuple[Stage, Target, int, int]] = set()
         self._advertised: set[tuple[str, int, int | None]] = set()
         endpoints = len(self._brokers) + len(self._bootstrap) + (MAX_ADVERTISED if plan.bootstrap else 0)
-        once = len(self._forbidden) + len(self._others) + len(self._stages)
+        once = len(self._forbidden) + len(self._others) + len(self._controls) + len(self._stages)
         times = 2 if plan.look_again else 1
         self._most = times * (
             once
@@ -75,6 +77,9 @@ class Answering:
             case Role.OTHER:
                 bare = Target(role=Role.OTHER, name=target.name)
                 asked = planned and stage is Stage.RESOLVE and target == bare and target.name in self._others
+            case Role.CONTROL:
+                of_it = Stage.RESOLVE if target.name else Stage.CONNECT
+                asked = planned and stage is of_it and target in self._controls
             case Role.CLUSTER:
                 asked = planned and spec.moves_records and target == Target(role=Role.CLUSTER)
             case Role.BROKER:

@@ -5,6 +5,7 @@ itself, ``skipped`` names what it waited for. Every stage has a closed list of r
 outside it cannot be constructed.
 """
 
+from brokerproof.probes.outcome.host import HostFacts, HostsEntry
 from brokerproof.probes.outcome.lines import (
     Closing,
     Line,
@@ -31,7 +32,7 @@ from brokerproof.probes.outcome.specs.latency import LatencyFacts, PathLatencyFa
 from brokerproof.probes.outcome.specs.metadata import AdvertisedBroker, MetadataFacts
 from brokerproof.probes.outcome.specs.path_size import PathSizeFacts
 from brokerproof.probes.outcome.specs.produce import ProduceFacts, TopicFacts
-from brokerproof.probes.outcome.specs.resolve import LookupFailure, ResolveFacts
+from brokerproof.probes.outcome.specs.resolve import LookupFailure, OtherAnswer, ResolveFacts, UnusableNameserver
 from brokerproof.probes.outcome.specs.throughput import (
     Acks,
     Compression,
@@ -61,7 +62,9 @@ __all__ = [
     "Followed",
     "GroupFacts",
     "HandshakeFacts",
+    "HostFacts",
     "HostLoad",
+    "HostsEntry",
     "IdentityFacts",
     "IdleFacts",
     "LatencyFacts",
@@ -70,6 +73,7 @@ __all__ = [
     "Measured",
     "MetadataFacts",
     "OffsetsPartition",
+    "OtherAnswer",
     "Outcome",
     "PathLatencyFacts",
     "PathSizeFacts",
@@ -90,6 +94,7 @@ __all__ = [
     "TcpInfo",
     "ThroughputFacts",
     "TopicFacts",
+    "UnusableNameserver",
     "WaitedFor",
     "WithoutSni",
     "decode_line",

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.host import HostFacts
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, Reason, Role, Stage, Status
 
@@ -116,6 +117,8 @@ class Started(Value, frozen=True, tag="started", tag_field="type"):
     libraries: dict[str, str] = msgspec.field(default_factory=dict)
     wall_clock: str = ""
     """ISO 8601, UTC, at monotonic zero of this run."""
+    host_facts: HostFacts | None = None
+    """What the host is set to; None from a probe that does not say."""
 
 
 class Closing(Value, frozen=True, tag="closing", tag_field="type"):

@@ -52,6 +52,8 @@ class Role(StrEnum):
     """Must not answer; only ``connect`` is tried."""
     OTHER = "other"
     """A name that is not of the cluster; only ``resolve`` is tried."""
+    CONTROL = "control"
+    """A name or an address that nobody has: what answers there is on the probe's host or beside it."""
     CLUSTER = "cluster"
     """The cluster as a whole (group, throughput)."""
 
@@ -67,6 +69,10 @@ class Reason(StrEnum):
     MALFORMED_ANSWER = "malformed_answer"
     OS_RESOLUTION_FAILED = "os_resolution_failed"
     OS_ANSWER_DIFFERS = "os_answer_differs"
+    TRUNCATED = "truncated"
+    ANSWERS_ROTATE = "answers_rotate"
+    NAMESERVER_UNUSABLE = "nameserver_unusable"
+    SLOW = "slow"
     # network
     TIMED_OUT = "timed_out"
     REFUSED = "refused"

@@ -10,7 +10,6 @@ import asyncio
 import errno
 import socket
 import struct
-from pathlib import Path
 from typing import Final
 
 import dns.exception
@@ -29,16 +28,22 @@ DNS_PORT: Final = 53
 UDP_PAYLOAD_BYTES: Final = 1232
 """EDNS0 payload that avoids fragmentation (DNS flag day 2020)."""
 _HEADER_BYTES: Final = 12
+_OPT_BYTES: Final = 11
+"""Of an OPT record without options (RFC 6891, 6.1.2)."""
 _CONCLUSIVE: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 class DnsFailureError(Exception):
-    """No usable answer; ``reason`` is one the stage ``resolve`` may give."""
+    """No usable answer; ``reason`` is one the stage ``resolve`` may give.
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    ``over_tcp`` is why the whole of a truncated answer could not be had; None where none was truncated.
+    """
+
+    def __init__(self, reason: Reason, detail: str, over_tcp: Reason | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.over_tcp = over_tcp
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -67,6 +72,8 @@ class Answer(msgspec.Struct, frozen=True):
     cname_chain: tuple[str, ...]
     soa: str
     truncated: bool
+    answer_bytes: int = 0
+    """As it is without EDNS, which not every client sends."""
 
 
 def is_address(text: str) -> bool:
@@ -97,19 +104,6 @@ def parse_server(text: str) -> Server:
     return Server(address, int(port))
 
 
-def configured_server(resolv_conf: Path = Path("/etc/resolv.conf")) -> Server | None:
-    """The first nameserver the host is configured with (resolv.conf(5)); None where there is none."""
-    try:
-        lines = resolv_conf.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        words = line.split()
-        if len(words) > 1 and words[0] == "nameserver" and is_address(words[1].partition("%")[0]):
-            return Server(words[1])
-    return None
-
-
 async def ask(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, limit_ms: int) -> Answer:
     """Ask once.
 
@@ -118,21 +112,55 @@ async def ask(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, lim
             cannot be read.
         dns.exception.DNSException: ``name`` cannot be written as a DNS name.
     """
-    absolute = dns.name.from_text(name, origin=dns.name.root)
-    query = dns.message.make_query(absolute, rdtype, use_edns=0, payload=UDP_PAYLOAD_BYTES)
+    query = _query(name, rdtype)
     ignored: list[bytes] = []
+    truncated = False
     try:
         async with asyncio.timeout(limit_ms / 1000):
             response = await _ask_udp(query, server, ignored)
             truncated = bool(response.flags & dns.flags.TC)
             if truncated:
-                response = await _ask_tcp(query, server)
+                response = await _whole(query, server)
     except TimeoutError as silence:
+        if truncated:
+            raise _cut_short(Reason.TIMED_OUT, f"no answer within {limit_ms} ms") from silence
         if ignored:
             detail = f"{len(ignored)} packets within {limit_ms} ms, none of them answers the question"
             raise DnsFailureError(Reason.MALFORMED_ANSWER, detail) from silence
         raise DnsFailureError(Reason.TIMED_OUT, f"no answer within {limit_ms} ms") from silence
     return _read(response, truncated=truncated)
+
+
+async def tcp_failure(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, limit_ms: int) -> Reason | None:
+    """Why ``server`` does not answer the question over TCP, asked once; None where it does."""
+    try:
+        async with asyncio.timeout(limit_ms / 1000):
+            await _ask_tcp(_query(name, rdtype), server)
+    except TimeoutError:
+        return Reason.TIMED_OUT
+    except DnsFailureError as failure:
+        return failure.reason
+    return None
+
+
+def _query(name: str, rdtype: dns.rdatatype.RdataType) -> dns.message.Message:
+    absolute = dns.name.from_text(name, origin=dns.name.root)
+    return dns.message.make_query(absolute, rdtype, use_edns=0, payload=UDP_PAYLOAD_BYTES)
+
+
+async def _whole(query: dns.message.Message, server: Server) -> dns.message.Message:
+    """The answer that UDP cut short."""
+    try:
+        return await _ask_tcp(query, server)
+    except DnsFailureError as failure:
+        if failure.reason is Reason.MALFORMED_ANSWER:
+            raise
+        raise _cut_short(failure.reason, failure.detail) from failure
+
+
+def _cut_short(over_tcp: Reason, detail: str) -> DnsFailureError:
+    words = f"the answer over UDP is cut short (TC), and over TCP there is none: {detail}"
+    return DnsFailureError(Reason.TRUNCATED, words, over_tcp)
 
 
 def _read(response: dns.message.Message, *, truncated: bool) -> Answer:
@@ -143,6 +171,7 @@ def _read(response: dns.message.Message, *, truncated: bool) -> Answer:
     if response.rcode() not in _CONCLUSIVE:
         # Such an answer may come without its question, and has nothing to follow.
         return Answer(rcode=rcode, addresses=(), ttl_s=None, cname_chain=(), soa=soa, truncated=truncated)
+    without_edns = _OPT_BYTES if response.opt is not None else 0
     try:
         chain = response.resolve_chaining()
     except dns.exception.DNSException as failure:
@@ -155,6 +184,7 @@ def _read(response: dns.message.Message, *, truncated: bool) -> Answer:
         cname_chain=tuple(str(rdata.target) for rrset in chain.cnames for rdata in rrset),
         soa=soa,
         truncated=truncated,
+        answer_bytes=len(response.wire or b"") - without_edns,
     )
 
 
@@ -205,10 +235,10 @@ async def _ask_tcp(query: dns.message.Message, server: Server) -> dns.message.Me
             data += await stream.receive_some()
     except OSError as failure:
         reason = Reason.REFUSED if failure.errno == errno.ECONNREFUSED else Reason.SOCKET_ERROR
-        raise DnsFailureError(reason, f"TCP after truncation: {words_of(failure)}") from failure
+        raise DnsFailureError(reason, words_of(failure)) from failure
     except BrokenStreamError as failure:
         reason = failure.reason if failure.reason is Reason.TIMED_OUT else Reason.SOCKET_ERROR
-        raise DnsFailureError(reason, f"TCP after truncation: {failure.detail}") from failure
+        raise DnsFailureError(reason, failure.detail) from failure
     finally:
         stream.close()
     response = _match(query, data[2 : 2 + int.from_bytes(data[:2], "big")])

@@ -127,9 +127,7 @@ def _cascade(outcomes: list[Outcome | None]) -> tuple[Outcome, ...]:
     """What a probe would skip: later stages of a connection that failed, and connections to what a name lacks."""
     found = [o for o in outcomes if o is not None]
     resolved = {
-        o.target.name: {*o.facts.a, *o.facts.aaaa}
-        if isinstance(o.facts, ResolveFacts) and o.status is Status.OK
-        else set()
+        o.target.name: {*o.facts.a, *o.facts.aaaa} if isinstance(o.facts, ResolveFacts) else set()
         for o in found
         if o.stage is Stage.RESOLVE
     }

@@ -161,7 +161,7 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
                 resolver(Reason.OS_RESOLUTION_FAILED, rcode="NOERROR", os_failure=LookupFailure.TIMED_OUT),
             ),
         ],
-        [(one(Code.DNS_QUERIES_THROTTLED), {"peered"}, {2, 3})],
+        [(one(Code.DNS_QUERIES_THROTTLED, Code.TCP_PACKET_LOSS), {"peered"}, {2, 3})],
     ),
     (
         "the private zone is used by nobody, the local client among them",

@@ -77,7 +77,7 @@ class Kernel:
         self._run(name, change.run)
         old = self.rest[name]
         wanted = rest_of(change.namespace)
-        replaced = (change.settings, change.ruleset, change.resolver)
+        replaced = (change.settings, change.ruleset, change.lookups)
         self.rest[name] = tuple(new if done else was for was, new, done in zip(old, wanted, replaced, strict=True))
 
     def _run(self, name: str, lines: tuple[str, ...]) -> None:
@@ -95,7 +95,7 @@ def ends(link: Link) -> tuple[tuple[str, str], ...]:
 
 
 def rest_of(namespace: Namespace) -> tuple[object, ...]:
-    return (namespace.forwards, namespace.ipv6), namespace.ruleset, namespace.resolver
+    return (namespace.forwards, namespace.ipv6), namespace.ruleset, (namespace.resolver, namespace.hosts)
 
 
 def assert_is(kernel: Kernel, blueprint: Blueprint) -> None:
@@ -199,7 +199,7 @@ def test_rules_go_in_the_reverse_order_and_next_hops_are_looked_for_again() -> N
 def test_what_else_differs_is_said() -> None:
     other = dataclasses.replace(ROUTER, forwards=True, ruleset="flush ruleset\n", resolver="10.0.0.2")
     [change] = difference(blueprint(ROUTER), blueprint(other)).namespaces_changed
-    assert (change.settings, change.ruleset, change.resolver, change.run) == (True, True, True, ())
+    assert (change.settings, change.ruleset, change.lookups, change.run) == (True, True, True, ())
 
 
 def test_a_line_that_adds_nothing_has_no_inverse() -> None:

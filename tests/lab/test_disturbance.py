@@ -16,6 +16,7 @@ from brokerproof.topology.models import (
     Direction,
     FrozenBroker,
     HostedZone,
+    HostsLine,
     IpPermission,
     LostPackets,
     NameServer,
@@ -105,6 +106,30 @@ def test_a_load_balancer_without_ports_takes_no_new_connection() -> None:
     rules = ruleset(compile_topology(full), "nlb-all")
     assert rules.index("ct state new drop") < rules.index("ct status dnat accept")
     assert "ct state new drop" not in ruleset(compile_topology(single()), "nlb-all")
+
+
+def test_a_line_of_the_hosts_file_is_the_clients_own() -> None:
+    broken = compile_topology(FAULTS["hosts-line"].edit(peering()))
+    [host] = [n for n in broken.namespaces if n.hosts]
+    assert host.name == "client-peered"
+    assert host.hosts == (f"10.9.9.9 b-2.{DOMAIN}",)
+
+
+def test_connections_are_taken_where_they_leave_the_clients_host() -> None:
+    broken = compile_topology(FAULTS["connections-taken-on-the-host"].edit(peering()))
+    rules = ruleset(broken, "client-peered")
+    assert "type nat hook output priority -100\n    tcp dport 9094-9094 dnat to 10.0.0.10:9094\n" in rules
+    assert ruleset(broken, "client-cluster_vpc") == ""
+
+
+def test_answers_that_are_cut_short_have_no_way_by_tcp() -> None:
+    [server] = [
+        r
+        for r in compile_topology(FAULTS["answers-cut-short"].edit(peering())).resolvers
+        if "do-tcp: no" in r.configuration
+    ]
+    assert server.address == "10.1.0.53"
+    assert "max-udp-size: 80" in server.configuration
 
 
 def test_a_frozen_broker_is_not_another_broker() -> None:
@@ -212,6 +237,10 @@ def test_hosts_ask_the_servers_that_dhcp_names() -> None:
         ({"disturbances": (FrozenBroker(cluster_name="demo", broker_id=9),)}, "demo has no broker 9"),
         ({"disturbances": (CutOffBroker(cluster_name="demo", broker_id=9),)}, "demo has no broker 9"),
         ({"disturbances": (TakenPorts(load_balancer_name="nlb-z"),)}, "no load_balancers entry is called 'nlb-z'"),
+        (
+            {"disturbances": (HostsLine(client="nobody", name="b-1.x", address=CLIENT),)},
+            "no clients entry is called 'nobody'",
+        ),
         ({"name_servers": (NameServer(address=CLIENT, subnet_id="subnet-z"),)}, "subnet_id 'subnet-z'"),
     ],
 )

@@ -49,14 +49,16 @@ def question_of(wire: bytes) -> dns.message.Message:
 
 
 @asynccontextmanager
-async def dns_server(reply: Reply) -> AsyncIterator[Server]:
-    """Serve ``reply`` on one port, both UDP and TCP."""
+async def dns_server(
+    reply: Reply, *, tcp_too: bool = True, delay_s: Callable[[], float] = lambda: 0.0
+) -> AsyncIterator[Server]:
+    """Serve ``reply`` on one port, both UDP and TCP; each packet over UDP after ``delay_s``."""
     loop = asyncio.get_running_loop()
 
     class Udp(asyncio.DatagramProtocol):
         def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
             for packet in reply(question_of(data), False):
-                transport.sendto(packet, addr)
+                loop.call_later(delay_s(), send, packet, addr)
 
     async def tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         (length,) = struct.unpack(">H", await reader.readexactly(2))
@@ -66,9 +68,16 @@ async def dns_server(reply: Reply) -> AsyncIterator[Server]:
         await writer.drain()
         writer.close()
 
+    def send(packet: bytes, addr: tuple[str, int]) -> None:
+        if not transport.is_closing():
+            transport.sendto(packet, addr)
+
     server = await asyncio.start_server(tcp, LOOPBACK, 0)
     port = server.sockets[0].getsockname()[1]
     transport, _ = await loop.create_datagram_endpoint(Udp, local_addr=(LOOPBACK, port))
+    if not tcp_too:
+        server.close()
+        await server.wait_closed()
     try:
         yield Server(LOOPBACK, port)
     finally:

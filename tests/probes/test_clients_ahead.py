@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 import brokerproof.probes.paths
 from brokerproof.probes.exchange import Exchange
+from brokerproof.probes.host import Asked
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Settings
@@ -108,7 +109,7 @@ def test_clients_that_started_from_another_cluster_are_not_used() -> None:
     async def work() -> list[bool]:
         here = plan(1)
         ledger = Ledger(lambda _outcome: None)
-        exchange = Exchange(here, ledger, Paths(here, ledger, None, asyncio.Semaphore(1)))
+        exchange = Exchange(here, ledger, Paths(here, ledger, Asked(()), asyncio.Semaphore(1)))
         start, right = (ProbedEndpoint(Role.BROKER, name, 9094, 1) for name in ("b-1", "b-2"))
         control = verified(right, "ours")
         used = []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
-from pathlib import Path
+from collections import Counter
+from itertools import pairwise
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -13,9 +16,13 @@ import dns.rcode
 import pytest
 
 from brokerproof.probes.observation import Observation
-from brokerproof.probes.outcome import LookupFailure, Reason, ResolveFacts, Status
+from brokerproof.probes.outcome import HostFacts, LookupFailure, Reason, ResolveFacts, Status
+from brokerproof.probes.plan import Limits
+from brokerproof.probes.stages import resolve as resolve_stage
 from brokerproof.probes.stages.resolve import Addresses, resolve
-from brokerproof.probes.wire.dns_exchange import Server, configured_server, parse_server
+from brokerproof.probes.wire import dns_exchange
+from brokerproof.probes.wire.dns_exchange import Server, parse_server
+from brokerproof.running.planning import LIMITS
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import SOA, Reply, answering, dns_server
 from tests.probes.peers import LOOPBACK, closed_port, run
@@ -26,10 +33,12 @@ AAAA = f"{NAME}. 20 IN AAAA fd00::1"
 LIMIT_MS = 250
 
 
-def resolved(reply: Reply, name: str = NAME) -> tuple[Observation, ResolveFacts, Addresses]:
+def resolved(
+    reply: Reply, name: str = NAME, *, host: HostFacts | None = None, **server_is: Any
+) -> tuple[Observation, ResolveFacts, Addresses]:
     async def work() -> tuple[Observation, Addresses]:
-        async with dns_server(reply) as server:
-            return await resolve(name, server, limit_ms=LIMIT_MS)
+        async with dns_server(reply, **server_is) as server:
+            return await resolve(name, (server,), limit_ms=LIMIT_MS, host=host)
 
     begin = time.monotonic()
     seen, addresses = run(work())
@@ -146,7 +155,7 @@ def test_silence_times_out() -> None:
 
 
 def test_a_closed_port_is_refused() -> None:
-    seen, _ = run(resolve(NAME, Server(LOOPBACK, closed_port()), limit_ms=LIMIT_MS))
+    seen, _ = run(resolve(NAME, (Server(LOOPBACK, closed_port()),), limit_ms=LIMIT_MS))
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.REFUSED)
 
 
@@ -168,18 +177,175 @@ def test_a_truncated_answer_is_asked_for_over_tcp(os_names: Names) -> None:
     assert addresses == ("10.0.0.2", "10.0.0.10")
 
 
-@pytest.mark.parametrize(
-    ("over_tcp", "reason"),
-    [
-        (lambda _query, _tcp: [], Reason.SOCKET_ERROR),
-        (_other_id, Reason.MALFORMED_ANSWER),
-        (_garbage_with_the_right_id, Reason.MALFORMED_ANSWER),
-    ],
-    ids=["closes", "other id", "garbage"],
-)
-def test_tcp_that_fails_after_truncation(over_tcp: Reply, reason: Reason) -> None:
+@pytest.mark.parametrize("over_tcp", [_other_id, _garbage_with_the_right_id], ids=["other id", "garbage"])
+def test_what_is_no_answer_over_tcp_is_malformed(over_tcp: Reply) -> None:
     seen, _, _ = resolved(_truncated(over_tcp))
-    assert (seen.status, seen.reason) == (Status.FAILED, reason)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.MALFORMED_ANSWER)
+
+
+def test_an_answer_cut_short_whose_rest_cannot_be_had_is_no_silence() -> None:
+    """The TC bit is kept, and how TCP failed."""
+    cut_short = _truncated(lambda _query, _tcp: [])
+    seen, facts, addresses = resolved(cut_short)
+    assert (seen.status, seen.reason, addresses) == (Status.FAILED, Reason.TRUNCATED, ())
+    assert (facts.truncated, facts.tcp_failure) == (True, Reason.SOCKET_ERROR)
+    seen, facts, _ = resolved(cut_short, tcp_too=False)
+    assert (seen.reason, facts.truncated, facts.tcp_failure) == (Reason.TRUNCATED, True, Reason.REFUSED)
+    assert "cut short (TC)" in seen.detail
+
+
+def test_a_filter_that_drops_tcp_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> None:
+        await asyncio.sleep(10)
+
+    monkeypatch.setattr(dns_exchange, "_ask_tcp", nothing)
+    seen, facts, _ = resolved(_truncated(answering(A)))
+    assert (seen.reason, facts.truncated, facts.tcp_failure) == (Reason.TRUNCATED, True, Reason.TIMED_OUT)
+
+
+LONG = tuple(f"hop{number}.a-long-label-that-fills-the-answer-{number}.example." for number in range(10))
+CHAIN = tuple(f"{one} 30 IN CNAME {other}" for one, other in pairwise((f"{NAME}.", *LONG)))
+
+
+@pytest.mark.parametrize("tcp_too", [True, False])
+def test_an_answer_that_a_plain_client_gets_over_tcp_alone_is_measured(os_names: Names, tcp_too: bool) -> None:
+    os_names[NAME] = ("10.0.0.2",)
+    seen, facts, _ = resolved(answering(*CHAIN, f"{LONG[-1]} 30 IN A 10.0.0.2"), tcp_too=tcp_too)
+    assert (seen.status, facts.truncated) == (Status.OK, False)
+    assert 512 < facts.answer_bytes < 1232
+    assert facts.tcp_failure is (None if tcp_too else Reason.REFUSED)
+
+
+def _in_turn(*replies: Reply) -> Reply:
+    """Another answer to each question of a type, over and over."""
+    asked: Counter[int] = Counter()
+
+    def reply(query: dns.message.Message, tcp: bool) -> list[bytes]:
+        rdtype = query.question[0].rdtype
+        asked[rdtype] += 1
+        return replies[(asked[rdtype] - 1) % len(replies)](query, tcp)
+
+    return reply
+
+
+def test_answers_that_rotate_are_seen_by_asking_again(os_names: Names) -> None:
+    """Both were asked for of one resolver: it is no other resolver that the operating system asks."""
+    os_names[NAME] = ("10.0.0.77",)
+    turns = _in_turn(answering(f"{NAME}. 0 IN A 10.0.0.2"), answering(f"{NAME}. 0 IN A 10.0.0.77"))
+    seen, facts, addresses = resolved(turns)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.ANSWERS_ROTATE)
+    assert (facts.a, facts.again) == (("10.0.0.2",), ("10.0.0.77",))
+    assert addresses == ("10.0.0.2", "10.0.0.77")
+
+
+def test_answers_that_rotate_are_seen_though_the_operating_system_drew_the_same(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.2",)
+    turns = _in_turn(answering(f"{NAME}. 0 IN A 10.0.0.2"), answering(f"{NAME}. 0 IN A 10.0.0.77"))
+    assert resolved(turns)[0].reason is Reason.ANSWERS_ROTATE
+
+
+@pytest.mark.parametrize(
+    "second", [answering(f"{NAME}. 0 IN A 10.0.0.2"), lambda _query, _tcp: []], ids=["the same", "none"]
+)
+def test_the_same_answer_or_none_is_no_rotation(os_names: Names, second: Reply) -> None:
+    os_names[NAME] = ("10.0.0.2",)
+    seen, facts, _ = resolved(_in_turn(answering(f"{NAME}. 0 IN A 10.0.0.2"), second))
+    assert seen.status is Status.OK
+    assert facts.again in {("10.0.0.2",), ()}
+
+
+@pytest.fixture
+def slow_from_60_ms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve_stage, "SLOW_NS", 60_000_000)
+
+
+@pytest.mark.usefixtures("slow_from_60_ms")
+def test_a_resolver_that_is_slow_each_time_is_slow_and_not_silent(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.2", "10.0.0.10")
+    seen, facts, addresses = resolved(answering(A), delay_s=lambda: 0.09)
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.SLOW)
+    assert addresses == ("10.0.0.2", "10.0.0.10")
+    assert facts.query_ns >= 90_000_000
+    assert facts.again_ns >= 60_000_000
+    assert "took 0.1 s" in seen.detail
+
+
+@pytest.mark.usefixtures("slow_from_60_ms")
+def test_a_resolver_that_is_slow_once_is_not_slow(os_names: Names) -> None:
+    """Its cache was cold, or this host was busy."""
+    os_names[NAME] = ("10.0.0.2", "10.0.0.10")
+    delays = iter((0.09, 0.09))
+    seen, facts, _ = resolved(answering(A), delay_s=lambda: next(delays, 0.0))
+    assert seen.status is Status.OK
+    assert facts.query_ns >= 90_000_000
+
+
+def test_the_usual_limit_waits_for_an_answer_of_three_seconds() -> None:
+    assert Limits().resolve_ms > 3000
+    assert LIMITS.resolve_ms > 3000
+
+
+def _two_nameservers(first: Reply, second: Reply, **first_is: Any) -> tuple[Observation, ResolveFacts, list[str]]:
+    async def work() -> tuple[Observation, list[str]]:
+        async with dns_server(first, **first_is) as one, dns_server(second) as other:
+            seen, _ = await resolve(NAME, (one, other), limit_ms=LIMIT_MS)
+            return seen, [str(one), str(other)]
+
+    seen, servers = run(work())
+    assert isinstance(seen.facts, ResolveFacts)
+    return seen, seen.facts, servers
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (lambda _query, _tcp: [], Reason.TIMED_OUT),
+        (answering(rcode=dns.rcode.SERVFAIL), Reason.SERVFAIL),
+        (answering(rcode=dns.rcode.REFUSED), Reason.BAD_RCODE),
+    ],
+)
+def test_the_first_of_two_nameservers_is_of_no_use(os_names: Names, first: Reply, reason: Reason) -> None:
+    os_names[NAME] = ("10.0.0.2", "10.0.0.10")
+    seen, facts, servers = _two_nameservers(first, answering(A))
+    assert (seen.status, seen.reason) == (Status.FAILED, Reason.NAMESERVER_UNUSABLE)
+    assert facts.resolver == servers[1]
+    assert [(each.resolver, each.reason) for each in facts.unusable] == [(servers[0], reason)]
+    assert f"nameserver {servers[0]}" in seen.detail
+
+
+def test_where_no_nameserver_answers_the_first_is_told_and_the_others_too() -> None:
+    seen, facts, servers = _two_nameservers(lambda _query, _tcp: [], answering(rcode=dns.rcode.SERVFAIL))
+    assert (seen.reason, facts.resolver) == (Reason.TIMED_OUT, servers[0])
+    assert [each.resolver for each in facts.unusable] == [servers[1]]
+
+
+def test_a_name_that_does_not_exist_is_asked_of_no_other_nameserver() -> None:
+    seen, facts, servers = _two_nameservers(answering(rcode=dns.rcode.NXDOMAIN), answering(A))
+    assert (seen.reason, facts.resolver) == (Reason.NXDOMAIN, servers[0])
+
+
+def test_an_os_answer_that_differs_is_looked_for_in_the_search_list(os_names: Names) -> None:
+    os_names["kafka-1"] = ("10.9.9.9",)
+    records = answering("kafka-1. 30 IN A 10.0.0.2", "kafka-1.apps.example. 30 IN A 10.9.9.9")
+
+    def by_name(query: dns.message.Message, tcp: bool) -> list[bytes]:
+        response = dns.message.from_wire(records(query, tcp)[0])
+        response.answer = [rrset for rrset in response.answer if rrset.name == query.question[0].name]
+        return [response.to_wire()]
+
+    host = HostFacts(search=("apps.example",), ndots=5)
+    seen, facts, _ = resolved(by_name, "kafka-1", host=host)
+    assert seen.reason is Reason.OS_ANSWER_DIFFERS
+    assert [(each.asked, each.addresses) for each in facts.searched] == [("kafka-1.apps.example", ("10.9.9.9",))]
+    _, facts, _ = resolved(by_name, "kafka-1", host=HostFacts(search=("apps.example",), ndots=0))
+    assert facts.searched == ()
+
+
+def test_an_os_answer_that_differs_is_looked_for_at_the_other_nameservers(os_names: Names) -> None:
+    os_names[NAME] = ("10.9.9.9",)
+    seen, facts, servers = _two_nameservers(answering(A), answering(f"{NAME}. 30 IN A 10.9.9.9"))
+    assert (seen.reason, facts.resolver) == (Reason.OS_ANSWER_DIFFERS, servers[0])
+    assert [(each.asked, each.addresses) for each in facts.elsewhere] == [(servers[1], ("10.9.9.9",))]
 
 
 def test_the_operating_system_may_differ(os_names: Names) -> None:
@@ -245,14 +411,14 @@ def test_why_the_operating_system_failed_is_known_without_its_words(
 
 def test_an_address_is_a_name_already() -> None:
     for literal in ("10.0.0.2", "fd00::1"):
-        seen, addresses = run(resolve(literal, None, limit_ms=LIMIT_MS))
+        seen, addresses = run(resolve(literal, (), limit_ms=LIMIT_MS))
         assert (seen.status, addresses) == (Status.OK, (literal,))
         assert isinstance(seen.facts, ResolveFacts)
         assert seen.facts.rcode == "literal"
 
 
 def test_no_resolver_is_the_hosts_own_fault() -> None:
-    seen, addresses = run(resolve(NAME, None, limit_ms=LIMIT_MS))
+    seen, addresses = run(resolve(NAME, (), limit_ms=LIMIT_MS))
     assert (seen.status, seen.reason, addresses) == (Status.ERROR, Reason.NO_RESOLVER, ())
 
 
@@ -281,12 +447,3 @@ def test_a_resolver_is_an_address_and_perhaps_a_port(text: str, server: Server) 
 def test_anything_else_is_no_resolver(text: str) -> None:
     with pytest.raises(ValueError, match="is not an IP address"):
         parse_server(text)
-
-
-def test_the_configured_server_is_the_first_nameserver(tmp_path: Path) -> None:
-    conf = tmp_path / "resolv.conf"
-    conf.write_text("# nameserver 1.1.1.1\nsearch x\nnameserver nonsense\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n")
-    assert configured_server(conf) == Server("10.0.0.2")
-    conf.write_text("search x\n")
-    assert configured_server(conf) is None
-    assert configured_server(tmp_path / "missing") is None

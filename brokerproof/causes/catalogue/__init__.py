@@ -8,6 +8,7 @@ from brokerproof.causes.catalogue import (
     audit,
     balancing,
     dns,
+    host,
     isolation,
     kafka,
     performance,
@@ -21,6 +22,7 @@ from brokerproof.causes.codes import Code
 
 _ENTRIES: Final = (
     *dns.ENTRIES,
+    *host.ENTRIES,
     *route.ENTRIES,
     *security.ENTRIES,
     *balancing.ENTRIES,

@@ -320,4 +320,72 @@ ENTRIES: Final = (
         sources=(MSK,),
         facts=("dns-mvpc-name-from-unconnected-vpc",),
     ),
+    Entry(
+        code=Code.DNS_TCP_BLOCKED,
+        sits=Piece.RESOLVER,
+        title="the answer does not fit a packet, and the resolver is not reached over TCP",
+        patterns=EVERY,
+        evidence="an answer over UDP that is cut short (the TC bit), or of more than 512 bytes, and port 53 silent or "
+        "refused over TCP",
+        confused_with=((Code.DNS_RESOLVER_SILENT, "there nothing is answered over UDP either"),),
+        remedy="open TCP port 53 from {vpc} to its resolver beside UDP, and let the resolver listen there; or make the "
+        "answer for {name} shorter (fewer CNAMEs)",
+        call=f"{_DHCP}, DescribeNetworkAcls, DescribeSecurityGroups",
+        sources=("RFC 7766, 5", "RFC 1035, 4.2.1"),
+    ),
+    Entry(
+        code=Code.DNS_NAMESERVER_DEAD,
+        sits=Piece.RESOLVER,
+        title="a nameserver that the host asks first is of no use; another one answers in its place",
+        patterns=EVERY,
+        evidence="no answer, a refusal or an error of one nameserver of resolv.conf for every name, and right answers "
+        "of one behind it",
+        confused_with=(
+            (Code.DNS_RESOLVER_SILENT, "there no nameserver of the host answers"),
+            (Code.DNS_QUERIES_THROTTLED, "there the same nameserver answers other questions"),
+        ),
+        remedy="start that nameserver, open port 53 (UDP and TCP) to it, or take it out of the DHCP option set of {vpc}"
+        " and of {client}; until then each lookup waits for it first (5 s by default), and works by the next one",
+        call=_DHCP,
+        sources=("resolv.conf(5)", VPC),
+    ),
+    Entry(
+        code=Code.DNS_ANSWERS_ROTATE,
+        sits=Piece.ZONE,
+        title="the name has other addresses each time it is asked for",
+        patterns=EVERY,
+        evidence="the same resolver gives other addresses to the same question a moment later",
+        confused_with=(
+            (Code.DNS_STALE_RECORD, "there every answer has the address that nothing has"),
+            (Code.DNS_RESOLVER_BYPASSED, "there each resolver stays with its own answer"),
+        ),
+        remedy="give {name} one record with all its addresses, or an alias of its endpoint, instead of weighted, "
+        "multivalue or short-lived records that answer by turns; a client keeps the one answer that it got",
+        call=_RECORDS,
+        sources=(ROUTE53, "RFC 1035, 3.2.1 (a TTL of 0)"),
+    ),
+    Entry(
+        code=Code.DNS_WILDCARD_RECORD,
+        sits=Piece.ZONE,
+        title="the name has no record of its own, and a wildcard record answers for it",
+        patterns=EVERY,
+        evidence="a name that nobody has, below the same domain, has the same addresses",
+        confused_with=((Code.DNS_STALE_RECORD, "there a name that nobody has does not exist"),),
+        remedy="add a record of its own for {name} to the zone that {vpc} uses: a wildcard answers for every name "
+        "without one",
+        call=_RECORDS,
+        sources=("RFC 4592",),
+    ),
+    Entry(
+        code=Code.DNS_CAPTIVE_RESOLVER,
+        sits=Piece.RESOLVER,
+        title="the resolver gives addresses of its own for names that nobody has",
+        patterns=EVERY,
+        evidence="a name outside the cluster's domain that nobody has resolves, to the same addresses as the broker's",
+        confused_with=((Code.DNS_STALE_RECORD, "there a name that nobody has does not exist"),),
+        remedy="let the hosts of {vpc} ask its own resolver: what they ask answers every name with the address of a "
+        "portal, a filter or a proxy",
+        call=_DHCP,
+        sources=("RFC 8952 (captive portals)",),
+    ),
 )

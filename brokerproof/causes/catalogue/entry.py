@@ -15,6 +15,7 @@ class Layer(StrEnum):
     """What a cause is of; the word before the dot of its code."""
 
     DNS = "dns"
+    HOST = "host"
     ROUTE = "route"
     SECURITY = "security"
     ENDPOINT = "endpoint"

@@ -86,14 +86,17 @@ ENTRIES: Final = (
     Entry(
         code=Code.PERFORMANCE_SLOW_DNS,
         sits=Piece.RESOLVER,
-        title="most of the time to connect is spent on names",
+        title="the resolver takes a second or more for an answer",
         patterns=EVERY,
-        evidence="the time of the resolve stage beside those after it",
-        remedy="cache names on the host",
-        sources=(KAFKA,),
+        evidence="the right answer, after a second or more, and again when the same question is asked once more",
+        confused_with=(
+            (Code.DNS_RESOLVER_SILENT, "there no answer comes at all, however long one waits"),
+            (Code.DNS_NAMESERVER_DEAD, "there the first nameserver is silent, and the next one answers at once"),
+        ),
+        remedy="find what the resolver of {vpc} waits for (a server that it forwards to), and cache names on {client}",
+        call="VPC resolver query logs; the forwarders of a resolver of your own",
+        sources=(KAFKA, "resolv.conf(5): a lookup is repeated after 5 s"),
         facts=("perf-slow-dns",),
-        visible=False,
-        seen_by="the stage timings of the report; a slow answer is not a wrong one",
     ),
     Entry(
         code=Code.PERFORMANCE_CONNECTION_CHURN,

@@ -17,7 +17,7 @@ from brokerproof.diagnosis.certificates import Shown, shown
 from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.outcome_index import first_look, second_look
-from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage
+from brokerproof.probes.outcome import HostFacts, MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
 from brokerproof.topology.patterns import spec_of
@@ -178,13 +178,30 @@ class Case:
     def _by_stage(self) -> dict[tuple[str, Stage], tuple[Outcome, ...]]:
         found: dict[tuple[str, Stage], list[Outcome]] = {}
         for seen in self.clients:
-            for outcome in first_look(seen.outcomes):
+            for outcome in self.all_outcomes(seen.view):
                 found.setdefault((seen.view.client, outcome.stage), []).append(outcome)
         return {key: tuple(outcomes) for key, outcomes in found.items()}
 
     def all_outcomes(self, view: ClientView) -> tuple[Outcome, ...]:
-        """Every outcome of one client's first look."""
-        return first_look(self._by_client[view.client].outcomes)
+        """Every outcome of one client's first look, but of what nobody has."""
+        return self._on_the_path[view.client]
+
+    @cached_property
+    def _on_the_path(self) -> dict[str, tuple[Outcome, ...]]:
+        return {
+            seen.view.client: first_look(o for o in seen.outcomes if o.target.role is not Role.CONTROL)
+            for seen in self.clients
+        }
+
+    def controls(self, view: ClientView, stage: Stage) -> tuple[Outcome, ...]:
+        """The outcomes of one stage at names or addresses that nobody has."""
+        return tuple(
+            o for o in self._by_client[view.client].outcomes if o.stage is stage and o.target.role is Role.CONTROL
+        )
+
+    def host(self, view: ClientView) -> HostFacts | None:
+        """What the client's host is set to; None where its probe did not say."""
+        return self._by_client[view.client].host
 
     def again(self, red: Red) -> tuple[Outcome, ...]:
         """What the second look observed of what a red check was judged from; empty where there was none."""

@@ -8,17 +8,40 @@ from ipaddress import ip_address
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.rules import host
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind, local, managed
-from brokerproof.probes.outcome import LookupFailure, Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status, UnusableNameserver
 from brokerproof.topology.expectation.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
-_OS_HEARD_NOTHING = frozenset({LookupFailure.TIMED_OUT, LookupFailure.AGAIN})
+_SOME_UNANSWERED = "the resolver answers some questions and not others"
+
+
+_SEEN_ITSELF = {
+    Reason.TRUNCATED: Code.DNS_TCP_BLOCKED,
+    Reason.ANSWERS_ROTATE: Code.DNS_ANSWERS_ROTATE,
+    Reason.SLOW: Code.PERFORMANCE_SLOW_DNS,
+}
+"""What the probe saw is the cause: nothing else makes the same resolver answer so."""
 
 
 def names(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Every red check of the resolve stage that an answer explains."""
-    return grouped(_said(case, [red for red in reds if red.check.stage is Stage.RESOLVE and not red.check.isolation]))
+    said = _said(case, [red for red in reds if red.check.stage is Stage.RESOLVE and not red.check.isolation])
+    return grouped(_lost_as_one(list(said)))
+
+
+def _lost_as_one(said: Sequence[tuple[frozenset[Code], str, Red]]) -> Iterator[tuple[frozenset[Code], str, Red]]:
+    """Questions that a client lost here and there are one cause, whether the probe or the operating system asked."""
+    shapes: dict[str, set[frozenset[Code]]] = {}
+    for codes, _, red in said:
+        if codes >= sets.QUESTION_LOST:
+            shapes.setdefault(red.client, set()).add(codes)
+    for codes, wrong, red in said:
+        if codes >= sets.QUESTION_LOST and len(shapes[red.client]) > 1:
+            yield frozenset.intersection(*shapes[red.client]), _SOME_UNANSWERED, red
+        else:
+            yield codes, wrong, red
 
 
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
@@ -41,10 +64,12 @@ def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a
             return _no_answer(case, red, facts)
         case Reason.SERVFAIL | Reason.BAD_RCODE:
             return _error(case, red, facts)
-        case Reason.OS_RESOLUTION_FAILED if facts is not None and facts.os_failure in _OS_HEARD_NOTHING:
-            return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
         case Reason.OS_RESOLUTION_FAILED | Reason.OS_ANSWER_DIFFERS:
-            return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
+            return host.lookup(case, red, facts)
+        case Reason.NAMESERVER_UNUSABLE if facts is not None:
+            return _next_nameserver(case, red, facts)
+        case reason if reason in _SEEN_ITSELF:
+            return frozenset({_SEEN_ITSELF[reason]}), ""
         case _:
             return None
 
@@ -66,7 +91,9 @@ def _all_alike(case: Case, red: Red) -> bool:
 
 def _answers_others(case: Case, view: ClientView) -> bool:
     """Whether the client's resolver said anything of names that are not of the cluster."""
-    others = (o for o in case.of_stage(view, Stage.RESOLVE) if o.target.role is Role.OTHER)
+    domains = {broker.name.lower().partition(".")[2] for broker in view.brokers}
+    others = [o for o in case.of_stage(view, Stage.RESOLVE) if o.target.role is Role.OTHER]
+    others += [o for o in case.controls(view, Stage.RESOLVE) if o.target.name.lower().partition(".")[2] not in domains]
     return any(isinstance(o.facts, ResolveFacts) and o.facts.rcode for o in others)
 
 
@@ -139,18 +166,37 @@ def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     if private and owner not in {zone.rstrip(".").lower() for zone in red.view.zone_names}:
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
     if kind(red.view) is Access.DIRECT or _all_alike(case, red):
-        return frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED}), ""
+        of_vpc = facts is None or facts.resolver in red.view.resolvers
+        return sets.STRIPPED if of_vpc else sets.STRIPPED_ELSEWHERE, "the name exists and has no address"
     return sets.NO_ADDRESS, "the name exists and has no address"
 
 
 def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     if not _all_alike(case, red):
-        return frozenset({Code.DNS_QUERIES_THROTTLED}), ""
+        heard = facts is not None and bool(facts.os_addresses)
+        codes = sets.QUESTION_LOST if heard else sets.ONE_NAME_UNANSWERED
+        return codes, _SOME_UNANSWERED
     if _answers_others(case, red.view):
         return sets.THESE_NAMES_UNANSWERED, "the resolver answers other names, and none of these"
     if facts is not None and facts.resolver and facts.resolver not in red.view.resolvers:
         return frozenset({Code.DNS_RESOLVER_SILENT}), ""
     return sets.NO_ANSWER, "the resolver answers no question"
+
+
+def _next_nameserver(case: Case, red: Red, facts: ResolveFacts) -> _Said:
+    """A nameserver was passed over, for this name or for all."""
+    if any(each.reason is Reason.TRUNCATED for each in facts.unusable):
+        return frozenset({Code.DNS_TCP_BLOCKED}), ""
+    dead = {each.resolver for each in facts.unusable}
+    others = [o.facts for o in case.of_stage(red.view, Stage.RESOLVE) if isinstance(o.facts, ResolveFacts)]
+    if any(other.resolver in dead and other.rcode for other in others):
+        return sets.QUESTION_LOST, f"nameserver {_named(facts.unusable)} answers some questions and not others"
+    wrong = f"nameserver {_named(facts.unusable)} is of no use; {facts.resolver}, which is asked after it, answers"
+    return frozenset({Code.DNS_NAMESERVER_DEAD}), wrong
+
+
+def _named(unusable: Iterable[UnusableNameserver]) -> str:
+    return " and ".join(each.resolver for each in unusable)
 
 
 def _error(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
@@ -174,6 +220,8 @@ def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  #
     got = {*facts.a, *facts.aaaa}
     wanted = {address.address for address in broker.addresses}
     extra = got - wanted
+    if extra and (invented := _for_nobody(case, red, got)) is not None:
+        return invented
     if not extra:
         if not got:
             return None
@@ -190,6 +238,20 @@ def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  #
     if kind(red.view) is Access.DIRECT or facts.resolver in red.view.resolvers or not facts.resolver:
         return _strange(case, red)
     return frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_BYPASSED}), "an address that nothing in the topology has"
+
+
+def _for_nobody(case: Case, red: Red, got: set[str]) -> _Said | None:
+    """The same addresses as a name has that nobody has: a wildcard's, or those that its resolver gives everything."""
+    alike = [
+        o.target.name
+        for o in case.controls(red.view, Stage.RESOLVE)
+        if isinstance(o.facts, ResolveFacts) and o.facts.a and set(o.facts.a) == got
+    ]
+    if not alike:
+        return None
+    domain = red.check.name.lower().partition(".")[2]
+    everything = any(not name.lower().endswith(f".{domain}") for name in alike)
+    return frozenset({Code.DNS_CAPTIVE_RESOLVER if everything else Code.DNS_WILDCARD_RECORD}), ""
 
 
 def _fewer(case: Case, red: Red, got: set[str]) -> _Said:

@@ -25,6 +25,8 @@ from brokerproof.topology.models import (
 Aliases = Mapping[str, tuple[IPv4Address | IPv6Address, ...]]
 """Every name an alias may point to, with its addresses."""
 
+_SHORT_BYTES = 80
+"""Room for the question of a broker's name, and for what the lab asks (:func:`identity`); not for an address."""
 _ALIAS_TTL_S = 60
 _PUBLIC_TTL_S = 60
 
@@ -85,7 +87,9 @@ def configuration(topology: Topology, vpc: Vpc, address: str, aliases: Aliases) 
 def server_configuration(topology: Topology, server: NameServer, aliases: Aliases) -> str:
     """The configuration of a DNS server that is not AWS's, on a host of a VPC."""
     public = _public_records(topology, aliases)
-    return _whole(str(server.address), [*_zone(".", "a.root-servers.net.", _answered(server.answers, public))], [])
+    short = [f"max-udp-size: {_SHORT_BYTES}", "do-tcp: no"] if server.answers is Answers.CUT_SHORT else []
+    lines = [*short, *_zone(".", "a.root-servers.net.", _answered(server.answers, public))]
+    return _whole(str(server.address), lines, [])
 
 
 def _owner(record: str) -> str:
@@ -133,7 +137,7 @@ def _loops(zone: HostedZone) -> Iterator[str]:
 def _answered(answers: Answers, public: Iterable[str]) -> Iterator[str]:
     """What a server makes of public records; those of its zones are the only names it is asked for."""
     match answers:
-        case Answers.PUBLIC:
+        case Answers.PUBLIC | Answers.CUT_SHORT:
             yield from public
         case Answers.UNKNOWN_NAMES:
             return

@@ -12,6 +12,7 @@ from typing import Final
 from brokerproof.lab.faults import (
     broker,
     dns,
+    host,
     isolation,
     load_balancer,
     metadata,
@@ -34,6 +35,7 @@ BY_LAYER: Final[Mapping[FaultLayer, tuple[Fault, ...]]] = {
     FaultLayer.RECORDS: records.FAULTS,
     FaultLayer.METADATA: metadata.FAULTS,
     FaultLayer.BROKER: broker.FAULTS,
+    FaultLayer.HOST: host.FAULTS,
 }
 """The faults of each layer. What a seed of the accuracy campaign draws depends on their order."""
 FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for faults in BY_LAYER.values() for fault in faults}

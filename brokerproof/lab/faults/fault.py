@@ -43,6 +43,7 @@ class FaultLayer(StrEnum):
     """Where a fault sits."""
 
     DNS = "dns"
+    HOST = "host"
     ROUTE = "route"
     SECURITY = "security"
     LOAD_BALANCER = "load_balancer"

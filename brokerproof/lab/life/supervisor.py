@@ -38,7 +38,8 @@ _ENTER = """\
 namespace=$1 directory=$2
 shift 2
 exec nsenter --net="/run/netns/$namespace" -- unshare --mount --propagation private -- \\
-  sh -c 'mount --bind "/run/brokerproof/resolv/$0" /etc/resolv.conf && cd "$1" && shift && exec "$@"' \\
+  sh -c 'mount --bind "/run/brokerproof/resolv/$0" /etc/resolv.conf \\
+    && mount --bind "/run/brokerproof/hosts/$0" /etc/hosts && cd "$1" && shift && exec "$@"' \\
   "$namespace" "$directory" "$@"
 """
 
@@ -54,7 +55,7 @@ def mount_private_run() -> None:
     kernel.run(["mount", "--make-rprivate", "/"])
     resolv = Path("/etc/resolv.conf").resolve()
     kernel.run(["mount", "-t", "tmpfs", "-o", "mode=755", "brokerproof", "/run"])
-    for directory in ("tls", "kafka", "unbound", "log", "resolv", "tmp"):
+    for directory in ("tls", "kafka", "unbound", "log", "resolv", "hosts", "tmp"):
         Path(STATE_DIR, directory).mkdir(parents=True)
     kernel.NETNS_DIR.mkdir()
     if resolv.is_relative_to("/run"):  # systemd-resolved keeps the real file below /run
@@ -124,7 +125,7 @@ class Supervisor:
         mount_private_run()
         for namespace in blueprint.namespaces:
             if namespace.resolver:
-                _write_resolv(namespace)
+                _write_lookups(namespace)
         kernel.run(["ip", "link", "set", "lo", "up"])
         daemons = Daemons(java=request["java"], jvm=request["jvm"])
         answer({"progress": f"networks: {len(blueprint.namespaces)} namespaces, {len(blueprint.links)} links"})
@@ -197,8 +198,9 @@ class Supervisor:
         return round(time.monotonic() - self._started, 1)
 
 
-def _write_resolv(namespace: Namespace) -> None:
-    """What client hosts have as /etc/resolv.conf."""
+def _write_lookups(namespace: Namespace) -> None:
+    """What client hosts have as /etc/resolv.conf and /etc/hosts."""
+    Path(STATE_DIR, "hosts", namespace.name).write_text("\n".join(["127.0.0.1 localhost", *namespace.hosts, ""]))
     lines = [*(f"nameserver {address}" for address in namespace.resolver.split()), "options timeout:2 attempts:2"]
     Path(STATE_DIR, "resolv", namespace.name).write_text("".join(f"{line}\n" for line in lines))
 
@@ -226,7 +228,7 @@ def _carry_out(
     distance.reshape(new.links)
     for namespace in (*steps.namespaces_added, *(c.namespace for c in steps.namespaces_changed)):
         if namespace.resolver:
-            _write_resolv(namespace)
+            _write_lookups(namespace)
     daemons.set_resolvers(new.resolvers)
     daemons.set_witnesses(new.witnesses)
     daemons.set_proxies(new.proxies)

@@ -192,6 +192,8 @@ def _lay_clients(layout: Layout) -> tuple[list[tuple[str, str]], list[Witness]]:
         if not host.resolver:  # a host that is listed once a pattern is one host
             layout.settle(host, client)
             host.resolver = _nameservers(topology, client.vpc_id)
+        host.hosts = tuple(dict.fromkeys((*host.hosts, *disturbance.hosts_lines(topology, client))))
+        host.ruleset = disturbance.taken_connections(topology, client) or host.ruleset
         clients.append((client.name, namespace))
         if client.witness_port is not None:
             witnesses.append(Witness(namespace, str(address_of(client)), client.witness_port))

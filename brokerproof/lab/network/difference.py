@@ -25,7 +25,8 @@ class NamespaceChange:
     run: tuple[str, ...] = ()
     settings: bool = False
     ruleset: bool = False
-    resolver: bool = False
+    lookups: bool = False
+    """Its files ``resolv.conf`` and ``hosts``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _change(old: Namespace, new: Namespace, lost: set[str]) -> NamespaceChange:
         run=tuple(line for line in after if line not in stays),
         settings=(old.forwards, old.ipv6) != (new.forwards, new.ipv6),
         ruleset=old.ruleset != new.ruleset,
-        resolver=old.resolver != new.resolver,
+        lookups=(old.resolver, old.hosts) != (new.resolver, new.hosts),
     )
 
 

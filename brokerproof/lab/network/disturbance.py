@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 
 from brokerproof.topology.models import (
+    Client,
     CutOffBroker,
     Direction,
     FrozenBroker,
+    HostsLine,
     LostPackets,
     ScarceQueries,
     Silence,
+    TakenConnections,
     TakenPorts,
     Topology,
     Vpc,
@@ -90,6 +93,22 @@ def takes_no_connection(topology: Topology, load_balancer_name: str) -> bool:
 def is_cut_off(topology: Topology, cluster_name: str, broker_id: int) -> bool:
     """Whether the broker reaches no other broker and no controller."""
     return CutOffBroker(cluster_name=cluster_name, broker_id=broker_id) in topology.lab.disturbances
+
+
+def hosts_lines(topology: Topology, client: Client) -> tuple[str, ...]:
+    """What the client's host has in ``/etc/hosts`` beside its own names."""
+    lines = (d for d in topology.lab.disturbances if isinstance(d, HostsLine) and d.client == client.name)
+    return tuple(f"{line.address} {line.name}" for line in lines)
+
+
+def taken_connections(topology: Topology, client: Client) -> str:
+    """The ruleset of a client's host whose connections end elsewhere; empty where none do."""
+    taken = (d for d in topology.lab.disturbances if isinstance(d, TakenConnections) and d.client == client.name)
+    rules = [f"    tcp dport {d.first_port}-{d.last_port} dnat to {d.to_address}:{d.to_port}" for d in taken]
+    if not rules:
+        return ""
+    chain = ["  chain output {", "    type nat hook output priority -100", *rules, "  }"]
+    return "\n".join(["flush ruleset", "table ip brokerproof {", *chain, "}", ""])
 
 
 def is_frozen(topology: Topology, cluster_name: str, broker_id: int) -> bool:

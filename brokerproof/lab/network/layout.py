@@ -42,6 +42,8 @@ class Namespace:
     """Whether it needs IPv6 turned on."""
     resolver: str = ""
     """Nameservers that processes entering this namespace are given, separated by spaces."""
+    hosts: tuple[str, ...] = ()
+    """Lines of their ``/etc/hosts`` beside the host's own names."""
     routing: tuple[str, ...] = ()
     """Rules and routes of route tables, as ``ip -batch`` lines; they need every link and address."""
 
@@ -65,6 +67,7 @@ class Host:
     forwards: bool = False
     ipv6: bool = False
     resolver: str = ""
+    hosts: tuple[str, ...] = ()
     routing: list[str] = field(default_factory=list)
 
     def frozen(self) -> Namespace:
@@ -76,6 +79,7 @@ class Host:
             forwards=self.forwards,
             ipv6=self.ipv6,
             resolver=self.resolver,
+            hosts=self.hosts,
             routing=tuple(self.routing),
         )
 

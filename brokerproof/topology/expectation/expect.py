@@ -12,6 +12,7 @@ from typing import Final
 
 from brokerproof.topology.expectation import isolation
 from brokerproof.topology.expectation.advertised import bind_port
+from brokerproof.topology.expectation.free_addresses import free_addresses
 from brokerproof.topology.expectation.isolation import address_of, by_ipv6, forbidden, joined
 from brokerproof.topology.expectation.view import Barrier, ClientView, ForbiddenView, Way
 from brokerproof.topology.models import Client, Cluster, Topology
@@ -46,6 +47,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         resolvers=_resolvers(topology, client),
         zone_names=zones,
         other_names=tuple(_other_names(topology, cluster)) if zones else (),
+        free_addresses=free_addresses(topology, client, sight.brokers),
         client=client.name,
         pattern=spec_of(client.pattern).name,
         vpc_id=client.vpc_id,

@@ -137,6 +137,8 @@ class ClientView(Value, frozen=True):
     """The private hosted zones of the client's VPC that cover its brokers' names."""
     other_names: tuple[str, ...] = ()
     """Names of MSK in the Region that no private zone of the client's VPC may hide: its API, other clusters."""
+    free_addresses: tuple[str, ...] = ()
+    """Addresses near the client that nothing in the topology has, none of them public: nothing must answer there."""
 
 
 class Sight(Value, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from brokerproof.topology.models.base import Id, Model, Port, RegionName
+from brokerproof.topology.models.base import DnsName, Id, Model, Port, RegionName
 
 CROSS_REGION_DELAY_MS: Final = 30.0
 """One way between two Regions where nothing is said: about us-east-1 to us-west-2."""
@@ -56,6 +56,8 @@ class Answers(StrEnum):
     """It is no resolver for these names: NXDOMAIN."""
     WITHOUT_PRIVATE_ADDRESSES = "without_private_addresses"
     """It strips private addresses from answers, as protection against DNS rebinding does."""
+    CUT_SHORT = "cut_short"
+    """As :attr:`PUBLIC`; no answer fits its packets, and it does not listen on TCP."""
 
 
 class NameServer(Model):
@@ -150,8 +152,32 @@ class Stranger(Model):
     """Where the broker listens to whom it carries what it takes."""
 
 
+class HostsLine(Model):
+    """A line of ``/etc/hosts`` on a client's host, which its operating system goes by before it asks a resolver."""
+
+    kind: Literal["hosts_line"] = "hosts_line"
+    client: Id
+    name: DnsName
+    address: IPv4Address
+
+
+class TakenConnections(Model):
+    """Connections that leave a client's host for these ports and end elsewhere, wherever they were sent.
+
+    As a NAT rule or a sidecar there does it.
+    """
+
+    kind: Literal["taken_connections"] = "taken_connections"
+    client: Id
+    first_port: Port
+    last_port: Port
+    to_address: IPv4Address
+    to_port: Port
+
+
 Disturbance = Annotated[
-    LostPackets | ScarceQueries | FrozenBroker | CutOffBroker | TakenPorts | Stranger, Field(discriminator="kind")
+    LostPackets | ScarceQueries | FrozenBroker | CutOffBroker | TakenPorts | Stranger | HostsLine | TakenConnections,
+    Field(discriminator="kind"),
 ]
 """The world misbehaving where AWS has no setting for it."""
 

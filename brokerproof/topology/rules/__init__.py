@@ -17,7 +17,7 @@ from brokerproof.topology.rules.ip_address_types import (
     service_families,
     target_families,
 )
-from brokerproof.topology.rules.lab import disturbances, links
+from brokerproof.topology.rules.lab import disturbances, links, name_servers
 from brokerproof.topology.rules.load_balancing import LISTENERS_PER_NLB, endpoints, load_balancers
 from brokerproof.topology.rules.multi_vpc import connections, connectivity
 from brokerproof.topology.rules.problem import Path, Problem, causes, dotted
@@ -50,6 +50,7 @@ _RULES = (
     clients,
     links,
     disturbances,
+    name_servers,
 )
 
 

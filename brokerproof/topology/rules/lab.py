@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from brokerproof.topology.models import (
     CutOffBroker,
     FrozenBroker,
+    HostsLine,
     LostPackets,
     ScarceQueries,
     Stranger,
+    TakenConnections,
     TakenPorts,
     Topology,
 )
@@ -32,15 +34,20 @@ def links(topology: Topology) -> Iterator[Problem]:
             )
 
 
-def disturbances(topology: Topology) -> Iterator[Problem]:
-    """What is disturbed is there; so are the subnets of DNS servers."""
+def name_servers(topology: Topology) -> Iterator[Problem]:
+    """The subnets of DNS servers are there."""
     subnets = {s.subnet_id for s in topology.subnets}
     for i, server in enumerate(topology.lab.name_servers):
         if server.subnet_id is not None and server.subnet_id not in subnets:
             yield Problem(
                 ("lab", "name_servers", i, "subnet_id"), f"no subnets entry has subnet_id {server.subnet_id!r}"
             )
+
+
+def disturbances(topology: Topology) -> Iterator[Problem]:
+    """What is disturbed is there."""
     vpcs = {v.vpc_id for v in topology.vpcs}
+    clients = {client.name for client in topology.clients}
     for i, disturbance in enumerate(topology.lab.disturbances):
         path: Path = ("lab", "disturbances", i)
         match disturbance:
@@ -52,6 +59,9 @@ def disturbances(topology: Topology) -> Iterator[Problem]:
                 if (disturbance.cluster_name, disturbance.broker_id) not in brokers:
                     seen = f"{disturbance.cluster_name} has no broker {disturbance.broker_id}"
                     yield Problem((*path, "broker_id"), f"{seen}; expected one of its brokers")
+            case HostsLine() | TakenConnections():
+                if disturbance.client not in clients:
+                    yield Problem((*path, "client"), f"no clients entry is called {disturbance.client!r}")
             case TakenPorts():
                 name = disturbance.load_balancer_name
                 if name not in {b.load_balancer_name for b in topology.load_balancers}:

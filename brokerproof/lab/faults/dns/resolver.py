@@ -75,6 +75,14 @@ def _own_server(answers: Answers, topology: Topology) -> Topology:
     return with_lab(_with_vpc(topology, domain_name_servers=(address,)), name_servers=(server,))
 
 
+def _dead_first(topology: Topology) -> Topology:
+    """DHCP gives hosts two nameservers: an address that nobody has, and the VPC's own resolver."""
+    client = afflicted(topology)
+    nobody = IPv4Address(int(topology.subnet(client.subnet_id).cidr_block.network_address) + 53)
+    own = IPv4Address(int(topology.vpc(client.vpc_id).cidr_blocks[0].network_address) + 2)
+    return _with_vpc(topology, domain_name_servers=(nobody, own))
+
+
 _fault = partial(Fault, layer=FaultLayer.DNS, stage=Stage.RESOLVE)
 
 FAULTS: Final = (
@@ -117,7 +125,7 @@ FAULTS: Final = (
         reasons=(Reason.TIMED_OUT, Reason.OS_RESOLUTION_FAILED),
         by_chance=True,
         spreads=True,
-        alike=(Code.DNS_RESOLVER_RULE, Code.DNS_RESOLVER_SILENT),
+        alike=(Code.DNS_RESOLVER_RULE, Code.DNS_RESOLVER_SILENT, Code.TCP_PACKET_LOSS),
     ),
     _fault(
         "resolver-rule-unanswered",
@@ -154,6 +162,22 @@ FAULTS: Final = (
         patterns=(*PEERING, *GATEWAY),
         reasons=(Reason.NO_DATA,),
         alike=(Code.DNS_RESOLVER_BYPASSED,),
+    ),
+    _fault(
+        "first-nameserver-dead",
+        "The first of the two nameservers that DHCP gives hosts is an address that nobody has.",
+        _dead_first,
+        Code.DNS_NAMESERVER_DEAD,
+        patterns=EVERY,
+        reasons=(Reason.NAMESERVER_UNUSABLE,),
+    ),
+    _fault(
+        "answers-cut-short",
+        "Hosts use a DNS server of their own whose answers are truncated, and which has no TCP.",
+        partial(_own_server, Answers.CUT_SHORT),
+        Code.DNS_TCP_BLOCKED,
+        patterns=EVERY,
+        reasons=(Reason.TRUNCATED,),
     ),
     _fault(
         "dhcp-server-bypasses-resolver",
