@@ -19,6 +19,8 @@ ZONE_NOT_USED: Final[CodeSet] = frozenset(
     {Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE}
 )
 """All names answer with the public records, asked at the VPC's own resolver."""
+LOCAL_ZONE_NOT_USED: Final[CodeSet] = ZONE_NOT_USED | {Code.DNS_LOCAL_ZONE_MISSING}
+"""The same for a client in the cluster's own VPC, where no other client was heard."""
 ZONE_NOT_USED_ELSEWHERE: Final[CodeSet] = frozenset({Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_RESOLVER_BYPASSED})
 """The same, asked at another resolver, which may forward or not."""
 NO_RECORDS: Final[CodeSet] = frozenset({Code.DNS_RECORD_MISSING, Code.DNS_MORE_SPECIFIC_ZONE})

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.finding import Diagnosis
+from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
+from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ConnectFacts,
+    Facts,
     HandshakeFacts,
+    HostFacts,
     MetadataFacts,
     Outcome,
     Reason,
     ResolveFacts,
+    Role,
     Stage,
+    Status,
+    Target,
     TcpInfo,
 )
+from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bent import Bend, Change, at, failed
 from tests.diagnosis.perfect import outcome
@@ -92,3 +99,47 @@ def advertise(broker_id: int, name: str, port: int) -> Bend:
 
 SOA = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."
 NO_NAME = resolver(Reason.NXDOMAIN, soa=SOA)
+
+
+# The client's own host, and what nobody has
+
+
+def told(reason: Reason, **more: object) -> Callable[[Outcome], Outcome]:
+    """The right answer of the VPC's own resolver, and what is the matter with it."""
+
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, ResolveFacts)
+        facts = msgspec.structs.replace(o.facts, resolver="10.1.0.2", **more)
+        return msgspec.structs.replace(o, status=Status.FAILED, reason=reason, facts=facts)
+
+    return change
+
+
+def nobodys_name(name: str, *addresses: str) -> Outcome:
+    facts = ResolveFacts(resolver="10.1.0.2", rcode="NOERROR" if addresses else "NXDOMAIN", a=addresses)
+    return _control(Stage.RESOLVE, Target(role=Role.CONTROL, name=name), None if addresses else Reason.NXDOMAIN, facts)
+
+
+def nobodys_address(port: int, reason: Reason | None, *addresses: str) -> tuple[Outcome, ...]:
+    return tuple(
+        _control(Stage.CONNECT, Target(role=Role.CONTROL, address=address, port=port), reason) for address in addresses
+    )
+
+
+def _control(stage: Stage, target: Target, reason: Reason | None, facts: Facts | None = None) -> Outcome:
+    return outcome(stage, target, Status.FAILED if reason else Status.OK, reason, facts)
+
+
+def on_host(
+    clients: Sequence[ClientEvidence], client: str, host: HostFacts | None, controls: Sequence[Outcome] = ()
+) -> list[ClientEvidence]:
+    """The same runs, where this client's host is set so, and this is what it met of what nobody has."""
+    found = []
+    for one_client in clients:
+        if one_client.view.client != client:
+            found.append(one_client)
+            continue
+        outcomes = (*one_client.outcomes, *controls)
+        checks = judge(one_client.view, RunOutcomes(outcomes), VERIFY_STAGES)
+        found.append(msgspec.structs.replace(one_client, host=host, outcomes=outcomes, checks=checks))
+    return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from brokerproof import diagnosis
@@ -24,17 +25,23 @@ from brokerproof.probes.outcome import (
     ConnectFacts,
     GroupFacts,
     HandshakeFacts,
+    HostFacts,
+    HostsEntry,
     IdentityFacts,
     IdleFacts,
+    LookupFailure,
     MetadataFacts,
+    OtherAnswer,
     Outcome,
     PathSizeFacts,
     Reason,
+    ResolveFacts,
     Role,
     Stage,
     Status,
     TcpInfo,
     TopicFacts,
+    UnusableNameserver,
 )
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
@@ -52,8 +59,12 @@ from tests.diagnosis.bends import (
     advertise,
     handshake,
     in_zone,
+    nobodys_address,
+    nobodys_name,
+    on_host,
     outside_own_zone,
     resolver,
+    told,
 )
 from tests.diagnosis.bent import Bend, Change, answers, at, failed, seen, views_of
 from tests.diagnosis.perfect import outcome
@@ -107,6 +118,52 @@ def shaken(
     reason: Reason, *, clients: Collection[str] | None = None, brokers: Collection[int] | None = None, **facts: object
 ) -> Bend:
     return Bend(at(Stage.HANDSHAKE, clients=clients, brokers=brokers), handshake(reason, **facts))
+
+
+PLAIN: Final = HostFacts(nameservers=("10.1.0.2",), name_services=("files", "dns"))
+"""A host that asks the resolver that the probe asks, and nobody else."""
+WRONG: Final = "10.1.99.99"
+PINNED: Final = msgspec.structs.replace(PLAIN, hosts_entries=(HostsEntry(name=f"b-2.{OURS}", addresses=(WRONG,)),))
+DEAD: Final = UnusableNameserver(resolver="10.1.0.53", reason=Reason.TIMED_OUT, detail="no answer within 1750 ms")
+
+
+def hosted(pattern: str, bend: Bend, host: HostFacts, *controls: Outcome) -> Evidence:
+    """What clients see, where the host of one is set so, and this is what it met of what nobody has."""
+    return lambda: on_host(runs(pattern, bend)(), "peered", host, controls)
+
+
+def differing(**facts: object) -> Bend:
+    """An operating system that has another address for broker 2 than the resolver."""
+    return resolved(told(Reason.OS_ANSWER_DIFFERS, os_addresses=(WRONG,), **facts), 2, clients=["peered"])
+
+
+def wrongly_answered() -> Bend:
+    return resolved(answers(WRONG), 2, clients=["peered"])
+
+
+def unheard(**facts: object) -> Change:
+    """An operating system that hears nothing of a name that the resolver gives to the probe."""
+    failure = {"os_addresses": (), "os_failure": LookupFailure.AGAIN, "answer_bytes": 814}
+    return told(Reason.OS_RESOLUTION_FAILED, **failure, **facts)
+
+
+def unknown_to_the_host() -> Bend:
+    change = told(Reason.OS_RESOLUTION_FAILED, os_addresses=(), os_failure=LookupFailure.NO_NAME)
+    return resolved(change, clients=["peered"])
+
+
+def another_answers() -> Bend:
+    return Bend(at(Stage.IDENTITY, clients=["peered"], brokers=[2, 3]), failed(Reason.OTHER_BROKER))
+
+
+def by_resolver(address: str) -> Change:
+    """The right answer, from this resolver."""
+
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, ResolveFacts)
+        return msgspec.structs.replace(o, facts=msgspec.structs.replace(o.facts, resolver=address))
+
+    return change
 
 
 def without_entry(broker_id: int) -> Change:
@@ -232,14 +289,12 @@ MUTATIONS: Final = (
         "the SOA of the very zone that must have the record",
         runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=SOA), 2, clients=["account_b"])),
         runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=""), 2, clients=["account_b"])),
-        open="dns",
     ),
     Mutation(
         Code.DNS_MORE_SPECIFIC_ZONE,
         "the SOA of a zone below the one that has the record",
         runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=f"b-1.{SOA}"), 1, clients=["account_b"])),
         runs(SINGLE, resolved(resolver(Reason.NXDOMAIN, soa=""), 1, clients=["account_b"])),
-        open="dns",
     ),
     Mutation(
         Code.DNS_RESOLVER_BYPASSED,
@@ -266,26 +321,10 @@ MUTATIONS: Final = (
         runs(PEERING, resolved(resolver(Reason.SERVFAIL, rcode="SERVFAIL", resolver=""), clients=PEER)),
     ),
     Mutation(
-        Code.DNS_QUERIES_THROTTLED,
-        "more than one question is not answered",
-        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode=""), 1, 3, clients=PEER)),
-        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode=""), 1, clients=PEER)),
-        open="dns",
-    ),
-    Mutation(
         Code.DNS_CNAME_LOOP,
         "a chain that comes back to itself",
         runs(SINGLE, resolved(resolver(Reason.SERVFAIL, cname_chain=("x.", "y.", "x.")), 2, clients=["account_b"])),
         runs(SINGLE, resolved(resolver(Reason.SERVFAIL), 2, clients=["account_b"])),
-    ),
-    Mutation(
-        Code.DNS_PRIVATE_ANSWERS_FILTERED,
-        "another client is given the address",
-        runs(PEERING, resolved(resolver(Reason.NO_DATA, rcode="NOERROR", resolver="10.1.0.53"), clients=PEER)),
-        runs(
-            PEERING, resolved(resolver(Reason.NO_DATA, rcode="NOERROR", resolver="10.1.0.53"), clients=PEER), only=PEER
-        ),
-        open="dns",
     ),
     Mutation(
         Code.DNS_STALE_RECORD,
@@ -330,7 +369,88 @@ MUTATIONS: Final = (
         "clients behind the endpoints use the private zone",
         runs(SINGLE, *public(1, 2, 3, clients=["cluster_vpc"])),
         runs(SINGLE, *public(1, 2, 3, clients=["cluster_vpc"]), only=["cluster_vpc"]),
-        open="dns",
+    ),
+    Mutation(
+        Code.DNS_TCP_BLOCKED,
+        "the TC bit, and no way to ask over TCP",
+        runs(PEERING, resolved(told(Reason.TRUNCATED, a=(), tcp_failure=Reason.REFUSED), clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode=""), clients=PEER)),
+    ),
+    Mutation(
+        Code.DNS_TCP_BLOCKED,
+        "a question over TCP that failed too",
+        runs(PEERING, resolved(unheard(tcp_failure=Reason.TIMED_OUT), clients=PEER)),
+        runs(PEERING, resolved(unheard(), clients=PEER)),
+    ),
+    Mutation(
+        Code.DNS_NAMESERVER_DEAD,
+        "the nameserver answers no other name either",
+        runs(PEERING, resolved(told(Reason.NAMESERVER_UNUSABLE, unusable=(DEAD,)), clients=PEER)),
+        runs(
+            PEERING,
+            resolved(told(Reason.NAMESERVER_UNUSABLE, unusable=(DEAD,)), 2, clients=PEER),
+            resolved(by_resolver(DEAD.resolver), 1, 3, clients=PEER),
+        ),
+    ),
+    Mutation(
+        Code.DNS_ANSWERS_ROTATE,
+        "another answer to the same question of the same resolver",
+        runs(PEERING, resolved(told(Reason.ANSWERS_ROTATE, again=(WRONG,)), 2, clients=PEER)),
+        runs(PEERING, resolved(told(Reason.OS_ANSWER_DIFFERS, os_addresses=(WRONG,)), 2, clients=PEER)),
+    ),
+    Mutation(
+        Code.PERFORMANCE_SLOW_DNS,
+        "an answer, however late",
+        runs(PEERING, resolved(told(Reason.SLOW), clients=PEER)),
+        runs(PEERING, resolved(resolver(Reason.TIMED_OUT, rcode=""), clients=PEER)),
+    ),
+    Mutation(
+        Code.DNS_WILDCARD_RECORD,
+        "a name that nobody has has the same address",
+        hosted(PEERING, wrongly_answered(), PLAIN, nobodys_name(f"x1.{OURS}", WRONG), nobodys_name("x1.example.com")),
+        hosted(PEERING, wrongly_answered(), PLAIN, nobodys_name(f"x1.{OURS}"), nobodys_name("x1.example.com")),
+    ),
+    Mutation(
+        Code.DNS_CAPTIVE_RESOLVER,
+        "a name of nobody's outside the cluster's domain has the same address",
+        hosted(PEERING, wrongly_answered(), PLAIN, nobodys_name("x1.example.com", WRONG)),
+        hosted(PEERING, wrongly_answered(), PLAIN, nobodys_name("x1.example.com")),
+    ),
+    # the client's own host
+    Mutation(
+        Code.HOST_HOSTS_ENTRY,
+        "a line of the hosts file with the operating system's address",
+        hosted(PEERING, differing(), PINNED),
+        hosted(PEERING, differing(), PLAIN),
+    ),
+    Mutation(
+        Code.HOST_SEARCH_LIST,
+        "the operating system's address under a suffix of the search list",
+        hosted(PEERING, differing(searched=(OtherAnswer(asked="b-2.apps.example", addresses=(WRONG,)),)), PLAIN),
+        hosted(PEERING, differing(searched=(OtherAnswer(asked="b-2.apps.example", addresses=("10.8.8.8",)),)), PLAIN),
+    ),
+    Mutation(
+        Code.DNS_RESOLVER_BYPASSED,
+        "another nameserver of the host gives the operating system's address",
+        hosted(PEERING, differing(elsewhere=(OtherAnswer(asked="10.1.0.53", addresses=(WRONG,)),)), PLAIN),
+        hosted(PEERING, differing(), PLAIN),
+    ),
+    Mutation(
+        Code.HOST_NAME_SERVICE,
+        "a line of nsswitch.conf that asks no resolver",
+        hosted(PEERING, unknown_to_the_host(), HostFacts(nameservers=("10.1.0.2",), name_services=("files",))),
+        hosted(PEERING, unknown_to_the_host(), PLAIN),
+    ),
+    Mutation(
+        Code.HOST_INTERCEPTED,
+        "an address that nobody has accepts",
+        hosted(PEERING, another_answers(), PLAIN, *nobodys_address(9094, None, "10.1.15.254", "10.1.15.253")),
+        hosted(
+            PEERING,
+            Bend(at(Stage.CONNECT, clients=PEER), SILENT),
+            PLAIN,
+            *nobodys_address(9094, Reason.TIMED_OUT, "10.1.15.254", "10.1.15.253"),
+        ),
     ),
     Mutation(
         Code.DNS_ZONE_SHADOWS_REGION,
@@ -517,7 +637,6 @@ MUTATIONS: Final = (
                 failed(Reason.OTHER_BROKER, IdentityFacts(answered_by=3)),
             ),
         ),
-        open="dns",
     ),
     *(
         Mutation(code, "the entry in a broker's own answer", runs(pattern, bend), runs(pattern, unread))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -12,7 +12,6 @@ from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
-    Facts,
     HostFacts,
     HostsEntry,
     LookupFailure,
@@ -20,16 +19,22 @@ from brokerproof.probes.outcome import (
     Outcome,
     Reason,
     ResolveFacts,
-    Role,
     Stage,
-    Status,
-    Target,
     UnusableNameserver,
 )
-from brokerproof.probes.plan import VERIFY_STAGES
-from tests.diagnosis.bends import IN_VPC, PEERING, REFUSED, SINGLE, named, one
+from tests.diagnosis.bends import (
+    IN_VPC,
+    PEERING,
+    REFUSED,
+    SINGLE,
+    named,
+    nobodys_address,
+    nobodys_name,
+    on_host,
+    one,
+    told,
+)
 from tests.diagnosis.bent import Bend, Change, answers, at, failed, seen, views_of
-from tests.diagnosis.perfect import outcome
 
 PLAIN = HostFacts(nameservers=("10.1.0.2",), name_services=("files", "dns"))
 """A host that asks the resolver that the probe asks, and nobody else."""
@@ -41,31 +46,11 @@ WRONG = "10.1.99.99"
 def diagnosed(
     pattern: str, *bends: Bend, host: HostFacts | None = PLAIN, controls: Sequence[Outcome] = (), client: str = "peered"
 ) -> Diagnosis:
-    runs = []
-    for view in views_of(pattern):
-        run = seen(view, *bends)
-        if view.client == client:
-            outcomes = (*run.outcomes, *controls)
-            run = msgspec.structs.replace(
-                run, host=host, outcomes=outcomes, checks=judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-            )
-        runs.append(run)
-    return diagnose(runs)
+    return diagnose(on_host([seen(view, *bends) for view in views_of(pattern)], client, host, controls))
 
 
 def codes_of(diagnosis: Diagnosis) -> list[set[str]]:
     return [{code.value for code in finding.codes} for finding in diagnosis.findings]
-
-
-def told(reason: Reason, **more: object) -> Callable[[Outcome], Outcome]:
-    """The right answer of the VPC's own resolver, and what is the matter with it."""
-
-    def change(o: Outcome) -> Outcome:
-        assert isinstance(o.facts, ResolveFacts)
-        facts = msgspec.structs.replace(o.facts, resolver=VPC_RESOLVER, **more)
-        return msgspec.structs.replace(o, status=Status.FAILED, reason=reason, facts=facts)
-
-    return change
 
 
 def at_peered(change: Change, *brokers: int) -> Bend:
@@ -277,21 +262,6 @@ def test_a_name_without_an_address_is_not_surely_filtered() -> None:
 # What nobody has
 
 
-def nobodys_name(name: str, *addresses: str) -> Outcome:
-    facts = ResolveFacts(resolver=VPC_RESOLVER, rcode="NOERROR" if addresses else "NXDOMAIN", a=addresses)
-    return control(Stage.RESOLVE, Target(role=Role.CONTROL, name=name), None if addresses else Reason.NXDOMAIN, facts)
-
-
-def control(stage: Stage, target: Target, reason: Reason | None, facts: Facts | None = None) -> Outcome:
-    return outcome(stage, target, Status.FAILED if reason else Status.OK, reason, facts)
-
-
-def nobodys_address(port: int, reason: Reason | None, *addresses: str) -> tuple[Outcome, ...]:
-    return tuple(
-        control(Stage.CONNECT, Target(role=Role.CONTROL, address=address, port=port), reason) for address in addresses
-    )
-
-
 DOMAIN = names()[0].partition(".")[2]
 
 
@@ -331,7 +301,7 @@ def test_interception_on_the_host_is_named_instead_of_other_teams(stage: Stage) 
     assert diagnosis.findings[0].clients == ("account_b",)
     without = codes_of(diagnosed(SINGLE, *bends, client="account_b"))
     assert without
-    assert not any("host.intercepted" in codes for codes in without)
+    assert {"host.intercepted"} not in without
 
 
 def test_one_address_that_accepts_may_be_somebodys_so_it_makes_a_set() -> None:
@@ -345,10 +315,23 @@ def test_one_address_that_accepts_may_be_somebodys_so_it_makes_a_set() -> None:
     assert codes_of(diagnosed(SINGLE, bend, controls=controls, client="account_b")) == [
         {"nlb.wrong_target", "host.intercepted"}
     ]
-    other_port = tuple(
-        msgspec.structs.replace(o, target=msgspec.structs.replace(o.target, port=port + 1)) for o in controls
-    )
-    assert codes_of(diagnosed(SINGLE, bend, controls=other_port, client="account_b")) == [{"nlb.wrong_target"}]
+
+
+def test_another_broker_is_the_targets_fault_where_two_clients_meet_it_or_nobodys_addresses_are_silent() -> None:
+    view = next(v for v in views_of(SINGLE) if v.client == "account_b")
+
+    def at_identity(*clients: str) -> Bend:
+        return Bend(at(Stage.IDENTITY, clients=clients, brokers=[1]), failed(Reason.OTHER_BROKER))
+
+    silent = nobodys_address(view.brokers[0].port, Reason.TIMED_OUT, "10.1.15.254", "10.1.15.253")
+    either = {"nlb.wrong_target", "host.intercepted"}
+    assert codes_of(diagnosed(SINGLE, at_identity("account_b"), client="account_b")) == [either]
+    # The others are well at the same target.
+    assert codes_of(diagnosed(SINGLE, at_identity("account_b"), controls=silent, client="account_b")) == [either]
+    assert codes_of(diagnosed(SINGLE, at_identity("account_b", "overlapping"))) == [{"nlb.wrong_target"}]
+    [alone] = [seen(v, at_identity("account_b")) for v in views_of(SINGLE) if v.client == "account_b"]
+    assert codes_of(diagnose([alone])) == [either]
+    assert codes_of(diagnose(on_host([alone], "account_b", PLAIN, silent))) == [{"nlb.wrong_target"}]
 
 
 def test_a_refusal_by_nobody_explains_refusals_alone() -> None:

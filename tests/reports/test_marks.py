@@ -82,7 +82,7 @@ def test_a_set_marks_all_its_pieces_and_none_of_them_as_sure() -> None:
 def test_a_line_that_another_broker_still_uses_stays_as_it_is() -> None:
     _, marks = found(
         "privatelink_single_nlb",
-        Bend(at(Stage.IDENTITY, clients=["account_b"], brokers=[2]), failed(Reason.OTHER_BROKER)),
+        Bend(at(Stage.IDENTITY, clients=["account_b", "overlapping"], brokers=[2]), failed(Reason.OTHER_BROKER)),
     )
     assert boxes(marks) == {"balancer/nlb-all": True}
     assert beyond(marks, ORANGE) == {("balancer/nlb-all", "broker/demo%2F2")}

@@ -120,8 +120,10 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa
         if private:
             return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
         return sets.NO_CONNECTION_NAMES, "no name of the VPC connection exists for this client"
+    if zones and not owner:
+        return sets.NO_RECORDS, "the name does not exist, and the answer does not say by which zone"
     if zones:
-        if private or not owner:
+        if private:
             return frozenset({Code.DNS_RECORD_MISSING}), ""
         return sets.ZONE_NOT_USED, "the names do not exist outside the private zone, which does not answer"
     if private and (facts is None or facts.resolver in view.resolvers or facts.resolver.startswith("127.")):
@@ -281,9 +283,13 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     _, passed = _siblings(case, view)
     if passed:
         return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
-    if local(view) and kind(view) is Access.NODES and not _nobody_uses_a_zone(case):
-        return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
     symptom = "the public records answer instead of the private zone"
+    if local(view) and kind(view) is Access.NODES:
+        used = _use_a_zone(case)
+        if used:
+            return frozenset({Code.DNS_LOCAL_ZONE_MISSING}), ""
+        if used is None:
+            return sets.LOCAL_ZONE_NOT_USED, symptom
     if facts.resolver in view.resolvers or not facts.resolver or facts.resolver.startswith("127."):
         return sets.ZONE_NOT_USED, symptom
     if _answered_rightly(case, view):
@@ -291,11 +297,15 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     return sets.ZONE_NOT_USED_ELSEWHERE, symptom
 
 
-def _nobody_uses_a_zone(case: Case) -> bool:
-    """Whether every client behind an endpoint lacks the private zone too: then it is not the local one's own."""
-    at_endpoints = [view for view in case.views if kind(view) is Access.ENDPOINT]
-    seen = [_siblings(case, view) for view in at_endpoints]
-    return bool(at_endpoints) and all(failed and not passed for failed, passed in seen)
+def _use_a_zone(case: Case) -> bool | None:
+    """Whether some client behind an endpoint is answered by a private zone; None where none was heard.
+
+    Where all of them lack it too, it is not the local client's own.
+    """
+    seen = [_siblings(case, view) for view in case.views if kind(view) is Access.ENDPOINT]
+    if not any(failed or passed for failed, passed in seen):
+        return None
+    return any(passed for _, passed in seen)
 
 
 def _answered_rightly(case: Case, view: ClientView) -> bool:

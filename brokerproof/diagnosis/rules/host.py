@@ -8,6 +8,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.rules.case import Case, Draft, Red, grouped
 from brokerproof.diagnosis.rules.shape import REFUSALS
 from brokerproof.probes.outcome import HostFacts, LookupFailure, Outcome, Reason, ResolveFacts, Stage, Status
@@ -135,6 +136,26 @@ def _explained(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code
         ports = _accepted(case, red.view)
         if red.check.port in ports or (not red.check.port and ports):
             yield frozenset({Code.HOST_INTERCEPTED}), "", red
+
+
+def unless_shared(case: Case, red: Red) -> frozenset[Code]:
+    """The host's own interception, where nothing shows that what a client met at a broker is not of its host alone.
+
+    Two clients do, which share no host; so does silence at the addresses that nobody has, unless another client is
+    well at the same broker.
+    """
+    same = [
+        (view, check)
+        for view in case.views
+        for check in case.checks(view)
+        if (check.stage, check.broker_id) == (red.check.stage, red.check.broker_id) and not check.isolation
+    ]
+    if len({view.client for view, check in same if check.reason is red.check.reason}) > 1:
+        return frozenset()
+    others_well = any(check.verdict is Verdict.PASSED for view, check in same if view.client != red.client)
+    nobodys = _at_nobodys(case, red.view).get(red.check.port, [])
+    silent = bool(nobodys) and all(outcome.reason is Reason.TIMED_OUT for outcome in nobodys)
+    return frozenset() if silent and not others_well else frozenset({Code.HOST_INTERCEPTED})
 
 
 def _is_of_connections(red: Red) -> bool:

@@ -9,6 +9,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.diagnosis.membership import cut_off, disputed, lists_of, told_by
+from brokerproof.diagnosis.rules import host
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
@@ -80,7 +81,8 @@ def _identity(case: Case, red: Red) -> _Said | None:
         # Whom the topology has there was found there: only metadata expects another.
         return frozenset({Code.METADATA_ADVERTISED_SWAPPED}), ""
     if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Access.DIRECT:
-        return frozenset({Code.NLB_WRONG_TARGET}), ""
+        codes = frozenset({Code.NLB_WRONG_TARGET}) | host.unless_shared(case, red)
+        return codes, "{one} answers as another{behind}" if len(codes) > 1 else ""
     return None
 
 
