@@ -44,8 +44,16 @@ _OF_THE_CLUSTER: Final = frozenset(
     }
 )
 """Causes that may part a broker from the other brokers as well."""
-_OF_A_RESOLVER: Final = frozenset({Code.DNS_QUERIES_THROTTLED})
-"""What drops some questions of a client, whichever broker they are for: its library asks again for each."""
+_OF_LOOKUPS: Final = frozenset(
+    {
+        Code.DNS_QUERIES_THROTTLED,
+        Code.HOST_HOSTS_ENTRY,
+        Code.HOST_SEARCH_LIST,
+        Code.HOST_NAME_SERVICE,
+        Code.HOST_INTERCEPTED,
+    }
+)
+"""What leads a client's library astray, whichever broker it means: it looks names up by itself, and again for each."""
 _OF_A_TARGET: Final = frozenset({Code.NLB_WRONG_TARGET})
 """What several targets share may have shown itself to one client alone, and to another only in its records."""
 
@@ -67,7 +75,7 @@ def _bears(case: Case, draft: Draft, red: Red) -> bool:
         return True
     if red.check.reason not in _OF_AN_UNREACHED_BROKER:
         return False
-    if draft.codes & _OF_A_RESOLVER and any(r.client == red.client for r in draft.reds):
+    if draft.codes & _OF_LOOKUPS and any(r.client == red.client for r in draft.reds):
         return True
     at_broker = [r for r in draft.reds if r.check.broker_id is not None and _is_at(case, r.check.broker_id, red)]
     if draft.codes & _OF_A_TARGET and at_broker:

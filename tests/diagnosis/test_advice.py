@@ -14,8 +14,17 @@ from brokerproof.diagnosis.advice.text import told
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, Diagnosis
-from brokerproof.probes.outcome import HandshakeFacts, Outcome, Reason, ResolveFacts, Role, Stage, WithoutSni
-from tests.diagnosis.bends import EVERYONE, NO_NAME, SILENT
+from brokerproof.probes.outcome import (
+    HandshakeFacts,
+    IdentityFacts,
+    Outcome,
+    Reason,
+    ResolveFacts,
+    Role,
+    Stage,
+    WithoutSni,
+)
+from tests.diagnosis.bends import EVERYONE, NO_NAME, SILENT, advertise
 from tests.diagnosis.bent import Bend, at, diagnosis_of, seen, views_of
 
 
@@ -162,3 +171,60 @@ def test_a_server_or_path_that_needs_the_server_name() -> None:
 )
 def test_what_serves_clients_without_a_server_name_is_no_advice(told: WithoutSni) -> None:
     assert diagnosis_of(views_of("privatelink_single_nlb"), without_sni(told)).advices == ()
+
+
+def long(**facts: object) -> Bend:
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, ResolveFacts)
+        return msgspec.structs.replace(o, facts=msgspec.structs.replace(o.facts, **facts))
+
+    return Bend(at(Stage.RESOLVE, clients=["account_b"], brokers=[2]), change)
+
+
+NAME_2 = "b-2.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("facts", "observed"),
+    [
+        ({"answer_bytes": 814}, f"10.1.0.2 on {NAME_2}: 814 bytes"),
+        ({"answer_bytes": 1814, "truncated": True}, f"10.1.0.2 on {NAME_2}: 1,814 bytes, cut short over UDP"),
+        (
+            {"answer_bytes": 814, "tcp_failure": Reason.REFUSED},
+            f"10.1.0.2 on {NAME_2}: 814 bytes, and over TCP port 53 is refused",
+        ),
+    ],
+)
+def test_an_answer_of_more_than_512_bytes(facts: dict[str, object], observed: str) -> None:
+    diagnosis = diagnosis_of(views_of("privatelink_single_nlb"), long(**facts))
+    assert advised(diagnosis) == [(AdviceCode.DNS_LONG_ANSWER, {"account_b"})]
+    assert diagnosis.advices[0].observed == observed
+    assert diagnosis.answer is Answer.NOTHING_WRONG
+
+
+def test_an_answer_of_512_bytes_is_not_too_long() -> None:
+    assert diagnosis_of(views_of("privatelink_single_nlb"), long(answer_bytes=512)).advices == ()
+
+
+def test_a_name_that_is_advertised_with_a_final_dot() -> None:
+    """Field case 7: the path is green, and librdkafka 2.6.1 and 2.0.2 end in a TLS alert."""
+    diagnosis = diagnosis_of(views_of("peering"), advertise(2, f"{NAME_2}.", 9094))
+    assert advised(diagnosis) == [(AdviceCode.METADATA_FINAL_DOT, {"cluster_vpc", "peered", "remote_by_peering"})]
+    [advice] = diagnosis.advices
+    assert advice.observed == f"broker 2 is advertised as {NAME_2}.:9094"
+    assert advice.evidence == (
+        "cluster_vpc/broker-2/metadata",
+        "peered/broker-2/metadata",
+        "remote_by_peering/broker-2/metadata",
+    )
+    assert "librdkafka 2.6.1 and 2.0.2" in advice.sentence
+    assert (diagnosis.answer, diagnosis.findings) == (Answer.NOTHING_WRONG, ())
+
+
+def test_a_final_dot_that_a_broker_told_another_client_of() -> None:
+    told_so = IdentityFacts(answered_by=2, advertised_listeners=f"CLIENT_SECURE://{NAME_2}.:9094")
+    tells = Bend(
+        at(Stage.IDENTITY, clients=["cluster_vpc"], brokers=[2]), lambda o: msgspec.structs.replace(o, facts=told_so)
+    )
+    diagnosis = diagnosis_of(views_of("peering"), tells)
+    assert advised(diagnosis) == [(AdviceCode.METADATA_FINAL_DOT, {"cluster_vpc", "peered", "remote_by_peering"})]

@@ -75,6 +75,15 @@ def test_a_line_in_the_hosts_file_is_the_cause_alone() -> None:
     assert f"remove the line for {names()[1]} from /etc/hosts of peered" in diagnosis.findings[0].change
 
 
+def test_what_the_clients_library_fails_on_follows_from_the_line() -> None:
+    """As the lab saw it: the library looks names up by itself, and produced to no broker."""
+    host = msgspec.structs.replace(PLAIN, hosts_entries=(HostsEntry(name=names()[1], addresses=(WRONG,)),))
+    unsent = Bend(at(Stage.PRODUCE, clients=["peered"]), failed(Reason.TIMED_OUT))
+    diagnosis = diagnosed(PEERING, at_peered(elsewhere, 2), unsent, host=host)
+    assert codes_of(diagnosis) == [{"host.hosts_entry"}]
+    assert "peered/broker-1/produce" in diagnosis.findings[0].consequences
+
+
 def test_a_line_for_another_name_or_with_another_address_is_no_witness() -> None:
     for entry in (
         HostsEntry(name=names()[0], addresses=(WRONG,)),

@@ -12,7 +12,9 @@ class AdviceCode(StrEnum):
     """What clients other than the probe fail on, by layer."""
 
     DNS_AAAA_DENIED = "dns.aaaa_denied"
+    DNS_LONG_ANSWER = "dns.long_answer"
     TLS_SNI_NEEDED = "tls.sni_needed"
+    METADATA_FINAL_DOT = "metadata.final_dot"
     KAFKA_OLD_VERSIONS = "kafka.old_versions"
     KAFKA_RACKS_ARE_IDS = "kafka.racks_are_ids"
     KAFKA_RACKS_ARE_NAMES = "kafka.racks_are_names"

@@ -8,10 +8,12 @@ from typing import Final
 from brokerproof.diagnosis.advice.advice import AdviceCode
 from brokerproof.diagnosis.advice.spec import AdviceSpec, Sighting
 from brokerproof.diagnosis.rules.case import Case
-from brokerproof.probes.outcome import ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
 _DENIED: Final = "NXDOMAIN"
+_PLAIN_BYTES: Final = 512
+_WORDS: Final = {Reason.REFUSED: "refused", Reason.TIMED_OUT: "silent", Reason.SOCKET_ERROR: "closed"}
 
 
 def _aaaa_denied(case: Case) -> Iterator[Sighting]:
@@ -23,6 +25,21 @@ def _aaaa_denied(case: Case) -> Iterator[Sighting]:
             if well and isinstance(facts, ResolveFacts) and facts.a and facts.aaaa_rcode == _DENIED:
                 name = outcome.target.name
                 observed = f"{facts.resolver} on {name}: {', '.join(facts.a)} for A, NXDOMAIN for AAAA"
+                yield Sighting(view, _check_of(case, view, name), observed)
+
+
+def _long_answers(case: Case) -> Iterator[Sighting]:
+    """A right answer that a client without EDNS gets over TCP alone (RFC 1035, 4.2.1)."""
+    for view in case.views:
+        for outcome in case.of_stage(view, Stage.RESOLVE):
+            facts = outcome.facts
+            if outcome.status is not Status.OK or outcome.target.role is Role.OTHER:
+                continue
+            if isinstance(facts, ResolveFacts) and (facts.truncated or facts.answer_bytes > _PLAIN_BYTES):
+                name = outcome.target.name
+                cut = ", cut short over UDP" if facts.truncated else ""
+                tcp = f", and over TCP port 53 is {_WORDS[facts.tcp_failure]}" if facts.tcp_failure in _WORDS else ""
+                observed = f"{facts.resolver} on {name}: {facts.answer_bytes:,} bytes{cut}{tcp}"
                 yield Sighting(view, _check_of(case, view, name), observed)
 
 
@@ -49,5 +66,21 @@ SPECS: Final = (
             "axeII/home-ops pull request 3806",
         ),
         look=_aaaa_denied,
+    ),
+    AdviceSpec(
+        code=AdviceCode.DNS_LONG_ANSWER,
+        title="answers of the resolver are longer than 512 bytes",
+        affected=("programs on musl libc before 1.2.4 (Alpine images up to 3.17)", "resolvers and stubs without TCP"),
+        because="without EDNS such an answer comes cut short, and they do not ask again over TCP; glibc and this probe "
+        "do",
+        change="make the answers shorter (fewer CNAMEs before the addresses), keep TCP port 53 of the resolver open; "
+        "until then, use images with glibc or musl 1.2.4",
+        sources=(
+            "RFC 1035, section 4.2.1",
+            "RFC 7766, section 5",
+            "musl 1.2.4, release notes",
+            "NuGet/NuGetGallery issue 9396",
+        ),
+        look=_long_answers,
     ),
 )

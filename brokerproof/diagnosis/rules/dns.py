@@ -9,7 +9,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.rules import host
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, broker_of, grouped, kind, local, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, broker_of, grouped, kind, local, managed
 from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status, UnusableNameserver
 from brokerproof.topology.expectation.view import ClientView
 
@@ -194,7 +194,7 @@ def _next_nameserver(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     if any(other.resolver in dead and other.rcode for other in others):
         return sets.QUESTION_LOST, f"nameserver {_named(facts.unusable)} answers some questions and not others"
     wrong = f"nameserver {_named(facts.unusable)} is of no use; {facts.resolver}, which is asked after it, answers"
-    return frozenset({Code.DNS_NAMESERVER_DEAD}), wrong
+    return frozenset({Code.DNS_NAMESERVER_DEAD}), Named(wrong)
 
 
 def _named(unusable: Iterable[UnusableNameserver]) -> str:

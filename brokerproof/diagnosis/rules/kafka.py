@@ -82,7 +82,7 @@ def _identity(case: Case, red: Red) -> _Said | None:
         return frozenset({Code.METADATA_ADVERTISED_SWAPPED}), ""
     if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Access.DIRECT:
         codes = frozenset({Code.NLB_WRONG_TARGET}) | host.unless_shared(case, red)
-        return codes, "{one} answers as another{behind}" if len(codes) > 1 else ""
+        return codes, "another broker answers than the one that is meant{behind}" if len(codes) > 1 else ""
     return None
 
 
