@@ -95,6 +95,8 @@ class Part(Value, frozen=True, kw_only=True):
     """Findings beyond the injected causes: each cause is named, and something else is as well."""
     alarmed: Count
     """Trials that have one."""
+    disturbed: Count
+    """Trials on a busy machine in which something failed at first, and was found well at the next look."""
     unanswered: Count
     """Trials in which the diagnosis answered that not enough was seen."""
     times: Times
@@ -198,6 +200,7 @@ def _part(kind: TrialKind, trials: Sequence[Trial]) -> Part:
         wrong_sets=sum(len(finding.codes) > 1 for finding in stray),
         false_alarms=sum(len(one.beyond) for one in scores),
         alarmed=sum(bool(one.beyond) for one in scores),
+        disturbed=sum(one.disturbed for one in scores),
         unanswered=sum(one.measured and not one.answered for one in scores),
         times=_times(trials),
     )

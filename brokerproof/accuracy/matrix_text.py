@@ -119,6 +119,8 @@ def figures(part: Part) -> tuple[str, ...]:
     seen = part.causes - part.attributions[Attribution.HIDDEN]
     measured = part.trials - part.not_carried_out
     alarms = f"{part.false_alarms:,}, in {share_within(part.alarmed, measured)} of trials"
+    if part.disturbed:
+        alarms = f"{alarms}; {count(part.disturbed, 'trial')} disturbed: over by the next look"
     if part.kind.is_clean:
         return (f"{measured:,}", *[""] * (len(FIGURES) - 2), alarms)
     of = {
@@ -175,6 +177,8 @@ def summary(part: Part) -> str:
     else:
         said = [count(measured, "trial")]
     said.append(count(part.false_alarms, "false alarm"))
+    if part.disturbed:
+        said.append(f"{count(part.disturbed, 'trial')} disturbed, and found well at the next look")
     if part.unanswered:
         said.append(f"{count(part.unanswered, 'trial')} without an answer")
     if part.not_carried_out:

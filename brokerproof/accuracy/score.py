@@ -7,12 +7,14 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.accuracy.trial import Injected, Named, Trial
+from brokerproof.accuracy.trial import Injected, Named, Trial, TrialKind
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Answer
 
 UNKNOWN: Final = Code.UNKNOWN.value
 """The code of a finding that names no cause."""
+OVER: Final = "transient.over"
+"""The code of a finding, or one of its set, that says that the next look found it well."""
 NOTHING_WRONG: Final = Answer.NOTHING_WRONG.value
 OVERRUN_ALLOWED: Final = 0.05
 """The share by which a verification may exceed its deadline."""
@@ -53,13 +55,15 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """One trial's attributions in the order of its faults, and its findings that name none of them.
 
     ``beyond`` are false alarms: of a clean trial all findings, of another those that are there
-    though every cause is named already.
+    though every cause is named already. Only on a machine that is kept busy it is none that something was over.
     """
 
     causes: tuple[tuple[Injected, Attribution], ...] = ()
     stray: tuple[Named, ...] = ()
     """Every finding that names no injected cause, whether another one does or not."""
     beyond: tuple[Named, ...] = ()
+    disturbed: bool = False
+    """On a busy machine: something failed at first, and the finding says that the next look found it well."""
     measured: bool = True
     answered: bool = True
     """False: the diagnosis had neither a finding nor the answer that nothing is wrong."""
@@ -84,11 +88,13 @@ def score(trial: Trial) -> Score:
     causes = tuple(
         (cause, _advised(cause, trial) if cause.advice else _attribute(cause, trial, stray)) for cause in trial.injected
     )
+    over = tuple(finding for finding in stray if trial.kind is TrialKind.BUSY and OVER in finding.codes)
     named_wrongly = any(attribution in {Attribution.WRONG, Attribution.UNKNOWN} for _, attribution in causes)
     return Score(
         causes=causes,
         stray=stray,
-        beyond=() if named_wrongly else stray,
+        beyond=() if named_wrongly else tuple(finding for finding in stray if finding not in over),
+        disturbed=bool(over),
         answered=bool(trial.named) or trial.answer == NOTHING_WRONG,
     )
 

@@ -18,6 +18,7 @@ from brokerproof.accuracy.matrix import (
     matrix_of,
     schema_text,
 )
+from brokerproof.accuracy.matrix_text import figures
 from brokerproof.accuracy.score import Attribution, score
 from brokerproof.accuracy.trial import ClientTime, Trial, TrialKind
 from tests.accuracy.made import HEADER, fault, named, trial, trials
@@ -125,6 +126,10 @@ def test_idle_and_busy_machines_are_told_apart() -> None:
     quiet, busy = trial(), msgspec.structs.replace(trial(found=(named("tcp.path_mtu"),)), kind=TrialKind.BUSY)
     parts = {part.kind: part for part in matrix_of(HEADER, [quiet, busy]).parts}
     assert (parts[TrialKind.CLEAN].false_alarms, parts[TrialKind.BUSY].false_alarms) == (0, 1)
+    over = msgspec.structs.replace(trial(found=(named("transient.over"),), case_id="busy/2"), kind=TrialKind.BUSY)
+    part = matrix_of(HEADER, [over]).parts[-1]
+    assert (part.kind, part.disturbed, part.false_alarms) == (TrialKind.BUSY, 1, 0)
+    assert "1 trial disturbed: over by the next look" in figures(part)[-1]
     assert parts[TrialKind.BUSY].wrong_alone == 0  # nothing is there for which it could be mistaken
 
 

@@ -149,6 +149,22 @@ def test_a_clean_lab(found: tuple[Named, ...], answer: str, good: bool) -> None:
     assert worth.beyond == found
 
 
+@pytest.mark.parametrize(
+    ("kind", "codes", "good", "disturbed"),
+    [
+        (TrialKind.BUSY, ("transient.over",), True, True),
+        (TrialKind.BUSY, ("tcp.packet_loss", "transient.over"), True, True),
+        (TrialKind.BUSY, ("tcp.packet_loss",), False, False),
+        (TrialKind.CLEAN, ("transient.over",), False, False),
+    ],
+)
+def test_on_a_busy_machine_alone_it_is_no_alarm_that_something_was_over(
+    kind: TrialKind, codes: tuple[str, ...], good: bool, disturbed: bool
+) -> None:
+    worth = score(msgspec.structs.replace(trial(found=(named(*codes),)), kind=kind))
+    assert (worth.good, worth.disturbed) == (good, disturbed)
+
+
 def test_what_was_not_carried_out_is_neither_right_nor_wrong() -> None:
     worth = score(trial(DNS, problem="the lab ended"))
     assert (worth.measured, worth.causes, worth.good) == (False, (), False)
