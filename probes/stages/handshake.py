@@ -11,20 +11,16 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError
-from service_identity.hazmat import DNS_ID, CertificatePattern, DNSPattern, IPAddress_ID, IPAddressPattern
 
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import HandshakeFacts, Reason
+from brokerproof.probes.wire.certificates import Described, described, iso, names_match, names_of
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.stream import (
     BrokenStreamError,
@@ -37,9 +33,6 @@ from brokerproof.probes.wire.stream import (
     provoke,
 )
 from brokerproof.probes.wire.tcp_info import read_tcp_info
-
-KEPT_CERTIFICATES: Final = 256
-"""What certificates say is read once each: all brokers of an MSK cluster present the same one."""
 
 MAX_HANDSHAKE_BYTES: Final = 1 << 20
 """More than any certificate chain needs; a peer that sends more is not doing a handshake."""
@@ -341,13 +334,13 @@ def _judge(
     expired = _CERTIFICATE_EXPIRED in numbers
     too_early = _CERTIFICATE_NOT_YET_VALID in numbers
     chain_ok = not numbers - _APART
-    name_ok = _HOSTNAME_MISMATCH not in numbers if noted.judges_name else _names_match(certificate, host)
-    name_words = "" if name_ok else f"not for {host}, but for {', '.join(_names(certificate)) or 'no name'}"
+    name_ok = _HOSTNAME_MISMATCH not in numbers if noted.judges_name else names_match(certificate, host)
+    name_words = "" if name_ok else f"not for {host}, but for {', '.join(names_of(certificate)) or 'no name'}"
     problems = {
         Reason.CHAIN_UNTRUSTED: "" if chain_ok else "; ".join(_verify_words(noted, of_chain=True)),
-        Reason.CERTIFICATE_EXPIRED: f"expired at {_iso(certificate.not_valid_after_utc)}" if expired else "",
+        Reason.CERTIFICATE_EXPIRED: f"expired at {iso(certificate.not_valid_after_utc)}" if expired else "",
         Reason.CERTIFICATE_NOT_YET_VALID: (
-            f"not valid before {_iso(certificate.not_valid_before_utc)}" if too_early else ""
+            f"not valid before {iso(certificate.not_valid_before_utc)}" if too_early else ""
         ),
         Reason.NAME_MISMATCH: name_words,
     }
@@ -392,61 +385,6 @@ def _judge_name(tls: SSL.Connection, host: str) -> bool:
     return False
 
 
-def _names_match(certificate: x509.Certificate, host: str) -> bool:
-    """Whether one name of the certificate is ``host`` (RFC 6125, RFC 9525), whatever the others are."""
-    with suppress(ValueError):  # not a name that a certificate could be for
-        wanted = IPAddress_ID(host) if is_address(host) else DNS_ID(host)
-        return any(wanted.verify(pattern) for pattern in _patterns(certificate))
-    return False
-
-
-@lru_cache(KEPT_CERTIFICATES)
-def _patterns(certificate: x509.Certificate) -> Sequence[CertificatePattern]:
-    """Those that a name can match. One that is not valid, as a wildcard of two labels, matches none."""
-    found: list[CertificatePattern] = [IPAddressPattern(a) for a in _alternatives(certificate, x509.IPAddress)]
-    for name in _alternatives(certificate, x509.DNSName):
-        with suppress(CertificateError):
-            found.append(DNSPattern.from_bytes(name.encode()))
-    return found
-
-
-class _Described(msgspec.Struct, frozen=True):
-    """What a certificate says, as facts have it."""
-
-    subject: str = ""
-    issuer: str = ""
-    dns_names: tuple[str, ...] = ()
-    not_before: str = ""
-    not_after: str = ""
-    sha256: str = ""
-
-
-@lru_cache(KEPT_CERTIFICATES)
-def _described(certificate: x509.Certificate) -> _Described:
-    return _Described(
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
-        dns_names=_names(certificate),
-        not_before=_iso(certificate.not_valid_before_utc),
-        not_after=_iso(certificate.not_valid_after_utc),
-        sha256=certificate.fingerprint(SHA256()).hex(),
-    )
-
-
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    addresses = (str(address) for address in _alternatives(certificate, x509.IPAddress))
-    return (*_alternatives(certificate, x509.DNSName), *addresses)
-
-
-def _alternatives(certificate: x509.Certificate, kind: type[Any]) -> Sequence[Any]:
-    """Its alternative names of one kind; none where it has no such extension, or one that cannot be read."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
-    return names.get_values_for_type(kind)
-
-
 def _verify_words(noted: _Noted, *, of_chain: bool = False) -> list[str]:
     left_out = _APART if of_chain else frozenset()
     return [
@@ -477,7 +415,7 @@ def _facts(
     verdict: _ChainJudgement = _UNJUDGED,
 ) -> HandshakeFacts:
     chain = _chain(tls) if chain is None else chain
-    said = _described(chain[0]) if chain else _Described()
+    said = described(chain[0]) if chain else Described()
     return HandshakeFacts(
         sni=sni,
         tls_version=tls.get_protocol_version_name() if chain else "",
@@ -493,7 +431,7 @@ def _facts(
         not_before=said.not_before,
         not_after=said.not_after,
         sha256=said.sha256,
-        chain=tuple(_described(entry).subject for entry in chain),
+        chain=tuple(described(entry).subject for entry in chain),
         alert="" if noted.alert is None else _alert_words(noted.alert),
         alert_number=noted.alert,
         no_common_version=noted.no_common_version,
@@ -501,7 +439,3 @@ def _facts(
         bytes_received=noted.bytes_received,
         first_bytes=noted.first_bytes,
     )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat()

@@ -74,7 +74,8 @@ def test_what_is_over_by_then_passes_and_the_first_look_stays_red(monkeypatch: p
 def test_no_time_for_a_second_look_is_said_and_leaves_the_run_complete() -> None:
     async def work() -> Result:
         async with peer(silent) as port:
-            limits = msgspec.structs.replace(QUICK, request_ms=500, plan_ms=700)
+            # Of a silent peer it is asked once more what it speaks, which takes 400 ms.
+            limits = msgspec.structs.replace(QUICK, request_ms=1000, plan_ms=1800)
             return await probe(plan(port, limits=limits))
 
     result = run(work())
