@@ -22,6 +22,7 @@ from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
+    ApiFacts,
     ConnectFacts,
     GroupFacts,
     HandshakeFacts,
@@ -77,6 +78,11 @@ OURS, THEIRS = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com", "other.z9y8x7.c2.
 def runs(pattern: str, *bends: Bend, only: Collection[str] | None = None) -> Evidence:
     """What the clients of a pattern see, or only some of them."""
     return lambda: [seen(view, *bends) for view in views_of(pattern) if only is None or view.client in only]
+
+
+def without_tls(*bends: Bend) -> Evidence:
+    """What the client in the cluster VPC sees whose listener is meant to be of plaintext."""
+    return lambda: [seen(msgspec.structs.replace(view, tls=False), *bends) for view in views_of(IN_VPC)]
 
 
 def doors(pattern: str, opened: Callable[[ClientView, Outcome], bool], change: Change, *bends: Bend) -> Evidence:
@@ -590,6 +596,12 @@ MUTATIONS: Final = (
         runs(IN_VPC, Bend(at(Stage.API), failed(Reason.CLOSED))),
     ),
     Mutation(
+        Code.TLS_PLAINTEXT_CLIENT,
+        "TLS answers a second connection",
+        without_tls(Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts(answers_tls=True)))),
+        without_tls(Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts()))),
+    ),
+    Mutation(
         Code.TLS_SNI_REQUIRED,
         "the alert unrecognized_name",
         runs(IN_VPC, shaken(Reason.ALERT, problems=(), alert_number=112)),
@@ -772,7 +784,6 @@ def test_without_its_witness_nothing_is_said_alone(mutation: Mutation) -> None:
 SAID_ELSEWHERE: Final = {
     Code.NLB_CROSS_ZONE_ON,  # an accepted connection at an address that must be dead, as the other isolation causes
     Code.TLS_BOOTSTRAP_BY_ADDRESS,  # the name that was asked for is an address: there is nothing to be taken away
-    Code.TLS_PLAINTEXT_CLIENT,  # the client's own listener is of plaintext, by its configuration
 }
 """Causes that are said alone by what no client observes, so that nothing can be taken out of the evidence."""
 

@@ -41,6 +41,12 @@ def _address(topology: Topology) -> Topology:
     return _told(topology, 2, name=str(topology.clusters[0].brokers[1].client_vpc_ip_address))
 
 
+def _final_dot(topology: Topology) -> Topology:
+    cluster = topology.clusters[0]
+    name, _ = advertised(cluster, cluster.brokers[1], afflicted(topology).listener)
+    return _told(topology, 2, name=f"{name}.")
+
+
 def _swapped(topology: Topology) -> Topology:
     cluster, listener = topology.clusters[0], afflicted(topology).listener
     second, third = (advertised(cluster, cluster.brokers[i], listener) for i in (1, 2))
@@ -75,6 +81,14 @@ FAULTS: Final = (
         "Broker 2 advertises its address instead of a name.",
         _address,
         Code.METADATA_ADVERTISED_NAME,
+    ),
+    _fault(
+        "advertised-final-dot",
+        "Broker 2 advertises its name with a final dot, which spares hosts their search list.",
+        _final_dot,
+        None,
+        advice="metadata.final_dot",
+        source="confluentinc/librdkafka#4348",
     ),
     _fault(
         "advertised-swapped",

@@ -64,6 +64,14 @@ DnsName = Annotated[
         "a DNS name: labels of letters, digits, hyphens and _ with dots between them, and none at its end",
     ),
 ]
+AdvertisedName = Annotated[
+    str,
+    *shaped(
+        rf"^(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?$",
+        "a DNS name as brokers advertise one: labels of letters, digits, hyphens and _ with dots between them, and at "
+        "most one at its end",
+    ),
+]
 RegionName = Annotated[
     str,
     *shaped(

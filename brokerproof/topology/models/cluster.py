@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from brokerproof.topology.models.base import (
+    AdvertisedName,
     CertificateName,
     DnsName,
     Id,
@@ -67,7 +68,7 @@ class AdvertisedListener(Model):
     """What a broker advertises for one listener."""
 
     listener: Id = "CLIENT_SECURE"
-    name: DnsName
+    name: AdvertisedName
     port: Port
 
 
