@@ -129,6 +129,7 @@ async def ask_for(name: str, servers: Sequence[Server], *, limit_ms: int) -> Obs
         ttl_s=_ttl(raw.a),
         cname_chain=raw.a.cname_chain if isinstance(raw.a, Answer) else (),
         soa=raw.a.soa if isinstance(raw.a, Answer) else "",
+        unusable=raw.unusable,
         query_ns=raw.duration_ns,
     )
     return _judge_answer(name, raw.a, facts) or ok(facts)

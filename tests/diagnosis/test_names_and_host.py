@@ -238,6 +238,20 @@ def test_the_first_of_two_nameservers_is_dead_and_the_finding_says_which() -> No
     assert "works by the next one" in found.change
 
 
+def test_a_nameserver_that_missed_one_question_is_not_surely_dead() -> None:
+    change = told(Reason.NAMESERVER_UNUSABLE, unusable=(DEAD,))
+    bend = at_peered(change, 2)
+    either = {"dns.nameserver_dead", "dns.queries_throttled", "tcp.packet_loss"}
+    assert codes_of(diagnosed(PEERING, bend)) == [either]
+    twice = nobodys_name("x1.example.com")
+    assert isinstance(twice.facts, ResolveFacts)
+    missed = msgspec.structs.replace(twice, facts=msgspec.structs.replace(twice.facts, unusable=(DEAD,)))
+    assert codes_of(diagnosed(PEERING, bend, controls=(missed,))) == [{"dns.nameserver_dead"}]
+    assert codes_of(diagnosed(PEERING, bend, controls=(_from(twice, "10.1.0.53"),))) == [
+        {"dns.queries_throttled", "tcp.packet_loss"}
+    ]
+
+
 def test_a_nameserver_that_answers_other_names_is_not_dead() -> None:
     change = told(Reason.NAMESERVER_UNUSABLE, unusable=(DEAD,))
     alive = Bend(at(Stage.RESOLVE, clients=["peered"], brokers=[1, 3]), lambda o: _from(o, "10.1.0.53"))

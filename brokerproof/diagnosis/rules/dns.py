@@ -14,6 +14,7 @@ from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
 _Said = tuple[frozenset[Code], str]
+_TWICE = 2
 _SOME_UNANSWERED = "the resolver answers some questions and not others"
 
 
@@ -190,8 +191,14 @@ def _next_nameserver(case: Case, red: Red, facts: ResolveFacts) -> _Said:
     if any(each.reason is Reason.TRUNCATED for each in facts.unusable):
         return frozenset({Code.DNS_TCP_BLOCKED}), ""
     dead = {each.resolver for each in facts.unusable}
-    others = [o.facts for o in case.of_stage(red.view, Stage.RESOLVE) if isinstance(o.facts, ResolveFacts)]
-    if any(other.resolver in dead and other.rcode for other in others):
+    asked = (*case.of_stage(red.view, Stage.RESOLVE), *case.controls(red.view, Stage.RESOLVE))
+    every = [outcome.facts for outcome in asked if isinstance(outcome.facts, ResolveFacts)]
+    answers = any(each.resolver in dead and each.rcode for each in every)
+    times = sum(any(one.resolver in dead for one in each.unusable) for each in every)
+    if times < _TWICE and not answers:
+        symptom = f"nameserver {_named(facts.unusable)} did not answer the one question that it was asked"
+        return sets.QUESTION_LOST | {Code.DNS_NAMESERVER_DEAD}, symptom
+    if answers:
         return sets.QUESTION_LOST, f"nameserver {_named(facts.unusable)} answers some questions and not others"
     wrong = f"nameserver {_named(facts.unusable)} is of no use; {facts.resolver}, which is asked after it, answers"
     return frozenset({Code.DNS_NAMESERVER_DEAD}), Named(wrong)
