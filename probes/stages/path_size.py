@@ -30,6 +30,8 @@ Regions, transit gateways and PrivateLink, a VPC (EC2 user guide, "Network MTU")
 
 PATIENCE: Final = 5
 """How many deadlines an answer may take while TCP shows nothing that vanished."""
+LOOKS: Final = 10
+"""How often in a deadline TCP is looked at once the first one is over."""
 
 _TCP_BYTES: Final = 20
 _TIMESTAMPS_BYTES: Final = 12
@@ -51,8 +53,9 @@ async def measure_path_size(connection: KafkaConnection, broker_id: int, *, limi
     waited_ms = 0
     try:
         while not climbing.done() and waited_ms < PATIENCE * limit_ms and not (waited_ms and ladder.lost):
-            waited_ms += limit_ms
-            await asyncio.wait({climbing}, timeout=limit_ms / 1000)
+            step_ms = max(1, limit_ms // LOOKS) if waited_ms else limit_ms
+            waited_ms += step_ms
+            await asyncio.wait({climbing}, timeout=step_ms / 1000)
         if not climbing.done():
             return failed(Reason.TIMED_OUT, f"{ladder.stopped_at} within {waited_ms} ms", ladder.facts())
         climbing.result()

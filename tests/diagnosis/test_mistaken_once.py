@@ -245,3 +245,19 @@ def test_a_broker_that_began_to_answer_one_client_is_not_mute(facts: dict[str, o
         Code.TCP_PATH_MEMBER,
         Code.TCP_CUT_ON_THE_WAY,
     }
+
+
+def test_a_bootstrap_target_is_not_dead_for_sure_where_brokers_are_late_too() -> None:
+    """A busy machine: handshakes were late at the bootstrap name, and one at a broker's own port as well."""
+    bends = [
+        Bend(at(Stage.HANDSHAKE, where=on_b_1), handshake(Reason.TIMED_OUT, problems=())),
+        Bend(
+            at(Stage.HANDSHAKE, clients=["overlapping"], brokers=[3], where=not_in_zone_1),
+            handshake(Reason.TIMED_OUT, problems=(), bytes_received=133),
+        ),
+    ]
+    found = diagnosis_of(views_of(SINGLE), *bends).findings
+    of_bootstrap = [f for f in found if f.subjects == ("bootstrap",) and "account_b" in f.clients]
+    assert [set(f.codes) for f in of_bootstrap] == [
+        {Code.NLB_BOOTSTRAP_TARGET_DEAD, Code.TCP_PACKET_LOSS, Code.TCP_PATH_MEMBER}
+    ]

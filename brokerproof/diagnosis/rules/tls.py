@@ -98,14 +98,10 @@ def _one_target(case: Case, red: Red) -> Said | None:
 
 
 def _silent_target(case: Case) -> Said:
-    """Losses are of one client's way; a target that is silent to several is dead."""
-    silent_to = {
-        other.client
-        for other in case.reds
-        if other.check.subject is Subject.BOOTSTRAP
-        and (other.check.stage, other.check.reason) == (Stage.HANDSHAKE, Reason.TIMED_OUT)
-    }
-    if len(silent_to) > 1:
+    """Losses are of one client's way; a target that is silent to several is dead, where no broker is late itself."""
+    silent = [r for r in case.reds if (r.check.stage, r.check.reason) == (Stage.HANDSHAKE, Reason.TIMED_OUT)]
+    of_bootstrap = [red for red in silent if red.check.subject is Subject.BOOTSTRAP]
+    if len({red.client for red in of_bootstrap}) > 1 and len(of_bootstrap) == len(silent):
         return frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}), ""
     return sets.ONE_BOOTSTRAP_SILENT, "some connections to the bootstrap port are accepted, and nothing is said on them"
 
