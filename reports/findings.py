@@ -56,6 +56,7 @@ def seen(result: ClientResult) -> ClientEvidence:
         view=result.view,
         checks=result.checks,
         outcomes=result.outcomes,
+        began_ns=0 if result.started is None else result.started.began_ns,
         complete=result.closing is not None and result.closing.complete and not result.vantage_error,
         host=result.started.host_facts if result.started is not None else None,
     )

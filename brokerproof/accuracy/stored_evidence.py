@@ -32,6 +32,7 @@ class _Stored(Value, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...]
     complete: bool = True
     host: HostFacts | None = None
+    began_ns: int = 0
     checks: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -122,6 +123,7 @@ def _judged(stored: _Stored) -> ClientEvidence:
         outcomes=stored.outcomes,
         complete=stored.complete,
         host=stored.host,
+        began_ns=stored.began_ns,
     )
 
 

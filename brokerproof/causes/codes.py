@@ -152,6 +152,10 @@ class Code(StrEnum):
     CONSUME_COORDINATOR_UNREACHABLE = "consume.coordinator_unreachable"
     CONSUME_FOLLOWER_UNREACHABLE = "consume.follower_unreachable"
     CONSUME_JOIN_DELAYED = "consume.join_delayed"
+    # the listeners of all brokers
+    LISTENER_NOT_ENABLED = "listener.not_enabled"
+    # what did not last
+    TRANSIENT_OVER = "transient.over"
     # the cluster itself
     CLUSTER_BROKER_DOWN = "cluster.broker_down"
     CLUSTER_BROKER_UNRESPONSIVE = "cluster.broker_unresponsive"

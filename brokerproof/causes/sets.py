@@ -138,6 +138,12 @@ ONE_BROKER_SILENT: Final[CodeSet] = frozenset(
 ONE_BROKER_REFUSED: Final[CodeSet] = frozenset(
     {Code.CLUSTER_BROKER_DOWN, Code.NLB_LISTENER_MISSING, Code.NLB_NO_TARGET, Code.NLB_WRONG_TARGET_PORT}
 )
+EVERY_BROKER_REFUSED: Final[CodeSet] = ONE_BROKER_REFUSED | {Code.LISTENER_NOT_ENABLED}
+"""Every broker's port refuses behind a load balancer."""
+SCHEME_OFF: Final[CodeSet] = frozenset({Code.LISTENER_NOT_ENABLED, Code.METADATA_LISTENER_DROPPED})
+"""A managed connection's port of a broker refuses, though MSK runs the load balancer."""
+OWN_ZONE_ALONE: Final[CodeSet] = frozenset({Code.NLB_CROSS_ZONE_OFF, Code.SECURITY_NETWORK_ACL})
+"""Behind a load balancer only what stays in the broker's zone answers; the rest is silent."""
 ONE_PORT: Final[CodeSet] = frozenset({Code.SECURITY_ENDPOINT_PORT_RANGE, Code.SECURITY_NETWORK_ACL})
 """One broker's port is silent, where the endpoint may be to blame."""
 NLB_OWN: Final[CodeSet] = frozenset(
@@ -156,6 +162,12 @@ ONE_ZONE: Final[CodeSet] = frozenset({Code.SECURITY_NETWORK_ACL, Code.ROUTE_MISS
 """The addresses of one zone are silent, whichever broker they are for."""
 NOW_AND_THEN: Final[CodeSet] = frozenset({Code.TCP_PACKET_LOSS, Code.TCP_CONNECTIONS_EXHAUSTED})
 """Failures without a pattern of broker, zone or port."""
+NOBODY_LISTENS: Final[CodeSet] = frozenset({Code.LISTENER_NOT_ENABLED, Code.CLUSTER_BROKER_DOWN})
+"""A broker's own host refuses its port, and nothing tells whether the broker runs."""
+OVER: Final[CodeSet] = NOW_AND_THEN | {Code.TRANSIENT_OVER}
+"""It failed in the first look and not in the second, and what was seen may have been chance."""
+PARTLY_REFUSED_DIRECT: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_DOWN, Code.TRANSIENT_OVER})
+"""The same at the broker's own interface: it stops, starts, or is short of something."""
 PARTLY_REFUSED: Final[CodeSet] = frozenset(
     {Code.CLUSTER_BROKER_DOWN, Code.NLB_WRONG_TARGET_PORT, Code.NLB_STALE_TARGET}
 )

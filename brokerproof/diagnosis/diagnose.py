@@ -15,12 +15,14 @@ from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.following import following
-from brokerproof.diagnosis.rules import connect, dns, host, isolation, kafka, load_balancer, size, tls
+from brokerproof.diagnosis.rules import connect, dns, host, isolation, kafka, load_balancer, size, tls, transient
 from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
+from brokerproof.diagnosis.witnesses import heard
 from brokerproof.probes.outcome.registry import ORDER
 
 RULES: Final[tuple[Rule, ...]] = (
+    transient.over,
     dns.names,
     host.intercepted,
     tls.mute_brokers,
@@ -102,6 +104,7 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
         host.perhaps_intercepted,
     ):
         drafts = joined(case, drafts)
+    drafts = heard(case, drafts)
     drafts.extend(_unknown(left))
     return drafts, followers
 

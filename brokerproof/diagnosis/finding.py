@@ -21,6 +21,8 @@ class ClientEvidence(Value, frozen=True, kw_only=True):
     complete: bool = True
     host: HostFacts | None = None
     """What the client's host is set to; None where its probe did not say."""
+    began_ns: int = 0
+    """Unix time at which the outcomes' clock was zero; 0 where it is not known."""
 
 
 class Cause(Value, frozen=True, kw_only=True):
@@ -60,6 +62,8 @@ class Finding(Value, frozen=True, kw_only=True):
     """Of a set: what ``change`` and ``next_step`` say of each cause."""
     another_client: str = ""
     """The part of ``next_step`` that is about no single cause of the set."""
+    second_look: str = ""
+    """What was seen of it when it was looked at again, and how much later; empty where it was not."""
     evidence: tuple[str, ...]
     """The red checks it explains, as ``client/check_id``."""
     consequences: tuple[str, ...] = ()

@@ -17,6 +17,12 @@ def second_look(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in outcomes if outcome.look > 1 and outcome.status is not Status.ERROR)
 
 
+def is_of_another(outcome: Outcome) -> bool:
+    """Whether it is of a broker that the cluster advertises at an address of another's: metadata is what is wrong."""
+    target = outcome.target
+    return target.role is Role.ADVERTISED and bool(target.address)
+
+
 class OutcomeIndex:
     """Outcomes of the first look, found by stage and target; what nobody has is no part of the path, and left out."""
 
@@ -26,12 +32,14 @@ class OutcomeIndex:
         self._by_broker: dict[tuple[Stage, int | None], list[Outcome]] = {}
         for outcome in outcomes:
             target = outcome.target
+            self._by_broker.setdefault((outcome.stage, target.broker_id), []).append(outcome)
+            if is_of_another(outcome):
+                continue
             if target.role is Role.FORBIDDEN:
                 key = (outcome.stage, "forbidden", target.address, target.port)
             else:
                 key = (outcome.stage, target.name.lower(), target.address, target.port)
             self._by_target.setdefault(key, []).append(outcome)
-            self._by_broker.setdefault((outcome.stage, target.broker_id), []).append(outcome)
 
     def resolve(self, name: str) -> list[Outcome]:
         """Of the resolution of a name."""

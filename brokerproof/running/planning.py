@@ -84,9 +84,14 @@ class ClientRun:
     def seen(self) -> ClientEvidence:
         """As a diagnosis takes it."""
         complete = self.run.closing is not None and self.run.closing.complete and not self.run.error
-        host = self.run.started.host_facts if self.run.started is not None else None
+        started = self.run.started
         return ClientEvidence(
-            view=self.view, checks=self.checks, outcomes=self.run.outcomes, complete=complete, host=host
+            view=self.view,
+            checks=self.checks,
+            outcomes=self.run.outcomes,
+            complete=complete,
+            host=None if started is None else started.host_facts,
+            began_ns=0 if started is None else started.began_ns,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Final
@@ -119,6 +120,14 @@ class Started(Value, frozen=True, tag="started", tag_field="type"):
     """ISO 8601, UTC, at monotonic zero of this run."""
     host_facts: HostFacts | None = None
     """What the host is set to; None from a probe that does not say."""
+
+    @property
+    def began_ns(self) -> int:
+        """The same as Unix time; 0 where it is not said, or cannot be read."""
+        try:
+            return int(datetime.fromisoformat(self.wall_clock).timestamp() * 1e9)
+        except (ValueError, OverflowError, OSError):
+            return 0
 
 
 class Closing(Value, frozen=True, tag="closing", tag_field="type"):

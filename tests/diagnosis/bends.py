@@ -97,6 +97,17 @@ def advertise(broker_id: int, name: str, port: int) -> Bend:
     return Bend(at(Stage.METADATA), change)
 
 
+def unlisted(broker_id: int) -> Bend:
+    """Metadata that leaves a broker out, as the others' does where it does not run."""
+
+    def change(o: Outcome) -> Outcome:
+        assert isinstance(o.facts, MetadataFacts)
+        left = tuple(b for b in o.facts.brokers if b.broker_id != broker_id)
+        return outcome(o.stage, o.target, facts=MetadataFacts(cluster_id="c", controller_id=1, brokers=left))
+
+    return Bend(at(Stage.METADATA), change)
+
+
 SOA = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com."
 NO_NAME = resolver(Reason.NXDOMAIN, soa=SOA)
 

@@ -19,6 +19,8 @@ from tests.diagnosis.perfect import perfect
 
 Match = Callable[[ClientView, Outcome], bool]
 Change = Callable[[Outcome], Outcome | None]
+_ATTEMPTS = 3
+"""Connects to each address, where several are tried."""
 _CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
 
 
@@ -114,6 +116,24 @@ def attempted(view: ClientView, *further: tuple[Match, tuple[Reason | None, ...]
     )
 
 
+def looked_at_again(view: ClientView, *bends: Bend, over: bool, role: Role = Role.BROKER) -> ClientEvidence:
+    """A run whose connects failed each of several times, with a second look at them."""
+    first = list(seen(view, *bends).outcomes)
+    for o in tuple(first):
+        if o.stage is Stage.CONNECT and o.status is Status.FAILED and o.target.role is Role.BROKER:
+            first += [msgspec.structs.replace(o, attempt=n) for n in range(2, _ATTEMPTS + 1)]
+    reds = [o for o in first if o.status is Status.FAILED and o.target.role is not Role.FORBIDDEN and o.attempt == 1]
+    again = [_again(o, over=over and o.target.role in {role, Role.BROKER}) for o in reds]
+    outcomes = (*first, *again)
+    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
+    return ClientEvidence(view=view, checks=checks, outcomes=outcomes)
+
+
+def _again(o: Outcome, *, over: bool) -> Outcome:
+    changed = {"status": Status.OK, "reason": None} if over else {}
+    return msgspec.structs.replace(o, look=2, started_ns=o.started_ns + 3_000_000_000, **changed)
+
+
 def _asked(view: ClientView, outcome: Outcome) -> Outcome:
     """The resolver that was asked is the VPC's own."""
     if isinstance(outcome.facts, ResolveFacts):
@@ -171,4 +191,4 @@ def diagnosis_of(views: Iterable[ClientView], *bends: Bend) -> Diagnosis:
     return diagnose([seen(view, *bends) for view in views])
 
 
-__all__ = ["Bend", "answers", "at", "attempted", "diagnosis_of", "failed", "seen", "views_of"]
+__all__ = ["Bend", "answers", "at", "attempted", "diagnosis_of", "failed", "looked_at_again", "seen", "views_of"]

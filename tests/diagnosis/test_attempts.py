@@ -28,7 +28,7 @@ from tests.diagnosis.bent import Bend, at, attempted, diagnosis_of, failed, view
     [
         (PEERING, (None, Reason.TIMED_OUT), sets.NOW_AND_THEN),
         (SINGLE, (None, Reason.TIMED_OUT), sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED}),
-        (PEERING, (Reason.REFUSED, None), one(Code.CLUSTER_BROKER_DOWN)),
+        (PEERING, (Reason.REFUSED, None), one(Code.CLUSTER_BROKER_DOWN, Code.TRANSIENT_OVER)),
         (SINGLE, (Reason.REFUSED, None), sets.PARTLY_REFUSED),
         (SINGLE, (Reason.RESET, Reason.REFUSED), sets.PARTLY_REFUSED),
     ],
@@ -48,11 +48,14 @@ _PERHAPS_TARGET = sets.NOW_AND_THEN | {Code.NLB_PORTS_EXHAUSTED, Code.NLB_BOOTST
     ("lost", "reason", "codes"),
     [
         ("one", Reason.TIMED_OUT, _PERHAPS_TARGET),
-        ("every", Reason.TIMED_OUT, one(Code.NLB_BOOTSTRAP_TARGET_DEAD)),
-        ("one", Reason.REFUSED, one(Code.NLB_BOOTSTRAP_TARGET_DEAD)),
+        ("every", Reason.TIMED_OUT, _PERHAPS_TARGET),
+        ("one", Reason.REFUSED, _PERHAPS_TARGET),
+        ("every", Reason.REFUSED, one(Code.NLB_BOOTSTRAP_TARGET_DEAD)),
     ],
 )
 def test_connects_lost_at_the_bootstrap_port_alone(lost: str, reason: Reason, codes: frozenset[Code]) -> None:
+    """However many of one client's connections vanish there: a member of equal-cost paths may drop each for ever."""
+
     def at_bootstrap(view: ClientView, o: Outcome) -> bool:
         everywhere = [(b.name, a.address) for b in view.bootstrap for a in b.addresses]
         chosen = everywhere[:1] if lost == "one" else everywhere
@@ -62,6 +65,16 @@ def test_connects_lost_at_the_bootstrap_port_alone(lost: str, reason: Reason, co
     well = (at(Stage.CONNECT, brokers=[1, 2, 3]), (None, None))
     diagnosis = diagnose([attempted(view, lost_there, well) for view in views_of(SINGLE)])
     assert named(diagnosis) == [(codes, {"account_b"}, set())]
+
+
+def test_two_clients_that_lose_connects_at_the_bootstrap_port_alone_are_a_witness() -> None:
+    both = ["account_b", "overlapping"]
+    lost = (
+        at(Stage.CONNECT, clients=both, where=lambda _v, o: o.target.role is Role.BOOTSTRAP),
+        (None, Reason.TIMED_OUT),
+    )
+    diagnosis = diagnose([attempted(view, lost) for view in views_of(SINGLE)])
+    assert named(diagnosis) == [(one(Code.NLB_BOOTSTRAP_TARGET_DEAD), set(both), set())]
 
 
 def test_attempts_that_all_connect_are_no_finding() -> None:

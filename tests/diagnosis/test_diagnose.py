@@ -45,6 +45,7 @@ from tests.diagnosis.bends import (
     one,
     outside_own_zone,
     resolver,
+    unlisted,
 )
 from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, views_of
 from tests.diagnosis.perfect import outcome
@@ -213,6 +214,18 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)],
         [(one(Code.CLUSTER_BROKER_DOWN), DIRECT, {2})],
     ),
+    (
+        "one broker refuses, and no metadata has it",
+        PEERING,
+        [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), unlisted(2)],
+        [(one(Code.CLUSTER_BROKER_DOWN), DIRECT, {2})],
+    ),
+    (
+        "every broker refuses",
+        PEERING,
+        [Bend(at(Stage.CONNECT), REFUSED)],
+        [(one(Code.CLUSTER_BROKER_DOWN, Code.LISTENER_NOT_ENABLED), DIRECT, {1, 2, 3})],
+    ),
     # behind load balancers
     (
         "one broker refuses behind NLB, listed",
@@ -225,6 +238,30 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         MULTI,
         [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)],
         [(one(Code.CLUSTER_BROKER_DOWN), EVERYONE, {2})],
+    ),
+    (
+        "a broker down, seen at its ENI too, and no metadata has it",
+        MULTI,
+        [Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), unlisted(2)],
+        [(one(Code.CLUSTER_BROKER_DOWN), EVERYONE, {2})],
+    ),
+    (
+        "every broker refuses behind NLB",
+        SINGLE,
+        [Bend(at(Stage.CONNECT), REFUSED)],
+        [
+            (
+                one(
+                    Code.CLUSTER_BROKER_DOWN,
+                    Code.LISTENER_NOT_ENABLED,
+                    Code.NLB_LISTENER_MISSING,
+                    Code.NLB_NO_TARGET,
+                    Code.NLB_WRONG_TARGET_PORT,
+                ),
+                EVERYONE,
+                {1, 2, 3},
+            )
+        ],
     ),
     (
         "the NLB closed",
@@ -319,8 +356,14 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
     (
         "cross-zone off",
         SINGLE,
-        [Bend(at(Stage.CONNECT, where=outside_own_zone), SILENT)],
+        [Bend(at(Stage.CONNECT, where=outside_own_zone), REFUSED)],
         [(one(Code.NLB_CROSS_ZONE_OFF), EVERYONE, {1, 2, 3})],
+    ),
+    (
+        "silence between zones",
+        SINGLE,
+        [Bend(at(Stage.CONNECT, where=outside_own_zone), SILENT)],
+        [(one(Code.NLB_CROSS_ZONE_OFF, Code.SECURITY_NETWORK_ACL), EVERYONE, {1, 2, 3})],
     ),
     (
         "one zone of one endpoint VPC",

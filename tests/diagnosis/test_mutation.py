@@ -66,8 +66,9 @@ from tests.diagnosis.bends import (
     outside_own_zone,
     resolver,
     told,
+    unlisted,
 )
-from tests.diagnosis.bent import Bend, Change, answers, at, failed, seen, views_of
+from tests.diagnosis.bent import Bend, Change, answers, at, failed, looked_at_again, seen, views_of
 from tests.diagnosis.perfect import outcome
 
 Evidence = Callable[[], Sequence[ClientEvidence]]
@@ -83,6 +84,11 @@ def runs(pattern: str, *bends: Bend, only: Collection[str] | None = None) -> Evi
 def without_tls(*bends: Bend) -> Evidence:
     """What the client in the cluster VPC sees whose listener is meant to be of plaintext."""
     return lambda: [seen(msgspec.structs.replace(view, tls=False), *bends) for view in views_of(IN_VPC)]
+
+
+def again(pattern: str, *bends: Bend, over: bool) -> Evidence:
+    """The same, where what failed was looked at once more."""
+    return lambda: [looked_at_again(view, *bends, over=over) for view in views_of(pattern)]
 
 
 def doors(pattern: str, opened: Callable[[ClientView, Outcome], bool], change: Change, *bends: Bend) -> Evidence:
@@ -479,17 +485,33 @@ MUTATIONS: Final = (
     # connections
     Mutation(
         Code.CLUSTER_BROKER_DOWN,
-        "the listeners of the other brokers accept",
+        "the others' metadata leaves it out",
+        runs(PEERING, Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), unlisted(2), only=["peered"]),
+        runs(PEERING, Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), only=["peered"]),
+    ),
+    Mutation(
+        Code.CLUSTER_BROKER_DOWN,
+        "a second client is refused as well",
         runs(PEERING, Bend(at(Stage.CONNECT, brokers=[2]), REFUSED)),
+        runs(PEERING, Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), only=["peered"]),
+    ),
+    Mutation(
+        Code.LISTENER_NOT_ENABLED,
+        "another port of the same brokers accepts",
+        doors(PEERING, by("peered", port=9098), accepted, Bend(at(Stage.CONNECT), REFUSED)),
         runs(PEERING, Bend(at(Stage.CONNECT), REFUSED)),
-        open="core",
+    ),
+    Mutation(
+        Code.TRANSIENT_OVER,
+        "the second look passed",
+        again(PEERING, Bend(at(Stage.HANDSHAKE, brokers=[2]), failed(Reason.CLOSED)), over=True),
+        again(PEERING, Bend(at(Stage.HANDSHAKE, brokers=[2]), failed(Reason.CLOSED)), over=False),
     ),
     Mutation(
         Code.NLB_CROSS_ZONE_OFF,
-        "of each broker the addresses of other zones are silent",
+        "of each broker the addresses of other zones refuse",
+        runs(SINGLE, Bend(at(Stage.CONNECT, where=outside_own_zone), REFUSED)),
         runs(SINGLE, Bend(at(Stage.CONNECT, where=outside_own_zone), SILENT)),
-        runs(SINGLE, Bend(at(Stage.CONNECT, clients=["account_b"], brokers=[1], where=outside_own_zone), SILENT)),
-        open="core",
     ),
     Mutation(
         Code.SECURITY_NETWORK_ACL,

@@ -61,7 +61,7 @@ WHICH_AND_WHERE = {
     "one address": (
         IN_VPC,
         Bend(at(Stage.CONNECT, brokers=[2]), REFUSED),
-        "The broker does not run (broker 2 at 10.0.16.10:9094, seen from client cluster_vpc).",
+        "One broker does not listen at the port (broker 2 at 10.0.16.10:9094, seen from client cluster_vpc).",
     ),
     "one address of a set": (
         PEERING,
@@ -74,7 +74,7 @@ WHICH_AND_WHERE = {
     "all brokers": (
         IN_VPC,
         Bend(at(Stage.CONNECT), REFUSED),
-        "Brokers do not run (brokers 1, 2 and 3, seen from client cluster_vpc).",
+        "Every broker refuses its port (brokers 1, 2 and 3, seen from client cluster_vpc).",
     ),
     "all brokers of a load balancer": (
         SINGLE,

@@ -18,7 +18,7 @@ from brokerproof.reports.page import page
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.topology.picture import picture
 from tests.browser.documents import drawn, marked
-from tests.diagnosis.bends import NO_NAME, REFUSED, SILENT
+from tests.diagnosis.bends import NO_NAME, REFUSED, SILENT, unlisted
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, views_of
 
 
@@ -40,7 +40,7 @@ BLUE, ORANGE = "#0a58ca", "#b35900"
 
 
 def test_a_broker_that_does_not_run_is_marked_and_the_way_ends_at_it() -> None:
-    finding, marks = found("peering", Bend(at(Stage.CONNECT, brokers=[2]), REFUSED))
+    finding, marks = found("peering", Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), unlisted(2))
     assert finding.codes == (Code.CLUSTER_BROKER_DOWN,)
     assert boxes(marks) == {"broker/demo%2F2": True}
     assert marks.beyond == ()
@@ -90,7 +90,7 @@ def test_a_line_that_another_broker_still_uses_stays_as_it_is() -> None:
 
 def changed(**changes: object) -> Finding:
     """A finding of all of a pattern's clients, of other causes."""
-    finding, _ = found("peering", Bend(at(Stage.CONNECT, brokers=[2]), REFUSED))
+    finding, _ = found("peering", Bend(at(Stage.CONNECT, brokers=[2]), REFUSED), unlisted(2))
     return msgspec.structs.replace(finding, **changes)
 
 

@@ -27,6 +27,8 @@ class Layer(StrEnum):
     METADATA = "metadata"
     PRODUCE = "produce"
     CONSUME = "consume"
+    LISTENER = "listener"
+    TRANSIENT = "transient"
     CLUSTER = "cluster"
     PERFORMANCE = "performance"
     ISOLATION = "isolation"

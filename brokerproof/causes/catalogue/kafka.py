@@ -391,6 +391,18 @@ ENTRIES: Final = (
         sources=(KAFKA, "KIP-134"),
     ),
     Entry(
+        code=Code.LISTENER_NOT_ENABLED,
+        sits=Piece.CLUSTER,
+        title="nothing listens at this port of any broker: the listener is not turned on",
+        patterns=EVERY,
+        evidence="every broker refuses the port, and another port of the same brokers answers",
+        confused_with=((Code.CLUSTER_BROKER_DOWN, "there no port of the brokers answers"),),
+        remedy="connect to a port that GetBootstrapBrokers names, or turn on the authentication whose listener port "
+        "{port} of cluster {cluster} is (UpdateSecurity)",
+        call="kafka GetBootstrapBrokers, DescribeClusterV2 (ClientAuthentication, EncryptionInfo)",
+        sources=(MSK,),
+    ),
+    Entry(
         code=Code.CLUSTER_BROKER_DOWN,
         sits=Piece.BROKER,
         title="the broker does not run",

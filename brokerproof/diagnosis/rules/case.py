@@ -16,7 +16,7 @@ from brokerproof.diagnosis.between_clients import Told, told_listeners
 from brokerproof.diagnosis.certificates import Shown, shown
 from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
-from brokerproof.diagnosis.outcome_index import first_look, second_look
+from brokerproof.diagnosis.outcome_index import first_look, is_of_another, second_look
 from brokerproof.probes.outcome import HostFacts, MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
@@ -211,6 +211,14 @@ class Case:
             o for o in found if o.stage is check.stage and o.target.role is not Role.FORBIDDEN and _is_of(o, check)
         )
 
+    def looked_again(self, view: ClientView) -> tuple[Outcome, ...]:
+        """Every outcome of one client's second look."""
+        return self._again.get(view.client, ())
+
+    def began_ns(self, view: ClientView) -> int:
+        """Unix time at which a client's clock was zero; 0 where it is not known."""
+        return self._by_client[view.client].began_ns
+
     @cached_property
     def _again(self) -> dict[str, tuple[Outcome, ...]]:
         return {seen.view.client: second_look(seen.outcomes) for seen in self.clients}
@@ -237,7 +245,11 @@ def _is_of(outcome: Outcome, check: Check) -> bool:
     if check.subject is Subject.CLUSTER:
         return True
     if check.address:
-        return (target.name.lower(), target.address, target.port) == (check.name.lower(), check.address, check.port)
+        return not is_of_another(outcome) and (target.name.lower(), target.address, target.port) == (
+            check.name.lower(),
+            check.address,
+            check.port,
+        )
     return target.broker_id == check.broker_id
 
 

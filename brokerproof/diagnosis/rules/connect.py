@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.lost_syn import SYN_REPEATED_NS
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, local
 from brokerproof.diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
-from brokerproof.probes.outcome import Reason, Role, Stage, Status
+from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import ClientView, Way
 
@@ -21,7 +22,8 @@ ACCIDENT = 0.01
 
 def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Attempts at one address of which some connect: something is lost, whatever the address."""
-    mixed = [red for red in reds if red.check.stage is Stage.CONNECT and not red.check.isolation and _mixed(case, red)]
+    connects = [red for red in reds if red.check.stage is Stage.CONNECT and not red.check.isolation]
+    mixed = [red for red in connects if is_mixed(case, red)]
     at_bootstrap = [red for red in mixed if red.check.broker_id is None]
     at_brokers = [red for red in mixed if red not in at_bootstrap]
     refused = [red for red in at_brokers if red.check.reason in REFUSALS]
@@ -30,60 +32,92 @@ def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
             continue
         fronted = any(kind(red.view) is not Access.DIRECT for red in found)
         target = frozenset({Code.NLB_BOOTSTRAP_TARGET_DEAD}) if fronted and found is at_bootstrap else frozenset()
-        if target and len(mixed) == len(at_bootstrap) and _no_accident(case, found):
+        if target and len(mixed) == len(at_bootstrap) and _is_of_listener(case, found):
             yield Draft(target, "", tuple(found))
         elif found is refused:
-            codes = sets.PARTLY_REFUSED if fronted else frozenset({Code.CLUSTER_BROKER_DOWN})
+            codes = sets.PARTLY_REFUSED if fronted else sets.PARTLY_REFUSED_DIRECT
             yield Draft(codes, "connections are refused now and then", tuple(found))
         else:
             ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
             yield Draft(sets.NOW_AND_THEN | ports | target, "connections fail now and then", tuple(found))
 
 
-def _no_accident(case: Case, at_bootstrap: Sequence[Red]) -> bool:
-    """Whether it is no accident that failures met the bootstrap port alone.
+def _is_of_listener(case: Case, at_bootstrap: Sequence[Red]) -> bool:
+    """Whether the failures are the bootstrap listener's own, where no broker's port has any.
 
-    A refusal never is: what is lost is silent. Losses fall on every port alike, so as many as there are fall on the
-    bootstrap port alone with the probability (attempts there / attempts anywhere) to the power of their number.
+    What is lost is silent, so a refusal is an answer of one of its targets: two are no accident. Silence is told from
+    loss by a second client that meets it at this port alone.
     """
-    if any(red.check.reason in REFUSALS for red in at_bootstrap):
-        return True
-    views = {red.client: red.view for red in at_bootstrap}.values()
-    every = [
-        o
-        for view in views
-        for o in case.of_stage(view, Stage.CONNECT)
-        if o.target.role in {Role.BOOTSTRAP, Role.BROKER}
-    ]
-    there = sum(o.target.role is Role.BOOTSTRAP for o in every)
-    lost = sum(o.status is Status.FAILED for red in at_bootstrap for o in case.outcomes(red))
-    return (there / len(every)) ** lost <= ACCIDENT
+    refusals = [o for red in at_bootstrap for o in case.outcomes(red) if o.reason in REFUSALS]
+    return len(refusals) > 1 or len({red.client for red in at_bootstrap}) > 1
 
 
-def _mixed(case: Case, red: Red) -> bool:
+def is_mixed(case: Case, red: Red) -> bool:
+    """Whether some attempts worked and some did not."""
     statuses = {o.status for o in case.outcomes(red)}
     return red.check.reason is Reason.INTERMITTENT or {Status.OK, Status.FAILED} <= statuses
 
 
 def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
-    """A broker whose own ENI refuses does not run; behind a load balancer that is so where metadata misses it."""
+    """Brokers whose port refuses: they do not run where the others' metadata misses them.
+
+    A host refuses what reaches it and finds no listener. Where every broker does, and nobody heard of a broker at all,
+    the listener may be one that is not turned on.
+    """
     shape = Shape(case, reds)
-    at_eni = {met.broker_id for met in shape.met if met.refused and met.whole and kind(met.view) is Access.DIRECT}
-    through_listener = {
-        met.broker_id
-        for met in shape.met
-        if met.refused and met.whole and met.broker_id is not None and case.listed(met.broker_id) is False
-    }
-    answering = {
-        met.broker_id for met in shape.met if kind(met.view) is Access.DIRECT and any(cell.passed for cell in met.cells)
-    }
-    down = sorted((at_eni | (through_listener - answering)) - {None}, key=str)
-    found = [red for met in shape.met if met.broker_id in down and met.refused for red in met.open]
+    refused = [met for met in shape.met if met.refused and met.whole and met.broker_id is not None]
+    at_eni = {met.broker_id for met in refused if kind(met.view) is Access.DIRECT}
+    missed = {met.broker_id for met in refused if case.listed(met.broker_id) is False}
+    answering = {met.broker_id for met in shape.met if any(cell.passed for cell in met.cells) and _is_itself(case, met)}
+    down = missed - answering
+    found = [red for met in refused if met.broker_id in down for red in met.open]
     if found:
-        refused_at_bootstrap = [
-            red for met in shape.met if met.broker_id is None and met.partial and met.refused for red in met.open
-        ]
-        yield Draft(frozenset({Code.CLUSTER_BROKER_DOWN}), "", (*found, *refused_at_bootstrap))
+        yield Draft(frozenset({Code.CLUSTER_BROKER_DOWN}), "", (*found, *_at_bootstrap(shape)))
+    closed = at_eni - down
+    found = [red for met in refused if met.broker_id in closed for red in met.open]
+    if not found:
+        return
+    views = {met.view.client: met.view for met in refused if met.broker_id in closed}.values()
+    every = all(b.broker_id in closed for view in views for b in view.brokers)
+    if not every and all(len({m.view.client for m in refused if m.broker_id == one}) > 1 for one in closed):
+        # Listeners are turned on for all brokers at once, and a host that others share is none of one client's.
+        yield Draft(frozenset({Code.CLUSTER_BROKER_DOWN}), "", (*found, *_at_bootstrap(shape)))
+        return
+    if every and _another_port_answers(case, views):
+        yield Draft(frozenset({Code.LISTENER_NOT_ENABLED}), "", (*found, *_at_bootstrap(shape, whole=True)))
+    else:
+        said = "every broker refuses its port" if every else "{some} not listen at the port"
+        yield Draft(sets.NOBODY_LISTENS, said, (*found, *_at_bootstrap(shape, whole=every)))
+
+
+def _at_bootstrap(shape: Shape, *, whole: bool = False) -> list[Red]:
+    """What is refused at the bootstrap listener, by those of its targets that do not listen."""
+    return [
+        red for met in shape.met if met.broker_id is None and met.refused and (met.partial or whole) for red in met.open
+    ]
+
+
+def _is_itself(case: Case, met: Met) -> bool:
+    """Whether what connected is the broker: at its own interface, or by what it said."""
+    if kind(met.view) is Access.DIRECT:
+        return True
+    return any(
+        c.stage is Stage.IDENTITY and c.broker_id == met.broker_id and c.verdict is Verdict.PASSED
+        for c in case.checks(met.view)
+    )
+
+
+def _another_port_answers(case: Case, views: Iterable[ClientView]) -> bool:
+    """Whether another port of these brokers' own interfaces accepts connections."""
+    enis = {broker.eni_address for view in views for broker in view.brokers}
+    ports = {(broker.eni_address, broker.port) for view in views for broker in view.brokers}
+    return any(
+        outcome.status is Status.OK
+        and outcome.target.address in enis
+        and (outcome.target.address, outcome.target.port) not in ports
+        for view in case.views
+        for outcome in case.of_stage(view, Stage.CONNECT)
+    )
 
 
 def without_shape(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:

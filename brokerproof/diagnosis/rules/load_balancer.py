@@ -26,6 +26,7 @@ _OTHERS = {
 """What is added where the same clients connect elsewhere."""
 _REFUSED_WIDE = "every connection is refused{behind}, for any broker"
 _SILENT_ZONE = "the addresses of one zone do not answer, whichever broker they are for"
+_OWN_ZONE_ALONE = "of each broker's addresses only the one in the broker's own zone answers"
 _BEHIND = (Access.NODES, Access.ENDPOINT)
 
 
@@ -38,8 +39,13 @@ def cross_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     alone = [met for met in shape.met if kind(met.view) in _BEHIND and met.partial and met.broker_id is not None]
     other_shape = {met.view.client for met in alone if not _own_zone_alone(met, alone)}
     found = [met for met in alone if met.view.client not in other_shape]
-    if found:
-        yield Draft(frozenset({Code.NLB_CROSS_ZONE_OFF}), "", tuple(red for met in found for red in met.open))
+    # A node without a target refuses; what is dropped between zones is silent, and an ACL may drop it.
+    for silent in (False, True):
+        reds_of = tuple(red for met in found if met.refused is not silent for red in met.open)
+        if reds_of and silent:
+            yield Draft(sets.OWN_ZONE_ALONE, _OWN_ZONE_ALONE, reds_of)
+        elif reds_of:
+            yield Draft(frozenset({Code.NLB_CROSS_ZONE_OFF}), "", reds_of)
 
 
 def _own_zone_alone(met: Met, others: Sequence[Met]) -> bool:
@@ -180,14 +186,14 @@ def single_brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def _single_brokers(shape: Shape, views: Sequence[ClientView]) -> Iterator[Draft]:
     """The same for one family."""
-    chosen = {view.client for view in views}
+    refused = [v for v in views if all(m.whole and m.refused for m in shape.of(v)) and any(m.open for m in shape.of(v))]
+    if refused:
+        own = all(managed(view) for view in refused)
+        alive = any(_direct_says(shape, broker.broker_id) for view in refused for broker in view.brokers)
+        codes = sets.EVERY_BROKER_REFUSED - (sets.NLB_OWN if own else frozenset())
+        yield Draft(codes - ({Code.CLUSTER_BROKER_DOWN} if alive else frozenset()), _REFUSED_WIDE, shape.reds(refused))
+    chosen = {view.client for view in views if view not in refused}
     mine = [met for met in shape.met if met.view.client in chosen]
-    refused = [met for met in mine if all(m.whole and m.refused for m in mine if m.view is met.view)]
-    if any(met.open for met in refused):
-        codes = frozenset[Code]().union(*(_refused(shape, [met]) for met in refused if met.broker_id is not None))
-        wrong = _REFUSED_WIDE
-        yield Draft(codes or sets.ONE_BROKER_REFUSED, wrong, tuple(red for met in refused for red in met.open))
-        mine = [met for met in mine if met not in refused]
     groups: dict[tuple[bool, tuple[str, ...], str], list[Met]] = {}
     for met in mine:
         if met.whole and met.open and (met.silent or met.refused):
@@ -217,11 +223,14 @@ def _direct_says(shape: Shape, broker_id: int | None) -> bool:
 def _refused(shape: Shape, found: Sequence[Met]) -> frozenset[Code]:
     broker_id = found[0].broker_id
     codes = sets.ONE_BROKER_REFUSED
-    if all(managed(met.view) for met in found):
+    own = all(managed(met.view) for met in found)
+    if own:
         codes -= sets.NLB_OWN
     if broker_id is None or _direct_says(shape, broker_id):
         codes -= {Code.CLUSTER_BROKER_DOWN}
-    return codes or frozenset({Code.CLUSTER_BROKER_DOWN})
+    if own and shape.case.listed(broker_id) is not False:
+        codes |= sets.SCHEME_OFF
+    return codes
 
 
 def _silent(mine: Sequence[Met], found: Sequence[Met]) -> frozenset[Code]:

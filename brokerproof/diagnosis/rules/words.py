@@ -11,6 +11,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Cause, Finding
 from brokerproof.diagnosis.rules.case import Case, Draft, Red
 from brokerproof.diagnosis.rules.headline import brokers_of, headline
+from brokerproof.probes.outcome import Status
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.wording import listed
 
@@ -41,9 +42,29 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
         next_step=_next_step(causes, another_client),
         causes=causes if len(causes) > 1 else (),
         another_client=another_client,
+        second_look=_second_look(case, reds),
         evidence=tuple(sorted({red.key for red in reds})),
         consequences=tuple(key for key in consequences if key not in {red.key for red in reds}),
     )
+
+
+def _second_look(case: Case, reds: Sequence[Red]) -> str:
+    """Whether it lasted, and when that was seen."""
+    again = [(red, o) for red in reds for o in case.again(red)]
+    if not again:
+        return ""
+    first_ns = min((o.started_ns for red in reds for o in case.outcomes(red)), default=0)
+    last_ns = max(o.started_ns + o.duration_ns for _, o in again)
+    well = {red.key for red, o in again if o.status is Status.OK} - {
+        red.key for red, o in again if o.status is not Status.OK
+    }
+    looked_at = {red.key for red, _ in again}
+    after = f"{(last_ns - first_ns) / 1e9:.1f} s after the first failure"
+    if not well:
+        return f"the same, {after}"
+    if well == looked_at:
+        return f"well again, {after}"
+    return f"{len(well)} of {len(looked_at)} well again, {after}"
 
 
 def _observed(reds: Sequence[Red]) -> str:

@@ -1,0 +1,58 @@
+"""Rules of what was over before the run ended: the second look found it well. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from brokerproof.causes import sets
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.check import Assertion, Subject
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind
+from brokerproof.diagnosis.rules.connect import is_mixed, loses
+from brokerproof.diagnosis.rules.shape import REFUSALS
+from brokerproof.probes.outcome import Reason, Stage, Status
+from brokerproof.probes.outcome.registry import SPECS
+
+_LEAST = 2
+"""Failures of one thing: one alone may be an accident."""
+
+
+def over(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
+    """What failed each time in the first look, and was well in the second.
+
+    A refusal, a closed connection or an error is an answer, so it was no accident of the path that it came. Silence
+    that was over may have been loss.
+    """
+    found = [red for red in reds if _is_over(case, red)]
+    silent = [red for red in found if red.check.reason is Reason.TIMED_OUT]
+    answered = [red for red in found if red not in silent]
+    if answered:
+        failures = sum(o.status is Status.FAILED for red in answered for o in case.outcomes(red))
+        codes = frozenset({Code.TRANSIENT_OVER}) if failures >= _LEAST else sets.OVER
+        brokers = {red.check.broker_id for red in answered} - {None}
+        share = [red for red in reds if brokers and _is_share(case, red)]
+        symptom = "" if failures >= _LEAST else "one attempt failed, and the next look found it well"
+        yield Draft(codes, symptom, (*answered, *share))
+    if silent:
+        yield Draft(sets.OVER, "connections vanished for a time, and the next look found it well", tuple(silent))
+
+
+def _is_over(case: Case, red: Red) -> bool:
+    check = red.check
+    again = case.again(red)
+    if check.isolation or check.asserts is not Assertion.STAGE_PASSES or SPECS[check.stage].measurement:
+        return False
+    if not again or any(o.status is not Status.OK for o in again) or is_mixed(case, red) or loses(case, red.view):
+        return False
+    # Behind a load balancer any target may answer a bootstrap connection: the second look met another one.
+    return check.subject is not Subject.BOOTSTRAP or kind(red.view) is Access.DIRECT
+
+
+def _is_share(case: Case, red: Red) -> bool:
+    """Whether a bootstrap connection landed on the broker that was away for a time."""
+    check = red.check
+    if check.subject is not Subject.BOOTSTRAP or check.isolation or check.reason is Reason.TIMED_OUT:
+        return False
+    refused = check.stage is not Stage.CONNECT or check.reason in REFUSALS
+    again = case.again(red)
+    return refused and (is_mixed(case, red) or (bool(again) and all(o.status is Status.OK for o in again)))

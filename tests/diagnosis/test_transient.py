@@ -1,0 +1,65 @@
+"""What was over before the run ended is told from what lasts, and another client's passing from both."""
+
+from __future__ import annotations
+
+import pytest
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.diagnose import diagnose
+from brokerproof.diagnosis.finding import Diagnosis
+from brokerproof.probes.outcome import Reason, Role, Stage
+from tests.diagnosis.bends import DIRECT, PEERING, SINGLE, named, one, unlisted
+from tests.diagnosis.bent import Bend, at, failed, looked_at_again, views_of
+
+
+def diagnosed(pattern: str, *bends: Bend, over: bool) -> Diagnosis:
+    return diagnose([looked_at_again(view, *bends, over=over) for view in views_of(pattern)])
+
+
+@pytest.mark.parametrize("reason", [Reason.REFUSED, Reason.RESET])
+def test_what_was_refused_each_time_and_then_accepted_is_transient(reason: Reason) -> None:
+    down = Bend(at(Stage.CONNECT, brokers=[2]), failed(reason))
+    found = diagnosed(PEERING, down, unlisted(2), over=True)
+    assert named(found) == [(one(Code.TRANSIENT_OVER), DIRECT, {2})]
+    assert found.findings[0].second_look == "well again, 3.0 s after the first failure"
+
+
+def test_what_is_refused_both_times_lasts() -> None:
+    down = Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.REFUSED))
+    found = diagnosed(PEERING, down, unlisted(2), over=False)
+    assert named(found) == [(one(Code.CLUSTER_BROKER_DOWN), DIRECT, {2})]
+    assert found.findings[0].second_look == "the same, 3.0 s after the first failure"
+
+
+def test_a_handshake_that_failed_and_then_passed_is_transient() -> None:
+    closed = Bend(at(Stage.HANDSHAKE, brokers=[2]), failed(Reason.CLOSED))
+    found = diagnosed(PEERING, closed, over=True)
+    assert named(found) == [(one(Code.TRANSIENT_OVER), DIRECT, {2})]
+
+
+def test_silence_that_is_over_may_have_been_loss() -> None:
+    vanished = Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.TIMED_OUT))
+    found = diagnosed(PEERING, vanished, over=True)
+    expected = one(Code.TRANSIENT_OVER, Code.TCP_PACKET_LOSS, Code.TCP_CONNECTIONS_EXHAUSTED)
+    assert named(found) == [(expected, DIRECT, {2})]
+
+
+def test_one_failure_of_one_client_is_too_few_to_say_it_alone() -> None:
+    closed = Bend(at(Stage.HANDSHAKE, clients=["peered"], brokers=[2]), failed(Reason.CLOSED))
+    [found] = diagnosed(PEERING, closed, over=True).findings
+    assert Code.TRANSIENT_OVER in found.codes
+    assert not found.sure
+
+
+def test_nothing_turns_green_by_the_second_look() -> None:
+    down = Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.REFUSED))
+    runs = [looked_at_again(view, down, over=True) for view in views_of(PEERING)]
+    checks = {c.verdict for run in runs for c in run.checks if c.stage is Stage.CONNECT and c.broker_id == 2}
+    assert {verdict.value for verdict in checks} == {"failed"}
+
+
+def test_another_target_that_answers_the_bootstrap_port_makes_nothing_transient() -> None:
+    lost = Bend(at(Stage.CONNECT, where=lambda _v, o: o.target.role is Role.BOOTSTRAP), failed(Reason.TIMED_OUT))
+    runs = [looked_at_again(view, lost, over=True, role=Role.BOOTSTRAP) for view in views_of(SINGLE)]
+    codes = {code for f in diagnose(runs).findings for code in f.codes}
+    assert Code.TRANSIENT_OVER not in codes
