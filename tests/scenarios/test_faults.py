@@ -63,6 +63,7 @@ def run(lab: Lab, client: str, *, isolation: bool = False) -> ClientRun:
     if not isolation:
         view = msgspec.structs.replace(view, forbidden=())
     plan = make_plan(view, lab.intended.client(client), measure=False, limits=LIMITS)
+    plan = msgspec.structs.replace(plan, look_again=False)
     with lab_vantage(lab, client) as vantage:
         return conclude(view, plan, vantage.run(plan))
 
@@ -79,12 +80,28 @@ ADVISED = [
 ]
 ONE_LAB_AFTER_ANOTHER: list[str] = sorted(PATTERNS, key=by_brokers)
 SHARES = shared_out()
-TRIALS = [
-    pytest.param(pattern, fault, id=f"{pattern}-{fault.name}")
-    for pattern in ONE_LAB_AFTER_ANOTHER
-    for fault in sorted(SHARES[pattern], key=lambda fault: restarts_brokers(pattern, fault))
-    if not fault.advice
-]
+
+
+def tried() -> list[tuple[str, Fault]]:
+    """All that restart no broker, and of the others one for each layer, stage and set of reasons.
+
+    Brokers that restart twice for one fault take most of the time of this room; ``make accuracy`` tries them all.
+    """
+    found: list[tuple[str, Fault]] = []
+    alike: set[tuple[object, ...]] = set()
+    for pattern in ONE_LAB_AFTER_ANOTHER:
+        faults = [fault for fault in SHARES[pattern] if not fault.advice]
+        restarting = [fault for fault in faults if restarts_brokers(pattern, fault)]
+        found += [(pattern, fault) for fault in faults if fault not in restarting]
+        for fault in restarting:
+            kind = (fault.layer, fault.stage, frozenset(fault.reasons))
+            if kind not in alike:
+                alike.add(kind)
+                found.append((pattern, fault))
+    return found
+
+
+TRIALS = [pytest.param(pattern, fault, id=f"{pattern}-{fault.name}") for pattern, fault in tried()]
 
 
 def lab_of(pattern: str, labs: LabPool) -> Lab:
@@ -167,6 +184,6 @@ def test_undone_is_green_again(pattern: str, labs: LabPool) -> None:
 
 
 def test_every_fault_is_tried_somewhere() -> None:
-    tried = {fault.name for faults in SHARES.values() for fault in faults}
-    assert set(FAULTS) - tried == {fault.name for fault in FAULTS.values() if fault.dual_stack}
+    shared = {fault.name for faults in SHARES.values() for fault in faults}
+    assert set(FAULTS) - shared == {fault.name for fault in FAULTS.values() if fault.dual_stack}
     assert all(SHARES.values())

@@ -124,15 +124,6 @@ def test_a_session_of_two_patterns_starts_brokers_once(tmp_path: Path) -> None:
     assert {c.name for c in document.clients} == {"in_vpc.cluster_vpc", "peering.peered", "peering.remote_by_peering"}
 
 
-@pytest.mark.lab
-def test_workers_have_a_lab_each(tmp_path: Path) -> None:
-    done = run_pytest("-n", "2", "scenarios/test_in_vpc.py", "scenarios/test_peering.py", "--run-dir", tmp_path / "run")
-    assert done.returncode == 0, done.stdout
-    document = decode_document((tmp_path / "run" / "result.json").read_bytes())
-    assert {c.name for c in document.clients} == {"in_vpc.cluster_vpc", "peering.peered", "peering.remote_by_peering"}
-    assert not started()
-
-
 def started() -> set[str]:
     """Processes of the sessions that these tests started, and of their labs."""
     return {trace for trace in traces() if trace.startswith("process")}
