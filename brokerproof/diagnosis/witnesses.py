@@ -65,8 +65,8 @@ def _heard(case: Case, draft: Draft) -> Draft:
     if len(left) == 1 and left != {Code.TRANSIENT_OVER}:
         return draft  # what is left over has no witness of its own
     if left:
-        kept = _SYMPTOM if isinstance(draft.wrong, Named) or not draft.wrong else draft.wrong
-        return Draft(left, "" if left == {Code.TRANSIENT_OVER} else kept, draft.reds)
+        symptom = _SYMPTOM if isinstance(draft.wrong, Named) or not draft.wrong else draft.wrong
+        return Draft(left, "" if left == {Code.TRANSIENT_OVER} else symptom, draft.reds)
     return Draft(frozenset({Code.UNKNOWN}), Named(_SYMPTOM), draft.reds)
 
 

@@ -14,6 +14,7 @@ from brokerproof.diagnosis.check import Check
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Finding
 from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
@@ -100,8 +101,8 @@ class ClientRun:
         return diagnose([self.seen]).findings
 
     def outcomes(self, stage: Stage) -> tuple[Outcome, ...]:
-        """What the probe observed in one stage, in its order; empty where the stage was not asked for."""
-        return tuple(outcome for outcome in self.run.outcomes if outcome.stage is stage)
+        """What the first look observed in one stage, in its order; empty where the stage was not asked for."""
+        return tuple(outcome for outcome in first_look(self.run.outcomes) if outcome.stage is stage)
 
     def select(self, stage: Stage, subject: str = "", *, isolation: bool = False) -> tuple[Check, ...]:
         """The checks of one stage and subject (:attr:`Check.label`); an empty subject is every subject."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -32,7 +33,8 @@ class Bend:
     change: Change
 
 
-def views_of(pattern: str, **chosen: object) -> tuple[ClientView, ...]:
+@cache
+def views_of(pattern: str, **chosen: Hashable) -> tuple[ClientView, ...]:
     topology = PATTERNS[pattern].build(PatternOptions.model_validate(chosen))
     return tuple(expect(topology, client.name) for client in topology.clients)
 

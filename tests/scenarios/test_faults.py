@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
@@ -131,7 +132,8 @@ def test_fault_is_red_where_it_is_and_nowhere_else(pattern: str, fault: Fault, l
     finally:
         lab.apply(lab.intended)
     assert not result.run.error, result.run.said
-    red = [c for c in result.checks if c.verdict is Verdict.FAILED]
+    [laid_together] = compared([result.seen])
+    red = [c for c in laid_together.checks if c.verdict is Verdict.FAILED]
     assert red, [(c.check_id, c.verdict, c.observed) for c in result.checks]
     here = [c for c in red if c.stage is fault.stage] if fault.spreads else red
     assert {c.stage for c in here} == {fault.stage}, [(c.check_id, c.observed) for c in red]

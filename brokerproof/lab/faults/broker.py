@@ -84,6 +84,7 @@ FAULTS: Final = (
         layer=FaultLayer.BROKER,
         patterns=SINGLE,
         edit=_advertised_unchanged,
+        spreads=True,
         stage=Stage.METADATA,
         reasons=(None,),
         cause=Code.METADATA_ADVERTISED_UNCHANGED,

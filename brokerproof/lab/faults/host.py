@@ -49,6 +49,7 @@ FAULTS: Final = (
         stage=Stage.RESOLVE,
         reasons=(Reason.OS_ANSWER_DIFFERS,),
         brokers=(2,),
+        spreads=True,
     ),
     Fault(
         name="connections-taken-on-the-host",

@@ -81,6 +81,7 @@ FAULTS: Final = (
         partial(_mtu, Direction.FROM),
         Code.TCP_PATH_MTU,
         stage=Stage.PATH_SIZE,
+        spreads=True,
     ),
     _fault(
         "tls-reset-on-the-way",

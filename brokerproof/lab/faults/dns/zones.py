@@ -189,6 +189,7 @@ FAULTS: Final = (
         Code.DNS_ZONE_NOT_ASSOCIATED,
         patterns=COMBINATION,
         client=client_names.TWO_PATHS,
+        spreads=True,
         alike=(Code.DNS_VPC_ATTRIBUTES_OFF, Code.DNS_RESOLVER_RULE),
     ),
     _fault(

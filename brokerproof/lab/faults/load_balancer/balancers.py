@@ -326,6 +326,7 @@ FAULTS: Final = (
         stage=Stage.HANDSHAKE,
         reasons=(None,),
         brokers=(2,),
+        spreads=True,
         alike=(Code.TLS_CERTIFICATE_RENEWED, Code.NLB_TLS_LISTENER),
     ),
     _fault(
@@ -379,6 +380,8 @@ FAULTS: Final = (
         "Cross-zone load balancing is off, and each broker is in one zone.",
         _cross_zone_off,
         Code.NLB_CROSS_ZONE_OFF,
+        # An ACL that lacks the answers' ports parts zones in the same silence (MaterializeInc/materialize pull 37016).
+        alike=(Code.SECURITY_NETWORK_ACL,),
     ),
     _fault(
         "proxy-protocol-on",
