@@ -25,6 +25,7 @@ from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.look import Look, control_name, control_target, other_target, target_of
 from brokerproof.probes.observation import Observation, crashed, error
 from brokerproof.probes.outcome import Closing, HostFacts, Line, Reason, Refused, Role, Stage, Started, Target
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS, run_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.plan import Plan
@@ -150,9 +151,7 @@ class _Run:
     def _sweep_again(self, second: Look, ending: Ending | None) -> None:
         """Say of each failure that was not reached again why; then take no more."""
         if ending is not None:
-            for failed in failures(self._ledger):
-                if second.ledger.get(failed.stage, failed.target) is None:
-                    second.ledger.settle(failed.stage, failed.target, ending.seen)
+            second.ledger.settle_missing(((each.stage, each.target) for each in failures(self._ledger)), ending.seen)
         second.ledger.seal()
 
     def _makes_things(self) -> bool:
@@ -176,16 +175,14 @@ class _Run:
     def _sweep(self, ending: Ending | None) -> None:
         """Give every planned target and stage without an outcome one, then take no more."""
         seen = ending.seen if ending else error(Reason.PROBE_CRASHED, "the probe forgot this stage")
-        for stage, target in self._planned():
-            if self._ledger.get(stage, target) is None:
-                self._ledger.settle(stage, target, seen)
+        self._ledger.settle_missing(self._planned(), seen)
         self._ledger.seal()
 
     def _planned(self) -> list[tuple[Stage, Target]]:
         plan, planned = self._plan, []
         names = set()
         for endpoint in self._paths.endpoints:
-            name = endpoint.name.lower().rstrip(".")
+            name = canonical(endpoint.name)
             if name not in names:
                 names.add(name)
                 planned.append((Stage.RESOLVE, Target(role=endpoint.role, name=endpoint.name)))

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome import HostFacts, HostsEntry
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.wire.dns_exchange import Server, is_address
 
 _MOST_NAMESERVERS: Final = 3
@@ -89,11 +90,11 @@ def _ndots(options: list[str]) -> int:
 
 
 def _hosts(path: Path, names: Collection[str]) -> Iterator[HostsEntry]:
-    wanted = {name.lower().rstrip(".") for name in names}
+    wanted = {canonical(name) for name in names}
     found: dict[str, list[str]] = {}
     for address, *aliases in _lines(path):
         for alias in aliases:
-            name = alias.lower().rstrip(".")
+            name = canonical(alias)
             if name in wanted and is_address(address.partition("%")[0]):
                 found.setdefault(name, []).append(address)
     for name, addresses in found.items():

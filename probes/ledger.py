@@ -117,6 +117,12 @@ class Ledger:
         now_ns = time.monotonic_ns()
         return self.record(stage, target, seen, started_ns=now_ns, ended_ns=now_ns, waited_for=waited_for)
 
+    def settle_missing(self, expected: Iterable[tuple[Stage, Target]], seen: Observation) -> None:
+        """Settle what is expected and has no outcome."""
+        for stage, target in expected:
+            if self.get(stage, target) is None:
+                self.settle(stage, target, seen)
+
     def skip(self, stage: Stage, target: Target, reason: Reason, waited_for: WaitedFor) -> Outcome:
         """Record that a stage was not tried, and what it waited for."""
         words = {

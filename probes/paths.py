@@ -34,6 +34,7 @@ from brokerproof.probes.outcome import (
     Target,
     WaitedFor,
 )
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.probes.plan import Plan
 from brokerproof.probes.scope import PlanScope
@@ -116,7 +117,7 @@ class ProbedEndpoint(msgspec.Struct, eq=False):
 
 def key_of(name: str, port: int) -> tuple[str, int]:
     """What makes two endpoints the same: names compare without case and final dot (RFC 4343)."""
-    return name.lower().rstrip("."), port
+    return canonical(name), port
 
 
 class Paths:
@@ -291,7 +292,7 @@ class Paths:
     async def _resolve(self, endpoint: ProbedEndpoint) -> tuple[Outcome | None, Addresses]:
         if Stage.RESOLVE not in self._plan.stages:
             return None, ()
-        key = endpoint.name.lower().rstrip(".")
+        key = canonical(endpoint.name)
         if key not in self._resolutions:
             self._resolutions[key] = self._start(self._resolve_once(endpoint))
         return await asyncio.shield(self._resolutions[key])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.plan import AdvertisedScope, Plan
 from brokerproof.probes.wire.dns_exchange import is_address
 
@@ -26,14 +27,14 @@ class PlanScope:
     def __init__(self, plan: Plan) -> None:
         planned = (*plan.brokers, *plan.bootstrap)
         self._any = plan.follow_advertised is AdvertisedScope.ANY
-        self._names = frozenset(_canonical(each.name) for each in planned)
+        self._names = frozenset(canonical(each.name) for each in planned)
         self._ports = frozenset(each.port for each in planned)
         domains = {name.partition(".")[2] for name in self._names if not is_address(name)}
         self._domains = tuple(sorted(f".{domain}" for domain in domains if domain.count(".") + 1 >= _LEAST_LABELS))
 
     def has_name(self, name: str) -> bool:
         """Whether the name may be resolved and connected to."""
-        called = _canonical(name)
+        called = canonical(name)
         below = not is_address(called) and called.endswith(self._domains)
         return self._any or called in self._names or below
 
@@ -45,8 +46,3 @@ class PlanScope:
         """What is in it, for people."""
         names = ", ".join(domain[1:] for domain in self._domains) or ", ".join(sorted(self._names))
         return f"{names} at ports {', '.join(map(str, sorted(self._ports)))}"
-
-
-def _canonical(name: str) -> str:
-    """Names compare without case and final dot (RFC 4343)."""
-    return name.lower().rstrip(".")

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome import Outcome, Reason, Role, Status
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.plan import Endpoint, Plan
 
@@ -76,10 +77,10 @@ def _answers(outcome: Outcome) -> bool:
 
 def _is_among(endpoint: Endpoint, failed: Iterable[Outcome]) -> bool:
     """Whether something failed at this endpoint: at its name, or at one of the addresses of its name and port."""
-    name = endpoint.name.lower().rstrip(".")
+    name = canonical(endpoint.name)
     return any(
         outcome.target.role in {Role.BROKER, Role.BOOTSTRAP}
-        and outcome.target.name.lower().rstrip(".") == name
+        and canonical(outcome.target.name) == name
         and outcome.target.port in {0, endpoint.port}
         for outcome in failed
     )

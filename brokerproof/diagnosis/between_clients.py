@@ -20,6 +20,7 @@ from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.diagnosis.remedy import remedy
 from brokerproof.probes.outcome import AdvertisedBroker, IdentityFacts
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.topology.expectation.view import ClientView
 
 _LISTENER: Final = re.compile(r"([^,:/\s]+)://([^,]*):(\d+)", re.ASCII)
@@ -69,7 +70,7 @@ def _told(seen: ClientEvidence, told: Told) -> ClientEvidence:
         broker.broker_id: entry
         for broker in view.brokers
         if (entry := told.get((view.cluster_name, view.listener, broker.broker_id))) is not None
-        and (entry.name.rstrip(".").lower(), entry.port) != (broker.name.lower(), broker.port)
+        and (canonical(entry.name), entry.port) != (broker.name.lower(), broker.port)
     }
     checks = tuple(_advertised(check, view, wrong) for check in seen.checks) if wrong else seen.checks
     return msgspec.structs.replace(seen, checks=checks)

@@ -149,13 +149,8 @@ def _marked(seen: ClientEvidence, words: dict[tuple[str, Target], str]) -> Clien
     return msgspec.structs.replace(seen, checks=tuple(_red(check, mine) for check in seen.checks)) if mine else seen
 
 
-def is_at(target: Target, check: Check) -> bool:
-    """Whether a check is about this address of this name."""
-    return (target.name.lower(), target.address, target.port) == (check.name.lower(), check.address, check.port)
-
-
 def _red(check: Check, words: dict[Target, str]) -> Check:
-    observed = next((text for target, text in words.items() if is_at(target, check)), "")
+    observed = next((text for target, text in words.items() if target.place == check.place), "")
     if not observed or check.stage is not Stage.HANDSHAKE or check.verdict is not Verdict.PASSED:
         return check
     expected = "all clients and addresses are shown one certificate of a broker, and one issuer of a cluster"

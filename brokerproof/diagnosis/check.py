@@ -97,6 +97,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"check {self.check_id} is about a broker; broker_id must say which")
 
     @property
+    def place(self) -> tuple[str, str, int]:
+        """Name, address and port; the same as of the targets it is judged by."""
+        return self.name.lower(), self.address, self.port
+
+    @property
     def label(self) -> str:
         """The subject as people read it: ``broker-N``, ``bootstrap`` or ``cluster``."""
         return f"broker-{self.broker_id}" if self.subject is Subject.BROKER else self.subject.value

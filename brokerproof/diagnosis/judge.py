@@ -23,6 +23,7 @@ from brokerproof.diagnosis.remedy import remedy
 from brokerproof.diagnosis.titles import broker_title, connection_title, known_addresses, reason_text
 from brokerproof.diagnosis.zones import NO_SUCH_NAME, hiding_zone
 from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reason, ResolveFacts, Role, Stage, Status
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
@@ -484,7 +485,7 @@ def _left_out(broker_id: int, by: Sequence[int], lists: Lists) -> str:
 
 
 def _same(name: str, port: int, broker: BrokerView) -> bool:
-    return name.rstrip(".").lower() == broker.name.lower() and port == broker.port
+    return canonical(name) == broker.name.lower() and port == broker.port
 
 
 def _slug(text: str) -> str:

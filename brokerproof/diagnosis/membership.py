@@ -20,15 +20,15 @@ Lists: TypeAlias = Mapping[int, frozenset[int]]
 def told_by(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, MetadataFacts]]:
     """Each metadata answer whose broker proved who it is, of the one cluster that most answers are from."""
     who = {
-        _place(o): o.facts.answered_by
+        o.target.place: o.facts.answered_by
         for o in outcomes
         if o.stage is Stage.IDENTITY and o.status is Status.OK and isinstance(o.facts, IdentityFacts)
     }
-    answers = [o for o in outcomes if isinstance(o.facts, MetadataFacts) and who.get(_place(o)) is not None]
+    answers = [o for o in outcomes if isinstance(o.facts, MetadataFacts) and who.get(o.target.place) is not None]
     counted = Counter(o.facts.cluster_id for o in answers if isinstance(o.facts, MetadataFacts))
     most = max(counted, key=lambda cluster_id: (counted[cluster_id], cluster_id), default="")
     for outcome in answers:
-        answered_by = who[_place(outcome)]
+        answered_by = who[outcome.target.place]
         if answered_by is not None and isinstance(outcome.facts, MetadataFacts) and outcome.facts.cluster_id == most:
             yield answered_by, outcome.facts
 
@@ -53,7 +53,3 @@ def cut_off(lists: Lists) -> frozenset[int]:
     return frozenset(
         broker_id for broker_id, by in disputed(lists).items() if broker_id not in by and 2 * len(by) > len(lists) - 1
     )
-
-
-def _place(outcome: Outcome) -> tuple[str, str, int]:
-    return outcome.target.name.lower(), outcome.target.address, outcome.target.port

@@ -38,7 +38,7 @@ class OutcomeIndex:
             if target.role is Role.FORBIDDEN:
                 key = (outcome.stage, "forbidden", target.address, target.port)
             else:
-                key = (outcome.stage, target.name.lower(), target.address, target.port)
+                key = (outcome.stage, *target.place)
             self._by_target.setdefault(key, []).append(outcome)
 
     def resolve(self, name: str) -> list[Outcome]:

@@ -6,14 +6,23 @@ What is shared and excluded is no cause. Where another client passes only later,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, kind, managed
+from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, behind_own
 from brokerproof.diagnosis.rules.connect import is_mixed
 from brokerproof.diagnosis.rules.shape import is_ipv6
 from brokerproof.probes.outcome import Outcome, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
+
+
+class _Passed(Enum):
+    """When another client passed through a piece, seen from a client that failed there."""
+
+    MEANWHILE = auto()
+    LATER = auto()
+
 
 _Passes = Callable[[ClientView, ClientView], bool]
 """Whether the second client comes to the broker through the same piece as the first."""
@@ -31,8 +40,7 @@ def _at_its_listener(mine: ClientView, other: ClientView) -> bool:
 
 def _by_load_balancer(mine: ClientView, other: ClientView) -> bool:
     """The listener and target group of the broker: the same load balancer of the account's own, and the same family."""
-    fronted = all(kind(view) is not Access.DIRECT and not managed(view) for view in (mine, other))
-    return fronted and mine.pattern == other.pattern and is_ipv6(mine) is is_ipv6(other)
+    return behind_own(mine) and behind_own(other) and mine.pattern == other.pattern and is_ipv6(mine) is is_ipv6(other)
 
 
 _SHARED: Final[Mapping[Code, _Passes]] = {
@@ -56,9 +64,9 @@ def _heard(case: Case, draft: Draft) -> Draft:
     over = False
     for code in draft.codes & _SHARED.keys():
         said = [_said(case, code, red) for red in draft.reds]
-        if "meanwhile" in said or "later" in said:
+        if any(said):
             out.add(code)
-            over = over or "meanwhile" not in said
+            over = over or _Passed.MEANWHILE not in said
     if not out:
         return draft
     left = frozenset(draft.codes - out) | ({Code.TRANSIENT_OVER} if over else frozenset())
@@ -73,12 +81,12 @@ def _heard(case: Case, draft: Draft) -> Draft:
 _SYMPTOM: Final = "some clients fail where others pass through all that they share"
 
 
-def _said(case: Case, code: Code, red: Red) -> str:
-    """When another client passed: ``meanwhile``, ``later``, or not at all, which is empty."""
+def _said(case: Case, code: Code, red: Red) -> _Passed | None:
+    """When another client passed; None where none did."""
     mine = case.began_ns(red.view)
     failed = [(mine + o.started_ns, mine + o.started_ns + o.duration_ns) for o in _failures(case, red)]
     if red.check.broker_id is None or not failed or is_mixed(case, red):
-        return ""  # what works now and then works for others as well
+        return None  # what works now and then works for others as well
     first_ns, last_ns = min(begin for begin, _ in failed), max(end for _, end in failed)
     later = False
     for other in case.views:
@@ -88,9 +96,9 @@ def _said(case: Case, code: Code, red: Red) -> str:
         for outcome in _passing(case, other, red.check.broker_id):
             at_ns = began_ns + outcome.started_ns + outcome.duration_ns
             if not mine or not began_ns or first_ns <= at_ns <= last_ns:
-                return "meanwhile"
+                return _Passed.MEANWHILE
             later = later or at_ns > last_ns
-    return "later" if later else ""
+    return _Passed.LATER if later else None
 
 
 def _failures(case: Case, red: Red) -> Iterator[Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.topology.expectation.view import ClientView
 
 NO_SUCH_NAME: Final = frozenset({Reason.NXDOMAIN, Reason.NO_DATA})
@@ -20,7 +21,7 @@ def hiding_zone(view: ClientView, outcome: Outcome) -> str:
     facts = outcome.facts
     if outcome.reason not in NO_SUCH_NAME or not isinstance(facts, ResolveFacts):
         return ""
-    owner = facts.soa.rstrip(".").lower()
+    owner = canonical(facts.soa)
     both = [f".{outcome.target.name.lower()}", *(f".{broker.name.lower()}" for broker in view.brokers)]
     covers = owner.count(".") >= _PUBLIC_LABELS and all(name.endswith(f".{owner}") for name in both)
     return owner if covers else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.probes.outcome import Outcome, Role, Stage, Target
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.plan import Plan
 
@@ -96,17 +97,12 @@ class Answering:
         """Whether the target is one of these names and ports; a resolution is of a name alone."""
         if stage is Stage.RESOLVE:
             bare = Target(role=target.role, name=target.name)
-            return target == bare and any(_name(target.name) == name for name, _ in places)
+            return target == bare and any(canonical(target.name) == name for name, _ in places)
         return _place(target.name, target.port) in places
 
 
-def _name(name: str) -> str:
-    """Names compare without case and final dot (RFC 4343)."""
-    return name.lower().rstrip(".")
-
-
 def _place(name: str, port: int) -> tuple[str, int]:
-    return _name(name), port
+    return canonical(name), port
 
 
 def _words(outcome: Outcome) -> str:

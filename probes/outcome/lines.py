@@ -31,6 +31,11 @@ class Target(Value, frozen=True):
     port: int = 0
     broker_id: int | None = None
 
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Name, address and port, by which what is about one address of one name is found."""
+        return self.name.lower(), self.address, self.port
+
 
 class WaitedFor(Value, frozen=True):
     """The earlier outcome a skipped one depends on."""

@@ -7,7 +7,6 @@ from typing import Final
 
 from brokerproof.diagnosis.advice.advice import AdviceCode
 from brokerproof.diagnosis.advice.spec import AdviceSpec, Sighting
-from brokerproof.diagnosis.certificates import is_at
 from brokerproof.diagnosis.rules.case import Case
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage, Status
 
@@ -23,9 +22,8 @@ def _needs_sni(case: Case) -> Iterator[Sighting]:
             if outcome.status is not Status.OK or not isinstance(facts, HandshakeFacts) or facts.without_sni is None:
                 continue
             without = facts.without_sni
-            check = next(
-                (c for c in case.checks(view) if c.stage is Stage.HANDSHAKE and is_at(outcome.target, c)), None
-            )
+            place = outcome.target.place
+            check = next((c for c in case.checks(view) if c.stage is Stage.HANDSHAKE and c.place == place), None)
             if without.reason is not None and without.reason not in _MERELY_SLOW and check is not None:
                 where = f"{outcome.target.address}:{outcome.target.port}"
                 reason = without.reason.value.replace("_", " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
-from brokerproof.diagnosis.rules.case import Access, Case, Red, Said, kind, managed
+from brokerproof.diagnosis.rules.case import Access, Case, Red, Said, behind_own, kind
 from brokerproof.diagnosis.rules.connect import loses
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage, TcpInfo
 from brokerproof.topology.expectation.view import ClientView
@@ -44,7 +44,7 @@ def not_taken(case: Case, red: Red) -> Said:
     another port, may go by another. Behind some devices only one side of a connection comes by.
     """
     codes = sets.NOT_TAKEN
-    if any(spoke(case, view, red.check.broker_id) for view in case.views):
+    if spoke_to_anybody(case, red.check.broker_id):
         codes = (codes - {Code.CLUSTER_BROKER_UNRESPONSIVE}) | {Code.TCP_CUT_ON_THE_WAY}
     return codes, "connections are accepted, and the first small packet is never acknowledged"
 
@@ -55,7 +55,7 @@ def silent(case: Case, red: Red) -> Said:
         return sets.BOOTSTRAP_SILENT, "connections to the bootstrap listener are accepted, and not one byte comes back"
     silent_ids = {r.check.broker_id for r in _silences(case, red.view)}
     everything = silent_ids >= {b.broker_id for b in red.view.brokers} and len(silent_ids) > 1
-    if red.check.broker_id is not None and any(spoke(case, view, red.check.broker_id) for view in case.views):
+    if red.check.broker_id is not None and spoke_to_anybody(case, red.check.broker_id):
         if everything and not any(spoke(case, red.view, b.broker_id) for b in red.view.brokers):
             return sets.SAYS_NOTHING_TO_ONE, "connections are accepted, and no broker answers this client on them"
         return sets.SAYS_NOTHING_HERE, "connections are accepted, and on some of them the answer does not come"
@@ -94,6 +94,11 @@ def spoke(case: Case, view: ClientView, broker_id: int | None) -> bool:
     )
 
 
+def spoke_to_anybody(case: Case, broker_id: int | None) -> bool:
+    """Whether the broker answered any client."""
+    return any(spoke(case, view, broker_id) for view in case.views)
+
+
 def spoke_kafka(case: Case) -> bool:
     """Whether anything of the cluster answered any client in Kafka's protocol."""
     return any(c.verdict is Verdict.PASSED and c.stage is Stage.API for view in case.views for c in case.checks(view))
@@ -121,7 +126,7 @@ def _vpcs_silent(case: Case, red: Red) -> set[str]:
 
 def closed(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:
     """Ended on the ClientHello. Kafka that answers without TLS is a witness; without one, much ends connections."""
-    fronted = kind(red.view) is not Access.DIRECT and not managed(red.view)
+    fronted = behind_own(red.view)
     alike = [view for view in case.views if (kind(view) is Access.DIRECT) == (kind(red.view) is Access.DIRECT)]
     plaintext = None if facts is None else facts.answers_plaintext
     if plaintext:

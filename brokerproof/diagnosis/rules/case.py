@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Final, TypeVar
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.between_clients import Told, told_listeners
 from brokerproof.diagnosis.certificates import Shown, shown
 from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.diagnosis.membership import Lists, lists_of
 from brokerproof.diagnosis.outcome_index import first_look, is_of_another, second_look
-from brokerproof.probes.outcome import HostFacts, MetadataFacts, Outcome, Reason, Role, Stage
+from brokerproof.probes.outcome import Facts, HostFacts, MetadataFacts, Outcome, Reason, Role, Stage
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
 from brokerproof.topology.patterns import spec_of
@@ -57,6 +59,11 @@ class Draft:
     reds: tuple[Red, ...]
 
 
+F = TypeVar("F", bound=Facts)
+
+TWICE: Final = 2
+"""A witness is seen so often, or by so many clients, before one cause is said alone."""
+
 Said = tuple[frozenset[Code], str]
 """The causes that are left, and a sentence; without one the title of the one cause is told."""
 
@@ -81,6 +88,11 @@ def kind(view: ClientView) -> Access:
 def managed(view: ClientView) -> bool:
     """Whether MSK runs the load balancer itself."""
     return spec_of(view.pattern).is_managed
+
+
+def behind_own(view: ClientView) -> bool:
+    """Whether there is a load balancer of the account's own between this client and the brokers."""
+    return kind(view) is not Access.DIRECT and not managed(view)
 
 
 def local(view: ClientView) -> bool:
@@ -155,20 +167,16 @@ class Case:
 
     def outcomes(self, red: Red) -> tuple[Outcome, ...]:
         """The outcomes a red check was judged from, by stage and target, in a fixed order."""
-        check = red.check
-        of_stage = self.of_stage(red.view, check.stage)
-        found = (o for o in of_stage if o.target.role is not Role.FORBIDDEN and _is_of(o, check))
+        found = _judged(red.check, self.of_stage(red.view, red.check.stage))
         return tuple(sorted(found, key=lambda o: (o.target.name, o.target.address, o.target.port, o.attempt, repr(o))))
+
+    def facts(self, red: Red, kind: type[F]) -> F | None:
+        """The first facts of a kind among the outcomes a red check was judged from."""
+        return next((o.facts for o in self.outcomes(red) if isinstance(o.facts, kind)), None)
 
     def earlier(self, red: Red, stage: Stage) -> tuple[Outcome, ...]:
         """Outcomes of another stage at the red check's own name, address and port."""
-        check = red.check
-        where = (check.name.lower(), check.address, check.port)
-        return tuple(
-            o
-            for o in self.of_stage(red.view, stage)
-            if (o.target.name.lower(), o.target.address, o.target.port) == where
-        )
+        return tuple(o for o in self.of_stage(red.view, stage) if o.target.place == red.check.place)
 
     def of_stage(self, view: ClientView, stage: Stage) -> tuple[Outcome, ...]:
         """Every outcome of one stage of one client."""
@@ -205,11 +213,7 @@ class Case:
 
     def again(self, red: Red) -> tuple[Outcome, ...]:
         """What the second look observed of what a red check was judged from; empty where there was none."""
-        check = red.check
-        found = self._again.get(red.client, ())
-        return tuple(
-            o for o in found if o.stage is check.stage and o.target.role is not Role.FORBIDDEN and _is_of(o, check)
-        )
+        return tuple(_judged(red.check, self.looked_again(red.view)))
 
     def looked_again(self, view: ClientView) -> tuple[Outcome, ...]:
         """Every outcome of one client's second look."""
@@ -222,6 +226,14 @@ class Case:
     @cached_property
     def _again(self) -> dict[str, tuple[Outcome, ...]]:
         return {seen.view.client: second_look(seen.outcomes) for seen in self.clients}
+
+    def lists(self, view: ClientView) -> Lists:
+        """Which brokers each broker lists, as one client was told."""
+        return self._lists[view.client]
+
+    @cached_property
+    def _lists(self) -> dict[str, Lists]:
+        return {view.client: lists_of(self.all_outcomes(view)) for view in self.views}
 
     def checks(self, view: ClientView) -> tuple[Check, ...]:
         """Every check of one client."""
@@ -238,6 +250,11 @@ class Case:
 Rule = Callable[[Case, Sequence[Red]], Iterable[Draft]]
 
 
+def _judged(check: Check, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Those of the check's stage and subject."""
+    return (o for o in outcomes if o.stage is check.stage and o.target.role is not Role.FORBIDDEN and _is_of(o, check))
+
+
 def _is_of(outcome: Outcome, check: Check) -> bool:
     target = outcome.target
     if check.stage is Stage.RESOLVE:
@@ -245,11 +262,7 @@ def _is_of(outcome: Outcome, check: Check) -> bool:
     if check.subject is Subject.CLUSTER:
         return True
     if check.address:
-        return not is_of_another(outcome) and (target.name.lower(), target.address, target.port) == (
-            check.name.lower(),
-            check.address,
-            check.port,
-        )
+        return not is_of_another(outcome) and target.place == check.place
     return target.broker_id == check.broker_id
 
 

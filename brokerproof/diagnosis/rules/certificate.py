@@ -9,13 +9,12 @@ from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.certificates import is_at, went_back
-from brokerproof.diagnosis.rules.case import Access, Case, Named, Red, Said, kind, managed
+from brokerproof.diagnosis.certificates import went_back
+from brokerproof.diagnosis.rules.case import TWICE, Case, Named, Red, Said, behind_own, managed
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import listed
 
-_SEEN_TWICE: Final = 2
 _MSK_NAME: Final = re.compile(r"^\*?\.?(?:[a-z0-9-]+\.)*?(?P<cluster>[a-z0-9-]+\.[a-z0-9]+\.c\d+)\.kafka\.", re.ASCII)
 
 
@@ -36,7 +35,7 @@ def other_names(red: Red, facts: HandshakeFacts | None) -> Said:
         return frozenset({Code.TLS_CONNECTION_NAME if managed(red.view) else Code.TLS_NAME_NOT_COVERED}), ""
     if mine is None and shown:
         return frozenset({Code.TLS_NAME_NOT_COVERED}), ""
-    said = sets.OTHER_NAMES if kind(red.view) is Access.DIRECT or managed(red.view) else sets.OTHER_NAMES_BEHIND
+    said = sets.OTHER_NAMES_BEHIND if behind_own(red.view) else sets.OTHER_NAMES
     return said, "the certificate has none of MSK's names"
 
 
@@ -96,9 +95,9 @@ def two_certificates(case: Case, red: Red) -> Said:
     A renewal takes a certificate's place for good: where the earlier one is shown again after the later one, two
     things answer in the broker's name.
     """
-    own_nlb = kind(red.view) is not Access.DIRECT and not managed(red.view)
-    codes = sets.TWO_CERTIFICATES | ({Code.NLB_TLS_LISTENER} if own_nlb else frozenset())
-    mine = {one.broker_id for one in case.certificates if one.client == red.client and is_at(one.target, red.check)}
-    if went_back(one for one in case.certificates if one.broker_id in mine) >= _SEEN_TWICE:
+    codes = sets.TWO_CERTIFICATES | ({Code.NLB_TLS_LISTENER} if behind_own(red.view) else frozenset())
+    here = (red.client, red.check.place)
+    mine = {one.broker_id for one in case.certificates if (one.client, one.target.place) == here}
+    if went_back(one for one in case.certificates if one.broker_id in mine) >= TWICE:
         codes -= {Code.TLS_CERTIFICATE_RENEWED}
     return codes, "clients are shown different certificates in the name of one cluster, each of them trusted"

@@ -8,7 +8,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.lost_syn import SYN_REPEATED_NS
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, local
+from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Red, kind, local
 from brokerproof.diagnosis.rules.shape import REFUSALS, SILENCE, Met, Shape, is_ipv6
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS
@@ -16,8 +16,6 @@ from brokerproof.topology.expectation.view import ClientView, Way
 
 SILENT_WIDE = "connections vanish on the way: no broker answers"
 _SILENT_BROKER = "connections vanish on the way to {one}, and others do not"
-ACCIDENT = 0.01
-"""An accident less probable than that is taken for a cause."""
 
 
 def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -49,7 +47,7 @@ def _is_of_listener(case: Case, at_bootstrap: Sequence[Red]) -> bool:
     loss by a second client that meets it at this port alone.
     """
     refusals = [o for red in at_bootstrap for o in case.outcomes(red) if o.reason in REFUSALS]
-    return len(refusals) > 1 or len({red.client for red in at_bootstrap}) > 1
+    return len(refusals) >= TWICE or len({red.client for red in at_bootstrap}) >= TWICE
 
 
 def is_mixed(case: Case, red: Red) -> bool:
@@ -79,7 +77,7 @@ def brokers_down(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
         return
     views = {met.view.client: met.view for met in refused if met.broker_id in closed}.values()
     every = all(b.broker_id in closed for view in views for b in view.brokers)
-    if not every and all(len({m.view.client for m in refused if m.broker_id == one}) > 1 for one in closed):
+    if not every and all(len({m.view.client for m in refused if m.broker_id == one}) >= TWICE for one in closed):
         # Listeners are turned on for all brokers at once, and a host that others share is none of one client's.
         yield Draft(frozenset({Code.CLUSTER_BROKER_DOWN}), "", (*found, *_at_bootstrap(shape)))
         return

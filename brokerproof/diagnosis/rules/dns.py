@@ -9,11 +9,23 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.rules import host
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, broker_of, grouped, kind, local, managed
+from brokerproof.diagnosis.rules.case import (
+    Access,
+    Case,
+    Draft,
+    Named,
+    Red,
+    Said,
+    broker_of,
+    grouped,
+    kind,
+    local,
+    managed,
+)
 from brokerproof.probes.outcome import Reason, ResolveFacts, Role, Stage, Status, UnusableNameserver
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.topology.expectation.view import ClientView
 
-_Said = tuple[frozenset[Code], str]
 _TWICE = 2
 _SOME_UNANSWERED = "the resolver answers some questions and not others"
 
@@ -52,8 +64,8 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
             yield *said, red
 
 
-def _of_one(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a reason
-    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ResolveFacts)), None)
+def _of_one(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line a reason
+    facts = case.facts(red, ResolveFacts)
     match red.check.reason:
         case None:
             return None if facts is None else _wrong_answer(case, red, facts)
@@ -107,10 +119,10 @@ def hidden_names(_case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 # A name that does not exist
 
 
-def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa: PLR0911 - one line a zone
+def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> Said:  # noqa: PLR0911 - one line a zone
     view = red.view
     owner, private = _answering_zone(red, facts)
-    zones = {zone.rstrip(".").lower() for zone in view.zone_names}
+    zones = {canonical(zone) for zone in view.zone_names}
     if zones and owner in zones:
         if _all_alike(case, red) and len(view.brokers) > 1:
             return sets.NO_RECORDS, "the private zone that answers has none of the brokers' records"
@@ -134,7 +146,7 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:  # noqa
 
 def _answering_zone(red: Red, facts: ResolveFacts | None) -> tuple[str, bool]:
     """The owner of the SOA in a negative answer, and whether that is a private zone."""
-    owner = "" if facts is None else facts.soa.rstrip(".").lower()
+    owner = "" if facts is None else canonical(facts.soa)
     covers = bool(owner) and f".{red.check.name.lower()}".endswith(f".{owner}")
     return owner, covers and owner.count(".") > _REGISTRY_LABELS
 
@@ -162,11 +174,11 @@ _REGISTRY_LABELS = 1
 # An answer without an address, an error, or none
 
 
-def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> Said:
     if facts is not None and facts.cname_chain:
         return frozenset({Code.DNS_CNAME_LOOP}), ""
     owner, private = _answering_zone(red, facts)
-    if private and owner not in {zone.rstrip(".").lower() for zone in red.view.zone_names}:
+    if private and owner not in {canonical(zone) for zone in red.view.zone_names}:
         return frozenset({Code.DNS_MORE_SPECIFIC_ZONE}), ""
     if kind(red.view) is Access.DIRECT or _all_alike(case, red):
         of_vpc = facts is None or facts.resolver in red.view.resolvers
@@ -174,7 +186,7 @@ def _no_address(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     return sets.NO_ADDRESS, "the name exists and has no address"
 
 
-def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> Said:
     if not _all_alike(case, red):
         heard = facts is not None and bool(facts.os_addresses)
         codes = sets.QUESTION_LOST if heard else sets.ONE_NAME_UNANSWERED
@@ -186,7 +198,7 @@ def _no_answer(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
     return sets.NO_ANSWER, "the resolver answers no question"
 
 
-def _next_nameserver(case: Case, red: Red, facts: ResolveFacts) -> _Said:
+def _next_nameserver(case: Case, red: Red, facts: ResolveFacts) -> Said:
     """A nameserver was passed over, for this name or for all."""
     if any(each.reason is Reason.TRUNCATED for each in facts.unusable):
         return frozenset({Code.DNS_TCP_BLOCKED}), ""
@@ -208,7 +220,7 @@ def _named(unusable: Iterable[UnusableNameserver]) -> str:
     return " and ".join(each.resolver for each in unusable)
 
 
-def _error(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
+def _error(case: Case, red: Red, facts: ResolveFacts | None) -> Said:
     chain = () if facts is None else facts.cname_chain
     if len({name.lower() for name in chain}) < len(chain):
         return frozenset({Code.DNS_CNAME_LOOP}), ""
@@ -222,7 +234,7 @@ def _error(case: Case, red: Red, facts: ResolveFacts | None) -> _Said:
 # An answer that is not the expected one
 
 
-def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  # noqa: PLR0911 - one line an answer
+def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> Said | None:  # noqa: PLR0911 - one line an answer
     broker = broker_of(red)
     if broker is None:
         return None
@@ -249,7 +261,7 @@ def _wrong_answer(case: Case, red: Red, facts: ResolveFacts) -> _Said | None:  #
     return frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_BYPASSED}), "an address that nothing in the topology has"
 
 
-def _for_nobody(case: Case, red: Red, got: set[str]) -> _Said | None:
+def _for_nobody(case: Case, red: Red, got: set[str]) -> Said | None:
     """The same addresses as a name has that nobody has: a wildcard's, or those that its resolver gives everything."""
     alike = [
         o.target.name
@@ -263,7 +275,7 @@ def _for_nobody(case: Case, red: Red, got: set[str]) -> _Said | None:
     return frozenset({Code.DNS_CAPTIVE_RESOLVER if everything else Code.DNS_WILDCARD_RECORD}), ""
 
 
-def _fewer(case: Case, red: Red, got: set[str]) -> _Said:
+def _fewer(case: Case, red: Red, got: set[str]) -> Said:
     """Some of the endpoint's addresses: an alias of one zone gives one; fewer by another number is the endpoint."""
     if len(got) > 1:
         return frozenset({Code.ENDPOINT_ZONE_MISMATCH}), ""
@@ -285,7 +297,7 @@ def _owners(case: Case, view: ClientView) -> set[str]:
     return found | {b.eni_address for b in view.brokers if b.eni_address}
 
 
-def _public(case: Case, red: Red, facts: ResolveFacts) -> _Said:
+def _public(case: Case, red: Red, facts: ResolveFacts) -> Said:
     view = red.view
     _, passed = _siblings(case, view)
     if passed:
@@ -325,7 +337,7 @@ def _answered_rightly(case: Case, view: ClientView) -> bool:
     )
 
 
-def _strange(case: Case, red: Red) -> _Said:
+def _strange(case: Case, red: Red) -> Said:
     failed, passed = _siblings(case, red.view)
     if kind(red.view) is not Access.DIRECT and (passed or len(failed) == 1):
         return frozenset({Code.DNS_STALE_RECORD}), ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.accepted import is_mute, not_taken, silent, spoke
-from brokerproof.diagnosis.rules.case import Access, Case, Red, Said, kind, managed
+from brokerproof.diagnosis.rules.accepted import is_mute, not_taken, silent, spoke_to_anybody
+from brokerproof.diagnosis.rules.case import Case, Red, Said, behind_own
 from brokerproof.diagnosis.rules.other_service import is_kafka, is_tls_alert, other_protocol, said_first
 from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, Stage, Status
 
@@ -27,13 +27,9 @@ def first_request(case: Case, red: Red) -> Said | None:
     return _silent(case, red) if red.check.reason is Reason.TIMED_OUT else None
 
 
-def _facts(case: Case, red: Red) -> ApiFacts | None:
-    return next((o.facts for o in case.outcomes(red) if isinstance(o.facts, ApiFacts)), None)
-
-
 def _silent(case: Case, red: Red) -> Said:
     """In TLS the server's certificates came through, which are larger than what it says here."""
-    facts = _facts(case, red)
+    facts = case.facts(red, ApiFacts)
     if facts is not None and facts.tcp is not None and facts.tcp.unacknowledged_segments:
         return not_taken(case, red)
     if not red.view.tls:
@@ -75,16 +71,15 @@ def _ended_in_tls(case: Case, red: Red, handshake: HandshakeFacts | None) -> Sai
     words = "the handshake is good, and the first request is ended without an answer"
     if handshake is not None and _shown_by_kafka(case, red):
         return sets.ENDED_AFTER_HANDSHAKE, words
-    fronted = kind(red.view) is not Access.DIRECT and not managed(red.view)
-    return sets.SPEAKS_TLS_ALONE | ({Code.NLB_TLS_LISTENER} if fronted else frozenset()), words
+    return sets.SPEAKS_TLS_ALONE | ({Code.NLB_TLS_LISTENER} if behind_own(red.view) else frozenset()), words
 
 
 def _ended(case: Case, red: Red) -> Said:
     """Without TLS. That TLS answers a second connection is a witness; without one, much ends connections."""
-    facts = _facts(case, red)
+    facts = case.facts(red, ApiFacts)
     if facts is not None and facts.answers_tls:
         return frozenset({Code.TLS_PLAINTEXT_CLIENT}), ""
-    if any(spoke(case, view, red.check.broker_id) for view in case.views):
+    if spoke_to_anybody(case, red.check.broker_id):
         return sets.ENDED_HERE, "connections are accepted and ended at once, while others speak with the broker"
     codes = sets.PLAINTEXT_ENDED
     if facts is not None and facts.answers_tls is False:

@@ -9,13 +9,12 @@ from brokerproof.causes import sets
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
-from brokerproof.diagnosis.rules.case import Case, Draft, Red, grouped
+from brokerproof.diagnosis.rules.case import Case, Draft, Red, Said, grouped
 from brokerproof.diagnosis.rules.shape import REFUSALS
 from brokerproof.probes.outcome import HostFacts, LookupFailure, Outcome, Reason, ResolveFacts, Stage, Status
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import precedes
 from brokerproof.topology.expectation.view import ClientView
-
-_Said = tuple[frozenset[Code], str]
 
 _HEARD_NOTHING: Final = frozenset({LookupFailure.TIMED_OUT, LookupFailure.AGAIN})
 _BY_DNS: Final = frozenset({"dns", "resolve"})
@@ -46,7 +45,7 @@ _ELSEWHERE: Final = frozenset(
 # Names
 
 
-def lookup(case: Case, red: Red, facts: ResolveFacts | None) -> _Said | None:  # noqa: PLR0911 - one line a witness
+def lookup(case: Case, red: Red, facts: ResolveFacts | None) -> Said | None:  # noqa: PLR0911 - one line a witness
     """Why the operating system does not say what the resolver says."""
     if facts is None or not facts.rcode:
         return None  # the name could not be asked for
@@ -66,10 +65,10 @@ def lookup(case: Case, red: Red, facts: ResolveFacts | None) -> _Said | None:  #
 
 
 def _is_of(red: Red, name: str) -> bool:
-    return name.lower() == red.check.name.lower().rstrip(".")
+    return name.lower() == canonical(red.check.name)
 
 
-def _unheard(facts: ResolveFacts, host: HostFacts | None) -> _Said:
+def _unheard(facts: ResolveFacts, host: HostFacts | None) -> Said:
     """The resolver answered the probe, and the operating system heard nothing."""
     if facts.tcp_failure is not None:
         return frozenset({Code.DNS_TCP_BLOCKED}), ""
@@ -81,7 +80,7 @@ def _unheard(facts: ResolveFacts, host: HostFacts | None) -> _Said:
     return codes, "the resolver answers, and the operating system's own question went unanswered"
 
 
-def _unknown_there(host: HostFacts | None) -> _Said:
+def _unknown_there(host: HostFacts | None) -> Said:
     """The resolver has the name, and to the operating system it does not exist."""
     services = [word.lower() for word in host.name_services] if host is not None else []
     asks = next((place for place, word in enumerate(services) if word in _BY_DNS), len(services))

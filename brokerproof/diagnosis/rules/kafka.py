@@ -8,9 +8,9 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.clusters import answers_elsewhere
-from brokerproof.diagnosis.membership import cut_off, disputed, lists_of, told_by
+from brokerproof.diagnosis.membership import cut_off, disputed, told_by
 from brokerproof.diagnosis.rules import host
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, broker_of, grouped, kind
+from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Named, Red, Said, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
@@ -22,11 +22,11 @@ from brokerproof.probes.outcome import (
     Stage,
     TopicFacts,
 )
+from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.topology.expectation.view import BrokerView, ClientView
 from brokerproof.wording import listed
 
-_Said = tuple[frozenset[Code], str]
 _UNKNOWN_TOPIC = frozenset({3, 17})
 """UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION (Kafka protocol guide, error codes)."""
 _REQUEST_TIMED_OUT = 7
@@ -44,8 +44,6 @@ _NOBODY_ANSWERS = frozenset({Reason.NOT_ASSIGNED, Reason.COORDINATOR_UNAVAILABLE
 _TIMEOUTS = frozenset({"_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT", "_TRANSPORT", "_WAIT_COORD"})
 _BEFORE_JOINING = frozenset({"PreparingRebalance", "CompletingRebalance"})
 """States of a group that has a member (GroupState in Apache Kafka)."""
-_TWICE = 2
-"""Clients or brokers that saw the same."""
 
 
 def brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -54,7 +52,7 @@ def brokers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped((*found, red) for red, found in said if found is not None)
 
 
-def _of_broker(case: Case, red: Red) -> _Said | None:
+def _of_broker(case: Case, red: Red) -> Said | None:
     match red.check.stage:
         case Stage.IDENTITY:
             return _identity(case, red)
@@ -70,16 +68,12 @@ def records(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped((*found, red) for red, found in said if found is not None)
 
 
-def _identity(case: Case, red: Red) -> _Said | None:
+def _identity(case: Case, red: Red) -> Said | None:
     facts = [o.facts for o in case.outcomes(red) if isinstance(o.facts, IdentityFacts)]
     if red.check.reason is Reason.NOT_AUTHORIZED:
         return frozenset({Code.AUTH_SETTINGS_DENIED}), ""
     if red.check.reason is Reason.UNSUPPORTED_VERSION or any(each.unsupported for each in facts):
         return frozenset({Code.CLUSTER_NO_IDENTITY}), ""
-    others = [o for o in case.outcomes(red) if o.reason is Reason.OTHER_BROKER]
-    if others and all(o.target.role is Role.ADVERTISED for o in others):
-        # Whom the topology has there was found there: only metadata expects another.
-        return frozenset({Code.METADATA_ADVERTISED_SWAPPED}), ""
     if red.check.reason is Reason.OTHER_BROKER and kind(red.view) is not Access.DIRECT:
         codes = frozenset({Code.NLB_WRONG_TARGET}) | host.unless_shared(case, red)
         return codes, "another broker answers than the one that is meant{behind}" if len(codes) > 1 else ""
@@ -104,7 +98,7 @@ def _of_another_cluster(case: Case, view: ClientView) -> str:
     return Named(f"another cluster, {ids}, answers in the place of brokers")
 
 
-def _metadata(case: Case, red: Red) -> _Said | None:
+def _metadata(case: Case, red: Red) -> Said | None:
     if not _answers(case, red.view):
         return _told_elsewhere(case, red)
     match red.check.asserts:
@@ -116,30 +110,29 @@ def _metadata(case: Case, red: Red) -> _Said | None:
             return _of_one_broker(case, red)
 
 
-def _one_cluster(case: Case, red: Red) -> _Said:
+def _one_cluster(case: Case, red: Red) -> Said:
     answers = _answers(case, red.view)
     if len({facts.cluster_id for facts in answers}) > 1 or _elsewhere(case, red.view, answers[0].cluster_id):
         return frozenset({Code.TLS_OTHER_CLUSTER}), _of_another_cluster(case, red.view)
     known = {broker.broker_id for broker in red.view.brokers}
-    outcomes = case.all_outcomes(red.view)
-    listing = {broker_id for broker_id, told in lists_of(outcomes).items() if told - known}
-    if listing and listing <= cut_off(lists_of(outcomes)):
+    listing = {broker_id for broker_id, told in case.lists(red.view).items() if told - known}
+    if listing and listing <= cut_off(case.lists(red.view)):
         # What is cut off lists the brokers that there once were.
         return _left_out(case, red)
     return frozenset({Code.METADATA_NEW_BROKER}), ""
 
 
-def _left_out(case: Case, red: Red) -> _Said:
+def _left_out(case: Case, red: Red) -> Said:
     """Brokers that answer for themselves, and that others leave out."""
-    lists = lists_of(case.all_outcomes(red.view))
+    lists = case.lists(red.view)
     found = cut_off(lists)
-    seen_by = [view for view in case.views if found and found <= cut_off(lists_of(case.all_outcomes(view)))]
-    if len(seen_by) >= _TWICE:
+    seen_by = [view for view in case.views if found and found <= cut_off(case.lists(view))]
+    if len(seen_by) >= TWICE:
         return frozenset({Code.CLUSTER_BROKER_CUT_OFF}), ""
     return sets.LEFT_OUT, "brokers do not agree about which brokers are in the cluster"
 
 
-def _of_one_broker(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line a witness
+def _of_one_broker(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line a witness
     broker = broker_of(red)
     if broker is None:
         return None
@@ -152,7 +145,7 @@ def _of_one_broker(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one
         return frozenset({_advertised(red.view, red, wrong[0])}), ""
     if any(b.broker_id == broker.broker_id and not _is_right(b, broker) for facts in others for b in facts.brokers):
         return frozenset({Code.TLS_OTHER_CLUSTER}), ""
-    lists = lists_of(case.all_outcomes(red.view))
+    lists = case.lists(red.view)
     if broker.broker_id in disputed(lists):
         return _left_out(case, red)
     if not entries and broker.broker_id in lists:
@@ -169,7 +162,7 @@ def _is_of_the_past(case: Case, red: Red, broker: BrokerView) -> bool:
         for entry in facts.brokers
         if entry.broker_id == broker.broker_id and not _is_right(entry, broker)
     }
-    return bool(by) and by <= cut_off(lists_of(outcomes))
+    return bool(by) and by <= cut_off(case.lists(red.view))
 
 
 def _own_and_others(
@@ -187,10 +180,11 @@ def _own_and_others(
 
 
 def _is_right(entry: AdvertisedBroker, broker: BrokerView) -> bool:
-    return (entry.broker_id, _host(entry.name), entry.port) == (broker.broker_id, _host(broker.name), broker.port)
+    where = (broker.broker_id, canonical(broker.name), broker.port)
+    return (entry.broker_id, canonical(entry.name), entry.port) == where
 
 
-def _not_listed(case: Case, red: Red) -> _Said:
+def _not_listed(case: Case, red: Red) -> Said:
     """A broker that nobody lists and that answers: its own settings tell whether it has the listener."""
     told = [
         o.facts.advertised_listeners
@@ -202,7 +196,7 @@ def _not_listed(case: Case, red: Red) -> _Said:
     return sets.NOT_LISTED, "a broker answers for itself, and no broker lists it"
 
 
-def _told_elsewhere(case: Case, red: Red) -> _Said | None:
+def _told_elsewhere(case: Case, red: Red) -> Said | None:
     """Of a client that read no metadata: what the broker told another."""
     view, broker = red.view, broker_of(red)
     told = None if broker is None else case.told.get((view.cluster_name, view.listener, broker.broker_id))
@@ -216,20 +210,16 @@ def _elsewhere(case: Case, view: ClientView, cluster_id: str) -> bool:
     )
 
 
-def _host(name: str) -> str:
-    return name.rstrip(".").lower()
-
-
 def _advertised(view: ClientView, red: Red, entry: AdvertisedBroker) -> Code:
     broker = broker_of(red)
-    own = "" if broker is None else _host(broker.name)
-    others = {(_host(b.name), b.port) for b in view.brokers if b.broker_id != red.check.broker_id}
+    own = "" if broker is None else canonical(broker.name)
+    others = {(canonical(b.name), b.port) for b in view.brokers if b.broker_id != red.check.broker_id}
     others_ports = {b.port for b in view.brokers if b.broker_id != red.check.broker_id}
-    if (_host(entry.name), entry.port) in others:
+    if (canonical(entry.name), entry.port) in others:
         return Code.METADATA_ADVERTISED_SWAPPED
-    if _host(entry.name) != own:
+    if canonical(entry.name) != own:
         names = {name for name, _ in others}
-        return Code.METADATA_ADVERTISED_SWAPPED if _host(entry.name) in names else Code.METADATA_ADVERTISED_NAME
+        return Code.METADATA_ADVERTISED_SWAPPED if canonical(entry.name) in names else Code.METADATA_ADVERTISED_NAME
     shared_port = broker is not None and broker.port in others_ports
     if entry.port in others_ports and not shared_port:
         return Code.METADATA_ADVERTISED_SWAPPED
@@ -239,7 +229,7 @@ def _advertised(view: ClientView, red: Red, entry: AdvertisedBroker) -> Code:
 # Records and groups
 
 
-def _records(case: Case, red: Red) -> _Said | None:
+def _records(case: Case, red: Red) -> Said | None:
     match red.check.reason:
         case Reason.NOT_AUTHORIZED:
             return frozenset({Code.AUTH_TOPIC_DENIED}), ""
@@ -255,7 +245,7 @@ def _records(case: Case, red: Red) -> _Said | None:
             return None
 
 
-def _no_topic(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an answer
+def _no_topic(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line an answer
     """By the error code of the broker that was asked; without one, nobody has refused anything."""
     facts = [o.facts for o in case.outcomes(red) if isinstance(o.facts, TopicFacts)]
     codes = {each.error_code for each in facts} - {0}
@@ -267,7 +257,7 @@ def _no_topic(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line
         return sets.REPLICAS_REFUSED, "the cluster does not make a topic with these replicas"
     if codes - {_REQUEST_TIMED_OUT, _OTHER_CONTROLLER}:
         return frozenset({Code.PRODUCE_TOPIC_REFUSED}), ""
-    if len(_asked_in_vain(case)) >= _TWICE:
+    if len(_asked_in_vain(case)) >= TWICE:
         return frozenset({Code.CLUSTER_CONTROLLER_UNAVAILABLE}), ""
     if codes:
         return sets.NO_CONTROLLER, "the broker that was asked to make the topic gets no answer from the controller"
@@ -286,8 +276,8 @@ def _asked_in_vain(case: Case) -> set[int]:
     }
 
 
-def _group(case: Case, red: Red) -> _Said | None:  # noqa: PLR0911 - one line an answer
-    facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, GroupFacts)), None)
+def _group(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line an answer
+    facts = case.facts(red, GroupFacts)
     if facts is None:
         silent = red.check.reason in _NOBODY_ANSWERS
         return (sets.COORDINATOR_SILENT, "the group's coordinator answers nothing") if silent else None
@@ -312,7 +302,7 @@ def _too_few(offsets: OffsetsPartition) -> str:
     )
 
 
-def _not_joined(facts: GroupFacts) -> _Said:
+def _not_joined(facts: GroupFacts) -> Said:
     """A coordinator is known, and no assignment came: by what it says of the group to another connection."""
     if facts.group_state in _BEFORE_JOINING:
         return frozenset({Code.CONSUME_JOIN_DELAYED}), ""

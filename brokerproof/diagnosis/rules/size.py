@@ -6,15 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, Said, grouped, kind
+from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Red, Said, grouped, kind
 from brokerproof.diagnosis.rules.connect import loses
 from brokerproof.probes.outcome import IdentityFacts, IdleFacts, PathSizeFacts, Reason, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
-_SEEN_TWICE = 2
-"""Sent again once may be an accident of timing."""
 _FORGOTTEN = frozenset({Reason.RESET, Reason.TIMED_OUT})
-_TWO_CLIENTS = 2
 _AT_LEAST = 0.95
 """Of a broker's limit: what it counts began a little earlier than what is counted here."""
 
@@ -39,7 +36,7 @@ def idle_connections(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
 
 def _ended_by_the_broker(case: Case, red: Red) -> bool:
     """Whether the connection ended in order, after as long as the broker's own setting says."""
-    facts = _idle(case, red)
+    facts = case.facts(red, IdleFacts)
     if red.check.reason is not Reason.CLOSED or facts is None or facts.asked:
         return False
     limits_ms = [
@@ -51,7 +48,7 @@ def _ended_by_the_broker(case: Case, red: Red) -> bool:
 
 
 def _forgotten_by(case: Case, red: Red) -> tuple[frozenset[Code], str]:
-    facts = _idle(case, red)
+    facts = case.facts(red, IdleFacts)
     if facts is not None and facts.works_anew is False:
         return sets.GONE_MEANWHILE, "after a silence the broker answers neither on the old connection nor on a new one"
     codes = sets.FORGOTTEN if kind(red.view) is Access.DIRECT else sets.FORGOTTEN_BEHIND
@@ -60,14 +57,14 @@ def _forgotten_by(case: Case, red: Red) -> tuple[frozenset[Code], str]:
         codes -= {Code.NLB_IDLE_TIMEOUT}
     if any(view.subnet_id and view.subnet_id == red.view.subnet_id for view in keeping):
         codes -= {Code.TCP_DEVICE_TIMEOUT}
-    if red.check.reason is Reason.RESET and Code.NLB_IDLE_TIMEOUT in codes and _resets(case, red) >= _TWO_CLIENTS:
+    if red.check.reason is Reason.RESET and Code.NLB_IDLE_TIMEOUT in codes and _resets(case, red) >= TWICE:
         return frozenset({Code.NLB_IDLE_TIMEOUT}), ""
     return codes, "" if len(codes) == 1 else "connections do not outlive a silence"
 
 
 def _keeps(case: Case, view: ClientView, red: Red) -> bool:
     """Whether another client kept a connection to the same broker for as long, through the same pattern's pieces."""
-    of_red = _idle(case, red)
+    of_red = case.facts(red, IdleFacts)
     return (
         view.client != red.client
         and view.cluster_name == red.view.cluster_name
@@ -98,13 +95,9 @@ def _resets(case: Case, red: Red) -> int:
     )
 
 
-def _idle(case: Case, red: Red) -> IdleFacts | None:
-    return next((o.facts for o in case.outcomes(red) if isinstance(o.facts, IdleFacts)), None)
-
-
 def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], str, Red]]:
     for red in reds:
-        facts = next((o.facts for o in case.outcomes(red) if isinstance(o.facts, PathSizeFacts)), None)
+        facts = case.facts(red, PathSizeFacts)
         if facts is None or red.check.reason is not Reason.TIMED_OUT:
             continue
         if facts.to_broker_stopped_bytes is not None:
@@ -122,7 +115,7 @@ def _requests(case: Case, red: Red, facts: PathSizeFacts) -> Said:
     if tcp is not None and tcp.unacknowledged_segments == 0:
         return sets.STOPS_ANSWERING, "the broker's host takes large requests, and they are not answered"
     small_passed = tcp is not None and tcp.selectively_acknowledged_segments > 0
-    if small_passed and facts.sent_again_segments >= _SEEN_TWICE and not loses(case, red.view):
+    if small_passed and facts.sent_again_segments >= TWICE and not loses(case, red.view):
         return frozenset({Code.TCP_PATH_MTU}), ""
     return sets.LARGE_NOT_TAKEN, "small requests are answered, and large ones are never acknowledged"
 

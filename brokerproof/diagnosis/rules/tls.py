@@ -9,8 +9,15 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Subject, Verdict
-from brokerproof.diagnosis.rules.accepted import beside, closed, content_at_brokers, silent_handshake, spoke
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, grouped, kind, managed
+from brokerproof.diagnosis.rules.accepted import (
+    beside,
+    closed,
+    content_at_brokers,
+    silent_handshake,
+    spoke,
+    spoke_to_anybody,
+)
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, behind_own, grouped, kind
 from brokerproof.diagnosis.rules.certificate import dates, other_names, two_certificates, untrusted
 from brokerproof.diagnosis.rules.first_request import first_request
 from brokerproof.diagnosis.rules.other_service import other_protocol, said_first
@@ -86,7 +93,7 @@ def _one_target(case: Case, red: Red) -> Said | None:
         return None
     if red.check.reason is Reason.TIMED_OUT:
         return _silent_target(case)
-    facts = _facts(case, red)
+    facts = case.facts(red, HandshakeFacts)
     if facts is not None and facts.answers_plaintext:
         words = "one target of the bootstrap listener's group is registered at a port where Kafka speaks without TLS"
         return frozenset({Code.NLB_WRONG_TARGET_PORT}), words
@@ -129,12 +136,8 @@ def _some_bootstrap_works(case: Case, red: Red) -> bool:
     )
 
 
-def _facts(case: Case, red: Red) -> HandshakeFacts | None:
-    return next((o.facts for o in case.outcomes(red) if isinstance(o.facts, HandshakeFacts)), None)
-
-
 def _handshake(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line a reason
-    facts = _facts(case, red)
+    facts = case.facts(red, HandshakeFacts)
     protocol = other_protocol(said_first(case, red))
     if protocol:
         return frozenset({Code.TCP_NOT_KAFKA}), Named(f"what listens there speaks {protocol}, not Kafka")
@@ -146,8 +149,7 @@ def _handshake(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line
         case Reason.CLOSED | Reason.RESET:
             return closed(case, red, facts)
         case Reason.NOT_TLS:
-            fronted = kind(red.view) is not Access.DIRECT and not managed(red.view)
-            codes = beside(case, sets.NOT_TLS_BEHIND) if fronted else sets.NOT_TLS
+            codes = beside(case, sets.NOT_TLS_BEHIND) if behind_own(red.view) else sets.NOT_TLS
             return codes, "what answers{behind} does not speak TLS"
         case Reason.ALERT | Reason.PROTOCOL_ERROR:
             return _refusal(case, red, facts)
@@ -192,7 +194,7 @@ def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noq
         case _Alert.PROTOCOL_VERSION:
             return frozenset({Code.TLS_VERSION_MISMATCH}), ""
         case _Alert.HANDSHAKE_FAILURE:
-            others = any(spoke(case, view, red.check.broker_id) for view in case.views)
+            others = spoke_to_anybody(case, red.check.broker_id)
             codes = sets.HANDSHAKE_FAILURE_HERE if others else sets.HANDSHAKE_FAILURE
             return codes, "the handshake is refused, and the alert does not say why"
         case _:
@@ -205,7 +207,7 @@ def _internal_error(case: Case, red: Red) -> Said:
     It says the same of its own failures. That clients at the brokers themselves are content, and none behind the
     load balancer is, no failure of the listener explains.
     """
-    if kind(red.view) is Access.DIRECT or managed(red.view):
+    if not behind_own(red.view):
         return sets.INTERNAL_ERROR, "the handshake ends with an error of what answers"
     fronted = [view for view in case.views if kind(view) is not Access.DIRECT]
     if content_at_brokers(case) and not any(spoke(case, view, b.broker_id) for view in fronted for b in view.brokers):

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Sequence
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Subject
-from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind
+from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Red, kind
 from brokerproof.diagnosis.rules.connect import is_mixed, loses
 from brokerproof.diagnosis.rules.shape import REFUSALS
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS
-
-_LEAST = 2
-"""Failures of one thing: one alone may be an accident."""
 
 
 def over(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -28,10 +25,10 @@ def over(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     answered = [red for red in found if red not in silent]
     if answered:
         failures = sum(o.status is Status.FAILED for red in answered for o in case.outcomes(red))
-        codes = frozenset({Code.TRANSIENT_OVER}) if failures >= _LEAST else sets.OVER
+        codes = frozenset({Code.TRANSIENT_OVER}) if failures >= TWICE else sets.OVER
         brokers = {red.check.broker_id for red in answered} - {None}
         share = [red for red in reds if brokers and _is_share(case, red)]
-        symptom = "" if failures >= _LEAST else "one attempt failed, and the next look found it well"
+        symptom = "" if failures >= TWICE else "one attempt failed, and the next look found it well"
         yield Draft(codes, symptom, (*answered, *share))
     if silent:
         yield Draft(sets.OVER, "connections vanished for a time, and the next look found it well", tuple(silent))
