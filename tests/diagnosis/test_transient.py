@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Diagnosis
 from brokerproof.probes.outcome import Reason, Role, Stage
-from tests.diagnosis.bends import DIRECT, PEERING, SINGLE, named, one, unlisted
-from tests.diagnosis.bent import Bend, at, failed, looked_at_again, views_of
+from tests.diagnosis.bends import DIRECT, MULTI, PEERING, SINGLE, named, one, unlisted
+from tests.diagnosis.bent import Bend, answers, at, failed, looked_at_again, seen, views_of
 
 
 def diagnosed(pattern: str, *bends: Bend, over: bool) -> Diagnosis:
@@ -63,3 +64,19 @@ def test_another_target_that_answers_the_bootstrap_port_makes_nothing_transient(
     runs = [looked_at_again(view, lost, over=True, role=Role.BOOTSTRAP) for view in views_of(SINGLE)]
     codes = {code for f in diagnose(runs).findings for code in f.codes}
     assert Code.TRANSIENT_OVER not in codes
+
+
+def test_a_wrong_answer_that_is_given_both_times_lasts_though_no_probe_failed() -> None:
+    """The resolver answers each time, so the probe is content; that the answer is wrong only the comparison knows."""
+    views = views_of(MULTI)
+    theirs = tuple(a.address for a in next(v for v in views if v.client == "account_b").brokers[1].addresses)
+    swapped = Bend(at(Stage.RESOLVE, clients=["account_b"], brokers=[1]), answers(*theirs))
+    runs = []
+    for view in views:
+        first = seen(view, swapped)
+        resolved = [o for o in first.outcomes if o.stage is Stage.RESOLVE and o.target.role is Role.BROKER]
+        again = tuple(msgspec.structs.replace(o, look=2, started_ns=3_000_000_000) for o in resolved)
+        runs.append(msgspec.structs.replace(first, outcomes=(*first.outcomes, *again)))
+    [found] = diagnose(runs).findings
+    assert found.codes == (Code.DNS_WRONG_ENDPOINT,)
+    assert found.second_look == ""

@@ -212,8 +212,11 @@ class Case:
         return self._by_client[view.client].host
 
     def again(self, red: Red) -> tuple[Outcome, ...]:
-        """What the second look observed of what a red check was judged from; empty where there was none."""
-        return tuple(_judged(red.check, self.looked_again(red.view)))
+        """What the second look observed of what a red check was judged from; empty where there was none.
+
+        Empty as well where the probe was content and only the comparison was not: content again says nothing.
+        """
+        return tuple(_judged(red.check, self.looked_again(red.view))) if red.check.reason is not None else ()
 
     def looked_again(self, view: ClientView) -> tuple[Outcome, ...]:
         """Every outcome of one client's second look."""
