@@ -39,7 +39,7 @@ def told(found: Finding) -> tuple[tuple[str, str], ...]:
     """Everything after the first sentence, as (what, words), in the order of every report; nothing empty."""
     lines = (
         ("observed", found.observed),
-        ("looked at again", found.second_look),
+        ("next look", found.second_look),
         ("expected", found.expected),
         ("change", found.change),
         ("how sure", how_sure(found)),
