@@ -80,3 +80,14 @@ def test_a_wrong_answer_that_is_given_both_times_lasts_though_no_probe_failed() 
     [found] = diagnose(runs).findings
     assert found.codes == (Code.DNS_WRONG_ENDPOINT,)
     assert found.second_look == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"), [(Stage.PRODUCE, Reason.TOPIC_NOT_CREATED), (Stage.GROUP, Reason.COORDINATOR_UNAVAILABLE)]
+)
+def test_a_topic_or_group_that_is_well_the_next_time_was_asked_of_another_broker(stage: Stage, reason: Reason) -> None:
+    """The second look makes its own, and may ask another broker: that this one answers says nothing of the first."""
+    bend = Bend(at(stage), failed(reason))
+    found = diagnose([looked_at_again(view, bend, over=True, role=Role.CLUSTER) for view in views_of(PEERING)])
+    assert found.findings
+    assert Code.TRANSIENT_OVER not in {code for f in found.findings for code in f.codes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
@@ -12,6 +13,10 @@ from brokerproof.diagnosis.rules.connect import is_mixed, loses
 from brokerproof.diagnosis.rules.shape import REFUSALS
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS
+from brokerproof.probes.outcome.spec import Per
+
+_OF_ITS_TOPIC: Final = frozenset({Reason.TOPIC_NOT_CREATED, Reason.TOPIC_NOT_FOUND, Reason.NO_LEADER})
+"""What failed with the first look's own topic. The second look's is made by a broker that may be another."""
 
 
 def over(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
@@ -38,6 +43,8 @@ def _is_over(case: Case, red: Red) -> bool:
     check = red.check
     again = case.again(red)
     if check.isolation or check.asserts is not Assertion.STAGE_PASSES or SPECS[check.stage].measurement:
+        return False
+    if SPECS[check.stage].judged is Per.CLUSTER or check.reason in _OF_ITS_TOPIC:
         return False
     if not again or any(o.status is not Status.OK for o in again) or is_mixed(case, red) or loses(case, red.view):
         return False
