@@ -10,6 +10,7 @@ from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Finding
+from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult, ResultDocument, TopologyDiagnosis
 
 
@@ -91,12 +92,28 @@ class Advised(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def advices(document: ResultDocument) -> tuple[Advised, ...]:
-    """Every advice of the document, topology by topology."""
+    """Every advice of the document once, however many topologies it was observed in."""
     by_name = {result.name: result.view.client for result in document.clients}
-    return tuple(
-        Advised(advice=advice, clients=tuple(name for name in one.clients if by_name.get(name) in advice.clients))
-        for one in document.diagnoses
-        for advice in one.diagnosis.advices
+    alike: dict[Advice, list[Advised]] = {}
+    for one in document.diagnoses:
+        for advice in one.diagnosis.advices:
+            names = tuple(name for name in one.clients if by_name.get(name) in advice.clients)
+            said = msgspec.structs.replace(advice, observed="", clients=(), evidence=())
+            alike.setdefault(said, []).append(Advised(advice=advice, clients=names))
+    return tuple(_told_once(said, found) for said, found in alike.items())
+
+
+def _told_once(said: Advice, found: Sequence[Advised]) -> Advised:
+    clients = tuple(client for one in found for client in one.clients)
+    first, *others = dict.fromkeys(one.advice.observed for one in found)
+    observed = (
+        first
+        if not others
+        else f"{first}; and likewise in {words.count(len(others), 'more topology', 'more topologies')}"
+    )
+    evidence = tuple(key for one in found for key in one.advice.evidence)
+    return Advised(
+        advice=msgspec.structs.replace(said, observed=observed, clients=clients, evidence=evidence), clients=clients
     )
 
 

@@ -71,9 +71,7 @@ def test_nxdomain_for_aaaa_beside_an_a_record() -> None:
             "request 3806"
         ),
     }
-    assert advice.title == (
-        "The resolver denies that names with an A record exist, when it is asked for AAAA (seen from client account_b)."
-    )
+    assert advice.title == ("The resolver denies that names with an A record exist, when it is asked for AAAA.")
 
 
 def test_it_turns_nothing_red_and_changes_no_answer() -> None:

@@ -18,7 +18,7 @@ DENIED = Bend(at(Stage.RESOLVE, clients=["peered"]), denied)
 SILENT = Bend(at(Stage.CONNECT, clients=["remote_by_peering"]), failed(Reason.TIMED_OUT))
 GREEN = whole(*results("peering", DENIED))
 RED = whole(*results("peering", DENIED, SILENT))
-TITLE = "The resolver denies that names with an A record exist, when it is asked for AAAA (seen from client peered)."
+TITLE = "The resolver denies that names with an A record exist, when it is asked for AAAA."
 WHO = "The path is right; programs on musl libc (Alpine images, in any language) fail on it"
 
 
@@ -38,6 +38,14 @@ def test_terminal_says_it_after_what_is_wrong() -> None:
     assert WHO in squeezed(told(GREEN))
     assert "clients peering.peered" in squeezed(told(GREEN))
     assert told(RED).index("WRONG") < told(RED).index("ADVICE")
+
+
+def test_what_two_topologies_show_is_told_once_with_the_clients_of_both() -> None:
+    gateway = Bend(at(Stage.RESOLVE, clients=["remote_by_gateway"]), denied)
+    both = whole(*results("peering", DENIED), *results("transit_gateway", gateway, label="new"))
+    assert squeezed(told(both)).count(TITLE) == 1
+    assert "clients peering.peered, transit_gateway.remote_by_gateway.new" in squeezed(told(both))
+    assert "and likewise in 1 more topology" in squeezed(told(both))
 
 
 def test_page_has_a_section_for_it_after_what_is_wrong() -> None:

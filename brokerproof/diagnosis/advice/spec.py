@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from brokerproof.diagnosis.advice.advice import Advice, AdviceCode
 from brokerproof.diagnosis.rules.case import Case
 from brokerproof.topology.expectation.view import ClientView
-from brokerproof.wording import listed
 
 _TOLD = 3
 """What was observed several times is told so often, and the rest is counted."""
@@ -46,8 +45,7 @@ class AdviceSpec:
         clients = tuple(dict.fromkeys(seen.view.client for seen in found))
         return Advice(
             code=self.code,
-            title=f"{self.title[0].upper()}{self.title[1:]} (seen from client{'s'[: len(clients) > 1]} "
-            f"{listed(clients)}).",
+            title=f"{self.title[0].upper()}{self.title[1:]}.",
             observed=_few(list(dict.fromkeys(seen.observed for seen in found))),
             affected=self.affected,
             because=self.because,
