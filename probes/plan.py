@@ -6,6 +6,7 @@ as JSON with a version, so that a probe on another host refuses what it does not
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -66,6 +67,75 @@ class Tls(Value, frozen=True):
     """``ca_file`` is a PEM bundle on the probe's host; None is the host's own trust store."""
 
     ca_file: str | None = None
+
+
+class AuthenticationScheme(StrEnum):
+    """How a client proves to a cluster who it is (ClientAuthentication of MSK's CreateCluster)."""
+
+    NONE = "none"
+    MTLS = "mtls"
+    """A client certificate in the TLS handshake."""
+    SCRAM_SHA_512 = "scram_sha_512"
+    """A user and a password of Secrets Manager (RFC 5802; MSK takes SHA-512 alone)."""
+    IAM = "iam"
+    """A token signed with AWS credentials, by the mechanism OAUTHBEARER."""
+
+    @property
+    def mechanism(self) -> str:
+        """The SASL mechanism; empty where there is none."""
+        return {"scram_sha_512": "SCRAM-SHA-512", "iam": "OAUTHBEARER"}.get(self.value, "")
+
+
+REFERENCE: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+"""Where a secret is: a variable of the environment, or a file, of the host that the probe runs on."""
+
+
+class Authentication(Value, frozen=True):
+    """How the probe logs in, and where its credentials are; never what they are.
+
+    ``username`` to ``key_password`` are references as :data:`REFERENCE` has them. What AWS credentials are not named
+    is found by botocore's chain: environment, shared files, container or instance role.
+    """
+
+    scheme: AuthenticationScheme
+    username: str = ""
+    password: str = ""
+    certificate: str = ""
+    """PEM: the client's certificate, and behind it the intermediates that signed it."""
+    key: str = ""
+    key_password: str = ""
+    credentials_file: str = ""
+    """An AWS shared credentials file, where it is not the host's usual one."""
+    profile: str = ""
+    role_arn: str = ""
+    """A role to assume with those credentials."""
+    role_session_name: str = ""
+    region_name: str = ""
+    """What tokens are signed for; empty is the Region in the broker's name."""
+    most_per_s: float = 2.0
+    """Authentications a broker and second: MSK takes 100 new IAM connections of all clients, small ones 4 (quotas)."""
+    checks_nonce: bool = True
+    """Whether one SCRAM login of the run is tried again, on a connection of its own, as librdkafka before 2.6.1 did."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most_per_s <= MAX_AUTHENTICATIONS_PER_S:
+            raise ValueError(f"most_per_s {self.most_per_s} is not in 0..{MAX_AUTHENTICATIONS_PER_S}")
+        for field in _REFERENCES:
+            text = getattr(self, field)
+            if text and re.fullmatch(REFERENCE, text) is None:
+                # The text itself may be the secret.
+                raise ValueError(f"{field} is not a reference: it takes env:NAME or file:/path")
+        missing = [field for field in _NEEDED.get(self.scheme, ()) if not getattr(self, field)]
+        if missing:
+            raise ValueError(f"{self.scheme} needs {' and '.join(missing)}")
+
+
+MAX_AUTHENTICATIONS_PER_S: Final = 100
+_REFERENCES: Final = ("username", "password", "certificate", "key", "key_password")
+_NEEDED: Final = {
+    AuthenticationScheme.SCRAM_SHA_512: ("username", "password"),
+    AuthenticationScheme.MTLS: ("certificate", "key"),
+}
 
 
 class TopicMode(StrEnum):
@@ -201,6 +271,8 @@ class Plan(Value, frozen=True):
     version: int = PLAN_VERSION
     stages: tuple[Stage, ...] = VERIFY_STAGES
     tls: Tls | None = None
+    authentication: Authentication | None = None
+    """None: the client does not say who it is."""
     resolver: str | None = None
     topic: TopicPlan = TopicPlan()
     limits: Limits = Limits()

@@ -18,6 +18,8 @@ from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
+    Authentication,
+    AuthenticationScheme,
     ControlConnect,
     Endpoint,
     ForbiddenConnect,
@@ -142,6 +144,7 @@ def make_plan(
         brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
         stages=wanted,
         tls=Tls(ca_file=client.ca_file) if view.tls else None,
+        authentication=authentication_of(client),
         topic=(
             TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
         ),
@@ -164,6 +167,13 @@ def make_plan(
             for port in sorted({broker.port for broker in view.brokers})[:CONTROL_PORTS]
         ),
     )
+
+
+def authentication_of(client: Client) -> Authentication | None:
+    """How the probe logs in for this client, and where its credentials are; None where it does not."""
+    if client.authentication is AuthenticationScheme.NONE:
+        return None
+    return Authentication(scheme=client.authentication, **client.credentials.model_dump(exclude_none=True))
 
 
 def without_isolation(view: ClientView) -> ClientView:

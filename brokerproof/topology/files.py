@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -114,6 +114,10 @@ def _parse(text: str, source: str) -> CommentedMap:
     return document
 
 
+_HIDDEN: Final = object()
+"""Stands for what was found where a reference to a secret belongs: it may be the secret itself."""
+
+
 def _wrong_shape(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
     """Each place with what is wrong there, without what only follows from another."""
     errors = error.errors()
@@ -128,10 +132,8 @@ def _wrong_shape(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
         path = e["loc"]
         has_cause_below = any(other[: len(path)] == path and len(other) > len(path) for other in paths)
         if not has_cause_below and path not in meant.values():
-            yield (
-                path,
-                _words(e["msg"], e["input"], kind=e["type"], meant=str(meant[path][-1]) if path in meant else ""),
-            )
+            value = _HIDDEN if "credentials" in path else e["input"]
+            yield path, _words(e["msg"], value, kind=e["type"], meant=str(meant[path][-1]) if path in meant else "")
 
 
 def _words(message: str, value: object, *, kind: str, meant: str) -> str:
@@ -139,6 +141,8 @@ def _words(message: str, value: object, *, kind: str, meant: str) -> str:
         return f"unknown key; is {meant} meant?" if meant else "unknown key"
     if kind == "missing":
         return "is required"
+    if value is _HIDDEN:
+        return message.removeprefix("Value error, ")
     shown = ascii(value) if isinstance(value, str) else repr(value)
     if kind == "value_error":  # in words of this project already, after pydantic's own
         message = message.removeprefix("Value error, ")

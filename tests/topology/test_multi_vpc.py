@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import TopologyError
@@ -25,9 +26,14 @@ def said(topology: Topology) -> str:
 
 @pytest.mark.parametrize(
     ("scheme", "label"),
-    [(VpcAuthentication.TLS, "tls"), (VpcAuthentication.SASL_SCRAM, "scram"), (VpcAuthentication.SASL_IAM, "iam")],
+    [
+        (AuthenticationScheme.NONE, "tls"),
+        (AuthenticationScheme.MTLS, "tls"),
+        (AuthenticationScheme.SCRAM_SHA_512, "scram"),
+        (AuthenticationScheme.IAM, "iam"),
+    ],
 )
-def test_names_carry_the_scheme_and_ports_count_from_14001(scheme: VpcAuthentication, label: str) -> None:
+def test_names_carry_the_scheme_and_ports_count_from_14001(scheme: AuthenticationScheme, label: str) -> None:
     view = expect(multi_vpc(authentication=scheme), "account_b")
     assert [(b.name.split(".")[:2], b.port) for b in view.brokers] == [
         (["b-1", label], 14001),

@@ -44,6 +44,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         way=_way(topology, client.vpc_id, entry_vpc),
         bind_port=bind_port(cluster, client.listener),
         listener=client.listener,
+        authentication=client.authentication,
         resolvers=_resolvers(topology, client),
         zone_names=zones,
         other_names=tuple(_other_names(topology, cluster)) if zones else (),

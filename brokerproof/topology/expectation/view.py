@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from brokerproof.probes.outcome import Reason
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models.pattern_name import PatternName
 
 
@@ -129,6 +130,8 @@ class ClientView(Value, frozen=True):
     way: Way = Way.NONE
     bind_port: int = 0
     """The port the client's listener is bound to on the brokers, whatever is advertised."""
+    authentication: AuthenticationScheme = AuthenticationScheme.NONE
+    """How the client logs in."""
     listener: str = ""
     """The brokers' name for that listener, as in their ``advertised.listeners``."""
     resolvers: tuple[str, ...] = ()

@@ -7,15 +7,17 @@ values are checked here; what spans resources is checked in :mod:`brokerproof.to
 from __future__ import annotations
 
 from brokerproof.topology.models.base import DnsName, Id, Model, Port
-from brokerproof.topology.models.client import Client, ClientVantage, VantageKind
+from brokerproof.topology.models.client import Client, ClientVantage, Credentials, VantageKind
 from brokerproof.topology.models.cluster import (
     AdvertisedListener,
     Broker,
     BrokerState,
+    ClientCertificate,
     Cluster,
     ClusterListener,
     KafkaAcl,
     NetworkType,
+    ScramUser,
     ServerCertificate,
 )
 from brokerproof.topology.models.dns import AliasTarget, HostedZone, ResolverRule, ResourceRecordSet
@@ -82,9 +84,11 @@ __all__ = [
     "Broker",
     "BrokerState",
     "Client",
+    "ClientCertificate",
     "ClientVantage",
     "Cluster",
     "ClusterListener",
+    "Credentials",
     "CutOffBroker",
     "Direction",
     "Disturbance",
@@ -117,6 +121,7 @@ __all__ = [
     "Route",
     "RouteTable",
     "ScarceQueries",
+    "ScramUser",
     "SecurityGroup",
     "ServerCertificate",
     "Silence",

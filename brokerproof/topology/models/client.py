@@ -8,11 +8,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from brokerproof.probes.plan import REFERENCE, AuthenticationScheme
 from brokerproof.topology.models.base import (
     EnvironmentKey,
     Id,
     Model,
     Port,
+    RegionName,
     Text,
     TopicName,
     UnscopedIPv6Address,
@@ -51,6 +53,32 @@ class ClientVantage(Model):
     """Whether the prefix hands its words to a shell there, as ssh(1) does; they are then quoted for it. None is no."""
 
 
+SecretReference = Annotated[
+    str, *shaped(REFERENCE, "where a secret is: env:NAME, or file:/path, on the client's own host")
+]
+
+
+class Credentials(Model):
+    """Where on the client's host what it logs in with is found; never what it is.
+
+    ``scram_sha_512`` takes ``username`` and ``password``; ``mtls`` takes ``certificate`` and ``key``, both PEM, and
+    ``key_password``. ``iam`` takes the rest: a profile, a role to assume with it, and the Region that tokens are
+    signed for, where that is not the one in the brokers' names. With none of them AWS credentials are found as every
+    AWS SDK finds them: environment, shared files, the role of the container, pod or instance.
+    """
+
+    username: SecretReference | None = None
+    password: SecretReference | None = None
+    certificate: SecretReference | None = None
+    key: SecretReference | None = None
+    key_password: SecretReference | None = None
+    credentials_file: Text | None = None
+    profile: Text | None = None
+    role_arn: Text | None = None
+    role_session_name: Text | None = None
+    region_name: RegionName | None = None
+
+
 class Client(Model):
     """A host in a client VPC and the pattern it is meant to use.
 
@@ -69,6 +97,8 @@ class Client(Model):
     pattern: ClientPattern | None = None
     endpoint_vpc_id: Id | None = None
     listener: Id = "CLIENT_SECURE"
+    authentication: AuthenticationScheme = AuthenticationScheme.NONE
+    credentials: Credentials = Credentials()
     security_groups: tuple[Id, ...] = ()
     vantage: ClientVantage = ClientVantage()
     ca_file: Text | None = None

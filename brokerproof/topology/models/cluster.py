@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models.base import (
     AdvertisedName,
     CertificateName,
@@ -30,6 +31,15 @@ ClusterName = Annotated[
 KafkaVersion = Annotated[str, *shaped(r"^\d+\.\d+\.\d+$", "a version of Kafka, such as 4.1.1")]
 
 
+class ClientCertificate(StrEnum):
+    """Whether a TLS listener wants a certificate of clients (``ssl.client.auth``)."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    """A client may come without; on MSK so where unauthenticated access is on beside mutual TLS."""
+    REQUIRED = "required"
+
+
 class ClusterListener(Model):
     """A client listener of every broker, by Kafka's listener name on MSK.
 
@@ -40,13 +50,39 @@ class ClusterListener(Model):
     name: Literal[
         "CLIENT",
         "CLIENT_SECURE",
+        "CLIENT_SASL_SCRAM",
+        "CLIENT_IAM",
         "CLIENT_IPV6",
         "CLIENT_SECURE_IPV6",
+        "CLIENT_SASL_SCRAM_IPV6",
+        "CLIENT_IAM_IPV6",
         "CLIENT_SECURE_VPCE",
         "CLIENT_SASL_SCRAM_VPCE",
         "CLIENT_IAM_VPCE",
     ] = "CLIENT_SECURE"
     port: Port = 9094
+    client_certificate: ClientCertificate = ClientCertificate.NONE
+    """Of the lab's brokers; on MSK it follows from the cluster's ClientAuthentication."""
+
+    @property
+    def sasl(self) -> AuthenticationScheme | None:
+        """The scheme by which clients log in here with SASL; None where they do not."""
+        if self.name.startswith("CLIENT_SASL_SCRAM"):
+            return AuthenticationScheme.SCRAM_SHA_512
+        return AuthenticationScheme.IAM if self.name.startswith("CLIENT_IAM") else None
+
+    @property
+    def takes(self) -> tuple[AuthenticationScheme, ...]:
+        """The schemes that a client may come with."""
+        if self.sasl is not None:
+            return (self.sasl,)
+        match self.client_certificate:
+            case ClientCertificate.NONE:
+                return (AuthenticationScheme.NONE,)
+            case ClientCertificate.REQUESTED:
+                return (AuthenticationScheme.NONE, AuthenticationScheme.MTLS)
+            case ClientCertificate.REQUIRED:
+                return (AuthenticationScheme.MTLS,)
 
     @property
     def tls(self) -> bool:
@@ -62,6 +98,11 @@ class ClusterListener(Model):
     def vpc_authentication(self) -> VpcAuthentication | None:
         """The scheme of multi-VPC connectivity it serves; None for an ordinary listener."""
         return next((scheme for scheme in VpcAuthentication if scheme.listener == self.name), None)
+
+
+UserName = Annotated[
+    str, *shaped(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "a user: letters, digits and . _ -, at most 64")
+]
 
 
 class AdvertisedListener(Model):
@@ -128,6 +169,20 @@ class KafkaAcl(Model):
     permission_type: Literal["ALLOW", "DENY"] = "ALLOW"
 
 
+class ScramUser(Model):
+    """A user of the lab's brokers, as a secret that is associated with a real cluster makes one.
+
+    The lab draws the password and leaves it where the clients' references lead:
+    ``/run/brokerproof/credentials/<name>.username`` and ``.password``.
+    """
+
+    name: UserName
+    associated: bool = True
+    """Whether brokers know it (BatchAssociateScramSecret)."""
+    rotated: bool = False
+    """Whether brokers have another password than clients: the secret was changed, and not read again."""
+
+
 class Cluster(Model):
     """A provisioned MSK cluster. ``domain`` is what follows ``b-N.`` in its broker names."""
 
@@ -144,5 +199,7 @@ class Cluster(Model):
     """Accounts that the cluster policy lets create a VPC connection."""
     server_certificate: ServerCertificate = ServerCertificate()
     server_properties: dict[PropertyKey, Text] = Field(default_factory=dict)
+    scram_users: tuple[ScramUser, ...] = ()
+    """Of the lab's brokers; ignored for a real cluster."""
     kafka_acls: tuple[KafkaAcl, ...] = ()
     """Of the lab's brokers, which have an authorizer where there are any; ignored for a real cluster."""

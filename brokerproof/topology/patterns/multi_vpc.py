@@ -55,7 +55,7 @@ def build(options: PatternOptions) -> Topology:
     Raises:
         TopologyError: the options ask for what AWS refuses.
     """
-    scheme = VpcAuthentication(options.authentication)
+    scheme = VpcAuthentication.TLS  # another way to log in changes it afterwards, as it does every listener
     parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=PatternName.IN_VPC)
     cluster = parts.cluster.model_copy(
         update={

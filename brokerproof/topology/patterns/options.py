@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models import (
     CROSS_REGION_DELAY_MS,
     IN_REGION_DELAY_MS,
@@ -27,7 +28,6 @@ from brokerproof.topology.models import (
     Subnet,
     Unserved,
     Vpc,
-    VpcAuthentication,
 )
 from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import client_names
@@ -68,9 +68,9 @@ class PatternOptions(Model):
     remote: bool = Field(
         default=True, description="PrivateLink: clients of another Region too, by peering and by a gateway."
     )
-    authentication: VpcAuthentication = Field(
-        default=VpcAuthentication.TLS,
-        description="Multi-VPC connectivity: the scheme of the VPC connections. The lab speaks TLS without SASL.",
+    authentication: AuthenticationScheme = Field(
+        default=AuthenticationScheme.NONE,
+        description="How clients log in: the listener and ports of that scheme take the place of those of TLS alone.",
     )
     dual_stack: bool = Field(
         default=False,

@@ -14,6 +14,7 @@ from brokerproof.topology.expectation.view import Way
 from brokerproof.topology.files import TopologyError
 from brokerproof.topology.models import Topology
 from brokerproof.topology.models.pattern_name import PatternName
+from brokerproof.topology.patterns.authentication import with_authentication
 from brokerproof.topology.patterns.dimensions import Dimension
 from brokerproof.topology.patterns.facts import Facts
 from brokerproof.topology.patterns.options import PatternOptions
@@ -96,4 +97,5 @@ class PatternSpec:
         """
         if self.builder is None:
             raise TopologyError(f"{self.name} is no topology of its own: {self.title}")
-        return self.builder(options or PatternOptions())
+        chosen = options or PatternOptions()
+        return with_authentication(self.builder(chosen), chosen.authentication)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from brokerproof.topology.models import Cluster, NetworkType, Topology
+from brokerproof.probes.plan import AuthenticationScheme
+from brokerproof.topology.models import Client, Cluster, Credentials, NetworkType, Topology
 from brokerproof.topology.rules.problem import Path, Problem
 
 
@@ -61,6 +62,32 @@ def _dual(topology: Topology, cluster: Cluster, base: Path) -> Iterator[Problem]
             yield Problem(path, "network_type DUAL needs ipv6_address and ipv6_endpoint of every broker")
 
 
+_NEEDED: Final = {
+    AuthenticationScheme.SCRAM_SHA_512: ("username", "password"),
+    AuthenticationScheme.MTLS: ("certificate", "key"),
+}
+_OPTIONAL: Final = {
+    AuthenticationScheme.MTLS: ("key_password",),
+    AuthenticationScheme.IAM: ("credentials_file", "profile", "role_arn", "role_session_name", "region_name"),
+}
+
+
+def _logs_in(client: Client, cluster: Cluster, base: Path) -> Iterator[Problem]:
+    """A client whose listener does not take what it comes with, and credentials of another scheme."""
+    scheme = client.authentication
+    listener = next((each for each in cluster.listeners if each.name == client.listener), None)
+    if listener is not None and scheme not in listener.takes:
+        yield Problem((*base, "authentication"), f"{listener.name} takes {' or '.join(listener.takes)}, not {scheme}")
+    given = [field for field in Credentials.model_fields if getattr(client.credentials, field) is not None]
+    needed, optional = _NEEDED.get(scheme, ()), _OPTIONAL.get(scheme, ())
+    missing = [field for field in needed if field not in given]
+    if missing:
+        yield Problem((*base, "credentials"), f"authentication {scheme} needs {' and '.join(missing)}")
+    for field in given:
+        if field not in (*needed, *optional):
+            yield Problem((*base, "credentials", field), f"authentication {scheme} has no use for it")
+
+
 _TO_A_SHELL: Final = frozenset({"ssh", "autossh", "plink"})
 """Commands that join the words they are given with spaces and hand them to the far side's shell."""
 
@@ -76,6 +103,7 @@ def clients(topology: Topology) -> Iterator[Problem]:
                 f"{cluster.cluster_name} has no listener {client.listener}; it has {names}",
                 follows=(("clusters", topology.clusters.index(cluster), "listeners"),),
             )
+        yield from _logs_in(client, cluster, ("clients", i))
         if client.vantage.kind == "exec" and not client.vantage.command:
             yield Problem(
                 ("clients", i, "vantage", "command"),
