@@ -13,7 +13,7 @@ LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick-tests test setup gates lint-fix lock schema pictures catalogue accuracy bench clean
+.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue accuracy bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,14 +24,17 @@ demo: setup ## build the lab, verify its brokers through PrivateLink, write a re
 check: setup ## all gates, and every test but those of lab, browser and installed use
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target gates quick-tests
 
-quick-tests: setup ## every test but those of lab, browser and installed use; laws with fewer examples
-	BROKERPROOF_QUICK=1 $(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
+quick-tests: setup ## every test but those of lab, browser and installed use
+	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
 
 # Branch coverage traces every process of a lab too, probes above all: there it costs more time than it tells.
 test: gates ## all gates, then every test; with branch coverage where no lab is needed
 	@tools/setup.sh --test
 	$(BIN)/pytest tests -n 2 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
 	$(BIN)/pytest -n 2 -m "lab or browser" $(PYTEST_ARGS)
+
+laws: setup ## the tests that need no lab again, laws with all their examples
+	BROKERPROOF_ALL_EXAMPLES=1 $(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
 
 setup: ## install what is missing: Debian packages, .venv, Kafka
 	@tools/setup.sh
