@@ -214,6 +214,10 @@ def load(matrix: Matrix) -> str:
     return f"{said}: times are those of a machine that is too busy" if matrix.load > 2 * cores else said
 
 
+STAYING = (
+    "Each cause of a set gives the clients the same observations, so the diagnosis names them all. A call to AWS or "
+    "Kafka, or a look at a host, tells them apart."
+)
 YOUNGER = "by rules younger than the trials"
 AGAIN = (
     "What clients saw then was kept, and is diagnosed here by rules and measured by expectations as they are now: they "

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from brokerproof.accuracy import matrix_text
 from brokerproof.accuracy.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
 from brokerproof.accuracy.score import Attribution, score
+from brokerproof.accuracy.staying_sets import sets_that_stay
 from brokerproof.accuracy.trial import Trial
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.templating import TEMPLATES as REPORT_TEMPLATES
@@ -132,6 +133,19 @@ def _details(matrix: Matrix) -> Iterable[Sequence[str]]:
         for layer in matrix_text.layers_of(matrix, kind):
             yield (f"### {matrix_text.layer(layer)}",)
             yield (_faults(matrix_text.rows_of(matrix, kind, layer)),)
+    staying = sets_that_stay(matrix)
+    if staying:
+        yield ("## What stays a set, and why",)
+        yield (matrix_text.STAYING,)
+        yield (
+            _table(
+                ("set", "trials", "what clients observe alike", "what tells the causes apart"),
+                [
+                    (_codes(one.codes), f"{one.trials:,}", "; ".join(one.observed), "; ".join(one.told_apart_by))
+                    for one in staying
+                ],
+            ),
+        )
     wrong = _short(matrix)
     if wrong:
         yield ("## What fell short",)
@@ -297,6 +311,8 @@ def html(matrix: Matrix) -> str:
         again=matrix_text.AGAIN,
         younger=matrix_text.YOUNGER,
         rules=matrix_text.rules(matrix),
+        staying=sets_that_stay(matrix),
+        why_staying=matrix_text.STAYING,
         heading=functools.partial(matrix_text.heading, matrix),
         undone=_undone(matrix),
         started=f"{matrix.header.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC",

@@ -63,6 +63,22 @@ def test_the_markdown(matrix: Matrix) -> None:
     assert "Faults taken out again: 4 of 4" in text
 
 
+def test_a_set_that_stays_has_what_is_observed_alike_and_what_tells_its_causes_apart(matrix: Matrix) -> None:
+    line = (
+        "| `route.missing_client` or `route.missing_return` | 1 | every connection from the client VPC times out, and "
+        "other VPCs reach the same brokers | ec2 DescribeRouteTables |"
+    )
+    assert line in markdown(matrix)
+    text = " ".join(page_of(matrix).text.split())
+    assert "other VPCs reach the same brokers ec2 DescribeRouteTables 1" in text
+
+
+def test_without_such_a_set_there_is_no_table_of_them() -> None:
+    sharp = matrix_of(HEADER, [trial(DNS, found=(named("dns.record_missing"),))])
+    assert "stays a set" not in markdown(sharp)
+    assert "stays a set" not in page_of(sharp).text
+
+
 def test_tables_have_as_many_cells_as_heads(matrix: Matrix) -> None:
     wide = None
     for line in markdown(matrix).splitlines():
