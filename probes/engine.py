@@ -190,7 +190,7 @@ class _Run:
                 (stage, endpoint.target(address))
                 for address in endpoint.addresses
                 for stage in run_per(Per.ADDRESS)
-                if (plan.tls is not None or not SPECS[stage].tls_only)
+                if SPECS[stage].applies(tls=plan.tls is not None, logs_in=plan.authentication is not None)
                 and (endpoint.role is Role.BROKER or not SPECS[stage].brokers_only)
             ]
         planned += [(Stage.RESOLVE, other_target(name)) for name in plan.other_names]

@@ -183,7 +183,9 @@ class Exchange(msgspec.Struct):
     # The Kafka clients.
 
     def _settings(self, endpoint: ProbedEndpoint) -> Settings:
-        return Settings(bootstrap=_bootstrap(endpoint), tls=self.plan.tls, limits=self.plan.limits)
+        plan = self.plan
+        bootstrap = _bootstrap(endpoint)
+        return Settings(bootstrap=bootstrap, tls=plan.tls, limits=plan.limits, authentication=plan.authentication)
 
     def _clients(self, endpoint: ProbedEndpoint) -> KafkaClients:
         reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)

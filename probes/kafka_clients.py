@@ -8,12 +8,17 @@ probe learns meanwhile. This module sends no record, joins no group and judges n
 from __future__ import annotations
 
 import threading
+import time
+from typing import Final
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from brokerproof.probes.librdkafka import ClientLog, Settings
 from brokerproof.probes.plan import Limits
+
+CONNECTIONS_EACH: Final = 2
+"""Of one client to one broker at once: as a leader, and as where it began or as the coordinator."""
 
 
 class Commits(msgspec.Struct):
@@ -42,6 +47,7 @@ class KafkaClients(msgspec.Struct, eq=False):
     _producer: Producer | None = None
     _consumer: Consumer | None = None
     _closed: bool = False
+    _next_at_s: float = 0.0
     _one_at_a_time: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def make(self) -> None:
@@ -89,10 +95,18 @@ class KafkaClients(msgspec.Struct, eq=False):
             if consumer is not None:
                 consumer.close()
 
+    def _keep_pace(self) -> None:
+        """Where clients log in: one after another, each a connection to every broker and up to one more to one."""
+        if self.settings.authentication is not None:
+            time.sleep(max(0.0, self._next_at_s - time.monotonic()))
+            self._next_at_s = time.monotonic() + CONNECTIONS_EACH / self.settings.authentication.most_per_s
+
     def _new_producer(self) -> Producer:
+        self._keep_pace()
         return Producer(self.settings.producer(self.producer_log, limit_ms=self._limits.produce_ms))
 
     def _new_consumer(self) -> Consumer:
+        self._keep_pace()
         limit_ms = max(self._limits.consume_ms, self._limits.group_ms)
         config = self.settings.consumer(self.consumer_log, self.group, limit_ms=limit_ms)
         return Consumer(config | {"on_commit": self.commits.note})

@@ -9,14 +9,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Final
 
 import msgspec
 from confluent_kafka import KafkaError, ThrottleEvent
 
+from brokerproof.probes.logins import client_settings
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, Target
-from brokerproof.probes.plan import Limits, Tls
+from brokerproof.probes.plan import Authentication, Limits, Tls
 from brokerproof.probes.wire.kafka_connection import CLIENT_ID
 
 INFO_LEVEL: Final = 6
@@ -94,13 +96,14 @@ class Settings(msgspec.Struct, frozen=True):
     bootstrap: str
     tls: Tls | None
     limits: Limits
+    authentication: Authentication | None = None
 
     def common(self, log: ClientLog, *, limit_ms: int) -> dict[str, Any]:
         """Configuration of librdkafka for any client of the run."""
         config: dict[str, Any] = {
             "bootstrap.servers": self.bootstrap,
             "client.id": CLIENT_ID,
-            "security.protocol": "plaintext" if self.tls is None else "ssl",
+            "security.protocol": self._protocol,
             "logger": log,
             "log_level": INFO_LEVEL,
             "error_cb": log.note_error,
@@ -124,7 +127,19 @@ class Settings(msgspec.Struct, frozen=True):
         }
         if self.tls is not None and self.tls.ca_file is not None:
             config["ssl.ca.location"] = self.tls.ca_file
+        if self.authentication is not None:
+            # A broker that refuses a login is asked again no sooner than the pace allows.
+            pause_ms = ceil(1000 / self.authentication.most_per_s)
+            config |= {"reconnect.backoff.ms": pause_ms, "reconnect.backoff.max.ms": 2 * pause_ms}
+            # Here it ends with the login, which brokers and this host compute for.
+            config["socket.connection.setup.timeout.ms"] += self.limits.request_ms
+            config |= client_settings(self.authentication)
         return config
+
+    @property
+    def _protocol(self) -> str:
+        sasl = self.authentication is not None and self.authentication.scheme.mechanism
+        return f"{'sasl_' if sasl else ''}{'plaintext' if self.tls is None else 'ssl'}"
 
     def producer(self, log: ClientLog, *, limit_ms: int) -> dict[str, Any]:
         """A producer that sends each record at once, once, to all replicas."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,7 @@ from OpenSSL import SSL
 
 from brokerproof.probes.host import Asked
 from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.logins import Logins
 from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.other_way import with_plaintext, with_tls, without_sni
 from brokerproof.probes.outcome import (
@@ -40,6 +42,7 @@ from brokerproof.probes.plan import Plan
 from brokerproof.probes.scope import PlanScope
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
+from brokerproof.probes.stages.authenticate import with_nonce
 from brokerproof.probes.stages.connect import connect, round_trip_ns
 from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
 from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise
@@ -104,6 +107,11 @@ class ProbedEndpoint(msgspec.Struct, eq=False):
         return Target(role=self.role, name=self.name, address=address, port=self.port, broker_id=self.broker_id)
 
     @property
+    def login_key(self) -> Hashable:
+        """The broker whose authentications one here is counted with."""
+        return key_of(self.name, self.port) if self.broker_id is None else self.broker_id
+
+    @property
     def root(self) -> WaitedFor | None:
         """What to name where this endpoint is not ok: the failure of the address that got furthest.
 
@@ -145,6 +153,7 @@ class Paths:
         self._ca_problem = ""
         self._asks_without_sni = plan.without_sni
         """Once a run."""
+        self._logins = None if plan.authentication is None else Logins(plan.authentication)
         self._tasks: set[asyncio.Task[Any]] = set()
         self.endpoints: list[ProbedEndpoint] = []
         self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
@@ -195,7 +204,9 @@ class Paths:
         """
         return await self._anew(verified.endpoint, verified.address, verified.connection)
 
-    async def _anew(self, endpoint: ProbedEndpoint, address: str, before: KafkaConnection) -> KafkaConnection:
+    async def _anew(
+        self, endpoint: ProbedEndpoint, address: str, before: KafkaConnection, *, logs_in: bool = True
+    ) -> KafkaConnection:
         limits = self._plan.limits
         seen, sock = await connect(address, endpoint.port, limit_ms=limits.connect_ms)
         stream = Stream(sock) if sock is not None else None
@@ -207,6 +218,8 @@ class Paths:
             raise BrokenStreamError(seen.reason or Reason.SOCKET_ERROR, seen.detail)
         connection = KafkaConnection(stream)
         connection.versions.update(before.versions)
+        if self._logins is not None and logs_in:
+            await self._logins.again(connection, endpoint.name, endpoint.login_key, limit_ms=limits.request_ms)
         return connection
 
     @property
@@ -417,7 +430,9 @@ class Paths:
     async def _stages(self, sequence: StageSequence, endpoint: ProbedEndpoint, address: str) -> Verified | None:
         limits = self._plan.limits
         sock = await sequence.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
-        if sock is not None and round_trip_ns(sock) >= FAR_NS and not self.first_far.done():
+        # Clients that are made ahead may be made for nothing: not where that is an authentication at every broker.
+        ahead = sock is not None and self._logins is None and round_trip_ns(sock) >= FAR_NS
+        if ahead and not self.first_far.done():
             self.first_far.set_result(endpoint)
         verified: Verified | None = None
         try:
@@ -426,6 +441,10 @@ class Paths:
                 stream = await sequence.step(Stage.HANDSHAKE, lambda: self._first_handshake(sock, endpoint, address))
             connection = KafkaConnection(stream) if stream is not None else None
             await sequence.step(Stage.API, lambda: self._first_request(connection, endpoint, address))
+            if self._logins is not None:
+                # The pace is not in the stage's time.
+                await self._logins.keep_pace(endpoint.login_key) if sequence.goes_on else None
+                await sequence.step(Stage.AUTHENTICATE, lambda: self._first_login(_need(connection), endpoint, address))
             metadata = await sequence.step(
                 Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
             )
@@ -470,6 +489,26 @@ class Paths:
             seen = await with_tls(seen, endpoint.name, address, endpoint.port, limits)
         return seen, None
 
+    async def _first_login(
+        self, connection: KafkaConnection, endpoint: ProbedEndpoint, address: str
+    ) -> tuple[Observation, None]:
+        logins, limit_ms = _need_logins(self._logins), self._plan.limits.request_ms
+        seen = await logins.log_in(connection, endpoint.name, limit_ms=limit_ms)
+        if not seen.is_ok or not logins.checks_nonce:
+            return seen, None
+        logins.checks_nonce = False
+        ended_ns = time.monotonic_ns()
+        try:
+            other = await self._anew(endpoint, address, connection, logs_in=False)
+        except BrokenStreamError:
+            return msgspec.structs.replace(seen, ended_ns=ended_ns), None
+        try:
+            await logins.keep_pace(endpoint.login_key)
+            again = await logins.log_in(other, endpoint.name, limit_ms=limit_ms, repeats_nonce=True)
+        finally:
+            other.close()
+        return with_nonce(seen, again, ended_ns=ended_ns), None
+
     async def _identify(
         self, endpoint: ProbedEndpoint, address: str, connection: KafkaConnection
     ) -> tuple[Observation, _Identified | None]:
@@ -491,6 +530,12 @@ class Paths:
             connection.close()
             return seen, None
         return seen, _Identified(connection, answered_by)
+
+
+def _need_logins(logins: Logins | None) -> Logins:
+    if logins is None:
+        raise AssertionError("authenticate runs only where the plan says how")
+    return logins
 
 
 def _need(connection: KafkaConnection | None) -> KafkaConnection:

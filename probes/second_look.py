@@ -46,6 +46,7 @@ def second_plan(plan: Plan, failed: Iterable[Outcome]) -> Plan | None:
     others = tuple(name for name in plan.other_names if name in names)
     if not paths and not forbidden and not others:
         return None
+    login = plan.authentication and msgspec.structs.replace(plan.authentication, checks_nonce=False)
     own = {outcome.stage for outcome in failed}
     stages = tuple(
         stage
@@ -64,6 +65,7 @@ def second_plan(plan: Plan, failed: Iterable[Outcome]) -> Plan | None:
         control_names=(),
         control_connects=(),
         connect_attempts=1,
+        authentication=login,
         idle_hold_ms=0,
         latency=None,
         path_latency=None,

@@ -29,6 +29,11 @@ class StageSequence:
         """Let everything that follows wait for ``stage`` of ``target``."""
         self._blocked = self._blocked or (reason, WaitedFor(stage=stage, target=target))
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next stage is to be run."""
+        return self._blocked is None
+
     def leave_out(self, stage: Stage, seen: Observation) -> None:
         """Record why a stage is not run at all; everything that follows waits for it."""
         if stage in self._plan.stages:

@@ -24,6 +24,11 @@ def by_tls(view: ClientView, _broker: str) -> bool:
     return view.tls
 
 
+def logs_in(view: ClientView, _broker: str) -> bool:
+    """Whether the client says who it is."""
+    return view.logs_in
+
+
 def has_bootstrap_of_its_own(view: ClientView, _broker: str) -> bool:
     """Whether a bootstrap name and port is no broker's own; those have tests of their own."""
     brokers = {(broker.name, broker.port) for broker in view.brokers}
@@ -62,6 +67,12 @@ class ClientContract:
     def test_kafka_answers(self, run: ClientRun, broker: str) -> None:
         """ApiVersions is answered on every address."""
         require(run, run.select(Stage.API, broker))
+
+    @applies(where=logs_in)
+    @pytest.mark.canary
+    def test_logs_in(self, run: ClientRun, broker: str) -> None:
+        """The broker accepts who the client is, on every address."""
+        require(run, run.select(Stage.AUTHENTICATE, broker))
 
     def test_is_advertised_as_the_pattern_needs(self, run: ClientRun, broker: str) -> None:
         """Metadata lists the broker at the name and port this client can reach."""

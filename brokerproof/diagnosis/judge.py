@@ -225,7 +225,7 @@ class _Judge:
         for stage in judged_per(Per.ADDRESS):
             spec = SPECS[stage]
             any_broker = endpoint.broker_id is None and (spec.names_a_broker or spec.brokers_only)
-            if not any_broker and (self.view.tls or not spec.tls_only):
+            if not any_broker and spec.applies(tls=self.view.tls, logs_in=self.view.logs_in):
                 yield stage
 
     def _resolved(self, name: str, address: str) -> bool:

@@ -22,6 +22,7 @@ from brokerproof.probes.outcome.lines import (
 from brokerproof.probes.outcome.measured import Distribution, HostLoad
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.specs.api import ApiFacts
+from brokerproof.probes.outcome.specs.authenticate import AuthenticateFacts, NonceFacts
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
 from brokerproof.probes.outcome.specs.group import GroupFacts, OffsetsPartition
@@ -53,6 +54,7 @@ __all__ = [
     "Acks",
     "AdvertisedBroker",
     "ApiFacts",
+    "AuthenticateFacts",
     "Closing",
     "Compression",
     "ConnectFacts",
@@ -72,6 +74,7 @@ __all__ = [
     "LookupFailure",
     "Measured",
     "MetadataFacts",
+    "NonceFacts",
     "OffsetsPartition",
     "OtherAnswer",
     "Outcome",

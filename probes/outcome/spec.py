@@ -50,6 +50,8 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The types of what it observes."""
     tls_only: bool = False
     """It is left out where the listener is plaintext."""
+    logged_in_only: bool = False
+    """It is left out where the client does not say who it is."""
     names_a_broker: bool = False
     """It shows which broker answers, so there is nothing to judge where any broker may."""
     brokers_only: bool = False
@@ -61,6 +63,10 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
     def judged(self) -> Per:
         """What one check is about."""
         return self.judged_per or self.per
+
+    def applies(self, *, tls: bool, logs_in: bool) -> bool:
+        """Whether it is run at a listener with or without TLS, by a client that says who it is or does not."""
+        return (tls or not self.tls_only) and (logs_in or not self.logged_in_only)
 
     @property
     def moves_records(self) -> bool:

@@ -23,6 +23,7 @@ _FIXED_BYTES: Final = {
     "int32": 4,
     "timedelta_i32": 4,
     "int64": 8,
+    "timedelta_i64": 8,
 }
 
 

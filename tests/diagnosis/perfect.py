@@ -94,7 +94,7 @@ def _connections(
         }
         for stage in run_per(Per.ADDRESS):
             spec = SPECS[stage]
-            if (view.tls or not spec.tls_only) and (role is Role.BROKER or not spec.brokers_only):
+            if spec.applies(tls=view.tls, logs_in=view.logs_in) and (role is Role.BROKER or not spec.brokers_only):
                 yield outcome(stage, target, facts=facts.get(stage))
 
 

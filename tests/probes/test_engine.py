@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from brokerproof.probes import engine
 from brokerproof.probes.outcome import ConnectFacts, IdentityFacts, Line, Reason, Refused, Role, Stage, Status, Target
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
     AdvertisedScope,
@@ -36,6 +37,8 @@ from tests.probes.peers import LOOPBACK, Behaviour, closed_port, closing, endles
 from tests.probes.running import QUICK, TLS_TO_IDENTITY, TO_IDENTITY, Result, keys, plan, probe
 
 NAME = "b-1.demo.kafka.us-east-1.amazonaws.com"
+ANYBODYS = tuple(stage for stage in VERIFY_STAGES if not SPECS[stage].logged_in_only)
+"""Without the one of clients that log in."""
 IDENTITY_ON = (Stage.API, Stage.METADATA, Stage.IDENTITY)
 
 
@@ -138,11 +141,11 @@ def test_a_bootstrap_where_the_advertised_broker_answers_is_not_probed_twice() -
 def test_everything_after_a_failure_waits_for_it(behaviour: Behaviour, root: Stage, reason: Reason) -> None:
     async def work() -> Result:
         async with peer(behaviour) as port:
-            return await probe(plan(port, stages=VERIFY_STAGES))
+            return await probe(plan(port, stages=ANYBODYS))
 
     result = run(work())
     assert result.one(root).reason is reason
-    after = VERIFY_STAGES[VERIFY_STAGES.index(root) + 1 :]
+    after = ANYBODYS[ANYBODYS.index(root) + 1 :]
     for stage in after:
         skipped = result.one(stage)
         assert (skipped.status, skipped.reason) == (Status.SKIPPED, Reason.WAITS_FOR)
@@ -175,7 +178,7 @@ def test_one_dead_address_of_a_name_leaves_the_other_alone(os_names: Names) -> N
 def test_a_name_that_does_not_resolve_stops_there() -> None:
     async def work() -> Result:
         async with dns_server(answering(rcode=3, authority=(SOA,))) as server:  # type: ignore[arg-type]
-            return await probe(plan(9094, name=NAME, resolver=str(server), stages=VERIFY_STAGES))
+            return await probe(plan(9094, name=NAME, resolver=str(server), stages=ANYBODYS))
 
     result = run(work())
     assert result.one(Stage.RESOLVE).reason is Reason.NXDOMAIN
@@ -320,7 +323,7 @@ def test_the_plans_deadline_is_kept_when_a_peer_falls_silent(
     async def work() -> Result:
         reply = answering() if stage is not Stage.RESOLVE else lambda _query, _tcp: []
         async with dns_server(reply) as server, peer(silent) as port:
-            fields: dict[str, Any] = {"limits": PATIENT, "stages": VERIFY_STAGES, "resolver": str(server)}
+            fields: dict[str, Any] = {"limits": PATIENT, "stages": ANYBODYS, "resolver": str(server)}
             if stage is Stage.RESOLVE:
                 return await probe(plan(port, name=NAME, **fields))
             if stage is Stage.HANDSHAKE:
@@ -331,7 +334,7 @@ def test_the_plans_deadline_is_kept_when_a_peer_falls_silent(
     assert not result.closing.complete
     unfinished = [each for each in result.outcomes if each.status is not Status.OK]
     assert {(each.status, each.reason) for each in unfinished} == {(Status.ERROR, Reason.DEADLINE_OF_PLAN)}
-    planned = [each for each in VERIFY_STAGES if each is not Stage.HANDSHAKE or stage is Stage.HANDSHAKE]
+    planned = [each for each in ANYBODYS if each is not Stage.HANDSHAKE or stage is Stage.HANDSHAKE]
     assert [each.stage for each in unfinished] == planned[planned.index(stage) :]
 
 
@@ -403,7 +406,7 @@ def test_records_wait_for_the_broker_that_came_furthest(os_names: Names) -> None
                 port,
                 name=NAME,
                 resolver=str(server),
-                stages=VERIFY_STAGES,
+                stages=ANYBODYS,
                 latency=LatencyPlan(),
                 throughput=ThroughputPlan(),
             )
@@ -418,7 +421,7 @@ def test_records_wait_for_the_broker_that_came_furthest(os_names: Names) -> None
 
 
 def test_a_measurement_without_its_plan_is_not_planned() -> None:
-    result = run(probe(plan(closed_port(), stages=(*VERIFY_STAGES, Stage.LATENCY, Stage.THROUGHPUT))))
+    result = run(probe(plan(closed_port(), stages=(*ANYBODYS, Stage.LATENCY, Stage.THROUGHPUT))))
     for stage in (Stage.LATENCY, Stage.THROUGHPUT):
         assert result.one(stage).reason is Reason.NOT_PLANNED
 
@@ -435,7 +438,7 @@ BEHAVIOURS: dict[str, Behaviour | None] = {
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=3),
-    st.sets(st.sampled_from(VERIFY_STAGES[:6])),
+    st.sets(st.sampled_from(ANYBODYS[:6])),
     st.integers(1, 8),
 )
 def test_every_planned_stage_of_every_target_has_exactly_one_outcome(
@@ -450,7 +453,7 @@ def test_every_planned_stage_of_every_target_has_exactly_one_outcome(
                 )
                 ports.append(await stack.enter_async_context(peer(BEHAVIOURS[behaviour] or broker(handlers))))
             limits = Limits(connect_ms=100, request_ms=100, concurrency=concurrency)
-            planned = plan(*ports, limits=limits, stages=tuple(stage for stage in VERIFY_STAGES if stage in stages))
+            planned = plan(*ports, limits=limits, stages=tuple(stage for stage in ANYBODYS if stage in stages))
             return await probe(planned)
 
     result = run(work())

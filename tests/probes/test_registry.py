@@ -16,6 +16,7 @@ IN_ORDER = (
     Stage.CONNECT,
     Stage.HANDSHAKE,
     Stage.API,
+    Stage.AUTHENTICATE,
     Stage.METADATA,
     Stage.IDENTITY,
     Stage.PATH_SIZE,
@@ -84,7 +85,7 @@ def test_every_kind_of_facts_is_decoded_by_its_tag() -> None:
 
 
 def test_sets_are_derived() -> None:
-    assert known(VERIFY_STAGES) == IN_ORDER[:10]
+    assert known(VERIFY_STAGES) == IN_ORDER[:11]
     assert known(run_per(Per.BROKER)) == (Stage.PRODUCE, Stage.CONSUME)
     assert Stage.METADATA in run_per(Per.ADDRESS)
     assert Stage.METADATA not in judged_per(Per.ADDRESS)

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,10 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
 )
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
@@ -36,6 +40,10 @@ from brokerproof.lab.network.blueprint import BrokerProcess
 from brokerproof.topology.models import KafkaAcl
 
 KEYSTORE_S = 15
+SCRAM_ITERATIONS = 4096
+"""Kafka's least, and what MSK's own are."""
+SPREAD_S = 0.3
+"""After which every broker goes by what the controller wrote: they read it within milliseconds, and say nothing."""
 WARM_HANDSHAKES = 20
 WARM_S = 4.0
 """For all brokers together: longer than a quiet machine needs, and as long as one that is cut off may cost."""
@@ -66,7 +74,10 @@ def bound(broker: BrokerProcess, listener: str) -> str:
 
 def shake_hands(broker: BrokerProcess, limit_s: float = 20) -> bool:
     """Make a handshake; return whether it ended well. The first takes a new JVM far longer than any later one."""
-    host, _, port = bound(broker, "CLIENT_SECURE").partition(":")
+    # That of TLS alone where there is one; the others of IPv4 have TLS too, but for the plaintext one.
+    names = [each.split("://")[0] for each in dict(broker.properties)["listeners"].split(",")]
+    listener = next(name for name in ("CLIENT_SECURE", *names) if name in names and name != "CLIENT")
+    host, _, port = bound(broker, listener).partition(":")
     with suppress(OSError), socket.create_connection((host, int(port)), timeout=limit_s) as connection:
         _unverified().wrap_socket(connection).close()
         return True
@@ -181,6 +192,26 @@ def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> 
             waiting(presents)
         except RetryError:
             raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
+
+
+def set_scram_users(brokers: Sequence[BrokerProcess], users: Mapping[str, str], gone: Collection[str]) -> None:
+    """Have these users known to the cluster with these passwords, and those that are gone no more.
+
+    Raises:
+        LabError: the brokers refuse.
+    """
+    admin = admin_of(brokers)
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+    changes = [
+        *(UserScramCredentialUpsertion(name, info, password.encode()) for name, password in users.items()),
+        *(UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512) for name in gone),
+    ]
+    try:
+        for future in admin.alter_user_scram_credentials(changes, request_timeout=10).values():
+            future.result(timeout=15)
+    except KafkaException as error:
+        raise LabError(f"the brokers of {brokers[0].cluster_name} do not take SCRAM users: {error}") from None
+    time.sleep(SPREAD_S)
 
 
 def set_acls(brokers: Sequence[BrokerProcess], acls: Sequence[KafkaAcl]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from brokerproof.lab.daemons.jvm import STATE_DIR
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.advertised import advertised
-from brokerproof.topology.models import Broker, Cluster
+from brokerproof.topology.models import Broker, Cluster, ClusterListener
 
 UNBOUND = f"{STATE_DIR}/unbound/unbound"
 """The lab's own copy of the resolver."""
@@ -89,13 +90,14 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "advertised.listeners": ",".join([*told, replication]),
         "listener.security.protocol.map": ",".join(
             [
-                *(f"{entry.name}:{'SSL' if entry.tls else 'PLAINTEXT'}" for entry in cluster.listeners),
+                *(f"{entry.name}:{_protocol(entry)}" for entry in cluster.listeners),
                 f"REPLICATION:{internal}",
                 f"CONTROLLER:{internal}",
             ]
         ),
         "inter.broker.listener.name": "REPLICATION",
         **_keystores(cluster),
+        **_logins(cluster),
         # A fault may be a certificate for other names (KIP-978).
         "ssl.allow.dn.changes": "true",
         "ssl.allow.san.changes": "true",
@@ -148,6 +150,26 @@ def _escaped(text: str, *, key: bool = False) -> str:
             units = character.encode("utf-16-be", "surrogatepass")
             written += "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
     return written
+
+
+_SCRAM_JAAS: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
+
+def _protocol(listener: ClusterListener) -> str:
+    if listener.sasl is not None:
+        return "SASL_SSL"
+    return "SSL" if listener.tls else "PLAINTEXT"
+
+
+def _logins(cluster: Cluster) -> dict[str, str]:
+    """How clients log in at each listener."""
+    properties: dict[str, str] = {}
+    for listener in cluster.listeners:
+        base = f"listener.name.{listener.name.lower()}"
+        if listener.sasl is AuthenticationScheme.SCRAM_SHA_512:
+            properties[f"{base}.sasl.enabled.mechanisms"] = listener.sasl.mechanism
+            properties[f"{base}.scram-sha-512.sasl.jaas.config"] = _SCRAM_JAAS
+    return properties
 
 
 def _keystores(cluster: Cluster) -> dict[str, str]:

@@ -25,6 +25,7 @@ from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay
 
 from brokerproof.lab.daemons import broker_calls, nameserver, quorum
 from brokerproof.lab.daemons.certificates import Authority, make_authority, make_server_pem
+from brokerproof.lab.daemons.credentials import LabCredentials
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.lab.daemons.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir, properties_text
 from brokerproof.lab.daemons.told import Told
@@ -39,7 +40,7 @@ from brokerproof.lab.network.blueprint import (
     StrangerProcess,
     Witness,
 )
-from brokerproof.topology.models import KafkaAcl
+from brokerproof.topology.models import KafkaAcl, ScramUser
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
@@ -74,6 +75,9 @@ class Daemons:
         self._trusted: Authority | None = None
         self._corporate: Authority | None = None
         """Whose certificates clients trust as well, as a company's own for what inspects TLS."""
+        self._credentials = LabCredentials()
+        self._scram_users: dict[str, tuple[ScramUser, ...]] = {}
+        """By cluster, as its brokers know them."""
         self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     # certificates
@@ -190,6 +194,7 @@ class Daemons:
                 self._stop(broker.key)
             del self._stopped[broker.key]
             shutil.rmtree(data_dir(broker.cluster_name, broker.broker_id))
+            self._scram_users.pop(broker.cluster_name, None)
         return gone
 
     def _known(self) -> list[BrokerProcess]:
@@ -254,6 +259,27 @@ class Daemons:
             running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
             if running:
                 kernel.in_namespace(running[0].namespace, partial(broker_calls.set_acls, running, wanted))
+
+    def set_scram_users(self, users: Iterable[tuple[str, tuple[ScramUser, ...]]]) -> None:
+        """Have running clusters know these users, and clients their passwords.
+
+        Raises:
+            LabError: the brokers do not take one.
+        """
+        wanted = dict(users)
+        for cluster_name in {*wanted, *self._scram_users}:
+            now, before = wanted.get(cluster_name, ()), self._scram_users.get(cluster_name, ())
+            running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
+            if now == before or not running:
+                continue
+            told = {user.name: self._credentials.password(user.name) for user in now if user.associated}
+            told |= {
+                user.name: self._credentials.another_password() for user in now if user.name in told and user.rotated
+            }
+            gone = {user.name for user in before if user.associated} - told.keys()
+            change = partial(broker_calls.set_scram_users, running, told, gone)
+            kernel.in_namespace(running[0].namespace, change)
+            self._scram_users[cluster_name] = now
 
     def freeze(self, brokers: Sequence[BrokerProcess]) -> None:
         """Have those stand still that are to, and see the others of their clusters know every broker that does not.

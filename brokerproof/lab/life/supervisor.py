@@ -144,6 +144,7 @@ class Supervisor:
         self._topology, self._blueprint, self._daemons = topology, blueprint, daemons
         self._intended = topology
         daemons.set_acls(blueprint.acls)
+        daemons.set_scram_users(blueprint.scram_users)
         answer({"progress": "brokers: warming up"})
         daemons.warm_up()
         daemons.await_parted(blueprint.brokers)
@@ -238,6 +239,7 @@ def _carry_out(
     daemons.set_brokers(new.brokers, progress)
     daemons.present_certificates(written)
     daemons.set_acls(new.acls)
+    daemons.set_scram_users(new.scram_users)
     # Last: without a majority of controllers nothing more can be set.
     daemons.await_parted(new.brokers)
     daemons.stop_brokers(new.brokers)

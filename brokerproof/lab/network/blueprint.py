@@ -25,6 +25,7 @@ from brokerproof.topology.models import (
     KafkaAcl,
     LoadBalancer,
     NameServer,
+    ScramUser,
     ServerCertificate,
     Speaks,
     Stranger,
@@ -136,6 +137,8 @@ class Blueprint:
     strangers: tuple[StrangerProcess, ...] = ()
     acls: tuple[tuple[str, tuple[KafkaAcl, ...]], ...] = ()
     """(cluster name, its ACLs), of those that have any."""
+    scram_users: tuple[tuple[str, tuple[ScramUser, ...]], ...] = ()
+    """(cluster name, its users), of those that have any."""
 
 
 def compile_topology(topology: Topology) -> Blueprint:
@@ -177,6 +180,7 @@ def compile_topology(topology: Topology) -> Blueprint:
         witnesses=tuple(witnesses),
         clients=tuple(clients),
         acls=tuple((c.cluster_name, c.kafka_acls) for c in topology.clusters if c.kafka_acls),
+        scram_users=tuple((c.cluster_name, c.scram_users) for c in topology.clusters if c.scram_users),
         proxies=tuple(p for p in proxies if p.listeners),
         strangers=tuple(_strangers(topology)),
     )

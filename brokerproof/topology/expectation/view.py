@@ -143,6 +143,11 @@ class ClientView(Value, frozen=True):
     free_addresses: tuple[str, ...] = ()
     """Addresses near the client that nothing in the topology has, none of them public: nothing must answer there."""
 
+    @property
+    def logs_in(self) -> bool:
+        """Whether the client says who it is."""
+        return self.authentication is not AuthenticationScheme.NONE
+
 
 class Sight(Value, frozen=True):
     """What a pattern leads a client to, and what it must not."""

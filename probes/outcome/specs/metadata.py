@@ -30,7 +30,7 @@ class MetadataFacts(StageFacts, frozen=True, tag="metadata"):
 
 SPEC: Final = StageSpec(
     stage=Stage.METADATA,
-    after=(Stage.API,),
+    after=(Stage.AUTHENTICATE,),
     per=Per.ADDRESS,
     judged_per=Per.BROKER,
     title="metadata advertises broker {broker_id} at {name}:{port}",

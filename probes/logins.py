@@ -1,0 +1,77 @@
+"""How a run logs in: a new login for each connection, from the plan's references, at a pace that brokers bear.
+
+What is read at a reference stays here and goes to the broker: it is in no value that is printed, kept or handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from brokerproof.probes.budget import Budget
+from brokerproof.probes.credentials import CredentialsError, read
+from brokerproof.probes.observation import Observation, failed
+from brokerproof.probes.outcome import AuthenticateFacts, Reason
+from brokerproof.probes.plan import Authentication, AuthenticationScheme
+from brokerproof.probes.stages.authenticate import Login, authenticate
+from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.scram import Scram
+from brokerproof.probes.wire.stream import BrokenStreamError
+
+
+class Logins:
+    """Logs in, on connections that others make."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        self._settings = authentication
+        self.budget = Budget(authentication.most_per_s)
+        scram = authentication.scheme is AuthenticationScheme.SCRAM_SHA_512
+        self.checks_nonce = scram and authentication.checks_nonce
+        """Once a run."""
+
+    async def keep_pace(self, broker: Hashable) -> None:
+        """Wait until one more authentication at this broker is within the pace, and count it."""
+        await self.budget.take(broker)
+
+    async def log_in(
+        self, connection: KafkaConnection, name: str, *, limit_ms: int, repeats_nonce: bool = False
+    ) -> Observation:
+        """Log in to the broker of this name, once."""
+        try:
+            login = self._new(name, repeats_nonce=repeats_nonce)
+        except CredentialsError as problem:
+            facts = AuthenticateFacts(mechanism=self._settings.scheme.mechanism)
+            return failed(Reason.NO_CREDENTIALS, str(problem), facts)
+        return await authenticate(connection, login, limit_ms=limit_ms)
+
+    async def again(self, connection: KafkaConnection, name: str, broker: Hashable, *, limit_ms: int) -> None:
+        """Log in on a further connection to where it went well before.
+
+        Raises:
+            BrokenStreamError: it does not go well any more; the connection is closed.
+        """
+        await self.keep_pace(broker)
+        seen = await self.log_in(connection, name, limit_ms=limit_ms)
+        if not seen.is_ok:
+            connection.close()
+            raise BrokenStreamError(Reason.CLOSED, f"a further login: {seen.detail}")
+
+    def _new(self, _name: str, *, repeats_nonce: bool) -> Login:
+        settings = self._settings
+        return Scram(read(settings.username), read(settings.password), repeats_nonce=repeats_nonce)
+
+
+def client_settings(authentication: Authentication) -> dict[str, str]:
+    """The same for librdkafka, which logs in by itself.
+
+    Raises:
+        CredentialsError: a reference leads to nothing.
+    """
+    match authentication.scheme:
+        case AuthenticationScheme.SCRAM_SHA_512:
+            return {
+                "sasl.mechanism": authentication.scheme.mechanism,
+                "sasl.username": read(authentication.username),
+                "sasl.password": read(authentication.password),
+            }
+        case _:
+            return {}

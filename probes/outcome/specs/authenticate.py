@@ -1,0 +1,68 @@
+"""``authenticate``: the client proves to a broker who it is, by SASL or by the certificate it came with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
+from brokerproof.probes.outcome.stages import KAFKA, Reason, Stage
+from brokerproof.probes.outcome.tcp_info import TcpInfo
+
+
+class NonceFacts(Value, frozen=True):
+    """How a SCRAM login ended, on a connection of its own, that repeated its nonce as librdkafka before 2.6.1 does."""
+
+    accepted: bool
+    detail: str = ""
+
+
+class AuthenticateFacts(StageFacts, frozen=True, tag="authenticate"):
+    """What was said until the client was known, or refused; never what it proved itself by."""
+
+    mechanism: str = ""
+    """Of SASL; empty with a client certificate."""
+    offered: tuple[str, ...] = ()
+    """The mechanisms of this listener, where the broker named them."""
+    error_code: int = 0
+    """Kafka's, of the answer that ended it."""
+    error_message: str = ""
+    """The broker's own words."""
+    messages: int = 0
+    """The client's messages that were taken, before one was refused or all was said.
+
+    SCRAM names the user in the first and proves the password in the second (RFC 5802, 3): Kafka refuses a user that it
+    does not know at the first (ScramSaslServer).
+    """
+    principal: str = ""
+    """Who the client is to the cluster, as far as it knows itself."""
+    session_lifetime_ms: int = 0
+    """After this the broker wants the client to authenticate again (KIP-368); 0 is never."""
+    handshake_ns: int = 0
+    """SaslHandshake: the mechanism is agreed on."""
+    exchange_ns: int = 0
+    """SaslAuthenticate: all of its messages."""
+    repeated_nonce: NonceFacts | None = None
+    """None where that was not tried; once a run it is."""
+    tcp: TcpInfo | None = None
+
+
+SPEC: Final = StageSpec(
+    stage=Stage.AUTHENTICATE,
+    after=(Stage.API,),
+    per=Per.ADDRESS,
+    logged_in_only=True,
+    title="{address}:{port} accepts who the client is",
+    reasons=KAFKA
+    | {
+        Reason.MECHANISM_NOT_OFFERED,
+        Reason.CREDENTIALS_REFUSED,
+        Reason.CONNECTION_RATE,
+        Reason.SESSION_TOO_SHORT,
+        Reason.PRINCIPAL_CHANGED,
+        Reason.SERVER_NOT_PROVED,
+        Reason.NO_CREDENTIALS,
+        Reason.CERTIFICATE_NOT_REQUESTED,
+    },
+    facts=(AuthenticateFacts,),
+)
