@@ -13,6 +13,7 @@ import msgspec
 
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.reports import words
+from brokerproof.reports.client_host import client_host
 from brokerproof.reports.curves import CurvePlot, Rate, Span, curve_plots, rates, spans
 from brokerproof.reports.detail import Detail, Names, detail
 from brokerproof.reports.document import ClientResult, Drawing, ResultDocument, TestOutcome, TestResult
@@ -92,6 +93,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     """Which of ``details`` a subject's is, from 1: rows of the grid lead there."""
     dns: tuple[DnsRow, ...]
     certificates: tuple[CertificateRow, ...]
+    host: tuple[tuple[str, str], ...]
+    """What the client's host is set to; empty where the probe did not say."""
 
 
 class Alike(msgspec.Struct, frozen=True, kw_only=True):
@@ -373,4 +376,5 @@ def _section(
         places={one.subject: number for number, one in enumerate(details, start=1)},
         dns=dns_answers(result),
         certificates=certificates(result, document.started),
+        host=client_host(None if result.started is None else result.started.host_facts),
     )

@@ -18,6 +18,8 @@ from brokerproof.probes.outcome import (
     Closing,
     Distribution,
     GroupFacts,
+    HostFacts,
+    HostsEntry,
     LatencyFacts,
     Outcome,
     Reason,
@@ -339,6 +341,17 @@ def started(view: ClientView) -> Started:
         python="3.11.7",
         libraries={"librdkafka": "2.16.1", "openssl": "3.5.4"},
         wall_clock="2026-03-14T09:26:54.012Z",
+        host_facts=HostFacts(
+            nameservers=("10.1.0.2",),
+            search=("us-east-1.compute.internal",),
+            name_services=("files", "dns"),
+            hosts_entries=(HostsEntry(name=view.brokers[0].name, addresses=("10.1.0.99",)),),
+            proxies=("HTTPS_PROXY",),
+            first_local_port=32_768,
+            last_local_port=60_999,
+            tcp_sockets=7,
+            clock_source="tsc",
+        ),
     )
 
 

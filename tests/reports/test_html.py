@@ -113,6 +113,8 @@ def test_the_first_words_are_the_verdict_and_the_failures() -> None:
         "Linux 6.18.4, x86_64, 2 cores, Python 3.11.7",
         "kio 0.6.5",
         "librdkafka 2.16.1",
+        "Nameservers 10.1.0.2 Search list us-east-1.compute.internal (ndots 1) Name services files dns In /etc/hosts",
+        "Proxy variables HTTPS_PROXY Local ports 32768 to 60999 TCP sockets 7 sockets Clock source tsc",
         "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
     ],
 )
