@@ -37,7 +37,18 @@ def now_and_then(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
             yield Draft(codes, "connections are refused now and then", tuple(found))
         else:
             ports = frozenset({Code.NLB_PORTS_EXHAUSTED}) if fronted else frozenset()
-            yield Draft(sets.NOW_AND_THEN | ports | target, "connections fail now and then", tuple(found))
+            ended = frozenset({Code.TRANSIENT_OVER}) if _failed_until_it_worked(case, found) else frozenset()
+            yield Draft(sets.NOW_AND_THEN | ports | target | ended, "connections fail now and then", tuple(found))
+
+
+def _failed_until_it_worked(case: Case, found: Sequence[Red]) -> bool:
+    """Whether every failure came before every success: by chance, or because something ended meanwhile."""
+    tried = [o for red in found for o in (*case.outcomes(red), *case.again(red))]
+    failures = [o.started_ns for o in tried if o.status is Status.FAILED]
+    successes = [o.started_ns for o in tried if o.status is Status.OK]
+    if not failures or not successes or any(loses(case, red.view) for red in found):
+        return False
+    return len({red.client for red in found}) == 1 and max(failures) < min(successes)
 
 
 def _is_of_listener(case: Case, at_bootstrap: Sequence[Red]) -> bool:

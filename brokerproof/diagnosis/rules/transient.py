@@ -35,8 +35,13 @@ def over(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
         share = [red for red in reds if brokers and _is_share(case, red)]
         symptom = "" if failures >= TWICE else "one attempt failed, and the next look found it well"
         yield Draft(codes, symptom, (*answered, *share))
-    if silent:
-        yield Draft(sets.OVER, "connections vanished for a time, and the next look found it well", tuple(silent))
+    vanished = [red for red in silent if red.check.stage is Stage.CONNECT]
+    unanswered = [red for red in silent if red not in vanished]
+    if vanished:
+        yield Draft(sets.OVER, "connections vanished for a time, and the next look found it well", tuple(vanished))
+    if unanswered:
+        said = "answers failed to come for a time, and the next look found it well"
+        yield Draft(sets.OVER_ON_A_CONNECTION, said, tuple(unanswered))
 
 
 def _is_over(case: Case, red: Red) -> bool:

@@ -65,8 +65,13 @@ FAULTS: Final = (
         by_chance=True,
         spreads=True,
         alike={
-            (*STRAIGHT, *COMBINATION): (Code.TCP_CONNECTIONS_EXHAUSTED,),
-            (*PRIVATELINK, *MULTI_VPC): (Code.NLB_PORTS_EXHAUSTED, Code.TCP_CONNECTIONS_EXHAUSTED),
+            (*STRAIGHT, *COMBINATION): (Code.TCP_CONNECTIONS_EXHAUSTED, Code.TRANSIENT_OVER),
+            (*PRIVATELINK, *MULTI_VPC): (
+                Code.NLB_PORTS_EXHAUSTED,
+                Code.TCP_CONNECTIONS_EXHAUSTED,
+                # Chance can lose the first attempts alone.
+                Code.TRANSIENT_OVER,
+            ),
         },
     ),
     _fault(
