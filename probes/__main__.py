@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from brokerproof.probes.kafka_client.fork_server import ForkServer
     from brokerproof.probes.outcome import Line
 
 USAGE: Final = """\
@@ -50,7 +51,8 @@ def _import_engine() -> None:
     sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]  # None: "not installed"
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     gc.disable()
-    import brokerproof.probes.engine  # noqa: F401, PLC0415  the point of this function
+    import brokerproof.probes.engine  # noqa: PLC0415  the point of this function
+    import brokerproof.probes.kafka_client.serving  # noqa: F401, PLC0415
 
     gc.freeze()
     gc.set_threshold(RARELY)
@@ -102,7 +104,7 @@ class _Output:
                 self._on_broken()
 
 
-async def _main(*, serve: bool) -> None:
+async def _main(server: ForkServer, *, serve: bool) -> None:
     import asyncio  # noqa: PLC0415
     import functools  # noqa: PLC0415
     import signal  # noqa: PLC0415
@@ -121,11 +123,11 @@ async def _main(*, serve: bool) -> None:
     take = functools.partial(_tell, loop, plans.put_nowait)
     _in_thread(lambda: _read_plans(take, lambda: _tell(loop, end)) if serve else _read_plan(take))
     while (line := await plans.get()) is not None and not abort.is_set():
-        await _probe(line, output, abort)
+        await _probe(line, output, abort, server)
     output.drain()
 
 
-async def _probe(line: bytes, output: _Output, abort: asyncio.Event) -> None:
+async def _probe(line: bytes, output: _Output, abort: asyncio.Event, server: ForkServer) -> None:
     import msgspec  # noqa: PLC0415
 
     from brokerproof.probes import engine  # noqa: PLC0415
@@ -140,7 +142,7 @@ async def _probe(line: bytes, output: _Output, abort: asyncio.Event) -> None:
     except msgspec.DecodeError as why:
         output.emit(Refused(why=str(why)))
         return
-    await engine.run(plan, output.emit, abort=abort)
+    await engine.run(plan, output.emit, abort=abort, server=server)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: object) -> None:
@@ -181,7 +183,15 @@ def main(arguments: list[str]) -> int:
     _import_engine()
     import asyncio  # noqa: PLC0415
 
-    asyncio.run(_main(serve=bool(arguments)))
+    from brokerproof.probes.kafka_client.fork_server import fork_here  # noqa: PLC0415
+    from brokerproof.probes.kafka_client.serving import serve  # noqa: PLC0415
+
+    # Before there is a thread.
+    server = fork_here(serve)
+    try:
+        asyncio.run(_main(server, serve=bool(arguments)))
+    finally:
+        server.close()
     return 0
 
 

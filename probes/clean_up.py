@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from kio.schema.errors import ErrorCode
 
-from brokerproof.probes.coordinator import CoordinatorError, delete_group, find_coordinator
+from brokerproof.probes.coordinator import CoordinatorError, delete_group, find_coordinator, member_ids
 from brokerproof.probes.outcome import Reason
 from brokerproof.probes.paths import Paths, Verified
 from brokerproof.probes.plan import Limits
@@ -58,11 +58,15 @@ class CleanUp(msgspec.Struct, frozen=True):
 
         return await remove(f"topic {name}", self._ways(control, delete), left_s, may_still_come=unsure)
 
-    async def group(self, name: str, coordinator: Verified, member_id: str, limit_s: float) -> str:
-        """Remove a group, with its member if that is leaving; what is left, and why."""
+    async def group(self, name: str, coordinator: Verified, member_id: str | None, limit_s: float) -> str:
+        """Remove a group, with its member if that is leaving; what is left, and why.
+
+        ``member_id`` None: its member is gone without a word, and the coordinator knows who that was.
+        """
 
         async def delete(connection: KafkaConnection) -> bool:
-            await delete_group(connection, name, member_id)
+            known = (member_id,) if member_id is not None else await member_ids(connection, name)
+            await delete_group(connection, name, next(iter(known), ""))
             return True
 
         async def delete_where_it_is_now(connection: KafkaConnection) -> bool:

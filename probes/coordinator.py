@@ -15,6 +15,7 @@ from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsRespons
 from kio.schema.describe_configs.v1 import DescribeConfigsRequest, DescribeConfigsResponse
 from kio.schema.describe_configs.v1.request import DescribeConfigsResource
 from kio.schema.describe_groups.v4 import DescribeGroupsRequest, DescribeGroupsResponse
+from kio.schema.describe_groups.v4.response import DescribedGroup
 from kio.schema.errors import ErrorCode
 from kio.schema.find_coordinator.v1 import FindCoordinatorRequest, FindCoordinatorResponse
 from kio.schema.leave_group.v1 import LeaveGroupRequest, LeaveGroupResponse
@@ -117,15 +118,31 @@ async def describe_group(connection: KafkaConnection, group: str) -> tuple[str, 
         CoordinatorError: the coordinator refused.
         BrokenStreamError: the conversation broke.
     """
+    described = await _described(connection, group)
+    # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
+    hosts = {member.client_host.rpartition("/")[2] for each in described for member in each.members}
+    return ", ".join(each.group_state for each in described), tuple(sorted(map(_canonical, hosts)))
+
+
+async def member_ids(connection: KafkaConnection, group: str) -> tuple[str, ...]:
+    """The group's members at its coordinator.
+
+    Raises:
+        CoordinatorError: the coordinator refused.
+        BrokenStreamError: the conversation broke.
+    """
+    return tuple(member.member_id for each in await _described(connection, group) for member in each.members)
+
+
+async def _described(connection: KafkaConnection, group: str) -> tuple[DescribedGroup, ...]:
     request = DescribeGroupsRequest(groups=(GroupId(group),), include_authorized_operations=False)
     response = await connection.call(request, DescribeGroupsResponse)
     refused = [each.error_code for each in response.groups if each.error_code is not ErrorCode.none]
     if refused:
         moved = refused[0] is ErrorCode.not_coordinator
         raise CoordinatorError(Reason.KAFKA_ERROR, f"DescribeGroups: {refused[0].name}", moved=moved)
-    # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
-    hosts = {member.client_host.rpartition("/")[2] for each in response.groups for member in each.members}
-    return ", ".join(each.group_state for each in response.groups), tuple(sorted(map(_canonical, hosts)))
+    described: tuple[DescribedGroup, ...] = response.groups
+    return described
 
 
 async def offsets_partition(connection: KafkaConnection, group: str) -> OffsetsPartition | None:

@@ -7,10 +7,12 @@ the same over stdin and stdout.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 import confluent_kafka
@@ -21,6 +23,7 @@ import OpenSSL
 
 from brokerproof.probes.exchange import RECORD_STAGES
 from brokerproof.probes.host import Asked, read_host, servers_of
+from brokerproof.probes.kafka_client.fork_server import ForkServer, start_beside
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.look import Look, control_name, control_target, other_target, target_of
 from brokerproof.probes.observation import Observation, crashed, error
@@ -51,7 +54,9 @@ class Ending(msgspec.Struct, frozen=True):
     seen: Observation
 
 
-async def run(plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None) -> Closing | Refused:
+async def run(
+    plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None, server: ForkServer | None = None
+) -> Closing | Refused:
     """Probe ``plan`` and hand every line to ``emit`` as it comes: Started, Outcomes, Closing.
 
     Args:
@@ -59,6 +64,8 @@ async def run(plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None) -> 
         emit: Called from the event loop; it must not block.
         abort: Once set, the run is ended as by the plan's deadline: what was made is removed, what
             was not probed is reported.
+        server: Makes the processes of the Kafka client; None for one that is started when it is first needed, and
+            kept for as long as this process lives.
 
     Returns:
         The last line: Closing, or Refused where the plan cannot be used and nothing was probed.
@@ -70,7 +77,15 @@ async def run(plan: Plan, emit: Emit, *, abort: asyncio.Event | None = None) -> 
         refused = Refused(why=str(why))
         emit(refused)
         return refused
-    return await _Run(plan, emit, Asked(servers, host)).run(abort or asyncio.Event())
+    return await _Run(plan, emit, Asked(servers, host), server or server_beside()).run(abort or asyncio.Event())
+
+
+@cache
+def server_beside() -> ForkServer:
+    """The fork server of a process that has threads; one for all its runs."""
+    server = start_beside()
+    atexit.register(server.close)
+    return server
 
 
 def _usable(plan: Plan, host: HostFacts) -> tuple[Server, ...]:
@@ -104,14 +119,15 @@ def _usable(plan: Plan, host: HostFacts) -> tuple[Server, ...]:
 class _Run:
     """One run of one plan."""
 
-    def __init__(self, plan: Plan, emit: Emit, asked: Asked) -> None:
+    def __init__(self, plan: Plan, emit: Emit, asked: Asked, server: ForkServer) -> None:
         self._plan = plan
         self._emit = emit
         emit(_started(plan, asked.host))
         self._limiter = asyncio.Semaphore(plan.limits.concurrency)
         self._asked = asked
         self._ledger = Ledger(emit)
-        self._first = Look(plan, self._ledger, asked, self._limiter)
+        self._server = server
+        self._first = Look(plan, self._ledger, asked, self._limiter, server)
         self._paths, self._exchange = self._first.paths, self._first.exchange
 
     async def run(self, abort: asyncio.Event) -> Closing:
@@ -146,7 +162,7 @@ class _Run:
         if plan is None:
             return None
         records = any(SPECS[stage].moves_records for stage in plan.stages)
-        return Look(plan, self._ledger.again(), self._asked, self._limiter, follow=records)
+        return Look(plan, self._ledger.again(), self._asked, self._limiter, self._server, follow=records)
 
     def _sweep_again(self, second: Look, ending: Ending | None) -> None:
         """Say of each failure that was not reached again why; then take no more."""

@@ -26,7 +26,9 @@ from brokerproof.probes.coordinator import (
     find_coordinator,
     offsets_partition,
 )
-from brokerproof.probes.kafka_clients import KafkaClients
+from brokerproof.probes.kafka_client.client_process import ClientProcess
+from brokerproof.probes.kafka_client.fork_server import ForkServer
+from brokerproof.probes.kafka_client.messages import Drop, Prepare, Stop
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Settings
 from brokerproof.probes.observation import Observation, failed
@@ -48,7 +50,6 @@ from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
 from brokerproof.probes.plan import Plan, TopicMode
 from brokerproof.probes.records import CLUSTER, Records
-from brokerproof.probes.threads import in_thread
 from brokerproof.probes.topic import (
     Partitions,
     TopicError,
@@ -80,6 +81,8 @@ class Exchange(msgspec.Struct):
     plan: Plan
     ledger: Ledger
     paths: Paths
+    server: ForkServer
+    """Makes the process of the Kafka client."""
     stop: threading.Event = msgspec.field(default_factory=threading.Event)
     nonce: str = msgspec.field(default_factory=lambda: os.urandom(6).hex())
     settings: Settings | None = None
@@ -89,8 +92,9 @@ class Exchange(msgspec.Struct):
     _control: Verified | None = None
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
-    _ahead: tuple[ProbedEndpoint, KafkaClients] | None = None
-    """Clients made before it is known who is there, and what they were told to start from."""
+    _client: ClientProcess | None = None
+    _ahead: ProbedEndpoint | None = None
+    """Where clients were told to start before it is known who is there."""
     _records: Records | None = None
 
     @property
@@ -111,12 +115,14 @@ class Exchange(msgspec.Struct):
                 waits = WaitedFor(stage=Stage.PRODUCE, target=CLUSTER)
                 self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, waits)
             return
+        # Made while the path is being verified: it costs nothing then.
+        await self.client()
         first_far, first_verified = self.paths.first_far, self.paths.first_verified
         either: set[asyncio.Future[Any]] = {first_far, first_verified}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if first_far.done() and (start := first_far.result()) is not None:
-            self._ahead = start, self._clients(start)
-            in_thread(self._ahead[1].make, "clients")
+            self._ahead = start
+            await self._prepare(start, now=True)
         control = self._control = await asyncio.shield(first_verified)
         if control is None:
             self._drop_clients()
@@ -132,18 +138,7 @@ class Exchange(msgspec.Struct):
             making.cancel()
         self.leaders = await self._ready(partitions)
         if self.leaders and isinstance(partitions, Partitions):
-            self._records = Records(
-                plan=self.plan,
-                ledger=self.ledger,
-                clients=self._clients_of(control),
-                topic=self.topic,
-                group=self.group,
-                nonce=self.nonce,
-                leaders=self.leaders,
-                partition_count=partitions.count,
-                stop=self.stop,
-            )
-            await self._records.run(self._find_coordinator(control), self._client_host, self._told_of_group)
+            await self._move(control, partitions.count)
         self._skip_what_needs_records()
 
     def root_of(self, candidate: Candidate) -> WaitedFor | None:
@@ -154,6 +149,24 @@ class Exchange(msgspec.Struct):
                 return outcome.waited_for or WaitedFor(stage=stage, target=candidate.target)
         return None if any(each.target == candidate.target for each in self.leaders) else candidate.root
 
+    async def _move(self, control: Verified, partition_count: int) -> None:
+        lives = self._client is not None and self._client.alive
+        if not lives or self._ahead is None or not self._is_of(self._ahead, control):
+            await self._prepare(control.endpoint, now=False)
+        self._records = Records(
+            plan=self.plan,
+            ledger=self.ledger,
+            client=await self.client(),
+            topic=self.topic,
+            group=self.group,
+            nonce=self.nonce,
+            leaders=self.leaders,
+            partition_count=partition_count,
+            client_host=self._client_host,
+            told_of_group=self._told_of_group,
+        )
+        await self._records.run(self._find_coordinator(control))
+
     async def clean_up(self, limit_s: float) -> tuple[str, ...]:
         """Stop the clients, remove topic and group.
 
@@ -161,9 +174,14 @@ class Exchange(msgspec.Struct):
             What could not be removed within ``limit_s``, each with the reason.
         """
         self.stop.set()
-        self._drop_clients()
+        if self._records is not None:
+            self._records.stopped = True
+        if self._client is not None:
+            self._client.send(Stop())
         clean_up = CleanUp(self.paths, self.plan.limits, limit_s)
         left = await asyncio.gather(self._remove_topic(clean_up), self._remove_group(clean_up))
+        if self._client is not None:
+            self._client.close()
         return tuple(each for each in left if each)
 
     async def _remove_topic(self, clean_up: CleanUp) -> str:
@@ -172,13 +190,16 @@ class Exchange(msgspec.Struct):
         return await clean_up.topic(self.topic, self._control, self._creating)
 
     async def _remove_group(self, clean_up: CleanUp) -> str:
-        if self._records is None or not self._records.threads:
+        if self._records is None:
             return ""
-        under_way = () if self._records.member_id else self._records.threads
-        left_s = await clean_up.left_after(under_way)
+        leaving = () if self._records.member_id else (asyncio.ensure_future(self._records.left.wait()),)
+        left_s = await clean_up.left_after(leaving)
+        for each in leaving:
+            each.cancel()
         if not self._records.joined or self._coordinator is None:
             return ""
-        return await clean_up.group(self.group, self._coordinator, self._records.member_id, left_s)
+        member_id = None if self._records.client.ended.done() else self._records.member_id
+        return await clean_up.group(self.group, self._coordinator, member_id, left_s)
 
     # The Kafka clients.
 
@@ -187,24 +208,26 @@ class Exchange(msgspec.Struct):
         bootstrap = _bootstrap(endpoint)
         return Settings(bootstrap=bootstrap, tls=plan.tls, limits=plan.limits, authentication=plan.authentication)
 
-    def _clients(self, endpoint: ProbedEndpoint) -> KafkaClients:
-        reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)
-        return KafkaClients(self._settings(endpoint), self.group, reads)
+    async def client(self) -> ClientProcess:
+        """The client process; a new one where the last has ended."""
+        if self._client is None or not self._client.alive:
+            self._client = await ClientProcess.start(self.server)
+        return self._client
 
-    def _clients_of(self, control: Verified) -> KafkaClients:
-        """Those made ahead, where they started from a verified endpoint of this cluster; else new ones."""
-        if self._ahead is not None:
-            start, clients = self._ahead
-            if any(each.metadata.cluster_id == control.metadata.cluster_id for each in start.verified.values()):
-                return clients
-            self._drop_clients()
-        return self._clients(control.endpoint)
+    async def _prepare(self, endpoint: ProbedEndpoint, *, now: bool) -> None:
+        reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)
+        (await self.client()).send(Prepare(self._settings(endpoint), self.group, reads, now))
+
+    @staticmethod
+    def _is_of(start: ProbedEndpoint, control: Verified) -> bool:
+        """Whether what started from there started from a verified endpoint of this cluster."""
+        return any(each.metadata.cluster_id == control.metadata.cluster_id for each in start.verified.values())
 
     def _drop_clients(self) -> None:
         """Close what was made ahead and not used; nothing waits for that."""
-        if self._ahead is not None:
-            in_thread(self._ahead[1].close, "closing")
-            self._ahead = None
+        if self._client is not None:
+            self._client.send(Drop())
+        self._ahead = None
 
     # Before the records: who can be produced to.
 

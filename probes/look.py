@@ -6,6 +6,7 @@ import asyncio
 
 from brokerproof.probes.exchange import Exchange
 from brokerproof.probes.host import Asked
+from brokerproof.probes.kafka_client.fork_server import ForkServer
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.load.measurements import Measurements
 from brokerproof.probes.observation import Observation
@@ -20,12 +21,19 @@ class Look:
     """One look; ``follow`` is whether what the cluster advertises is probed as well."""
 
     def __init__(
-        self, plan: Plan, ledger: Ledger, asked: Asked, limiter: asyncio.Semaphore, *, follow: bool = True
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        asked: Asked,
+        limiter: asyncio.Semaphore,
+        server: ForkServer,
+        *,
+        follow: bool = True,
     ) -> None:
         self.plan = plan
         self.ledger = ledger
         self.paths = Paths(plan, ledger, asked, limiter, follow=follow)
-        self.exchange = Exchange(plan, ledger, self.paths)
+        self.exchange = Exchange(plan, ledger, self.paths, server)
         self._asked = asked
         self._limiter = limiter
 

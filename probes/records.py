@@ -1,37 +1,42 @@
-"""The two Kafka client threads of a run: one produces, one consumes and then joins the group.
+"""Records through every leader that is ready, once: ordered from the client process, and what it saw, noted.
 
-Their observations come back to the event loop stage by stage. :mod:`brokerproof.probes.exchange` makes
-topic and group ready and removes them; nothing here knows paths.
+:mod:`brokerproof.probes.exchange` makes topic and group ready and removes them; nothing here knows paths, and the Kafka
+client runs in :mod:`brokerproof.probes.kafka_client.serving`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from brokerproof.probes.coordinator import GroupTold, SeenFrom
-from brokerproof.probes.kafka_clients import KafkaClients
+from brokerproof.probes.kafka_client.client_process import ClientProcess, Ended
+from brokerproof.probes.kafka_client.messages import (
+    AskOfGroup,
+    AskSeenFrom,
+    Broke,
+    CoordinatorFound,
+    HasRead,
+    Joining,
+    Left,
+    Move,
+    Produced,
+    Report,
+    Saw,
+    ToldOfGroup,
+    ToldSeenFrom,
+)
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.librdkafka import Leader, Timed
-from brokerproof.probes.observation import crashed
-from brokerproof.probes.outcome import Role, Stage, Target
+from brokerproof.probes.librdkafka import Leader
+from brokerproof.probes.observation import Observation, error, failed
+from brokerproof.probes.outcome import Reason, Role, Stage, Target, WaitedFor
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.plan import Plan
-from brokerproof.probes.stages.consume import Consuming
-from brokerproof.probes.stages.group import Grouping
-from brokerproof.probes.stages.produce import Producing
-from brokerproof.probes.threads import in_thread
-
-T = TypeVar("T")
 
 CLUSTER: Final = Target(role=Role.CLUSTER)
-POLL_S: Final = 0.002
 
 
 class Records(msgspec.Struct):
@@ -39,169 +44,147 @@ class Records(msgspec.Struct):
 
     plan: Plan
     ledger: Ledger
-    clients: KafkaClients
+    client: ClientProcess
     topic: str
     group: str
     nonce: str
     leaders: Sequence[Leader]
     partition_count: int
-    stop: threading.Event
+    client_host: Callable[[], Coroutine[Any, Any, SeenFrom]]
+    """Asks the coordinator about this member."""
+    told_of_group: Callable[[], Coroutine[Any, Any, GroupTold]]
+    """Asks about a group that failed."""
+    stopped: bool = False
+    """The run is over: what is seen from here on comes too late."""
     joined: bool = False
     """The group may exist from here on."""
     member_id: str = ""
     """The group's member, once there is nothing left for it but to leave."""
-    threads: list[asyncio.Future[None]] = msgspec.field(default_factory=list)
-    _coordinator: concurrent.futures.Future[int | None] = msgspec.field(default_factory=concurrent.futures.Future)
+    left: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    """Set once the client has left the group, or is gone."""
+    _produced: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    _read: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    _broke: Broke | None = None
+    _asking: set[asyncio.Future[None]] = msgspec.field(default_factory=set)
 
-    async def run(
-        self,
-        coordinator: Awaitable[int | None],
-        client_host: Callable[[], Coroutine[Any, Any, SeenFrom]],
-        told_of_group: Callable[[], Coroutine[Any, Any, GroupTold]],
-    ) -> None:
+    async def run(self, coordinator: Awaitable[int | None]) -> None:
         """Produce, consume, and join the group if ``coordinator`` names one.
 
-        ``client_host`` asks it about this member, ``told_of_group`` about a group that failed. Done when every stage
-        is; the consumer may still be leaving.
+        Done when every stage is; the consumer may still be leaving.
         """
-        loop = asyncio.get_running_loop()
-        producing = Producing(
-            take_producer=self.clients.take_producer,
-            topic=self.topic,
-            nonce=self.nonce,
-            records_per_leader=self.plan.topic.records_per_leader,
-            record_bytes=self.plan.topic.record_bytes,
-            limit_ms=self.plan.limits.produce_ms,
-            report=partial(self._report, loop, Stage.PRODUCE),
-            stop=self.stop,
-            log=self.clients.producer_log,
-        )
-        producer = in_thread(partial(producing.run, self.leaders), "produce")
-        self.threads.append(producer)
-        read: asyncio.Future[None] = loop.create_future()
-        waiting = {producer}
-        if not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages):
-            asks = partial(_ask, loop, limit_ms=self.plan.limits.request_ms)
-            member = partial(asks, client_host, lambda why: SeenFrom(unknown=why))
-            group = partial(asks, told_of_group, lambda why: GroupTold(unknown=why))
-            consumer = in_thread(partial(self._read, producing, loop, read, member, group), "consume")
-            self.threads.append(consumer)
-            waiting.add(asyncio.ensure_future(_either(read, consumer)))
+        stages = self.plan.stages
+        if Stage.CONSUME not in stages and Stage.GROUP not in stages:
+            self._read.set()
+            self.left.set()
+        self.client.listen(self._hear)
+        self.client.ended.add_done_callback(lambda _ended: self.left.set())
+        self.client.send(Move(self.plan, self.topic, self.group, self.nonce, tuple(self.leaders), self.partition_count))
+        finding = asyncio.ensure_future(coordinator)
+        finding.add_done_callback(self._found)
+        done = asyncio.ensure_future(self._done(finding))
         try:
-            self._coordinator.set_result(await coordinator)
+            both: set[asyncio.Future[Any]] = {done, self.client.ended}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                self.note_the_end(self.client.ended.result())
+            else:
+                done.result()
+                if self._broke is not None:
+                    self._settle_the_rest(self._broke)
         finally:
-            self._coordinator.cancel()
-        await asyncio.wait(waiting)
-        for thread in waiting:
-            if (defect := thread.exception()) is not None:
-                self._crash(defect)
+            done.cancel()
+            finding.cancel()
+            for each in self._asking:
+                each.cancel()
 
-    def _read(
-        self,
-        producing: Producing,
-        loop: asyncio.AbstractEventLoop,
-        read: asyncio.Future[None],
-        ask_seen_from: Callable[[], Callable[[], SeenFrom]],
-        ask_of_group: Callable[[], Callable[[], GroupTold]],
-    ) -> None:
-        """The consumer's thread."""
-        limits = self.plan.limits
-        log = self.clients.consumer_log
-        consumer = self.clients.take_consumer()
-        try:
-            if Stage.CONSUME in self.plan.stages:
-                Consuming(
-                    consumer=consumer,
-                    topic=self.topic,
-                    nonce=self.nonce,
-                    limit_ms=limits.consume_ms,
-                    report=partial(self._report, loop, Stage.CONSUME),
-                    stop=self.stop,
-                    deliveries=producing.deliveries,
-                    log=log,
-                ).run(self.leaders)
-            coordinator_id = self._await_coordinator(producing)
-            if coordinator_id is not None:
+    async def _done(self, finding: asyncio.Future[int | None]) -> None:
+        await finding
+        await self._produced.wait()
+        await self._read.wait()
+
+    def _found(self, finding: asyncio.Future[int | None]) -> None:
+        broken = finding.cancelled() or finding.exception() is not None
+        self.client.send(CoordinatorFound(None if broken else finding.result()))
+
+    def _hear(self, report: Report) -> None:
+        match report:
+            case Saw():
+                self._note(report)
+            case Joining():
                 self.joined = True
-                grouping = Grouping(
-                    consumer=consumer,
-                    topic=self.topic,
-                    group=self.group,
-                    coordinator_id=coordinator_id,
-                    partition_count=self.partition_count,
-                    limit_ms=limits.group_ms,
-                    stop=self.stop,
-                    deliveries=producing.deliveries,
-                    log=log,
-                    commits=self.clients.commits,
-                    ask_seen_from=ask_seen_from,
-                    ask_of_group=ask_of_group,
-                )
-                timed = grouping.run(self.leaders)
-                self.member_id = consumer.memberid() or ""
-                loop.call_soon_threadsafe(self._note, Stage.GROUP, CLUSTER, timed)
-            loop.call_soon_threadsafe(_settle, read)
-        finally:
-            # Leaves the group, so that it can be removed at once.
-            consumer.close()
+            case AskSeenFrom():
+                self._answer(self._tell_seen_from())
+            case AskOfGroup():
+                self._answer(self._tell_of_group())
+            case Produced():
+                self._broke = self._broke or report.broke
+                self._produced.set()
+                if report.broke is not None:
+                    # What was not produced is not waited for.
+                    self._read.set()
+            case HasRead():
+                self._broke = self._broke or report.broke
+                self.member_id = report.member_id
+                self._read.set()
+            case Left():
+                self.left.set()
+            case _:
+                # Of a measurement; none is under way.
+                pass
 
-    def _await_coordinator(self, producing: Producing) -> int | None:
-        """The coordinator, once all records are sent and it is known; None where there is no group to join."""
-        while not self.stop.is_set():
-            if self._coordinator.done() and len(producing.deliveries) == len(self.leaders):
-                if self._coordinator.cancelled():
-                    return None
-                anything = any(delivery.complete for delivery in producing.deliveries.values())
-                return self._coordinator.result() if anything else None
-            time.sleep(POLL_S)
-        return None
+    def _note(self, saw: Saw) -> None:
+        if self.stopped or SPECS[saw.stage].measurement:
+            return
+        timed = saw.timed
+        self.ledger.record(saw.stage, saw.target, timed.seen, started_ns=timed.started_ns, ended_ns=timed.ended_ns)
 
-    def _report(self, loop: asyncio.AbstractEventLoop, stage: Stage, leader: Leader, timed: Timed) -> None:
-        loop.call_soon_threadsafe(self._note, stage, leader.target, timed)
+    def _answer(self, asking: Coroutine[Any, Any, None]) -> None:
+        self._asking.add(asyncio.ensure_future(asking))
 
-    def _note(self, stage: Stage, target: Target, timed: Timed) -> None:
-        if not self.stop.is_set():
-            self.ledger.record(stage, target, timed.seen, started_ns=timed.started_ns, ended_ns=timed.ended_ns)
+    async def _tell_seen_from(self) -> None:
+        self.client.send(ToldSeenFrom(await self.client_host()))
 
-    def _crash(self, defect: BaseException) -> None:
-        """A client that cannot run at all: the probe's own error, on every stage without an outcome."""
-        seen = crashed(defect)
-        for leader in self.leaders:
-            for stage in (Stage.PRODUCE, Stage.CONSUME):
-                produced = self.ledger.get(Stage.PRODUCE, leader.target)
-                if stage in self.plan.stages and (produced is None or produced.reason is None):
-                    self.ledger.settle(stage, leader.target, seen)
-        if Stage.GROUP in self.plan.stages:
+    async def _tell_of_group(self) -> None:
+        self.client.send(ToldOfGroup(await self.told_of_group()))
+
+    # Where the client does not do what it is to do.
+
+    def note_the_end(self, ended: Ended) -> None:
+        """What was under way has ended with the client; a group that was not joined yet waits for that."""
+        under_way = self._under_way()
+        seen = ended_at(ended, under_way)
+        for stage, target in under_way:
+            self.ledger.settle(stage, target, seen)
+        if under_way and Stage.GROUP in self.plan.stages and self.ledger.get(Stage.GROUP, CLUSTER) is None:
+            stage, target = under_way[0]
+            self.ledger.skip(Stage.GROUP, CLUSTER, Reason.WAITS_FOR, WaitedFor(stage=stage, target=target))
+
+    def _under_way(self) -> list[tuple[Stage, Target]]:
+        found = [(Stage.PRODUCE, each.target) for each in self.leaders if self._is_open(Stage.PRODUCE, each.target)]
+        produced = [each.target for each in self.leaders if self._is_produced(each)]
+        found += [(Stage.CONSUME, target) for target in produced if self._is_open(Stage.CONSUME, target)]
+        if self.joined and self._is_open(Stage.GROUP, CLUSTER):
+            found.append((Stage.GROUP, CLUSTER))
+        return found
+
+    def _is_produced(self, leader: Leader) -> bool:
+        produced = self.ledger.get(Stage.PRODUCE, leader.target)
+        return produced is not None and produced.reason is None
+
+    def _is_open(self, stage: Stage, target: Target) -> bool:
+        return stage in self.plan.stages and self.ledger.get(stage, target) is None
+
+    def _settle_the_rest(self, broke: Broke) -> None:
+        """A client that could not be used to the end: what it says, on every stage without an outcome."""
+        seen = error(Reason.PROBE_CRASHED, broke.words) if broke.reason is None else failed(broke.reason, broke.words)
+        for stage, target in self._under_way():
+            self.ledger.settle(stage, target, seen)
+        if self._is_open(Stage.GROUP, CLUSTER) and all(self._is_produced(each) for each in self.leaders):
             self.ledger.settle(Stage.GROUP, CLUSTER, seen)
 
 
-def _ask(
-    loop: asyncio.AbstractEventLoop,
-    ask: Callable[[], Coroutine[Any, Any, T]],
-    unknown: Callable[[str], T],
-    *,
-    limit_ms: int,
-) -> Callable[[], T]:
-    """Ask in the loop, and give back what waits, in this thread, for the answer; without one, for why there is none."""
-    asked = asyncio.run_coroutine_threadsafe(ask(), loop)
-
-    def answer() -> T:
-        try:
-            return asked.result(limit_ms / 1000)
-        except TimeoutError:
-            return unknown(f"no DescribeGroups response within {limit_ms} ms")
-        except concurrent.futures.CancelledError:
-            return unknown("the run ended before the answer")
-
-    return answer
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def _either(read: asyncio.Future[None], thread: asyncio.Future[None]) -> None:
-    await asyncio.wait({read, thread}, return_when=asyncio.FIRST_COMPLETED)
-    if not read.done():
-        thread.result()
+def ended_at(ended: Ended, under_way: Sequence[tuple[Stage, Target]]) -> Observation:
+    """A client that crashed did so on what it was sent; one that something else ended says nothing of the path."""
+    stages = tuple(dict.fromkeys(stage.value for stage, _ in under_way))
+    words = f"the Kafka client {ended.words}, at stage{'s' if len(stages) > 1 else ''} {' and '.join(stages)}"
+    return failed(Reason.CLIENT_DIED, words) if ended.by_itself else error(Reason.CLIENT_DIED, words)

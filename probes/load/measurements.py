@@ -1,24 +1,34 @@
 """Which measurements run after the records, on which leaders, and what is skipped where they cannot.
 
-The measuring is in :mod:`.path_latency`, :mod:`brokerproof.probes.stages.latency` and
-:mod:`brokerproof.probes.stages.throughput`; each runs in a thread.
+The measuring is in :mod:`.path_latency`, in a thread, and in :mod:`brokerproof.probes.stages.latency` and
+:mod:`brokerproof.probes.stages.throughput`, in the client process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaException
 
 from brokerproof.probes.exchange import Exchange
+from brokerproof.probes.kafka_client.messages import (
+    Measured,
+    MeasureLatency,
+    MeasureThroughput,
+    Order,
+    Report,
+    Samples,
+    Saw,
+)
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.librdkafka import Leader, Settings, reason_of, since
-from brokerproof.probes.observation import Observation, crashed, failed
-from brokerproof.probes.outcome import STAGE_REASONS, Reason, Stage, Status, WaitedFor
+from brokerproof.probes.librdkafka import Leader, Settings
+from brokerproof.probes.observation import Observation, crashed, error
+from brokerproof.probes.outcome import Reason, Stage, Status, WaitedFor
 from brokerproof.probes.plan import LatencyPlan, PathLatencyPlan, Plan, ThroughputPlan
-from brokerproof.probes.records import CLUSTER
+from brokerproof.probes.records import CLUSTER, ended_at
 from brokerproof.probes.threads import in_thread
 
 
@@ -54,14 +64,9 @@ class Measurements(msgspec.Struct):
         settings = self.exchange.settings
         if not leaders or settings is None:
             return
-        match wanted:
-            case LatencyPlan():
-                await self._latency(wanted, settings, leaders)
-            case ThroughputPlan() if root is None:
-                await self._throughput(wanted, settings, leaders)
-            case ThroughputPlan():
-                # A throughput without one of the leaders would look like a slow cluster.
-                pass
+        if isinstance(wanted, LatencyPlan) or root is None:
+            # A throughput without one of the leaders would look like a slow cluster.
+            await self._by_client(stage, wanted, settings, leaders)
 
     def _skip_what_cannot(self, stage: Stage) -> WaitedFor | None:
         """Skip leaders whose records failed, and those that the topic does not cover; the first failure, if any."""
@@ -100,42 +105,43 @@ class Measurements(msgspec.Struct):
         if self.plan.raw_samples:
             self.ledger.samples(measuring.blocks(self.ledger.zero_ns))
 
-    async def _latency(self, wanted: LatencyPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
-        from brokerproof.probes.stages.latency import Latency  # noqa: PLC0415  most runs do not measure; starting is measured
+    async def _by_client(
+        self, stage: Stage, wanted: LatencyPlan | ThroughputPlan, settings: Settings, leaders: Sequence[Leader]
+    ) -> None:
+        """Have the client process measure, and note what it saw."""
+        exchange, ledger = self.exchange, self.ledger
+        client = await exchange.client()
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        started = time.monotonic_ns()
-        measuring = Latency(settings, self.exchange.topic, self.exchange.group, wanted, leaders, self.exchange.stop)
-        try:
-            each, every = await in_thread(measuring.run, "latency")
-        except Exception as failure:  # noqa: BLE001  any defect must become an outcome
-            every = since(started, _seen(Stage.LATENCY, failure))
-            each = dict.fromkeys(leaders, every)
-        for leader, timed in each.items():
-            self.ledger.record(
-                Stage.LATENCY,
-                leader.target,
-                timed.seen,
-                started_ns=timed.started_ns,
-                ended_ns=timed.ended_ns,
-            )
-        self.ledger.record(Stage.LATENCY, CLUSTER, every.seen, started_ns=every.started_ns, ended_ns=every.ended_ns)
-        if self.plan.raw_samples:
-            self.ledger.samples(measuring.blocks(self.ledger.zero_ns))
+        def hear(report: Report) -> None:
+            if done.done() or exchange.stop.is_set():
+                return
+            match report:
+                case Saw() if report.stage is stage:
+                    seen = report.timed
+                    ledger.record(stage, report.target, seen.seen, started_ns=seen.started_ns, ended_ns=seen.ended_ns)
+                case Samples():
+                    ledger.samples([report.block])
+                case Measured():
+                    done.set_result(report.defect)
+                case _:
+                    # Of the records: the consumer may be leaving its group yet.
+                    pass
 
-    async def _throughput(self, wanted: ThroughputPlan, settings: Settings, leaders: Sequence[Leader]) -> None:
-        from brokerproof.probes.stages.throughput import Throughput  # noqa: PLC0415  likewise
-
-        started = time.monotonic_ns()
-        measuring = Throughput(settings, self.exchange.topic, self.exchange.group, wanted, leaders, self.exchange.stop)
-        try:
-            timed = await in_thread(measuring.run, "throughput")
-        except Exception as failure:  # noqa: BLE001  any defect must become an outcome
-            timed = since(started, _seen(Stage.THROUGHPUT, failure))
-        self.ledger.record(Stage.THROUGHPUT, CLUSTER, timed.seen, started_ns=timed.started_ns, ended_ns=timed.ended_ns)
-
-
-def _seen(stage: Stage, failure: Exception) -> Observation:
-    """What the client refused before there was anything to measure, or a defect."""
-    if isinstance(failure, KafkaException):
-        return failed(reason_of(failure.args[0], STAGE_REASONS[stage]), failure.args[0].str())
-    return crashed(failure)
+        client.listen(hear)
+        leading, zero_ns, raw = tuple(leaders), ledger.zero_ns, self.plan.raw_samples
+        order: Order
+        match wanted:
+            case LatencyPlan():
+                order = MeasureLatency(settings, exchange.topic, exchange.group, leading, zero_ns, raw, plan=wanted)
+            case ThroughputPlan():
+                order = MeasureThroughput(settings, exchange.topic, exchange.group, leading, zero_ns, raw, plan=wanted)
+        client.send(order)
+        both: set[asyncio.Future[Any]] = {done, client.ended}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        each = () if stage is Stage.THROUGHPUT else tuple(leader.target for leader in leaders)
+        planned = [(stage, target) for target in (*each, CLUSTER)]
+        if not done.done():
+            ledger.settle_missing(planned, ended_at(client.ended.result(), planned))
+        elif defect := done.result():
+            ledger.settle_missing(planned, error(Reason.PROBE_CRASHED, defect))

@@ -123,6 +123,8 @@ class Reason(StrEnum):
     NOT_ASSIGNED = "not_assigned"
     COMMIT_FAILED = "commit_failed"
     INTERMITTENT = "intermittent"
+    CLIENT_DIED = "client_died"
+    """The Kafka client (librdkafka) crashed; with status error: it was ended from outside, or could not be started."""
     # status skipped
     WAITS_FOR = "waits_for"
     NOT_PLANNED = "not_planned"
@@ -173,6 +175,7 @@ CLIENT: Final = frozenset(
         Reason.NOT_AUTHORIZED,
         Reason.TOPIC_NOT_CREATED,
         Reason.TOPIC_NOT_FOUND,
+        Reason.CLIENT_DIED,
     }
 )
 
@@ -185,5 +188,6 @@ ERROR_REASONS: Final = frozenset(
         Reason.BAD_CA_FILE,
         Reason.OUT_OF_SOCKETS,
         Reason.DEADLINE_OF_PLAN,
+        Reason.CLIENT_DIED,
     }
 )

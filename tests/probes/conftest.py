@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from brokerproof.probes.kafka_client.fork_server import Connection, ForkServer
+from brokerproof.probes.kafka_client.serving import serve
 from tests.probes.authority import Authority
 
 Names = dict[str, tuple[str, ...]]
@@ -40,3 +44,22 @@ def os_names(monkeypatch: pytest.MonkeyPatch) -> Names:
 @pytest.fixture
 def ca_file(authority: Authority) -> Path:
     return authority.ca_file
+
+
+@pytest.fixture
+def client_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client process as a thread, so that what a test puts in the place of something is there for it too."""
+
+    def fork(_server: ForkServer) -> Connection:
+        ours, theirs = socket.socketpair()
+        ending, other = os.pipe()
+        os.close(other)
+
+        def served() -> None:
+            with theirs:
+                serve(theirs)
+
+        threading.Thread(target=served, daemon=True).start()
+        return Connection(ours, ending)
+
+    monkeypatch.setattr(ForkServer, "fork", fork)

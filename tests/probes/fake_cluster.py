@@ -37,6 +37,7 @@ from tests.probes.peers import LOOPBACK, peer
 
 PRODUCE, FETCH, METADATA, FIND_COORDINATOR, JOIN_GROUP, API_VERSIONS = 0, 1, 3, 10, 11, 18
 CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 15, 32, 42
+LEAVE_GROUP = 13
 PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS)
 """What the mock does not offer."""
 OF_TOPICS = (CREATE_TOPICS, DELETE_TOPICS)
@@ -80,6 +81,10 @@ class FakeCluster:
     ports: dict[int, int] = field(default_factory=dict)
     """The proxies', by broker."""
     connections: int = 0
+    asked: set[int] = field(default_factory=set)
+    """API keys that came."""
+    left: list[str] = field(default_factory=list)
+    """Members that left their group, by whoever's word."""
     partitions: int = 0
     """Of the topic that was created; before, as many as brokers."""
     produced: list[tuple[int, int]] = field(default_factory=list)
@@ -107,6 +112,14 @@ class FakeCluster:
         """A record of somebody else."""
         self._mock.produce(topic, value=value, partition=partition)
         assert self._mock.flush(5) == 0
+
+    async def notes(self, key: int, payload: bytes, client_bytes: int) -> None:
+        """What comes with a request of this key."""
+        self.asked.add(key)
+        if key == PRODUCE:
+            await self.takes(payload, client_bytes)
+        if key == LEAVE_GROUP:
+            self.left.append(_second_string(payload[10 + client_bytes :]))
 
     async def takes(self, payload: bytes, client_bytes: int) -> None:
         """Note a request with records, for as long as it takes here."""
@@ -246,8 +259,7 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                 if is_deaf or cluster.is_silent(own_id, key):
                     cluster.creates_late(own_id, key, payload, client)
                     continue
-                if key == PRODUCE:
-                    await cluster.takes(payload, client)
+                await cluster.notes(key, payload, client)
                 head = struct.pack(">i", correlation_id)
                 if key in handlers:
                     # A broker answers the requests of one connection in their order.
@@ -264,6 +276,12 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
             far_writer.transport.abort()
 
     return behaviour
+
+
+def _second_string(body: bytes) -> str:
+    """Of two in a row, as in LeaveGroup up to version 2: the group, and the member."""
+    second = body[2 + int.from_bytes(body[:2], "big") :]
+    return second[2 : 2 + int.from_bytes(second[:2], "big")].decode()
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:

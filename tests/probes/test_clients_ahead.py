@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaException
 
 import brokerproof.probes.paths
 from brokerproof.probes.exchange import Exchange
-from brokerproof.probes.host import Asked
+from brokerproof.probes.kafka_client.client_process import ClientProcess
+from brokerproof.probes.kafka_client.messages import Order, Prepare
 from brokerproof.probes.kafka_clients import KafkaClients
-from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Settings
 from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
-from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
+from brokerproof.probes.paths import ProbedEndpoint, Verified
 from brokerproof.probes.plan import Endpoint, Limits, Plan, Tls
 from brokerproof.probes.stages.connect import connect
 from tests.probes.fake_cluster import CREATE_TOPICS, PRODUCE, FakeCluster, fake_cluster
@@ -33,17 +34,18 @@ def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def clients(monkeypatch: pytest.MonkeyPatch) -> list[KafkaClients]:
-    """All that a run makes, ahead or not."""
-    made: list[KafkaClients] = []
-    real = Exchange._clients
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Prepare]:
+    """What clients a run has made, ahead or not."""
+    noted: list[Prepare] = []
+    real = ClientProcess.send
 
-    def noted(exchange: Exchange, endpoint: ProbedEndpoint) -> KafkaClients:
-        made.append(real(exchange, endpoint))
-        return made[-1]
+    def send(process: ClientProcess, order: Order) -> None:
+        if isinstance(order, Prepare):
+            noted.append(order)
+        real(process, order)
 
-    monkeypatch.setattr(Exchange, "_clients", noted)
-    return made
+    monkeypatch.setattr(ClientProcess, "send", send)
+    return noted
 
 
 def probed(prepare: Any = None, **fields: Any) -> tuple[Result, FakeCluster]:
@@ -61,15 +63,10 @@ def planned(cluster: FakeCluster, **fields: Any) -> Plan:
     return plan(*ports, **{"stages": TO_GROUP} | fields)
 
 
-def assert_nothing_open(clients: list[KafkaClients]) -> None:
-    assert [(each._producer, each._consumer) for each in clients] == [(None, None)] * len(clients)
-
-
-def test_one_pair_of_clients_serves_the_whole_run(distance: str, clients: list[KafkaClients]) -> None:
+def test_one_pair_of_clients_serves_the_whole_run(distance: str, prepared: list[Prepare]) -> None:
     result, cluster = probed()
     assert result.all_ok(), (distance, result.verdicts())
-    assert len(clients) == 1
-    assert_nothing_open(clients)
+    assert [each.now for each in prepared] == [distance == "far"]
     assert len(cluster.created) == len(cluster.deleted) == len(cluster.deleted_groups) == 1
     assert result.closing.left_behind == ()
 
@@ -77,7 +74,7 @@ def test_one_pair_of_clients_serves_the_whole_run(distance: str, clients: list[K
 @pytest.mark.parametrize("distance", ["far"], indirect=True)
 @pytest.mark.usefixtures("distance")
 def test_clients_that_started_from_what_proves_wrong_are_closed_unused(
-    clients: list[KafkaClients], monkeypatch: pytest.MonkeyPatch
+    prepared: list[Prepare], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work() -> tuple[Result, str, str]:
         async with fake_cluster(1) as cluster, peer(silent) as stranger:
@@ -96,8 +93,7 @@ def test_clients_that_started_from_what_proves_wrong_are_closed_unused(
     assert result.one(Stage.API, role=Role.BOOTSTRAP).status is Status.FAILED
     for stage in (Stage.PRODUCE, Stage.CONSUME, Stage.GROUP):
         assert result.one(stage).status is Status.OK, result.verdicts()
-    assert [each.settings.bootstrap for each in clients] == [stranger, right]
-    assert_nothing_open(clients)
+    assert [each.settings.bootstrap for each in prepared] == [stranger, right]
 
 
 def verified(endpoint: ProbedEndpoint, cluster_id: str) -> Verified:
@@ -105,26 +101,15 @@ def verified(endpoint: ProbedEndpoint, cluster_id: str) -> Verified:
     return Verified(endpoint, "127.0.0.1", None, metadata, 1)  # type: ignore[arg-type]  # nothing is asked over it
 
 
-def test_clients_that_started_from_another_cluster_are_not_used() -> None:
-    async def work() -> list[bool]:
-        here = plan(1)
-        ledger = Ledger(lambda _outcome: None)
-        exchange = Exchange(here, ledger, Paths(here, ledger, Asked(()), asyncio.Semaphore(1)))
-        start, right = (ProbedEndpoint(Role.BROKER, name, 9094, 1) for name in ("b-1", "b-2"))
-        control = verified(right, "ours")
-        used = []
-        for known in ({}, {1: verified(start, "theirs")}, {1: verified(start, "ours")}):
-            start.verified = known
-            ahead = exchange._clients(start)
-            exchange._ahead = start, ahead
-            used.append(exchange._clients_of(control) is ahead)
-        return used
-
-    assert run(work()) == [False, False, True]
+@pytest.mark.parametrize(("known", "used"), [({}, False), ({1: "theirs"}, False), ({1: "ours"}, True)])
+def test_clients_that_started_from_another_cluster_are_not_used(known: dict[int, str], used: bool) -> None:
+    start, right = (ProbedEndpoint(Role.BROKER, name, 9094, 1) for name in ("b-1", "b-2"))
+    start.verified = {broker_id: verified(start, cluster_id) for broker_id, cluster_id in known.items()}
+    assert Exchange._is_of(start, verified(right, "ours")) is used
 
 
 @pytest.mark.usefixtures("distance")
-def test_a_produce_that_fails_leaves_no_group(clients: list[KafkaClients]) -> None:
+def test_a_produce_that_fails_leaves_no_group() -> None:
     result, cluster = probed(lambda cluster: cluster.silent_on.add(PRODUCE))
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TIMED_OUT)
@@ -132,39 +117,36 @@ def test_a_produce_that_fails_leaves_no_group(clients: list[KafkaClients]) -> No
         assert result.one(stage).reason is Reason.WAITS_FOR
     assert cluster.deleted == cluster.created
     assert cluster.deleted_groups == []
-    assert_nothing_open(clients)
 
 
 @pytest.mark.usefixtures("distance")
-def test_the_plans_deadline_with_clients_nobody_took(clients: list[KafkaClients]) -> None:
+def test_the_plans_deadline_with_clients_nobody_took() -> None:
     result, _ = probed(lambda cluster: cluster.silent_on.add(CREATE_TOPICS), limits=Limits(plan_ms=1000))
     assert not result.closing.complete
     assert result.one(Stage.GROUP).reason is Reason.DEADLINE_OF_PLAN
-    assert_nothing_open(clients)
 
 
 @pytest.mark.usefixtures("distance")
-def test_the_plans_deadline_in_the_middle_of_a_group(clients: list[KafkaClients]) -> None:
+def test_the_plans_deadline_in_the_middle_of_a_group() -> None:
     result, cluster = probed(limits=Limits(plan_ms=2000))
     assert result.one(Stage.GROUP).reason is Reason.DEADLINE_OF_PLAN
     assert cluster.deleted == cluster.created
     assert len(cluster.deleted_groups) == 1
     assert result.closing.left_behind == ()
-    assert_nothing_open(clients)
 
 
 @pytest.mark.usefixtures("distance")
 def test_a_client_that_cannot_be_made_says_so_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Settings.producer
+    real = Exchange._settings
 
-    def wrong(settings: Settings, *arguments: Any, **limits: Any) -> dict[str, Any]:
-        return real(settings, *arguments, **limits) | {"no.such.option": True}
+    def wrong(exchange: Exchange, endpoint: ProbedEndpoint) -> Settings:
+        return msgspec.structs.replace(real(exchange, endpoint), tls=Tls(ca_file="/no/such/file"))
 
-    monkeypatch.setattr(Settings, "producer", wrong)
+    monkeypatch.setattr(Exchange, "_settings", wrong)
     result, cluster = probed()
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.KAFKA_ERROR)
-    assert "no.such.option" in produce.detail
+    assert "ssl.ca.location" in produce.detail
     assert result.one(Stage.GROUP).reason is Reason.WAITS_FOR
     assert cluster.deleted == cluster.created
 
@@ -173,7 +155,7 @@ def test_closed_clients_are_not_made_ahead_any_more() -> None:
     clients = KafkaClients(Settings("127.0.0.1:1", None, Limits()), "g", reads=True)
     clients.close()
     clients.make()
-    assert_nothing_open([clients])
+    assert (clients._producer, clients._consumer) == (None, None)
 
 
 def test_a_pair_that_is_taken_is_not_closed_again() -> None:

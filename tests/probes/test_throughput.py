@@ -128,6 +128,7 @@ def test_what_the_client_says_is_no_record_without_an_answer() -> None:
     assert in_queue > 0
 
 
+@pytest.mark.usefixtures("client_in_this_process")
 def test_a_ramp_finds_what_the_path_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are really sent; how fast they are acknowledged is made up, since this machine has its own mind."""
     really = Load.step
@@ -172,6 +173,7 @@ def test_a_ramp_that_may_send_little_says_so() -> None:
     assert facts.ramp.records_sent * 1000 <= 120_000
 
 
+@pytest.mark.usefixtures("client_in_this_process")
 def test_a_host_that_hands_over_nothing_has_measured_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread did not get the processor before the time was up: that says nothing of the path, and is no success."""
     monkeypatch.setattr(Load, "offer_some", lambda _self, _first, _total: 0)
