@@ -13,7 +13,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, behind_own
 from brokerproof.diagnosis.rules.connect import is_mixed
 from brokerproof.diagnosis.rules.shape import is_ipv6
-from brokerproof.probes.outcome import Outcome, Stage, Status
+from brokerproof.probes.outcome import Outcome, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 
 
@@ -107,7 +107,11 @@ def _failures(case: Case, red: Red) -> Iterator[Outcome]:
 
 
 def _passing(case: Case, view: ClientView, broker_id: int) -> Iterator[Outcome]:
-    """Answers by which the broker proved to this client who it is, in the first look or the second."""
+    """Answers at the broker's own port by which it proved to this client who it is, in the first look or the second.
+
+    At a port that it only advertises, it may have answered by another listener: behind it one broker follows another.
+    """
     for outcome in (*case.of_stage(view, Stage.IDENTITY), *case.looked_again(view)):
-        if outcome.stage is Stage.IDENTITY and outcome.status is Status.OK and outcome.target.broker_id == broker_id:
+        its_own = outcome.target.role is Role.BROKER and outcome.target.broker_id == broker_id
+        if its_own and outcome.stage is Stage.IDENTITY and outcome.status is Status.OK:
             yield outcome

@@ -7,8 +7,10 @@ import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Diagnosis
-from brokerproof.probes.outcome import Reason, Role, Stage
+from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
+from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.probes.outcome import Reason, Role, Stage, Status
+from brokerproof.probes.plan import VERIFY_STAGES
 from tests.diagnosis.bends import DIRECT, MULTI, PEERING, SINGLE, named, one, unlisted
 from tests.diagnosis.bent import Bend, answers, at, failed, looked_at_again, seen, views_of
 
@@ -91,3 +93,42 @@ def test_a_topic_or_group_that_is_well_the_next_time_was_asked_of_another_broker
     found = diagnose([looked_at_again(view, bend, over=True, role=Role.CLUSTER) for view in views_of(PEERING)])
     assert found.findings
     assert Code.TRANSIENT_OVER not in {code for f in found.findings for code in f.codes}
+
+
+def test_another_broker_in_its_place_was_no_outage() -> None:
+    """Where brokers take turns behind a port, the right one comes up now and then."""
+    bend = Bend(at(Stage.IDENTITY, brokers=[2]), failed(Reason.OTHER_BROKER))
+    found = diagnosed(SINGLE, bend, over=True)
+    assert found.findings
+    assert Code.TRANSIENT_OVER not in {code for f in found.findings for code in f.codes}
+
+
+def test_silence_on_a_connection_that_stands_exhausts_no_connections() -> None:
+    bend = Bend(at(Stage.HANDSHAKE, brokers=[2]), failed(Reason.TIMED_OUT))
+    found = diagnosed(PEERING, bend, over=True)
+    assert named(found) == [(one(Code.TRANSIENT_OVER, Code.TCP_PACKET_LOSS), DIRECT, {2})]
+
+
+@pytest.mark.parametrize(("order", "ended"), [((False, False, True), True), ((False, True, False), False)])
+def test_what_failed_until_it_worked_may_have_ended_meanwhile(order: tuple[bool, ...], *, ended: bool) -> None:
+    [view] = [view for view in views_of(PEERING) if view.client == "peered"]
+    connects = at(Stage.CONNECT, brokers=[2])
+    tried = [None if worked else Reason.TIMED_OUT for worked in order]
+    perfect = [o for o in seen(view).outcomes if not connects(view, o)]
+    connect = next(o for o in seen(view).outcomes if connects(view, o))
+    attempts = [
+        msgspec.structs.replace(
+            connect,
+            attempt=number,
+            started_ns=number * 1_000_000_000,
+            status=Status.FAILED if reason else Status.OK,
+            reason=reason,
+        )
+        for number, reason in enumerate(tried, start=1)
+    ]
+    outcomes = (*perfect, *attempts)
+    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
+    run = ClientEvidence(view=view, checks=checks, outcomes=outcomes)
+    codes = {code for f in diagnose([run]).findings for code in f.codes}
+    assert Code.TCP_PACKET_LOSS in codes
+    assert (Code.TRANSIENT_OVER in codes) == ended

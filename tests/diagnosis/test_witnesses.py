@@ -22,7 +22,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.plan import VERIFY_STAGES
 from tests.diagnosis.bends import IN_VPC, PEERING, REFUSED, SINGLE, named, one, unlisted
-from tests.diagnosis.bent import Bend, at, seen, views_of
+from tests.diagnosis.bent import Bend, at, failed, seen, views_of
 from tests.diagnosis.perfect import outcome
 
 BEGAN_NS = 1_780_000_000_000_000_000
@@ -85,6 +85,20 @@ def test_a_clock_that_cannot_be_read_is_unknown() -> None:
     assert Started("p", "c", "1", "h", "3.11", wall_clock="yesterday").began_ns == 0
     read = Started("p", "c", "1", "h", "3.11", wall_clock="2026-11-28T00:00:00+00:00").began_ns
     assert read == 1_795_824_000 * SECOND_NS
+
+
+def test_who_reached_the_broker_by_another_port_is_no_witness_of_its_own() -> None:
+    """Brokers advertise the bootstrap port, where the load balancer leads to any of them, this time to broker 2."""
+    clients = []
+    for view in views_of(SINGLE):
+        run = seen(view, Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.TIMED_OUT)))
+        address = view.bootstrap[0].addresses[0].address
+        target = Target(role=Role.ADVERTISED, name=view.brokers[1].name, address=address, port=9094, broker_id=2)
+        outcomes = (*run.outcomes, outcome(Stage.IDENTITY, target))
+        checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
+        clients.append(ClientEvidence(view=view, checks=checks, outcomes=outcomes))
+    codes = {code for f in diagnose(clients).findings for code in f.codes}
+    assert {Code.NLB_NO_TARGET, Code.NLB_STALE_TARGET, Code.NLB_LISTENER_MISSING} <= codes
 
 
 def test_another_broker_advertised_at_this_ones_address_is_no_fault_of_the_load_balancer() -> None:

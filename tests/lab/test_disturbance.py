@@ -129,7 +129,7 @@ def test_answers_that_are_cut_short_have_no_way_by_tcp() -> None:
         if "do-tcp: no" in r.configuration
     ]
     assert server.address == "10.1.0.53"
-    assert "max-udp-size: 80" in server.configuration
+    assert "max-udp-size: 81" in server.configuration
 
 
 def test_a_frozen_broker_is_not_another_broker() -> None:

@@ -49,8 +49,8 @@ def _is_over(case: Case, red: Red) -> bool:
     again = case.again(red)
     if check.isolation or check.asserts is not Assertion.STAGE_PASSES or SPECS[check.stage].measurement:
         return False
-    if SPECS[check.stage].judged is Per.CLUSTER or check.reason in _OF_ITS_TOPIC:
-        return False
+    if SPECS[check.stage].judged is Per.CLUSTER or check.reason in _OF_ITS_TOPIC or check.reason is Reason.OTHER_BROKER:
+        return False  # one broker in place of another was no outage, and where brokers take turns any may be next
     if not again or any(o.status is not Status.OK for o in again) or is_mixed(case, red) or loses(case, red.view):
         return False
     # Behind a load balancer any target may answer a bootstrap connection: the second look met another one.

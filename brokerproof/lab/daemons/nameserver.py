@@ -25,7 +25,7 @@ from brokerproof.topology.models import (
 Aliases = Mapping[str, tuple[IPv4Address | IPv6Address, ...]]
 """Every name an alias may point to, with its addresses."""
 
-_SHORT_BYTES = 80
+_SHORT_BYTES = 81
 """Room for the question of a broker's name, and for what the lab asks (:func:`identity`); not for an address."""
 _ALIAS_TTL_S = 60
 _PUBLIC_TTL_S = 60
