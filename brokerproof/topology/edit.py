@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from brokerproof.topology.models import Broker, Cluster, Model, Topology
+from brokerproof.topology.models import Broker, Cluster, Disturbance, Model, NameServer, Topology
 
 
 def with_changes(topology: Topology, collection: str, index: int, **changes: Any) -> Topology:
@@ -45,6 +45,18 @@ def with_added(topology: Topology, collection: str, *items: Model) -> Topology:
 def with_lab(topology: Topology, **changes: Any) -> Topology:
     """The topology with some of the settings that only the lab reads replaced."""
     return topology.model_copy(update={"lab": topology.lab.model_copy(update=changes)})
+
+
+def with_disturbances(topology: Topology, *disturbances: Disturbance) -> Topology:
+    """The topology with more of what disturbs it in the lab alone; what does so already goes on."""
+    return with_lab(topology, disturbances=(*topology.lab.disturbances, *disturbances))
+
+
+def with_name_servers(topology: Topology, *servers: NameServer) -> Topology:
+    """The topology with more DNS servers that are not AWS's; one at the address of another takes its place."""
+    taken = {server.address for server in servers}
+    others = (server for server in topology.lab.name_servers if server.address not in taken)
+    return with_lab(topology, name_servers=(*others, *servers))
 
 
 def with_changed(topology: Topology, collection: str, chosen: Callable[[Any], bool], **changes: Any) -> Topology:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -12,7 +13,8 @@ from brokerproof.lab.faults.fault import FaultLayer, afflicted
 from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.lab.network.difference import difference
 from brokerproof.probes.outcome import STAGE_REASONS
-from brokerproof.topology.models import Topology
+from brokerproof.topology.edit import with_lab
+from brokerproof.topology.models import Answers, HostsLine, NameServer, Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 EACH = [
@@ -49,6 +51,17 @@ def test_undoing_a_fault_leaves_nothing_to_do(fault: Fault, pattern: str) -> Non
     } == names
     # Addresses of brokers stay, so an edit that means no other broker restarts none.
     assert not [n for n in back.namespaces_removed if n.startswith("demo-b")]
+
+
+@pytest.mark.parametrize(("fault", "pattern"), EACH)
+def test_a_fault_leaves_in_place_what_disturbs_the_lab_already(fault: Fault, pattern: str) -> None:
+    """Faults are put in together, and each one's disturbance is what it is about."""
+    topology = intended(fault, pattern)
+    there = HostsLine(client=topology.clients[0].name, name="there.example.com", address=IPv4Address("10.9.9.8"))
+    server = NameServer(address=IPv4Address("10.9.9.7"), answers=Answers.PUBLIC)
+    broken = fault.edit(with_lab(topology, disturbances=(there,), name_servers=(server,)))
+    assert there in broken.lab.disturbances
+    assert server in broken.lab.name_servers
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda f: f.name)

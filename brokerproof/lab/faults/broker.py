@@ -7,7 +7,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults.fault import COMBINATION, EVERY, MULTI, MULTI_VPC, SINGLE, STRAIGHT, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_broker, with_lab
+from brokerproof.topology.edit import with_broker, with_disturbances
 from brokerproof.topology.models import BrokerState, CutOffBroker, Topology
 
 
@@ -22,7 +22,7 @@ def _two_stopped(topology: Topology) -> Topology:
 
 def _cut_off(topology: Topology) -> Topology:
     cluster = topology.clusters[0]
-    return with_lab(topology, disturbances=(CutOffBroker(cluster_name=cluster.cluster_name, broker_id=2),))
+    return with_disturbances(topology, CutOffBroker(cluster_name=cluster.cluster_name, broker_id=2))
 
 
 def _advertised_unchanged(topology: Topology) -> Topology:

@@ -8,7 +8,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults.fault import EVERY, MULTI, STRAIGHT, Fault, FaultLayer, afflicted
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_lab
+from brokerproof.topology.edit import with_disturbances
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import HostsLine, TakenConnections, Topology
 
@@ -19,7 +19,7 @@ def _hosts_line(topology: Topology) -> Topology:
     client = afflicted(topology)
     name = expect(topology, client.name).brokers[1].name
     line = HostsLine(client=client.name, name=name, address=_ELSEWHERE)
-    return with_lab(topology, disturbances=(line,))
+    return with_disturbances(topology, line)
 
 
 def _taken(topology: Topology) -> Topology:
@@ -35,7 +35,7 @@ def _taken(topology: Topology) -> Topology:
         to_address=IPv4Address(first.address),
         to_port=brokers[0].port,
     )
-    return with_lab(topology, disturbances=(taken,))
+    return with_disturbances(topology, taken)
 
 
 FAULTS: Final = (

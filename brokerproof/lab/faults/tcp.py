@@ -20,7 +20,7 @@ from brokerproof.lab.faults.fault import (
     afflicted,
 )
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_lab
+from brokerproof.topology.edit import with_disturbances
 from brokerproof.topology.models import Direction, FrozenBroker, LostPackets, Silence, Topology
 
 _SMALL_MTU: Final = 1300
@@ -29,9 +29,8 @@ _SMALL_MTU: Final = 1300
 
 def _at_client(topology: Topology, **lost: Any) -> Topology:
     client = afflicted(topology)
-    return with_lab(
-        topology,
-        disturbances=(LostPackets(vpc_id=client.vpc_id, private_ip_address=client.private_ip_address, **lost),),
+    return with_disturbances(
+        topology, LostPackets(vpc_id=client.vpc_id, private_ip_address=client.private_ip_address, **lost)
     )
 
 
@@ -50,7 +49,7 @@ def _reset(topology: Topology) -> Topology:
 
 def _frozen(topology: Topology) -> Topology:
     cluster = topology.clusters[0]
-    return with_lab(topology, disturbances=(FrozenBroker(cluster_name=cluster.cluster_name, broker_id=2),))
+    return with_disturbances(topology, FrozenBroker(cluster_name=cluster.cluster_name, broker_id=2))
 
 
 _fault = partial(Fault, layer=FaultLayer.TCP, stage=Stage.HANDSHAKE, patterns=EVERY, reasons=(Reason.TIMED_OUT,))

@@ -20,7 +20,7 @@ from brokerproof.lab.faults.fault import (
     afflicted,
 )
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_added, with_changed, with_lab
+from brokerproof.topology.edit import with_added, with_changed, with_disturbances, with_name_servers
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Answers, NameServer, ResolverRule, ScarceQueries, Topology, Vpc
 
@@ -47,7 +47,7 @@ def _no_support(topology: Topology) -> Topology:
 
 def _scarce(packets_per_s: int, topology: Topology) -> Topology:
     vpc_id = afflicted(topology).vpc_id
-    return with_lab(topology, disturbances=(ScarceQueries(vpc_id=vpc_id, packets_per_s=packets_per_s),))
+    return with_disturbances(topology, ScarceQueries(vpc_id=vpc_id, packets_per_s=packets_per_s))
 
 
 def _forwarded(answers: Answers | None, topology: Topology) -> Topology:
@@ -64,7 +64,7 @@ def _forwarded(answers: Answers | None, topology: Topology) -> Topology:
         vpc_ids=(client.vpc_id,),
     )
     servers = () if answers is None else (NameServer(address=_ON_PREMISES, answers=answers),)
-    return with_lab(with_added(topology, "resolver_rules", rule), name_servers=servers)
+    return with_name_servers(with_added(topology, "resolver_rules", rule), *servers)
 
 
 def _own_server(answers: Answers, topology: Topology) -> Topology:
@@ -72,7 +72,7 @@ def _own_server(answers: Answers, topology: Topology) -> Topology:
     client = afflicted(topology)
     address = IPv4Address(int(topology.subnet(client.subnet_id).cidr_block.network_address) + 53)
     server = NameServer(address=address, subnet_id=client.subnet_id, answers=answers)
-    return with_lab(_with_vpc(topology, domain_name_servers=(address,)), name_servers=(server,))
+    return with_name_servers(_with_vpc(topology, domain_name_servers=(address,)), server)
 
 
 def _dead_first(topology: Topology) -> Topology:

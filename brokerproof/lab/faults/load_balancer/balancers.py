@@ -10,7 +10,7 @@ from typing import Final
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults.fault import CROSS_REGION, MULTI, ONE_NLB, PRIVATELINK, SINGLE, Fault, FaultLayer
 from brokerproof.probes.outcome import Reason, Stage
-from brokerproof.topology.edit import with_changed, with_each, with_lab
+from brokerproof.topology.edit import with_changed, with_disturbances, with_each
 from brokerproof.topology.models import (
     IpPermission,
     Listener,
@@ -63,7 +63,7 @@ def _stranger(speaks: Speaks, topology: Topology) -> Topology:
         broker_port=group.port,
     )
     led = _port(_STRANGERS_PORT, _open(_STRANGERS_PORT, topology))
-    return with_lab(led, disturbances=(stranger,))
+    return with_disturbances(led, stranger)
 
 
 def _open(port: int, topology: Topology) -> Topology:
@@ -125,7 +125,7 @@ def _cross_zone_off(topology: Topology) -> Topology:
 
 def _ports_taken(topology: Topology) -> Topology:
     taken = tuple(TakenPorts(load_balancer_name=b.load_balancer_name) for b in topology.load_balancers)
-    return with_lab(topology, disturbances=taken)
+    return with_disturbances(topology, *taken)
 
 
 _fault = partial(Fault, layer=FaultLayer.LOAD_BALANCER, stage=Stage.CONNECT, patterns=PRIVATELINK, reasons=_NOT_SERVED)
