@@ -38,7 +38,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import ORDER
-from brokerproof.probes.plan import Plan
+from brokerproof.probes.plan import AdvertisedScope, Plan
 from brokerproof.probes.scope import PlanScope
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
@@ -49,7 +49,7 @@ from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherw
 from brokerproof.probes.stages.idle import hold_idle
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.stages.path_size import measure_path_size
-from brokerproof.probes.stages.resolve import Addresses, resolve
+from brokerproof.probes.stages.resolve import BY_HOST, Addresses, resolve
 from brokerproof.probes.wire.dns_exchange import Server, is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError, Stream
@@ -142,7 +142,7 @@ class Paths:
     ) -> None:
         """``follow`` is whether what the cluster advertises is probed as well."""
         self._plan = plan
-        self._follow = follow
+        self._follow = follow and plan.follow_advertised is not AdvertisedScope.NONE
         self._ledger = ledger
         self._asked = asked
         self._limiter = limiter
@@ -229,8 +229,12 @@ class Paths:
 
     @property
     def server(self) -> Server | None:
-        """The resolver to measure: the one that answered last, or the first where none has."""
+        """The resolver to measure: the one that answered last, or the first; none where names are of the host."""
         said = [each.result()[0] for each in self._resolutions.values() if each.done() and not each.cancelled()]
+        if any(
+            each is not None and isinstance(each.facts, ResolveFacts) and each.facts.rcode == BY_HOST for each in said
+        ):
+            return None
         answered = [each.facts.resolver for each in said if each is not None and isinstance(each.facts, ResolveFacts)]
         servers = self._asked.servers
         return next((each for each in servers if str(each) in answered), next(iter(servers), None))
@@ -319,7 +323,13 @@ class Paths:
         async def work() -> tuple[Observation, None]:
             nonlocal found
             limit_ms = self._plan.limits.resolve_ms
-            seen, found = await resolve(endpoint.name, self._asked.servers, limit_ms=limit_ms, host=self._asked.host)
+            seen, found = await resolve(
+                endpoint.name,
+                self._asked.servers,
+                limit_ms=limit_ms,
+                host=self._asked.host,
+                by_host=self._plan.names_by_host,
+            )
             return seen, None
 
         async with self._limiter:

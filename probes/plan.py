@@ -46,6 +46,8 @@ class AdvertisedScope(StrEnum):
     """Those at a port of the plan and below one of its domains: see :class:`brokerproof.probes.scope.PlanScope`."""
     ANY = "any"
     """All, wherever the cluster says they are."""
+    NONE = "none"
+    """None: it is asked which there are, and no more."""
 
 
 class ForbiddenConnect(Value, frozen=True):
@@ -299,6 +301,8 @@ class Plan(Value, frozen=True):
     """Look once more, before the run ends, at what failed: what is over by then is told from what lasts."""
     without_sni: bool = False
     """Whether one handshake of the run is done again without a server name: many clients send none."""
+    names_by_host: bool = False
+    """Whether a name may be the host's own (a hosts file): its answer is right where DNS does not have the name."""
     raw_samples: bool = False
     """Hand over every latency sample, not only the distributions."""
 

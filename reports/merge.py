@@ -16,6 +16,7 @@ import msgspec
 
 from brokerproof.comparison.values import Comparison, Whose
 from brokerproof.diagnosis.check import Check
+from brokerproof.diagnosis.found_addresses import with_found_addresses
 from brokerproof.probes.outcome import Closing, Line, Outcome, Refused, SampleBlock, Started
 from brokerproof.probes.outcome.samples import UnreadableSamplesError, unpack
 from brokerproof.reports.document import (
@@ -116,7 +117,7 @@ class _Section:
 
     def result(self, label: str) -> ClientResult:
         return ClientResult(
-            view=self.seen.view,
+            view=with_found_addresses(self.seen.view, self.outcomes),
             label=label,
             topology_digest=self.seen.topology_digest,
             started=self.started,

@@ -46,6 +46,16 @@ def has_dead_addresses(view: ClientView, broker: str) -> bool:
     return not all(address.must_connect for address in seen.addresses)
 
 
+def has_a_place(view: ClientView, _broker: str) -> bool:
+    """Whether it is known where the brokers must see the client."""
+    return any(broker.sources for broker in view.brokers)
+
+
+def has_what_must_not_work(view: ClientView, _broker: str) -> bool:
+    """Whether it is known of anything that it must not answer."""
+    return bool(view.forbidden) or all(broker.found_as is None for broker in view.brokers)
+
+
 class ClientContract:
     """A client through its pattern. Subclass it in a pattern's file; ``run`` and ``broker`` come from the plugin."""
 
@@ -111,10 +121,12 @@ class ClientContract:
         """A group is joined, consumes every partition, commits, and its offsets are read back."""
         require(run, [c for c in run.select(Stage.GROUP) if c.asserts is Assertion.STAGE_PASSES])
 
+    @applies(where=has_a_place)
     def test_comes_by_its_own_path(self, run: ClientRun) -> None:
         """The far end sees the client where this pattern shows it: at its own address, or at a load balancer's."""
         require(run, [c for c in run.checks if c.asserts is Assertion.SOURCE])
 
+    @applies(where=has_what_must_not_work)
     @pytest.mark.isolation
     def test_nothing_else_answers(self, run: ClientRun) -> None:
         """Other ports of the path, and the cluster VPC beside it, do not answer; each for the reason it must."""

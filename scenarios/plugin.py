@@ -42,13 +42,13 @@ from brokerproof.scenarios.selection import (
 )
 from brokerproof.scenarios.session import SESSION, ScenarioSession
 from brokerproof.topology.files import TopologyError
-from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns import WITH_SCENARIOS
 from brokerproof.wording import printable
 
 pytest_plugins = ["brokerproof.scenarios.options", "brokerproof.scenarios.fixtures"]
 
 MARKERS: Final = {
-    **{spec.selected_by.name: spec.selected_by.title for spec in PATTERNS.values()},
+    **{spec.selected_by.name: spec.selected_by.title for spec in WITH_SCENARIOS.values()},
     "dual_stack": "clients of an IPv6 listener: the network type DUAL, its names and ports",
     "cross_region": "clients in another Region than their cluster",
     "local_client": "clients in the cluster's own VPC that go by a pattern's path all the same",
@@ -115,7 +115,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if pattern is not None:
         if item.config.stash[SESSION].target is None:
             item.add_marker("lab")
-        item.add_marker(str(PATTERNS[pattern].selected_by.name))  # a plain word: xdist sends no enum
+        item.add_marker(str(WITH_SCENARIOS[pattern].selected_by.name))  # a plain word: xdist sends no enum
 
 
 @pytest.hookimpl(trylast=True)

@@ -17,7 +17,7 @@ from brokerproof.running.amount import Amount, measured_in_lab
 from brokerproof.topology.expectation.isolation import by_ipv6
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.models import Client, Topology
-from brokerproof.topology.patterns import PATTERNS, PatternOptions, spec_of
+from brokerproof.topology.patterns import PATTERNS, WITH_SCENARIOS, PatternOptions, spec_of
 
 NOTHING_TO_PROBE: Final = "there is nothing to probe: give --target FILE, or the module a PATTERN for the lab"
 FIXTURES: Final = frozenset({"run", "observer", "client_run", "client_runs"})
@@ -50,7 +50,7 @@ def applies(*, where: Where) -> pytest.MarkDecorator:
 def pattern_of(node: Any) -> str | None:
     """The pattern whose builder makes the topology; None where the module names none."""
     pattern = getattr(getattr(node, "module", None), "PATTERN", None)
-    return pattern if isinstance(pattern, str) and pattern in PATTERNS else None
+    return pattern if isinstance(pattern, str) and pattern in WITH_SCENARIOS else None
 
 
 def clients_of(node: Any) -> str | None:

@@ -93,7 +93,7 @@ class ScenarioSession:
 
     def topology(self, pattern: str | None, options: PatternOptions | None) -> Topology | None:
         """The target's topology, or what the pattern's builder makes; None where neither is given."""
-        if self.target is not None or pattern is None:
+        if self.target is not None or pattern not in PATTERNS:
             return self.target
         options = (options or PatternOptions()).model_copy(update={"kafka_version": wanted_version(os.environ)})
         key = (pattern, options.model_dump_json())

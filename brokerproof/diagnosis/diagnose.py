@@ -15,6 +15,7 @@ from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.following import following
+from brokerproof.diagnosis.readings import as_one, readings
 from brokerproof.diagnosis.rules import connect, dns, host, isolation, kafka, load_balancer, size, tls, transient
 from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
@@ -49,8 +50,14 @@ RULES: Final[tuple[Rule, ...]] = (
 def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
     """What is wrong, from everything that all clients of one topology saw. Their order does not matter.
 
-    What clients of one cluster see says nothing of another's.
+    What clients of one cluster see says nothing of another's. Where it is not known by which way a client comes, each
+    way that what was seen allows is asked, and what is said is what is left of all of them.
     """
+    return as_one([_read(each) for each in readings(clients)])
+
+
+def _read(clients: Sequence[ClientEvidence]) -> Diagnosis:
+    """The same, by one reading of what is not known."""
     clients = compared(clients)
     clusters = sorted({seen.view.cluster_name for seen in clients})
     cases = [Case(s for s in clients if s.view.cluster_name == name) for name in clusters]

@@ -26,7 +26,14 @@ from brokerproof.probes.outcome import GroupFacts, MetadataFacts, Outcome, Reaso
 from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS, STAGES, judged_per
 from brokerproof.probes.outcome.spec import Per
-from brokerproof.topology.expectation.view import AddressView, BootstrapView, BrokerView, ClientView, ForbiddenView
+from brokerproof.topology.expectation.view import (
+    AddressKind,
+    AddressView,
+    BootstrapView,
+    BrokerView,
+    ClientView,
+    ForbiddenView,
+)
 from brokerproof.wording import listed
 
 
@@ -82,6 +89,8 @@ class _Judge:
         for entry in self.view.bootstrap:
             if (entry.name, entry.port) not in brokers:
                 yield from self._bootstrap(entry)
+        if not self.view.brokers and self.view.bootstrap:
+            yield self._names_brokers()
         if self.view.brokers:
             yield self._nothing_unexpected_advertised()
             yield self._same_brokers()
@@ -174,10 +183,14 @@ class _Judge:
             Stage.RESOLVE,
             subject,
             self.seen.resolve(broker.name),
-            SPECS[Stage.RESOLVE].title.format(
+            f"{broker.name} resolves"
+            if broker.found_as is not None
+            else SPECS[Stage.RESOLVE].title.format(
                 name=broker.name, addresses=listed(self._describe(a) for a in sorted(wanted))
             ),
         )
+        if broker.found_as is not None:
+            return self._placed(check, broker)
         for outcome in self.seen.resolve(broker.name):
             answered = outcome.status is Status.OK or outcome.reason in _RIGHT_ALL_THE_SAME
             if answered and isinstance(outcome.facts, ResolveFacts):
@@ -197,7 +210,7 @@ class _Judge:
         self, endpoint: BrokerView | BootstrapView, addresses: Sequence[AddressView], subject: _Subject, base: str
     ) -> Iterator[Check]:
         for address in addresses:
-            where = address.zone_id if len(addresses) > 1 else address.kind.value.replace("_", "-")
+            where = (address.zone_id or address.address) if len(addresses) > 1 else _kind_words(address)
             if not address.must_connect:
                 if self.view.isolation:
                     yield self._must_not_connect(endpoint, address, f"{base}/connect-not/{where}", subject)
@@ -304,6 +317,12 @@ class _Judge:
             check = _with(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {listed(clusters)}")
         return self._with_remedy(self._where_another_answers(check))
 
+    def _names_brokers(self) -> Check:
+        """Where nobody knows the brokers yet: whether anybody names them."""
+        outcomes = [o for o in self.seen.all if o.stage is Stage.METADATA]
+        title = "metadata names the brokers"
+        return self._check("cluster/metadata", Stage.METADATA, _CLUSTER, outcomes, title)
+
     def _where_another_answers(self, check: Check) -> Check:
         """The check, with the place at which another cluster answers, where it is one and known."""
         if check.verdict is not Verdict.FAILED or not self.elsewhere:
@@ -334,6 +353,18 @@ class _Judge:
         return check
 
     def _bootstrap(self, entry: BootstrapView) -> Iterator[Check]:
+        if entry.found_as is not None:
+            subject = _Subject(Subject.BOOTSTRAP)
+            resolved = self._check(
+                f"bootstrap/{entry.name}:{entry.port}/{Stage.RESOLVE}",
+                Stage.RESOLVE,
+                subject,
+                self.seen.resolve(entry.name),
+                f"{entry.name} resolves",
+            )
+            yield self._with_remedy(_with(resolved, name=entry.name, port=entry.port))
+            yield from self._addresses(entry, entry.addresses, subject, f"bootstrap/{entry.name}:{entry.port}")
+            return
         yield from self._addresses(
             entry, entry.addresses, _Subject(Subject.BOOTSTRAP), f"bootstrap/{entry.name.split('.')[0]}"
         )
@@ -405,6 +436,10 @@ class _Judge:
             elif check.verdict is Verdict.FAILED:
                 check = _with(check, verdict=Verdict.BLOCKED, reason=None)
             yield self._with_remedy(check)
+
+
+def _kind_words(address: AddressView) -> str:
+    return "address" if address.kind is AddressKind.UNKNOWN else address.kind.value.replace("_", "-")
 
 
 def _has_addresses(outcome: Outcome) -> bool:

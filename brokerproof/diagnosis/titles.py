@@ -15,17 +15,19 @@ def known_addresses(view: ClientView) -> dict[str, str]:
             shared = sum(address.address in {a.address for a in b.addresses} for b in view.brokers) > 1
             whose = "" if shared or address.kind == "broker_eni" else f" of broker {broker.broker_id}"
             if address.address not in known or address.kind != "broker_eni":
-                known[address.address] = f"{address.owner}{whose}, {address.zone_id}"
+                zone = f", {address.zone_id}" if address.zone_id else ""
+                known[address.address] = f"{address.owner}{whose}{zone}"
     return known
 
 
 def connection_title(stage: Stage, endpoint: BrokerView | BootstrapView, address: AddressView) -> str:
     """What must hold of one connection."""
-    return SPECS[stage].title.format(
+    title = SPECS[stage].title if address.zone_id else SPECS[stage].title.replace(", {zone_id}", "")
+    return title.format(
         name=endpoint.name,
         port=endpoint.port,
         broker_id=endpoint.broker_id,
-        address=address.address,
+        address=address.address or "its address",
         owner=address.owner,
         zone_id=address.zone_id,
     )

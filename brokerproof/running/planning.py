@@ -13,6 +13,7 @@ import msgspec
 from brokerproof.diagnosis.check import Check
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Finding
+from brokerproof.diagnosis.found_addresses import with_found_addresses
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.probes.outcome import Outcome, Stage
@@ -31,7 +32,7 @@ from brokerproof.probes.plan import (
     TopicPlan,
 )
 from brokerproof.running.amount import FULL_LOAD, Amount, measurements
-from brokerproof.topology.expectation.view import ClientView, NotJudged
+from brokerproof.topology.expectation.view import AddressKind, ClientView, NotJudged
 from brokerproof.topology.models import Client
 from brokerproof.vantages.protocol import VantageRun
 
@@ -160,6 +161,7 @@ def make_plan(
         without_sni=view.tls,
         idle_hold_ms=idle_hold_ms,
         other_names=view.other_names if view.isolation else (),
+        names_by_host=AddressKind.UNKNOWN in view.found_as,
         control_names=tuple(_nobodys_names(view)),
         control_connects=tuple(
             ControlConnect(address=address, port=port)
@@ -203,6 +205,7 @@ def _is_address(name: str) -> bool:
 def _attempts(view: ClientView) -> int:
     """Connections to each address: the fewer there are, the more of each."""
     addresses = sum(address.must_connect for broker in view.brokers for address in broker.addresses)
+    addresses += sum(broker.found_as is not None for broker in view.brokers)  # one each at least
     return max(LEAST_ATTEMPTS, math.ceil(LEAST_CONNECTS / max(1, addresses)))
 
 
@@ -213,7 +216,8 @@ def _more_ms(load: ThroughputPlan, limits: Limits) -> int:
 
 
 def conclude(view: ClientView, plan: Plan, run: VantageRun) -> ClientRun:
-    """Judge what came back."""
+    """Judge what came back. Addresses that were not known are those that the names led to."""
+    view = with_found_addresses(view, run.outcomes)
     evidence = RunOutcomes(
         outcomes=run.outcomes,
         complete=run.closing is not None and run.closing.complete,

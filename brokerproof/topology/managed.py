@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from brokerproof.topology.models import (
+    UNKNOWN,
     AliasTarget,
     Broker,
     Cluster,
@@ -56,19 +57,28 @@ def balancer_name(cluster: Cluster, scheme: VpcAuthentication) -> str:
 
 def with_managed(topology: Topology) -> Topology:
     """The topology with what MSK builds added as ordinary resources; itself where multi-VPC connectivity is off."""
-    schemes = [(cluster, scheme) for cluster in topology.clusters for scheme in cluster.vpc_connectivity]
+    placed = [cluster for cluster in topology.clusters if _is_placed(cluster)]
+    schemes = [(cluster, scheme) for cluster in placed for scheme in cluster.vpc_connectivity]
     if not schemes:
         return topology
-    endpoints = tuple(_endpoint(topology, connection) for connection in topology.vpc_connections)
+    names = {cluster.cluster_name for cluster in placed}
+    connections = [each for each in topology.vpc_connections if each.target_cluster_name in names]
+    endpoints = tuple(_endpoint(topology, connection) for connection in connections)
     return topology.model_copy(
         update={
             "target_groups": (*topology.target_groups, *(g for c, s in schemes for g in _target_groups(c, s))),
             "load_balancers": (*topology.load_balancers, *(_balancer(topology, c, s) for c, s in schemes)),
             "endpoint_services": (*topology.endpoint_services, *(_service(c, s) for c, s in schemes)),
             "vpc_endpoints": (*topology.vpc_endpoints, *endpoints),
-            "hosted_zones": (*topology.hosted_zones, *(_zone(topology, c) for c in topology.vpc_connections)),
+            "hosted_zones": (*topology.hosted_zones, *(_zone(topology, c) for c in connections)),
         }
     )
+
+
+def _is_placed(cluster: Cluster) -> bool:
+    """Whether it is known where its brokers are; what MSK builds for others cannot be said."""
+    unknown = any(b.client_vpc_ip_address is None or b.client_subnet == UNKNOWN for b in cluster.brokers)
+    return cluster.vpc_id != UNKNOWN and not unknown
 
 
 def _group_name(cluster: Cluster, scheme: VpcAuthentication, broker: Broker) -> str:
@@ -82,7 +92,7 @@ def _target_groups(cluster: Cluster, scheme: VpcAuthentication) -> Iterator[Targ
             target_group_name=_group_name(cluster, scheme, broker),
             vpc_id=cluster.vpc_id,
             port=port,
-            targets=(TargetDescription(id=broker.client_vpc_ip_address),),
+            targets=tuple(TargetDescription(id=eni) for eni in (broker.client_vpc_ip_address,) if eni is not None),
         )
 
 

@@ -34,6 +34,8 @@ Addresses = tuple[str, ...]
 
 LITERAL: Final = "literal"
 """``rcode`` of a name that is an address already."""
+BY_HOST: Final = "host"
+"""``rcode`` of a name that DNS does not have, and the operating system does: a line of a hosts file, say."""
 SLOW_NS: Final = 1_000_000_000
 """From here on an answer is slow: no resolver of AWS's needs a second, and a client's own retry comes after one (musl)
 to five (glibc)."""
@@ -65,9 +67,11 @@ _Said = Answer | DnsFailureError | dns.exception.DNSException
 
 
 async def resolve(
-    name: str, servers: Sequence[Server], *, limit_ms: int, host: HostFacts | None = None
+    name: str, servers: Sequence[Server], *, limit_ms: int, host: HostFacts | None = None, by_host: bool = False
 ) -> tuple[Observation, Addresses]:
     """Ask for A and AAAA of ``name``, and the operating system, all at once.
+
+    ``by_host``: where DNS does not have the name, what the operating system makes of it is right.
 
     ``servers`` are asked one after the other, as the C library does: the next one where the one before has no answer
     or an error. ``host`` tells what the operating system asks besides.
@@ -79,6 +83,9 @@ async def resolve(
     if is_address(name):
         return ok(ResolveFacts(resolver="", rcode=LITERAL, os_addresses=(name,))), (name,)
     if not servers:
+        alone = await _ask_os(name, limit_ms=limit_ms) if by_host else None
+        if alone is not None and alone.addresses:
+            return _known_to_host(ResolveFacts(resolver="", rcode=""), alone)
         facts = ResolveFacts(resolver="", rcode="")
         return error(Reason.NO_RESOLVER, "no resolver in the plan, no nameserver in /etc/resolv.conf", facts), ()
     ends_ns = time.monotonic_ns() + limit_ms * 1_000_000
@@ -108,6 +115,8 @@ async def resolve(
         query_ns=raw.duration_ns,
         os_ns=told.duration_ns,
     )
+    if by_host and told.addresses and facts.rcode in _CONCLUSIVE and not (facts.a or facts.aaaa):
+        return _known_to_host(facts, told)
     if facts.a or facts.aaaa:
         known = host or HostFacts()
         others = [each for each in dict.fromkeys((*servers, *servers_of(known))) if each != raw.server]
@@ -115,6 +124,20 @@ async def resolve(
     seen = _judge(name, a, facts)
     reached = seen.is_ok or seen.reason in _PROBED
     return seen, tuple(dict.fromkeys(facts.a + facts.aaaa + facts.again)) if reached else ()
+
+
+def _known_to_host(facts: ResolveFacts, told: _OsAnswer) -> tuple[Observation, Addresses]:
+    """The operating system's answer in the place of one that DNS does not have."""
+    changed = msgspec.structs.replace(
+        facts,
+        rcode=BY_HOST,
+        aaaa_rcode="",
+        a=tuple(each for each in told.addresses if ":" not in each),
+        aaaa=tuple(each for each in told.addresses if ":" in each),
+        os_addresses=told.addresses,
+        os_ns=told.duration_ns,
+    )
+    return ok(changed), told.addresses
 
 
 async def ask_for(name: str, servers: Sequence[Server], *, limit_ms: int) -> Observation:

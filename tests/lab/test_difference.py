@@ -19,6 +19,7 @@ from brokerproof.lab.network.difference import (
     inverse,
 )
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.unknown import known
 from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
@@ -116,7 +117,7 @@ def compiled(recipe: tuple[str, PatternOptions, int, bool]) -> Blueprint:
     clients = list(topology.clients[:keep])
     if moves:
         last = clients.pop()
-        clients.append(last.model_copy(update={"private_ip_address": last.private_ip_address + 7}))
+        clients.append(last.model_copy(update={"private_ip_address": known(last.private_ip_address) + 7}))
     return compile_topology(topology.model_copy(update={"clients": tuple(clients)}))
 
 

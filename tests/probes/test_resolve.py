@@ -19,7 +19,7 @@ from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import HostFacts, LookupFailure, Reason, ResolveFacts, Status
 from brokerproof.probes.plan import Limits
 from brokerproof.probes.stages import resolve as resolve_stage
-from brokerproof.probes.stages.resolve import Addresses, resolve
+from brokerproof.probes.stages.resolve import BY_HOST, Addresses, resolve
 from brokerproof.probes.wire import dns_exchange
 from brokerproof.probes.wire.dns_exchange import Server, parse_server
 from brokerproof.running.planning import LIMITS
@@ -34,11 +34,11 @@ LIMIT_MS = 250
 
 
 def resolved(
-    reply: Reply, name: str = NAME, *, host: HostFacts | None = None, **server_is: Any
+    reply: Reply, name: str = NAME, *, host: HostFacts | None = None, by_host: bool = False, **server_is: Any
 ) -> tuple[Observation, ResolveFacts, Addresses]:
     async def work() -> tuple[Observation, Addresses]:
         async with dns_server(reply, **server_is) as server:
-            return await resolve(name, (server,), limit_ms=LIMIT_MS, host=host)
+            return await resolve(name, (server,), limit_ms=LIMIT_MS, host=host, by_host=by_host)
 
     begin = time.monotonic()
     seen, addresses = run(work())
@@ -57,6 +57,39 @@ def test_a_full_answer(os_names: Names) -> None:
     assert set(facts.os_addresses) == set(addresses)
     assert facts.query_ns > 0
     assert facts.os_ns > 0
+
+
+NO_NAME = answering(rcode=dns.rcode.NXDOMAIN, authority=(SOA,))
+
+
+def test_a_name_of_the_host_alone_is_right_where_the_plan_says_so(os_names: Names) -> None:
+    os_names["kafka"] = ("10.0.0.10", "fd00::1")
+    seen, facts, addresses = resolved(NO_NAME, "kafka", by_host=True)
+    assert seen.status is Status.OK
+    assert (facts.rcode, facts.a, facts.aaaa, facts.aaaa_rcode) == (BY_HOST, ("10.0.0.10",), ("fd00::1",), "")
+    assert addresses == ("10.0.0.10", "fd00::1")
+    seen, _, addresses = resolved(NO_NAME, "kafka")
+    assert (seen.reason, addresses) == (Reason.NXDOMAIN, ()), "a name of MSK's is in DNS, or it is wrong"
+
+
+@pytest.mark.parametrize("reply", [NO_NAME, answering(rcode=dns.rcode.SERVFAIL), lambda *_: []])
+def test_a_name_that_the_host_does_not_have_either_fails_as_ever(reply: Reply, os_names: Names) -> None:
+    seen, _, addresses = resolved(reply, by_host=True)
+    assert (seen.status, addresses) == (Status.FAILED, ())
+
+
+def test_a_resolver_that_fails_is_not_covered_by_the_hosts_own_names(os_names: Names) -> None:
+    os_names[NAME] = ("10.0.0.2",)
+    seen, _, addresses = resolved(answering(rcode=dns.rcode.SERVFAIL), by_host=True)
+    assert (seen.reason, addresses) == (Reason.SERVFAIL, ())
+
+
+def test_a_host_without_a_resolver_may_know_the_name(os_names: Names) -> None:
+    os_names["kafka"] = ("10.0.0.10",)
+    seen, addresses = run(resolve("kafka", (), limit_ms=LIMIT_MS, by_host=True))
+    assert (seen.status, addresses) == (Status.OK, ("10.0.0.10",))
+    seen, addresses = run(resolve("other", (), limit_ms=LIMIT_MS, by_host=True))
+    assert (seen.reason, addresses) == (Reason.NO_RESOLVER, ())
 
 
 def test_a_cname_chain_is_followed_and_its_lowest_ttl_counts(os_names: Names) -> None:

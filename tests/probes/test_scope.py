@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.registry import up_to
 from brokerproof.probes.plan import VERIFY_STAGES, AdvertisedScope, Endpoint, Plan
 from brokerproof.probes.scope import PlanScope
 from tests.probes.fake_kafka import broker, healthy
@@ -52,7 +53,7 @@ def test_a_port_is_followed_where_it_is_one_of_the_plans() -> None:
 
 
 @pytest.mark.parametrize("elsewhere", ["127.0.0.2", LOOPBACK], ids=["another address", "another port"])
-@pytest.mark.parametrize("scope", AdvertisedScope)
+@pytest.mark.parametrize("scope", [AdvertisedScope.PLAN_ONLY, AdvertisedScope.ANY])
 def test_what_is_advertised_outside_the_plan_is_connected_to_only_if_asked(
     elsewhere: str, scope: AdvertisedScope
 ) -> None:
@@ -86,6 +87,22 @@ def test_what_is_advertised_outside_the_plan_is_connected_to_only_if_asked(
     assert (later.status, later.reason) == (Status.SKIPPED, Reason.WAITS_FOR)
     assert later.waited_for is not None
     assert later.waited_for.stage is root
+
+
+def test_who_only_asks_which_brokers_there_are_follows_none() -> None:
+    async def work() -> Result:
+        ports: list[int] = []
+        handlers = healthy(1, lambda: ((1, LOOPBACK, ports[0]), (2, LOOPBACK, ports[0])))
+        async with peer(broker(handlers)) as port:
+            ports.append(port)
+            stages = up_to(Stage.METADATA)
+            return await probe(plan(port, stages=stages, follow_advertised=AdvertisedScope.NONE))
+
+    result = run(work())
+    facts = result.one(Stage.METADATA, role=Role.BROKER).facts
+    assert isinstance(facts, MetadataFacts)
+    assert [each.broker_id for each in facts.brokers] == [1, 2]
+    assert not [each for each in result.outcomes if each.target.role is Role.ADVERTISED]
 
 
 def test_records_of_a_broker_that_is_left_alone_wait_for_that() -> None:

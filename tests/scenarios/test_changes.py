@@ -16,6 +16,7 @@ from brokerproof.topology.edit import with_changes
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.unknown import known
 
 pytestmark = pytest.mark.lab
 
@@ -69,7 +70,7 @@ def test_a_client_goes_moves_and_comes_back(lab: Lab) -> None:
         lab.command_prefix("remote_by_peering")
     assert red(lab, "peered") == []
     index = [c.name for c in topology.clients].index("remote_by_peering")
-    address = topology.client("remote_by_peering").private_ip_address + 5
+    address = known(topology.client("remote_by_peering").private_ip_address) + 5
     lab.apply(with_changes(topology, "clients", index, private_ip_address=address))
     assert red(lab, "remote_by_peering") == [("cluster/source", Verdict.FAILED, f"it sees it at {address}")]
     lab.apply(topology)

@@ -28,6 +28,7 @@ from brokerproof.topology.picture import DARK, Ink, picture
 from brokerproof.topology.picture.distance import rtt_words
 from brokerproof.topology.picture.label import LISTED, ranges, text
 from brokerproof.topology.picture.way import PlaceKind, way_of
+from brokerproof.topology.unknown import known
 from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
@@ -287,7 +288,8 @@ def test_colours_come_round_after_the_eighth_client() -> None:
     [one] = topology.clients
 
     def client(number: int) -> Client:
-        return one.model_copy(update={"name": f"c{number}", "private_ip_address": one.private_ip_address + number})
+        address = known(one.private_ip_address) + number
+        return one.model_copy(update={"name": f"c{number}", "private_ip_address": address})
 
     drawn = dot(topology.model_copy(update={"clients": tuple(map(client, range(9)))}))
     assert all(f"client c{number}<" in drawn for number in range(9))

@@ -22,6 +22,7 @@ from brokerproof.lab.faults.fault import (
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.edit import with_disturbances
 from brokerproof.topology.models import Direction, FrozenBroker, LostPackets, Silence, Topology
+from brokerproof.topology.unknown import known
 
 _SMALL_MTU: Final = 1300
 """Far below a certificate chain, and above everything else that a handshake sends."""
@@ -30,7 +31,7 @@ _SMALL_MTU: Final = 1300
 def _at_client(topology: Topology, **lost: Any) -> Topology:
     client = afflicted(topology)
     return with_disturbances(
-        topology, LostPackets(vpc_id=client.vpc_id, private_ip_address=client.private_ip_address, **lost)
+        topology, LostPackets(vpc_id=client.vpc_id, private_ip_address=known(client.private_ip_address), **lost)
     )
 
 

@@ -18,6 +18,7 @@ from brokerproof.lab.network.layout import ROUTER, Host, Layout, Link, Namespace
 from brokerproof.lab.network.routing import join_peerings, lay_routes, lay_transit_gateways
 from brokerproof.topology.expectation.isolation import address_of
 from brokerproof.topology.expectation.listeners import node_zone
+from brokerproof.topology.files import TopologyError
 from brokerproof.topology.managed import with_managed
 from brokerproof.topology.models import (
     BrokerState,
@@ -33,6 +34,7 @@ from brokerproof.topology.models import (
     VpcEndpoint,
 )
 from brokerproof.topology.rules import alias_names
+from brokerproof.topology.unknown import refuse_unknown
 
 __all__ = [
     "Blueprint",
@@ -147,6 +149,10 @@ def compile_topology(topology: Topology) -> Blueprint:
     Raises:
         LabError: it asks for something the lab cannot build.
     """
+    try:
+        refuse_unknown(topology, "a lab")
+    except TopologyError as why:
+        raise LabError(str(why)) from None
     versions = {c.kafka_version for c in topology.clusters}
     if len(versions) > 1:
         raise LabError(f"one Kafka version a lab, but the topology has {', '.join(sorted(versions))}")

@@ -23,6 +23,7 @@ from brokerproof.topology.models import (
     Topology,
     Vpc,
 )
+from brokerproof.topology.unknown import known
 
 _DNS = 'iifname != "lo" meta l4proto { tcp, udp } th dport 53'
 """Queries of hosts; the lab's own, by which it sees that a resolver is up, come by lo."""
@@ -54,9 +55,9 @@ def _cut_off(topology: Topology, vpc: Vpc) -> Iterator[tuple[IPv4Address, list[I
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             if cluster.vpc_id == vpc.vpc_id and is_cut_off(topology, cluster.cluster_name, broker.broker_id):
-                others = [b.client_vpc_ip_address for b in cluster.brokers if b is not broker]
+                others = [known(b.client_vpc_ip_address) for b in cluster.brokers if b is not broker]
                 if others:
-                    yield broker.client_vpc_ip_address, others
+                    yield known(broker.client_vpc_ip_address), others
 
 
 def _match(lost: LostPackets, interface: str) -> str:

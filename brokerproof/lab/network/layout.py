@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from brokerproof.lab.network import ipv6, packet_filter
 from brokerproof.topology.models import Broker, Client, RegionLink, Topology
+from brokerproof.topology.unknown import known
 
 ROUTER = "169.254.1.1"
 """Every ENI's next hop: its VPC's implicit router, at one link-local address on each link."""
@@ -145,7 +146,7 @@ class Layout:
                 subnet_id, address = placed.client_subnet, placed.client_vpc_ip_address
             case Client():
                 subnet_id, address = placed.subnet_id, placed.private_ip_address
-        self.attach(host, "eth0", subnet_id, address, placed.security_groups, ipv6_address=placed.ipv6_address)
+        self.attach(host, "eth0", subnet_id, known(address), placed.security_groups, ipv6_address=placed.ipv6_address)
         host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
         if placed.ipv6_address is not None:
             host.ip_lines.append(ipv6.default_route("eth0"))

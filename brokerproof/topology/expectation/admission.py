@@ -25,7 +25,7 @@ class Admission(StrEnum):
 
 
 def admission(
-    topology: Topology, client: Client, *, source: Address, there: Address, groups: Iterable[Id], port: int
+    topology: Topology, client: Client, *, source: Address | None, there: Address, groups: Iterable[Id], port: int
 ) -> Admission:
     """What the groups of both ends do with a TCP connection of this client.
 
@@ -35,7 +35,7 @@ def admission(
     Args:
         topology: Where the groups are.
         client: Who connects.
-        source: Its address.
+        source: Its address; None where it is unknown.
         there: The address it connects to.
         groups: Those of the interface that has that address; empty where the topology states none.
         port: Of TCP.
@@ -51,7 +51,9 @@ def admission(
         return Admission.ADMITTED if in_lab else Admission.UNKNOWN
     ingress = [rule for group in far for rule in known[group].ingress]
     named = {rule.referenced_group_id for rule in ingress if rule.referenced_group_id and _has_port(rule, port)}
-    if any(_names(rule, source, port) for rule in ingress) or named & set(own or ()):
+    if source is None and any(_has_port(rule, port) for rule in ingress):
+        return Admission.UNKNOWN
+    if any(source is not None and _names(rule, source, port) for rule in ingress) or named & set(own or ()):
         return Admission.ADMITTED
     return Admission.UNKNOWN if named and own is None else Admission.DENIED
 

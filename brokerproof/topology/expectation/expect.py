@@ -13,10 +13,12 @@ from typing import Final
 from brokerproof.topology.expectation import isolation
 from brokerproof.topology.expectation.advertised import bind_port
 from brokerproof.topology.expectation.free_addresses import free_addresses
-from brokerproof.topology.expectation.isolation import address_of, by_ipv6, forbidden, joined
-from brokerproof.topology.expectation.view import Barrier, ClientView, ForbiddenView, Way
-from brokerproof.topology.models import Client, Cluster, Topology
-from brokerproof.topology.patterns import spec_of
+from brokerproof.topology.expectation.isolation import address_of, by_ipv6, forbidden, joined, source_of
+from brokerproof.topology.expectation.sights import named
+from brokerproof.topology.expectation.view import AddressKind, Barrier, ClientView, ForbiddenView, Way
+from brokerproof.topology.models import UNKNOWN, Client, Cluster, Topology
+from brokerproof.topology.patterns import PatternName, PatternSpec, spec_of
+from brokerproof.topology.unknown import knows_way
 
 _MSK_DOMAIN: Final = re.compile(r"\.c\d+\.(kafka\..+)$", re.ASCII)
 """What follows the cluster's own labels in the names of its brokers."""
@@ -31,17 +33,19 @@ def expect(topology: Topology, client_name: str) -> ClientView:
     """
     client = topology.client(client_name)
     cluster = topology.cluster(client.cluster_name)
-    sight = spec_of(client.pattern).sees(topology, client, cluster)
+    spec = spec_of(client.pattern)
+    knows = knows_way(client, cluster) or client.pattern is None
+    sight = spec.sees(topology, client, cluster) if knows else named(cluster, client.listener, _kind(spec))
     must_not = sight.forbidden
-    if client.vpc_id == cluster.vpc_id:
+    if client.vpc_id == cluster.vpc_id != UNKNOWN:
         must_not = (*must_not, *_the_other_direction(topology, client))
     entry_vpc = _entry_vpc(client, cluster)
     zones = _zones(topology, client, [broker.name for broker in sight.brokers])
     return ClientView(
         subnet_id=client.subnet_id,
-        entry_vpc_id=entry_vpc,
+        entry_vpc_id=_called(entry_vpc, f"the brokers of {cluster.cluster_name}"),
         entry_region_name=topology.vpc(entry_vpc).region_name,
-        way=_way(topology, client.vpc_id, entry_vpc),
+        way=_way(topology, client.vpc_id, entry_vpc) if knows else _way_of_pattern(spec),
         bind_port=bind_port(cluster, client.listener),
         listener=client.listener,
         authentication=client.authentication,
@@ -50,8 +54,8 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         other_names=tuple(_other_names(topology, cluster)) if zones else (),
         free_addresses=free_addresses(topology, client, sight.brokers),
         client=client.name,
-        pattern=spec_of(client.pattern).name,
-        vpc_id=client.vpc_id,
+        pattern=spec.name,
+        vpc_id=_called(client.vpc_id, client.name),
         region_name=topology.vpc(client.vpc_id).region_name,
         zone_id=topology.zone_of(client.subnet_id),
         cluster_name=cluster.cluster_name,
@@ -61,6 +65,25 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         forbidden=must_not,
         not_judged=sight.not_judged,
     )
+
+
+def _called(vpc_id: str, whose: str) -> str:
+    """A VPC by its id; one that is unknown is nobody else's."""
+    return f"the VPC of {whose}" if vpc_id == UNKNOWN else vpc_id
+
+
+def _kind(spec: PatternSpec) -> AddressKind:
+    """What the addresses of a pattern's clients are, where it is not known which."""
+    if spec.name is PatternName.UNKNOWN:
+        return AddressKind.UNKNOWN
+    return AddressKind.ENDPOINT_ENI if spec.is_one_way else AddressKind.BROKER_ENI
+
+
+def _way_of_pattern(spec: PatternSpec) -> Way:
+    """How a pattern joins VPCs, where these are unknown."""
+    if spec.is_in_cluster_vpc or spec.is_one_way:
+        return Way.LOCAL
+    return next(iter(spec.carried_by)) if len(spec.carried_by) == 1 else Way.NONE
 
 
 def _entry_vpc(client: Client, cluster: Cluster) -> str:
@@ -78,8 +101,8 @@ def _way(topology: Topology, vpc_id: str, entry_vpc: str) -> Way:
 
 
 def _resolvers(topology: Topology, client: Client) -> tuple[str, ...]:
-    base = topology.vpc(client.vpc_id).cidr_blocks[0].network_address
-    return (str(base + 2), "169.254.169.253", "fd00:ec2::253")
+    blocks = topology.vpc(client.vpc_id).cidr_blocks
+    return (str(blocks[0].network_address + 2), "169.254.169.253", "fd00:ec2::253") if blocks else ()
 
 
 def _zones(topology: Topology, client: Client, brokers: Iterable[str]) -> tuple[str, ...]:
@@ -110,6 +133,8 @@ def _the_other_direction(topology: Topology, host: Client) -> Iterator[Forbidden
     """PrivateLink is one-way: the cluster VPC cannot open a connection to a client behind an endpoint."""
     for client in topology.clients:
         if client.witness_port is None or not spec_of(client.pattern).is_one_way or by_ipv6(client) != by_ipv6(host):
+            continue
+        if source_of(client) is None or client.vpc_id == UNKNOWN:
             continue
         if not joined(topology, host.vpc_id, client.vpc_id):
             why = f"PrivateLink is one-way: {host.vpc_id} cannot reach client {client.name} in {client.vpc_id}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from brokerproof.topology.expectation.isolation import by_ipv6
 from brokerproof.topology.expectation.view import BrokerView
-from brokerproof.topology.models import Client, Topology
+from brokerproof.topology.models import UNKNOWN, Client, Topology
 from brokerproof.topology.rules.addresses import placements
 
 LOOPBACK: Final = ("127.113.7.31", "127.113.7.47")
@@ -26,7 +26,8 @@ def free_addresses(topology: Topology, client: Client, brokers: Iterable[BrokerV
     """
     if any(IPv4Address(a.address).is_loopback for b in brokers for a in b.addresses if ":" not in a.address):
         return LOOPBACK
-    return () if by_ipv6(client) else tuple(map(str, islice(_free(topology, client), 2)))
+    no_subnet = by_ipv6(client) or client.subnet_id == UNKNOWN
+    return () if no_subnet else tuple(map(str, islice(_free(topology, client), 2)))
 
 
 def _free(topology: Topology, client: Client) -> Iterator[IPv4Address]:

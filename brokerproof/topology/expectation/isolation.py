@@ -15,7 +15,7 @@ from brokerproof.probes.outcome import Reason
 from brokerproof.topology.expectation.admission import Admission, admission
 from brokerproof.topology.expectation.view import Barrier, ForbiddenView, NotJudged
 from brokerproof.topology.files import TopologyError
-from brokerproof.topology.models import Broker, Client, Cluster, PeeringStatus, Topology
+from brokerproof.topology.models import UNKNOWN, Broker, Client, Cluster, PeeringStatus, Topology
 from brokerproof.wording import listed
 
 SILENT: Final = (Reason.TIMED_OUT,)
@@ -48,19 +48,38 @@ def address_of(host: Client | Broker, *, ipv6: bool | None = None) -> IPv4Addres
     """The address of a host in a family; a client's, where none is given, is that of its listener.
 
     Raises:
-        TopologyError: the host has no IPv6 address.
+        TopologyError: the host has no IPv6 address, or its address is unknown.
     """
     match host:
         case Client():
             wanted, own = by_ipv6(host) if ipv6 is None else ipv6, host.private_ip_address
         case Broker():
             wanted, own = bool(ipv6), host.client_vpc_ip_address
+    named = f"client {host.name}" if isinstance(host, Client) else f"broker {host.broker_id}"
     if not wanted:
+        if own is None:
+            raise TopologyError(f"the address of {named} is unknown")
         return own
     if host.ipv6_address is None:
-        named = f"client {host.name}" if isinstance(host, Client) else f"broker {host.broker_id}"
         raise TopologyError(f"{named} has no ipv6_address, which an IPv6 listener needs")
     return host.ipv6_address
+
+
+def source_of(client: Client) -> IPv4Address | IPv6Address | None:
+    """Where the client's connections come from, in the family of its listener; None where that is unknown."""
+    return client.ipv6_address if by_ipv6(client) else client.private_ip_address
+
+
+def sources_of(client: Client) -> tuple[str, ...]:
+    """Where a far end must see the client that nothing stands before; empty where that is unknown.
+
+    Raises:
+        TopologyError: its listener is for IPv6, and it has no such address.
+    """
+    if by_ipv6(client):
+        return (str(address_of(client)),)
+    source = source_of(client)
+    return () if source is None else (str(source),)
 
 
 def _at(topology: Topology, client: Client, host: Client | Broker, port: int) -> Admission:
@@ -68,7 +87,7 @@ def _at(topology: Topology, client: Client, host: Client | Broker, port: int) ->
     mine = by_ipv6(client)
     there = address_of(host, ipv6=mine)
     groups = host.security_groups
-    return admission(topology, client, source=address_of(client), there=there, groups=groups, port=port)
+    return admission(topology, client, source=source_of(client), there=there, groups=groups, port=port)
 
 
 def other_broker_ports(topology: Topology, client: Client, cluster: Cluster) -> Iterator[ForbiddenView]:
@@ -162,7 +181,8 @@ def unknown_beyond_peering(topology: Topology, client: Client) -> Iterator[NotJu
 def _witnesses(topology: Topology, client: Client) -> Iterator[tuple[Client, int]]:
     """Hosts elsewhere that listen, in the client's family, each with its port."""
     for other in topology.clients:
-        if other.witness_port is not None and other.vpc_id != client.vpc_id and by_ipv6(other) == by_ipv6(client):
+        known = other.vpc_id not in {client.vpc_id, UNKNOWN} and source_of(other) is not None
+        if other.witness_port is not None and known and by_ipv6(other) == by_ipv6(client):
             yield other, other.witness_port
 
 

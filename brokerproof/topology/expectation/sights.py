@@ -28,6 +28,7 @@ from brokerproof.topology.expectation.view import (
     BootstrapView,
     BrokerView,
     ForbiddenView,
+    NotJudged,
     Sight,
 )
 from brokerproof.topology.files import TopologyError
@@ -63,6 +64,32 @@ def nothing(topology: Topology, client: Client, cluster: Cluster) -> Sight:
     return Sight(forbidden=tuple(isolation.unreached_brokers(topology, client, cluster, port)))
 
 
+# By names alone
+
+
+def by_names(_topology: Topology, client: Client, cluster: Cluster) -> Sight:
+    """Each broker by the name and port that it advertises, wherever that leads."""
+    return named(cluster, client.listener, AddressKind.UNKNOWN)
+
+
+def named(cluster: Cluster, listener: str, kind: AddressKind) -> Sight:
+    """The same, where it is known what the addresses are and not which."""
+    brokers = tuple(
+        BrokerView(broker_id=broker.broker_id, name=name, port=port, addresses=(), found_as=kind)
+        for broker in cluster.brokers
+        for name, port in (advertised(cluster, broker, listener),)
+    )
+    bootstrap = tuple(
+        BootstrapView(name=each.name, port=each.port, addresses=(), found_as=kind) for each in cluster.bootstrap_brokers
+    )
+    own = tuple(
+        BootstrapView(name=b.name, port=b.port, addresses=(), broker_id=b.broker_id, found_as=kind) for b in brokers
+    )
+    ports = len(brokers) * len(BLOCKED_PORTS)
+    beside = NotJudged("what must not work", "VPCs, addresses or security groups are unknown", ports)
+    return Sight(brokers=brokers, bootstrap=bootstrap or own, not_judged=(beside,) if ports else ())
+
+
 # Straight to the broker ENIs
 
 
@@ -95,7 +122,7 @@ def _at_its_eni(topology: Topology, client: Client, cluster: Cluster, broker: Br
         port=port,
         eni_address=str(families[ipv6]),
         zone_id=topology.zone_of(broker.client_subnet),
-        sources=(str(isolation.address_of(client)),),
+        sources=isolation.sources_of(client),
         addresses=tuple(
             AddressView(
                 address=str(families[family]),

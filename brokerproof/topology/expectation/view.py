@@ -20,6 +20,8 @@ class AddressKind(StrEnum):
     BROKER_ENI = "broker_eni"
     ENDPOINT_ENI = "endpoint_eni"
     NLB_NODE = "nlb_node"
+    UNKNOWN = "unknown"
+    """Nobody says what it is: the name led there."""
 
 
 class Way(StrEnum):
@@ -61,6 +63,8 @@ class BrokerView(Value, frozen=True):
     """The broker's own ENI: what its public record answers, also where that is unreachable."""
     zone_id: str = ""
     """The zone of the broker itself, whatever the zone of the address that leads to it."""
+    found_as: AddressKind | None = None
+    """Set where the addresses are not known: those that the name leads to are taken, and are of this kind."""
 
 
 class BootstrapView(Value, frozen=True):
@@ -71,6 +75,8 @@ class BootstrapView(Value, frozen=True):
     addresses: tuple[AddressView, ...]
     broker_id: int | None = None
     """Set where only that broker may answer at this name and port."""
+    found_as: AddressKind | None = None
+    """As of a broker."""
 
 
 class Barrier(StrEnum):
@@ -135,7 +141,9 @@ class ClientView(Value, frozen=True):
     listener: str = ""
     """The brokers' name for that listener, as in their ``advertised.listeners``."""
     resolvers: tuple[str, ...] = ()
-    """Where the VPC's own resolver answers: its base address plus two, and the link-local ones (VPC user guide)."""
+    """Where the VPC's own resolver answers: its base address plus two, and the link-local ones (VPC user guide).
+
+    Empty where the VPC is unknown."""
     zone_names: tuple[str, ...] = ()
     """The private hosted zones of the client's VPC that cover its brokers' names."""
     other_names: tuple[str, ...] = ()
@@ -147,6 +155,12 @@ class ClientView(Value, frozen=True):
     def logs_in(self) -> bool:
         """Whether the client says who it is."""
         return self.authentication is not AuthenticationScheme.NONE
+
+    @property
+    def found_as(self) -> frozenset[AddressKind]:
+        """What those addresses are that are not known; empty where all are."""
+        found = (*(broker.found_as for broker in self.brokers), *(entry.found_as for entry in self.bootstrap))
+        return frozenset(kind for kind in found if kind is not None)
 
 
 class Sight(Value, frozen=True):

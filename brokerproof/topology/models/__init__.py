@@ -6,10 +6,11 @@ values are checked here; what spans resources is checked in :mod:`brokerproof.to
 
 from __future__ import annotations
 
-from brokerproof.topology.models.base import DnsName, Id, Model, Port
+from brokerproof.topology.models.base import UNKNOWN, DnsName, HostName, Id, Model, Port
 from brokerproof.topology.models.client import Client, ClientVantage, Credentials, VantageKind
 from brokerproof.topology.models.cluster import (
     AdvertisedListener,
+    BootstrapBroker,
     Broker,
     BrokerState,
     ClientCertificate,
@@ -78,9 +79,11 @@ __all__ = [
     "CROSS_REGION_DELAY_MS",
     "IN_REGION_DELAY_MS",
     "TOPOLOGY_VERSION",
+    "UNKNOWN",
     "AdvertisedListener",
     "AliasTarget",
     "Answers",
+    "BootstrapBroker",
     "Broker",
     "BrokerState",
     "Client",
@@ -97,6 +100,7 @@ __all__ = [
     "EndpointService",
     "EndpointState",
     "FrozenBroker",
+    "HostName",
     "HostedZone",
     "HostsLine",
     "Id",

@@ -7,12 +7,15 @@ each is one of these, and none of them takes a control character.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+UNKNOWN: Final = "unknown"
+"""What a file says of what it does not know, or leaves out; nothing is guessed in its place, or judged by it."""
 
 MAX_TEXT: Final = 4096
 """Characters of a free string: no field of AWS's or Kafka's that is modelled here takes as many."""
@@ -108,9 +111,49 @@ def _unscoped_network(network: IPv6Network) -> IPv6Network:
     return network
 
 
+_NAME_SHAPE: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.ASCII)
+
+
+def _dns_name(text: str) -> str:
+    if not _NAME_SHAPE.fullmatch(text):
+        raise ValueError(
+            "is not a DNS name: labels of letters, digits, hyphens and _ with dots between them, and none at its end; "
+            "nor is it an IP address"
+        )
+    return text
+
+
 UnscopedIPv6Address = Annotated[IPv6Address, AfterValidator(_unscoped)]
 """An address without a scope: Python takes any characters for one (``fe80::1%anything``), line ends too."""
 UnscopedIPv6Network = Annotated[IPv6Network, AfterValidator(_unscoped_network)]
+
+
+def _unless_unknown(value: object) -> object:
+    return None if value == UNKNOWN else value
+
+
+KnownIPv4Address = Annotated[
+    IPv4Address | None,
+    BeforeValidator(_unless_unknown),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "ipv4"}, {"const": UNKNOWN}, {"type": "null"}], "default": None}
+    ),
+]
+"""An address, or None where it is unknown."""
+
+
+def _host(text: str) -> str:
+    address = text.removeprefix("[").removesuffix("]")
+    if ":" not in address:
+        return _dns_name(text)
+    try:
+        return str(_unscoped(IPv6Address(address)))
+    except ValueError:
+        raise ValueError("is not an IP address") from None
+
+
+HostName = Annotated[str, AfterValidator(_host), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 253})]
+"""A DNS name, or an IP address: what clients connect to. Kafka takes either."""
 
 
 class Model(BaseModel):

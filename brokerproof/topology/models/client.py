@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import Field
 
 from brokerproof.probes.plan import REFERENCE, AuthenticationScheme
 from brokerproof.topology.models.base import (
+    UNKNOWN,
     EnvironmentKey,
     Id,
+    KnownIPv4Address,
     Model,
     Port,
     RegionName,
@@ -83,15 +84,16 @@ class Client(Model):
     """A host in a client VPC and the pattern it is meant to use.
 
     ``endpoint_vpc_id``: the VPC whose interface endpoints it uses, where that is not its own.
+    VPC, subnet and address may be unknown. ``pattern`` ``unknown``: nobody says by which it comes.
     ``pattern`` None makes it an observer: it only proves what must not be reachable from there.
     ``witness_port``: a port on which this host listens, so that "the cluster VPC cannot reach the
     client" is proved against something that would answer.
     """
 
     name: ClientName
-    vpc_id: Id
-    subnet_id: Id
-    private_ip_address: IPv4Address
+    vpc_id: Id = UNKNOWN
+    subnet_id: Id = UNKNOWN
+    private_ip_address: KnownIPv4Address = None
     ipv6_address: UnscopedIPv6Address | None = None
     cluster_name: Id
     pattern: ClientPattern | None = None

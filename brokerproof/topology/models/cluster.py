@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models.base import (
+    UNKNOWN,
     AdvertisedName,
     CertificateName,
     DnsName,
+    HostName,
     Id,
+    KnownIPv4Address,
     Model,
     Port,
     PropertyKey,
@@ -130,15 +132,16 @@ class NetworkType(StrEnum):
 class Broker(Model):
     """A broker (ListNodes). ``advertised_listeners`` empty: as MSK creates them, unchanged.
 
+    MSK counts from 1; other clusters number their brokers as they like. Its address and subnet may be unknown.
     ``ipv6_endpoint`` is its name in the IPv6 bootstrap strings (``bi6-N.``), ``ipv6_address`` what that resolves to.
     """
 
-    broker_id: int = Field(ge=1, le=999)
-    endpoint: DnsName
-    client_vpc_ip_address: IPv4Address
+    broker_id: int = Field(ge=0, le=2_147_483_647)
+    endpoint: HostName
+    client_vpc_ip_address: KnownIPv4Address = None
     ipv6_endpoint: DnsName | None = None
     ipv6_address: UnscopedIPv6Address | None = None
-    client_subnet: Id
+    client_subnet: Id = UNKNOWN
     security_groups: tuple[Id, ...] = ()
     advertised_listeners: tuple[AdvertisedListener, ...] = ()
     state: BrokerState = BrokerState.RUNNING
@@ -183,15 +186,24 @@ class ScramUser(Model):
     """Whether brokers have another password than clients: the secret was changed, and not read again."""
 
 
+class BootstrapBroker(Model):
+    """A name and port that clients are given to begin with (GetBootstrapBrokers)."""
+
+    name: HostName
+    port: Port
+
+
 class Cluster(Model):
     """A provisioned MSK cluster. ``domain`` is what follows ``b-N.`` in its broker names."""
 
     cluster_name: ClusterName
-    vpc_id: Id
-    domain: DnsName
+    vpc_id: Id = UNKNOWN
+    domain: DnsName = UNKNOWN
     kafka_version: KafkaVersion = "4.1.1"
     listeners: tuple[ClusterListener, ...] = Field(default=(ClusterListener(),), min_length=1)
-    brokers: tuple[Broker, ...] = Field(min_length=1)
+    brokers: tuple[Broker, ...]
+    bootstrap_brokers: tuple[BootstrapBroker, ...] = ()
+    """Where clients begin, for those of which nothing but names is known; empty: at the brokers themselves."""
     network_type: NetworkType = NetworkType.IPV4
     vpc_connectivity: tuple[VpcAuthentication, ...] = ()
     """Schemes that multi-VPC connectivity is turned on for (ConnectivityInfo.VpcConnectivity)."""

@@ -21,6 +21,8 @@ class PatternName(StrEnum):
     MULTI_VPC = "multi_vpc"
     LOCAL_WITHOUT_ZONE = "local_without_zone"
     """A client in the cluster VPC behind one NLB, without the private zone: what must then fail is its pattern."""
+    UNKNOWN = "unknown"
+    """Nobody says by which: its names lead somewhere, and what answers there is what can be judged."""
     COMBINATION = "combination"
     """Several patterns on one cluster; its clients carry the names of their own."""
     OBSERVER = "observer"

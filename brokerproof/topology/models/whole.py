@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field
 
-from brokerproof.topology.models.base import Id, Model
+from brokerproof.topology.models.base import UNKNOWN, Id, Model
 from brokerproof.topology.models.client import Client
 from brokerproof.topology.models.cluster import Cluster
 from brokerproof.topology.models.dns import HostedZone, ResolverRule
@@ -37,6 +37,16 @@ def _first(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, _
     return found
 
 
+def _host(client: Client) -> tuple[str, object]:
+    """What makes two clients the same host; of what is not known, none is."""
+    known = client.vpc_id != UNKNOWN and client.private_ip_address is not None
+    return (client.vpc_id, client.private_ip_address) if known else (UNKNOWN, client.name)
+
+
+_UNKNOWN_VPC: Final = Vpc.model_construct(vpc_id=UNKNOWN, owner_id=UNKNOWN, region_name=UNKNOWN, cidr_blocks=())
+"""Stands for a VPC that a file does not know: it has no block, and nothing is joined to it."""
+
+
 class _Index:
     """Resources by id. A view of one client asks for hundreds, and a topology may have thousands of clients."""
 
@@ -47,7 +57,7 @@ class _Index:
         self.load_balancers = _first(topology.load_balancers, lambda balancer: balancer.load_balancer_name)
         self.services = _first(topology.endpoint_services, lambda service: service.service_name)
         self.clients = _first(topology.clients, lambda client: client.name)
-        self.hosts = _first(topology.clients, lambda client: (client.vpc_id, client.private_ip_address))
+        self.hosts = _first(topology.clients, _host)
         self.endpoints: dict[str, list[VpcEndpoint]] = {}
         for endpoint in topology.vpc_endpoints:
             self.endpoints.setdefault(endpoint.vpc_id, []).append(endpoint)
@@ -62,8 +72,8 @@ class Topology(Model):
 
     version: Literal[1] = TOPOLOGY_VERSION
     name: Id
-    vpcs: tuple[Vpc, ...] = Field(min_length=1)
-    subnets: tuple[Subnet, ...] = Field(min_length=1)
+    vpcs: tuple[Vpc, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
     route_tables: tuple[RouteTable, ...] = ()
     vpc_peering_connections: tuple[VpcPeeringConnection, ...] = ()
     transit_gateways: tuple[TransitGateway, ...] = ()
@@ -99,8 +109,8 @@ class Topology(Model):
         return copied
 
     def vpc(self, vpc_id: str) -> Vpc:
-        """The VPC of that id; :mod:`brokerproof.topology.rules` has proved that it exists."""
-        return self._index.vpcs[vpc_id]
+        """The VPC of that id; :mod:`brokerproof.topology.rules` has proved that it exists, or is unknown."""
+        return _UNKNOWN_VPC if vpc_id == UNKNOWN else self._index.vpcs[vpc_id]
 
     def subnet(self, subnet_id: str) -> Subnet:
         """The subnet of that id."""
@@ -115,8 +125,8 @@ class Topology(Model):
         return next((a for a in self.network_acls if subnet_id in a.subnet_ids), None)
 
     def zone_of(self, subnet_id: str) -> str:
-        """The availability zone id of a subnet."""
-        return self.subnet(subnet_id).availability_zone_id
+        """The availability zone id of a subnet; empty where that is unknown."""
+        return "" if subnet_id == UNKNOWN else self.subnet(subnet_id).availability_zone_id
 
     def target_group(self, name: str) -> TargetGroup:
         """The target group of that name."""
@@ -136,7 +146,7 @@ class Topology(Model):
 
     def host_of(self, client: Client) -> Client:
         """The first client entry of the same host: a host may be listed once a pattern."""
-        return self._index.hosts[client.vpc_id, client.private_ip_address]
+        return self._index.hosts[_host(client)]
 
     def endpoints_in(self, vpc_id: str) -> tuple[VpcEndpoint, ...]:
         """The interface endpoints of a VPC, in the file's order."""

@@ -17,6 +17,7 @@ from brokerproof.topology.patterns import (
     privatelink_multi_nlb,
     privatelink_single_nlb,
     transit_gateway,
+    unknown,
 )
 from brokerproof.topology.patterns.options import PatternOptions
 from brokerproof.topology.patterns.spec import PatternSpec
@@ -32,10 +33,14 @@ _SPECS: Final = (
     local_without_zone.SPEC,
     combination.SPEC,
     observer.SPEC,
+    unknown.SPEC,
 )
 _BY_NAME: Final[dict[str, PatternSpec]] = {str(spec.name): spec for spec in _SPECS}
 PATTERNS: Final[dict[str, PatternSpec]] = {str(spec.name): spec for spec in _SPECS if spec.builder is not None}
 """Every pattern that has a topology of its own, by name."""
+
+WITH_SCENARIOS: Final[dict[str, PatternSpec]] = {**PATTERNS, str(PatternName.UNKNOWN): unknown.SPEC}
+"""Those, and the clients of files of which nobody says by which they come."""
 
 
 def spec_of(name: PatternName | None) -> PatternSpec:
@@ -51,6 +56,7 @@ def patterns_where(holds: Callable[[PatternSpec], bool]) -> tuple[PatternName, .
 __all__ = [
     "CLIENT_PATTERNS",
     "PATTERNS",
+    "WITH_SCENARIOS",
     "PatternName",
     "PatternOptions",
     "PatternSpec",

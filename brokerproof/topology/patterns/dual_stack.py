@@ -37,6 +37,7 @@ from brokerproof.topology.models import (
     VpcEndpoint,
 )
 from brokerproof.topology.patterns import client_names
+from brokerproof.topology.unknown import known
 
 EVERY_VPC: Final = IPv6Network("fd00:10::/32")
 """Unique local addresses (RFC 4193), of which each VPC takes a /56, as AWS gives, and each subnet a /64."""
@@ -110,9 +111,10 @@ class _Plan:
                 f"{highest + _FURTHER}; choose listener ports up to {_LAST_PORT - _FURTHER}"
             )
         self.targets = {
-            b.client_vpc_ip_address: self.address(b.client_subnet, b.client_vpc_ip_address)
+            address: self.address(b.client_subnet, address)
             for cluster in topology.clusters
             for b in cluster.brokers
+            for address in (known(b.client_vpc_ip_address),)
         }
         """The brokers' ENIs: address of IPv4 -> that of IPv6."""
 
@@ -209,7 +211,7 @@ def _broker(plan: _Plan, cluster: Cluster, broker: Broker) -> Broker:
     return broker.model_copy(
         update={
             "ipv6_endpoint": name,
-            "ipv6_address": plan.targets[broker.client_vpc_ip_address],
+            "ipv6_address": plan.targets[known(broker.client_vpc_ip_address)],
             "advertised_listeners": (*broker.advertised_listeners, *changed),
         }
     )
@@ -283,7 +285,7 @@ def _zone(topology: Topology, zone: HostedZone) -> HostedZone:
 
 
 def _with_address(plan: _Plan, client: Client) -> Client:
-    return client.model_copy(update={"ipv6_address": plan.address(client.subnet_id, client.private_ip_address)})
+    return client.model_copy(update={"ipv6_address": plan.address(client.subnet_id, known(client.private_ip_address))})
 
 
 def _twin(client: Client) -> Client:

@@ -12,6 +12,7 @@ from brokerproof.topology.patterns.dual_stack import with_ipv6
 from brokerproof.topology.patterns.facts import POST, Row
 from brokerproof.topology.patterns.options import CLUSTER_CIDR, PatternOptions, cluster_parts, lab_settings
 from brokerproof.topology.patterns.spec import PatternSpec
+from brokerproof.topology.unknown import known
 
 
 def build(options: PatternOptions) -> Topology:
@@ -23,7 +24,7 @@ def build(options: PatternOptions) -> Topology:
     parts = cluster_parts(options, admitted=(CLUSTER_CIDR,), client_pattern=PatternName.IN_VPC)
     clients = [parts.client]
     if options.plaintext:
-        address = parts.client.private_ip_address + 1
+        address = known(parts.client.private_ip_address) + 1
         plain = {"name": client_names.PLAINTEXT, "listener": "CLIENT", "ca_file": None, "private_ip_address": address}
         clients.append(parts.client.model_copy(update=plain))
     topology = Topology(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.topology.managed import balancer_name
 from brokerproof.topology.models import (
+    UNKNOWN,
     Broker,
     Client,
     Cluster,
@@ -35,8 +36,8 @@ SHARED_ROW: Final = "all"
 def client_rows(topology: Topology, client: Client, trouble: str) -> list[Row]:
     """A client or an observer."""
     kind = "observer" if client.pattern is None else "client"
-    where = f"{client.private_ip_address} {topology.zone_of(client.subnet_id)}"
-    rows = [Row(f"{kind} {client.name}", bold=True), Row(where, quiet=True), *_ipv6(client.ipv6_address)]
+    where = _where(client.private_ip_address, topology.zone_of(client.subnet_id))
+    rows = [Row(f"{kind} {client.name}", bold=True), *where, *_ipv6(client.ipv6_address)]
     if client.pattern is not None:
         rows.append(Row(client.pattern, quiet=True))
         if client.listener != "CLIENT_SECURE":
@@ -50,9 +51,15 @@ def broker_rows(topology: Topology, broker: Broker) -> list[Row]:
     """One broker's ENI."""
     return [
         Row(f"broker {broker.broker_id}", bold=True),
-        Row(f"{broker.client_vpc_ip_address} {topology.zone_of(broker.client_subnet)}", quiet=True),
+        *_where(broker.client_vpc_ip_address, topology.zone_of(broker.client_subnet)),
         *_ipv6(broker.ipv6_address),
     ]
+
+
+def _where(address: IPv4Address | None, zone_id: str) -> list[Row]:
+    """An address and its zone, as far as they are known."""
+    words = " ".join(word for word in ("" if address is None else str(address), zone_id) if word)
+    return [Row(words, quiet=True)] if words else []
 
 
 def _ipv6(address: IPv6Address | None) -> list[Row]:
@@ -72,7 +79,7 @@ def brokers_rows(topology: Topology, cluster: Cluster) -> list[Row]:
 def cluster_words(cluster: Cluster) -> str:
     """The cluster's version and listeners."""
     listeners = ", ".join(f"{listener.name} {listener.port}" for listener in cluster.listeners)
-    return f"Kafka {cluster.kafka_version}, {listeners}"
+    return listeners if cluster.vpc_id == UNKNOWN else f"Kafka {cluster.kafka_version}, {listeners}"
 
 
 def vpc_words(vpc: Vpc) -> str:

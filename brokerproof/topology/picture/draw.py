@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import graphviz
 
 from brokerproof.topology.managed import with_managed
-from brokerproof.topology.models import Cluster, Topology, Vpc, VpcPeeringConnection
+from brokerproof.topology.models import UNKNOWN, Cluster, Topology, Vpc, VpcPeeringConnection
 from brokerproof.topology.picture import boxes
 from brokerproof.topology.picture.drawn import DrawnWay, drawn_ways
 from brokerproof.topology.picture.label import Row, box, frame_label, legend, text
@@ -50,6 +50,7 @@ _NODE: Final = {"shape": "plain", "fontname": FONT, "fontsize": "10", "fontcolor
 _EDGE: Final = {"fontname": FONT, "fontsize": "9", "fontcolor": Ink.QUIET, "color": Ink.LINE, "arrowsize": "0.7"}
 _FRAME: Final = {"fontname": FONT, "fontsize": "11", "labeljust": "l", "labelloc": "t", "color": Ink.FRAME}
 CROSS: Final = "\N{MULTIPLICATION SIGN}"
+_UNKNOWN_VPCS: Final = "VPCs that are unknown"
 R = TypeVar("R")
 
 
@@ -96,6 +97,8 @@ class _Drawing:
         regions = [v.region_name for v in topology.vpcs] + [g.region_name for g in topology.transit_gateways]
         for region in dict.fromkeys(regions):
             self._region(graph, region)
+        if UNKNOWN in {*(each.vpc_id for each in topology.clients), *(each.vpc_id for each in topology.clusters)}:
+            self._vpc(graph, topology.vpc(UNKNOWN))
         for connection in topology.vpc_peering_connections:
             if self._one_region(connection) is None:
                 self._peering(graph, connection)
@@ -165,7 +168,7 @@ class _Drawing:
         with graph.subgraph(name=vpc_frame(vpc.vpc_id)) as frame:
             frame.attr(
                 **_FRAME,
-                label=frame_label(vpc.vpc_id, boxes.vpc_words(vpc)),
+                label=frame_label(_UNKNOWN_VPCS if vpc.vpc_id == UNKNOWN else vpc.vpc_id, boxes.vpc_words(vpc)),
                 style="rounded,filled",
                 fillcolor=Ink.VPC,
             )

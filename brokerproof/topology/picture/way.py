@@ -85,7 +85,13 @@ def way_of(topology: Topology, client: Client, whole: Topology) -> Way:
     targets: list[tuple[int | None, tuple[AddressView, ...]]] = [(b.broker_id, b.addresses) for b in view.brokers]
     if not targets:
         targets = [(b.broker_id, b.addresses) for b in view.bootstrap]
-    stretches = [s for broker_id, addresses in targets for s in _to_broker(whole, client, broker_id, addresses)]
+    start = Place(PlaceKind.CLIENT, client.name)
+    by_name = [
+        Stretch((start, broker_place(client.cluster_name, b.broker_id))) for b in view.brokers if b.found_as is not None
+    ]
+    stretches = by_name or [
+        s for broker_id, addresses in targets for s in _to_broker(whole, client, broker_id, addresses)
+    ]
     troubles = dict.fromkeys(stretch.trouble for stretch in stretches if stretch.trouble)
     return Way(
         client=client,
@@ -124,6 +130,8 @@ def _stretch(topology: Topology, client: Client, broker_id: int | None, entry: A
                 Place(PlaceKind.SERVICE, service.service_name),
                 Place(PlaceKind.BALANCER, service.network_load_balancer_name),
             )
+        case AddressKind.UNKNOWN:
+            return Stretch((start, *end))
         case AddressKind.NLB_NODE:
             vpc_id = topology.load_balancer(entry.owner).vpc_id
             beyond = (Place(PlaceKind.BALANCER, entry.owner),)

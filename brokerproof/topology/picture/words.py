@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from brokerproof.topology.models import Topology
+from brokerproof.topology.models import UNKNOWN, Topology
+from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.picture.boxes import short
 from brokerproof.topology.picture.distance import rtt_words
 from brokerproof.topology.picture.label import ranges
@@ -12,11 +13,11 @@ from brokerproof.topology.picture.way import Place, PlaceKind, Way
 def way_words(topology: Topology, way: Way) -> str:
     """``b in vpc-b through peering: pcx-cluster-b, brokers 1-3``."""
     client = way.client
-    name = f"{client.name} in {client.vpc_id}"
+    name = client.name if client.vpc_id == UNKNOWN else f"{client.name} in {client.vpc_id}"
     if client.pattern is None:
         targets = _merged(way.must_not)
         return f"{name} must not reach {targets}" if targets else f"{name} observes; nothing to keep from it"
-    name = f"{name} through {client.pattern}"
+    name = name if client.pattern is PatternName.UNKNOWN else f"{name} through {client.pattern}"
     if way.trouble:
         return f"{name}: {way.trouble}"
     groups: dict[tuple[PlaceKind, ...], list[tuple[Place, ...]]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from brokerproof.topology.models import Subnet, Topology
+from brokerproof.topology.models import UNKNOWN, Subnet, Topology
 from brokerproof.topology.rules.problem import Path, Problem, dotted
 
 _ENIS = (
@@ -16,18 +16,20 @@ _ENIS = (
 
 
 def placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv4Address]]:
-    """Every ENI of the topology: path of its address, VPC, subnet, address."""
+    """Every ENI of the topology whose place is known: path of its address, VPC, subnet, address."""
     for i, cluster in enumerate(topology.clusters):
         for j, broker in enumerate(cluster.brokers):
             path: Path = ("clusters", i, "brokers", j, "client_vpc_ip_address")
-            yield path, cluster.vpc_id, broker.client_subnet, broker.client_vpc_ip_address
+            if broker.client_vpc_ip_address is not None and UNKNOWN not in {cluster.vpc_id, broker.client_subnet}:
+                yield path, cluster.vpc_id, broker.client_subnet, broker.client_vpc_ip_address
     for collection, inner, field in _ENIS:
         for i, owner in enumerate(getattr(topology, collection)):
             for j, eni in enumerate(getattr(owner, inner)):
                 yield (collection, i, inner, j, field), owner.vpc_id, eni.subnet_id, getattr(eni, field)
     for i, client in enumerate(topology.clients):
-        if topology.host_of(client).name == client.name:
-            path = ("clients", i, "private_ip_address")
+        path = ("clients", i, "private_ip_address")
+        placed = UNKNOWN not in {client.vpc_id, client.subnet_id}
+        if client.private_ip_address is not None and placed and topology.host_of(client).name == client.name:
             yield path, client.vpc_id, client.subnet_id, client.private_ip_address
 
 
@@ -77,7 +79,7 @@ def ipv6_placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv6Ad
     """Every IPv6 address of an ENI: path, VPC, subnet, address."""
     for i, cluster in enumerate(topology.clusters):
         for j, broker in enumerate(cluster.brokers):
-            if broker.ipv6_address is not None:
+            if broker.ipv6_address is not None and UNKNOWN not in {cluster.vpc_id, broker.client_subnet}:
                 path: Path = ("clusters", i, "brokers", j, "ipv6_address")
                 yield path, cluster.vpc_id, broker.client_subnet, broker.ipv6_address
     for collection, inner in (("load_balancers", "availability_zones"), ("vpc_endpoints", "network_interfaces")):
@@ -86,7 +88,8 @@ def ipv6_placements(topology: Topology) -> Iterator[tuple[Path, str, str, IPv6Ad
                 if eni.ipv6_address is not None:
                     yield (collection, i, inner, j, "ipv6_address"), owner.vpc_id, eni.subnet_id, eni.ipv6_address
     for i, client in enumerate(topology.clients):
-        if client.ipv6_address is not None and topology.host_of(client).name == client.name:
+        placed = UNKNOWN not in {client.vpc_id, client.subnet_id}
+        if client.ipv6_address is not None and placed and topology.host_of(client).name == client.name:
             yield ("clients", i, "ipv6_address"), client.vpc_id, client.subnet_id, client.ipv6_address
 
 

@@ -7,13 +7,18 @@ from pathlib import PurePath
 from typing import Final
 
 from brokerproof.probes.plan import AuthenticationScheme
-from brokerproof.topology.models import Client, Cluster, Credentials, NetworkType, Topology
+from brokerproof.topology.models import UNKNOWN, Client, Cluster, Credentials, NetworkType, Topology
 from brokerproof.topology.rules.problem import Path, Problem
 
 
 def clusters(topology: Topology) -> Iterator[Problem]:
     """Broker ids used twice, and advertised listeners the cluster does not have."""
     for i, cluster in enumerate(topology.clusters):
+        if not cluster.brokers:
+            yield Problem(
+                ("clusters", i, "brokers"),
+                "is empty; `brokerproof topology from HOST:PORT` writes down the brokers that a cluster names",
+            )
         names = {listener.name for listener in cluster.listeners}
         seen: dict[int, int] = {}
         for j, broker in enumerate(cluster.brokers):
@@ -54,7 +59,7 @@ def _dual(topology: Topology, cluster: Cluster, base: Path) -> Iterator[Problem]
         yield Problem((*base, "kafka_version"), f"network_type DUAL needs 3.6.0 or later, not {cluster.kafka_version}")
     for j, broker in enumerate(cluster.brokers):
         path: Path = (*base, "brokers", j)
-        if topology.subnet(broker.client_subnet).ipv6_cidr_block is None:
+        if broker.client_subnet != UNKNOWN and topology.subnet(broker.client_subnet).ipv6_cidr_block is None:
             yield Problem(
                 (*path, "client_subnet"), f"network_type DUAL needs an ipv6_cidr_block of {broker.client_subnet}"
             )
@@ -104,6 +109,12 @@ def clients(topology: Topology) -> Iterator[Problem]:
                 follows=(("clusters", topology.clusters.index(cluster), "listeners"),),
             )
         yield from _logs_in(client, cluster, ("clients", i))
+        if client.pattern is None and client.vpc_id == UNKNOWN:
+            yield Problem(
+                ("clients", i, "pattern"),
+                "is not given, which makes an observer, and an observer needs vpc_id, subnet_id and "
+                "private_ip_address; where nobody says by which pattern it comes: pattern: unknown",
+            )
         if client.vantage.kind == "exec" and not client.vantage.command:
             yield Problem(
                 ("clients", i, "vantage", "command"),

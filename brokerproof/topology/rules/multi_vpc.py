@@ -70,6 +70,8 @@ def _placed(topology: Topology, connection: VpcConnection, cluster: Cluster, pat
         return
     ours = {topology.zone_of(subnet_id) for subnet_id in connection.client_subnets}
     theirs = {topology.zone_of(broker.client_subnet) for broker in cluster.brokers}
+    if "" in theirs:
+        return  # a broker's subnet is unknown
     if ours != theirs or len(connection.client_subnets) != len(theirs):
         yield Problem(
             (*path, "client_subnets"),

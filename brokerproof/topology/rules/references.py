@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokerproof.topology.models import Topology
+from brokerproof.topology.models import UNKNOWN, Topology
 from brokerproof.topology.rules.problem import Path, Problem, dotted
 
 _IDS = (
@@ -84,6 +84,12 @@ _NESTED_REFERENCES = (
 )
 
 
+_MAY_BE_UNKNOWN = frozenset(
+    {("clusters", "vpc_id"), ("clusters", "client_subnet"), ("clients", "vpc_id"), ("clients", "subnet_id")}
+)
+"""By the first and the last name of the path."""
+
+
 def duplicates(topology: Topology) -> Iterator[Problem]:
     """Ids used twice."""
     for collection, key in _IDS:
@@ -103,7 +109,7 @@ def references(topology: Topology) -> Iterator[Problem]:
     for path, value, kind in _referring(topology):
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         for one in values:
-            if one not in known[kind]:
+            if one not in known[kind] and not (one == UNKNOWN and (path[0], path[-1]) in _MAY_BE_UNKNOWN):
                 places.setdefault((kind, one), []).append(path)
     for (kind, one), (first, *others) in places.items():
         have = ", ".join(sorted(known[kind])) or "none"
