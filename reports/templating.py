@@ -35,6 +35,7 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         word=words.verdict_word,
         listed=words.listed,
         not_judged=words.not_judged,
+        observed=words.observed,
         overall_mark=verdict.symbol,
         overall_title=verdict.title,
         told=finding_text.told,

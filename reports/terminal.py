@@ -209,7 +209,7 @@ def _tests(document: ResultDocument, judgement: Judgement) -> list[RenderableTyp
 def _client(result: ClientResult, judgement: Judgement, width: int) -> list[RenderableType]:
     head = _text(f"{result.name}: {judgement.sentence}", _OVERALL_STYLES[judgement.overall])
     parts: list[RenderableType] = [head, *(_text(f"  {why}", "yellow") for why in judgement.because)]
-    parts += [_text(f"  {one}", "dim") for one in words.not_judged(result.view)]
+    parts += [_text(f"  {one}", "dim") for one in (*words.observed(result.view), *words.not_judged(result.view))]
     if result.closing is not None and result.closing.left_behind:
         parts.append(_text(f"  left behind on the cluster: {'; '.join(result.closing.left_behind)}", "yellow"))
     if not result.checks:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from brokerproof.diagnosis.check import Verdict
+from brokerproof.diagnosis.observations import observations
 from brokerproof.probes.outcome import Reason, Status
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import printable as printable  # noqa: PLC0414 - one of the words reports are made of
@@ -75,6 +76,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def not_judged(view: ClientView) -> tuple[str, ...]:
     """What nothing is said of, a line each: how much it is, what, and why."""
     return tuple(f"not judged: {one.what} ({count(one.statements, 'check')}): {one.why}" for one in view.not_judged)
+
+
+def observed(view: ClientView) -> tuple[str, ...]:
+    """What the names and addresses of a client look like, of which nobody knows what they are."""
+    return observations(view)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from brokerproof.probes.plan import Limits, ThroughputPlan
+from brokerproof.probes.plan import ThroughputPlan
 from brokerproof.reports.formats import ON_REQUEST
 from brokerproof.running.amount import BRIEF_LOAD, FULL_LOAD, Amount
-from brokerproof.running.load_option import DEFAULT, KEYS, load_of
-from brokerproof.running.planning import LIMITS, VERDICT_MS, limits_within
+from brokerproof.running.load_option import DEFAULT, KEYS
+from brokerproof.running.option_words import amount_in, hold_ms_in, limits_in, load_in
+from brokerproof.running.planning import LIMITS, VERDICT_MS
 from brokerproof.running.site import LAB
-
-MAX_IDLE_HOLD_MS: Final = 6_000_000
-"""As long as an NLB listener may be told to remember an idle connection."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,14 +48,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--verdict-within",
-        type=_limits,
+        type=limits_in,
         default=LIMITS,
         metavar="SECONDS",
         help=f"seconds from the first packet until silence must have become a verdict (default: {VERDICT_MS // 1000})",
     )
     group.addoption(
         "--idle-hold",
-        type=_hold_ms,
+        type=hold_ms_in,
         default=0,
         metavar="SECONDS",
         help="keep a connection to each broker address silent for that long, then use it once more; an NLB forgets a "
@@ -67,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--measure",
-        type=_amount,
+        type=amount_in,
         default=Amount.BRIEF,
         metavar="brief|full",
         help="how much latency and throughput are measured: as few samples as p50 of an address and p95 of a broker "
@@ -76,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--load",
-        type=_load,
+        type=load_in,
         default=None,
         metavar="KEY=VALUE,...",
         help=f"how throughput is measured instead; the keys are {', '.join(KEYS)} (what is not named: "
@@ -87,34 +83,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _in_words(load: ThroughputPlan) -> str:
     return f"{load.total_bytes >> 20} MiB or {load.max_ms / 1000:g} s"
-
-
-def _amount(text: str) -> Amount:
-    try:
-        return Amount(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(Amount)}") from None
-
-
-def _load(text: str) -> ThroughputPlan:
-    try:
-        return load_of(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _hold_ms(seconds: str) -> int:
-    try:
-        held_ms = round(float(seconds) * 1000)
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not 0 <= held_ms <= MAX_IDLE_HOLD_MS:
-        raise argparse.ArgumentTypeError(f"{seconds} s is not in 0..{MAX_IDLE_HOLD_MS // 1000}")
-    return held_ms
-
-
-def _limits(seconds: str) -> Limits:
-    try:
-        return limits_within(round(float(seconds) * 1000))
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

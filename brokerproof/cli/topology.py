@@ -7,12 +7,20 @@ from typing import Any
 
 import click
 
+from brokerproof.cli.bootstrap_options import bootstrap_options, wanted_of
 from brokerproof.cli.endings import as_sentences
 from brokerproof.cli.pattern_options import options_of, pattern_options, topology_of
 from brokerproof.cli.picture import shape_of, written
+from brokerproof.cli.verify_bootstrap import Progress, asked_of, unusable
 from brokerproof.reports.drawing import DrawError, Shape
+from brokerproof.running.bootstrap import HERE, topology_from
+from brokerproof.running.planning import LIMITS
 from brokerproof.topology.files import dumps, json_schema, load
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.rules import dotted
+from brokerproof.topology.started import started
+from brokerproof.topology.unknown import unknowns
+from brokerproof.vantages.registry import open_vantage
 
 
 @click.group()
@@ -29,6 +37,25 @@ def topology_show(pattern: str, **chosen: Any) -> None:
     click.echo(dumps(PATTERNS[pattern].build(pattern_options(chosen))), nl=False)
 
 
+@topology.command("from")
+@click.argument("bootstrap", metavar="BOOTSTRAP")
+@bootstrap_options
+@click.option("--name", default=HERE, show_default=True, help="What the client is called in the file.")
+@as_sentences
+def topology_from_bootstrap(bootstrap: str, name: str, **words: Any) -> None:
+    """Ask a cluster who its brokers are, and print the start of a topology file.
+
+    BOOTSTRAP is HOST:PORT, several with commas between them. What the cluster does not say is `unknown` in the file,
+    with what would be verified if it were known. The file can be verified as it is.
+    """
+    wanted = wanted_of(bootstrap, name, **words)
+    with open_vantage(wanted.vantage.kind, wanted.name, wanted.vantage) as vantage:
+        asked = asked_of(wanted, vantage, LIMITS, Progress().say)
+    found = topology_from(asked)
+    unusable(found)
+    click.echo(started(found, said=(f"Cluster id {asked.cluster_id}.",)), nl=False)
+
+
 @topology.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 @as_sentences
@@ -36,6 +63,12 @@ def topology_check(file: Path) -> None:
     """Check a topology file, and name every problem with its line."""
     checked = load(file)
     click.echo(f"{file}: {len(checked.vpcs)} VPCs, {len(checked.clients)} clients: nothing wrong")
+    told: dict[str, list[str]] = {}
+    for unknown in unknowns(checked):
+        told.setdefault(unknown.then, []).append(dotted(unknown.path))
+    for then, places in told.items():
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        click.echo(f"  unknown: {places[0]}{more}; if it were known, this is verified too: {then}")
 
 
 @topology.command("draw")

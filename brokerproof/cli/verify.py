@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from brokerproof.cli.bootstrap_options import NAMES, bootstrap_options, wanted_of
 from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
+from brokerproof.cli.verify_bootstrap import RunOptions, verify_bootstrap
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.reports.document import ResultDocument, TestOutcome
 from brokerproof.reports.formats import ON_REQUEST
+from brokerproof.running.amount import Amount
+from brokerproof.running.bootstrap import HERE, looks_like
+from brokerproof.running.option_words import amount_in, hold_ms_in, limits_in, load_in
+from brokerproof.running.planning import LIMITS
 from brokerproof.running.site import LAB
 from brokerproof.topology.patterns import PATTERNS
 
@@ -45,6 +53,8 @@ _ALREADY_IMPORTED: Final = "ignore:Module already imported so cannot be rewritte
 @click.option("--idle-hold", metavar="SECONDS", help="Keep connections silent for that long, then use them again.")
 @click.option("--measure", metavar="brief|full", help="How much is measured [default: brief].")
 @click.option("--load", metavar="KEY=VALUE,...", help="How throughput is measured.")
+@bootstrap_options
+@click.option("--read-only", is_flag=True, help="BOOTSTRAP: create, write and join nothing: the stages up to identity.")
 @click.argument("pytest_words", nargs=-1, metavar="[PYTEST WORDS]...", type=click.UNPROCESSED)
 @as_sentences
 def verify(
@@ -60,17 +70,36 @@ def verify(
     idle_hold: str | None,
     measure: str | None,
     load: str | None,
+    read_only: bool,
     pytest_words: tuple[str, ...],
+    **bootstrap: Any,
 ) -> None:
     """Verify every client's path, and write a report.
 
-    TARGET is a topology file whose clients are probed where it says; or a pattern, or `lab` for every pattern,
-    built in the lab. PYTEST WORDS are handed to pytest as they are: -x, -v, --collect-only, a folder of your own
-    tests.
+    TARGET is a bootstrap string (HOST:PORT, several with commas between them), whose cluster is verified from here
+    without a file; or a topology file whose clients are probed where it says; or a pattern, or `lab` for every
+    pattern, built in the lab. PYTEST WORDS are handed to pytest as they are: -x, -v, --collect-only, a folder of
+    your own tests.
 
     Exit codes: 0 every selected test passed; 1 a path is not as it must be; 2 wrong use, or nothing is selected;
     3 could not be carried out: nothing is known about a path; 130 interrupted.
     """
+    if looks_like(target) and not Path(target).is_file():
+        _refuse({"-m": markers, "-k": words, "-n": workers, " ".join(pytest_words): pytest_words or None}, _OF_TESTS)
+        wanted = wanted_of(target, HERE, **bootstrap)
+        made = run_options(
+            run_dir=run_dir,
+            history=history,
+            reports=reports,
+            verdict_within=verdict_within,
+            idle_hold=idle_hold,
+            measure=measure,
+            load=load,
+            read_only=read_only,
+        )
+        sys.exit(verify_bootstrap(wanted, made))
+    own = {option: bootstrap[name] for name, option in NAMES.items()}
+    _refuse({**own, "--read-only": read_only or None}, _OF_BOOTSTRAP)
     short = {"-m": markers, "-k": words, "-n": workers}
     long = {
         "--run-dir": run_dir,
@@ -88,6 +117,60 @@ def verify(
     sys.exit(_pytest([*scenarios_of(target), *options, *pytest_words]))
 
 
+_OF_TESTS: Final = "selects tests, and a bootstrap string has none; write a file: brokerproof topology from BOOTSTRAP"
+_OF_BOOTSTRAP: Final = "is for a bootstrap string alone; a file states it of each client"
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """See that none of these options was given.
+
+    Raises:
+        Said: one was.
+    """
+    for option, value in given.items():
+        if value is not None:
+            raise Said(f"{option} {why}", WRONG_USE)
+
+
+def run_options(
+    *,
+    run_dir: str | None,
+    history: str | None,
+    reports: tuple[str, ...],
+    verdict_within: str | None,
+    idle_hold: str | None,
+    measure: str | None,
+    load: str | None,
+    read_only: bool,
+) -> RunOptions:
+    """The options of a run from their words, as pytest's own are read.
+
+    Raises:
+        Said: one cannot be read.
+    """
+    if read_only and (measure is not None or load is not None):
+        raise Said("--read-only writes nothing, and measuring does; leave one of the two out", WRONG_USE)
+    with _options_in_words():
+        return RunOptions(
+            run_dir=None if run_dir is None else Path(run_dir),
+            history=None if history is None else Path(history),
+            reports=reports,
+            limits=LIMITS if verdict_within is None else limits_in(verdict_within),
+            idle_hold_ms=0 if idle_hold is None else hold_ms_in(idle_hold),
+            amount=None if measure is None and load is None else amount_in(measure or Amount.BRIEF),
+            load=None if load is None else load_in(load),
+            read_only=read_only,
+        )
+
+
+@contextmanager
+def _options_in_words() -> Iterator[None]:
+    try:
+        yield
+    except argparse.ArgumentTypeError as wrong:
+        raise Said(str(wrong), WRONG_USE) from None
+
+
 def scenarios_of(target: str) -> tuple[str, ...]:
     """The scenarios of a target, and the target, as pytest is told them.
 
@@ -103,7 +186,8 @@ def scenarios_of(target: str) -> tuple[str, ...]:
     if target.startswith("-"):
         raise Said(f"{target} stands where the target belongs: write the target first, then {target}", WRONG_USE)
     raise Said(
-        f"{target!r} is not a file, and not a pattern; give a topology file, {LAB!r}, or one of: {', '.join(PATTERNS)}",
+        f"{target!r} is not a file, not a pattern and not a bootstrap string (HOST:PORT); give a topology "
+        f"file, a bootstrap string, {LAB!r}, or one of: {', '.join(PATTERNS)}",
         WRONG_USE,
     )
 

@@ -53,7 +53,7 @@ def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
     What clients of one cluster see says nothing of another's. Where it is not known by which way a client comes, each
     way that what was seen allows is asked, and what is said is what is left of all of them.
     """
-    return as_one([_read(each) for each in readings(clients)])
+    return as_one([_read(each) for each in readings(clients)], clients)
 
 
 def _read(clients: Sequence[ClientEvidence]) -> Diagnosis:

@@ -16,12 +16,14 @@ import msgspec
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.finding import Answer, Cause, ClientEvidence, Diagnosis, Finding
+from brokerproof.diagnosis.unnamed_brokers import told_as_names, with_stand_ins
 from brokerproof.probes.outcome import ResolveFacts, Stage
 from brokerproof.topology.expectation.view import AddressKind, AddressView, BootstrapView, BrokerView, ClientView, Way
 from brokerproof.topology.models.multi_vpc import VpcAuthentication
 from brokerproof.topology.models.pattern_name import PatternName
 
-_CONNECTION_LABELS: Final = frozenset(scheme.label for scheme in VpcAuthentication)
+CONNECTION_LABELS: Final = frozenset(scheme.label for scheme in VpcAuthentication)
+"""What follows the first label of the names of MSK multi-VPC connectivity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def allowed(view: ClientView) -> tuple[Reading, ...]:
     if every and all(a.is_loopback for a in every):
         return (IN_VPC,)
     labels = {".".join(b.name.split(".")[1:2]) for b in view.brokers}
-    if labels and labels <= _CONNECTION_LABELS:
+    if labels and labels <= CONNECTION_LABELS:
         return (MANAGED,)
     several = any(len({a for a in named if (":" in a) is six}) > 1 for named in addresses for six in (False, True))
     return FRONTED if several else (*DIRECT, *FRONTED)
@@ -100,9 +102,10 @@ def _ways(view: ClientView) -> Iterator[Reading]:
 
 def _read(seen: ClientEvidence, way: Reading, *, own_resolver: bool) -> ClientEvidence:
     """One client by one reading, where that one is allowed for it; else by the first that is."""
-    view = seen.view
-    if not _is_unknown(view):
+    if not _is_unknown(seen.view):
         return seen
+    seen = with_stand_ins(seen)
+    view = seen.view
     mine = tuple(_ways(view))
     way = way if way in mine else mine[0]
     asked = {o.facts.resolver for o in seen.outcomes if isinstance(o.facts, ResolveFacts) and o.facts.resolver}
@@ -141,8 +144,8 @@ def _as(addresses: Sequence[AddressView], kind: AddressKind) -> tuple[AddressVie
     )
 
 
-def as_one(found: Sequence[Diagnosis]) -> Diagnosis:
-    """What several readings say, as one: of findings that share evidence, one with all their causes."""
+def as_one(found: Sequence[Diagnosis], clients: Sequence[ClientEvidence]) -> Diagnosis:
+    """What several readings of these clients say, as one: of findings that share evidence, one with all causes."""
     first = found[0]
     if len(found) == 1:
         return first
@@ -153,6 +156,9 @@ def as_one(found: Sequence[Diagnosis]) -> Diagnosis:
         apart = [group for group in groups if group not in touching]
         groups = [*apart, [*(one for group in touching for one in group), finding]]
     findings = tuple(sorted((_one(group) for group in groups), key=lambda f: (f.unknown, f.evidence)))
+    for seen in clients:
+        if _is_unknown(seen.view):
+            findings = tuple(told_as_names(finding, seen) for finding in findings)
     unexplained = tuple(sorted({key for each in found for key in each.unexplained}))
     answer = Answer.FINDINGS if findings else first.answer
     return Diagnosis(answer=answer, findings=findings, unexplained=unexplained, advices=first.advices)

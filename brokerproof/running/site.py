@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from typing import Final, Self
 
 from brokerproof.errors import WrongUseError
 from brokerproof.lab.life.handle import Lab
-from brokerproof.probes.plan import Limits, Plan, ThroughputPlan
+from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.probes.plan import VERIFY_STAGES, Limits, Plan, ThroughputPlan
 from brokerproof.reports.document import Drawing
 from brokerproof.reports.journal import ClientJournal, Journal
 from brokerproof.running.amount import Amount
@@ -63,11 +64,17 @@ class _PreparedRun:
     plan: Plan
     vantage: Vantage
     written: ClientJournal | None
+    on_outcome: Callable[[Outcome], None]
+
+    def _heard(self, outcome: Outcome) -> None:
+        if self.written is not None:
+            self.written.line(outcome)
+        self.on_outcome(outcome)
 
     def run(self) -> ClientRun:
         """Run it, write down what comes, and judge it."""
         written = self.written
-        run = self.vantage.run(self.plan, None if written is None else written.line)
+        run = self.vantage.run(self.plan, self._heard)
         concluded = conclude(self.view, self.plan, run)
         if written is not None:
             for line in (run.started, *run.samples, run.closing):
@@ -93,7 +100,11 @@ class Site:
         idle_hold_ms: int = 0,
         amount: Amount = Amount.FULL,
         load: ThroughputPlan | None = None,
+        stages: Sequence[Stage] = VERIFY_STAGES,
+        opened: Mapping[str, Vantage] | None = None,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
+        """``opened`` are vantages that others have open already, by client, and end themselves."""
         self.topology = topology
         self._lab = lab
         self._journal = journal
@@ -103,7 +114,9 @@ class Site:
         self._amount = amount
         self._load = load
         self._stack = ExitStack()
-        self._vantages: dict[str, Vantage] = {}
+        self._vantages: dict[str, Vantage] = dict(opened or {})
+        self._stages = stages
+        self._on_outcome = on_outcome
         self._runs: dict[str, ClientRun] = {}
         self._written: dict[str, ClientJournal] = {}
 
@@ -140,6 +153,7 @@ class Site:
             view,
             client,
             measure=measure,
+            stages=self._stages,
             limits=self._limits,
             idle_hold_ms=self._idle_hold_ms,
             amount=self._amount,
@@ -151,7 +165,7 @@ class Site:
             self._draw(self._journal, known_as)
             written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
             self._written[name] = written
-        return _PreparedRun(view, plan, self._vantage(client), written)
+        return _PreparedRun(view, plan, self._vantage(client), written, self._on_outcome)
 
     def measure_part(self, name: str, number: int, plan: Plan) -> VantageRun:
         """Another plan of a client that was run, in round ``number`` of a comparison; its samples are written down."""

@@ -10,8 +10,8 @@ import pytest
 from brokerproof.probes.outcome.distribution import ENOUGH
 from brokerproof.probes.plan import ThroughputPlan
 from brokerproof.running.amount import SAMPLES_FOR_P50, SAMPLES_FOR_P95, Amount, measured_in_lab, measurements
+from brokerproof.running.option_words import amount_in as _amount
 from brokerproof.running.planning import make_plan
-from brokerproof.scenarios.options import _amount
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import PATTERNS, PatternOptions

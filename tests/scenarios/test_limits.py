@@ -8,8 +8,9 @@ import pytest
 
 from brokerproof.probes.outcome import Stage
 from brokerproof.probes.plan import Limits, Plan
+from brokerproof.running.option_words import MAX_IDLE_HOLD_MS
+from brokerproof.running.option_words import hold_ms_in as _hold_ms
 from brokerproof.running.planning import LEAST_VERDICT_MS, LIMITS, VERDICT_MS, limits_within, make_plan
-from brokerproof.scenarios.options import MAX_IDLE_HOLD_MS, _hold_ms
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS
 

@@ -10,8 +10,8 @@ import pytest
 from brokerproof.probes.outcome import Acks, Compression, Stage
 from brokerproof.probes.plan import Plan, RampPlan, ThroughputPlan
 from brokerproof.running.load_option import DEFAULT, KEYS, load_of
+from brokerproof.running.option_words import load_in as _load
 from brokerproof.running.planning import LIMITS, make_plan
-from brokerproof.scenarios.options import _load
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS
 

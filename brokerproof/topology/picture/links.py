@@ -231,7 +231,7 @@ def _must_not_links(topology: Topology, way: Way, boxes: Boxes) -> Iterator[Link
     whole = [
         c.cluster_name
         for c in topology.clusters
-        if {p for p in every if p.key.rsplit("/", 1)[0] == c.cluster_name} <= set(way.must_not)
+        if c.brokers and {p for p in every if p.key.rsplit("/", 1)[0] == c.cluster_name} <= set(way.must_not)
     ]
     for name in whole:
         yield _to_frame(topology, Link(LinkKind.MUST_NOT, observer, ""), name, boxes)

@@ -1,0 +1,212 @@
+"""``verify`` and ``topology from`` with a bootstrap string: what is taken for one, what is refused, what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from brokerproof.cli.main import main
+from brokerproof.probes.outcome import (
+    AdvertisedBroker,
+    ApiFacts,
+    MetadataFacts,
+    Outcome,
+    Reason,
+    Role,
+    Stage,
+    Status,
+    Target,
+)
+from brokerproof.probes.plan import AuthenticationScheme, Endpoint
+from brokerproof.running.bootstrap import (
+    Asked,
+    BootstrapError,
+    Wanted,
+    answers_tls,
+    by_convention,
+    looks_like,
+    parse,
+    topology_from,
+)
+from brokerproof.topology.files import loads
+from brokerproof.topology.models import UNKNOWN
+from brokerproof.topology.started import started
+from brokerproof.vantages.protocol import VantageRun
+
+MSK = "b-{}.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com"
+
+
+def brokerproof(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("localhost:9092", True),
+        ("b-1.example.com:9094, b-2.example.com:9094", True),
+        ("[::1]:9092", True),
+        ("10.0.0.1:9092,", True),
+        ("mine.yaml", False),
+        ("localhost", False),
+        ("http://localhost:9092", False),
+        ("peering", False),
+        ("", False),
+    ],
+)
+def test_what_looks_like_a_bootstrap_string(text: str, is_one: bool) -> None:
+    assert looks_like(text) is is_one
+
+
+def test_its_parts_are_names_and_ports_each_once() -> None:
+    assert parse("A.example:9094, [::1]:1,A.example:9094") == (
+        Endpoint(name="A.example", port=9094),
+        Endpoint(name="::1", port=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("localhost:0", "no name and port"),
+        ("localhost:65536", "no name and port"),
+        ("a:1,,b:2", "'' in the bootstrap string"),
+        ("no good:1", "is not a DNS name"),
+        ("[fe80::1%eth0]:1", "is not an IP address"),
+    ],
+)
+def test_a_part_that_is_none_is_named(text: str, words: str) -> None:
+    with pytest.raises(BootstrapError, match=words):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("ports", "tls"), [((9092,), False), ((9094, 9096), True), ((9092, 9094), None), ((19092,), None), ((14001,), None)]
+)
+def test_ports_say_by_convention_whether_they_speak_tls(ports: tuple[int, ...], tls: bool | None) -> None:
+    assert by_convention([Endpoint(name="b", port=port) for port in ports]) is tls
+
+
+def asked(*brokers: tuple[int, str, int], tls: bool = True, at: str = MSK.format(1), **wanted: object) -> Asked:
+    answer = MetadataFacts(
+        cluster_id="c",
+        controller_id=1,
+        brokers=tuple(AdvertisedBroker(broker_id=i, name=name, port=port) for i, name, port in brokers),
+    )
+    seen = Outcome(
+        stage=Stage.METADATA,
+        target=Target(role=Role.BOOTSTRAP, name=at, address="10.0.0.1", port=9094),
+        status=Status.OK,
+        facts=answer if brokers else None,
+        started_ns=0,
+        duration_ns=1,
+    )
+    made = Wanted(endpoints=(Endpoint(name=at, port=9094),), **wanted)  # type: ignore[arg-type]
+    return Asked(made, tls, VantageRun(outcomes=(seen,)))
+
+
+def test_what_the_cluster_says_becomes_a_topology_and_the_rest_is_unknown() -> None:
+    found = topology_from(asked((1, MSK.format(1), 9094), (2, MSK.format(2), 9094)))
+    [cluster] = found.clusters
+    assert (cluster.cluster_name, cluster.domain, cluster.vpc_id) == ("demo", MSK[5:], UNKNOWN)
+    assert [(b.broker_id, b.endpoint, b.advertised_listeners) for b in cluster.brokers] == [
+        (1, MSK.format(1), ()),
+        (2, MSK.format(2), ()),
+    ]
+    assert [(each.name, each.port) for each in cluster.listeners] == [("CLIENT_SECURE", 9094)]
+
+
+def test_ports_of_their_own_and_names_that_are_not_msks() -> None:
+    found = topology_from(asked((0, "kafka", 19092), (1001, "10.0.0.9", 19093), tls=False, at="kafka"))
+    [cluster] = found.clusters
+    assert (cluster.cluster_name, cluster.domain) == ("kafka", UNKNOWN)
+    assert [(b.endpoint, b.advertised_listeners[0].port) for b in cluster.brokers] == [
+        ("kafka", 19092),
+        ("10.0.0.9", 19093),
+    ]
+    assert cluster.listeners[0].name == "CLIENT"
+
+
+def test_a_broker_at_no_usable_name_is_left_to_the_judge() -> None:
+    found = topology_from(asked((1, "kafka", 9094), (2, "", 9094), (3, "a b", 9094)))
+    assert [b.broker_id for b in found.clusters[0].brokers] == [1]
+
+
+def test_the_written_file_reads_back_as_it_was_and_says_what_is_unknown() -> None:
+    found = topology_from(asked((1, MSK.format(1), 9001), (2, MSK.format(2), 9002), existing_topic="t"))
+    text = started(found, said=("Cluster id c.",))
+    assert loads(text, source="mine.yaml") == found
+    assert text.startswith("# What a cluster said")
+    for words in ("client_vpc_ip_address: unknown", "then verified: that the brokers see it there", "Cluster id c."):
+        assert words in text
+
+
+def test_a_scheme_has_its_listener() -> None:
+    one = asked((1, MSK.format(1), 9096), authentication=AuthenticationScheme.SCRAM_SHA_512)
+    assert topology_from(one).clusters[0].listeners[0].name == "CLIENT_SASL_SCRAM"
+
+
+def test_who_answers_without_tls_by_an_alert_speaks_tls() -> None:
+    def api(**facts: object) -> Outcome:
+        return Outcome(
+            stage=Stage.API,
+            target=Target(role=Role.BOOTSTRAP, name="b", address="10.0.0.1", port=1),
+            status=Status.FAILED,
+            reason=Reason.CLOSED,
+            facts=ApiFacts(**facts),  # type: ignore[arg-type]
+            started_ns=0,
+            duration_ns=1,
+        )
+
+    assert answers_tls([api(first_bytes=r"\x15\x03\x03\x00\x02\x02P")])
+    assert answers_tls([api(answers_tls=True)])
+    assert not answers_tls([api(first_bytes="HTTP/1.1 400"), api()])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("verify", "localhost:1", "-m", "canary"), "-m selects tests, and a bootstrap string has none"),
+        (("verify", "localhost:1", "-x"), "-x selects tests"),
+        (("verify", "localhost:1", "--read-only", "--measure", "brief"), "--read-only writes nothing"),
+        (("verify", "localhost:1", "--measure", "much"), "'much' is not one of brief, full"),
+        (("verify", "localhost:1", "--verdict-within", "1"), "a verdict within 1000 ms"),
+        (("verify", "localhost:1", "--from", "'"), "No closing quotation; give a command prefix"),
+        (("verify", "localhost:1", "--from", " "), "--from is empty"),
+        (("verify", "peering", "--tls"), "--tls is for a bootstrap string alone"),
+        (("verify", "peering", "--read-only"), "--read-only is for a bootstrap string alone"),
+        (("verify", "what is this"), "not a bootstrap string (HOST:PORT)"),
+        (("verify", "localhost:99999"), "no name and port"),
+        (("topology", "from", "localhost"), "no name and port; expected HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(words: tuple[str, ...], said: str) -> None:
+    done = brokerproof(*words)
+    assert done.exit_code == 2, done.output
+    assert said in " ".join(done.output.split())
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.installed
+def test_where_nobody_listens_it_is_red_and_names_what_it_may_be(tmp_path: Path) -> None:
+    done = brokerproof("verify", "127.0.0.1:1", "--run-dir", str(tmp_path / "run"))
+    assert done.exit_code == 1, done.output
+    assert "The bootstrap names do not accept connections" in done.output
+    assert "cluster.broker_down: bring the broker at 127.0.0.1:1 back" in " ".join(done.output.split())
+    assert (tmp_path / "run" / "report.html").exists()
+    again = brokerproof("verify", "127.0.0.1:1", "--run-dir", str(tmp_path / "run"))
+    assert again.exit_code == 2
+    assert "holds an earlier run" in again.output
+
+
+@pytest.mark.installed
+def test_a_probe_that_cannot_be_run_says_nothing_of_a_path(tmp_path: Path) -> None:
+    done = brokerproof("verify", "127.0.0.1:1", "--from", "/no/such/command", "--run-dir", str(tmp_path / "run"))
+    assert done.exit_code == 3, done.output
+    assert "cannot start '/no/such/command'" in done.output
+    assert not (tmp_path / "run").exists()
+    written = brokerproof("topology", "from", "127.0.0.1:1")
+    assert written.exit_code == 2
+    assert "nobody named a broker" in written.output
