@@ -16,17 +16,21 @@ from brokerproof.wording import listed
 class Extra(StrEnum):
     """An extra that some commands need."""
 
+    CANARY = "canary"
     COMPARE = "compare"
     LAB = "lab"
+    OTLP = "otlp"
     REPORT = "report"
 
 
 IMPORTS: Final = {
+    Extra.CANARY: ("prometheus_client",),
     Extra.COMPARE: ("duckdb", "numpy", "scipy", "threadpoolctl"),
     Extra.LAB: ("tenacity",),
+    Extra.OTLP: ("opentelemetry",),
     Extra.REPORT: ("matplotlib",),
 }
-"""What each extra is there for; distributions and modules have the same names."""
+"""What each extra is there for, by the modules' names."""
 
 
 class MissingExtraError(CouldNotError):

@@ -9,6 +9,7 @@ import click
 from brokerproof.cli.late import LateCommand
 
 COMMANDS: Final = (
+    LateCommand("canary", "brokerproof.cli.canary:canary", "Watch a target for months, and say in time what broke."),
     LateCommand(
         "compare",
         "brokerproof.cli.compare:compare",
