@@ -9,13 +9,27 @@ from collections.abc import Hashable
 
 from brokerproof.probes.budget import Budget
 from brokerproof.probes.credentials import CredentialsError, read
-from brokerproof.probes.observation import Observation, failed
-from brokerproof.probes.outcome import AuthenticateFacts, Reason
+from brokerproof.probes.observation import Observation, failed, ok
+from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
 from brokerproof.probes.stages.authenticate import Login, authenticate
+from brokerproof.probes.wire.client_certificate import Identity, identity_of
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.scram import Scram
 from brokerproof.probes.wire.stream import BrokenStreamError
+
+
+def identity_for(authentication: Authentication | None) -> Identity | None:
+    """The certificate that the client comes with; None where it logs in otherwise.
+
+    Raises:
+        CredentialsError: a reference leads to nothing.
+        IdentityError: what is there cannot be used.
+    """
+    if authentication is None or authentication.scheme is not AuthenticationScheme.MTLS:
+        return None
+    password = read(authentication.key_password) if authentication.key_password else ""
+    return identity_of(read(authentication.certificate), read(authentication.key), password)
 
 
 class Logins:
@@ -30,7 +44,19 @@ class Logins:
 
     async def keep_pace(self, broker: Hashable) -> None:
         """Wait until one more authentication at this broker is within the pace, and count it."""
-        await self.budget.take(broker)
+        if self._settings.scheme is not AuthenticationScheme.MTLS:
+            await self.budget.take(broker)
+
+    def by_certificate(self, handshake: HandshakeFacts | None) -> Observation | None:
+        """What the handshake has shown of a client's certificate; None where the client logs in by SASL."""
+        if self._settings.scheme is not AuthenticationScheme.MTLS:
+            return None
+        told = handshake.client_certificate if handshake is not None else None
+        facts = AuthenticateFacts(principal="" if told is None else f"User:{told.subject}")
+        if handshake is None or not handshake.client_certificate_requested:
+            words = "the listener asked for no certificate in the handshake"
+            return failed(Reason.CERTIFICATE_NOT_REQUESTED, words, facts)
+        return ok(facts)
 
     async def log_in(
         self, connection: KafkaConnection, name: str, *, limit_ms: int, repeats_nonce: bool = False
@@ -49,6 +75,8 @@ class Logins:
         Raises:
             BrokenStreamError: it does not go well any more; the connection is closed.
         """
+        if self._settings.scheme is AuthenticationScheme.MTLS:
+            return
         await self.keep_pace(broker)
         seen = await self.log_in(connection, name, limit_ms=limit_ms)
         if not seen.is_ok:
@@ -73,5 +101,18 @@ def client_settings(authentication: Authentication) -> dict[str, str]:
                 "sasl.username": read(authentication.username),
                 "sasl.password": read(authentication.password),
             }
+        case AuthenticationScheme.MTLS:
+            password = read(authentication.key_password) if authentication.key_password else ""
+            return {
+                **_pem("ssl.certificate", authentication.certificate),
+                **_pem("ssl.key", authentication.key),
+                **({"ssl.key.password": password} if password else {}),
+            }
         case _:
             return {}
+
+
+def _pem(setting: str, reference: str) -> dict[str, str]:
+    """A file by its name, of which librdkafka reads the whole chain; else what a variable has."""
+    kind, _, place = reference.partition(":")
+    return {f"{setting}.location": place} if kind == "file" else {f"{setting}.pem": read(reference)}

@@ -17,13 +17,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 from OpenSSL import SSL
 
+from brokerproof.probes.credentials import CredentialsError
 from brokerproof.probes.host import Asked
 from brokerproof.probes.ledger import Ledger
-from brokerproof.probes.logins import Logins
+from brokerproof.probes.logins import Logins, identity_for
 from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.other_way import with_plaintext, with_tls, without_sni
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
+    HandshakeFacts,
     IdentityFacts,
     IdleFacts,
     MetadataFacts,
@@ -44,12 +46,13 @@ from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.authenticate import with_nonce
 from brokerproof.probes.stages.connect import connect, round_trip_ns
-from brokerproof.probes.stages.handshake import BadCaFileError, handshake, trust
+from brokerproof.probes.stages.handshake import BadCaFileError, handshake, present, trust
 from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise
 from brokerproof.probes.stages.idle import hold_idle
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.stages.path_size import measure_path_size
 from brokerproof.probes.stages.resolve import BY_HOST, Addresses, resolve
+from brokerproof.probes.wire.client_certificate import Identity, IdentityError
 from brokerproof.probes.wire.dns_exchange import Server, is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError, Stream
@@ -153,6 +156,9 @@ class Paths:
         self._ca_problem = ""
         self._asks_without_sni = plan.without_sni
         """Once a run."""
+        self._identity: Identity | None = None
+        self._no_identity: Observation | None = None
+        """Why the client has no certificate to come with, where it is to."""
         self._logins = None if plan.authentication is None else Logins(plan.authentication)
         self._tasks: set[asyncio.Task[Any]] = set()
         self.endpoints: list[ProbedEndpoint] = []
@@ -163,8 +169,20 @@ class Paths:
         if plan.tls is not None:
             try:
                 self._context = trust(plan.tls.ca_file)
+                self._take_identity(plan)
             except BadCaFileError as problem:
                 self._ca_problem = str(problem)
+
+    def _take_identity(self, plan: Plan) -> None:
+        """Have the context present the client's certificate, where it has one."""
+        try:
+            self._identity = identity_for(plan.authentication)
+            if self._identity is not None and self._context is not None:
+                present(self._context, self._identity)
+        except CredentialsError as problem:
+            self._no_identity = failed(Reason.NO_CREDENTIALS, str(problem), HandshakeFacts(sni=""))
+        except IdentityError as problem:
+            self._no_identity = failed(Reason.CLIENT_KEY_UNUSABLE, str(problem), HandshakeFacts(sni=""))
 
     async def run(self) -> None:
         """Probe every planned endpoint, and every one that is advertised, to the end."""
@@ -475,7 +493,10 @@ class Paths:
     async def _shake_hands(self, sock: socket.socket | None, name: str) -> tuple[Observation, Stream | None]:
         if self._context is None or sock is None:
             return error(Reason.BAD_CA_FILE, self._ca_problem), None
-        return await handshake(sock, name, self._context, limit_ms=self._plan.limits.handshake_ms)
+        if self._no_identity is not None:
+            return self._no_identity, None
+        limit_ms = self._plan.limits.handshake_ms
+        return await handshake(sock, name, self._context, limit_ms=limit_ms, identity=self._identity)
 
     async def _first_handshake(
         self, sock: socket.socket | None, endpoint: ProbedEndpoint, address: str
@@ -503,6 +524,10 @@ class Paths:
         self, connection: KafkaConnection, endpoint: ProbedEndpoint, address: str
     ) -> tuple[Observation, None]:
         logins, limit_ms = _need_logins(self._logins), self._plan.limits.request_ms
+        shaken = self._ledger.get(Stage.HANDSHAKE, endpoint.target(address))
+        handshake_facts = shaken.facts if shaken is not None and isinstance(shaken.facts, HandshakeFacts) else None
+        if (told := logins.by_certificate(handshake_facts)) is not None:
+            return told, None
         seen = await logins.log_in(connection, endpoint.name, limit_ms=limit_ms)
         if not seen.is_ok or not logins.checks_nonce:
             return seen, None

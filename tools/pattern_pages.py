@@ -206,7 +206,7 @@ def faults_table(name: str, topology: Topology) -> str:
     rows = [
         (
             f"`{fault.name}`",
-            f"{fault.title}{' Needs `--dual-stack`.' if fault.dual_stack else ''}",
+            f"{fault.title}{f' Needs `{fault.needs}`.' if fault.needs else ''}",
             f"`{shown_by(topology, fault)}`",
             fault.stage.value,
             _reasons(fault.reasons),

@@ -20,6 +20,7 @@ from brokerproof.lab.daemons.quorum import can_elect
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import FaultLayer
 from brokerproof.lab.network.blueprint import Blueprint, compile_topology
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.running.lab_pool import brokers_of
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -28,7 +29,13 @@ DRAWS_A_CASE: Final = 200
 """How often a combination is drawn anew where its faults do not go together, before giving up."""
 AT_LEAST: Final = 2
 
-VARIANTS: Final[Mapping[str, PatternOptions | None]] = {"": None, "dual-stack": PatternOptions(dual_stack=True)}
+VARIANTS: Final[Mapping[str, PatternOptions | None]] = {
+    "": None,
+    "dual-stack": PatternOptions(dual_stack=True),
+    **{
+        scheme.value: PatternOptions(authentication=scheme) for scheme in AuthenticationScheme if scheme.value != "none"
+    },
+}
 """How a pattern is built, in the order of preference: the first in which a fault can be is taken."""
 
 

@@ -117,6 +117,9 @@ class Code(StrEnum):
     TLS_PLAINTEXT_CLIENT = "tls.plaintext_client"
     TLS_CLIENT_CERTIFICATE_MISSING = "tls.client_certificate_missing"
     TLS_CLIENT_CERTIFICATE_UNTRUSTED = "tls.client_certificate_untrusted"
+    TLS_CLIENT_CERTIFICATE_DATES = "tls.client_certificate_dates"
+    TLS_CLIENT_CHAIN_INCOMPLETE = "tls.client_chain_incomplete"
+    TLS_CLIENT_KEY_UNUSABLE = "tls.client_key_unusable"
     TLS_SNI_REQUIRED = "tls.sni_required"
     TLS_VERSION_MISMATCH = "tls.version_mismatch"
     TLS_LISTENER_FAILING = "tls.listener_failing"
@@ -129,6 +132,10 @@ class Code(StrEnum):
     AUTH_STS_UNREACHABLE = "auth.sts_unreachable"
     AUTH_CLOCK_SKEW = "auth.clock_skew"
     AUTH_SCRAM_SECRET = "auth.scram_secret"  # noqa: S105 - a cause, not a secret
+    AUTH_SCRAM_PASSWORD = "auth.scram_password"  # noqa: S105 - likewise
+    AUTH_NO_CREDENTIALS = "auth.no_credentials"
+    AUTH_CERTIFICATE_IGNORED = "auth.certificate_ignored"
+    AUTH_SESSION_SHORT = "auth.session_short"
     AUTH_TOPIC_DENIED = "auth.topic_denied"
     AUTH_SETTINGS_DENIED = "auth.settings_denied"
     AUTH_BROKERS_NOT_GRANTED = "auth.brokers_not_granted"

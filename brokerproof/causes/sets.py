@@ -282,3 +282,16 @@ FORGOTTEN: Final[CodeSet] = frozenset({Code.TCP_TRACKING_TIMEOUT, Code.TCP_DEVIC
 """A connection did not outlive a silence, and no load balancer is to blame."""
 FORGOTTEN_BEHIND: Final[CodeSet] = FORGOTTEN | {Code.NLB_IDLE_TIMEOUT}
 """The same behind a load balancer."""
+
+# Who the client is
+
+SCRAM_REFUSED: Final[CodeSet] = frozenset({Code.AUTH_SCRAM_SECRET, Code.AUTH_SCRAM_PASSWORD})
+"""Kafka answers an unknown user and a wrong password with the same code and words, at different messages."""
+OTHER_LISTENER_BEHIND: Final[CodeSet] = frozenset({Code.AUTH_MECHANISM, Code.NLB_WRONG_TARGET_PORT})
+"""A listener of another mechanism answers behind a load balancer."""
+CLIENT_AUTHORITY_NOT_NAMED: Final[CodeSet] = frozenset(
+    {Code.TLS_CLIENT_CERTIFICATE_UNTRUSTED, Code.TLS_CLIENT_CHAIN_INCOMPLETE}
+)
+"""The client has its certificate alone, and none of the authorities that the listener names issued that."""
+CLIENT_CERTIFICATE_REFUSED: Final[CodeSet] = CLIENT_AUTHORITY_NOT_NAMED | {Code.TLS_CLIENT_CERTIFICATE_DATES}
+"""The client's certificate is refused, and nothing that the client knows of it explains that."""

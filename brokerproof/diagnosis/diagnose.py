@@ -16,7 +16,18 @@ from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.following import following
 from brokerproof.diagnosis.readings import as_one, readings
-from brokerproof.diagnosis.rules import connect, dns, host, isolation, kafka, load_balancer, size, tls, transient
+from brokerproof.diagnosis.rules import (
+    authentication,
+    connect,
+    dns,
+    host,
+    isolation,
+    kafka,
+    load_balancer,
+    size,
+    tls,
+    transient,
+)
 from brokerproof.diagnosis.rules.case import Case, Draft, Named, Red, Rule
 from brokerproof.diagnosis.rules.words import finding
 from brokerproof.diagnosis.witnesses import heard
@@ -39,6 +50,7 @@ RULES: Final[tuple[Rule, ...]] = (
     size.path_sizes,
     connect.second_connections,
     size.idle_connections,
+    authentication.logins,
     kafka.brokers,
     kafka.records,
     dns.hidden_names,

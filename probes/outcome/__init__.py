@@ -26,7 +26,7 @@ from brokerproof.probes.outcome.specs.authenticate import AuthenticateFacts, Non
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
 from brokerproof.probes.outcome.specs.group import GroupFacts, OffsetsPartition
-from brokerproof.probes.outcome.specs.handshake import HandshakeFacts, WithoutSni
+from brokerproof.probes.outcome.specs.handshake import ClientCertificateFacts, HandshakeFacts, WithoutSni
 from brokerproof.probes.outcome.specs.identity import IdentityFacts
 from brokerproof.probes.outcome.specs.idle import IdleFacts
 from brokerproof.probes.outcome.specs.latency import LatencyFacts, PathLatencyFacts
@@ -55,6 +55,7 @@ __all__ = [
     "AdvertisedBroker",
     "ApiFacts",
     "AuthenticateFacts",
+    "ClientCertificateFacts",
     "Closing",
     "Compression",
     "ConnectFacts",

@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """The server does not know what a broker knows of the user."""
     NO_CREDENTIALS = "no_credentials"
     """The client has nothing to log in with: nothing was sent."""
+    CLIENT_KEY_UNUSABLE = "client_key_unusable"
+    """The client's key and certificate do not go together, or cannot be read: nothing was sent."""
     CERTIFICATE_NOT_REQUESTED = "certificate_not_requested"
     """The listener took no notice of the client's certificate."""
     # kafka

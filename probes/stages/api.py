@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import msgspec
 from kio.schema.api_versions.v0 import ApiVersionsRequest, ApiVersionsResponse
 from kio.schema.errors import ErrorCode
 
@@ -30,7 +31,8 @@ async def ask_versions(connection: KafkaConnection, *, limit_ms: int) -> Observa
         await connection.provoke()
         return failed(Reason.TIMED_OUT, f"no ApiVersions response within {limit_ms} ms", _heard(connection))
     except BrokenStreamError as failure:
-        return failed(failure.reason, failure.detail, _heard(connection))
+        facts = msgspec.structs.replace(_heard(connection), alert_number=failure.alert)
+        return failed(failure.reason, failure.detail, facts)
     offered = {int(api.api_key): (int(api.min_version), int(api.max_version)) for api in response.api_keys}
     facts = ApiFacts(
         error_code=int(response.error_code),

@@ -21,6 +21,7 @@ from OpenSSL import SSL, crypto
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import HandshakeFacts, Reason
 from brokerproof.probes.wire.certificates import Described, described, iso, names_match, names_of
+from brokerproof.probes.wire.client_certificate import Identity, IdentityError, facts_of
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.stream import (
     BrokenStreamError,
@@ -140,6 +141,8 @@ class _Noted(msgspec.Struct):
     certificate_requested: bool = False
     bytes_received: int = 0
     first_bytes: str = ""
+    authorities: tuple[tuple[bytes, str], ...] = ()
+    """Whom the peer takes a client's certificate from, as it says: encoded, and in words."""
     judges_name: bool = False
     """Whether OpenSSL was told the name, and judges it with the chain."""
 
@@ -169,6 +172,23 @@ def trust(ca_file: str | None) -> SSL.Context:
     return context
 
 
+def present(context: SSL.Context, identity: Identity) -> None:
+    """Have every connection of the context present this certificate where one is asked for.
+
+    Raises:
+        IdentityError: the key does not fit.
+    """
+    leaf, *intermediates = identity.chain
+    try:
+        context.use_certificate(leaf)
+        for each in intermediates:
+            context.add_extra_chain_cert(each)
+        context.use_privatekey(identity.key)
+        context.check_privatekey()
+    except SSL.Error as failure:
+        raise IdentityError(f"the key does not fit the certificate ({openssl_words(failure)})") from None
+
+
 def _offer_groups(context: SSL.Context) -> None:
     """Have the ClientHello offer :data:`_GROUPS` alone, where pyOpenSSL lets us.
 
@@ -184,7 +204,13 @@ def _offer_groups(context: SSL.Context) -> None:
 
 
 async def handshake(
-    sock: socket.socket, name: str, context: SSL.Context, *, limit_ms: int, with_sni: bool = True
+    sock: socket.socket,
+    name: str,
+    context: SSL.Context,
+    *,
+    limit_ms: int,
+    with_sni: bool = True,
+    identity: Identity | None = None,
 ) -> tuple[Observation, TlsStream | None]:
     """Do the handshake over a connected socket.
 
@@ -194,23 +220,25 @@ async def handshake(
         context: From :func:`trust`; shared by all connections of a plan.
         limit_ms: Deadline for the whole handshake.
         with_sni: Whether the name is sent; it is verified all the same.
+        identity: What the context presents, for the facts.
 
     Returns:
         What was seen, and the encrypted stream where chain, dates and name are all right.
     """
-    seen, stream = await _shake(sock, name, context, limit_ms, with_sni=with_sni)
+    noted = _Noted()
+    seen, stream = await _shake(sock, name, context, limit_ms, noted, with_sni=with_sni)
     if isinstance(seen.facts, HandshakeFacts):
-        facts = msgspec.structs.replace(seen.facts, tcp=read_tcp_info(sock))
+        told = facts_of(identity, noted.authorities)
+        facts = msgspec.structs.replace(seen.facts, tcp=read_tcp_info(sock), client_certificate=told)
         seen = msgspec.structs.replace(seen, facts=facts)
     return seen, stream
 
 
 async def _shake(
-    sock: socket.socket, name: str, context: SSL.Context, limit_ms: int, *, with_sni: bool
+    sock: socket.socket, name: str, context: SSL.Context, limit_ms: int, noted: _Noted, *, with_sni: bool
 ) -> tuple[Observation, TlsStream | None]:
     host = name.rstrip(".")
     sni = host if with_sni and not is_address(host) else ""
-    noted = _Noted()
     tls = SSL.Connection(context, None)
     tls.set_app_data(noted)
     if sni:
@@ -277,7 +305,7 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
         else:
             done = True
         flight = drain(tls)
-        noted.certificate_requested |= _has_certificate(flight)
+        _note_request(tls, noted, flight)
         await stream.send(flight)
         if done:
             return
@@ -292,6 +320,19 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
         if noted.bytes_received > MAX_HANDSHAKE_BYTES:
             raise BrokenStreamError(Reason.PROTOCOL_ERROR, f"over {MAX_HANDSHAKE_BYTES} bytes, no end in sight")
         tls.bio_write(data)
+
+
+def _note_request(tls: SSL.Connection, noted: _Noted, flight: bytes) -> None:
+    """Whether the peer wants a certificate of the client, and of whom."""
+    if _has_certificate(flight):
+        noted.certificate_requested = True
+        noted.authorities = tuple((name.der(), _words_of(name)) for name in tls.get_client_ca_list())
+
+
+def _words_of(name: crypto.X509Name) -> str:
+    """As RFC 4514 has it, the last part first."""
+    parts = reversed(name.get_components())
+    return ",".join(f"{kind.decode()}={value.decode(errors='replace')}" for kind, value in parts)
 
 
 async def _provoked(stream: Stream) -> str:
@@ -357,6 +398,9 @@ def _judge(
     if found:
         detail = "; ".join(words for words in problems.values() if words)
         return failed(found[0], detail, facts), None
+    if noted.certificate_requested:
+        # TLS 1.3 judges it after the handshake, and says so by an alert.
+        tls.set_info_callback(_inform)
     return ok(facts), TlsStream(sock, tls)
 
 

@@ -57,10 +57,12 @@ class BrokenStreamError(Exception):
     and for Kafka conversations not_kafka and unsupported_version.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, *, alert: int | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.alert = alert
+        """The TLS alert that the peer sent after the handshake, where its number was listened for."""
 
 
 def _broken(failure: OSError) -> BrokenStreamError:
@@ -141,7 +143,8 @@ class TlsStream(Stream):
                 raise BrokenStreamError(Reason.CLOSED, "the peer closed the TLS connection") from closing
             except SSL.Error as failure:
                 # An alert after the handshake, e.g. TLS 1.3 "certificate required".
-                raise BrokenStreamError(Reason.CLOSED, f"TLS: {openssl_words(failure)}") from failure
+                alert = getattr(self._tls.get_app_data(), "alert", None)
+                raise BrokenStreamError(Reason.CLOSED, f"TLS: {openssl_words(failure)}", alert=alert) from failure
 
 
 async def provoke(stream: Stream) -> bytes:

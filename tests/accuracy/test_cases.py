@@ -36,6 +36,12 @@ def test_a_fault_of_ipv6_gets_a_cluster_that_has_it() -> None:
     assert {case.variant for case in ipv6} == {"dual-stack"}
 
 
+def test_a_fault_of_the_login_gets_clients_that_log_in_so() -> None:
+    logins = [case for case in cases_of(Selection()) if FAULTS[case.faults[0]].layer is FaultLayer.AUTHENTICATION]
+    assert logins
+    assert all(case.variant == FAULTS[case.faults[0]].authentication for case in logins)
+
+
 def test_patterns_layers_and_faults_narrow_the_choice() -> None:
     for case in cases_of(SOME):
         assert case.pattern == "peering"

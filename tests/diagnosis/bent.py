@@ -12,6 +12,8 @@ from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, WaitedFor
+from brokerproof.probes.outcome.registry import run_per
+from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
@@ -22,7 +24,7 @@ Match = Callable[[ClientView, Outcome], bool]
 Change = Callable[[Outcome], Outcome | None]
 _ATTEMPTS = 3
 """Connects to each address, where several are tried."""
-_CONNECTION = (Stage.CONNECT, Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE, Stage.IDLE)
+_CONNECTION = run_per(Per.ADDRESS)
 
 
 @dataclass(frozen=True)

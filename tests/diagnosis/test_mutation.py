@@ -23,6 +23,8 @@ from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ApiFacts,
+    AuthenticateFacts,
+    ClientCertificateFacts,
     ConnectFacts,
     GroupFacts,
     HandshakeFacts,
@@ -79,6 +81,28 @@ OURS, THEIRS = "demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com", "other.z9y8x7.c2.
 def runs(pattern: str, *bends: Bend, only: Collection[str] | None = None) -> Evidence:
     """What the clients of a pattern see, or only some of them."""
     return lambda: [seen(view, *bends) for view in views_of(pattern) if only is None or view.client in only]
+
+
+def logging_in(pattern: str, *bends: Bend, scheme: str = "scram_sha_512") -> Evidence:
+    """What clients see that log in by this scheme."""
+    return lambda: [seen(view, *bends) for view in views_of(pattern, authentication=scheme)]
+
+
+def login(reason: Reason, **facts: object) -> Change:
+    """A login that ends so."""
+    return failed(reason, AuthenticateFacts(**facts))  # type: ignore[arg-type]
+
+
+def refused_after(**facts: object) -> tuple[Bend, Bend]:
+    """A listener that asked for a certificate, and ended the connection on the first request."""
+    had = ClientCertificateFacts(**facts)  # type: ignore[arg-type]
+
+    def asked(o: Outcome) -> Outcome:
+        return msgspec.structs.replace(
+            o, facts=HandshakeFacts(sni="b", client_certificate_requested=True, client_certificate=had)
+        )
+
+    return Bend(at(Stage.HANDSHAKE), asked), Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts(alert_number=46)))
 
 
 def without_tls(*bends: Bend) -> Evidence:
@@ -700,6 +724,61 @@ MUTATIONS: Final = (
         "the broker's own word that it does not support what was asked",
         runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.UNSUPPORTED_VERSION))),
         runs(IN_VPC, Bend(at(Stage.IDENTITY), failed(Reason.CLOSED))),
+    ),
+    Mutation(
+        Code.AUTH_MECHANISM,
+        "that nothing but the listener itself answers",
+        logging_in(IN_VPC, Bend(at(Stage.AUTHENTICATE), login(Reason.MECHANISM_NOT_OFFERED, offered=("OAUTHBEARER",)))),
+        logging_in(SINGLE, Bend(at(Stage.AUTHENTICATE), login(Reason.MECHANISM_NOT_OFFERED, offered=("OAUTHBEARER",)))),
+    ),
+    Mutation(
+        Code.AUTH_SCRAM_SECRET,
+        "a second broker that refuses the user before the password is proved",
+        logging_in(IN_VPC, Bend(at(Stage.AUTHENTICATE), login(Reason.CREDENTIALS_REFUSED))),
+        logging_in(IN_VPC, Bend(at(Stage.AUTHENTICATE, brokers=[1]), login(Reason.CREDENTIALS_REFUSED))),
+    ),
+    Mutation(
+        Code.AUTH_SCRAM_PASSWORD,
+        "that every broker takes the user",
+        logging_in(IN_VPC, Bend(at(Stage.AUTHENTICATE), login(Reason.CREDENTIALS_REFUSED, messages=1))),
+        logging_in(
+            IN_VPC,
+            Bend(at(Stage.AUTHENTICATE, brokers=[1]), login(Reason.CREDENTIALS_REFUSED)),
+            Bend(at(Stage.AUTHENTICATE, brokers=[2, 3]), login(Reason.CREDENTIALS_REFUSED, messages=1)),
+        ),
+    ),
+    Mutation(
+        Code.TLS_CLIENT_CERTIFICATE_DATES,
+        "that the client's own certificate is out of its dates",
+        logging_in(IN_VPC, *refused_after(dates_ok=False), scheme="mtls"),
+        logging_in(IN_VPC, *refused_after(), scheme="mtls"),
+    ),
+    Mutation(
+        Code.TLS_CLIENT_CERTIFICATE_UNTRUSTED,
+        "that the client has the whole chain",
+        logging_in(IN_VPC, *refused_after(authority_named=False, chain_length=2), scheme="mtls"),
+        logging_in(IN_VPC, *refused_after(authority_named=False), scheme="mtls"),
+    ),
+    Mutation(
+        Code.TLS_CLIENT_KEY_UNUSABLE,
+        "that the client's own library refused the pair",
+        logging_in(IN_VPC, shaken(Reason.CLIENT_KEY_UNUSABLE), scheme="mtls"),
+        logging_in(IN_VPC, shaken(Reason.PROTOCOL_ERROR), scheme="mtls"),
+    ),
+    *(
+        Mutation(
+            code,
+            "the reason",
+            logging_in(IN_VPC, Bend(at(Stage.AUTHENTICATE), login(reason))),
+            logging_in(IN_VPC, Bend(at(Stage.AUTHENTICATE), login(Reason.KAFKA_ERROR))),
+        )
+        for code, reason in (
+            (Code.AUTH_NO_CREDENTIALS, Reason.NO_CREDENTIALS),
+            (Code.AUTH_CONNECT_RATE, Reason.CONNECTION_RATE),
+            (Code.AUTH_SESSION_SHORT, Reason.SESSION_TOO_SHORT),
+            (Code.AUTH_REAUTHENTICATION, Reason.PRINCIPAL_CHANGED),
+            (Code.AUTH_CERTIFICATE_IGNORED, Reason.CERTIFICATE_NOT_REQUESTED),
+        )
     ),
     Mutation(
         Code.AUTH_SETTINGS_DENIED,

@@ -15,7 +15,7 @@ from brokerproof.lab.network.difference import difference
 from brokerproof.probes.outcome import STAGE_REASONS
 from brokerproof.topology.edit import with_lab
 from brokerproof.topology.models import Answers, HostsLine, NameServer, Topology
-from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns import PATTERNS
 
 EACH = [
     pytest.param(fault, pattern, id=f"{fault.name}-{pattern}")
@@ -26,7 +26,7 @@ AT_LEAST = 70
 
 
 def intended(fault: Fault, pattern: str) -> Topology:
-    return PATTERNS[pattern].build(PatternOptions(dual_stack=fault.dual_stack))
+    return PATTERNS[pattern].build(fault.options)
 
 
 @pytest.mark.parametrize(("fault", "pattern"), EACH)

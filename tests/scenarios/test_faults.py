@@ -184,5 +184,5 @@ def test_undone_is_green_again(pattern: str, labs: LabPool) -> None:
 
 def test_every_fault_is_tried_somewhere() -> None:
     shared = {fault.name for faults in SHARES.values() for fault in faults}
-    assert set(FAULTS) - shared == {fault.name for fault in FAULTS.values() if fault.dual_stack}
+    assert set(FAULTS) - shared == {fault.name for fault in FAULTS.values() if fault.needs}
     assert all(SHARES.values())

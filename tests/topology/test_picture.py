@@ -174,7 +174,7 @@ def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_what_is_broken_is_drawn_all_the_same(fault: str) -> None:
     for pattern in FAULTS[fault].patterns:
-        topology = PATTERNS[pattern].build(PatternOptions(dual_stack=FAULTS[fault].dual_stack))
+        topology = PATTERNS[pattern].build(FAULTS[fault].options)
         broken = dot(FAULTS[fault].edit(topology))
         assert every_line_ends_at_a_box(broken)
         assert all(f"client {c.name}<" in broken for c in topology.clients if c.pattern is not None)

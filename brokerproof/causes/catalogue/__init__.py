@@ -6,6 +6,7 @@ from typing import Final
 
 from brokerproof.causes.catalogue import (
     audit,
+    authentication,
     balancing,
     dns,
     host,
@@ -27,6 +28,7 @@ _ENTRIES: Final = (
     *security.ENTRIES,
     *balancing.ENTRIES,
     *transport.ENTRIES,
+    *authentication.ENTRIES,
     *kafka.ENTRIES,
     *performance.ENTRIES,
     *isolation.ENTRIES,

@@ -333,13 +333,13 @@ ENTRIES: Final = (
         sits=Piece.CLIENT,
         title="the cluster does not trust the authority of the client's certificate",
         patterns=EVERY,
-        evidence="alert unknown_ca or bad_certificate after the client showed its certificate",
+        evidence="the listener names the authorities it takes and ends the connection, and the client's whole chain "
+        "leads to another",
+        confused_with=((Code.TLS_CLIENT_CHAIN_INCOMPLETE, "there the client has its certificate alone"),),
         remedy="issue the client's certificate from a private CA of the cluster's CertificateAuthorityArnList",
         call="kafka DescribeClusterV2 (CertificateAuthorityArnList)",
         sources=(MSK,),
         facts=("tls-mtls-wrong-pca",),
-        visible=False,
-        seen_by="a client that shows a certificate, which a verification does not",
     ),
     Entry(
         code=Code.TLS_SNI_REQUIRED,

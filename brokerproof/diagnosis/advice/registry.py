@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.diagnosis.advice import dns, kafka, metadata, tls
+from brokerproof.diagnosis.advice import authentication, dns, kafka, metadata, tls
 from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.advice.spec import AdviceSpec
 from brokerproof.diagnosis.rules.case import Case
 
-ADVICES: Final[tuple[AdviceSpec, ...]] = (*dns.SPECS, *tls.SPECS, *metadata.SPECS, *kafka.SPECS)
+ADVICES: Final[tuple[AdviceSpec, ...]] = (*dns.SPECS, *tls.SPECS, *authentication.SPECS, *metadata.SPECS, *kafka.SPECS)
 """One entry each; a layer's are declared in its file."""
 
 

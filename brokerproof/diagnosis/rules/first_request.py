@@ -6,6 +6,7 @@ from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.accepted import is_mute, not_taken, silent, spoke_to_anybody
 from brokerproof.diagnosis.rules.case import Case, Red, Said, behind_own
+from brokerproof.diagnosis.rules.client_certificate import refused_certificate
 from brokerproof.diagnosis.rules.other_service import is_kafka, is_tls_alert, other_protocol, said_first
 from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, Stage, Status
 
@@ -20,7 +21,7 @@ def first_request(case: Case, red: Red) -> Said | None:
     handshake = _own_handshake(case, red)
     if red.check.reason in _ENDINGS:
         if handshake is not None and handshake.client_certificate_requested:
-            return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
+            return refused_certificate(handshake)
         return _ended_in_tls(case, red, handshake) if red.view.tls else _ended(case, red)
     if red.check.reason is Reason.NOT_KAFKA and not said:
         return (sets.SPEAKS_TLS_ALONE if red.view.tls else sets.NOT_KAFKA), "what answers does not speak Kafka"

@@ -19,6 +19,7 @@ from brokerproof.diagnosis.rules.accepted import (
 )
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, behind_own, grouped, kind
 from brokerproof.diagnosis.rules.certificate import dates, other_names, two_certificates, untrusted
+from brokerproof.diagnosis.rules.client_certificate import refused_certificate
 from brokerproof.diagnosis.rules.first_request import first_request
 from brokerproof.diagnosis.rules.other_service import other_protocol, said_first
 from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Reason, Stage
@@ -182,6 +183,8 @@ def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noq
         return sets.REFUSED_IN_TLS, _REFUSED
     if facts.no_common_version:
         return frozenset({Code.TLS_VERSION_MISMATCH}), ""
+    if facts.client_certificate_requested and facts.client_certificate is not None:
+        return refused_certificate(facts)
     match facts.alert_number:
         case _Alert.UNRECOGNIZED_NAME:
             return frozenset({Code.TLS_SNI_REQUIRED}), ""

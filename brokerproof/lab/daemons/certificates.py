@@ -54,9 +54,27 @@ def make_server_pem(
         (valid_from, valid_to),
         dns_names=dns_names,
     )
+    return _key_pem(key) + _chain_pem(authority, leaf, intermediate=intermediate)
+
+
+def make_client_pems(
+    authority: Authority, name: str, valid_from: dt.datetime, valid_to: dt.datetime, *, intermediate: bool
+) -> tuple[bytes, bytes]:
+    """A client's chain and its key, apart as clients want them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    window = (valid_from, valid_to)
+    leaf = _sign(_name(name), authority.intermediate.subject, key, authority.key, window)
+    return _chain_pem(authority, leaf, intermediate=intermediate), _key_pem(key)
+
+
+def _chain_pem(authority: Authority, leaf: x509.Certificate, *, intermediate: bool) -> bytes:
     pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private + leaf.public_bytes(pem) + (authority.intermediate.public_bytes(pem) if intermediate else b"")
+    return leaf.public_bytes(pem) + (authority.intermediate.public_bytes(pem) if intermediate else b"")
+
+
+def _key_pem(key: _Key) -> bytes:
+    pem = serialization.Encoding.PEM
+    return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _name(common_name: str) -> x509.Name:
@@ -88,15 +106,16 @@ def _sign(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if is_ca:
-        usage = x509.KeyUsage(
+        may = x509.KeyUsage(
             digital_signature=True, key_cert_sign=True, crl_sign=True,
             content_commitment=False, key_encipherment=False, data_encipherment=False,
             key_agreement=False, encipher_only=False, decipher_only=False,
         )  # fmt: skip
-        builder = builder.add_extension(usage, critical=True)
+        builder = builder.add_extension(may, critical=True)
     else:
-        names = x509.SubjectAlternativeName([x509.DNSName(n) for n in dns_names])
-        builder = builder.add_extension(names, critical=False).add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-        )
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if dns_names else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        if dns_names:
+            names = x509.SubjectAlternativeName([x509.DNSName(n) for n in dns_names])
+            builder = builder.add_extension(names, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())

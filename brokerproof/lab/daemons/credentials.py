@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 from pathlib import Path
 from typing import Final
 
+from brokerproof.lab.daemons.certificates import Authority, make_authority, make_client_pems
 from brokerproof.lab.daemons.jvm import STATE_DIR
+from brokerproof.topology.models import ClientIdentity
 
 CREDENTIALS_DIRECTORY: Final = Path(STATE_DIR, "credentials")
 _PASSWORD_BYTES: Final = 24
@@ -23,9 +26,27 @@ class LabCredentials:
         """What clients have as this user's password."""
         if user not in self._passwords:
             self._passwords[user] = secrets.token_urlsafe(_PASSWORD_BYTES)
-            self._write(f"{user}.username", user)
-            self._write(f"{user}.password", self._passwords[user])
         return self._passwords[user]
+
+    def leave(self, user: str, *, given: bool) -> None:
+        """Leave a user's secret where clients look for it, or take it away."""
+        secret = self.password(user)
+        for kind, text in (("username", user), ("password", secret)):
+            if given:
+                self._write(f"{user}.{kind}", text)
+            else:
+                (self._directory / f"{user}.{kind}").unlink(missing_ok=True)
+
+    def issue(self, identity: ClientIdentity, authority: Authority, user: str) -> None:
+        """Leave a client's certificate and its key."""
+        now = dt.datetime.now(dt.UTC)
+        issuer = authority if identity.trusted else make_authority("Somebody Else Private CA", now)
+        window = (now + dt.timedelta(days=identity.valid_from_days), now + dt.timedelta(days=identity.valid_to_days))
+        chain, key = make_client_pems(issuer, user, *window, intermediate=identity.intermediate)
+        if not identity.key_fits:
+            _, key = make_client_pems(issuer, user, *window, intermediate=False)
+        self._write(f"{user}.pem", chain.decode())
+        self._write(f"{user}.key", key.decode())
 
     def another_password(self) -> str:
         """One that no client has."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.advertised import advertised
-from brokerproof.topology.models import Broker, Cluster, ClusterListener
+from brokerproof.topology.models import Broker, ClientCertificate, Cluster, ClusterListener
 
 UNBOUND = f"{STATE_DIR}/unbound/unbound"
 """The lab's own copy of the resolver."""
@@ -62,12 +62,12 @@ def is_controller(cluster: Cluster, broker: Broker) -> bool:
 def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[tuple[str, str], ...]:
     """The broker's configuration, sorted by key; the topology's ``server_properties`` win."""
     address = broker.client_vpc_ip_address
+    listeners = [entry for entry in cluster.listeners if entry.enabled]
     bound = [
-        f"{entry.name}://{f'[{broker.ipv6_address}]' if entry.ipv6 else address}:{entry.port}"
-        for entry in cluster.listeners
+        f"{entry.name}://{f'[{broker.ipv6_address}]' if entry.ipv6 else address}:{entry.port}" for entry in listeners
     ]
     told = []
-    for entry in cluster.listeners:
+    for entry in listeners:
         name, port = advertised(cluster, broker, entry.name)
         told.append(f"{entry.name}://{name}:{port}")
     replication = f"REPLICATION://{address}:{REPLICATION_PORT}"
@@ -90,14 +90,14 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "advertised.listeners": ",".join([*told, replication]),
         "listener.security.protocol.map": ",".join(
             [
-                *(f"{entry.name}:{_protocol(entry)}" for entry in cluster.listeners),
+                *(f"{entry.name}:{_protocol(entry)}" for entry in listeners),
                 f"REPLICATION:{internal}",
                 f"CONTROLLER:{internal}",
             ]
         ),
         "inter.broker.listener.name": "REPLICATION",
-        **_keystores(cluster),
-        **_logins(cluster),
+        **_keystores(cluster, listeners),
+        **_logins(listeners),
         # A fault may be a certificate for other names (KIP-978).
         "ssl.allow.dn.changes": "true",
         "ssl.allow.san.changes": "true",
@@ -152,6 +152,8 @@ def _escaped(text: str, *, key: bool = False) -> str:
     return written
 
 
+CLIENT_AUTHORITY: Final = f"{STATE_DIR}/tls/clients.pem"
+"""Whose certificates listeners of mutual TLS take."""
 _SCRAM_JAAS: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -161,20 +163,24 @@ def _protocol(listener: ClusterListener) -> str:
     return "SSL" if listener.tls else "PLAINTEXT"
 
 
-def _logins(cluster: Cluster) -> dict[str, str]:
+def _logins(listeners: Sequence[ClusterListener]) -> dict[str, str]:
     """How clients log in at each listener."""
     properties: dict[str, str] = {}
-    for listener in cluster.listeners:
+    for listener in listeners:
         base = f"listener.name.{listener.name.lower()}"
         if listener.sasl is AuthenticationScheme.SCRAM_SHA_512:
             properties[f"{base}.sasl.enabled.mechanisms"] = listener.sasl.mechanism
             properties[f"{base}.scram-sha-512.sasl.jaas.config"] = _SCRAM_JAAS
+        if listener.client_certificate is not ClientCertificate.NONE:
+            properties[f"{base}.ssl.client.auth"] = listener.client_certificate.value
+            properties[f"{base}.ssl.truststore.type"] = "PEM"
+            properties[f"{base}.ssl.truststore.location"] = CLIENT_AUTHORITY
     return properties
 
 
-def _keystores(cluster: Cluster) -> dict[str, str]:
+def _keystores(cluster: Cluster, listeners: Sequence[ClusterListener]) -> dict[str, str]:
     properties: dict[str, str] = {}
-    for listener in cluster.listeners:
+    for listener in listeners:
         if listener.tls:
             properties[f"listener.name.{listener.name.lower()}.ssl.keystore.type"] = "PEM"
             properties[keystore_location(listener.name)] = certificate_path(cluster.cluster_name, listener.name)

@@ -27,7 +27,14 @@ from brokerproof.lab.daemons import broker_calls, nameserver, quorum
 from brokerproof.lab.daemons.certificates import Authority, make_authority, make_server_pem
 from brokerproof.lab.daemons.credentials import LabCredentials
 from brokerproof.lab.daemons.jvm import STATE_DIR
-from brokerproof.lab.daemons.kafka_config import HEARTBEAT_MS, UNBOUND, certificate_path, data_dir, properties_text
+from brokerproof.lab.daemons.kafka_config import (
+    CLIENT_AUTHORITY,
+    HEARTBEAT_MS,
+    UNBOUND,
+    certificate_path,
+    data_dir,
+    properties_text,
+)
 from brokerproof.lab.daemons.told import Told
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
@@ -40,7 +47,8 @@ from brokerproof.lab.network.blueprint import (
     StrangerProcess,
     Witness,
 )
-from brokerproof.topology.models import KafkaAcl, ScramUser
+from brokerproof.topology.models import ClientIdentity, KafkaAcl, ScramUser
+from brokerproof.topology.patterns.authentication import USER
 
 BROKER_START_S = 90
 RESOLVER_START_S = 10
@@ -76,6 +84,9 @@ class Daemons:
         self._corporate: Authority | None = None
         """Whose certificates clients trust as well, as a company's own for what inspects TLS."""
         self._credentials = LabCredentials()
+        self._of_clients: Authority | None = None
+        """The private CA of clients of mutual TLS."""
+        self._identities: tuple[ClientIdentity, ...] = ()
         self._scram_users: dict[str, tuple[ScramUser, ...]] = {}
         """By cluster, as its brokers know them."""
         self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -119,6 +130,16 @@ class Daemons:
             if running and path != certificate_path(cluster_name, listener):  # which brokers start with
                 change = partial(broker_calls.set_keystore, running, listener, path)
                 kernel.in_namespace(running[0].namespace, change)
+
+    def issue_identities(self, identities: Sequence[ClientIdentity]) -> None:
+        """Leave for clients of mutual TLS what they come with, and for brokers whom they take it from."""
+        if identities and self._of_clients is None:
+            self._of_clients = make_authority("Lab Private CA", dt.datetime.now(dt.UTC))
+            Path(CLIENT_AUTHORITY).write_bytes(self._of_clients.root_pem)
+        if self._of_clients is not None and tuple(identities) != self._identities:
+            for identity in identities:
+                self._credentials.issue(identity, self._of_clients, USER)
+            self._identities = tuple(identities)
 
     # brokers
 
@@ -272,6 +293,8 @@ class Daemons:
             running = [b for b, _ in self._brokers.values() if b.cluster_name == cluster_name]
             if now == before or not running:
                 continue
+            for user in now:
+                self._credentials.leave(user.name, given=user.given)
             told = {user.name: self._credentials.password(user.name) for user in now if user.associated}
             told |= {
                 user.name: self._credentials.another_password() for user in now if user.name in told and user.rotated

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from brokerproof.lab.faults import (
+    authentication,
     broker,
     dns,
     host,
@@ -36,6 +37,7 @@ BY_LAYER: Final[Mapping[FaultLayer, tuple[Fault, ...]]] = {
     FaultLayer.METADATA: metadata.FAULTS,
     FaultLayer.BROKER: broker.FAULTS,
     FaultLayer.HOST: host.FAULTS,
+    FaultLayer.AUTHENTICATION: authentication.FAULTS,
 }
 """The faults of each layer. What a seed of the accuracy campaign draws depends on their order."""
 FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for faults in BY_LAYER.values() for fault in faults}

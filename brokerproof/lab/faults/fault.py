@@ -9,9 +9,10 @@ from typing import Final
 
 from brokerproof.causes.codes import Code
 from brokerproof.probes.outcome import Reason, Stage
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.view import Way
 from brokerproof.topology.models import Client, NetworkType, Topology
-from brokerproof.topology.patterns import PatternName, PatternSpec, client_names, patterns_where
+from brokerproof.topology.patterns import PatternName, PatternOptions, PatternSpec, client_names, patterns_where
 from brokerproof.topology.patterns.spec import Balancing
 
 
@@ -52,6 +53,7 @@ class FaultLayer(StrEnum):
     METADATA = "metadata"
     RECORDS = "records"
     BROKER = "broker"
+    AUTHENTICATION = "authentication"
     ISOLATION = "isolation"
 
 
@@ -67,6 +69,7 @@ class Fault:
     the reasons means that the probe was content and only the comparison with the view was not.
     ``client`` is the client that shows it; None is the first one outside the cluster VPC.
     ``dual_stack``: it is of the IPv6 listener alone, in a topology that has one; that client's twin there shows it.
+    ``authentication``: it is of clients that log in so, in a topology in which they do.
     ``by_chance``: it shows at some of the brokers and addresses, not always the same.
     ``isolation``: what shows it is a check that something must not connect; the brokers are then all well.
     ``source`` is the public report that the fault was made after: such a one is a field case, counted by itself.
@@ -87,12 +90,25 @@ class Fault:
     brokers: tuple[int, ...] = (1, 2, 3)
     client: str | None = None
     dual_stack: bool = False
+    authentication: AuthenticationScheme = AuthenticationScheme.NONE
     by_chance: bool = False
     isolation: bool = False
     spreads: bool = False
     source: str = ""
     advice: str = ""
     alike: tuple[Code, ...] | Mapping[tuple[str, ...], tuple[Code, ...]] = field(default=(), hash=False)
+
+    @property
+    def options(self) -> PatternOptions:
+        """How a pattern is built that can have it."""
+        return PatternOptions(dual_stack=self.dual_stack, authentication=self.authentication)
+
+    @property
+    def needs(self) -> str:
+        """The same as words of the command line; empty where any will do."""
+        if self.authentication is not AuthenticationScheme.NONE:
+            return f"--authentication {self.authentication}"
+        return "--dual-stack" if self.dual_stack else ""
 
     def codes(self, pattern: str) -> frozenset[Code]:
         """The cause, and what clients of this pattern cannot tell from it."""
@@ -107,6 +123,10 @@ class Fault:
             return f"fault {self.name} is not of pattern {topology.name}, but of: {', '.join(self.patterns)}"
         if self.dual_stack and all(c.network_type is NetworkType.IPV4 for c in topology.clusters):
             return f"fault {self.name} is of IPv6, which this cluster does not have; build it with --dual-stack"
+        schemes = {AuthenticationScheme.NONE, *(client.authentication for client in topology.clients)}
+        if self.authentication not in schemes:
+            wanted = f"--authentication {self.authentication}"
+            return f"fault {self.name} is of clients that log in otherwise; build it with {wanted}"
         return ""
 
 

@@ -22,6 +22,8 @@ from brokerproof.topology.files import TopologyError
 from brokerproof.topology.managed import with_managed
 from brokerproof.topology.models import (
     BrokerState,
+    ClientCertificate,
+    ClientIdentity,
     EndpointState,
     KafkaAcl,
     LoadBalancer,
@@ -139,6 +141,8 @@ class Blueprint:
     strangers: tuple[StrangerProcess, ...] = ()
     acls: tuple[tuple[str, tuple[KafkaAcl, ...]], ...] = ()
     """(cluster name, its ACLs), of those that have any."""
+    client_identities: tuple[ClientIdentity, ...] = ()
+    """What clients of mutual TLS come with; one, where there are any."""
     scram_users: tuple[tuple[str, tuple[ScramUser, ...]], ...] = ()
     """(cluster name, its users), of those that have any."""
 
@@ -186,6 +190,11 @@ def compile_topology(topology: Topology) -> Blueprint:
         witnesses=tuple(witnesses),
         clients=tuple(clients),
         acls=tuple((c.cluster_name, c.kafka_acls) for c in topology.clusters if c.kafka_acls),
+        client_identities=tuple(
+            c.client_identity
+            for c in topology.clusters
+            if any(each.client_certificate is not ClientCertificate.NONE for each in c.listeners)
+        )[:1],
         scram_users=tuple((c.cluster_name, c.scram_users) for c in topology.clusters if c.scram_users),
         proxies=tuple(p for p in proxies if p.listeners),
         strangers=tuple(_strangers(topology)),

@@ -63,6 +63,8 @@ class ClusterListener(Model):
         "CLIENT_IAM_VPCE",
     ] = "CLIENT_SECURE"
     port: Port = 9094
+    enabled: bool = True
+    """Whether the lab's brokers have it: its way of authenticating may be off (UpdateSecurity)."""
     client_certificate: ClientCertificate = ClientCertificate.NONE
     """Of the lab's brokers; on MSK it follows from the cluster's ClientAuthentication."""
 
@@ -161,6 +163,18 @@ class ServerCertificate(Model):
     valid_to_days: int = 365
 
 
+class ClientIdentity(Model):
+    """The certificate that the lab leaves for its clients of mutual TLS; ignored for a real cluster."""
+
+    trusted: bool = True
+    """Whether the private CA that listeners take certificates from issued it."""
+    intermediate: bool = True
+    """Whether clients have the intermediate that signed it too."""
+    key_fits: bool = True
+    valid_from_days: int = -30
+    valid_to_days: int = 365
+
+
 class KafkaAcl(Model):
     """One ACL binding of Kafka's, on topics (kafka-acls.sh); what has any is closed to whom none allows."""
 
@@ -182,6 +196,8 @@ class ScramUser(Model):
     name: UserName
     associated: bool = True
     """Whether brokers know it (BatchAssociateScramSecret)."""
+    given: bool = True
+    """Whether clients have the secret."""
     rotated: bool = False
     """Whether brokers have another password than clients: the secret was changed, and not read again."""
 
@@ -211,6 +227,7 @@ class Cluster(Model):
     """Accounts that the cluster policy lets create a VPC connection."""
     server_certificate: ServerCertificate = ServerCertificate()
     server_properties: dict[PropertyKey, Text] = Field(default_factory=dict)
+    client_identity: ClientIdentity = ClientIdentity()
     scram_users: tuple[ScramUser, ...] = ()
     """Of the lab's brokers; ignored for a real cluster."""
     kafka_acls: tuple[KafkaAcl, ...] = ()

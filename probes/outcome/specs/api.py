@@ -25,6 +25,8 @@ class ApiFacts(StageFacts, frozen=True, tag="api"):
     answers_tls: bool | None = None
     """Whether TLS answers there, on a connection of its own; asked only in plaintext, where the request was ended
     before the peer said anything."""
+    alert_number: int | None = None
+    """Of the TLS alert that came instead of an answer: TLS 1.3 judges a client's certificate after the handshake."""
     tcp: TcpInfo | None = None
 
 

@@ -20,6 +20,23 @@ class WithoutSni(Value, frozen=True):
     """Of the certificate that was presented; empty where none was."""
 
 
+class ClientCertificateFacts(Value, frozen=True):
+    """The certificate that the client came with, and whom the listener takes them from."""
+
+    subject: str = ""
+    issuer: str = ""
+    """Of the last certificate of the chain that the client has."""
+    not_before: str = ""
+    not_after: str = ""
+    dates_ok: bool = True
+    """Whether it is valid now, by this host's clock."""
+    chain_length: int = 1
+    authorities: tuple[str, ...] = ()
+    """The authorities that the listener names (RFC 8446, 4.2.4); none where it names none."""
+    authority_named: bool | None = None
+    """Whether one of these issued the chain; None where none is named."""
+
+
 class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
     """Chain, name and dates judged separately; the certificate as presented."""
 
@@ -49,6 +66,8 @@ class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
     no_common_version: bool = False
     """True where OpenSSL found no protocol version, or no cipher suite, that both sides speak."""
     client_certificate_requested: bool = False
+    client_certificate: ClientCertificateFacts | None = None
+    """What the client had to come with; None where that is nothing."""
     bytes_received: int = 0
     first_bytes: str = ""
     """What the peer said where that is no TLS, clipped; what is not printable ASCII is escaped."""
@@ -66,6 +85,6 @@ SPEC: Final = StageSpec(
     per=Per.ADDRESS,
     tls_only=True,
     title="{address}:{port} presents a valid certificate for {name}",
-    reasons=TLS,
+    reasons=TLS | {Reason.NO_CREDENTIALS, Reason.CLIENT_KEY_UNUSABLE},
     facts=(HandshakeFacts,),
 )

@@ -1,0 +1,135 @@
+"""Findings of the login: what brokers answer, by message and mechanism, and who else is asked."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.advice.advice import AdviceCode
+from brokerproof.diagnosis.check import Verdict
+from brokerproof.probes.outcome import (
+    ApiFacts,
+    AuthenticateFacts,
+    ClientCertificateFacts,
+    HandshakeFacts,
+    NonceFacts,
+    Reason,
+    Stage,
+)
+from tests.diagnosis.bends import IN_VPC, SINGLE
+from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
+
+
+def scram(pattern: str, *bends: Bend) -> set[frozenset[Code]]:
+    return {
+        frozenset(each.codes)
+        for each in diagnosis_of(views_of(pattern, authentication="scram_sha_512"), *bends).findings
+    }
+
+
+def login(reason: Reason, brokers: list[int] | None = None, **facts: object) -> Bend:
+    return Bend(at(Stage.AUTHENTICATE, brokers=brokers), failed(reason, AuthenticateFacts(**facts)))  # type: ignore[arg-type]
+
+
+def test_a_client_that_logs_in_is_asked_whether_it_could() -> None:
+    for scheme, stages in (("none", 0), ("scram_sha_512", 3)):
+        [view] = views_of(IN_VPC, authentication=scheme)
+        checks = [each for each in seen(view).checks if each.stage is Stage.AUTHENTICATE]
+        assert len(checks) == stages
+        assert all(each.verdict is Verdict.PASSED for each in checks)
+
+
+def test_what_follows_a_refused_login_waits_for_it() -> None:
+    [view] = views_of(IN_VPC, authentication="scram_sha_512")
+    checks = seen(view, login(Reason.CREDENTIALS_REFUSED, [2])).checks
+    by_id = {each.check_id: each for each in checks}
+    assert by_id["broker-2/identity/broker-eni"].blocked_by == "broker-2/authenticate/broker-eni"
+    assert by_id["broker-1/identity/broker-eni"].verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("bend", "codes"),
+    [
+        (login(Reason.CREDENTIALS_REFUSED), {Code.AUTH_SCRAM_SECRET}),
+        (login(Reason.CREDENTIALS_REFUSED, messages=1), {Code.AUTH_SCRAM_PASSWORD}),
+        (login(Reason.CREDENTIALS_REFUSED, [2], messages=1), {Code.AUTH_SCRAM_SECRET, Code.AUTH_SCRAM_PASSWORD}),
+        (login(Reason.MECHANISM_NOT_OFFERED, offered=("OAUTHBEARER",)), {Code.AUTH_MECHANISM}),
+        (login(Reason.NO_CREDENTIALS), {Code.AUTH_NO_CREDENTIALS}),
+        (login(Reason.TIMED_OUT), {Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS}),
+        (login(Reason.CLOSED), {Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY}),
+        (login(Reason.SERVER_NOT_PROVED), {Code.TCP_NOT_KAFKA, Code.TLS_INSPECTED}),
+        (login(Reason.KAFKA_ERROR), {Code.UNKNOWN}),
+    ],
+)
+def test_a_refused_login_is_told_by_what_was_answered(bend: Bend, codes: set[Code]) -> None:
+    assert scram(IN_VPC, bend) == {frozenset(codes)}
+
+
+def test_behind_a_load_balancer_another_listener_may_be_the_target() -> None:
+    found = scram(SINGLE, login(Reason.MECHANISM_NOT_OFFERED))
+    assert found == {frozenset({Code.AUTH_MECHANISM, Code.NLB_WRONG_TARGET_PORT})}
+
+
+def test_the_sentence_says_what_the_listener_has() -> None:
+    views = views_of(SINGLE, authentication="scram_sha_512")
+    found = diagnosis_of(views, login(Reason.MECHANISM_NOT_OFFERED, offered=("OAUTHBEARER",)))
+    assert "has OAUTHBEARER, not what the client logs in with" in found.findings[0].wrong
+
+
+# Advice
+
+
+def nonce(*, accepted: bool) -> Bend:
+    facts = AuthenticateFacts(messages=2, repeated_nonce=NonceFacts(accepted=accepted, detail="invalid credentials"))
+    return Bend(at(Stage.AUTHENTICATE, brokers=[2]), lambda o: msgspec.structs.replace(o, facts=facts))
+
+
+def test_a_repeated_nonce_that_is_refused_is_an_advice_for_old_clients() -> None:
+    views = views_of(IN_VPC, authentication="scram_sha_512")
+    diagnosis = diagnosis_of(views, nonce(accepted=False))
+    [advice] = diagnosis.advices
+    assert advice.code is AdviceCode.AUTH_SCRAM_NONCE
+    assert advice.evidence == ("cluster_vpc/broker-2/authenticate/broker-eni",)
+    assert "librdkafka before 2.6.1" in advice.sentence
+    assert diagnosis.findings == ()
+    assert diagnosis_of(views, nonce(accepted=True)).advices == ()
+
+
+# Client certificates
+
+
+@pytest.mark.parametrize(
+    ("had", "codes"),
+    [
+        (None, {Code.TLS_CLIENT_CERTIFICATE_MISSING}),
+        (ClientCertificateFacts(dates_ok=False, authority_named=True), {Code.TLS_CLIENT_CERTIFICATE_DATES}),
+        (
+            ClientCertificateFacts(authority_named=False, chain_length=2),
+            {Code.TLS_CLIENT_CERTIFICATE_UNTRUSTED},
+        ),
+        (
+            ClientCertificateFacts(authority_named=False),
+            {Code.TLS_CLIENT_CERTIFICATE_UNTRUSTED, Code.TLS_CLIENT_CHAIN_INCOMPLETE},
+        ),
+        (
+            ClientCertificateFacts(authority_named=True),
+            {
+                Code.TLS_CLIENT_CERTIFICATE_UNTRUSTED,
+                Code.TLS_CLIENT_CHAIN_INCOMPLETE,
+                Code.TLS_CLIENT_CERTIFICATE_DATES,
+            },
+        ),
+    ],
+)
+@pytest.mark.parametrize("stage", [Stage.HANDSHAKE, Stage.API])
+def test_a_refused_certificate_is_told_by_what_the_client_had(
+    stage: Stage, had: ClientCertificateFacts | None, codes: set[Code]
+) -> None:
+    facts = HandshakeFacts(sni="b", client_certificate_requested=True, client_certificate=had, alert_number=42)
+    in_tls = (
+        failed(Reason.ALERT, facts) if stage is Stage.HANDSHAKE else lambda o: msgspec.structs.replace(o, facts=facts)
+    )
+    bends = [Bend(at(Stage.HANDSHAKE), in_tls), Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts(alert_number=42)))]
+    found = diagnosis_of(views_of(IN_VPC, authentication="mtls"), *bends).findings
+    assert {frozenset(each.codes) for each in found} == {frozenset(codes)}
