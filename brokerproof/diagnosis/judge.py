@@ -417,11 +417,7 @@ class _Judge:
             yield self._with_remedy(worst)
 
     def _hidden(self) -> Iterator[Check]:
-        """Names that are somebody else's: a private zone wider than the cluster answers for them, and lacks them.
-
-        Where no broker's name resolves, whatever is wrong with those is wrong with these as well.
-        """
-        resolves = any(_has_addresses(o) for b in self.view.brokers for o in self.seen.resolve(b.name))
+        """Names that are somebody else's: a private zone wider than the cluster answers for them, and lacks them."""
         for name in self.view.other_names:
             outcomes = [o for o in self.seen.resolve(name) if o.target.role is Role.OTHER]
             title = f"no private hosted zone of {self.view.vpc_id} hides {name}"
@@ -429,9 +425,9 @@ class _Judge:
             check = self._check(check_id, Stage.RESOLVE, _CLUSTER, outcomes, title, asserts=Assertion.NAME_NOT_HIDDEN)
             check = _with(check, isolation=True, name=name)
             hiding = next((zone for o in outcomes if (zone := hiding_zone(self.view, o))), "")
-            if hiding and resolves:
+            if hiding:
                 check = _with(check, verdict=Verdict.FAILED, observed=f"zone {hiding} answers for it, and lacks it")
-            elif check.verdict is Verdict.FAILED and not hiding and _tells(outcomes):
+            elif check.verdict is Verdict.FAILED and _tells(outcomes):
                 check = _with(check, verdict=Verdict.PASSED, reason=None, observed="")
             elif check.verdict is Verdict.FAILED:
                 check = _with(check, verdict=Verdict.BLOCKED, reason=None)

@@ -191,14 +191,15 @@ def test_a_name_that_no_private_zone_hides_is_not_red(reason: Reason, zone: str,
     assert {c.verdict for c in checks if c.name == API} == {verdict}
 
 
-def test_where_no_broker_resolves_other_names_are_not_a_cause_of_their_own() -> None:
+def test_a_zone_that_hides_other_names_is_red_also_where_no_broker_resolves() -> None:
+    """The zone's own SOA says so, whatever else is wrong with the brokers' names."""
     outcomes = bend(
         other_name(Reason.NXDOMAIN, API),
         lambda o: o.stage is Stage.RESOLVE and o.target.role is Role.BROKER,
         fail(Reason.NXDOMAIN),
     )
     checks = judge(SINGLE, RunOutcomes(outcomes))
-    assert {c.verdict for c in checks if c.name == API} == {Verdict.BLOCKED}
+    assert {c.verdict for c in checks if c.name == API} == {Verdict.FAILED}
 
 
 def test_what_was_tried_and_failed_is_red_whatever_failed_before_it() -> None:

@@ -19,7 +19,7 @@ from brokerproof.diagnosis.check import Check, Subject, Verdict
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.membership import Lists, lists_of
 from brokerproof.diagnosis.outcome_index import first_look, is_of_another, second_look
-from brokerproof.probes.outcome import Facts, HostFacts, MetadataFacts, Outcome, Reason, Role, Stage
+from brokerproof.probes.outcome import Facts, HostFacts, MetadataFacts, Outcome, Reason, Role, Stage, Status
 from brokerproof.probes.outcome.registry import ORDER
 from brokerproof.topology.expectation.view import AddressKind, BrokerView, ClientView, Way
 from brokerproof.topology.patterns import spec_of
@@ -108,11 +108,13 @@ class Cell:
     check: Check
     zone_id: str
     """Of the address."""
+    connected: bool
+    """At least one attempt did."""
 
     @property
     def passed(self) -> bool:
-        """It connected."""
-        return self.check.verdict is Verdict.PASSED
+        """It connected, each time or now and then: what fails now and then has no shape of its own."""
+        return self.check.verdict is Verdict.PASSED or self.connected
 
     @property
     def reason(self) -> Reason | None:
@@ -153,7 +155,9 @@ class Case:
             for check in sorted(seen.checks, key=lambda c: c.check_id):
                 tried = check.verdict in {Verdict.PASSED, Verdict.FAILED}
                 if check.stage is Stage.CONNECT and not check.isolation and tried:
-                    yield Cell(seen.view, check, zones.get(check.address, ""))
+                    attempts = _judged(check, self.of_stage(seen.view, Stage.CONNECT))
+                    connected = any(o.status is Status.OK for o in attempts)
+                    yield Cell(seen.view, check, zones.get(check.address, ""), connected)
 
     @cached_property
     def certificates(self) -> tuple[Shown, ...]:

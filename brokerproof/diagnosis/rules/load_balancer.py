@@ -39,6 +39,7 @@ def cross_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     alone = [met for met in shape.met if kind(met.view) in _BEHIND and met.partial and met.broker_id is not None]
     other_shape = {met.view.client for met in alone if not _own_zone_alone(met, alone)}
     found = [met for met in alone if met.view.client not in other_shape]
+    found += [met for met in shape.met if _is_asked_elsewhere(met, found)]
     # A node without a target refuses; what is dropped between zones is silent, and an ACL may drop it.
     for silent in (False, True):
         reds_of = tuple(red for met in found if met.refused is not silent for red in met.open)
@@ -46,6 +47,13 @@ def cross_zone(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
             yield Draft(sets.OWN_ZONE_ALONE, _OWN_ZONE_ALONE, reds_of)
         elif reds_of:
             yield Draft(frozenset({Code.NLB_CROSS_ZONE_OFF}), "", reds_of)
+
+
+def _is_asked_elsewhere(met: Met, found: Sequence[Met]) -> bool:
+    """Whether the client came to a broker at addresses alone that are of other brokers' zones, as these show."""
+    mine = [other for other in found if other.view is met.view and other.zone_id != met.zone_id]
+    theirs = {cell.zone_id for other in mine for cell in other.cells if cell.passed}
+    return met.broker_id is not None and met.whole and bool(mine) and {cell.zone_id for cell in met.cells} <= theirs
 
 
 def _own_zone_alone(met: Met, others: Sequence[Met]) -> bool:
