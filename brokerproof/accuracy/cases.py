@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import combinations, islice
 from typing import Final
 
 from brokerproof.accuracy.trial import Injected, Selection, TrialKind
@@ -193,13 +193,51 @@ def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
 
 
 def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
-    """Whether the lab can have all these faults at once, and each of them changes something that runs."""
+    """Whether the lab can have all these faults at once, each of them apart from the others and in what runs.
+
+    Two edits of one field make a third fault, of which neither entry tells what it is diagnosed as.
+    """
+    intended = built(pattern, variant)
+    fields = [_edited(intended, FAULTS[fault].edit(intended)) for fault in faults]
+    if any(one & other for one, other in combinations(fields, 2)):
+        return False
     try:
         every = _laid_out(pattern, variant, faults)
         without = [_laid_out(pattern, variant, tuple(one for one in faults if one != left)) for left in faults]
     except Exception:  # noqa: BLE001 - what one fault took away another may need; such edits raise anything
         return False
     return not any(one == every for one in without) and _can_restart(_laid_out(pattern, variant, ()), every)
+
+
+def _edited(before: Topology, after: Topology) -> frozenset[str]:
+    """Where two topologies differ. What disturbs the lab, and what is added, lies beside the rest."""
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    common = {
+        name: (items, new[name][: len(items)]) for name, items in old.items() if isinstance(items, list) and new[name]
+    }
+    return frozenset(place for name, (was, now) in common.items() for place in _differing(was, now, name))
+
+
+_DEEPEST: Final[Mapping[str, int]] = {"clusters": 4, "target_groups": 1}
+"""A cluster's brokers have fields of their own; where a target group leads is one thing, by target or by port."""
+
+
+def _differing(was: object, now: object, place: str) -> Iterator[str]:
+    """Down to an item of a resource's field, such as one rule, or to what :data:`_DEEPEST` states."""
+    deepest = _DEEPEST.get(place.partition(".")[0], 3)
+    match was, now:
+        case _ if was != now and place.count(".") >= deepest:
+            yield place
+        case dict(), dict():
+            for key in was.keys() | now.keys():
+                yield from _differing(was.get(key), now.get(key), f"{place}.{key}")
+        case list(), list() if len(was) == len(now):
+            for index, (one, other) in enumerate(zip(was, now, strict=True)):
+                yield from _differing(one, other, f"{place}.{index}")
+        case _ if was != now:
+            yield place
+        case _:
+            pass
 
 
 @lru_cache(maxsize=512)
@@ -213,13 +251,14 @@ def _laid_out(pattern: str, variant: str, faults: tuple[str, ...]) -> Blueprint:
 def _can_restart(before: Blueprint, after: Blueprint) -> bool:
     """Whether every broker that runs with other settings can be started with them.
 
-    A broker that starts registers with the active controller (KIP-631), and none is active without a majority.
+    A broker that starts registers with the active controller (KIP-631): none is active without a majority, and one
+    that is cut off from the others reaches none.
     """
     settings = {broker.key: broker.properties for broker in before.brokers}
     running = [broker for broker in after.brokers if broker.running]
     return all(
         broker.properties == settings[broker.key]
-        or can_elect(broker, [b for b in running if b.cluster_name == broker.cluster_name])
+        or (not broker.cut_off and can_elect(broker, [b for b in running if b.cluster_name == broker.cluster_name]))
         for broker in running
     )
 

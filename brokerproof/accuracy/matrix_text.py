@@ -120,7 +120,7 @@ def figures(part: Part) -> tuple[str, ...]:
     measured = part.trials - part.not_carried_out
     alarms = f"{part.false_alarms:,}, in {share_within(part.alarmed, measured)} of trials"
     if part.disturbed:
-        alarms = f"{alarms}; {count(part.disturbed, 'trial')} disturbed: over by the next look"
+        alarms = f"{alarms}; {count(part.disturbed, 'trial')} disturbed: over by the next look, or late"
     if part.kind.is_clean:
         return (f"{measured:,}", *[""] * (len(FIGURES) - 2), alarms)
     of = {
@@ -178,7 +178,7 @@ def summary(part: Part) -> str:
         said = [count(measured, "trial")]
     said.append(count(part.false_alarms, "false alarm"))
     if part.disturbed:
-        said.append(f"{count(part.disturbed, 'trial')} disturbed, and found well at the next look")
+        said.append(f"{count(part.disturbed, 'trial')} disturbed: over by the next look, or late")
     if part.unanswered:
         said.append(f"{count(part.unanswered, 'trial')} without an answer")
     if part.not_carried_out:

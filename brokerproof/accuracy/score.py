@@ -13,8 +13,8 @@ from brokerproof.diagnosis.finding import Answer
 
 UNKNOWN: Final = Code.UNKNOWN.value
 """The code of a finding that names no cause."""
-OVER: Final = "transient.over"
-"""The code of a finding, or one of its set, that says that the next look found it well."""
+DISTURBED: Final = frozenset({Code.TRANSIENT_OVER.value, Code.PERFORMANCE_SLOW_ANSWERS.value})
+"""Codes of findings, or among their sets, that state that it was over by the next look, or late and not wrong."""
 NOTHING_WRONG: Final = Answer.NOTHING_WRONG.value
 OVERRUN_ALLOWED: Final = 0.05
 """The share by which a verification may exceed its deadline."""
@@ -63,7 +63,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """Every finding that names no injected cause, whether another one does or not."""
     beyond: tuple[Named, ...] = ()
     disturbed: bool = False
-    """On a busy machine: something failed at first, and the finding says that the next look found it well."""
+    """On a busy machine: something failed at first, and the finding states that it was over, or late and not wrong."""
     measured: bool = True
     answered: bool = True
     """False: the diagnosis had neither a finding nor the answer that nothing is wrong."""
@@ -88,7 +88,7 @@ def score(trial: Trial) -> Score:
     causes = tuple(
         (cause, _advised(cause, trial) if cause.advice else _attribute(cause, trial, stray)) for cause in trial.injected
     )
-    over = tuple(finding for finding in stray if trial.kind is TrialKind.BUSY and OVER in finding.codes)
+    over = tuple(finding for finding in stray if trial.kind is TrialKind.BUSY and DISTURBED & set(finding.codes))
     named_wrongly = any(attribution in {Attribution.WRONG, Attribution.UNKNOWN} for _, attribution in causes)
     return Score(
         causes=causes,

@@ -179,6 +179,7 @@ class Code(StrEnum):
     PERFORMANCE_QUOTA = "performance.quota"
     PERFORMANCE_SERVICE_LIMIT = "performance.service_limit"
     PERFORMANCE_SLOW_DNS = "performance.slow_dns"
+    PERFORMANCE_SLOW_ANSWERS = "performance.slow_answers"
     PERFORMANCE_CONNECTION_CHURN = "performance.connection_churn"
     # what must not work
     ISOLATION_PORTS_OPEN = "isolation.ports_open"

@@ -166,6 +166,8 @@ NOBODY_LISTENS: Final[CodeSet] = frozenset({Code.LISTENER_NOT_ENABLED, Code.CLUS
 """A broker's own host refuses its port, and nothing tells whether the broker runs."""
 OVER: Final[CodeSet] = NOW_AND_THEN | {Code.TRANSIENT_OVER}
 """It failed in the first look and not in the second, and what was seen may have been chance."""
+LATE_OR_LOST: Final[CodeSet] = frozenset({Code.PERFORMANCE_SLOW_ANSWERS, Code.TCP_PACKET_LOSS})
+"""Most answers come late, and some not in time, for a client whose packets are sent again."""
 OVER_ON_A_CONNECTION: Final[CodeSet] = frozenset({Code.TRANSIENT_OVER, Code.TCP_PACKET_LOSS})
 """The same on a connection that stood: nothing was short of connections then."""
 PARTLY_REFUSED_DIRECT: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_DOWN, Code.TRANSIENT_OVER})

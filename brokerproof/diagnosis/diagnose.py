@@ -23,6 +23,7 @@ from brokerproof.diagnosis.rules import (
     host,
     isolation,
     kafka,
+    late,
     load_balancer,
     size,
     tls,
@@ -34,6 +35,7 @@ from brokerproof.diagnosis.witnesses import heard
 from brokerproof.probes.outcome.registry import ORDER
 
 RULES: Final[tuple[Rule, ...]] = (
+    late.slow_answers,
     transient.over,
     dns.names,
     host.intercepted,

@@ -74,6 +74,10 @@ def test_faults_that_do_not_go_together_are_not_drawn() -> None:
     # The second is all that is left of the two.
     assert not go_together("peering", "", ("certificate-expired", "certificate-other-name"))
     assert go_together("peering", "", ("certificate-expired", "route-missing-client"))
+    two_of_one_target = ("target-of-another-broker", "target-inspects-tls")
+    assert not go_together("privatelink_single_nlb", "", two_of_one_target), "both lead broker 2's listener elsewhere"
+    assert not go_together("in_vpc", "", ("advertised-final-dot", "broker-cut-off")), "a broker cut off cannot start"
+    assert go_together("in_vpc", "", ("certificate-expired", "broker-cut-off"))
     pairs = [case for case in cases_of(Selection(singles=False, together=2, draws=20)) if case.pattern == "peering"]
     for case in pairs:
         for left in case.faults:

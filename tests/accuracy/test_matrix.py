@@ -129,7 +129,7 @@ def test_idle_and_busy_machines_are_told_apart() -> None:
     over = msgspec.structs.replace(trial(found=(named("transient.over"),), case_id="busy/2"), kind=TrialKind.BUSY)
     part = matrix_of(HEADER, [over]).parts[-1]
     assert (part.kind, part.disturbed, part.false_alarms) == (TrialKind.BUSY, 1, 0)
-    assert "1 trial disturbed: over by the next look" in figures(part)[-1]
+    assert "1 trial disturbed: over by the next look, or late" in figures(part)[-1]
     assert parts[TrialKind.BUSY].wrong_alone == 0  # nothing is there for which it could be mistaken
 
 

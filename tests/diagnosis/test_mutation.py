@@ -110,6 +110,24 @@ def without_tls(*bends: Bend) -> Evidence:
     return lambda: [seen(msgspec.structs.replace(view, tls=False), *bends) for view in views_of(IN_VPC)]
 
 
+def second_broker(duration_ms: int, elsewhere_ms: int) -> tuple[Bend, Bend]:
+    """Broker 2's handshakes: one address does not answer in time, the others do so late."""
+    here = in_zone("use1-az1")
+
+    def too_late(o: Outcome) -> Outcome:
+        return msgspec.structs.replace(
+            o, duration_ns=duration_ms * 1_000_000, status=Status.FAILED, reason=Reason.TIMED_OUT
+        )
+
+    def late(o: Outcome) -> Outcome:
+        return msgspec.structs.replace(o, duration_ns=elsewhere_ms * 1_000_000)
+
+    return (
+        Bend(at(Stage.HANDSHAKE, brokers=[2], where=here), too_late),
+        Bend(at(Stage.HANDSHAKE, brokers=[2], where=lambda view, o: not here(view, o)), late),
+    )
+
+
 def again(pattern: str, *bends: Bend, over: bool) -> Evidence:
     """The same, where what failed was looked at once more."""
     return lambda: [looked_at_again(view, *bends, over=over) for view in views_of(pattern)]
@@ -548,6 +566,12 @@ MUTATIONS: Final = (
         "another port of the same brokers is open instead",
         doors(IN_VPC, by("cluster_vpc", port=9098), refused, Bend(at(Stage.CONNECT), SILENT)),
         doors(IN_VPC, by("cluster_vpc", port=9098), silent, Bend(at(Stage.CONNECT), SILENT)),
+    ),
+    Mutation(
+        Code.PERFORMANCE_SLOW_ANSWERS,
+        "the broker's other answers take half the deadline or more",
+        runs(SINGLE, *second_broker(3500, elsewhere_ms=2000), only=["account_b"]),
+        runs(SINGLE, *second_broker(3500, elsewhere_ms=20), only=["account_b"]),
     ),
     Mutation(
         Code.NLB_BOOTSTRAP_TARGET_DEAD,

@@ -99,6 +99,26 @@ ENTRIES: Final = (
         facts=("perf-slow-dns",),
     ),
     Entry(
+        code=Code.PERFORMANCE_SLOW_ANSWERS,
+        sits=Piece.CLUSTER,
+        title="answers come seconds late: the brokers, or the client's host, are short of processor time",
+        patterns=EVERY,
+        evidence=(
+            "some answers do not come within their deadline, and most of those that do take half of it or more, of the "
+            "same broker at the same stage"
+        ),
+        confused_with=(
+            (Code.CLUSTER_BROKER_UNRESPONSIVE, "there no answer of that broker comes at all"),
+            (Code.TCP_PACKET_LOSS, "there most answers come at once, and TCP sends segments again"),
+        ),
+        remedy=(
+            "compare CpuUser and CpuSystem of the brokers of {cluster} with the processor load of {client}, and give "
+            "what is short a larger size, or more brokers"
+        ),
+        call="CloudWatch CpuUser, CpuSystem, RequestHandlerAvgIdlePercent; vmstat on the client host",
+        sources=("MSK developer guide: keep CpuUser and CpuSystem together below 60 %",),
+    ),
+    Entry(
         code=Code.PERFORMANCE_CONNECTION_CHURN,
         sits=Piece.CLIENT,
         title="clients open a connection a message",
