@@ -16,6 +16,7 @@ from brokerproof.wording import listed
 class Extra(StrEnum):
     """An extra that some commands need."""
 
+    AWS = "aws"
     CANARY = "canary"
     COMPARE = "compare"
     LAB = "lab"
@@ -24,6 +25,7 @@ class Extra(StrEnum):
 
 
 IMPORTS: Final = {
+    Extra.AWS: ("boto3",),
     Extra.CANARY: ("prometheus_client",),
     Extra.COMPARE: ("duckdb", "numpy", "scipy", "threadpoolctl"),
     Extra.LAB: ("tenacity",),

@@ -11,9 +11,17 @@ from brokerproof.cli.late import LateCommand
 COMMANDS: Final = (
     LateCommand("canary", "brokerproof.cli.canary:canary", "Watch a target for months, and say in time what broke."),
     LateCommand(
+        "audit",
+        "brokerproof.cli.audit:audit",
+        "Say what the configuration alone proves of each path, without a packet.",
+    ),
+    LateCommand(
         "compare",
         "brokerproof.cli.compare:compare",
         "Compare clients of one cluster that take turns, or two stored runs.",
+    ),
+    LateCommand(
+        "discover", "brokerproof.cli.discover:discover", "Read accounts into a topology file: ten lines of intent in."
     ),
     LateCommand(
         "history", "brokerproof.cli.history:history", "Show how a path did over time: verdict, latency, throughput."

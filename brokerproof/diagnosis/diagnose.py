@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from brokerproof.aws.audit.values import Audit
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.account import with_account
 from brokerproof.diagnosis.advice.registry import advices_of
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Check, Verdict
@@ -61,34 +63,40 @@ RULES: Final[tuple[Rule, ...]] = (
 """In the order of the way a packet goes; within a stage, the narrower shape before the wider."""
 
 
-def diagnose(clients: Sequence[ClientEvidence]) -> Diagnosis:
+def diagnose(clients: Sequence[ClientEvidence], audit: Audit | None = None) -> Diagnosis:
     """What is wrong, from everything that all clients of one topology saw. Their order does not matter.
 
     What clients of one cluster see says nothing of another's. Where it is not known by which way a client comes, each
     way that what was seen allows is asked, and what is said is what is left of all of them.
+    ``audit`` is the second witness, where the account was read: what its configuration proves of the same clients.
     """
-    return as_one([_read(each) for each in readings(clients)], clients)
+    return as_one([_read(each, audit) for each in readings(clients)], clients)
 
 
-def _read(clients: Sequence[ClientEvidence]) -> Diagnosis:
+def _read(clients: Sequence[ClientEvidence], audit: Audit | None) -> Diagnosis:
     """The same, by one reading of what is not known."""
     clients = compared(clients)
     clusters = sorted({seen.view.cluster_name for seen in clients})
     cases = [Case(s for s in clients if s.view.cluster_name == name) for name in clusters]
     advices = tuple(advice for case in cases for advice in advices_of(case))
-    found = [_of_cluster(case) for case in cases]
+    found = [_of_cluster(case, audit) for case in cases]
     findings = tuple(sorted((finding for findings, _ in found for finding in findings), key=_rank))
     unexplained = tuple(sorted(key for _, keys in found for key in keys))
+    named = {code for finding in findings for code in finding.codes}
+    shown = tuple(each for each in audit.findings if each.code not in named) if audit is not None else ()
     if findings:
-        return Diagnosis(answer=Answer.FINDINGS, findings=findings, unexplained=unexplained, advices=advices)
+        return Diagnosis(
+            answer=Answer.FINDINGS, findings=findings, unexplained=unexplained, shown=shown, advices=advices
+        )
     enough = bool(clients) and not unexplained and all(seen.complete and seen.checks for seen in clients)
     answer = Answer.NOTHING_WRONG if enough else Answer.NOT_ENOUGH_SEEN
-    return Diagnosis(answer=answer, unexplained=unexplained, advices=advices)
+    return Diagnosis(answer=answer, unexplained=unexplained, shown=shown, advices=advices)
 
 
-def _of_cluster(case: Case) -> tuple[list[Finding], set[str]]:
+def _of_cluster(case: Case, audit: Audit | None) -> tuple[list[Finding], set[str]]:
     """The findings of one cluster's clients, and the checks nobody knows about."""
     drafts, followers = _drafts(case)
+    drafts = with_account(drafts, audit)
     consequences = _consequences(case, drafts, followers)
     findings = [finding(case, draft, keys) for draft, keys in zip(drafts, consequences, strict=True)]
     explained = {key for keys in consequences for key in keys}

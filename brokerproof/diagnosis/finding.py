@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from brokerproof.aws.audit.values import AuditFinding
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.check import Check
@@ -64,6 +65,8 @@ class Finding(Value, frozen=True, kw_only=True):
     """The part of ``next_step`` that is about no single cause of the set."""
     second_look: str = ""
     """What was seen of it when it was looked at again, and how much later; empty where it was not."""
+    account: str = ""
+    """What the account's configuration says of it: the second witness; empty where it was not read."""
     evidence: tuple[str, ...]
     """The red checks it explains, as ``client/check_id``."""
     consequences: tuple[str, ...] = ()
@@ -99,4 +102,6 @@ class Diagnosis(Value, frozen=True, kw_only=True):
     answer: Answer
     findings: tuple[Finding, ...] = ()
     unexplained: tuple[str, ...] = ()
+    shown: tuple[AuditFinding, ...] = ()
+    """What the account's configuration shows and no packet met."""
     advices: tuple[Advice, ...] = ()

@@ -20,9 +20,12 @@ def how_sure(found: Finding) -> str:
     """How sure it is, in one line."""
     if found.unknown:
         return "not: no cause of the catalogue explains what was seen"
+    if found.sure and found.account:
+        return f"clients and the account together leave one cause: {found.codes[0]}"
     if found.sure:
         return f"one cause of the catalogue fits: {found.codes[0]}"
-    return f"one of {len(found.codes)} that clients alone cannot tell apart: {', '.join(found.codes)}"
+    alone = "clients and the account together" if found.account else "clients alone"
+    return f"one of {len(found.codes)} that {alone} cannot tell apart: {', '.join(found.codes)}"
 
 
 def evidence_of(found: Finding) -> str:
@@ -41,6 +44,7 @@ def told(found: Finding) -> tuple[tuple[str, str], ...]:
         ("observed", found.observed),
         ("next look", found.second_look),
         ("expected", found.expected),
+        ("the account", found.account),
         ("change", found.change),
         ("how sure", how_sure(found)),
         ("next step", found.next_step),

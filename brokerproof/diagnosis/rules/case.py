@@ -57,6 +57,8 @@ class Draft:
     wrong: str
     """What was seen, or :class:`Named`; empty where the cause's own title says all."""
     reds: tuple[Red, ...]
+    account: str = ""
+    """What the account's configuration says of it; empty where it was not read."""
 
 
 F = TypeVar("F", bound=Facts)

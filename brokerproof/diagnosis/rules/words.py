@@ -43,6 +43,7 @@ def finding(case: Case, draft: Draft, consequences: tuple[str, ...]) -> Finding:
         causes=causes if len(causes) > 1 else (),
         another_client=another_client,
         second_look=_second_look(case, reds),
+        account=draft.account,
         evidence=tuple(sorted({red.key for red in reds})),
         consequences=tuple(key for key in consequences if key not in {red.key for red in reds}),
     )

@@ -1,0 +1,45 @@
+"""The intent of a topology: what an engineer would have to know of it for it to be discovered. Pure."""
+
+from __future__ import annotations
+
+from brokerproof.aws.answers.world import World
+from brokerproof.aws.intent.models import IntendedAccount, IntendedClient, Intent
+from brokerproof.topology.models import Client, Topology
+
+
+def intent_of(topology: Topology) -> Intent:
+    """Its clusters and clients, by the ids that the answers have for them."""
+    world = World(topology)
+    return Intent(
+        name=topology.name,
+        clusters=tuple(world.cluster_arn(cluster) for cluster in topology.clusters),
+        accounts=tuple(
+            IntendedAccount(id=account, role_arn=f"arn:aws:iam::{account}:role/brokerproof")
+            for account in world.accounts
+            if account != world.place(topology.clusters[0].vpc_id)[0]
+        ),
+        clients=tuple(_client(world, client) for client in topology.clients),
+    )
+
+
+def _client(world: World, client: Client) -> IntendedClient:
+    account, region = world.place(client.vpc_id)
+    topology = world.topology
+    cluster = topology.cluster(client.cluster_name)
+    home = world.place(cluster.vpc_id)
+    return IntendedClient(
+        name=client.name,
+        at=world.instance_id(world.host(client)),
+        account=account if account != home[0] else None,
+        region=region if region != home[1] else None,
+        cluster=world.cluster_arn(cluster) if len(topology.clusters) > 1 else None,
+        pattern=client.pattern,
+        endpoint_vpc=client.endpoint_vpc_id,
+        listener=client.listener,
+        authentication=client.authentication,
+        credentials=client.credentials,
+        vantage=client.vantage,
+        ca_file=client.ca_file,
+        witness_port=client.witness_port,
+        existing_topic=client.existing_topic,
+    )

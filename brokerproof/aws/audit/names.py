@@ -1,0 +1,281 @@
+"""What a broker's name leads to for a client, by attributes, nameservers, rules, zones and records. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from brokerproof.aws.audit.packets import unknown_hop
+from brokerproof.aws.audit.values import Hop, State
+from brokerproof.aws.facts import AccountFacts, Kind
+from brokerproof.causes.codes import Code
+from brokerproof.topology.expectation.isolation import by_ipv6
+from brokerproof.topology.models import (
+    Client,
+    Cluster,
+    HostedZone,
+    ResourceRecordSet,
+    Topology,
+    zonal_dns_name,
+)
+from brokerproof.topology.patterns import spec_of
+from brokerproof.topology.rules import alias_names
+
+Address = IPv4Address | IPv6Address
+_LINK_LOCAL: Final = IPv4Address("169.254.169.253")
+_MOST_ALIASES: Final = 8
+_REGION_DOMAIN: Final = re.compile(r"\.c\d+\.(kafka\..+)$", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a name leads to: addresses, and the hops that say so. None where that is not known, or nothing."""
+
+    hops: tuple[Hop, ...]
+    addresses: tuple[Address, ...] | None
+
+
+def is_private(client: Client, cluster: Cluster) -> bool:
+    """Whether the client's pattern needs names that a private zone answers."""
+    spec = spec_of(client.pattern)
+    if client.vpc_id != cluster.vpc_id:
+        return spec.is_one_way
+    return spec.is_one_way and spec.has_port_per_broker
+
+
+def resolved(facts: AccountFacts, whole: Topology, client: Client, cluster: Cluster, name: str) -> Resolved:
+    """What the client's VPC answers for a broker's name; ``whole`` has what MSK builds itself too."""
+    vpc = facts.topology.vpc(client.vpc_id)
+    hops: list[Hop] = []
+    hidden = unknown_hop(facts, Kind.DNS_ATTRIBUTES, f"DNS attributes of {vpc.vpc_id}", vpc_id=vpc.vpc_id)
+    if hidden is not None:
+        hops.append(hidden)
+    elif not vpc.enable_dns_support:
+        off = "has enableDnsSupport off, so it has no resolver"
+        hops.append(_closed(vpc.vpc_id, off, Code.DNS_VPC_ATTRIBUTES_OFF, vpc.vpc_id))
+        return Resolved(tuple(hops), None)
+    hops += _nameservers(facts, client)
+    zones = [z for z in whole.zones_in(client.vpc_id) if _covers(z.name, name)]
+    if zones and not vpc.enable_dns_hostnames and hidden is None:
+        off = "has enableDnsHostnames off, so it uses no private zone"
+        hops.append(_closed(vpc.vpc_id, off, Code.DNS_VPC_ATTRIBUTES_OFF, vpc.vpc_id))
+        return Resolved(tuple(hops), None)
+    best = max(zones, key=lambda z: len(z.name), default=None)
+    ruled = _rule(facts, client, name, best)
+    if ruled is not None:
+        hops.append(ruled)
+        private = is_private(client, cluster)
+        return Resolved(tuple(hops), None if private else _public(cluster, name))
+    if best is None:
+        return _without_zone(facts, whole, client, cluster=cluster, name=name, hops=hops)
+    hidden = unknown_hop(facts, Kind.RECORDS, f"records of zone {best.hosted_zone_id}", of=(best.hosted_zone_id,))
+    if hidden is not None:
+        return Resolved((*hops, hidden), None)
+    return _by_zone(facts, whole, client, name=name, zone=best, zones=zones, hops=hops)
+
+
+def _closed(what: str, says: str, code: Code, resource: str) -> Hop:
+    return Hop(what=what, says=says, state=State.CLOSED, code=code, resource=resource)
+
+
+def _covers(zone: str, name: str) -> bool:
+    zone, name = zone.lower(), name.lower()
+    return name == zone or name.endswith(f".{zone}")
+
+
+def _nameservers(facts: AccountFacts, client: Client) -> Iterator[Hop]:
+    vpc = facts.topology.vpc(client.vpc_id)
+    hidden = unknown_hop(facts, Kind.DHCP_OPTIONS, f"DHCP options of {vpc.vpc_id}", vpc_id=vpc.vpc_id)
+    if hidden is not None:
+        yield hidden
+        return
+    own = {vpc.cidr_blocks[0].network_address + 2, _LINK_LOCAL}
+    for server in vpc.domain_name_servers:
+        what = f"nameserver {server} of {vpc.vpc_id}"
+        if server in own:
+            yield Hop(what=what, says="is the VPC's own resolver")
+        elif (vpc.vpc_id, server) in facts.interfaces_missed:
+            yield _closed(what, "is an address of the VPC that no interface has", Code.DNS_NAMESERVER_DEAD, vpc.vpc_id)
+        else:
+            yield Hop(
+                what=what,
+                says="is given to hosts by DHCP; whether it asks the VPC's resolver, the account does not show",
+                state=State.DOUBTFUL,
+                code=Code.DNS_RESOLVER_BYPASSED,
+                resource=vpc.vpc_id,
+            )
+
+
+def _rule(facts: AccountFacts, client: Client, name: str, zone: HostedZone | None) -> Hop | None:
+    """The resolver rule that answers instead of a zone: the more specific of both does, and of one name the rule."""
+    rules = [r for r in facts.topology.resolver_rules if client.vpc_id in r.vpc_ids and _covers(r.domain_name, name)]
+    best = max(rules, key=lambda r: len(r.domain_name), default=None)
+    if best is None or (zone is not None and len(zone.name) > len(best.domain_name)):
+        return None
+    return Hop(
+        what=f"resolver rule {best.resolver_rule_id}",
+        says=f"sends {best.domain_name} to {', '.join(map(str, best.target_ips))}, past every private zone",
+        state=State.CLOSED if zone is not None else State.DOUBTFUL,
+        code=Code.DNS_RESOLVER_RULE,
+        resource=best.resolver_rule_id,
+        source=str(facts.source("resolver_rules", best.resolver_rule_id) or ""),
+    )
+
+
+def _public(cluster: Cluster, name: str) -> tuple[Address, ...] | None:
+    """What public DNS answers for a broker's own name: its interface."""
+    for broker in cluster.brokers:
+        if broker.endpoint.lower() == name.lower():
+            return (broker.client_vpc_ip_address,)
+        if broker.ipv6_endpoint is not None and broker.ipv6_endpoint.lower() == name.lower() and broker.ipv6_address:
+            return (broker.ipv6_address,)
+    return None
+
+
+def _without_zone(
+    facts: AccountFacts, whole: Topology, client: Client, *, cluster: Cluster, name: str, hops: list[Hop]
+) -> Resolved:
+    """Public DNS answers."""
+    found = _public(cluster, name)
+    if not is_private(client, cluster):
+        if found is None:
+            says = "is no name of the cluster's own, and no private zone has it"
+            return Resolved((*hops, _closed(name, says, Code.METADATA_ADVERTISED_NAME, name)), None)
+        return Resolved((*hops, Hop(what=f"public record of {name}", says="answers the broker's interface")), found)
+    hidden = unknown_hop(facts, Kind.HOSTED_ZONES, f"private zones of {client.vpc_id}", vpc_id=client.vpc_id)
+    if hidden is not None:
+        return Resolved((*hops, hidden), None)
+    if spec_of(client.pattern).is_managed:
+        return Resolved((*hops, _not_connected(facts, client, name)), None)
+    if found is None and not any(_covers(z.name, name) for z in facts.topology.hosted_zones):
+        says = "is advertised, and no private zone has it"
+        return Resolved((*hops, _closed(name, says, Code.METADATA_ADVERTISED_NAME, name)), None)
+    local = client.vpc_id == cluster.vpc_id
+    mine = [
+        z for z in facts.topology.hosted_zones if _covers(z.name, name) and (not local or _leads_to_nlb(whole, z, name))
+    ]
+    code = Code.DNS_LOCAL_ZONE_MISSING if local and not mine else Code.DNS_ZONE_NOT_ASSOCIATED
+    which = f"; {mine[0].hosted_zone_id} is not associated with it" if mine else ""
+    says = f"has no private zone for {name}{which}, so the public record answers"
+    return Resolved((*hops, _closed(client.vpc_id, says, code, client.vpc_id)), None)
+
+
+def _not_connected(facts: AccountFacts, client: Client, name: str) -> Hop:
+    what = f"VPC connections of {client.vpc_id}"
+    unread = _any_gap(facts, what, Kind.VPC_CONNECTIONS, Kind.ENDPOINTS, Kind.CLUSTERS)
+    says = f"is a name of VPC connections, and {client.vpc_id} has none that answers it"
+    return unread or _closed(name, says, Code.DNS_NO_VPC_CONNECTION, client.vpc_id)
+
+
+def _any_gap(facts: AccountFacts, what: str, *kinds: Kind) -> Hop | None:
+    """A hop that something of these kinds hides, wherever it could not be read."""
+    return next((hop for kind in kinds if (hop := unknown_hop(facts, kind, what)) is not None), None)
+
+
+def _leads_to_nlb(whole: Topology, zone: HostedZone, name: str) -> bool:
+    nodes = {balancer.dns_name.lower() for balancer in whole.load_balancers}
+    return any(
+        r.alias_target is not None and r.alias_target.dns_name.lower() in nodes
+        for r in zone.record_sets
+        if r.name.lower() == name.lower()
+    )
+
+
+# Records
+
+
+def _by_zone(
+    facts: AccountFacts,
+    whole: Topology,
+    client: Client,
+    *,
+    name: str,
+    zone: HostedZone,
+    zones: list[HostedZone],
+    hops: list[Hop],
+) -> Resolved:
+    wanted = "AAAA" if by_ipv6(client) else "A"
+    what = f"zone {zone.hosted_zone_id} ({zone.name})"
+    record = _followed(zone, name, wanted)
+    if record is None:
+        beside = any(_record(z, name, wanted) is not None for z in zones if z is not zone)
+        code = Code.DNS_MORE_SPECIFIC_ZONE if beside else Code.DNS_RECORD_MISSING
+        hidden = "; a less specific zone of the VPC has it, and is not asked" if beside else ""
+        return Resolved(
+            (*hops, _closed(what, f"has no {wanted} record {name}{hidden}", code, zone.hosted_zone_id)), None
+        )
+    if record.type == "CNAME":
+        says = f"leads {name} to {record.resource_records[0]}, and that back to it"
+        return Resolved((*hops, _closed(what, says, Code.DNS_CNAME_LOOP, zone.hosted_zone_id)), None)
+    source = str(facts.source("hosted_zones", zone.hosted_zone_id) or "")
+    known = alias_names(whole)
+    if record.alias_target is None:
+        addresses = tuple(ip_address(value) for value in record.resource_records)
+        says = f"answers {name} with {', '.join(map(str, addresses))}"
+        hop = Hop(what=what, says=says, resource=zone.hosted_zone_id, source=source)
+        if not set(addresses) & {a for values in known.values() for a in values}:
+            says = f"{says}, which nothing that leads to a broker has"
+            hop = _closed(what, says, Code.DNS_STALE_RECORD, zone.hosted_zone_id)
+            return Resolved((*hops, hop), None)
+    else:
+        target = record.alias_target.dns_name
+        addresses = tuple(a for a in known.get(target.lower(), ()) if (a.version == 6) == by_ipv6(client))  # noqa: PLR2004
+        hop = Hop(what=what, says=f"has {name} as an alias of {target}", resource=zone.hosted_zone_id, source=source)
+        if target.lower() not in known:
+            unread = _any_gap(facts, f"{target}", Kind.ENDPOINTS, Kind.ENDPOINT_SERVICES, Kind.LOAD_BALANCERS)
+            if unread is not None:
+                return Resolved((*hops, hop, unread), None)
+            says = f"has {name} as an alias of {target}, which is no endpoint or load balancer on the way"
+            return Resolved((*hops, _closed(what, says, Code.DNS_STALE_RECORD, zone.hosted_zone_id)), None)
+        if _is_zonal(whole, target):
+            says = f"has {name} as an alias of {target}, one zone of the endpoint"
+            hop = _closed(what, says, Code.DNS_ZONAL_ALIAS, zone.hosted_zone_id)
+    hops.append(hop)
+    hops += _other_family(whole, client, zone, name)
+    return Resolved(tuple(hops), addresses)
+
+
+def _record(zone: HostedZone, name: str, kind: str) -> ResourceRecordSet | None:
+    return next((r for r in zone.record_sets if r.name.lower() == name.lower() and r.type in {kind, "CNAME"}), None)
+
+
+def _followed(zone: HostedZone, name: str, kind: str) -> ResourceRecordSet | None:
+    """The record at the end of the zone's CNAMEs; a CNAME where they never end; None where there is none."""
+    first = record = _record(zone, name, kind)
+    for _ in range(_MOST_ALIASES):
+        if record is None or record.type != "CNAME" or record.alias_target is not None:
+            return record
+        record = _record(zone, record.resource_records[0].removesuffix("."), kind)
+    return first
+
+
+def _is_zonal(whole: Topology, target: str) -> bool:
+    return any(
+        zonal_dns_name(endpoint, whole.zone_of(eni.subnet_id)).lower() == target.lower()
+        for endpoint in whole.vpc_endpoints
+        if len(endpoint.network_interfaces) > 1
+        for eni in endpoint.network_interfaces
+    )
+
+
+def _other_family(whole: Topology, client: Client, zone: HostedZone, name: str) -> Iterator[Hop]:
+    """An address of the other family that leads nowhere: clients that prefer it wait for it."""
+    kind = "A" if by_ipv6(client) else "AAAA"
+    for record in zone.record_sets:
+        if record.name.lower() == name.lower() and record.type == kind and record.alias_target is None:
+            addresses = {ip_address(value) for value in record.resource_records}
+            if not addresses & {a for values in alias_names(whole).values() for a in values}:
+                says = f"also has {kind} {', '.join(map(str, addresses))} for {name}, which nothing has"
+                yield _closed(f"zone {zone.hosted_zone_id}", says, Code.DNS_IPV6_ANSWER_UNUSABLE, zone.hosted_zone_id)
+
+
+def shadows(facts: AccountFacts, client: Client, cluster: Cluster) -> Iterator[Hop]:
+    """Zones of the client's VPC that answer for the whole Region's MSK, its API among it."""
+    found = _REGION_DOMAIN.search(cluster.domain.lower())
+    for zone in facts.topology.zones_in(client.vpc_id):
+        if found is not None and _covers(zone.name, found[1]):
+            says = f"answers alone for all of {zone.name}, and so hides the MSK API and other clusters of the Region"
+            yield _closed(f"zone {zone.hosted_zone_id}", says, Code.DNS_ZONE_SHADOWS_REGION, zone.hosted_zone_id)

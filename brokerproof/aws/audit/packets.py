@@ -1,0 +1,321 @@
+"""One packet's way through route tables, peerings and gateways, and what groups and ACLs do with it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from brokerproof.aws.audit.values import Hop, State
+from brokerproof.aws.facts import AccountFacts, Kind
+from brokerproof.causes.codes import Code
+from brokerproof.topology.acl import connects
+from brokerproof.topology.models import (
+    IpPermission,
+    PeeringStatus,
+    RouteTable,
+    Topology,
+    TransitGatewayAttachment,
+    TransitGatewayAttachmentState,
+)
+
+Address = IPv4Address | IPv6Address
+MOST_GATEWAYS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a connection: an interface."""
+
+    vpc_id: str
+    subnet_id: str
+    address: Address
+    groups: tuple[str, ...] = ()
+    called: str = ""
+
+
+def unknown_hop(
+    facts: AccountFacts, kind: Kind, what: str, *, vpc_id: str | None = None, of: Iterable[str] = ()
+) -> Hop | None:
+    """A hop that may not be read; None where it may."""
+    gap = facts.gap(kind, vpc_id=vpc_id, of=of)
+    if gap is None:
+        return None
+    return Hop(what=what, says=f"is not known: {gap.action}: {gap.why}", state=State.UNKNOWN, resource=gap.action)
+
+
+# Routes
+
+
+def ways(facts: AccountFacts, client: End, far: End) -> Iterator[Hop]:
+    """There and back."""
+    if client.vpc_id == far.vpc_id:
+        yield Hop(what=client.vpc_id, says="has both ends, so no route is needed")
+        return
+    yield from _way(facts, client, far, missing=Code.ROUTE_MISSING_CLIENT)
+    yield from _way(facts, far, client, missing=Code.ROUTE_MISSING_RETURN)
+
+
+def _way(facts: AccountFacts, here: End, there: End, *, missing: Code) -> Iterator[Hop]:
+    topology = facts.topology
+    what = f"routes of {here.subnet_id}"
+    hidden = unknown_hop(facts, Kind.ROUTE_TABLES, what, vpc_id=here.vpc_id)
+    if hidden is not None:
+        yield hidden
+        return
+    own = next((b for b in topology.vpc(here.vpc_id).blocks if there.address in b), None)
+    if own is not None:
+        yield _closed(
+            what, f"the local route to {own} keeps {there.address} in {here.vpc_id}", Code.ROUTE_OVERLAP, here.vpc_id
+        )
+        return
+    table = next((t for t in topology.route_tables if here.subnet_id in t.subnet_ids), None)
+    routes = [] if table is None else [r for r in table.routes if there.address in r.destination]
+    if not routes or table is None:
+        name = table.route_table_id if table is not None else f"main table of {here.vpc_id}"
+        hidden = unknown_hop(facts, Kind.PEERINGS, f"route table {name}", vpc_id=here.vpc_id)
+        if hidden is not None:  # routes over a peering that is not known are not either
+            yield hidden
+            return
+        yield _closed(f"route table {name}", f"has no route to {there.address}", missing, name)
+        return
+    best = max(routes, key=lambda r: r.destination.prefixlen)
+    if best.vpc_peering_connection_id is not None:
+        right = _leads_to(topology, best.vpc_peering_connection_id, here.vpc_id) == there.vpc_id
+        others = [
+            r
+            for r in routes
+            if r.vpc_peering_connection_id
+            and _leads_to(topology, r.vpc_peering_connection_id, here.vpc_id) == there.vpc_id
+        ]
+        to = best.vpc_peering_connection_id
+        says = f"sends {best.destination} to {to}"
+        if not right:
+            far = _leads_to(topology, to, here.vpc_id)
+            code = Code.ROUTE_OVERLAP if others else missing
+            yield _closed(
+                f"route table {table.route_table_id}", f"{says}, which leads to {far}", code, table.route_table_id
+            )
+            return
+        yield _route(facts, table, says)
+        yield _peering(facts, to)
+        return
+    yield _route(facts, table, f"sends {best.destination} to {best.transit_gateway_id}")
+    yield from _gateways(facts, here, there, str(best.transit_gateway_id))
+
+
+def _route(facts: AccountFacts, table: RouteTable, says: str) -> Hop:
+    source = facts.source("route_tables", table.route_table_id)
+    return Hop(
+        what=f"route table {table.route_table_id}", says=says, resource=table.route_table_id, source=str(source or "")
+    )
+
+
+def _closed(what: str, says: str, code: Code, resource: str) -> Hop:
+    return Hop(what=what, says=says, state=State.CLOSED, code=code, resource=resource)
+
+
+def _leads_to(topology: Topology, connection_id: str, vpc_id: str) -> str:
+    requester, accepter = topology.peering(connection_id).sides
+    return accepter if requester == vpc_id else requester
+
+
+def _peering(facts: AccountFacts, connection_id: str) -> Hop:
+    status = facts.topology.peering(connection_id).status
+    active = status is PeeringStatus.ACTIVE
+    return Hop(
+        what=f"peering {connection_id}",
+        says=f"is {status}",
+        state=State.OPEN if active else State.CLOSED,
+        code=None if active else Code.ROUTE_PEERING_NOT_ACTIVE,
+        resource=connection_id,
+        source=str(facts.source("vpc_peering_connections", connection_id) or ""),
+    )
+
+
+def _gateways(facts: AccountFacts, here: End, there: End, gateway_id: str) -> Iterator[Hop]:
+    topology = facts.topology
+    attachment = next(
+        (
+            a
+            for a in topology.transit_gateway_attachments
+            if a.vpc_id == here.vpc_id and a.transit_gateway_id == gateway_id
+        ),
+        None,
+    )
+    if attachment is None:
+        what = f"transit gateway {gateway_id}"
+        hidden = unknown_hop(facts, Kind.GATEWAYS, what)
+        yield hidden or _closed(
+            what, f"has no attachment of {here.vpc_id}", Code.ROUTE_GATEWAY_NOT_ASSOCIATED, gateway_id
+        )
+        return
+    for _ in range(MOST_GATEWAYS):
+        name = attachment.transit_gateway_attachment_id
+        if attachment.state is not TransitGatewayAttachmentState.AVAILABLE:
+            yield _closed(f"attachment {name}", f"is {attachment.state}", _not_available(attachment), name)
+            return
+        # Whose gateway it is may not let its tables be read.
+        owner = next(g for g in topology.transit_gateways if g.transit_gateway_id == attachment.transit_gateway_id)
+        gap = next(
+            (
+                g
+                for kind in (Kind.GATEWAY_ROUTES, Kind.GATEWAYS)
+                if (g := _gap_at(facts, kind, owner.owner_id, owner.region_name)) is not None
+            ),
+            None,
+        )
+        if gap is not None:
+            yield gap
+            return
+        if attachment.association is None:
+            yield _closed(
+                f"attachment {name}", "is associated with no route table", Code.ROUTE_GATEWAY_NOT_ASSOCIATED, name
+            )
+            return
+        step = _looked_up(facts, attachment.association, there)
+        if isinstance(step, Hop):
+            yield step
+            return
+        hop, attachment = step
+        yield hop
+        if attachment.vpc_id is not None:
+            state = attachment.state is TransitGatewayAttachmentState.AVAILABLE
+            if not state:
+                yield _closed(
+                    f"attachment {attachment.transit_gateway_attachment_id}",
+                    f"is {attachment.state}",
+                    Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+                    attachment.transit_gateway_attachment_id,
+                )
+            return
+        if attachment.state is not TransitGatewayAttachmentState.AVAILABLE:
+            continue
+        peer = attachment.peer_attachment_id
+        attachment = next(a for a in topology.transit_gateway_attachments if a.transit_gateway_attachment_id == peer)
+
+
+def _gap_at(facts: AccountFacts, kind: Kind, account_id: str, region_name: str) -> Hop | None:
+    for gap in facts.gaps:
+        if kind in gap.unknown and (gap.account_id, gap.region_name) == (account_id, region_name):
+            return Hop(
+                what="transit gateway",
+                says=f"is not known: {gap.action}: {gap.why}",
+                state=State.UNKNOWN,
+                resource=gap.action,
+            )
+    return None
+
+
+def _not_available(attachment: TransitGatewayAttachment) -> Code:
+    return Code.ROUTE_GATEWAY_PEERING_PENDING if attachment.vpc_id is None else Code.ROUTE_GATEWAY_NOT_ASSOCIATED
+
+
+def _looked_up(facts: AccountFacts, table_id: str, there: End) -> Hop | tuple[Hop, TransitGatewayAttachment]:
+    """Where a gateway's table sends a packet: the longest prefix, and of two alike the static route."""
+    topology = facts.topology
+    table = next(
+        (t for t in topology.transit_gateway_route_tables if t.transit_gateway_route_table_id == table_id), None
+    )
+    what = f"gateway route table {table_id}"
+    attachments = {a.transit_gateway_attachment_id: a for a in topology.transit_gateway_attachments}
+    found: list[tuple[int, int, str, TransitGatewayAttachment | None]] = [
+        (
+            r.destination_cidr_block.prefixlen,
+            1,
+            str(r.destination_cidr_block),
+            attachments.get(r.transit_gateway_attachment_id or ""),
+        )
+        for r in (table.routes if table is not None else ())
+        if there.address in r.destination_cidr_block
+    ]
+    found += [
+        (block.prefixlen, 0, str(block), a)
+        for a in topology.transit_gateway_attachments
+        if table_id in a.propagations and a.vpc_id is not None
+        for block in topology.vpc(a.vpc_id).blocks
+        if there.address in block
+    ]
+    if not found:
+        gateway = table.transit_gateway_id if table is not None else ""
+        near = any(
+            a.vpc_id == there.vpc_id and a.transit_gateway_id == gateway for a in topology.transit_gateway_attachments
+        )
+        code = Code.ROUTE_GATEWAY_NOT_PROPAGATED if near else Code.ROUTE_GATEWAY_STATIC_MISSING
+        return _closed(what, f"has no route to {there.address}", code, table_id)
+    _, _, block, to = max(found, key=lambda entry: entry[:2])
+    if to is None:
+        return _closed(what, f"sends {block} into a blackhole", Code.ROUTE_GATEWAY_BLACKHOLE, table_id)
+    if to.vpc_id is not None and to.vpc_id != there.vpc_id:
+        return _closed(what, f"sends {block} to {to.vpc_id}", Code.ROUTE_GATEWAY_BLACKHOLE, table_id)
+    source = str(facts.source("transit_gateway_route_tables", table_id) or "")
+    return Hop(
+        what=what, says=f"sends {block} to {to.transit_gateway_attachment_id}", resource=table_id, source=source
+    ), to
+
+
+# Groups and ACLs
+
+
+def lets_out(facts: AccountFacts, here: End, there: End, port: int, code: Code) -> Hop:
+    """What the groups of an interface let out."""
+    return _groups(facts, here, there, port, code, egress=True)
+
+
+def lets_in(facts: AccountFacts, here: End, there: End, port: int, code: Code) -> Hop:
+    """What the groups of an interface (``there``) let in from another (``here``)."""
+    return _groups(facts, there, here, port, code, egress=False)
+
+
+def _groups(facts: AccountFacts, own: End, far: End, port: int, code: Code, *, egress: bool) -> Hop:
+    named = ", ".join(own.groups)
+    what = f"security group {named} of {own.called}"
+    if not own.groups:
+        return Hop(what=f"security groups of {own.called}", says="are none that is known")
+    hidden = unknown_hop(facts, Kind.SECURITY_GROUPS, what, vpc_id=own.vpc_id)
+    if hidden is not None:
+        return hidden
+    rules = [
+        rule
+        for group in facts.topology.security_groups
+        if group.group_id in own.groups
+        for rule in (group.egress if egress else group.ingress)
+        if has_port(rule, port)
+    ]
+    direction = "out to" if egress else "in from"
+    if any(names(rule, far.address) or rule.referenced_group_id in far.groups for rule in rules):
+        source = str(facts.source("security_groups", own.groups[0]) or "")
+        return Hop(what=what, says=f"lets port {port} {direction} {far.address}", resource=named, source=source)
+    return _closed(what, f"does not let port {port} {direction} {far.address}", code, named)
+
+
+def has_port(rule: IpPermission, port: int) -> bool:
+    """Whether a rule is about a TCP port."""
+    return rule.ip_protocol == "-1" or (rule.ip_protocol == "tcp" and rule.from_port <= port <= rule.to_port)
+
+
+def names(rule: IpPermission, address: Address) -> bool:
+    """Whether a rule's CIDR has the address."""
+    block = rule.cidr_ipv4 if isinstance(address, IPv4Address) else rule.cidr_ipv6
+    return block is not None and address in block
+
+
+def acls(facts: AccountFacts, here: End, there: End, port: int) -> Hop:
+    """What the network ACLs of both subnets do with the connection and its answers."""
+    what = f"network ACLs of {here.subnet_id} and {there.subnet_id}"
+    for end in (here, there):
+        hidden = unknown_hop(facts, Kind.NETWORK_ACLS, what, vpc_id=end.vpc_id)
+        if hidden is not None:
+            return hidden
+    if connects(facts.topology, (here.subnet_id, here.address), (there.subnet_id, there.address), port):
+        return Hop(what=what, says=f"let port {port} through, and its answers")
+    ids = [
+        a.network_acl_id for a in facts.topology.network_acls if {here.subnet_id, there.subnet_id} & set(a.subnet_ids)
+    ]
+    return _closed(
+        f"network ACL {', '.join(ids)}",
+        f"does not let port {port} from {here.address} to {there.address} through both ways",
+        Code.SECURITY_NETWORK_ACL,
+        ids[0] if ids else "",
+    )

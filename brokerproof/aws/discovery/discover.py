@@ -1,0 +1,320 @@
+"""Discovery: an intent and a way into its accounts -> everything that was read, as a topology with its gaps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from brokerproof.aws.discovery.calls import (
+    ATTACHMENTS,
+    BALANCERS,
+    DESCRIBE_CLUSTER,
+    DESCRIBE_VPC_CONNECTION,
+    ENDPOINTS,
+    GATEWAY_ROUTES,
+    GATEWAYS,
+    INTERFACES,
+    NETWORK_ACLS,
+    PEERINGS,
+    RECORDS,
+    ROUTE_TABLES,
+    RULE,
+    SECURITY_GROUP_RULES,
+    SERVICES,
+    SUBNETS,
+    TARGET_GROUPS,
+    VPCS,
+    Call,
+)
+from brokerproof.aws.discovery.cluster import cluster_of
+from brokerproof.aws.discovery.gateways import ReadGateways, read_gateways
+from brokerproof.aws.discovery.groups import read_groups
+from brokerproof.aws.discovery.names import ReadNames, read_names, zonal_names
+from brokerproof.aws.discovery.network import (
+    Network,
+    ReadNetwork,
+    acls_of,
+    beyond,
+    peerings_of,
+    read_network,
+    subnets_of,
+    tables_of,
+    vpcs_of,
+    zone_ids,
+)
+from brokerproof.aws.discovery.reader import Ask, Clients, DiscoveryError, Place, Reader, where
+from brokerproof.aws.discovery.scope import ReadCluster, ReadHost, find_vpcs, place_of, read_clusters, read_hosts
+from brokerproof.aws.discovery.services import ReadServices, read_services
+from brokerproof.aws.facts import AccountFacts, Source
+from brokerproof.aws.intent.models import Intent
+from brokerproof.probes.plan import AuthenticationScheme
+from brokerproof.topology.managed import connection_name
+from brokerproof.topology.models import (
+    Client,
+    Cluster,
+    LoadBalancer,
+    SecurityGroup,
+    Topology,
+    Vpc,
+    VpcConnection,
+    VpcEndpoint,
+)
+from brokerproof.topology.models.pattern_name import PatternName
+
+_LISTENERS: Final = {
+    AuthenticationScheme.NONE: "CLIENT_SECURE",
+    AuthenticationScheme.MTLS: "CLIENT_SECURE",
+    AuthenticationScheme.SCRAM_SHA_512: "CLIENT_SASL_SCRAM",
+    AuthenticationScheme.IAM: "CLIENT_IAM",
+}
+
+
+def discover(intent: Intent, clients: Clients, progress: Callable[[str], None] = lambda _: None) -> AccountFacts:
+    """Read everything that the paths of the intent's clients can touch.
+
+    Raises:
+        DiscoveryError: a cluster or a client's host cannot be read; anything else that cannot is a gap.
+    """
+    reader = Reader(clients, progress)
+    began = time.monotonic()
+    try:
+        facts = _discovered(reader, intent)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DiscoveryError(
+            f"the account has what brokerproof cannot model: {error.title}.{place}: {first['msg']}"
+        ) from None
+    finally:
+        reader.close()
+    reader.say(f"made {reader.made} calls in {time.monotonic() - began:.1f} s")
+    return facts
+
+
+def _discovered(reader: Reader, intent: Intent) -> AccountFacts:
+    clusters = read_clusters(reader, intent)
+    hosts = read_hosts(reader, intent)
+    network = read_network(reader, _places(reader, intent, clusters, hosts))
+    vpcs = {vpc.vpc_id: vpc for vpc in vpcs_of(network)}
+    for vpc_id, place in network.places.items():
+        if vpc_id not in vpcs:
+            raise DiscoveryError(
+                f"{vpc_id} cannot be read in account {place.account_id}, Region {place.region_name} "
+                "(ec2:DescribeVpcs), and nothing on a path is known without it"
+            )
+    blocks: list[Network] = [block for vpc in vpcs.values() for block in vpc.blocks]
+    vpcs |= {vpc.vpc_id: vpc for vpc in beyond(network, blocks)}
+    gateways = read_gateways(reader, network, blocks)
+    services = read_services(reader, network, clusters)
+    made = tuple(cluster_of(cluster) for cluster in clusters)
+    names = read_names(
+        reader,
+        network,
+        names=list(_names(made)),
+        domains=[cluster.domain for cluster in made],
+        zonal=zonal_names(services.endpoints, vpcs, zone_ids(network)),
+    )
+    groups = read_groups(reader, _groups(network, clusters, hosts, services), network.places)
+    topology = _topology(
+        intent,
+        network,
+        vpcs=vpcs,
+        blocks=blocks,
+        clusters=made,
+        hosts=hosts,
+        gateways=gateways,
+        services=services,
+        names=names,
+        groups=groups,
+    )
+    seen, missed = _nameservers(reader, network, topology)
+    return AccountFacts(
+        topology=topology,
+        gaps=reader.gaps,
+        sources=_sources(topology, network),
+        target_health=tuple(services.health),
+        open_services=tuple(services.permissions),
+        provided=tuple(services.provided),
+        cluster_states={c.info["ClusterName"]: c.info.get("State", "") for c in clusters},
+        cluster_arns={c.info["ClusterName"]: c.arn for c in clusters},
+        interfaces_seen=seen,
+        interfaces_missed=missed,
+    )
+
+
+def _places(
+    reader: Reader, intent: Intent, clusters: Iterable[ReadCluster], hosts: Iterable[ReadHost]
+) -> dict[str, Place]:
+    places = {cluster.vpc_id: cluster.place for cluster in clusters} | {host.vpc_id: host.place for host in hosts}
+    named = {c.endpoint_vpc for c in intent.clients if c.endpoint_vpc is not None} - set(places)
+    found = find_vpcs(reader, named, [*places.values(), *(place_of(intent, c) for c in intent.clients)])
+    for vpc_id in sorted(named - set(found)):
+        raise DiscoveryError(f"endpoint_vpc {vpc_id} was not found in any account and Region of the intent")
+    return places | found
+
+
+def _names(clusters: Iterable[Cluster]) -> Iterator[str]:
+    """Every name that clients of these clusters may ask for."""
+    for cluster in clusters:
+        for broker in cluster.brokers:
+            yield broker.endpoint
+            if broker.ipv6_endpoint is not None:
+                yield broker.ipv6_endpoint
+            yield from (told.name.removesuffix(".") for told in broker.advertised_listeners)
+            yield from (connection_name(broker, scheme) for scheme in cluster.vpc_connectivity)
+
+
+def _groups(
+    network: ReadNetwork, clusters: Iterable[ReadCluster], hosts: Iterable[ReadHost], services: ReadServices
+) -> Iterator[tuple[Place, str]]:
+    """The groups that something on the paths has, and where each is."""
+    for cluster in clusters:
+        own: dict[str, Any] = cluster.provisioned.get("BrokerNodeGroupInfo", {})
+        enis = [g["GroupId"] for eni in cluster.interfaces.values() for g in eni.get("Groups", ())]
+        yield from ((cluster.place, group) for group in enis or own.get("SecurityGroups", ()))
+    for host in hosts:
+        yield from ((host.place, group) for group in host.groups)
+    owners: list[LoadBalancer | VpcEndpoint | VpcConnection] = [*services.balancers, *services.endpoints]
+    owners += services.connections
+    for one in owners:
+        yield from ((network.places[one.vpc_id], group) for group in one.security_groups)
+
+
+def _topology(
+    intent: Intent,
+    network: ReadNetwork,
+    *,
+    vpcs: dict[str, Vpc],
+    blocks: list[Network],
+    clusters: tuple[Cluster, ...],
+    hosts: list[ReadHost],
+    gateways: ReadGateways,
+    services: ReadServices,
+    names: ReadNames,
+    groups: list[SecurityGroup],
+) -> Topology:
+    return Topology(
+        name=intent.name,
+        vpcs=tuple(vpcs[key] for key in sorted(vpcs)),
+        subnets=tuple(subnets_of(network)),
+        route_tables=tuple(tables_of(network, blocks)),
+        vpc_peering_connections=tuple(peerings_of(network, set(vpcs))),
+        transit_gateways=tuple(gateways.gateways),
+        transit_gateway_attachments=tuple(sorted(gateways.attachments, key=lambda a: a.transit_gateway_attachment_id)),
+        transit_gateway_route_tables=tuple(gateways.tables),
+        network_acls=tuple(acls_of(network)),
+        security_groups=tuple(groups),
+        target_groups=tuple(services.target_groups),
+        load_balancers=tuple(sorted(services.balancers, key=lambda b: b.load_balancer_name)),
+        endpoint_services=tuple(services.services),
+        vpc_endpoints=tuple(services.endpoints),
+        hosted_zones=tuple(names.zones),
+        resolver_rules=tuple(names.rules),
+        clusters=clusters,
+        vpc_connections=tuple(services.connections),
+        clients=tuple(_client(intent, host, clusters) for host in hosts),
+    )
+
+
+def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Client:
+    wanted = host.client
+    name = intent.cluster_of(wanted).split("/")[1]
+    cluster = next(c for c in clusters if c.cluster_name == name)
+    return Client(
+        name=wanted.name,
+        vpc_id=host.vpc_id,
+        subnet_id=host.subnet_id,
+        private_ip_address=IPv4Address(host.address),
+        ipv6_address=None if host.ipv6 is None else IPv6Address(host.ipv6),
+        cluster_name=name,
+        pattern=wanted.pattern,
+        endpoint_vpc_id=wanted.endpoint_vpc,
+        listener=wanted.listener or _listener(wanted.authentication, wanted.pattern, cluster),
+        authentication=wanted.authentication,
+        credentials=wanted.credentials,
+        security_groups=host.groups,
+        vantage=wanted.vantage,
+        ca_file=wanted.ca_file,
+        witness_port=wanted.witness_port,
+        existing_topic=wanted.existing_topic,
+    )
+
+
+def _listener(scheme: AuthenticationScheme, pattern: PatternName | None, cluster: Cluster) -> str:
+    """The listener of a way to log in; behind a VPC connection MSK has one of its own for each."""
+    names = [listener.name for listener in cluster.listeners]
+    wanted = _LISTENERS[scheme]
+    if pattern is PatternName.MULTI_VPC:
+        wanted = f"{wanted}_VPCE"
+        if scheme is AuthenticationScheme.NONE:
+            return next((name for name in names if name.endswith("_VPCE")), wanted)
+    return "CLIENT" if wanted not in names and names == ["CLIENT"] else wanted
+
+
+def _nameservers(reader: Reader, network: ReadNetwork, topology: Topology) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Whether the nameservers that DHCP gives hosts are somebody's, where they are addresses of the VPC's own."""
+    wanted = [
+        (vpc, server)
+        for vpc in topology.vpcs
+        for server in vpc.domain_name_servers
+        if vpc.vpc_id in network.places
+        and any(server in block for block in vpc.cidr_blocks)
+        and server != vpc.cidr_blocks[0].network_address + 2
+    ]
+    reads = reader.every(
+        Ask(
+            network.places[vpc.vpc_id],
+            INTERFACES,
+            {
+                "Filters": [
+                    *where("vpc-id", [vpc.vpc_id])["Filters"],
+                    *where("addresses.private-ip-address", [str(server)])["Filters"],
+                ]
+            },
+            of=(vpc.vpc_id, str(server)),
+        )
+        for vpc, server in wanted
+    )
+    seen = [(v.vpc_id, s) for (v, s), r in zip(wanted, reads, strict=True) if r.entries]
+    missed = [(v.vpc_id, s) for (v, s), r in zip(wanted, reads, strict=True) if r.known and not r.entries]
+    return tuple(seen), tuple(missed)
+
+
+_READ_BY: Final[tuple[tuple[str, str, Call], ...]] = (
+    ("vpcs", "vpc_id", VPCS),
+    ("subnets", "subnet_id", SUBNETS),
+    ("route_tables", "route_table_id", ROUTE_TABLES),
+    ("vpc_peering_connections", "vpc_peering_connection_id", PEERINGS),
+    ("transit_gateways", "transit_gateway_id", GATEWAYS),
+    ("transit_gateway_attachments", "transit_gateway_attachment_id", ATTACHMENTS),
+    ("transit_gateway_route_tables", "transit_gateway_route_table_id", GATEWAY_ROUTES),
+    ("network_acls", "network_acl_id", NETWORK_ACLS),
+    ("security_groups", "group_id", SECURITY_GROUP_RULES),
+    ("target_groups", "target_group_name", TARGET_GROUPS),
+    ("load_balancers", "load_balancer_name", BALANCERS),
+    ("endpoint_services", "service_name", SERVICES),
+    ("vpc_endpoints", "vpc_endpoint_id", ENDPOINTS),
+    ("hosted_zones", "hosted_zone_id", RECORDS),
+    ("resolver_rules", "resolver_rule_id", RULE),
+    ("clusters", "cluster_name", DESCRIBE_CLUSTER),
+    ("vpc_connections", "vpc_connection_arn", DESCRIBE_VPC_CONNECTION),
+)
+"""The call that tells of each resource of a topology."""
+
+
+def _sources(topology: Topology, network: ReadNetwork) -> dict[str, Source]:
+    found = {}
+    for collection, key, call in _READ_BY:
+        for item in getattr(topology, collection):
+            place = network.places.get(getattr(item, "vpc_id", ""))
+            found[f"{collection}/{getattr(item, key)}"] = Source(
+                action=call.action,
+                resource=getattr(item, key),
+                account_id=place.account_id if place else "",
+                region_name=place.region_name if place else "",
+            )
+    return found

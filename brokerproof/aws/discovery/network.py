@@ -1,0 +1,330 @@
+"""VPCs and what is in them: subnets, route tables, ACLs, peering connections, DHCP options, and who is joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from typing import Final
+
+from brokerproof.aws.discovery.calls import (
+    ATTACHMENTS,
+    DHCP_OPTIONS,
+    ENDPOINTS,
+    NETWORK_ACLS,
+    PEERINGS,
+    ROUTE_TABLES,
+    RULE_ASSOCIATIONS,
+    SUBNETS,
+    VPC_ATTRIBUTE,
+    VPCS,
+    ZONES,
+    ZONES_BY_VPC,
+    Call,
+)
+from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
+from brokerproof.topology.models import (
+    NetworkAcl,
+    NetworkAclEntry,
+    PortRange,
+    Route,
+    RouteTable,
+    Subnet,
+    Vpc,
+    VpcPeeringConnection,
+)
+
+_LAST_RULE: Final = 32767
+_BATCH: Final = 200
+"""Values that a filter of EC2 takes."""
+_ATTRIBUTES: Final = ("enableDnsSupport", "enableDnsHostnames")
+_LISTED: Final[tuple[tuple[Call, str], ...]] = (
+    (VPCS, "vpc-id"),
+    (SUBNETS, "vpc-id"),
+    (ROUTE_TABLES, "vpc-id"),
+    (NETWORK_ACLS, "vpc-id"),
+    (ENDPOINTS, "vpc-id"),
+    (ATTACHMENTS, "resource-id"),
+    (PEERINGS, "requester-vpc-info.vpc-id"),
+    (PEERINGS, "accepter-vpc-info.vpc-id"),
+    (RULE_ASSOCIATIONS, "VPCId"),
+)
+"""What is asked of all VPCs of a place at once, and by which filter."""
+
+
+@dataclass(slots=True)
+class ReadNetwork:
+    """The answers, before they are mapped."""
+
+    places: dict[str, Place]
+    """Where each VPC is."""
+    entries: dict[Call, dict[str, tuple[Place, Item]]] = field(default_factory=dict)
+    """What was listed, by its own id, each once."""
+    attributes: dict[tuple[str, str], bool] = field(default_factory=dict)
+    zones_of: dict[str, tuple[Item, ...]] = field(default_factory=dict)
+    own_zones: list[tuple[Place, Item]] = field(default_factory=list)
+    associations: list[tuple[Place, Item]] = field(default_factory=list)
+    options: dict[str, Item] = field(default_factory=dict)
+
+    def listed(self, call: Call) -> list[tuple[Place, Item]]:
+        """Every entry of a call, by id."""
+        return [self.entries.get(call, {})[key] for key in sorted(self.entries.get(call, {}))]
+
+    def items(self, call: Call) -> list[Item]:
+        """The same, without where they are from."""
+        return [item for _, item in self.listed(call)]
+
+
+_IDS: Final = {
+    VPCS: "VpcId",
+    SUBNETS: "SubnetId",
+    ROUTE_TABLES: "RouteTableId",
+    NETWORK_ACLS: "NetworkAclId",
+    ENDPOINTS: "VpcEndpointId",
+    ATTACHMENTS: "TransitGatewayAttachmentId",
+    PEERINGS: "VpcPeeringConnectionId",
+}
+
+
+def read_network(reader: Reader, places: Mapping[str, Place]) -> ReadNetwork:
+    """All of these VPCs."""
+    by_place: dict[Place, list[str]] = {}
+    for vpc_id, place in sorted(places.items()):
+        by_place.setdefault(place, []).append(vpc_id)
+    reader.say(f"reading {len(places)} VPC(s) in {len(by_place)} account(s) and Region(s)")
+    reads = reader.every(_asks(by_place))
+    network = ReadNetwork(dict(places))
+    for read in reads:
+        _keep(network, read)
+    options = _options(network)
+    for read in reader.every(options):
+        network.options |= {item["DhcpOptionsId"]: item for item in read.entries}
+    return network
+
+
+def _asks(by_place: Mapping[Place, Sequence[str]]) -> Iterator[Ask]:
+    for place, vpc_ids in by_place.items():
+        for call, name in _LISTED:
+            for start in range(0, len(vpc_ids), _BATCH):
+                batch = vpc_ids[start : start + _BATCH]
+                yield Ask(place, call, where(name, batch), of=() if len(vpc_ids) <= _BATCH else tuple(batch))
+        for vpc_id in vpc_ids:
+            yield Ask(place, ZONES_BY_VPC, {"VPCId": vpc_id, "VPCRegion": place.region_name}, of=(vpc_id,))
+            for attribute in _ATTRIBUTES:
+                yield Ask(place, VPC_ATTRIBUTE, {"VpcId": vpc_id, "Attribute": attribute}, of=(vpc_id,))
+    for account in sorted({place.account_id for place in by_place}):
+        yield Ask(min(place for place in by_place if place.account_id == account), ZONES)
+
+
+def _keep(network: ReadNetwork, read: Read) -> None:
+    place, call = read.ask.place, read.ask.call
+    if call is VPC_ATTRIBUTE:
+        for name in ("EnableDnsSupport", "EnableDnsHostnames"):
+            if name in read.one:
+                network.attributes[read.ask.of[0], name] = bool(read.one[name]["Value"])
+    elif call is ZONES_BY_VPC:
+        network.zones_of[read.ask.of[0]] = read.entries
+    elif call is ZONES:
+        network.own_zones += [(place, item) for item in read.entries if item.get("Config", {}).get("PrivateZone")]
+    elif call is RULE_ASSOCIATIONS:
+        network.associations += [(place, item) for item in read.entries]
+    else:
+        kept = network.entries.setdefault(call, {})
+        for item in read.entries:
+            kept.setdefault(str(item[_IDS[call]]), (place, item))
+
+
+def _options(network: ReadNetwork) -> Iterator[Ask]:
+    wanted: dict[Place, set[str]] = {}
+    for place, vpc in network.listed(VPCS):
+        if vpc.get("DhcpOptionsId", "default") != "default":
+            wanted.setdefault(place, set()).add(vpc["DhcpOptionsId"])
+    for place, ids in wanted.items():
+        yield Ask(place, DHCP_OPTIONS, {"DhcpOptionsIds": sorted(ids)})
+
+
+# Mapping
+
+
+def vpcs_of(network: ReadNetwork) -> Iterator[Vpc]:
+    """The VPCs."""
+    for place, item in network.listed(VPCS):
+        primary = item["CidrBlock"]
+        blocks = [
+            b["CidrBlock"]
+            for b in item.get("CidrBlockAssociationSet", ())
+            if b.get("CidrBlockState", {}).get("State", "associated") == "associated"
+        ]
+        yield Vpc(
+            vpc_id=item["VpcId"],
+            owner_id=item["OwnerId"],
+            region_name=place.region_name,
+            cidr_blocks=(primary, *(b for b in blocks if b != primary)),
+            ipv6_cidr_blocks=tuple(
+                b["Ipv6CidrBlock"]
+                for b in item.get("Ipv6CidrBlockAssociationSet", ())
+                if b.get("Ipv6CidrBlockState", {}).get("State") == "associated"
+            ),
+            enable_dns_support=network.attributes.get((item["VpcId"], "EnableDnsSupport"), True),
+            enable_dns_hostnames=network.attributes.get((item["VpcId"], "EnableDnsHostnames"), True),
+            domain_name_servers=tuple(_servers(network, item)),
+        )
+
+
+def _servers(network: ReadNetwork, vpc: Item) -> Iterator[IPv4Address]:
+    for entry in network.options.get(vpc.get("DhcpOptionsId", ""), {}).get("DhcpConfigurations", ()):
+        if entry["Key"] == "domain-name-servers":
+            for value in entry["Values"]:
+                if value["Value"] != "AmazonProvidedDNS" and ":" not in value["Value"]:
+                    yield IPv4Address(value["Value"])
+
+
+def subnets_of(network: ReadNetwork) -> Iterator[Subnet]:
+    """Their subnets."""
+    for item in network.items(SUBNETS):
+        six = [
+            b["Ipv6CidrBlock"]
+            for b in item.get("Ipv6CidrBlockAssociationSet", ())
+            if b.get("Ipv6CidrBlockState", {}).get("State") == "associated"
+        ]
+        yield Subnet(
+            subnet_id=item["SubnetId"],
+            vpc_id=item["VpcId"],
+            cidr_block=item["CidrBlock"],
+            ipv6_cidr_block=six[0] if six else None,
+            availability_zone_id=item["AvailabilityZoneId"],
+        )
+
+
+def zone_ids(network: ReadNetwork) -> dict[tuple[str, str], str]:
+    """Zone ids by account and the zone's name there."""
+    return {
+        (place.account_id, item["AvailabilityZone"]): item["AvailabilityZoneId"]
+        for place, item in network.listed(SUBNETS)
+    }
+
+
+Network = IPv4Network | IPv6Network
+
+
+def overlaps(block: Network, others: Sequence[Network]) -> bool:
+    """Whether a block has an address of another one."""
+    return any(block.version == other.version and block.overlaps(other) for other in others)
+
+
+def tables_of(network: ReadNetwork, blocks: Sequence[Network]) -> Iterator[RouteTable]:
+    """Their route tables, with the routes that may carry packets to one of these blocks.
+
+    A main table counts for subnets that no table names, where it has such a route at all.
+    """
+    named = {
+        a["SubnetId"] for item in network.items(ROUTE_TABLES) for a in item.get("Associations", ()) if "SubnetId" in a
+    }
+    known = {item["VpcPeeringConnectionId"] for item in network.items(PEERINGS)}
+    for item in network.items(ROUTE_TABLES):
+        associations = item.get("Associations", ())
+        subnet_ids = [a["SubnetId"] for a in associations if "SubnetId" in a]
+        routes = tuple(sorted(_routes(item, blocks, known), key=lambda r: str(r.destination)))
+        if routes and any(a.get("Main") for a in associations):
+            subnet_ids += [
+                s["SubnetId"]
+                for s in network.items(SUBNETS)
+                if s["VpcId"] == item["VpcId"] and s["SubnetId"] not in named
+            ]
+        if subnet_ids:
+            yield RouteTable(
+                route_table_id=item["RouteTableId"],
+                vpc_id=item["VpcId"],
+                subnet_ids=tuple(sorted(subnet_ids)),
+                routes=routes,
+            )
+
+
+def _routes(table: Item, blocks: Sequence[Network], peerings: set[str]) -> Iterator[Route]:
+    for item in table.get("Routes", ()):
+        text = item.get("DestinationCidrBlock") or item.get("DestinationIpv6CidrBlock")
+        peering, gateway = item.get("VpcPeeringConnectionId"), item.get("TransitGatewayId")
+        if text is None or not (peering in peerings or gateway) or not overlaps(ip_network(text), blocks):
+            continue
+        yield Route(
+            destination_cidr_block=item.get("DestinationCidrBlock"),
+            destination_ipv6_cidr_block=item.get("DestinationIpv6CidrBlock"),
+            vpc_peering_connection_id=peering,
+            transit_gateway_id=gateway,
+        )
+
+
+def acls_of(network: ReadNetwork) -> Iterator[NetworkAcl]:
+    """Their network ACLs, but those that let everything through as a default one does."""
+    dual = {vpc["VpcId"] for vpc in network.items(VPCS) if vpc.get("Ipv6CidrBlockAssociationSet")}
+    for item in network.items(NETWORK_ACLS):
+        subnet_ids = tuple(sorted(a["SubnetId"] for a in item.get("Associations", ())))
+        entries = tuple(
+            sorted(
+                (_entry(e) for e in item.get("Entries", ()) if e["RuleNumber"] != _LAST_RULE),
+                key=lambda e: (e.egress, e.rule_number),
+            )
+        )
+        if subnet_ids and not _lets_all(entries, dual_stack=item["VpcId"] in dual):
+            yield NetworkAcl(
+                network_acl_id=item["NetworkAclId"], vpc_id=item["VpcId"], subnet_ids=subnet_ids, entries=entries
+            )
+
+
+def _entry(item: Item) -> NetworkAclEntry:
+    ports = item.get("PortRange")
+    return NetworkAclEntry(
+        rule_number=item["RuleNumber"],
+        protocol=item["Protocol"],
+        rule_action=item["RuleAction"],
+        egress=item["Egress"],
+        cidr_block=item.get("CidrBlock"),
+        ipv6_cidr_block=item.get("Ipv6CidrBlock"),
+        port_range=None if ports is None else PortRange(from_port=ports["From"], to_port=ports["To"]),
+    )
+
+
+def _lets_all(entries: Sequence[NetworkAclEntry], *, dual_stack: bool) -> bool:
+    """Whether both directions allow all of IPv4, and of IPv6 where there is any, and none denies anything."""
+    wanted = [
+        (egress, block) for egress in (True, False) for block in ("0.0.0.0/0", *(("::/0",) if dual_stack else ()))
+    ]
+    whole = {
+        (e.egress, str(e.cidr_block or e.ipv6_cidr_block))
+        for e in entries
+        if e.protocol == "-1" and e.rule_action == "allow"
+    }
+    return whole >= set(wanted) and all(e.rule_action == "allow" for e in entries)
+
+
+def peerings_of(network: ReadNetwork, vpc_ids: set[str]) -> Iterator[VpcPeeringConnection]:
+    """The peering connections between VPCs that are known."""
+    for item in network.items(PEERINGS):
+        requester, accepter = item["RequesterVpcInfo"]["VpcId"], item["AccepterVpcInfo"]["VpcId"]
+        if {requester, accepter} <= vpc_ids:
+            yield VpcPeeringConnection(
+                vpc_peering_connection_id=item["VpcPeeringConnectionId"],
+                requester_vpc_id=requester,
+                accepter_vpc_id=accepter,
+                status=item["Status"]["Code"],
+            )
+
+
+def beyond(network: ReadNetwork, blocks: Sequence[Network]) -> Iterator[Vpc]:
+    """VPCs on the other side of a peering that a route to one of these blocks leads over, as the peering tells them."""
+    seen: set[str] = set(network.places)
+    used = {
+        route["VpcPeeringConnectionId"]
+        for table in network.items(ROUTE_TABLES)
+        for route in table.get("Routes", ())
+        if "VpcPeeringConnectionId" in route
+        and overlaps(ip_network(route.get("DestinationCidrBlock") or route["DestinationIpv6CidrBlock"]), blocks)
+    }
+    for item in network.items(PEERINGS):
+        for side in ("RequesterVpcInfo", "AccepterVpcInfo"):
+            info = item[side]
+            far = info["VpcId"]
+            cidrs = [b["CidrBlock"] for b in info.get("CidrBlockSet", ())] or [info.get("CidrBlock")]
+            if far not in seen and item["VpcPeeringConnectionId"] in used and all(cidrs):
+                seen.add(far)
+                yield Vpc(vpc_id=far, owner_id=info["OwnerId"], region_name=info["Region"], cidr_blocks=tuple(cidrs))

@@ -1,0 +1,185 @@
+"""Makes the calls: side by side, page by page, retried by botocore, and what is refused kept as a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final, Protocol
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from brokerproof.aws.discovery.calls import Call
+from brokerproof.aws.facts import DENIED, Gap
+from brokerproof.errors import WrongUseError
+
+_DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "AuthorizationError",
+        "NotAuthorizedException",
+        "ForbiddenException",
+    }
+)
+AT_ONCE: Final = 16
+"""Calls at a time: below the read rates that EC2 gives an account and Region."""
+
+Item = dict[str, Any]
+
+
+class DiscoveryError(WrongUseError):
+    """The account cannot be read as far as it must be; one sentence states why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """An account and a Region."""
+
+    account_id: str
+    region_name: str
+
+
+class Clients(Protocol):
+    """Gives out boto3 clients."""
+
+    def client(self, place: Place, service: str) -> Any:
+        """The client of a service for an account and Region.
+
+        Raises:
+            DiscoveryError: nothing says how to get into the account.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call to make.
+
+    ``of``: the resources it is about, where it is not about all of the place. ``absent``: error codes that mean that
+    there is none.
+    """
+
+    place: Place
+    call: Call
+    params: Item = field(default_factory=dict)
+    of: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What came back. Not ``known``: there is a gap, and the entries are none."""
+
+    ask: Ask
+    entries: tuple[Item, ...] = ()
+    known: bool = True
+    why: str = ""
+    """Of what is not known."""
+
+    @property
+    def one(self) -> Item:
+        """The answer of a call that does not list; empty where there was none."""
+        return self.entries[0] if self.entries else {}
+
+
+class Reader:
+    """The calls of one discovery."""
+
+    def __init__(self, clients: Clients, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._clients = clients
+        self._progress = progress
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="discover")
+        self._gaps: dict[tuple[Any, ...], Gap] = {}
+        self.made = 0
+        """Calls answered or refused so far, pages counted."""
+
+    def close(self) -> None:
+        """Wait for no more answers."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What was not answered, sorted."""
+        return tuple(sorted(self._gaps.values(), key=lambda g: (g.account_id, g.region_name, g.action, g.of)))
+
+    def say(self, text: str) -> None:
+        """Progress."""
+        self._progress(text)
+
+    def every(self, asks: Iterable[Ask]) -> list[Read]:
+        """All of these, side by side; in their order."""
+        wanted = list(asks)
+        return list(self._pool.map(self._read, wanted))
+
+    def _read(self, ask: Ask) -> Read:
+        try:
+            client = self._clients.client(ask.place, ask.call.service)
+            entries = tuple(self._entries(client, ask))
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in ask.absent:
+                return Read(ask)
+            return self._unknown(ask, DENIED if code in _DENIED else f"AWS answered {code}")
+        except NoCredentialsError:
+            return self._unknown(ask, "there are no credentials for the account")
+        except (BotoCoreError, DiscoveryError) as error:
+            return self._unknown(ask, str(error).splitlines()[0])
+        return Read(ask, entries)
+
+    def _entries(self, client: Any, ask: Ask) -> Iterator[Item]:
+        call, name = ask.call, xform_name(ask.call.operation)
+        if not call.key:
+            self._count()
+            yield getattr(client, name)(**ask.params)
+        elif client.can_paginate(name):
+            for page in client.get_paginator(name).paginate(**ask.params):
+                self._count()
+                yield from page.get(call.key, ())
+        else:
+            yield from self._by_token(getattr(client, name), ask)
+
+    def _by_token(self, method: Callable[..., Item], ask: Ask) -> Iterator[Item]:
+        """Pages of an operation that botocore has no paginator for."""
+        params = dict(ask.params)
+        seen: set[str] = set()
+        while True:
+            page = method(**params)
+            self._count()
+            yield from page.get(ask.call.key, ())
+            token = page.get("NextToken")
+            if not token or token in seen:
+                return
+            seen.add(token)
+            params["NextToken"] = token
+
+    def _count(self) -> None:
+        with self._lock:
+            self.made += 1
+
+    def _unknown(self, ask: Ask, why: str) -> Read:
+        with self._lock:
+            self.made += 1
+            key = (ask.place, ask.call, ask.of)
+            self._gaps[key] = Gap(
+                account_id=ask.place.account_id,
+                region_name=ask.place.region_name,
+                action=ask.call.action,
+                why=why,
+                unknown=ask.call.tells,
+                of=ask.of,
+            )
+        return Read(ask, known=False, why=why)
+
+    def missing(self, place: Place, call: Call, why: str, of: Sequence[str] = ()) -> None:
+        """Something could not be read for another reason than a refusal."""
+        self._unknown(Ask(place, call, of=tuple(of)), why)
+
+
+def where(name: str, values: Iterable[str]) -> Item:
+    """A filter of EC2's."""
+    return {"Filters": [{"Name": name, "Values": sorted(set(values))}]}

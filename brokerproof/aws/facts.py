@@ -1,0 +1,158 @@
+"""What was read of an account, as values: a topology, what was not allowed to be read, and where each fact is from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from pydantic import Field
+
+from brokerproof.topology.models import Id, Model, Topology
+
+
+class Kind(StrEnum):
+    """What a call tells of: a collection of the topology, or a part of one."""
+
+    CLUSTERS = "clusters"
+    ADVERTISED = "advertised listeners"
+    CLUSTER_POLICY = "cluster policy"
+    VPC_CONNECTIONS = "vpc_connections"
+    HOSTS = "hosts"
+    VPCS = "vpcs"
+    DNS_ATTRIBUTES = "DNS attributes"
+    DHCP_OPTIONS = "DHCP options"
+    SUBNETS = "subnets"
+    ROUTE_TABLES = "route_tables"
+    NETWORK_ACLS = "network_acls"
+    SECURITY_GROUPS = "security_groups"
+    PEERINGS = "vpc_peering_connections"
+    GATEWAYS = "transit_gateways"
+    GATEWAY_ROUTES = "transit_gateway_route_tables"
+    ENDPOINTS = "vpc_endpoints"
+    ENDPOINT_SERVICES = "endpoint_services"
+    LOAD_BALANCERS = "load_balancers"
+    LISTENERS = "listeners"
+    TARGET_GROUPS = "target_groups"
+    TARGETS = "targets"
+    HOSTED_ZONES = "hosted_zones"
+    RECORDS = "records"
+    RESOLVER_RULES = "resolver_rules"
+    PRINCIPALS = "allowed principals"
+
+
+class Gap(Model):
+    """A call that was not answered: what it would have told is unknown, which is not the same as none."""
+
+    account_id: str
+    region_name: str
+    action: str
+    """The IAM action."""
+    why: str
+    unknown: tuple[Kind, ...]
+    of: tuple[Id, ...] = ()
+    """The resources it was asked about; empty where it was asked about all of the account and Region."""
+
+    @property
+    def denied(self) -> bool:
+        """Whether a permission is missing; the others failed for now, or could not be asked."""
+        return self.why == DENIED
+
+
+DENIED: Final = "the permission is missing"
+
+
+class Source(Model):
+    """Where a fact comes from: the call, and the resource it was asked about."""
+
+    action: str
+    resource: str
+    account_id: str = ""
+    region_name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource}".strip()
+
+
+class TargetHealth(Model):
+    """What DescribeTargetHealth says of one target."""
+
+    target_group_name: Id
+    address: IPv4Address | IPv6Address
+    port: int
+    state: str
+    reason: str = ""
+
+
+class OpenService(Model):
+    """Whom an endpoint service lets make an endpoint (DescribeVpcEndpointServicePermissions)."""
+
+    service_name: Id
+    principals: tuple[str, ...] = ()
+
+
+class Provided(Model):
+    """What the provider's account says of the state of an endpoint (DescribeVpcEndpointConnections)."""
+
+    vpc_endpoint_id: Id
+    state: str
+
+
+class AccountFacts(Model):
+    """Everything that was read."""
+
+    topology: Topology
+    gaps: tuple[Gap, ...] = ()
+    sources: dict[str, Source] = Field(default_factory=dict)
+    """By ``collection/id``."""
+    target_health: tuple[TargetHealth, ...] = ()
+    open_services: tuple[OpenService, ...] = ()
+    provided: tuple[Provided, ...] = ()
+    cluster_states: dict[str, str] = Field(default_factory=dict)
+    """State of each cluster, by its name (DescribeClusterV2)."""
+    interfaces_seen: tuple[tuple[Id, IPv4Address], ...] = ()
+    """Addresses, each with its VPC, that an interface was looked for and found at."""
+    interfaces_missed: tuple[tuple[Id, IPv4Address], ...] = ()
+    """The same, where none was found."""
+    cluster_arns: dict[str, str] = Field(default_factory=dict)
+    """ARN of each cluster, by its name."""
+
+    @cached_property
+    def _unknown(self) -> dict[Kind, list[Gap]]:
+        found: dict[Kind, list[Gap]] = {}
+        for gap in self.gaps:
+            for kind in gap.unknown:
+                found.setdefault(kind, []).append(gap)
+        return found
+
+    def gap(self, kind: Kind, *, vpc_id: str | None = None, of: Iterable[str] = ()) -> Gap | None:
+        """What keeps one from knowing this kind of thing, of a VPC or of a resource; None where it is known.
+
+        A gap of an account and Region is one of every VPC in it.
+        """
+        wanted = set(of)
+        place = None
+        if vpc_id is not None:
+            vpc = self.topology.vpc(vpc_id)
+            place = (vpc.owner_id, vpc.region_name)
+        for gap in self._unknown.get(kind, ()):
+            if gap.of and wanted and not wanted & set(gap.of):
+                continue
+            if gap.of and vpc_id is not None and not wanted and any(o.startswith("vpc-") for o in gap.of):
+                if vpc_id in gap.of:
+                    return gap
+                continue
+            if place is None or (gap.account_id, gap.region_name) == place:
+                return gap
+        return None
+
+    def source(self, collection: str, key: str) -> Source | None:
+        """Where a resource was read."""
+        return self.sources.get(f"{collection}/{key}")
+
+
+def facts_of(topology: Topology) -> AccountFacts:
+    """A topology that somebody wrote, taken at its word: nothing is unknown, and no account was asked."""
+    return AccountFacts(topology=topology)

@@ -1,0 +1,83 @@
+"""Intents on disk, with the errors of topology files. The only module of this room that does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from brokerproof.aws.intent.models import Intent, account_of
+from brokerproof.errors import WrongUseError
+from brokerproof.topology.documents import parse, placed, wrong_shape
+from brokerproof.topology.rules.problem import Problem
+
+_EXPECTED: Final = "an intent is a mapping with version, clusters, accounts and clients"
+
+
+class IntentError(WrongUseError):
+    """An intent that cannot be used. The text has one line a problem: file, line, path, what was expected."""
+
+
+def load_intent(path: Path) -> Intent:
+    """Read and check an intent file.
+
+    Raises:
+        IntentError: the file cannot be read, is not YAML, or says what cannot be; every problem found is listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise IntentError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise IntentError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    return loads_intent(text, source=str(path))
+
+
+def loads_intent(text: str, *, source: str) -> Intent:
+    """As :func:`load_intent`, from text; ``source`` is what errors call it."""
+    document = parse(text, source, error_type=IntentError, expected=_EXPECTED)
+    try:
+        intent = Intent.model_validate(document)
+    except ValidationError as error:
+        lines = [placed(source, document, path, words) for path, words in wrong_shape(error)]
+        raise IntentError("\n".join(lines)) from None
+    found = list(_problems(intent))
+    if found:
+        raise IntentError("\n".join(placed(source, document, p.path, p.message) for p in found))
+    return intent
+
+
+def _problems(intent: Intent) -> Iterator[Problem]:
+    names: dict[str, int] = {}
+    for i, client in enumerate(intent.clients):
+        if client.name in names:
+            yield Problem(("clients", i, "name"), f"{client.name!r} is already clients[{names[client.name]}]")
+        names.setdefault(client.name, i)
+        if client.cluster is not None and client.cluster not in intent.clusters:
+            yield Problem(("clients", i, "cluster"), f"is none of clusters, which are {', '.join(intent.clusters)}")
+    accounts: dict[str, int] = {}
+    for i, account in enumerate(intent.accounts):
+        if account.id in accounts:
+            yield Problem(("accounts", i, "id"), f"{account.id} is already accounts[{accounts[account.id]}]")
+        accounts.setdefault(account.id, i)
+        if account.external_id is not None and account.role_arn is None:
+            yield Problem(("accounts", i, "external_id"), "belongs to a role; give role_arn too")
+        if account.role_arn is not None and account_of(account.role_arn) != account.id:
+            yield Problem(
+                ("accounts", i, "role_arn"),
+                f"is a role of {account_of(account.role_arn)}, and the account is {account.id}",
+            )
+
+
+def is_intent(path: Path) -> bool:
+    """Whether a file says which clusters to discover by ARN, as an intent does and a topology does not."""
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError, ValueError, RecursionError):
+        return False
+    clusters = document.get("clusters") if isinstance(document, dict) else None
+    return isinstance(clusters, list) and bool(clusters) and all(isinstance(arn, str) for arn in clusters)

@@ -1,0 +1,26 @@
+"""What commands that read accounts share: facts of an intent or a topology file, with progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from brokerproof.aws.facts import AccountFacts, facts_of
+from brokerproof.aws.intent.files import is_intent
+from brokerproof.running.account import read_account
+from brokerproof.topology.files import load
+
+
+def facts_from(path: Path) -> AccountFacts:
+    """The facts behind a file: those of the account where it is an intent, else the topology at its word."""
+    if not is_intent(path):
+        return facts_of(load(path))
+    console = Console(stderr=True, highlight=False)
+    with console.status("reading") as status:
+
+        def progress(text: str) -> None:
+            console.print(f"  {text}")
+            status.update(text)
+
+        return read_account(path, progress)

@@ -1,0 +1,96 @@
+"""An account, read: that behind an intent file, or the one that a topology would be, in process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from brokerproof.aws.facts import AccountFacts
+from brokerproof.aws.intent.files import load_intent
+from brokerproof.extras import Extra, require
+from brokerproof.topology.models import Topology
+
+if TYPE_CHECKING:
+    from brokerproof.aws.answers.hook import Account
+    from brokerproof.aws.discovery.reader import Place
+
+_NO_CREDENTIALS = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+"""Nothing is signed for anybody: no request is sent."""
+
+
+def read_account(path: Path, progress: Callable[[str], None] = lambda _: None) -> AccountFacts:
+    """Everything that the account of an intent file says.
+
+    Raises:
+        MissingExtraError: boto3 is not installed.
+        IntentError: the file is wrong.
+        DiscoveryError: a cluster or a client's host cannot be read.
+    """
+    require(Extra.AWS, "reading an account")
+    from brokerproof.aws.discovery.access import Access  # noqa: PLC0415 - boto3 is an extra
+    from brokerproof.aws.discovery.discover import discover  # noqa: PLC0415 - likewise
+
+    intent = load_intent(path)
+    return discover(intent, Access(intent), progress)
+
+
+class InProcess:
+    """Clients of boto3 whose calls a topology answers. Made once: they take a second, and only what answers changes."""
+
+    def __init__(self) -> None:
+        require(Extra.AWS, "an account in process")
+        import botocore.session  # noqa: PLC0415 - boto3 is an extra
+
+        self.account: Account | None = None
+        self._sessions: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._loader = botocore.session.Session().get_component("data_loader")
+        self._lock = Lock()
+
+    def client(self, place: Place, service: str) -> Any:
+        """The client of a service for an account and Region."""
+        key = (place.account_id, place.region_name, service)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._session(place.account_id).client(service, region_name=place.region_name)
+            return self._clients[key]
+
+    def _session(self, account_id: str) -> Any:
+        if account_id not in self._sessions:
+            import boto3  # noqa: PLC0415 - likewise
+            import botocore.session  # noqa: PLC0415 - likewise
+
+            from brokerproof.aws.answers.hook import attach  # noqa: PLC0415 - likewise
+
+            session = botocore.session.Session()
+            session.register_component("data_loader", self._loader)
+            attach(session, account_id, self._answering)
+            self._sessions[account_id] = boto3.Session(botocore_session=session, **_NO_CREDENTIALS)
+        return self._sessions[account_id]
+
+    def _answering(self) -> Account:
+        if self.account is None:
+            raise RuntimeError("nothing answers these clients yet")
+        return self.account
+
+
+class AccountInProcess:
+    """The account that a topology would be: its answers, discovered."""
+
+    def __init__(self) -> None:
+        self._clients = InProcess()
+
+    def facts(self, topology: Topology, intended: Topology) -> AccountFacts:
+        """What a discovery for the intended topology's clients reads, while the account is as ``topology``.
+
+        Raises:
+            DiscoveryError: a cluster or a client's host cannot be read.
+        """
+        from brokerproof.aws.answers.hook import Account  # noqa: PLC0415 - boto3 is an extra
+        from brokerproof.aws.answers.intent import intent_of  # noqa: PLC0415 - likewise
+        from brokerproof.aws.discovery.discover import discover  # noqa: PLC0415 - likewise
+
+        self._clients.account = Account(lambda: topology)
+        return discover(intent_of(intended), self._clients)

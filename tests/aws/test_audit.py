@@ -1,0 +1,77 @@
+"""The audit: clean topologies have no finding, and each fault that the account shows is named without a packet."""
+
+from __future__ import annotations
+
+import pytest
+
+from brokerproof.aws.answers.seen import as_seen
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.audit.values import State
+from brokerproof.causes.codes import Code
+from brokerproof.lab.faults import FAULTS
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from tests.aws.accounts import discovered
+from tests.examples import QUICK
+
+NOT_IN_THE_ACCOUNT = {
+    # Hosts ask a nameserver of their own, and what that does is not in the account: the audit says so, as a doubt.
+    "answers-cut-short",
+    "private-answers-filtered",
+}
+SHOWN_AS_ANOTHER = {
+    # What listens at the port is not in the account; that the target's port is not the listener's, is.
+    "target-web-server": Code.NLB_WRONG_TARGET_PORT,
+    "target-inspects-tls": Code.NLB_WRONG_TARGET_PORT,
+}
+
+
+@pytest.mark.parametrize("dual_stack", [False, True])
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_a_clean_topology_has_no_finding(pattern: str, dual_stack: bool) -> None:
+    topology = PATTERNS[pattern].build(PatternOptions(dual_stack=dual_stack))
+    found = audit(discovered(topology), topology)
+    assert found.findings == ()
+    assert found.gaps == ()
+    assert {trace.state for trace in found.traces} == {State.OPEN}
+    clients = [c for c in topology.clients if c.pattern is not None]
+    assert {(t.client, t.broker_id) for t in found.traces if t.broker_id} == {
+        (c.name, b.broker_id) for c in clients for b in topology.clusters[0].brokers
+    }
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_each_fault_that_the_account_shows_is_named(name: str) -> None:
+    fault = FAULTS[name]
+    tried = 0
+    for pattern in fault.patterns[-1:] if QUICK else fault.patterns:
+        topology = PATTERNS[pattern].build(PatternOptions(dual_stack=fault.dual_stack))
+        broken = fault.edit(topology)
+        if as_seen(topology) == as_seen(broken) or fault.cause in {None, Code.UNKNOWN}:
+            continue
+        tried += 1
+        found = audit(discovered(broken, intended=topology), topology)
+        sure = {finding.code for finding in found.findings if finding.sure}
+        named = {finding.code for finding in found.findings}
+        if name in NOT_IN_THE_ACCOUNT:
+            assert sure == set()
+            assert named == {Code.DNS_RESOLVER_BYPASSED}
+        else:
+            assert named == {SHOWN_AS_ANOTHER.get(name, fault.cause)}
+    if not tried:
+        pytest.skip("the account does not show it, or the catalogue has no word for it")
+
+
+def test_each_hop_of_a_trace_says_what_it_rests_on() -> None:
+    found = audit(discovered(PATTERNS["privatelink_multi_nlb"].build()))
+    [trace] = [t for t in found.traces if (t.client, t.broker_id) == ("remote_by_gateway", 2)]
+    told = "\n".join(f"{hop.what} {hop.says} [{hop.source}]" for hop in trace.hops)
+    for piece in (
+        "as an alias of vpce-b-b2",
+        "route table rtb-t sends 10.1.0.0/16 to tgw-west",
+        "gateway route table tgw-rtb-west sends 10.1.0.0/16 to tgw-attach-peer-west",
+        "endpoint vpce-b-b2 is available [ec2:DescribeVpcEndpoints vpce-b-b2]",
+        "listener 9094 of nlb-b2 forwards to tg-b2-b2 [elasticloadbalancing:DescribeLoadBalancers nlb-b2]",
+        "has broker 2 for a target",
+        "is healthy [elasticloadbalancing:DescribeTargetHealth]",
+    ):
+        assert piece in told

@@ -1,0 +1,60 @@
+"""Each call denied: what it would have told is unknown, and never none. No false finding, and the gap is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from brokerproof.aws.answers.hook import Account, Manners, denied
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.discovery.calls import CALLS, Call
+from brokerproof.aws.discovery.policy import actions, policy
+from brokerproof.aws.discovery.reader import DiscoveryError
+from brokerproof.aws.facts import DENIED
+from brokerproof.topology.patterns import PATTERNS
+from tests.aws.accounts import discovered
+
+PREFIXES = {"elbv2": "elasticloadbalancing"}
+PATTERNS_TRIED = ("combination", "multi_vpc", "privatelink_single_nlb", "transit_gateway")
+
+
+@pytest.mark.parametrize("pattern", PATTERNS_TRIED)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.action)
+def test_each_call_denied(call: Call, pattern: str) -> None:
+    topology = PATTERNS[pattern].build()
+    manners = Manners(refused=denied((call.service, call.operation)))
+    asked: list[tuple[str, str]] = []
+    try:
+        facts = discovered(
+            topology, manners=manners, spy=lambda account: asked.extend(operation for _, _, operation in account.asked)
+        )
+    except DiscoveryError as error:
+        assert call.action in str(error)  # noqa: PT017 - what else may be read does not help
+        return
+    if (call.service, call.operation) not in asked:
+        pytest.skip("this pattern asks nothing of it")
+    found = audit(facts, topology)
+    assert [(f.code, f.says) for f in found.findings] == []
+    assert {(g.action, g.why) for g in found.gaps} >= {(call.action, DENIED)}
+
+
+def test_the_policy_has_every_call_that_is_made_and_no_other() -> None:
+    made: set[str] = set()
+
+    def keep(account: Account) -> None:
+        made.update(f"{PREFIXES.get(service, service)}:{name}" for _, _, (service, name) in account.asked)
+
+    for pattern in ("combination", "multi_vpc", "privatelink_single_nlb"):
+        discovered(PATTERNS[pattern].build(), spy=keep)
+    from brokerproof.lab.faults import FAULTS  # noqa: PLC0415
+
+    for name in ("resolver-rule-unanswered", "first-nameserver-dead"):
+        topology = PATTERNS["privatelink_single_nlb"].build()
+        discovered(FAULTS[name].edit(topology), intended=topology, spy=keep)
+    assert made == set(actions())
+
+
+def test_the_policy_reads_alone() -> None:
+    assert '"Effect": "Allow"' in policy()
+    for action in actions():
+        verb = action.partition(":")[2]
+        assert verb.startswith(("Describe", "List", "Get", "Search"))
