@@ -161,7 +161,9 @@ def as_one(found: Sequence[Diagnosis], clients: Sequence[ClientEvidence]) -> Dia
             findings = tuple(told_as_names(finding, seen) for finding in findings)
     unexplained = tuple(sorted({key for each in found for key in each.unexplained}))
     answer = Answer.FINDINGS if findings else first.answer
-    return Diagnosis(answer=answer, findings=findings, unexplained=unexplained, advices=first.advices)
+    return Diagnosis(
+        answer=answer, findings=findings, unexplained=unexplained, shown=first.shown, advices=first.advices
+    )
 
 
 def _one(group: Sequence[Finding]) -> Finding:

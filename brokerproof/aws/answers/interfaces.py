@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from brokerproof.aws.answers.world import Asked, Item, by_ids, filtered, hexadecimal
 from brokerproof.topology.models import Client
+from brokerproof.topology.unknown import known
 
 
 def _hosts(asked: Asked) -> Iterator[Client]:
@@ -28,7 +29,7 @@ def describe_instances(asked: Asked) -> Item:
             "SecurityGroups": [{"GroupId": g, "GroupName": g} for g in host.security_groups],
             "NetworkInterfaces": [
                 {
-                    "NetworkInterfaceId": asked.world.interface_id(host.vpc_id, host.private_ip_address),
+                    "NetworkInterfaceId": asked.world.interface_id(host.vpc_id, known(host.private_ip_address)),
                     "PrivateIpAddress": str(host.private_ip_address),
                     "SubnetId": host.subnet_id,
                     "VpcId": host.vpc_id,
@@ -73,11 +74,11 @@ def describe_network_interfaces(asked: Asked) -> Item:
 def _interfaces(asked: Asked) -> Iterator[Item]:
     topology = asked.topology
     for host in _hosts(asked):
-        whole = (host.vpc_id, host.subnet_id, host.private_ip_address, host.ipv6_address)
+        whole = (host.vpc_id, host.subnet_id, known(host.private_ip_address), host.ipv6_address)
         yield _interface(asked, *whole, groups=host.security_groups, kind="interface", why="")
     for cluster in topology.clusters:
         for broker in cluster.brokers if asked.here(cluster.vpc_id) else ():
-            whole = (cluster.vpc_id, broker.client_subnet, broker.client_vpc_ip_address, broker.ipv6_address)
+            whole = (cluster.vpc_id, broker.client_subnet, known(broker.client_vpc_ip_address), broker.ipv6_address)
             why = "DO NOT DELETE - AWS MSK managed ENI"
             yield _interface(asked, *whole, groups=broker.security_groups, kind="interface", why=why)
     yield from _balancers(asked)

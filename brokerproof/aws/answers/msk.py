@@ -7,6 +7,7 @@ from typing import Final
 
 from brokerproof.aws.answers.world import ApiError, Asked, Item
 from brokerproof.topology.models import Broker, ClientCertificate, Cluster, NetworkType
+from brokerproof.topology.unknown import known
 
 
 def describe_cluster_v2(asked: Asked) -> Item:
@@ -106,7 +107,7 @@ def list_nodes(asked: Asked) -> Item:
                     "Endpoints": endpoints,
                     "ClientSubnet": broker.client_subnet,
                     "ClientVpcIpAddress": str(broker.client_vpc_ip_address),
-                    "AttachedENIId": asked.world.interface_id(cluster.vpc_id, broker.client_vpc_ip_address),
+                    "AttachedENIId": asked.world.interface_id(cluster.vpc_id, known(broker.client_vpc_ip_address)),
                 },
             }
         )

@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         protocol = model.metadata["protocol"]
         try:
             account = self._account(signed["key"])
-            operation, params = operation_of(model, request)
+            operation, params = _read(model, request)
             answer = self._called(account, signed["region"], operation, params)
         except ApiError as error:
             self._send(error.status, *error_bytes(protocol, error))
@@ -119,6 +119,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _read(model: Any, request: Request) -> tuple[Any, Item]:
+    """The operation and its parameters.
+
+    Raises:
+        ApiError: there is no such operation, or the request cannot be read.
+    """
+    try:
+        return operation_of(model, request)
+    except (ValueError, KeyError, RecursionError) as error:
+        raise ApiError("SerializationException", f"the request cannot be read: {error}") from None
 
 
 def _assumed(params: Item) -> Item:

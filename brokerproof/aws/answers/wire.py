@@ -60,13 +60,13 @@ def _model(service: Any, name: str) -> Any:
 def _from_query(shape: Any, values: Mapping[str, str], prefix: str, *, ec2: bool) -> Any:
     match shape.type_name:
         case "structure":
-            found = {}
+            given: Item = {}
             for name, member in shape.members.items():
                 key = _query_name(name, member, ec2=ec2)
                 below = f"{prefix}.{key}" if prefix else key
-                if any(given == below or given.startswith(f"{below}.") for given in values):
-                    found[name] = _from_query(member, values, below, ec2=ec2)
-            return found
+                if any(value == below or value.startswith(f"{below}.") for value in values):
+                    given[name] = _from_query(member, values, below, ec2=ec2)
+            return given
         case "list":
             inner = (
                 ""

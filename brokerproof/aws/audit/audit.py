@@ -15,9 +15,10 @@ from brokerproof.aws.audit.values import Audit, AuditFinding, Hop, PermissionGap
 from brokerproof.aws.facts import AccountFacts, facts_of
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
-from brokerproof.topology.expectation.isolation import BLOCKED_PORTS
+from brokerproof.topology.expectation.isolation import BLOCKED_PORTS, source_of
 from brokerproof.topology.managed import with_managed
-from brokerproof.topology.models import Topology
+from brokerproof.topology.models import UNKNOWN, Client, Cluster, Topology
+from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.wording import listed
 
 _TOLD: Final = 4
@@ -73,6 +74,11 @@ def _audited(facts: AccountFacts) -> Audit:
     for client in topology.clients:
         cluster = topology.cluster(client.cluster_name)
         own: list[Trace] = []
+        missing = _not_said(client, cluster)
+        if missing:
+            hop = Hop(what=f"client {client.name}", says=f"cannot be audited: {missing}", state=State.UNKNOWN)
+            traces.append(Trace(client=client.name, broker_id=None, name=cluster.domain, port=0, hops=(hop,)))
+            continue
         if client.pattern is not None:
             own = [trace(facts, whole, client, cluster, broker) for broker in cluster.brokers]
             first = bootstrap_trace(facts, whole, client, cluster)
@@ -94,6 +100,17 @@ def _audited(facts: AccountFacts) -> Audit:
         traces=tuple(traces),
         gaps=tuple(_gaps(facts)),
     )
+
+
+def _not_said(client: Client, cluster: Cluster) -> str:
+    """What a file does not say that every path needs; empty where all is there."""
+    if client.pattern is PatternName.UNKNOWN:
+        return "its pattern is unknown"
+    if UNKNOWN in {client.vpc_id, client.subnet_id} or source_of(client) is None:
+        return "its VPC, subnet or address is unknown"
+    if cluster.vpc_id == UNKNOWN or any(b.client_vpc_ip_address is None for b in cluster.brokers):
+        return f"the VPC of {cluster.cluster_name} or the addresses of its brokers are unknown"
+    return ""
 
 
 def _keep(seen: dict[Code, _Seen], hop: Hop, client: str, broker_id: int | None) -> None:

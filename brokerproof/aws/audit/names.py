@@ -129,7 +129,7 @@ def _public(cluster: Cluster, name: str) -> tuple[Address, ...] | None:
     """What public DNS answers for a broker's own name: its interface."""
     for broker in cluster.brokers:
         if broker.endpoint.lower() == name.lower():
-            return (broker.client_vpc_ip_address,)
+            return None if broker.client_vpc_ip_address is None else (broker.client_vpc_ip_address,)
         if broker.ipv6_endpoint is not None and broker.ipv6_endpoint.lower() == name.lower() and broker.ipv6_address:
             return (broker.ipv6_address,)
     return None
