@@ -103,10 +103,11 @@ def _settled(draft: Draft, audit: Audit) -> Draft:
 
 def _struck_out(draft: Draft, audit: Audit) -> Draft:
     """Without what the account would have shown, where it was read."""
-    if not _is_open(draft.reds, audit):
+    doubted = _doubted(draft.reds, audit)
+    if doubted is None:
         return draft
     managed = any(spec_of(red.view.pattern).is_managed for red in draft.reds)
-    would_show = draft.codes & (SHOWN_BEFORE_MSKS_OWN if managed else SHOWN)
+    would_show = (draft.codes & (SHOWN_BEFORE_MSKS_OWN if managed else SHOWN)) - doubted
     if not would_show:
         return draft
     left = draft.codes - would_show
@@ -129,8 +130,8 @@ def _concerns(found: AuditFinding, reds: Iterable[Red]) -> bool:
     )
 
 
-def _is_open(reds: Iterable[Red], audit: Audit) -> bool:
-    """Whether every trace of the clients and brokers of these checks is open by the configuration."""
+def _doubted(reds: Iterable[Red], audit: Audit) -> frozenset[Code] | None:
+    """What the traces of these checks' clients and brokers leave in doubt; None where one is closed, or not known."""
     wanted = {(red.client, red.check.broker_id) for red in reds}
     clients = {client for client, _ in wanted}
     traces = [
@@ -138,7 +139,9 @@ def _is_open(reds: Iterable[Red], audit: Audit) -> bool:
         for one in audit.traces
         if one.client in clients and ((one.client, one.broker_id) in wanted or (one.client, None) in wanted)
     ]
-    return bool(traces) and all(one.state is State.OPEN for one in traces)
+    if not traces or any(one.state in {State.CLOSED, State.UNKNOWN} for one in traces):
+        return None
+    return frozenset(hop.code for one in traces for hop in one.hops if hop.code is not None)
 
 
 def _joined(drafts: Sequence[Draft]) -> list[Draft]:
