@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
+from brokerproof.aws.audit.values import Audit
 from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Check
 from brokerproof.diagnosis.finding import Diagnosis
@@ -161,6 +162,13 @@ class Drawing(Value, frozen=True, kw_only=True):
     """Which boxes and lines of the picture belong to which client, so that findings can be marked in it."""
 
 
+class TopologyAudit(Value, frozen=True, kw_only=True):
+    """What the account's configuration proves of a topology, where the account was read."""
+
+    topology_digest: str
+    audit: Audit
+
+
 class TopologyDiagnosis(Value, frozen=True, kw_only=True):
     """What is wrong in one topology, from all its clients together.
 
@@ -193,6 +201,8 @@ class ResultDocument(Value, frozen=True, kw_only=True):
     """One a distinct topology; clients name theirs by ``topology_digest``."""
     diagnoses: tuple[TopologyDiagnosis, ...] = ()
     """What is wrong: one a topology whose clients were run. Empty in documents from before there were any."""
+    audits: tuple[TopologyAudit, ...] = ()
+    """What the account shows: one a topology that was read from one."""
     comparisons: tuple[Comparison, ...] = ()
     """Clients that took turns, in pairs."""
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
+from brokerproof.aws.audit.values import Audit, AuditFinding
 from brokerproof.diagnosis.advice.advice import Advice
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Finding
+from brokerproof.probes.outcome import Stage
 from brokerproof.reports import words
 from brokerproof.reports.document import ClientResult, ResultDocument, TopologyDiagnosis
 
 
-def diagnosed(clients: Sequence[ClientResult]) -> tuple[TopologyDiagnosis, ...]:
+def diagnosed(
+    clients: Sequence[ClientResult], audits: Mapping[str, Audit] = MappingProxyType({})
+) -> tuple[TopologyDiagnosis, ...]:
     """One diagnosis a topology: the clients that share its digest and their label, in the order of names."""
     return tuple(
         TopologyDiagnosis(
             topology_digest=digest,
             clients=tuple(result.name for result in found),
-            diagnosis=diagnose([seen(result) for result in found]),
+            diagnosis=diagnose([seen(result) for result in found], audits.get(digest)),
         )
         for (digest, _, _), found in _together(clients).items()
     )
@@ -82,6 +87,26 @@ def _all(document: ResultDocument) -> Iterator[Told]:
         for finding in one.diagnosis.findings:
             names = tuple(name for name in one.clients if by_name.get(name) in finding.clients)
             yield Told(finding=finding, clients=names)
+        for shown in one.diagnosis.shown:
+            names = tuple(name for name in one.clients if by_name.get(name) in shown.clients)
+            yield Told(finding=_by_the_account_alone(shown), clients=names)
+
+
+def _by_the_account_alone(shown: AuditFinding) -> Finding:
+    """What the account shows and no packet met, as a finding without checks."""
+    return Finding(
+        codes=(shown.code,),
+        stage=Stage.CONNECT,
+        clients=shown.clients,
+        subjects=tuple(f"broker-{broker_id}" for broker_id in shown.broker_ids),
+        broker_ids=shown.broker_ids,
+        wrong=f"{shown.wrong}.",
+        observed="no packet that was sent met it",
+        expected="",
+        change=shown.change,
+        account="; ".join(shown.says),
+        evidence=(),
+    )
 
 
 class Advised(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Check
 from brokerproof.errors import WrongUseError
 from brokerproof.probes.outcome import Line, SampleBlock, Started
-from brokerproof.reports.document import Drawing, Run, TestResult, UtcTime
+from brokerproof.reports.document import Drawing, Run, TestResult, TopologyAudit, UtcTime
 from brokerproof.reports.line_file import LineFile
 from brokerproof.reports.words import encodable
 from brokerproof.topology.expectation.view import ClientView
@@ -61,6 +61,12 @@ class Drawn(_Event, frozen=True, kw_only=True, tag="drawn"):
     """The picture of a topology whose clients follow."""
 
     drawing: Drawing
+
+
+class Audited(_Event, frozen=True, kw_only=True, tag="audited"):
+    """What the account's configuration proves of a topology whose clients follow."""
+
+    audit: TopologyAudit
 
 
 class ProbeLine(_Event, frozen=True, kw_only=True, tag="probe_line"):
@@ -125,6 +131,7 @@ class RunFinished(_Event, frozen=True, kw_only=True, tag="run_finished"):
 Event = (
     Opened
     | Drawn
+    | Audited
     | ClientSeen
     | ProbeLine
     | Sampled
@@ -221,6 +228,7 @@ class Journal:
         self._sections = itertools.count()
         self._names: set[tuple[str, str, str]] = set()
         self._drawn: set[str] = set()
+        self._audited: set[str] = set()
 
     @classmethod
     def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER) -> Journal:
@@ -271,6 +279,12 @@ class Journal:
         if not self.drawn(drawing.topology_digest):
             self._drawn.add(drawing.topology_digest)
             self.append(Drawn(drawing=drawing))
+
+    def audited(self, audit: TopologyAudit) -> None:
+        """What the account shows of a topology; written once, however often it is given."""
+        if audit.topology_digest not in self._audited:
+            self._audited.add(audit.topology_digest)
+            self.append(Audited(audit=audit))
 
     def compared(self, comparison: Comparison) -> None:
         """What the samples of all turns say."""

@@ -26,12 +26,14 @@ from brokerproof.reports.document import (
     ResultDocument,
     TestOutcome,
     TestResult,
+    TopologyAudit,
 )
 from brokerproof.reports.findings import diagnosed, side_by_side
 from brokerproof.reports.journal import (
     JOURNAL_FOLDER,
     OWNER,
     SUFFIX,
+    Audited,
     ClientSeen,
     Closed,
     ComparedPairs,
@@ -138,6 +140,7 @@ class _Reading:
         self.tests: list[TestResult] = []
         self.drawings: list[Drawing] = []
         self.comparisons: list[Comparison] = []
+        self.audits: list[TopologyAudit] = []
         self.finished: RunFinished | None = None
         self.closed: Closed | None = None
         self.trouble: list[str] = []
@@ -173,6 +176,8 @@ class _Reading:
                 self._take_for_client(event)
             case Drawn(drawing=drawing):
                 self.drawings.append(drawing)
+            case Audited(audit=audit):
+                self.audits.append(audit)
             case ComparedPairs(comparison=comparison):
                 self.comparisons.append(comparison)
             case Tested(result=result):
@@ -276,6 +281,7 @@ def recorded(run_dir: Path) -> Recorded:
     read, blocks, missing_of_clients = _clients(readings, run.run_id)
     clients = side_by_side(read)
     because = (*_missing_of_run(readings), *missing_of_clients)
+    audits = tuple({one.topology_digest: one for reading in readings for one in reading.audits}.values())
     ends: list[datetime] = [reading.finished.at for reading in readings if reading.finished is not None]
     document = ResultDocument(
         document_version=DOCUMENT_VERSION,
@@ -286,7 +292,8 @@ def recorded(run_dir: Path) -> Recorded:
         incomplete_because=because,
         clients=clients,
         tests=_tests(readings),
-        diagnoses=diagnosed(clients),
+        diagnoses=diagnosed(clients, {one.topology_digest: one.audit for one in audits}),
+        audits=audits,
         comparisons=tuple(one for reading in readings for one in reading.comparisons),
         drawings=tuple({one.topology_digest: one for reading in readings for one in reading.drawings}.values()),
     )

@@ -19,6 +19,7 @@ from rich.console import Console
 from brokerproof.comparison.errors import SamplesError
 from brokerproof.comparison.history import STORE, append
 from brokerproof.diagnosis.check import Verdict
+from brokerproof.errors import CouldNotError, WrongUseError
 from brokerproof.extras import MissingExtraError
 from brokerproof.reports.document import ResultDocument
 from brokerproof.reports.history import points_of
@@ -28,7 +29,6 @@ from brokerproof.reports.render import render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.amount import Amount
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.site import TargetError
 from brokerproof.scenarios.recording import Recorder
 from brokerproof.scenarios.selection import (
     by_brokers,
@@ -41,7 +41,6 @@ from brokerproof.scenarios.selection import (
     wrong_pattern,
 )
 from brokerproof.scenarios.session import SESSION, ScenarioSession
-from brokerproof.topology.files import TopologyError
 from brokerproof.topology.patterns import WITH_SCENARIOS
 from brokerproof.wording import printable
 
@@ -71,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {text}")
     try:
         session = ScenarioSession(config)
-    except (TopologyError, TargetError, JournalError) as error:
+    except (WrongUseError, CouldNotError, JournalError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
     config.pluginmanager.register(Recorder(session), "brokerproof-recorder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Hashable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from brokerproof.aws.audit.values import Audit
 from brokerproof.lab.daemons.kafka_dist import wanted_version
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life.handle import Lab
@@ -19,9 +21,10 @@ from brokerproof.reports.document import Run
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import OWNER, RESULTS, Journal, refuse_used
 from brokerproof.reports.render import Rendered
+from brokerproof.running.account import load_target_or_account
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun
-from brokerproof.running.site import LAB, Site, load_target
+from brokerproof.running.site import LAB, Site
 from brokerproof.scenarios.selection import label, options_of, pattern_of
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
@@ -32,6 +35,11 @@ from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 def _from_elsewhere(client: Client, cluster: Cluster) -> bool:
     return client.cluster_name == cluster.cluster_name and client.vpc_id != cluster.vpc_id
+
+
+def _told(progress: str) -> None:
+    """What reading an account has come to, for who waits."""
+    print(f"  {progress}", file=sys.stderr, flush=True)  # noqa: T201 - pytest's own output has not begun
 
 
 class ScenarioSession:
@@ -51,7 +59,10 @@ class ScenarioSession:
         base = config.getoption("--run-dir")
         self.run_dir = Path(shared.get("run_dir") or (base or RESULTS / self.run_id)).resolve()
         self.target_option = str(config.getoption("--target"))
-        self.target: Topology | None = None if self.target_option == LAB else load_target(Path(self.target_option))
+        self.target: Topology | None = None
+        self.audit: Audit | None = None
+        if self.target_option != LAB:
+            self.target, self.audit = load_target_or_account(Path(self.target_option), _told)
         self.runs: list[ClientRun] = []
         self.workers: set[str] = set()
         self.writers: set[str] = set()
@@ -135,6 +146,7 @@ class ScenarioSession:
             idle_hold_ms=self.config.getoption("--idle-hold"),
             load=self.config.getoption("--load"),
             amount=self.config.getoption("--measure"),
+            audit=self.audit if lab is None else None,
         )
 
     @property

@@ -6,13 +6,14 @@ Nothing here knows what a fault is, or whether the answer is right.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from brokerproof.accuracy.snapshots import Place, Snapshot
 from brokerproof.accuracy.trial import ClientTime
+from brokerproof.aws.audit.values import Audit
 from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
@@ -123,7 +124,8 @@ def _lasting(outcome: Outcome) -> str:
 class Clients:
     """The clients of one lab. Their probes run until they are told to go."""
 
-    def __init__(self, lab: Lab, limits: Limits) -> None:
+    def __init__(self, lab: Lab, limits: Limits, audited: Callable[[], Audit | None] = lambda: None) -> None:
+        self._audited = audited
         self._lab = lab
         self._limits = limits
         self._vantages: dict[str, Vantage] = {}
@@ -140,7 +142,7 @@ class Clients:
         if broken:
             raise NoEvidenceError("; ".join(run.error for run in broken))
         seen = tuple(run.seen for run in runs)
-        return LabEvidence(runs=runs, seen=seen, diagnosis=diagnose(seen))
+        return LabEvidence(runs=runs, seen=seen, diagnosis=diagnose(seen, self._audited()))
 
     def forget(self, names: Sequence[str]) -> None:
         """End the probes of these clients, because their hosts are not the same any more."""

@@ -14,12 +14,14 @@ from typing import Final
 
 import msgspec
 
+from brokerproof.accuracy.account_witness import AccountWitness
 from brokerproof.accuracy.cases import Case, together
 from brokerproof.accuracy.lab_clients import Clients, LabEvidence, NoEvidenceError
 from brokerproof.accuracy.score import Attribution, score
 from brokerproof.accuracy.snapshots import Snapshot, told_apart
 from brokerproof.accuracy.stored_evidence import advised_in, named_in
 from brokerproof.accuracy.trial import Trial, TrialKind, Which
+from brokerproof.aws.audit.values import Audit
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
@@ -45,8 +47,16 @@ class Prover:
     """One worker: at most one lab at a time, changed to what each case needs."""
 
     def __init__(
-        self, *, which: Which, limits: Limits, progress: Callable[[str], None], keep: Keep | None = None
+        self,
+        *,
+        which: Which,
+        limits: Limits,
+        progress: Callable[[str], None],
+        keep: Keep | None = None,
+        witness: AccountWitness | None = None,
     ) -> None:
+        self._witness = witness
+        self._case: Case | None = None
         self._which = which
         self._limits = limits
         self._keep = keep
@@ -94,7 +104,7 @@ class Prover:
                 clients.close()
             before, lab = lab, self._pool.lab(intended)
             self._lab = lab
-            clients = self._clients = Clients(lab, self._limits)
+            clients = self._clients = Clients(lab, self._limits, self._audited)
             if lab is not before:
                 # Brokers that were never spoken to take seconds for a first handshake on a busy machine.
                 clients.verify([client.name for client in intended.clients])
@@ -103,6 +113,7 @@ class Prover:
         return lab, clients
 
     def _try(self, case: Case) -> Trial:
+        self._case = case
         lab, clients = self._become(case.intended)
         names = self._names(case)
         if case.kind.is_clean:
@@ -113,6 +124,12 @@ class Prover:
             fault for fault in _unnamed(trial) if _is_hidden(lab, clients, case.faults, fault, names, evidence)
         )
         return msgspec.structs.replace(trial, hidden=hidden, not_undone=_still_wrong(lab, clients, evidence))
+
+    def _audited(self) -> Audit | None:
+        """What the account shows while the faults of the case at hand are in; None without such a witness."""
+        if self._witness is None or self._case is None:
+            return None
+        return self._witness.of(self._case)
 
     def _stored(self, case: Case, evidence: LabEvidence) -> LabEvidence:
         if self._keep is not None:

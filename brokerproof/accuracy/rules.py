@@ -9,8 +9,9 @@ from types import ModuleType
 from typing import Final
 
 from brokerproof import causes, diagnosis
+from brokerproof.aws import audit
 
-_ROOMS: Final[tuple[ModuleType, ...]] = (causes, diagnosis)
+_ROOMS: Final[tuple[ModuleType, ...]] = (audit, causes, diagnosis)
 """Everything between what clients observed and what is said of it."""
 
 

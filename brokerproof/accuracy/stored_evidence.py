@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ import msgspec
 
 from brokerproof.accuracy.lab_clients import verdict_ms
 from brokerproof.accuracy.trial import Named, Trial
+from brokerproof.aws.audit.values import Audit
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
@@ -93,18 +94,20 @@ def advised_in(diagnosis: Diagnosis) -> tuple[str, ...]:
     return tuple(sorted(advice.code.value for advice in diagnosis.advices))
 
 
-def diagnosed_again(folder: Path, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+def diagnosed_again(
+    folder: Path, trials: Iterable[Trial], audited: Callable[[Trial], Audit | None] = lambda _: None
+) -> tuple[Trial, ...]:
     """The trials, with the evidence of then judged and diagnosed by today's rules.
 
     Raises:
         KeptError: the evidence of a trial was not kept.
     """
-    return tuple(trial if trial.problem else _again(folder, trial) for trial in trials)
+    return tuple(trial if trial.problem else _again(folder, trial, audited(trial)) for trial in trials)
 
 
-def _again(folder: Path, trial: Trial) -> Trial:
+def _again(folder: Path, trial: Trial, audit: Audit | None) -> Trial:
     seen = seen_in(folder, trial.case_id)
-    diagnosis = diagnose(seen)
+    diagnosis = diagnose(seen, audit)
     return msgspec.structs.replace(
         trial,
         answer=diagnosis.answer.value,

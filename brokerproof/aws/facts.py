@@ -148,6 +148,10 @@ class AccountFacts(Model):
                 return gap
         return None
 
+    def told_by(self, key: str) -> tuple[str, ...]:
+        """The calls that told of whatever has this id."""
+        return tuple(str(source) for name, source in self.sources.items() if name.partition("/")[2] == key)
+
     def source(self, collection: str, key: str) -> Source | None:
         """Where a resource was read."""
         return self.sources.get(f"{collection}/{key}")

@@ -40,7 +40,7 @@ class Rendering(StrEnum):
     "--format",
     "rendering",
     type=click.Choice([each.value for each in Rendering]),
-    default=Rendering.TEXT,
+    default=Rendering.TEXT.value,
     show_default=True,
     help="How it is written.",
 )

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from brokerproof.cli.endings import as_sentences
+from brokerproof.cli.lab_aws import PORT, lab_aws, start_beside, write_intent
 from brokerproof.cli.late import LateCommand
 from brokerproof.cli.pattern_options import options_of, topology_of
+from brokerproof.extras import Extra, require
 from brokerproof.lab.daemons import jvm, kafka_dist
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
@@ -47,14 +49,27 @@ def named(function: Callable[..., None]) -> Callable[..., None]:
     default=None,
     help="Write a topology file whose clients are this lab's, for `brokerproof verify FILE`.",
 )
+@click.option(
+    "--aws",
+    "intent_file",
+    metavar="INTENT",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Answer the AWS API for the lab too, and write an intent file for `discover`, `audit` and `verify`.",
+)
+@click.option("--aws-port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Where, on loopback.")
 @options_of(PatternOptions)
 @as_sentences
-def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> None:
+def lab_up(
+    what: str, *, name: str, write_target: Path | None, intent_file: Path | None, aws_port: int, **chosen: Any
+) -> None:
     """Build a lab of a topology file or a pattern and leave it running.
 
     `brokerproof topology show --help` lists the patterns.
     """
     topology = topology_of(what, chosen)
+    if intent_file is not None:
+        require(Extra.AWS, "answering the AWS API")
     console = Console(stderr=True, highlight=False)
     with console.status("starting") as status:
 
@@ -67,6 +82,12 @@ def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> No
         if write_target is not None:
             write_target.write_text(dumps(_as_target(topology, name)), encoding="utf-8")
         distance = running.status()["distance"]
+        if intent_file is not None:
+            from brokerproof.aws.answers.intent import intent_of  # noqa: PLC0415 - boto3 is an extra
+
+            intent = intent_of(_as_target(topology, name))
+            write_intent(intent, intent_file)
+            asked = start_beside(name, intent, aws_port)
         running.detach()
     except BaseException:
         running.stop()
@@ -80,6 +101,10 @@ def lab_up(what: str, name: str, write_target: Path | None, **chosen: Any) -> No
     click.echo(f"  try:  brokerproof lab exec {next(iter(running.clients))} -- dig +short {_first_broker(topology)}")
     if write_target is not None:
         click.echo(f"  or:   brokerproof verify {write_target}")
+    if intent_file is not None:
+        click.echo("  AWS:  its accounts answer in a shell that says")
+        click.echo(f"        {asked}")
+        click.echo(f"        and then: brokerproof audit {intent_file}; brokerproof verify {intent_file}")
     click.echo(f"  end:  brokerproof lab down --name {name}")
 
 
@@ -216,6 +241,7 @@ def lab_fetch(kafka_version: str | None) -> None:
         click.echo(f"{error}. Without the archive the lab's brokers start slower.", err=True)
 
 
+lab.add_command(lab_aws)
 lab.add_command(
     LateCommand(
         "prove",

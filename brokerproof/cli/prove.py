@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from brokerproof.accuracy import rules, stored_evidence
+from brokerproof.accuracy.account_witness import AccountWitness
 from brokerproof.accuracy.busy import LOOPS, busy_machine
 from brokerproof.accuracy.campaign import Carrier, CarrierError, Progress, run
 from brokerproof.accuracy.cases import Case, cases_of, digest, expected
@@ -24,7 +25,9 @@ from brokerproof.accuracy.render import JSON, markdown, render, why
 from brokerproof.accuracy.score import score
 from brokerproof.accuracy.trial import Header, Selection, Trial, TrialKind, Which
 from brokerproof.accuracy.trial_journal import NAME, TrialJournal, latest, read
+from brokerproof.aws.audit.values import Audit
 from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
+from brokerproof.extras import Extra, require
 from brokerproof.lab.daemons import kafka_dist
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.faults.fault import FaultLayer
@@ -115,6 +118,12 @@ _SELECTING: Final = (
     help="Run nothing: diagnose the evidence kept in this folder again, and write its matrix anew.",
 )
 @click.option(
+    "--aws",
+    is_flag=True,
+    help="Let the account be a second witness: what the faulty configuration proves, read by the AWS API. With "
+    "--rediagnose the matrix goes into the folder aws beside the evidence.",
+)
+@click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
@@ -131,6 +140,7 @@ def lab_prove(
     rendered: tuple[Path, ...],
     rediagnose: Path | None,
     keep: bool,
+    aws: bool,
     page: Path | None,
     workers: int,
     **chosen: Any,
@@ -144,18 +154,20 @@ def lab_prove(
         name for name in _SELECTING if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     idle = [*given, *(["output"] if output else []), *(["resume"] if resume else []), *(["keep"] if keep else [])]
+    if aws:
+        require(Extra.AWS, "the account as a witness")
     if rendered:
-        _refuse([*idle, *(["rediagnose"] if rediagnose else [])], "--render runs nothing")
+        _refuse([*idle, *(["aws"] if aws else []), *(["rediagnose"] if rediagnose else [])], "--render runs nothing")
         proofs = tuple(matrix for what in rendered for matrix in _again(what, page))
     elif rediagnose is not None:
         _refuse(idle, "--rediagnose runs nothing")
-        proofs = (_diagnosed_again(rediagnose),)
+        proofs = (_diagnosed_again(rediagnose, aws=aws),)
     else:
         if resume:
             _refuse(given, "--resume continues what was chosen")
             if output is None:
                 raise Said("--resume needs -o DIR: the folder of the proof to continue", WRONG_USE)
-        proofs = (_prove(output, resume=resume, selection=_selection(**chosen), workers=workers, keep=keep),)
+        proofs = (_prove(output, resume=resume, selection=_selection(**chosen), workers=workers, keep=keep, aws=aws),)
     if page is not None:
         _write(partial(write_atomically, page, markdown(*proofs).encode()))
         _write(partial(write_atomically, page.with_suffix(".json"), b"".join(map(encode_matrix, proofs))))
@@ -214,7 +226,7 @@ def _again(what: Path, page: Path | None) -> tuple[Matrix, ...]:
     return proofs
 
 
-def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool) -> Matrix:
+def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool, aws: bool) -> Matrix:
     folder = output or Path("results") / f"proof-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     journal = TrialJournal.resume(folder) if resume else None
     cases = cases_of(selection if journal is None else journal.header.selection)
@@ -231,7 +243,10 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             run,
             workers=workers,
             carrier=partial(
-                _prover, journal.header.selection, folder if keep or stored_evidence.is_in(folder) else None
+                _prover,
+                journal.header.selection,
+                folder if keep or stored_evidence.is_in(folder) else None,
+                aws=aws,
             ),
             on_trial=partial(_note, journal),
         )
@@ -251,17 +266,33 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
         return _finish(journal, folder)
 
 
-def _diagnosed_again(folder: Path) -> Matrix:
+def _diagnosed_again(folder: Path, *, aws: bool) -> Matrix:
     """Expectations are today's too, where the fault is still there."""
     header, trials = read(folder / NAME)
     try:
-        again = stored_evidence.diagnosed_again(folder, map(_expected_today, trials))
+        audited = _audited(header.selection) if aws else _by_packets_alone
+        again = stored_evidence.diagnosed_again(folder, map(_expected_today, trials), audited)
     except stored_evidence.StoredEvidenceError as error:
         raise Said(str(error), WRONG_USE) from None
     today = rules.digest()
     younger = header.rules != today or [t.injected for t in again] != [t.injected for t in trials]
     header = msgspec.structs.replace(header, rules=today, diagnosed_again=header.diagnosed_again or younger)
-    return _shown(matrix_of(header, again), folder)
+    return _shown(matrix_of(header, again), folder / "aws" if aws else folder)
+
+
+def _by_packets_alone(_trial: Trial) -> Audit | None:
+    return None
+
+
+def _audited(selection: Selection) -> Callable[[Trial], Audit | None]:
+    """What the account shows in each trial."""
+    witness = AccountWitness()
+    cases = {case.case_id: case for case in cases_of(selection)}
+
+    def audited(trial: Trial) -> Audit | None:
+        return witness.of(cases[trial.case_id]) if trial.case_id in cases else None
+
+    return audited
 
 
 def _expected_today(trial: Trial) -> Trial:
@@ -292,12 +323,13 @@ def _header(selection: Selection, cases: tuple[Case, ...]) -> Header:
     )
 
 
-def _prover(selection: Selection, keep_in: Path | None) -> Carrier:
+def _prover(selection: Selection, keep_in: Path | None, *, aws: bool) -> Carrier:
     return Prover(
         which=selection.clients,
         limits=limits_within(selection.verdict_ms),
         progress=lambda text: click.echo(printable(f"  {text}"), err=True),
         keep=None if keep_in is None else partial(stored_evidence.keep, keep_in),
+        witness=AccountWitness() if aws else None,
     )
 
 

@@ -7,14 +7,33 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.audit.values import Audit
 from brokerproof.aws.facts import AccountFacts
-from brokerproof.aws.intent.files import load_intent
+from brokerproof.aws.intent.files import is_intent, load_intent
 from brokerproof.extras import Extra, require
+from brokerproof.running.site import load_target, reached
 from brokerproof.topology.models import Topology
 
 if TYPE_CHECKING:
     from brokerproof.aws.answers.hook import Account
     from brokerproof.aws.discovery.reader import Place
+
+
+def load_target_or_account(
+    path: Path, progress: Callable[[str], None] = lambda _: None
+) -> tuple[Topology, Audit | None]:
+    """A target: a topology file at its word, or the account behind an intent file with what it shows.
+
+    Raises:
+        WrongUseError: the file is wrong, a client has no vantage outside the lab, or the account cannot be read.
+        MissingExtraError: it is an intent, and boto3 is not installed.
+    """
+    if not is_intent(path):
+        return load_target(path), None
+    facts = read_account(path, progress)
+    return reached(facts.topology, path), audit(facts)
+
 
 _NO_CREDENTIALS = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
 """Nothing is signed for anybody: no request is sent."""

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from brokerproof.aws.audit.values import Audit
 from brokerproof.errors import WrongUseError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.plan import VERIFY_STAGES, Limits, Plan, ThroughputPlan
-from brokerproof.reports.document import Drawing
+from brokerproof.reports.document import Drawing, TopologyAudit
 from brokerproof.reports.journal import ClientJournal, Journal
 from brokerproof.running.amount import Amount
 from brokerproof.running.planning import LIMITS, ClientRun, conclude, make_plan, without_isolation
@@ -46,7 +47,15 @@ def load_target(path: Path) -> Topology:
         TopologyError: the file is wrong.
         TargetError: a client has no vantage outside the lab.
     """
-    topology = load(path)
+    return reached(load(path), path)
+
+
+def reached(topology: Topology, path: Path) -> Topology:
+    """The topology itself, where all its clients state how they are reached.
+
+    Raises:
+        TargetError: one has no vantage outside the lab.
+    """
     for client in topology.clients:
         if client.vantage.kind is VantageKind.LAB:
             raise TargetError(
@@ -103,7 +112,9 @@ class Site:
         stages: Sequence[Stage] = VERIFY_STAGES,
         opened: Mapping[str, Vantage] | None = None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
+        audit: Audit | None = None,
     ) -> None:
+        self._audit = audit
         """``opened`` are vantages that others have open already, by client, and end themselves."""
         self.topology = topology
         self._lab = lab
@@ -163,6 +174,8 @@ class Site:
         if self._journal is not None:
             known_as = digest(self.topology)
             self._draw(self._journal, known_as)
+            if self._audit is not None:
+                self._journal.audited(TopologyAudit(topology_digest=known_as, audit=self._audit))
             written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
             self._written[name] = written
         return _PreparedRun(view, plan, self._vantage(client), written, self._on_outcome)

@@ -94,7 +94,7 @@ def _audited(facts: AccountFacts) -> Audit:
                 _keep(seen, hop, client.name, one.broker_id)
     for hop in open_services(facts):
         _keep(seen, hop, "", None)
-    findings = [_finding(code, found) for code, found in _narrowed(facts, seen, traces).items()]
+    findings = [_finding(facts, code, found) for code, found in _narrowed(facts, seen, traces).items()]
     return Audit(
         findings=tuple(sorted(findings, key=lambda f: (not f.sure, f.code))),
         traces=tuple(traces),
@@ -183,12 +183,13 @@ def _is_of_some_ports(seen: Mapping[Code, _Seen], traces: Iterable[Trace]) -> bo
     return all(len(each) > 1 for each in by_client.values())
 
 
-def _finding(code: Code, seen: _Seen) -> AuditFinding:
+def _finding(facts: AccountFacts, code: Code, seen: _Seen) -> AuditFinding:
     entry = CATALOGUE[code]
     hops = list(seen.hops)
     says = tuple(f"{hop.what} {hop.says}" for hop in hops[:_TOLD])
     more = (f"and {len(hops) - _TOLD} more",) if len(hops) > _TOLD else ()
     brokers = tuple(sorted(seen.brokers))
+    resources = dict.fromkeys(hop.resource for hop in hops if hop.resource)
     title = entry.of_several if len(brokers) > 1 and entry.of_several else entry.title
     about = f" (brokers {listed(list(brokers))})" if len(brokers) > 1 else f" (broker {brokers[0]})" if brokers else ""
     return AuditFinding(
@@ -199,8 +200,8 @@ def _finding(code: Code, seen: _Seen) -> AuditFinding:
         change=_change(hops, entry.remedy),
         clients=tuple(sorted(seen.clients)),
         broker_ids=brokers,
-        resources=tuple(dict.fromkeys(hop.resource for hop in hops if hop.resource)),
-        sources=tuple(dict.fromkeys(hop.source for hop in hops if hop.source)),
+        resources=tuple(resources),
+        sources=tuple(dict.fromkeys(told for r in resources for told in facts.told_by(r))),
     )
 
 
@@ -208,15 +209,20 @@ def _change(hops: Iterable[Hop], remedy: str) -> str:
     """The catalogue's remedy, without the places that only a probe's evidence fills, and the resources themselves."""
     resources = list(dict.fromkeys(hop.resource for hop in hops if hop.resource))
     where = f" ({listed(resources[:_TOLD])})" if resources else ""
-    words = remedy
+    return f"{in_words(remedy)}{where}"
+
+
+def in_words(remedy: str) -> str:
+    """A remedy of the catalogue where no probe fills its places."""
     for name, stands_for in _PLACES.items():
-        words = words.replace(name, stands_for)
-    return f"{words}{where}"
+        remedy = remedy.replace(name, stands_for)
+    return remedy
 
 
 _PLACES: Final = {
     "broker {broker}": "the broker",
     "broker {brokers}": "the brokers",
+    "port {port}": "that port",
     "{brokers}": "the brokers",
     "{broker}": "the broker",
     "{name}": "the broker's name",

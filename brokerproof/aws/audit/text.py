@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from brokerproof.aws.audit.audit import in_words
 from brokerproof.aws.audit.values import Audit, AuditFinding, State, Trace
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
@@ -36,7 +37,7 @@ def lines_of(found: Audit, *, traces: bool) -> Iterator[str]:
     """The whole audit, line by line."""
     for each in found.findings:
         yield f"{'WRONG' if each.sure else 'DOUBT'}  {each.wrong}."
-        yield from (f"  {what:<12}{words}" for what, words in told(each))
+        yield from (f"  {what:<13}{words}" for what, words in told(each))
         yield ""
     for gap in found.gaps:
         where = f"account {gap.account_id}, Region {gap.region_name}"
@@ -104,7 +105,7 @@ def sarif(found: Audit, artifact: str) -> dict[str, Any]:
         {
             "id": code,
             "shortDescription": {"text": CATALOGUE[Code(code)].title},
-            "help": {"text": CATALOGUE[Code(code)].remedy},
+            "help": {"text": in_words(CATALOGUE[Code(code)].remedy)},
         }
         for code in codes
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,17 @@ def loads_intent(text: str, *, source: str) -> Intent:
     if found:
         raise IntentError("\n".join(placed(source, document, p.path, p.message) for p in found))
     return intent
+
+
+def dumps_intent(intent: Intent) -> str:
+    """YAML that :func:`loads_intent` reads back to an equal intent; defaults are left out."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.width = 110
+    yaml.representer.sort_base_mapping_type_on_output = False
+    out = StringIO()
+    yaml.dump({"version": intent.version, **intent.model_dump(mode="json", exclude_defaults=True)}, out)
+    return out.getvalue()
 
 
 def _problems(intent: Intent) -> Iterator[Problem]:
