@@ -351,6 +351,7 @@ def _finish(journal: TrialJournal, folder: Path) -> Matrix:
 
 def _shown(matrix: Matrix, folder: Path) -> Matrix:
     """Write all renderings, and print the sum."""
+    _write(partial(folder.mkdir, parents=True, exist_ok=True))
     made = _write(partial(render, matrix, folder))
     for part in matrix.parts:
         if part.trials:

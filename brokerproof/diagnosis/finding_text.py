@@ -44,7 +44,7 @@ def told(found: Finding) -> tuple[tuple[str, str], ...]:
         ("observed", found.observed),
         ("next look", found.second_look),
         ("expected", found.expected),
-        ("the account", found.account),
+        ("account", found.account),
         ("change", found.change),
         ("how sure", how_sure(found)),
         ("next step", found.next_step),

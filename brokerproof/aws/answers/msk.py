@@ -6,14 +6,14 @@ import json
 from typing import Final
 
 from brokerproof.aws.answers.world import ApiError, Asked, Item
-from brokerproof.topology.models import Broker, ClientCertificate, Cluster, NetworkType
+from brokerproof.topology.models import Broker, ClientCertificate, Cluster, ClusterListener, NetworkType
 from brokerproof.topology.unknown import known
 
 
 def describe_cluster_v2(asked: Asked) -> Item:
     """DescribeClusterV2."""
     cluster = _cluster(asked, "ClusterArn")
-    names: set[str] = {listener.name for listener in cluster.listeners}
+    names: set[str] = {listener.name for listener in _on(cluster)}
     schemes = set(cluster.vpc_connectivity)
     return {
         "ClusterInfo": {
@@ -50,7 +50,7 @@ def describe_cluster_v2(asked: Asked) -> Item:
                         "Iam": {"Enabled": "CLIENT_IAM" in names},
                     },
                     "Unauthenticated": {"Enabled": _takes_anybody(cluster)},
-                    "Tls": {"Enabled": any(e.client_certificate is not _NO_CERTIFICATE for e in cluster.listeners)},
+                    "Tls": {"Enabled": any(e.client_certificate is not _NO_CERTIFICATE for e in _on(cluster))},
                 },
                 "EncryptionInfo": {
                     "EncryptionInTransit": {"ClientBroker": _in_transit(names), "InCluster": True},
@@ -65,13 +65,18 @@ def describe_cluster_v2(asked: Asked) -> Item:
     }
 
 
+def _on(cluster: Cluster) -> list[ClusterListener]:
+    """The listeners whose way of authenticating is on."""
+    return [listener for listener in cluster.listeners if listener.enabled]
+
+
 _NO_CERTIFICATE: Final = ClientCertificate.NONE
 
 
 def _takes_anybody(cluster: Cluster) -> bool:
     """Whether a client may come without logging in."""
     return any(
-        entry.sasl is None and entry.client_certificate is not ClientCertificate.REQUIRED for entry in cluster.listeners
+        entry.sasl is None and entry.client_certificate is not ClientCertificate.REQUIRED for entry in _on(cluster)
     )
 
 
@@ -135,7 +140,7 @@ def get_bootstrap_brokers(asked: Asked) -> Item:
     """GetBootstrapBrokers: three brokers at most, which is why nobody may count them by it."""
     cluster = _cluster(asked, "ClusterArn")
     found: Item = {}
-    for listener in cluster.listeners:
+    for listener in _on(cluster):
         scheme = listener.vpc_authentication
         places = []
         for index, broker in enumerate(cluster.brokers[:3]):

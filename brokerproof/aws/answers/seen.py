@@ -15,6 +15,7 @@ from brokerproof.topology.models import (
     Broker,
     BrokerState,
     Client,
+    ClientIdentity,
     Cluster,
     ClusterListener,
     HostedZone,
@@ -140,7 +141,7 @@ def _zone(zone: HostedZone) -> Any:
 
 def _cluster(cluster: Cluster) -> Any:
     told = _mostly_told(cluster)
-    listeners = [_listener(entry) for entry in cluster.listeners]
+    listeners = [_listener(entry) for entry in cluster.listeners if entry.enabled]
     return _with(
         cluster,
         listeners=tuple(sorted(listeners, key=lambda entry: _ORDER.index(entry.name))),
@@ -148,6 +149,7 @@ def _cluster(cluster: Cluster) -> Any:
         cluster_policy_principals=tuple(sorted(set(cluster.cluster_policy_principals))),
         server_certificate=ServerCertificate(),
         scram_users=(),
+        client_identity=ClientIdentity(),
         server_properties={k: v for k, v in cluster.server_properties.items() if not k.startswith(_MSKS_OWN)},
         kafka_acls=(),
     )

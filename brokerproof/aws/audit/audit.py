@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.aws.audit.isolation import doors, open_services
-from brokerproof.aws.audit.names import shadows
+from brokerproof.aws.audit.names import known_names, shadows
 from brokerproof.aws.audit.trace import bootstrap_trace, trace
 from brokerproof.aws.audit.values import Audit, AuditFinding, Hop, PermissionGap, State, Trace
 from brokerproof.aws.facts import AccountFacts, facts_of
@@ -69,6 +69,7 @@ def audit(facts: AccountFacts, intended: Topology | None = None) -> Audit:
 def _audited(facts: AccountFacts) -> Audit:
     topology = facts.topology
     whole = with_managed(topology)
+    known = known_names(whole)
     traces: list[Trace] = []
     seen: dict[Code, _Seen] = {}
     for client in topology.clients:
@@ -80,8 +81,10 @@ def _audited(facts: AccountFacts) -> Audit:
             traces.append(Trace(client=client.name, broker_id=None, name=cluster.domain, port=0, hops=(hop,)))
             continue
         if client.pattern is not None:
-            own = [trace(facts, whole, client, cluster, broker) for broker in cluster.brokers]
-            first = bootstrap_trace(facts, whole, client, cluster)
+            own = [
+                trace(facts, whole, known, client=client, cluster=cluster, broker=broker) for broker in cluster.brokers
+            ]
+            first = bootstrap_trace(facts, whole, known, client=client, cluster=cluster)
             own += [first] if first is not None else []
             for hop in shadows(facts, client, cluster):
                 _keep(seen, hop, client.name, None)

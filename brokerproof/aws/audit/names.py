@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
@@ -31,6 +31,27 @@ _REGION_DOMAIN: Final = re.compile(r"\.c\d+\.(kafka\..+)$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What aliases may lead to: each name with its addresses, and which are of one zone of several."""
+
+    addresses: Mapping[str, tuple[Address, ...]]
+    every: frozenset[Address]
+    zonal: frozenset[str]
+
+
+def known_names(whole: Topology) -> Known:
+    """Of a topology with what MSK builds itself."""
+    addresses = alias_names(whole)
+    zonal = {
+        zonal_dns_name(endpoint, whole.zone_of(eni.subnet_id)).lower()
+        for endpoint in whole.vpc_endpoints
+        if len(endpoint.network_interfaces) > 1
+        for eni in endpoint.network_interfaces
+    }
+    return Known(addresses, frozenset(a for values in addresses.values() for a in values), frozenset(zonal))
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """What a name leads to: addresses, and the hops that say so. None where that is not known, or nothing."""
 
@@ -46,7 +67,9 @@ def is_private(client: Client, cluster: Cluster) -> bool:
     return spec.is_one_way and spec.has_port_per_broker
 
 
-def resolved(facts: AccountFacts, whole: Topology, client: Client, cluster: Cluster, name: str) -> Resolved:
+def resolved(
+    facts: AccountFacts, whole: Topology, known: Known, *, client: Client, cluster: Cluster, name: str
+) -> Resolved:
     """What the client's VPC answers for a broker's name; ``whole`` has what MSK builds itself too."""
     vpc = facts.topology.vpc(client.vpc_id)
     hops: list[Hop] = []
@@ -74,7 +97,7 @@ def resolved(facts: AccountFacts, whole: Topology, client: Client, cluster: Clus
     hidden = unknown_hop(facts, Kind.RECORDS, f"records of zone {best.hosted_zone_id}", of=(best.hosted_zone_id,))
     if hidden is not None:
         return Resolved((*hops, hidden), None)
-    return _by_zone(facts, whole, client, name=name, zone=best, zones=zones, hops=hops)
+    return _by_zone(facts, known, client, name=name, zone=best, zones=zones, hops=hops)
 
 
 def _closed(what: str, says: str, code: Code, resource: str) -> Hop:
@@ -189,7 +212,7 @@ def _leads_to_nlb(whole: Topology, zone: HostedZone, name: str) -> bool:
 
 def _by_zone(
     facts: AccountFacts,
-    whole: Topology,
+    known: Known,
     client: Client,
     *,
     name: str,
@@ -211,30 +234,29 @@ def _by_zone(
         says = f"leads {name} to {record.resource_records[0]}, and that back to it"
         return Resolved((*hops, _closed(what, says, Code.DNS_CNAME_LOOP, zone.hosted_zone_id)), None)
     source = str(facts.source("hosted_zones", zone.hosted_zone_id) or "")
-    known = alias_names(whole)
     if record.alias_target is None:
         addresses = tuple(ip_address(value) for value in record.resource_records)
         says = f"answers {name} with {', '.join(map(str, addresses))}"
         hop = Hop(what=what, says=says, resource=zone.hosted_zone_id, source=source)
-        if not set(addresses) & {a for values in known.values() for a in values}:
+        if not set(addresses) & known.every:
             says = f"{says}, which nothing that leads to a broker has"
             hop = _closed(what, says, Code.DNS_STALE_RECORD, zone.hosted_zone_id)
             return Resolved((*hops, hop), None)
     else:
         target = record.alias_target.dns_name
-        addresses = tuple(a for a in known.get(target.lower(), ()) if (a.version == 6) == by_ipv6(client))  # noqa: PLR2004
+        addresses = tuple(a for a in known.addresses.get(target.lower(), ()) if (a.version == 6) == by_ipv6(client))  # noqa: PLR2004
         hop = Hop(what=what, says=f"has {name} as an alias of {target}", resource=zone.hosted_zone_id, source=source)
-        if target.lower() not in known:
+        if target.lower() not in known.addresses:
             unread = _any_gap(facts, f"{target}", Kind.ENDPOINTS, Kind.ENDPOINT_SERVICES, Kind.LOAD_BALANCERS)
             if unread is not None:
                 return Resolved((*hops, hop, unread), None)
             says = f"has {name} as an alias of {target}, which is no endpoint or load balancer on the way"
             return Resolved((*hops, _closed(what, says, Code.DNS_STALE_RECORD, zone.hosted_zone_id)), None)
-        if _is_zonal(whole, target):
+        if target.lower() in known.zonal:
             says = f"has {name} as an alias of {target}, one zone of the endpoint"
             hop = _closed(what, says, Code.DNS_ZONAL_ALIAS, zone.hosted_zone_id)
     hops.append(hop)
-    hops += _other_family(whole, client, zone, name)
+    hops += _other_family(known, client, zone, name)
     return Resolved(tuple(hops), addresses)
 
 
@@ -252,22 +274,13 @@ def _followed(zone: HostedZone, name: str, kind: str) -> ResourceRecordSet | Non
     return first
 
 
-def _is_zonal(whole: Topology, target: str) -> bool:
-    return any(
-        zonal_dns_name(endpoint, whole.zone_of(eni.subnet_id)).lower() == target.lower()
-        for endpoint in whole.vpc_endpoints
-        if len(endpoint.network_interfaces) > 1
-        for eni in endpoint.network_interfaces
-    )
-
-
-def _other_family(whole: Topology, client: Client, zone: HostedZone, name: str) -> Iterator[Hop]:
+def _other_family(known: Known, client: Client, zone: HostedZone, name: str) -> Iterator[Hop]:
     """An address of the other family that leads nowhere: clients that prefer it wait for it."""
     kind = "A" if by_ipv6(client) else "AAAA"
     for record in zone.record_sets:
         if record.name.lower() == name.lower() and record.type == kind and record.alias_target is None:
             addresses = {ip_address(value) for value in record.resource_records}
-            if not addresses & {a for values in alias_names(whole).values() for a in values}:
+            if not addresses & known.every:
                 says = f"also has {kind} {', '.join(map(str, addresses))} for {name}, which nothing has"
                 yield _closed(f"zone {zone.hosted_zone_id}", says, Code.DNS_IPV6_ANSWER_UNUSABLE, zone.hosted_zone_id)
 

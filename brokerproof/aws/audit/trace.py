@@ -15,7 +15,7 @@ from brokerproof.aws.audit.balancing import (
     node_for,
     to_target,
 )
-from brokerproof.aws.audit.names import Address, is_private, resolved
+from brokerproof.aws.audit.names import Address, Known, is_private, resolved
 from brokerproof.aws.audit.packets import End, acls, has_port, lets_in, lets_out, unknown_hop, ways
 from brokerproof.aws.audit.values import Hop, State, Trace
 from brokerproof.aws.facts import AccountFacts, Kind
@@ -32,7 +32,9 @@ def end_of(client: Client) -> End:
     return End(client.vpc_id, client.subnet_id, address_of(client), client.security_groups, f"client {client.name}")
 
 
-def trace(facts: AccountFacts, whole: Topology, client: Client, cluster: Cluster, broker: Broker) -> Trace:
+def trace(
+    facts: AccountFacts, whole: Topology, known: Known, *, client: Client, cluster: Cluster, broker: Broker
+) -> Trace:
     """To one broker, by the name and port that it advertises."""
     name, port = advertised(cluster, broker, client.listener)
     name = name.removesuffix(".")
@@ -48,7 +50,7 @@ def trace(facts: AccountFacts, whole: Topology, client: Client, cluster: Cluster
     hidden = unknown_hop(facts, Kind.ADVERTISED, f"what {cluster.cluster_name} advertises", vpc_id=cluster.vpc_id)
     if hidden is not None and spec_of(client.pattern).has_port_per_broker:
         return Trace(client=client.name, broker_id=broker.broker_id, name=name, port=port, hops=(hidden,))
-    led = resolved(facts, whole, client, cluster, name)
+    led = resolved(facts, whole, known, client=client, cluster=cluster, name=name)
     hops = [*led.hops, *_at(asked, led.addresses)]
     return Trace(client=client.name, broker_id=broker.broker_id, name=name, port=port, hops=_once(hops))
 
@@ -67,7 +69,9 @@ def _not_taken(client: Client, cluster: Cluster) -> Hop | None:
     return closed(what, says, code, cluster.cluster_name)
 
 
-def bootstrap_trace(facts: AccountFacts, whole: Topology, client: Client, cluster: Cluster) -> Trace | None:
+def bootstrap_trace(
+    facts: AccountFacts, whole: Topology, known: Known, *, client: Client, cluster: Cluster
+) -> Trace | None:
     """To the listener that has every broker behind it, where the pattern has one; None elsewhere."""
     if not spec_of(client.pattern).has_port_per_broker or _not_taken(client, cluster) is not None:
         return None
@@ -82,7 +86,7 @@ def bootstrap_trace(facts: AccountFacts, whole: Topology, client: Client, cluste
     )
     name = cluster.brokers[0].endpoint
     asked = Behind(facts, whole, client, end_of(client), cluster, None, port)
-    led = resolved(facts, whole, client, cluster, name)
+    led = resolved(facts, whole, known, client=client, cluster=cluster, name=name)
     hops = list(_at(asked, led.addresses))
     return Trace(client=client.name, broker_id=None, name=name, port=port, hops=_once(hops))
 
