@@ -13,7 +13,7 @@ from pydantic import Field
 from brokerproof.topology.models import Id, Model, Topology
 
 
-class Kind(StrEnum):
+class Part(StrEnum):
     """What a call tells of: a collection of the topology, or a part of one."""
 
     CLUSTERS = "clusters"
@@ -51,7 +51,7 @@ class Gap(Model):
     action: str
     """The IAM action."""
     why: str
-    unknown: tuple[Kind, ...]
+    unknown: tuple[Part, ...]
     of: tuple[Id, ...] = ()
     """The resources it was asked about; empty where it was asked about all of the account and Region."""
 
@@ -120,14 +120,14 @@ class AccountFacts(Model):
     """ARN of each cluster, by its name."""
 
     @cached_property
-    def _unknown(self) -> dict[Kind, list[Gap]]:
-        found: dict[Kind, list[Gap]] = {}
+    def _unknown(self) -> dict[Part, list[Gap]]:
+        found: dict[Part, list[Gap]] = {}
         for gap in self.gaps:
             for kind in gap.unknown:
                 found.setdefault(kind, []).append(gap)
         return found
 
-    def gap(self, kind: Kind, *, vpc_id: str | None = None, of: Iterable[str] = ()) -> Gap | None:
+    def gap(self, kind: Part, *, vpc_id: str | None = None, of: Iterable[str] = ()) -> Gap | None:
         """What keeps one from knowing this kind of thing, of a VPC or of a resource; None where it is known.
 
         A gap of an account and Region is one of every VPC in it.

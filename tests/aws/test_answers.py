@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 
 from brokerproof.aws.answers.hook import Account, Manners, UnlikeApiError, check, denied, throttled
-from brokerproof.aws.answers.world import ApiError
+from brokerproof.aws.answers.organization import ApiError
 from brokerproof.aws.discovery.reader import Place
 from brokerproof.topology.patterns import PATTERNS
 from tests.aws.accounts import SESSIONS, discovered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from brokerproof.aws.answers.world import ApiError, Asked, Item, hexadecimal
+from brokerproof.aws.answers.organization import ApiError, Asked, Item, hexadecimal
 from brokerproof.topology.models import Broker, BrokerState, LoadBalancer, TargetGroup
 
 _MOST_NAMED: Final = 20
@@ -54,13 +54,13 @@ def _balancer(asked: Asked, balancer: LoadBalancer, *, named: bool) -> Item:
             address["IPv6Address"] = str(zone.ipv6_address)
         zones.append(
             {
-                "ZoneName": asked.world.zone_name(asked.account, asked.topology.zone_of(zone.subnet_id)),
+                "ZoneName": asked.organization.zone_name(asked.account, asked.topology.zone_of(zone.subnet_id)),
                 "SubnetId": zone.subnet_id,
                 "LoadBalancerAddresses": [address] if named else [],
             }
         )
     item: Item = {
-        "LoadBalancerArn": asked.world.balancer_arn(balancer),
+        "LoadBalancerArn": asked.organization.balancer_arn(balancer),
         "LoadBalancerName": balancer.load_balancer_name,
         "DNSName": balancer.dns_name,
         "Type": "network",
@@ -80,7 +80,7 @@ def _balancer(asked: Asked, balancer: LoadBalancer, *, named: bool) -> Item:
 def _named_balancer(asked: Asked) -> LoadBalancer:
     arn = asked.params["LoadBalancerArn"]
     for balancer in _balancers(asked):
-        if asked.world.balancer_arn(balancer) == arn:
+        if asked.organization.balancer_arn(balancer) == arn:
             return balancer
     raise ApiError("LoadBalancerNotFound", f"Load balancer '{arn}' not found")
 
@@ -100,12 +100,12 @@ def describe_load_balancer_attributes(asked: Asked) -> Item:
 def describe_listeners(asked: Asked) -> Item:
     """DescribeListeners of one load balancer."""
     balancer = _named_balancer(asked)
-    groups = {g.target_group_name: asked.world.group_arn(g) for g in asked.topology.target_groups}
+    groups = {g.target_group_name: asked.organization.group_arn(g) for g in asked.topology.target_groups}
     return {
         "Listeners": [
             {
-                "ListenerArn": asked.world.listener_arn(balancer, listener.port),
-                "LoadBalancerArn": asked.world.balancer_arn(balancer),
+                "ListenerArn": asked.organization.listener_arn(balancer, listener.port),
+                "LoadBalancerArn": asked.organization.balancer_arn(balancer),
                 "Port": listener.port,
                 "Protocol": listener.protocol,
                 "DefaultActions": [
@@ -140,12 +140,12 @@ def describe_target_groups(asked: Asked) -> Item:
 
 def _group(asked: Asked, group: TargetGroup) -> Item:
     used_by = [
-        asked.world.balancer_arn(balancer)
+        asked.organization.balancer_arn(balancer)
         for balancer in _balancers(asked)
         if any(entry.target_group_name == group.target_group_name for entry in balancer.listeners)
     ]
     return {
-        "TargetGroupArn": asked.world.group_arn(group),
+        "TargetGroupArn": asked.organization.group_arn(group),
         "TargetGroupName": group.target_group_name,
         "VpcId": group.vpc_id,
         "Protocol": group.protocol,
@@ -161,7 +161,7 @@ def _group(asked: Asked, group: TargetGroup) -> Item:
 
 def _named_group(asked: Asked) -> TargetGroup:
     for group in _groups(asked):
-        if asked.world.group_arn(group) == asked.params["TargetGroupArn"]:
+        if asked.organization.group_arn(group) == asked.params["TargetGroupArn"]:
             return group
     raise ApiError("TargetGroupNotFound", "One or more target groups not found")
 

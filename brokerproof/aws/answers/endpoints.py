@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.aws.answers.world import Asked, Item, by_ids, filtered
+from brokerproof.aws.answers.organization import Asked, Item, by_ids, filtered
 from brokerproof.topology.models import (
     EndpointInterface,
     EndpointService,
@@ -48,10 +48,10 @@ def describe_vpc_endpoint_service_configurations(asked: Asked) -> Item:
                 "ServiceName": service.service_name,
                 "ServiceType": [{"ServiceType": "Interface"}],
                 "ServiceState": "Available",
-                "AvailabilityZones": [asked.world.zone_name(asked.account, z) for z in zones],
+                "AvailabilityZones": [asked.organization.zone_name(asked.account, z) for z in zones],
                 "AvailabilityZoneIds": zones,
                 "AcceptanceRequired": service.acceptance_required,
-                "NetworkLoadBalancerArns": [asked.world.balancer_arn(balancer)],
+                "NetworkLoadBalancerArns": [asked.organization.balancer_arn(balancer)],
                 "SupportedIpAddressTypes": list(service.supported_ip_address_types),
                 # The service's own Region is listed as well.
                 "SupportedRegions": [
@@ -71,7 +71,7 @@ def describe_vpc_endpoint_service_permissions(asked: Asked) -> Item:
     service = next((s for s in _services(asked) if _service_id(s) == asked.params["ServiceId"]), None)
     accounts = sorted(
         {
-            asked.world.place(endpoint.vpc_id)[0]
+            asked.organization.place(endpoint.vpc_id)[0]
             for endpoint in asked.topology.vpc_endpoints
             if service is not None and endpoint.service_name == service.service_name
         }
@@ -95,8 +95,8 @@ def describe_vpc_endpoint_connections(asked: Asked) -> Item:
         {
             "ServiceId": services[endpoint.service_name],
             "VpcEndpointId": endpoint.vpc_endpoint_id,
-            "VpcEndpointOwner": asked.world.place(endpoint.vpc_id)[0],
-            "VpcEndpointRegion": asked.world.place(endpoint.vpc_id)[1],
+            "VpcEndpointOwner": asked.organization.place(endpoint.vpc_id)[0],
+            "VpcEndpointRegion": asked.organization.place(endpoint.vpc_id)[1],
             "VpcEndpointState": _PROVIDERS_WORD[endpoint.state],
         }
         for endpoint in asked.topology.vpc_endpoints
@@ -116,7 +116,7 @@ def describe_vpc_endpoints(asked: Asked) -> Item:
         available = connection.state is VpcConnectionState.AVAILABLE
         found.append(
             {
-                "VpcEndpointId": asked.world.managed_endpoint_id(connection),
+                "VpcEndpointId": asked.organization.managed_endpoint_id(connection),
                 "VpcEndpointType": "Interface",
                 "VpcId": connection.vpc_id,
                 "OwnerId": asked.account,
@@ -130,7 +130,7 @@ def describe_vpc_endpoints(asked: Asked) -> Item:
                 "IpAddressType": "ipv4",
                 "Tags": [
                     {"Key": "AWSMSKManaged", "Value": "true"},
-                    {"Key": "ClusterArn", "Value": asked.world.cluster_arn(cluster)},
+                    {"Key": "ClusterArn", "Value": asked.organization.cluster_arn(cluster)},
                 ],
             }
         )
@@ -139,14 +139,14 @@ def describe_vpc_endpoints(asked: Asked) -> Item:
 
 
 def _interface_ids(asked: Asked, vpc_id: str, enis: tuple[EndpointInterface, ...]) -> list[str]:
-    return [asked.world.interface_id(vpc_id, eni.private_ip_address) for eni in enis]
+    return [asked.organization.interface_id(vpc_id, eni.private_ip_address) for eni in enis]
 
 
 def _endpoint(asked: Asked, endpoint: VpcEndpoint) -> Item:
     first, dot, domain = endpoint.dns_name.partition(".")
     zones = [asked.topology.zone_of(eni.subnet_id) for eni in endpoint.network_interfaces]
     names = [endpoint.dns_name]
-    names += [f"{first}-{asked.world.zone_name(asked.account, zone)}{dot}{domain}" for zone in zones]
+    names += [f"{first}-{asked.organization.zone_name(asked.account, zone)}{dot}{domain}" for zone in zones]
     item: Item = {
         "VpcEndpointId": endpoint.vpc_endpoint_id,
         "VpcEndpointType": "Interface",

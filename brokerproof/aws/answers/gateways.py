@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokerproof.aws.answers.world import Asked, Item, by_ids, filtered
+from brokerproof.aws.answers.organization import Asked, Item, by_ids, filtered
 from brokerproof.topology.models import (
     TransitGatewayAttachment,
     TransitGatewayAttachmentState,
@@ -36,7 +36,7 @@ def describe_transit_gateways(asked: Asked) -> Item:
 
 
 def _owned(asked: Asked, gateway_id: str) -> bool:
-    return asked.world.gateway_owner(gateway_id) == (asked.account, asked.region)
+    return asked.organization.gateway_owner(gateway_id) == (asked.account, asked.region)
 
 
 def describe_transit_gateway_attachments(asked: Asked) -> Item:
@@ -55,14 +55,14 @@ def describe_transit_gateway_attachments(asked: Asked) -> Item:
 
 def _attachment(asked: Asked, attachment: TransitGatewayAttachment, *, owned: bool) -> Item:
     if attachment.vpc_id is not None:
-        kind, resource, owner = "vpc", attachment.vpc_id, asked.world.place(attachment.vpc_id)[0]
+        kind, resource, owner = "vpc", attachment.vpc_id, asked.organization.place(attachment.vpc_id)[0]
     else:
         far = _peer(asked, attachment).transit_gateway_id
-        kind, resource, owner = "peering", far, asked.world.gateway_owner(far)[0]
+        kind, resource, owner = "peering", far, asked.organization.gateway_owner(far)[0]
     item: Item = {
         "TransitGatewayAttachmentId": attachment.transit_gateway_attachment_id,
         "TransitGatewayId": attachment.transit_gateway_id,
-        "TransitGatewayOwnerId": asked.world.gateway_owner(attachment.transit_gateway_id)[0],
+        "TransitGatewayOwnerId": asked.organization.gateway_owner(attachment.transit_gateway_id)[0],
         "ResourceType": kind,
         "ResourceId": resource,
         "ResourceOwnerId": owner,
@@ -113,7 +113,7 @@ def describe_transit_gateway_peering_attachments(asked: Asked) -> Item:
 
 
 def _side(asked: Asked, attachment: TransitGatewayAttachment) -> Item:
-    owner, region = asked.world.gateway_owner(attachment.transit_gateway_id)
+    owner, region = asked.organization.gateway_owner(attachment.transit_gateway_id)
     return {"TransitGatewayId": attachment.transit_gateway_id, "OwnerId": owner, "Region": region}
 
 

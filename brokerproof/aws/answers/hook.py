@@ -14,9 +14,9 @@ from typing import Any, Final
 from botocore.loaders import Loader
 from botocore.validate import ParamValidator
 
+from brokerproof.aws.answers.organization import ApiError, Asked, Item, Organization
 from brokerproof.aws.answers.paging import page_of
 from brokerproof.aws.answers.registry import ANSWERS
-from brokerproof.aws.answers.world import ApiError, Asked, Item, World
 from brokerproof.topology.models import Topology
 
 _ASKED: Final = "brokerproof_params"
@@ -82,7 +82,7 @@ class Account:
         if operation not in ANSWERS:
             raise ApiError("InvalidAction", f"The action {operation[1]} is not valid for this web service.")
         topology = self._manners.stale.get(operation) or self._now()
-        whole = ANSWERS[operation](Asked(World(topology), account, region, params))
+        whole = ANSWERS[operation](Asked(Organization(topology), account, region, params))
         described = self._loader.load_service_model(operation[0], "paginators-1")["pagination"]
         page = page_of(whole, operation, described, params, self._manners.page_size)
         return _without(page, self._manners.without.get(operation, ()))

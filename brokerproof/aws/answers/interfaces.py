@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
-from brokerproof.aws.answers.world import Asked, Item, by_ids, filtered, hexadecimal
+from brokerproof.aws.answers.organization import Asked, Item, by_ids, filtered, hexadecimal
 from brokerproof.topology.models import Client
 from brokerproof.topology.unknown import known
 
@@ -21,7 +21,7 @@ def describe_instances(asked: Asked) -> Item:
     """DescribeInstances."""
     found = [
         {
-            "InstanceId": asked.world.instance_id(host),
+            "InstanceId": asked.organization.instance_id(host),
             "VpcId": host.vpc_id,
             "SubnetId": host.subnet_id,
             "PrivateIpAddress": str(host.private_ip_address),
@@ -29,7 +29,7 @@ def describe_instances(asked: Asked) -> Item:
             "SecurityGroups": [{"GroupId": g, "GroupName": g} for g in host.security_groups],
             "NetworkInterfaces": [
                 {
-                    "NetworkInterfaceId": asked.world.interface_id(host.vpc_id, known(host.private_ip_address)),
+                    "NetworkInterfaceId": asked.organization.interface_id(host.vpc_id, known(host.private_ip_address)),
                     "PrivateIpAddress": str(host.private_ip_address),
                     "SubnetId": host.subnet_id,
                     "VpcId": host.vpc_id,
@@ -110,7 +110,7 @@ def _endpoints(asked: Asked) -> Iterator[Item]:
     for connection in asked.topology.vpc_connections:
         for eni in connection.network_interfaces if asked.here(connection.vpc_id) else ():
             whole = (connection.vpc_id, eni.subnet_id, eni.private_ip_address, eni.ipv6_address)
-            why = f"VPC Endpoint Interface {asked.world.managed_endpoint_id(connection)}"
+            why = f"VPC Endpoint Interface {asked.organization.managed_endpoint_id(connection)}"
             yield _interface(asked, *whole, groups=connection.security_groups, kind="vpc_endpoint", why=why)
 
 
@@ -127,10 +127,10 @@ def _interface(
 ) -> Item:
     zone_id = asked.topology.zone_of(subnet_id)
     return {
-        "NetworkInterfaceId": asked.world.interface_id(vpc_id, address),
+        "NetworkInterfaceId": asked.organization.interface_id(vpc_id, address),
         "VpcId": vpc_id,
         "SubnetId": subnet_id,
-        "AvailabilityZone": asked.world.zone_name(asked.account, zone_id),
+        "AvailabilityZone": asked.organization.zone_name(asked.account, zone_id),
         "OwnerId": asked.account,
         "InterfaceType": kind,
         "RequesterManaged": bool(why),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from brokerproof.aws.answers.world import ApiError, Asked, Item
+from brokerproof.aws.answers.organization import ApiError, Asked, Item
 from brokerproof.topology.models import Broker, ClientCertificate, Cluster, ClusterListener, NetworkType
 from brokerproof.topology.unknown import known
 
@@ -17,7 +17,7 @@ def describe_cluster_v2(asked: Asked) -> Item:
     schemes = set(cluster.vpc_connectivity)
     return {
         "ClusterInfo": {
-            "ClusterArn": asked.world.cluster_arn(cluster),
+            "ClusterArn": asked.organization.cluster_arn(cluster),
             "ClusterName": cluster.cluster_name,
             "ClusterType": "PROVISIONED",
             "State": "ACTIVE",
@@ -57,7 +57,7 @@ def describe_cluster_v2(asked: Asked) -> Item:
                 },
                 "CurrentBrokerSoftwareInfo": {
                     "KafkaVersion": cluster.kafka_version,
-                    "ConfigurationArn": asked.world.configuration_arn(cluster),
+                    "ConfigurationArn": asked.organization.configuration_arn(cluster),
                     "ConfigurationRevision": 1,
                 },
             },
@@ -88,8 +88,11 @@ def _in_transit(names: set[str]) -> str:
 
 def _cluster(asked: Asked, parameter: str) -> Cluster:
     """The cluster that is asked for, by its owner, or by whom its policy lets."""
-    cluster = asked.world.cluster(asked.params[parameter])
-    if asked.account != asked.world.place(cluster.vpc_id)[0] and asked.account not in cluster.cluster_policy_principals:
+    cluster = asked.organization.cluster(asked.params[parameter])
+    if (
+        asked.account != asked.organization.place(cluster.vpc_id)[0]
+        and asked.account not in cluster.cluster_policy_principals
+    ):
         raise ApiError("AccessDeniedException", f"User is not authorized to access {asked.params[parameter]}", 403)
     return cluster
 
@@ -105,18 +108,22 @@ def list_nodes(asked: Asked) -> Item:
         found.append(
             {
                 "NodeType": "BROKER",
-                "NodeARN": f"{asked.world.cluster_arn(cluster)}/{broker.broker_id}",
+                "NodeARN": f"{asked.organization.cluster_arn(cluster)}/{broker.broker_id}",
                 "InstanceType": "m7g.large",
                 "BrokerNodeInfo": {
                     "BrokerId": float(broker.broker_id),
                     "Endpoints": endpoints,
                     "ClientSubnet": broker.client_subnet,
                     "ClientVpcIpAddress": str(broker.client_vpc_ip_address),
-                    "AttachedENIId": asked.world.interface_id(cluster.vpc_id, known(broker.client_vpc_ip_address)),
+                    "AttachedENIId": asked.organization.interface_id(
+                        cluster.vpc_id, known(broker.client_vpc_ip_address)
+                    ),
                 },
             }
         )
-    found.insert(1, {"NodeARN": f"{asked.world.cluster_arn(cluster)}/c1", "ControllerNodeInfo": {"Endpoints": []}})
+    found.insert(
+        1, {"NodeARN": f"{asked.organization.cluster_arn(cluster)}/c1", "ControllerNodeInfo": {"Endpoints": []}}
+    )
     return {"NodeInfoList": found}
 
 
@@ -158,7 +165,7 @@ def get_bootstrap_brokers(asked: Asked) -> Item:
 def describe_configuration_revision(asked: Asked) -> Item:
     """DescribeConfigurationRevision."""
     for cluster in asked.topology.clusters:
-        if asked.world.configuration_arn(cluster) == asked.params["Arn"]:
+        if asked.organization.configuration_arn(cluster) == asked.params["Arn"]:
             lines = [f"{key}={value}" for key, value in cluster.server_properties.items() if is_settable(key)]
             advertised = _advertised(cluster)
             if advertised:
@@ -202,7 +209,7 @@ def get_cluster_policy(asked: Asked) -> Item:
         "Effect": "Allow",
         "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in cluster.cluster_policy_principals]},
         "Action": ["kafka:CreateVpcConnection", "kafka:GetBootstrapBrokers", "kafka:DescribeCluster*"],
-        "Resource": asked.world.cluster_arn(cluster),
+        "Resource": asked.organization.cluster_arn(cluster),
     }
     return {"CurrentVersion": "1", "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
 
@@ -213,7 +220,9 @@ def list_vpc_connections(asked: Asked) -> Item:
         "VpcConnections": [
             {
                 "VpcConnectionArn": connection.vpc_connection_arn,
-                "TargetClusterArn": asked.world.cluster_arn(asked.topology.cluster(connection.target_cluster_name)),
+                "TargetClusterArn": asked.organization.cluster_arn(
+                    asked.topology.cluster(connection.target_cluster_name)
+                ),
                 "Authentication": connection.authentication.value,
                 "VpcId": connection.vpc_id,
                 "State": connection.state.value,
@@ -230,7 +239,9 @@ def describe_vpc_connection(asked: Asked) -> Item:
         if connection.vpc_connection_arn == asked.params["Arn"] and asked.here(connection.vpc_id):
             return {
                 "VpcConnectionArn": connection.vpc_connection_arn,
-                "TargetClusterArn": asked.world.cluster_arn(asked.topology.cluster(connection.target_cluster_name)),
+                "TargetClusterArn": asked.organization.cluster_arn(
+                    asked.topology.cluster(connection.target_cluster_name)
+                ),
                 "Authentication": connection.authentication.value,
                 "VpcId": connection.vpc_id,
                 "State": connection.state.value,
@@ -249,7 +260,7 @@ def list_client_vpc_connections(asked: Asked) -> Item:
                 "VpcConnectionArn": connection.vpc_connection_arn,
                 "Authentication": connection.authentication.value,
                 "State": connection.state.value,
-                "Owner": asked.world.place(connection.vpc_id)[0],
+                "Owner": asked.organization.place(connection.vpc_id)[0],
             }
             for connection in asked.topology.vpc_connections
             if connection.target_cluster_name == cluster.cluster_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from brokerproof.aws.answers.world import ApiError, Asked, Item, filtered, hexadecimal
+from brokerproof.aws.answers.organization import ApiError, Asked, Item, filtered, hexadecimal
 from brokerproof.topology.models import HostedZone, ResolverRule, ResourceRecordSet
 
 _ALIAS_ZONE: Final = "Z7HUB22UULQXV"
@@ -14,7 +14,7 @@ _ALIAS_ZONE: Final = "Z7HUB22UULQXV"
 def _owner(asked: Asked, zone: HostedZone) -> str:
     """Who made a zone, which a topology does not say: the account of its first VPC, or else the cluster's."""
     home = zone.vpc_ids[0] if zone.vpc_ids else asked.topology.clusters[0].vpc_id
-    return asked.world.place(home)[0]
+    return asked.organization.place(home)[0]
 
 
 def _summary(zone: HostedZone, *, private: bool = True) -> Item:
@@ -39,7 +39,7 @@ def list_hosted_zones(asked: Asked) -> Item:
 def list_hosted_zones_by_vpc(asked: Asked) -> Item:
     """ListHostedZonesByVPC: those of other accounts too, with their owner."""
     vpc_id = asked.params["VPCId"]
-    if not asked.world.owns(asked.account, asked.params["VPCRegion"], vpc_id):
+    if not asked.organization.owns(asked.account, asked.params["VPCRegion"], vpc_id):
         raise ApiError("AccessDenied", f"The VPC {vpc_id} is not owned by you.", 403)
     return {
         "HostedZoneSummaries": [
@@ -91,7 +91,8 @@ def _in_zone_names(asked: Asked, name: str) -> str:
         for eni in endpoint.network_interfaces:
             zone_id = asked.topology.zone_of(eni.subnet_id)
             if name.lower() == f"{first}-{zone_id}{dot}{domain}".lower():
-                return f"{first}-{asked.world.zone_name(asked.world.place(endpoint.vpc_id)[0], zone_id)}{dot}{domain}"
+                owner, _ = asked.organization.place(endpoint.vpc_id)
+                return f"{first}-{asked.organization.zone_name(owner, zone_id)}{dot}{domain}"
     return name
 
 

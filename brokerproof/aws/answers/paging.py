@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from brokerproof.aws.answers.world import ApiError, Item
+from brokerproof.aws.answers.organization import ApiError, Item
 
 _NOT_DESCRIBED: Final = {
     ("route53", "ListHostedZonesByVPC"): {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from brokerproof.aws.answers import balancing, endpoints, gateways, interfaces, msk, names, vpc
-from brokerproof.aws.answers.world import Asked, Item
+from brokerproof.aws.answers.organization import Asked, Item
 
 Answer = Callable[[Asked], Item]
 

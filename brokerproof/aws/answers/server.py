@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import botocore.session
 
 from brokerproof.aws.answers.hook import Account, check
+from brokerproof.aws.answers.organization import ApiError, Item
 from brokerproof.aws.answers.wire import Request, answer_bytes, error_bytes, operation_of
-from brokerproof.aws.answers.world import ApiError, Item
 
 LOOPBACK: Final = "127.0.0.1"
 _SERVICES: Final = {

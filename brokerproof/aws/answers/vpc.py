@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from brokerproof.aws.answers.world import ApiError, Asked, Item, block_of, by_ids, filtered, hexadecimal
+from brokerproof.aws.answers.organization import ApiError, Asked, Item, block_of, by_ids, filtered, hexadecimal
 from brokerproof.topology.models import (
     IpPermission,
     NetworkAcl,
@@ -95,7 +95,7 @@ def _subnet(asked: Asked, subnet: Subnet) -> Item:
         "OwnerId": asked.account,
         "State": "available",
         "CidrBlock": str(subnet.cidr_block),
-        "AvailabilityZone": asked.world.zone_name(asked.account, subnet.availability_zone_id),
+        "AvailabilityZone": asked.organization.zone_name(asked.account, subnet.availability_zone_id),
         "AvailabilityZoneId": subnet.availability_zone_id,
         "AvailableIpAddressCount": 4000,
         "Ipv6CidrBlockAssociationSet": []
@@ -327,7 +327,7 @@ def _referenced(asked: Asked, group: SecurityGroup, group_id: str) -> Item:
     other = next((g for g in asked.topology.security_groups if g.group_id == group_id), None)
     if other is None or other.vpc_id == group.vpc_id:
         return {"GroupId": group_id, "UserId": asked.account}
-    info = {"GroupId": group_id, "UserId": asked.world.place(other.vpc_id)[0], "VpcId": other.vpc_id}
+    info = {"GroupId": group_id, "UserId": asked.organization.place(other.vpc_id)[0], "VpcId": other.vpc_id}
     sides = {group.vpc_id, other.vpc_id}
     peering = next((p for p in asked.topology.vpc_peering_connections if set(p.sides) == sides), None)
     if peering is None:

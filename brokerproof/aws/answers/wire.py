@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from brokerproof.aws.answers.world import ApiError, Item
+from brokerproof.aws.answers.organization import ApiError, Item
 
 _REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 

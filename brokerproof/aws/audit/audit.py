@@ -119,12 +119,12 @@ def _not_said(client: Client, cluster: Cluster) -> str:
 def _keep(seen: dict[Code, _Seen], hop: Hop, client: str, broker_id: int | None) -> None:
     if hop.code is None or hop.state not in {State.CLOSED, State.DOUBTFUL}:
         return
-    kept = seen.setdefault(hop.code, _Seen())
-    kept.hops.setdefault(hop)
+    met = seen.setdefault(hop.code, _Seen())
+    met.hops.setdefault(hop)
     if client:
-        kept.clients.setdefault(client)
+        met.clients.setdefault(client)
     if broker_id is not None:
-        kept.brokers.add(broker_id)
+        met.brokers.add(broker_id)
 
 
 def _narrowed(facts: AccountFacts, seen: Mapping[Code, _Seen], traces: Iterable[Trace]) -> dict[Code, _Seen]:
@@ -212,10 +212,10 @@ def _change(hops: Iterable[Hop], remedy: str) -> str:
     """The catalogue's remedy, without the places that only a probe's evidence fills, and the resources themselves."""
     resources = list(dict.fromkeys(hop.resource for hop in hops if hop.resource))
     where = f" ({listed(resources[:_TOLD])})" if resources else ""
-    return f"{in_words(remedy)}{where}"
+    return f"{without_places(remedy)}{where}"
 
 
-def in_words(remedy: str) -> str:
+def without_places(remedy: str) -> str:
     """A remedy of the catalogue where no probe fills its places."""
     for name, stands_for in _PLACES.items():
         remedy = remedy.replace(name, stands_for)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from brokerproof.aws.audit.packets import End, acls, lets_in, lets_out, unknown_hop
 from brokerproof.aws.audit.values import Hop, State
-from brokerproof.aws.facts import AccountFacts, Kind
+from brokerproof.aws.facts import AccountFacts, Part
 from brokerproof.causes.codes import Code
 from brokerproof.topology.expectation.advertised import bind_port
 from brokerproof.topology.expectation.listeners import node_zone
@@ -129,7 +129,7 @@ def leads_to(asked: Behind, balancer: LoadBalancer) -> set[int]:
 def to_target(asked: Behind, balancer: LoadBalancer, zone: LoadBalancerZone) -> Iterator[Hop]:
     """From one node of a load balancer to the broker."""
     name = balancer.load_balancer_name
-    for kind in (Kind.LOAD_BALANCERS, Kind.LISTENERS, Kind.TARGET_GROUPS, Kind.TARGETS):
+    for kind in (Part.LOAD_BALANCERS, Part.LISTENERS, Part.TARGET_GROUPS, Part.TARGETS):
         hidden = unknown_hop(asked.facts, kind, f"load balancer {name}", vpc_id=balancer.vpc_id)
         if hidden is not None:
             yield hidden
@@ -229,12 +229,12 @@ def _last(
         yield closed(what, says, Code.NLB_CROSS_ZONE_OFF, balancer.load_balancer_name)
         return
     end = End(asked.cluster.vpc_id, broker.client_subnet, far, broker.security_groups, f"broker {broker.broker_id}")
-    rest = []
+    hops = []
     if balancer.security_groups:
-        rest.append(lets_out(asked.facts, node, end, port, Code.SECURITY_NLB_GROUP_EGRESS))
-    rest += [acls(asked.facts, node, end, port), lets_in(asked.facts, node, end, port, Code.SECURITY_BROKER_GROUP)]
-    yield from rest
-    if all(hop.state is State.OPEN for hop in rest):
+        hops.append(lets_out(asked.facts, node, end, port, Code.SECURITY_NLB_GROUP_EGRESS))
+    hops += [acls(asked.facts, node, end, port), lets_in(asked.facts, node, end, port, Code.SECURITY_BROKER_GROUP)]
+    yield from hops
+    if all(hop.state is State.OPEN for hop in hops):
         yield from _health(asked, group, far, port)
 
 

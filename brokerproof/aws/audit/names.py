@@ -10,7 +10,7 @@ from typing import Final
 
 from brokerproof.aws.audit.packets import unknown_hop
 from brokerproof.aws.audit.values import Hop, State
-from brokerproof.aws.facts import AccountFacts, Kind
+from brokerproof.aws.facts import AccountFacts, Part
 from brokerproof.causes.codes import Code
 from brokerproof.topology.expectation.isolation import by_ipv6
 from brokerproof.topology.models import (
@@ -73,7 +73,7 @@ def resolved(
     """What the client's VPC answers for a broker's name; ``whole`` has what MSK builds itself too."""
     vpc = facts.topology.vpc(client.vpc_id)
     hops: list[Hop] = []
-    hidden = unknown_hop(facts, Kind.DNS_ATTRIBUTES, f"DNS attributes of {vpc.vpc_id}", vpc_id=vpc.vpc_id)
+    hidden = unknown_hop(facts, Part.DNS_ATTRIBUTES, f"DNS attributes of {vpc.vpc_id}", vpc_id=vpc.vpc_id)
     if hidden is not None:
         hops.append(hidden)
     elif not vpc.enable_dns_support:
@@ -94,7 +94,7 @@ def resolved(
         return Resolved(tuple(hops), None if private else _public(cluster, name))
     if best is None:
         return _without_zone(facts, whole, client, cluster=cluster, name=name, hops=hops)
-    hidden = unknown_hop(facts, Kind.RECORDS, f"records of zone {best.hosted_zone_id}", of=(best.hosted_zone_id,))
+    hidden = unknown_hop(facts, Part.RECORDS, f"records of zone {best.hosted_zone_id}", of=(best.hosted_zone_id,))
     if hidden is not None:
         return Resolved((*hops, hidden), None)
     return _by_zone(facts, known, client, name=name, zone=best, zones=zones, hops=hops)
@@ -111,7 +111,7 @@ def _covers(zone: str, name: str) -> bool:
 
 def _nameservers(facts: AccountFacts, client: Client) -> Iterator[Hop]:
     vpc = facts.topology.vpc(client.vpc_id)
-    hidden = unknown_hop(facts, Kind.DHCP_OPTIONS, f"DHCP options of {vpc.vpc_id}", vpc_id=vpc.vpc_id)
+    hidden = unknown_hop(facts, Part.DHCP_OPTIONS, f"DHCP options of {vpc.vpc_id}", vpc_id=vpc.vpc_id)
     if hidden is not None:
         yield hidden
         return
@@ -168,7 +168,7 @@ def _without_zone(
             says = "is no name of the cluster's own, and no private zone has it"
             return Resolved((*hops, _closed(name, says, Code.METADATA_ADVERTISED_NAME, name)), None)
         return Resolved((*hops, Hop(what=f"public record of {name}", says="answers the broker's interface")), found)
-    hidden = unknown_hop(facts, Kind.HOSTED_ZONES, f"private zones of {client.vpc_id}", vpc_id=client.vpc_id)
+    hidden = unknown_hop(facts, Part.HOSTED_ZONES, f"private zones of {client.vpc_id}", vpc_id=client.vpc_id)
     if hidden is not None:
         return Resolved((*hops, hidden), None)
     if spec_of(client.pattern).is_managed:
@@ -188,12 +188,12 @@ def _without_zone(
 
 def _not_connected(facts: AccountFacts, client: Client, name: str) -> Hop:
     what = f"VPC connections of {client.vpc_id}"
-    unread = _any_gap(facts, what, Kind.VPC_CONNECTIONS, Kind.ENDPOINTS, Kind.CLUSTERS)
+    unread = _any_gap(facts, what, Part.VPC_CONNECTIONS, Part.ENDPOINTS, Part.CLUSTERS)
     says = f"is a name of VPC connections, and {client.vpc_id} has none that answers it"
     return unread or _closed(name, says, Code.DNS_NO_VPC_CONNECTION, client.vpc_id)
 
 
-def _any_gap(facts: AccountFacts, what: str, *kinds: Kind) -> Hop | None:
+def _any_gap(facts: AccountFacts, what: str, *kinds: Part) -> Hop | None:
     """A hop that something of these kinds hides, wherever it could not be read."""
     return next((hop for kind in kinds if (hop := unknown_hop(facts, kind, what)) is not None), None)
 
@@ -247,7 +247,7 @@ def _by_zone(
         addresses = tuple(a for a in known.addresses.get(target.lower(), ()) if (a.version == 6) == by_ipv6(client))  # noqa: PLR2004
         hop = Hop(what=what, says=f"has {name} as an alias of {target}", resource=zone.hosted_zone_id, source=source)
         if target.lower() not in known.addresses:
-            unread = _any_gap(facts, f"{target}", Kind.ENDPOINTS, Kind.ENDPOINT_SERVICES, Kind.LOAD_BALANCERS)
+            unread = _any_gap(facts, f"{target}", Part.ENDPOINTS, Part.ENDPOINT_SERVICES, Part.LOAD_BALANCERS)
             if unread is not None:
                 return Resolved((*hops, hop, unread), None)
             says = f"has {name} as an alias of {target}, which is no endpoint or load balancer on the way"

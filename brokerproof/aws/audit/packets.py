@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.aws.audit.values import Hop, State
-from brokerproof.aws.facts import AccountFacts, Kind
+from brokerproof.aws.facts import AccountFacts, Part
 from brokerproof.causes.codes import Code
 from brokerproof.topology.acl import connects
 from brokerproof.topology.models import (
@@ -36,7 +36,7 @@ class End:
 
 
 def unknown_hop(
-    facts: AccountFacts, kind: Kind, what: str, *, vpc_id: str | None = None, of: Iterable[str] = ()
+    facts: AccountFacts, kind: Part, what: str, *, vpc_id: str | None = None, of: Iterable[str] = ()
 ) -> Hop | None:
     """A hop that may not be read; None where it may."""
     gap = facts.gap(kind, vpc_id=vpc_id, of=of)
@@ -60,7 +60,7 @@ def ways(facts: AccountFacts, client: End, far: End) -> Iterator[Hop]:
 def _way(facts: AccountFacts, here: End, there: End, *, missing: Code) -> Iterator[Hop]:
     topology = facts.topology
     what = f"routes of {here.subnet_id}"
-    hidden = unknown_hop(facts, Kind.ROUTE_TABLES, what, vpc_id=here.vpc_id)
+    hidden = unknown_hop(facts, Part.ROUTE_TABLES, what, vpc_id=here.vpc_id)
     if hidden is not None:
         yield hidden
         return
@@ -74,7 +74,7 @@ def _way(facts: AccountFacts, here: End, there: End, *, missing: Code) -> Iterat
     routes = [] if table is None else [r for r in table.routes if there.address in r.destination]
     if not routes or table is None:
         name = table.route_table_id if table is not None else f"main table of {here.vpc_id}"
-        hidden = unknown_hop(facts, Kind.PEERINGS, f"route table {name}", vpc_id=here.vpc_id)
+        hidden = unknown_hop(facts, Part.PEERINGS, f"route table {name}", vpc_id=here.vpc_id)
         if hidden is not None:  # routes over a peering that is not known are not either
             yield hidden
             return
@@ -146,7 +146,7 @@ def _gateways(facts: AccountFacts, here: End, there: End, gateway_id: str) -> It
     )
     if attachment is None:
         what = f"transit gateway {gateway_id}"
-        hidden = unknown_hop(facts, Kind.GATEWAYS, what)
+        hidden = unknown_hop(facts, Part.GATEWAYS, what)
         yield hidden or _closed(
             what, f"has no attachment of {here.vpc_id}", Code.ROUTE_GATEWAY_NOT_ASSOCIATED, gateway_id
         )
@@ -161,7 +161,7 @@ def _gateways(facts: AccountFacts, here: End, there: End, gateway_id: str) -> It
         gap = next(
             (
                 g
-                for kind in (Kind.GATEWAY_ROUTES, Kind.GATEWAYS)
+                for kind in (Part.GATEWAY_ROUTES, Part.GATEWAYS)
                 if (g := _gap_at(facts, kind, owner.owner_id, owner.region_name)) is not None
             ),
             None,
@@ -196,7 +196,7 @@ def _gateways(facts: AccountFacts, here: End, there: End, gateway_id: str) -> It
         attachment = next(a for a in topology.transit_gateway_attachments if a.transit_gateway_attachment_id == peer)
 
 
-def _gap_at(facts: AccountFacts, kind: Kind, account_id: str, region_name: str) -> Hop | None:
+def _gap_at(facts: AccountFacts, kind: Part, account_id: str, region_name: str) -> Hop | None:
     for gap in facts.gaps:
         if kind in gap.unknown and (gap.account_id, gap.region_name) == (account_id, region_name):
             return Hop(
@@ -273,7 +273,7 @@ def _groups(facts: AccountFacts, own: End, far: End, port: int, code: Code, *, e
     what = f"security group {named} of {own.called}"
     if not own.groups:
         return Hop(what=f"security groups of {own.called}", says="are none that is known")
-    hidden = unknown_hop(facts, Kind.SECURITY_GROUPS, what, vpc_id=own.vpc_id)
+    hidden = unknown_hop(facts, Part.SECURITY_GROUPS, what, vpc_id=own.vpc_id)
     if hidden is not None:
         return hidden
     rules = [
@@ -305,7 +305,7 @@ def acls(facts: AccountFacts, here: End, there: End, port: int) -> Hop:
     """What the network ACLs of both subnets do with the connection and its answers."""
     what = f"network ACLs of {here.subnet_id} and {there.subnet_id}"
     for end in (here, there):
-        hidden = unknown_hop(facts, Kind.NETWORK_ACLS, what, vpc_id=end.vpc_id)
+        hidden = unknown_hop(facts, Part.NETWORK_ACLS, what, vpc_id=end.vpc_id)
         if hidden is not None:
             return hidden
     if connects(facts.topology, (here.subnet_id, here.address), (there.subnet_id, there.address), port):

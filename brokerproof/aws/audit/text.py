@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brokerproof.aws.audit.audit import in_words
+from brokerproof.aws.audit.audit import without_places
 from brokerproof.aws.audit.values import Audit, AuditFinding, State, Trace
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
@@ -105,7 +105,7 @@ def sarif(found: Audit, artifact: str) -> dict[str, Any]:
         {
             "id": code,
             "shortDescription": {"text": CATALOGUE[Code(code)].title},
-            "help": {"text": in_words(CATALOGUE[Code(code)].remedy)},
+            "help": {"text": without_places(CATALOGUE[Code(code)].remedy)},
         }
         for code in codes
     ]

@@ -18,7 +18,7 @@ from brokerproof.aws.audit.balancing import (
 from brokerproof.aws.audit.names import Address, Known, is_private, resolved
 from brokerproof.aws.audit.packets import End, acls, has_port, lets_in, lets_out, unknown_hop, ways
 from brokerproof.aws.audit.values import Hop, State, Trace
-from brokerproof.aws.facts import AccountFacts, Kind
+from brokerproof.aws.facts import AccountFacts, Part
 from brokerproof.causes.codes import Code
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.advertised import advertised, bind_port
@@ -47,7 +47,7 @@ def trace(
     refused = _not_taken(client, cluster)
     if refused is not None:
         return Trace(client=client.name, broker_id=broker.broker_id, name=name, port=port, hops=(refused,))
-    hidden = unknown_hop(facts, Kind.ADVERTISED, f"what {cluster.cluster_name} advertises", vpc_id=cluster.vpc_id)
+    hidden = unknown_hop(facts, Part.ADVERTISED, f"what {cluster.cluster_name} advertises", vpc_id=cluster.vpc_id)
     if hidden is not None and spec_of(client.pattern).has_port_per_broker:
         return Trace(client=client.name, broker_id=broker.broker_id, name=name, port=port, hops=(hidden,))
     led = resolved(facts, whole, known, client=client, cluster=cluster, name=name)
@@ -178,8 +178,8 @@ def _at_nodes(asked: Behind, addresses: tuple[Address, ...]) -> Iterator[Hop]:
 
 def _at_endpoints(asked: Behind, addresses: tuple[Address, ...]) -> Iterator[Hop]:
     vpc_id = asked.client.endpoint_vpc_id or asked.client.vpc_id
-    kind = Kind.VPC_CONNECTIONS if asked.managed else Kind.ENDPOINTS
-    for one in (kind, Kind.ENDPOINT_SERVICES):
+    kind = Part.VPC_CONNECTIONS if asked.managed else Part.ENDPOINTS
+    for one in (kind, Part.ENDPOINT_SERVICES):
         hidden = unknown_hop(asked.facts, one, f"endpoints of {vpc_id}", vpc_id=_vpc_of(asked, one, vpc_id))
         if hidden is not None:
             yield hidden
@@ -212,8 +212,8 @@ def _at_endpoints(asked: Behind, addresses: tuple[Address, ...]) -> Iterator[Hop
         yield from _zones(asked, endpoint)
 
 
-def _vpc_of(asked: Behind, kind: Kind, vpc_id: str) -> str:
-    return asked.cluster.vpc_id if kind is Kind.ENDPOINT_SERVICES else vpc_id
+def _vpc_of(asked: Behind, kind: Part, vpc_id: str) -> str:
+    return asked.cluster.vpc_id if kind is Part.ENDPOINT_SERVICES else vpc_id
 
 
 def _brokers(asked: Behind, endpoint: VpcEndpoint) -> str:

@@ -85,8 +85,8 @@ def _broker(node: Item, read: ReadCluster, advertised: str) -> Broker:
 def _told(template: str, broker_id: int) -> Iterator[AdvertisedListener]:
     """What the property makes of one broker: ``CLIENT_IAM://b-{broker_id}.example.com:9000+{broker_id}``."""
     for entry in filter(None, (part.strip() for part in template.split(","))):
-        listener, _, rest = entry.replace("{broker_id}", str(broker_id)).partition("://")
-        name, _, port = rest.rpartition(":")
+        listener, _, place = entry.replace("{broker_id}", str(broker_id)).partition("://")
+        name, _, port = place.rpartition(":")
         yield AdvertisedListener(listener=listener, name=name, port=sum(int(n) for n in port.split("+")))
 
 

@@ -59,7 +59,7 @@ def read_gateways(reader: Reader, network: ReadNetwork, blocks: Sequence[Network
     entries = {call: [(r.ask.place, i) for r in reads if r.ask.call is call for i in r.entries] for call in calls}
     seen = {i["TransitGatewayAttachmentId"]: (p, i) for p, i in network.listed(ATTACHMENTS)}
     seen |= {i["TransitGatewayAttachmentId"]: (p, i) for p, i in entries[ATTACHMENTS] if i["ResourceType"] == "vpc"}
-    kept = {
+    ours = {
         key: pair
         for key, pair in seen.items()
         if pair[1]["ResourceId"] in network.places and pair[1]["State"] not in _GONE
@@ -70,7 +70,7 @@ def read_gateways(reader: Reader, network: ReadNetwork, blocks: Sequence[Network
         for gateway, place in sorted(owners.items())
     ]
     peerings = list(_peerings(entries, set(owners)))
-    propagated = _propagations(reader, owners, kept)
+    propagated = _propagations(reader, owners, ours)
     found.attachments = [
         TransitGatewayAttachment(
             transit_gateway_attachment_id=key,
@@ -80,7 +80,7 @@ def read_gateways(reader: Reader, network: ReadNetwork, blocks: Sequence[Network
             propagations=propagated.get(key, ()),
             state=item["State"],
         )
-        for key, (_, item) in sorted(kept.items())
+        for key, (_, item) in sorted(ours.items())
     ] + peerings
     found.tables = _tables(reader, entries[GATEWAY_TABLES], found.attachments, blocks)
     return found
@@ -91,7 +91,7 @@ def _association(item: Item) -> str | None:
     return given.get("TransitGatewayRouteTableId") if given.get("State", "associated") == "associated" else None
 
 
-def _propagations(reader: Reader, owners: dict[str, Place], kept: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+def _propagations(reader: Reader, owners: dict[str, Place], ours: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     reads = reader.every(
         Ask(
             owners[item["TransitGatewayId"]],
@@ -99,7 +99,7 @@ def _propagations(reader: Reader, owners: dict[str, Place], kept: dict[str, Any]
             {"TransitGatewayAttachmentId": key},
             of=(key,),
         )
-        for key, (_, item) in sorted(kept.items())
+        for key, (_, item) in sorted(ours.items())
     )
     return {
         read.ask.of[0]: tuple(

@@ -129,9 +129,9 @@ def _keep(network: ReadNetwork, read: Read) -> None:
     elif call is RULE_ASSOCIATIONS:
         network.associations += [(place, item) for item in read.entries]
     else:
-        kept = network.entries.setdefault(call, {})
+        ours = network.entries.setdefault(call, {})
         for item in read.entries:
-            kept.setdefault(str(item[_IDS[call]]), (place, item))
+            ours.setdefault(str(item[_IDS[call]]), (place, item))
 
 
 def _options(network: ReadNetwork) -> Iterator[Ask]:

@@ -92,9 +92,9 @@ def read_services(reader: Reader, network: ReadNetwork, clusters: Sequence[ReadC
         for p, i in listed[BALANCERS]
         if i.get("Type") == "network" and i["VpcId"] in home_vpcs
     }
-    kept, groups = _leading_to_brokers(reader, balancers, listed, network, clusters)
-    _balancers(reader, found, {arn: balancers[arn] for arn in kept}, groups)
-    _provider(reader, found, [(p, i) for p, i in listed[SERVICES] if set(i.get("NetworkLoadBalancerArns", ())) & kept])
+    ours, groups = _leading_to_brokers(reader, balancers, listed, network, clusters)
+    _balancers(reader, found, {arn: balancers[arn] for arn in ours}, groups)
+    _provider(reader, found, [(p, i) for p, i in listed[SERVICES] if set(i.get("NetworkLoadBalancerArns", ())) & ours])
     enis = _endpoint_interfaces(reader, network)
     found.endpoints = list(_endpoints(network, {s.service_name for s in found.services}, enis))
     found.connections = _connections(reader, network, listed[LIST_VPC_CONNECTIONS], clusters, enis)
@@ -120,17 +120,17 @@ def _leading_to_brokers(
     brokers |= {
         six["Ipv6Address"] for c in clusters for eni in c.interfaces.values() for six in eni.get("Ipv6Addresses", ())
     }
-    kept = {
+    ours = {
         arn
         for group in groups.values()
         if any(t["Target"]["Id"] in brokers for t in group.targets)
         for arn in group.item.get("LoadBalancerArns", ())
     }
     used = {e["ServiceName"] for e in network.items(ENDPOINTS)}
-    kept |= {
+    ours |= {
         arn for _, s in listed[SERVICES] if s["ServiceName"] in used for arn in s.get("NetworkLoadBalancerArns", ())
     }
-    kept &= set(balancers)
+    ours &= set(balancers)
     orphans = {
         arn
         for arn, group in groups.items()
@@ -139,23 +139,23 @@ def _leading_to_brokers(
     mine = {
         arn: group
         for arn, group in groups.items()
-        if arn in orphans or set(group.item.get("LoadBalancerArns", ())) & kept
+        if arn in orphans or set(group.item.get("LoadBalancerArns", ())) & ours
     }
-    return kept, mine
+    return ours, mine
 
 
 def _balancers(
-    reader: Reader, found: ReadServices, kept: Mapping[str, tuple[Place, Item]], groups: Mapping[str, _Group]
+    reader: Reader, found: ReadServices, ours: Mapping[str, tuple[Place, Item]], groups: Mapping[str, _Group]
 ) -> None:
     asks = []
-    for arn, (place, item) in sorted(kept.items()):
+    for arn, (place, item) in sorted(ours.items()):
         name = (item["LoadBalancerName"],)
         asks += [
             Ask(place, BALANCER_ATTRIBUTES, {"LoadBalancerArn": arn}, of=name),
             Ask(place, LISTENERS, {"LoadBalancerArn": arn}, of=name),
             Ask(place, INTERFACES, where("description", [f"ELB {arn.rpartition(':loadbalancer/')[2]}"]), of=name),
         ]
-    places = {arn: place for arn, (place, _) in kept.items()}
+    places = {arn: place for arn, (place, _) in ours.items()}
     home = next(iter(places.values()), None)
     if home is not None:
         asks += [
@@ -164,12 +164,12 @@ def _balancers(
         ]
     reads = reader.every(asks)
     names = {arn: group.item["TargetGroupName"] for arn, group in groups.items()}
-    for index, (_, (_, item)) in enumerate(sorted(kept.items())):
+    for index, (_, (_, item)) in enumerate(sorted(ours.items())):
         attributes, listeners, enis = reads[3 * index : 3 * index + 3]
         balancer = _balancer(item, _as_dict(attributes.entries), listeners.entries, enis.entries, names)
         if balancer is not None:
             found.balancers.append(balancer)
-    proxied = {read.ask.of[0]: _as_dict(read.entries) for read in reads[3 * len(kept) :]}
+    proxied = {read.ask.of[0]: _as_dict(read.entries) for read in reads[3 * len(ours) :]}
     for _, group in sorted(groups.items(), key=lambda pair: pair[1].item["TargetGroupName"]):
         found.target_groups.append(_target_group(group, proxied.get(group.item["TargetGroupName"], {})))
         found.health += _health(group)
@@ -258,10 +258,10 @@ def _health(group: _Group) -> Iterator[TargetHealth]:
 # Endpoint services and endpoints
 
 
-def _provider(reader: Reader, found: ReadServices, kept: Sequence[tuple[Place, Item]]) -> None:
+def _provider(reader: Reader, found: ReadServices, ours: Sequence[tuple[Place, Item]]) -> None:
     names = {b.load_balancer_name for b in found.balancers}
     chosen = []
-    for place, item in sorted(kept, key=lambda pair: str(pair[1]["ServiceName"])):
+    for place, item in sorted(ours, key=lambda pair: str(pair[1]["ServiceName"])):
         balancer = str(item["NetworkLoadBalancerArns"][0]).split("/")[-2]
         if balancer not in names:
             continue

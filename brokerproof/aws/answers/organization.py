@@ -32,7 +32,7 @@ def hexadecimal(text: str, digits: int = 17) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
-class World:
+class Organization:
     """A topology, asked as accounts and Regions."""
 
     def __init__(self, topology: Topology) -> None:
@@ -137,7 +137,7 @@ class World:
 class Asked:
     """One call: as whom, where, and with which parameters."""
 
-    world: World
+    organization: Organization
     account: str
     region: str
     params: Mapping[str, Any]
@@ -145,16 +145,16 @@ class Asked:
     @property
     def topology(self) -> Topology:
         """The topology that answers."""
-        return self.world.topology
+        return self.organization.topology
 
     @property
     def vpcs(self) -> tuple[Vpc, ...]:
         """The VPCs of the account and Region that is asked."""
-        return self.world.vpcs(self.account, self.region)
+        return self.organization.vpcs(self.account, self.region)
 
     def here(self, vpc_id: str) -> bool:
         """Whether a VPC is of the account and Region that is asked."""
-        return self.world.owns(self.account, self.region, vpc_id)
+        return self.organization.owns(self.account, self.region, vpc_id)
 
 
 def by_ids(asked: Asked, items: Iterable[Item], parameter: str, key: str, missing: str) -> list[Item]:
