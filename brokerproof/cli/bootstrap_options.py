@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import PurePath
@@ -15,7 +16,7 @@ from brokerproof.topology.models import ClientVantage, VantageKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TO_A_SHELL: Final = frozenset({"ssh", "autossh", "plink"})
-_EXAMPLE: Final = "--from 'ssh host --'"
+_EXAMPLE: Final = "--from 'ssh host --' or --from ssh:host"
 NAMES: Final = {"tls": "--tls", "ca_file": "--ca", "existing_topic": "--existing-topic", "prefix": "--from"}
 """The options by the names of their values."""
 
@@ -32,7 +33,7 @@ def bootstrap_options(function: F) -> F:
                 "--existing-topic", "existing_topic", metavar="NAME", help="BOOTSTRAP: write to it, and create none."
             ),
             click.option(
-                "--from", "prefix", metavar="PREFIX", help="BOOTSTRAP: probe from there, as in --from 'ssh host --'."
+                "--from", "prefix", metavar="PREFIX", help="BOOTSTRAP: from there: ssh:HOST, or a command prefix."
             ),
         )
     ):
@@ -59,14 +60,28 @@ def wanted_of(
     )
 
 
+def _by_ssh(text: str) -> ClientVantage:
+    match = re.fullmatch(r"ssh:(?:([^@\s]+)@)?([^@:\s]+|\[[^\]\s]+\])(?::(\d+))?", text)
+    wrong = Said(f"--from {text!r}: expected ssh:[USER@]HOST[:PORT], as in --from ssh:ec2-user@client-host", WRONG_USE)
+    if match is None:
+        raise wrong
+    port = None if match[3] is None else int(match[3])
+    try:
+        return ClientVantage(kind=VantageKind.SSH, host=match[2], user=match[1], port=port)
+    except ValueError:
+        raise wrong from None
+
+
 def vantage_of(prefix: str | None) -> ClientVantage:
-    """The vantage of a command prefix, as in ``ssh host --``; without one, this machine.
+    """The vantage of ``ssh:HOST``, or of a command prefix, as in ``ip netns exec NAME``; without one, this machine.
 
     Raises:
         Said: it is no command.
     """
     if prefix is None:
         return ClientVantage(kind=VantageKind.LOCAL)
+    if prefix.startswith("ssh:"):
+        return _by_ssh(prefix)
     try:
         words = tuple(shlex.split(prefix))
     except ValueError as wrong:

@@ -34,6 +34,7 @@ COMMANDS: Final = (
         "brokerproof.cli.pattern_table:patterns",
         "Compare the paths of a topology file or a pattern: what is measured, counted, and documented, with sources.",
     ),
+    LateCommand("probe", "brokerproof.cli.probe:probe", "Bundle the probe for a far side, or remove it there."),
     LateCommand(
         "report",
         "brokerproof.cli.report:report",
@@ -50,8 +51,9 @@ COMMANDS: Final = (
 def main() -> None:
     """Prove that a private network path to an Amazon MSK cluster works.
 
-    `brokerproof verify mine.yaml` verifies the cluster and clients that a file describes; `brokerproof verify
-    peering` and the other patterns are tried in the lab, without a cloud account.
+    `brokerproof verify HOST:PORT` verifies a cluster from here; `brokerproof verify mine.yaml` the cluster and clients
+    that a file describes; `brokerproof verify peering` and the other patterns are tried in the lab, without a cloud
+    account.
     """
 
 

@@ -16,13 +16,18 @@ from typing import Final, Protocol, Self
 
 import msgspec
 
+from brokerproof.errors import CouldNotError
 from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.vantages.conversation import Conversation
+from brokerproof.vantages.installing import PROGRAM, install, remove
 from brokerproof.vantages.process import MAX_LINE_BYTES, FarProcess
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.tail import Tail
 
 _LAST_WORDS: Final = 300
+PYTHON: Final = "python3"
+"""The interpreter where nothing else is said."""
+INSTALL: Final = "install"
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,15 +47,19 @@ def probe_command(
     python: str,
     environment: Mapping[str, str],
     far_shell: bool = False,
+    install: bool = False,
 ) -> tuple[str, ...]:
     """The whole command: prefix, environment, and ``python -m brokerproof.probes --serve``.
+
+    ``install``: instead of the probe, which need not be there, the program that takes it and becomes it.
 
     Variables are set with ``env`` on the far side, because ssh, kubectl and docker do not pass
     the caller's environment on. ``far_shell``: whether the prefix hands its words to a shell
     there, as ssh does, which joins them with spaces (``ssh(1)``); they are then quoted for it.
     """
     assignments = [f"{key}={value}" for key, value in environment.items()]
-    words = [*(["env", *assignments] if assignments else []), python, "-m", "brokerproof.probes", "--serve"]
+    program = ["-c", PROGRAM] if install else ["-m", "brokerproof.probes", "--serve"]
+    words = [*(["env", *assignments] if assignments else []), python, *program]
     return (*prefix, *(map(shlex.quote, words) if far_shell else words))
 
 
@@ -77,6 +86,18 @@ class ExecSettings(Protocol):
         """Whether the prefix hands its words to a shell there; None is no."""
         ...
 
+    @property
+    def probe(self) -> str | None:
+        """``install``: the probe is put there; ``present``: it is there. None: present where its place is stated."""
+        ...
+
+
+def installs(settings: ExecSettings) -> bool:
+    """Whether the probe is to be put there."""
+    if settings.probe is not None:
+        return settings.probe == INSTALL
+    return settings.python == PYTHON and "PYTHONPATH" not in settings.environment
+
 
 def open_vantage(client: str, settings: ExecSettings) -> ExecVantage:
     """The vantage of a client that a command prefix leads to."""
@@ -86,6 +107,7 @@ def open_vantage(client: str, settings: ExecSettings) -> ExecVantage:
         python=settings.python,
         environment=settings.environment,
         far_shell=bool(settings.far_shell),
+        install=installs(settings),
     )
 
 
@@ -105,12 +127,19 @@ class ExecVantage:
         python: str = "python3",
         environment: Mapping[str, str] | None = None,
         far_shell: bool = False,
+        install: bool = False,
         patience: Patience | None = None,
     ) -> None:
+        """``install``: the probe need not be there; it is put into the far side's cache."""
         self._name = name
-        self._command = probe_command(command, python=python, environment=environment or {}, far_shell=far_shell)
+        self._install = install
+        self._command = probe_command(
+            command, python=python, environment=environment or {}, far_shell=far_shell, install=install
+        )
         self._patience = patience or Patience()
         self._process: FarProcess | None = None
+        self._ready = False
+        """Whether the far side has become the probe."""
         self._closed = False
         self._one_at_a_time = threading.Lock()
 
@@ -146,6 +175,19 @@ class ExecVantage:
             return run
         return msgspec.structs.replace(run, error=f"vantage {self._name}: {run.error}")
 
+    def forget(self) -> str:
+        """Remove every probe that was put there; returns where they were.
+
+        Raises:
+            InstallError: it cannot be.
+        """
+        with self._one_at_a_time:
+            process = self._ready_process(Tail())
+            try:
+                return remove(process, first_line_ms=self._patience.first_line_ms)
+            finally:
+                self._retire(politely=True)
+
     def close(self) -> None:
         """End the probe process: its stdin, then SIGTERM, then SIGKILL to its group."""
         with self._one_at_a_time:
@@ -173,6 +215,14 @@ class ExecVantage:
             conversation.end(f"cannot start {self._command[0]!r}: {why}")
             return conversation.result()
         try:
+            if self._install and not self._ready:
+                try:
+                    install(process, first_line_ms=self._patience.first_line_ms)
+                except CouldNotError as error:
+                    self._retire(politely=False)
+                    conversation.end(str(error))
+                    return conversation.result()
+                self._ready = True
             process.send(encode_plan(plan))
             self._hear_out(plan, process, conversation)
         except BaseException:
@@ -188,6 +238,7 @@ class ExecVantage:
                 self._retire(politely=False)
         if self._process is None:
             self._process = FarProcess(self._command, said)
+            self._ready = False
         return self._process
 
     def _hear_out(self, plan: Plan, process: FarProcess, conversation: Conversation) -> None:

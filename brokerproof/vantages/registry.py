@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final, cast
 
+from brokerproof.vantages.exec import ExecVantage
 from brokerproof.vantages.protocol import Vantage
 
 Open = Callable[[str, Any], Vantage]
@@ -14,8 +15,23 @@ Open = Callable[[str, Any], Vantage]
 VANTAGES: Final = {
     "exec": "brokerproof.vantages.exec",
     "local": "brokerproof.vantages.local",
+    "ssh": "brokerproof.vantages.ssh",
 }
 """By the kind a topology file names: the module that has its ``open_vantage``."""
+
+
+def forget(kind: str, client: str, settings: object) -> str:
+    """Remove every probe that was put on a client's far side; returns where they were.
+
+    Raises:
+        InstallError: it cannot be.
+        ValueError: such a vantage puts none anywhere.
+    """
+    opened = open_vantage(kind, client, settings)
+    with opened:
+        if not isinstance(opened, ExecVantage):
+            raise ValueError(f"a vantage of the kind {kind} puts no probe anywhere")  # noqa: TRY004  a kind, no type
+        return opened.forget()
 
 
 def open_vantage(kind: str, client: str, settings: object) -> Vantage:

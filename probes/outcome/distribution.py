@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hdrh.histogram import HdrHistogram
-
 from brokerproof.probes.outcome import Distribution
 
 LOWEST_US: Final = 1
@@ -20,6 +18,8 @@ def distribution(samples_ns: Sequence[int]) -> Distribution:
     """Summarise latencies in nanoseconds. Without samples everything is 0."""
     if not samples_ns:
         return Distribution(samples=0, min_ns=0, max_ns=0, mean_ns=0)
+    from hdrh.histogram import HdrHistogram  # noqa: PLC0415  only measurements need it, and not every machine has it
+
     histogram = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_FIGURES)
     for sample in samples_ns:
         histogram.record_value(min(max(sample // 1000, LOWEST_US), HIGHEST_US))

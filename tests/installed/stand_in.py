@@ -19,6 +19,7 @@ from brokerproof.probes.plan import Plan, decode_plan
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps, load
 from brokerproof.topology.models import ClientVantage, VantageKind
+from brokerproof.topology.models.client import ProbeMode
 from brokerproof.topology.patterns import PATTERNS
 from tests.diagnosis.perfect import bend, perfect
 
@@ -33,6 +34,7 @@ def write_target(path: Path, pattern: str, *, dead: str = NOBODY, opened: bool =
     topology = PATTERNS[pattern].build()
     vantage = ClientVantage(
         kind=VantageKind.EXEC,
+        probe=ProbeMode.PRESENT,
         command=(sys.executable, __file__, str(path), dead, "opened" if opened else "closed", "--"),
         python="python3",
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from brokerproof.running.site import open_client
 from brokerproof.topology.models import ClientVantage, VantageKind
+from brokerproof.topology.models.client import ProbeMode
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.vantages.protocol import Vantage
 from brokerproof.vantages.registry import VANTAGES, open_vantage
+from tests.vantages.sshd import SshHost, needs_sshd, separation
 from tests.vantages.test_exec import plan as plan_of_brokers
 from tests.vantages.test_exec import prefix
 from tests.vantages.test_real_probe import closed_port, plan
@@ -18,15 +21,18 @@ from tests.vantages.test_real_probe import closed_port, plan
 __all__ = ["closed_port"]  # a fixture
 
 EXAMPLES = {
-    "exec": ClientVantage(kind=VantageKind.EXEC, command=prefix("well_behaved")),
+    "exec": ClientVantage(kind=VantageKind.EXEC, command=prefix("well_behaved"), probe=ProbeMode.PRESENT),
     "local": ClientVantage(kind=VantageKind.LOCAL),
+    "ssh": ClientVantage(kind=VantageKind.SSH, host="far"),
 }
 
 
-@pytest.fixture(params=VANTAGES)
-def vantage(request: pytest.FixtureRequest) -> Iterator[Vantage]:
-    with open_vantage(request.param, "app", EXAMPLES[request.param]) as opened:
-        yield opened
+@pytest.fixture(params=[pytest.param(kind, marks=[needs_sshd] if kind == "ssh" else []) for kind in VANTAGES])
+def vantage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Vantage]:
+    with separation():
+        example = SshHost(tmp_path).vantage() if request.param == "ssh" else EXAMPLES[request.param]
+        with open_vantage(request.param, "app", example) as opened:
+            yield opened
 
 
 def test_every_kind_that_a_topology_file_may_name_is_listed() -> None:
@@ -36,7 +42,7 @@ def test_every_kind_that_a_topology_file_may_name_is_listed() -> None:
 def test_a_plan_is_run_to_its_end_and_another_after_it(
     request: pytest.FixtureRequest, vantage: Vantage, closed_port: int
 ) -> None:
-    real = request.node.callspec.params["vantage"] == "local"
+    real = request.node.callspec.params["vantage"] != "exec"
     for plan_id in ("one", "two"):
         # The stand-in behind a command answers for brokers of its own.
         run = vantage.run(plan(closed_port, plan_id) if real else plan_of_brokers(plan_id))

@@ -11,6 +11,7 @@ from brokerproof.probes.plan import REFERENCE, AuthenticationScheme
 from brokerproof.topology.models.base import (
     UNKNOWN,
     EnvironmentKey,
+    HostName,
     Id,
     KnownIPv4Address,
     Model,
@@ -38,6 +39,16 @@ class VantageKind(StrEnum):
     LAB = "lab"
     EXEC = "exec"
     LOCAL = "local"
+    SSH = "ssh"
+
+
+class ProbeMode(StrEnum):
+    """Where the far side has the probe from."""
+
+    INSTALL = "install"
+    """It is put into the far side's own cache, by the hash of its contents."""
+    PRESENT = "present"
+    """It is there, with its packages."""
 
 
 class ClientVantage(Model):
@@ -52,6 +63,17 @@ class ClientVantage(Model):
     environment: dict[EnvironmentKey, Text] = Field(default_factory=dict)
     far_shell: bool | None = None
     """Whether the prefix hands its words to a shell there, as ssh(1) does; they are then quoted for it. None is no."""
+    probe: ProbeMode | None = None
+    """None is ``install``, unless ``python`` or a ``PYTHONPATH`` of ``environment`` says where the probe is."""
+    host: HostName | None = None
+    """Of ``ssh``: a name, or an alias of the configuration of OpenSSH."""
+    user: Text | None = None
+    port: Port | None = None
+    jump_hosts: tuple[Text, ...] = ()
+    """``[USER@]HOST[:PORT]`` each, in the order they are gone through (``ssh -J``)."""
+    identity_file: Text | None = None
+    known_hosts_file: Text | None = None
+    config_file: Text | None = None
 
 
 SecretReference = Annotated[

@@ -120,6 +120,8 @@ def clients(topology: Topology) -> Iterator[Problem]:
                 ("clients", i, "vantage", "command"),
                 'is empty; give the prefix that lands in the client VPC, e.g. ["kubectl", "exec", "-i", "pod", "--"]',
             )
+        if client.vantage.kind == "ssh" and client.vantage.host is None:
+            yield Problem(("clients", i, "vantage", "host"), "is not given; ssh needs a host to log in to")
         shells = [word for word in client.vantage.command if PurePath(word).name in _TO_A_SHELL]
         if client.vantage.kind == "exec" and shells and client.vantage.far_shell is None:
             yield Problem(

@@ -1,0 +1,236 @@
+"""The probe and its packages as one file, for a platform and a Python: what a vantage puts on its far side.
+
+Of this platform and Python a bundle is made of what is installed here, and needs no network. Of another it is made of
+wheels that pip downloads. The same contents are the same bytes, so that a far side is asked for its hash alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from packaging.markers import Marker
+
+import brokerproof
+from brokerproof.errors import CouldNotError
+
+PACKAGES: Final = (
+    "confluent-kafka",
+    "cryptography",
+    "dnspython",
+    "hdrhistogram",
+    "kio",
+    "msgspec",
+    "pyopenssl",
+    "service-identity",
+)
+"""What the probes import; a test compares it with the extra ``probe``."""
+OLDEST: Final = (3, 11)
+"""Of kio, and of the probes."""
+_LEFT_OUT: Final = frozenset({"pbr", "setuptools", "pycparser"})
+"""What packages name and nothing imports while a probe runs: for building, and for cffi's own compiler."""
+_FOR_MEASURING: Final = "hdrhistogram"
+"""Not every machine has a wheel of it (aarch64 has none), and a verification does without."""
+_NOT_RUN: Final = re.compile(r"(^|/)(tests?|__pycache__|docs|include|bin|share)(/|$)|\.pyi$|\.h$|\.pxd$|\.pyc$")
+_WHEN: Final = (1980, 1, 1, 0, 0, 0)
+_WHEELS: Final = {
+    "glibc": ("manylinux2014_{}", "manylinux_2_17_{}", "manylinux_2_28_{}", "manylinux_2_34_{}"),
+    "musl": ("musllinux_1_1_{}", "musllinux_1_2_{}"),
+}
+_LAST_WORDS: Final = 300
+
+
+class BundleError(CouldNotError):
+    """A bundle cannot be made; one sentence that states what is missing and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarPlatform:
+    """What a bundle is for."""
+
+    python: str
+    """As in ``3.12``."""
+    machine: str
+    """As in ``x86_64`` or ``aarch64``."""
+    libc: str = "glibc"
+
+    def words(self) -> str:
+        """For people."""
+        return f"Python {self.python} on {self.machine} ({self.libc})"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One file, and what it is called by."""
+
+    path: Path
+    sha256: str
+    size: int
+
+    def read(self) -> bytes:
+        """All of it."""
+        return self.path.read_bytes()
+
+
+def this_platform() -> FarPlatform:
+    """Where this process runs."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return FarPlatform(version, platform.machine(), platform.libc_ver()[0] or "musl")
+
+
+def bundle_for(far: FarPlatform, *, environ: Mapping[str, str] = os.environ) -> Bundle:
+    """The bundle for a platform: from the cache, or made now.
+
+    Raises:
+        BundleError: it cannot be made.
+    """
+    if tuple(map(int, far.python.split("."))) < OLDEST:
+        raise BundleError(f"the probe needs Python {'.'.join(map(str, OLDEST))} or newer, not {far.python}")
+    folder = _cache(environ)
+    path = folder / f"probe-{_own_key()}-{far.python}-{far.machine}-{far.libc}.zip"
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as made:
+                _make(Path(made), far).replace(path)
+        except OSError as error:
+            why = f"the probe's bundle cannot be written below {folder}: {error.strerror or error}"
+            raise BundleError(why) from None
+    return _described(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _described(path: Path, _changed_ns: int) -> Bundle:
+    data = path.read_bytes()
+    return Bundle(path, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    stated = Path(environ.get("XDG_CACHE_HOME", ""))
+    base = stated if stated.is_absolute() else Path(environ.get("HOME") or Path.home()) / ".cache"
+    return base / "brokerproof" / "bundles"
+
+
+@cache
+def _own_key() -> str:
+    """What tells this probe and these packages from others."""
+    seen = hashlib.sha256()
+    for name, path in _own_files():
+        seen.update(f"{name}\0".encode() + path.read_bytes())
+    for name in sorted(_needed(this_platform())):
+        seen.update(f"{name} {importlib.metadata.version(name)}\0".encode())
+    return seen.hexdigest()[:16]
+
+
+def _own_files() -> Iterator[tuple[str, Path]]:
+    root = Path(brokerproof.__file__).parent
+    yield "brokerproof/__init__.py", root / "__init__.py"
+    probes = (root / "probes").resolve()
+    for path in sorted(probes.rglob("*.py")):
+        yield f"brokerproof/probes/{path.relative_to(probes)}", path
+
+
+def _make(folder: Path, far: FarPlatform) -> Path:
+    own = dict(_own_files())
+    here = far == this_platform()
+    packages = dict(_installed()) if here else dict(_wheels(folder, far))
+    target = folder / "bundle.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
+        for name, path in sorted((own | packages).items()):
+            entry = zipfile.ZipInfo(name, _WHEN)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, path.read_bytes())
+    return target
+
+
+def _installed() -> Iterator[tuple[str, Path]]:
+    """The files of the packages as they are installed here."""
+    for name in sorted(_needed(this_platform())):
+        files = importlib.metadata.distribution(name).files
+        if files is None:
+            raise BundleError(f"{name} does not list its files, so it cannot be bundled: install it with pip")
+        for file in files:
+            path = Path(str(file.locate()))
+            relative = str(file)
+            if not relative.startswith("..") and not _NOT_RUN.search(relative) and path.is_file():
+                yield relative, path
+
+
+def _needed(far: FarPlatform) -> frozenset[str]:
+    """The packages and what these need in turn on a platform, by the names they are installed under."""
+    found: set[str] = set()
+    left = list(PACKAGES)
+    while left:
+        name = left.pop()
+        if name in found or name in _LEFT_OUT:
+            continue
+        try:
+            needs = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            why = f"the probe's package {name} is not installed here: pip install 'brokerproof[probe]'"
+            raise BundleError(why) from None
+        found.add(name)
+        left += [_name(each) for each in needs if _is_for(far, each)]
+    return frozenset(found)
+
+
+def _name(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
+
+
+def _is_for(far: FarPlatform, requirement: str) -> bool:
+    """Whether a requirement is none of an extra, and of this Python and machine."""
+    marker = requirement.partition(";")[2]
+    if "extra" in marker:
+        return False
+    there = {"python_version": far.python, "platform_machine": far.machine, "python_full_version": f"{far.python}.0"}
+    return not marker.strip() or Marker(marker).evaluate(there)
+
+
+def _wheels(folder: Path, far: FarPlatform) -> Iterator[tuple[str, Path]]:
+    """The files of the packages for another platform, from wheels of the same versions."""
+    wheels, unpacked = folder / "wheels", folder / "unpacked"
+    platforms = [each.format(far.machine) for each in _WHEELS.get(far.libc, ())]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", f"--python-version={far.python}", "--implementation=cp", f"--dest={wheels}"]
+    command += [f"--platform={each}" for each in platforms]
+    names = sorted(_needed(far))
+    said = _downloaded(command, names)
+    if _FOR_MEASURING in said:
+        said = _downloaded(command, [name for name in names if name != _FOR_MEASURING])
+    if said:
+        raise BundleError(
+            f"no bundle of the probe for {far.words()} is here, and pip could not make one: {said[-_LAST_WORDS:]}; "
+            "make it where a package index is reached: brokerproof probe bundle --python "
+            f"{far.python} --machine {far.machine} --libc {far.libc}"
+        )
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(unpacked)
+    for path in sorted(unpacked.rglob("*")):
+        relative = str(path.relative_to(unpacked))
+        if path.is_file() and not _NOT_RUN.search(relative):
+            yield relative, path
+
+
+def _downloaded(command: list[str], names: list[str]) -> str:
+    """Have pip download these packages, in the versions that are installed here; its last words where it does not."""
+    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in names]
+    done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if not done.returncode:
+        return ""
+    return next(iter(done.stderr.strip().splitlines()[-1:]), "pip said nothing")

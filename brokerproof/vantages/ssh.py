@@ -1,0 +1,157 @@
+"""The vantage behind ssh(1): OpenSSH as it is set up here, with one connection kept for all of a client's processes.
+
+Host keys are checked, and nothing is asked at a terminal. What runs over the connection is
+:mod:`brokerproof.vantages.exec`'s business.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+from brokerproof.vantages.exec import ExecVantage, Patience, installs
+
+ALIVE_S: Final = 5
+"""Seconds between two questions to a silent server; after three without an answer the connection is given up."""
+CONNECT_S: Final = 10
+PERSIST_S: Final = 60
+"""How long a kept connection outlives its last process: a client that is probed again soon has it still."""
+
+
+class SshSettings(Protocol):
+    """What a topology file says of such a vantage."""
+
+    @property
+    def host(self) -> str | None:
+        """Where to."""
+        ...
+
+    @property
+    def user(self) -> str | None:
+        """As whom; None is as OpenSSH is set up."""
+        ...
+
+    @property
+    def port(self) -> int | None:
+        """At which port; likewise."""
+        ...
+
+    @property
+    def jump_hosts(self) -> Sequence[str]:
+        """Through which hosts."""
+        ...
+
+    @property
+    def identity_file(self) -> str | None:
+        """With which key."""
+        ...
+
+    @property
+    def known_hosts_file(self) -> str | None:
+        """Where host keys are known from."""
+        ...
+
+    @property
+    def config_file(self) -> str | None:
+        """Instead of the user's configuration."""
+        ...
+
+    @property
+    def python(self) -> str:
+        """The interpreter there."""
+        ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The probe's variables there."""
+        ...
+
+    @property
+    def probe(self) -> str | None:
+        """As of the vantage ``exec``."""
+        ...
+
+    @property
+    def command(self) -> Sequence[str]:
+        """Of the vantage ``exec`` alone."""
+        ...
+
+    @property
+    def far_shell(self) -> bool | None:
+        """Likewise."""
+        ...
+
+
+def open_vantage(client: str, settings: SshSettings) -> SshVantage:
+    """The vantage of a client that ssh leads to.
+
+    Raises:
+        ValueError: no host is given.
+    """
+    return SshVantage(client, settings)
+
+
+def ssh_command(settings: SshSettings, control: Path) -> tuple[str, ...]:
+    """The prefix that runs a command there.
+
+    Raises:
+        ValueError: no host is given.
+    """
+    if not settings.host:
+        raise ValueError("vantage ssh without a host")
+    files = (("-i", settings.identity_file), ("-F", settings.config_file))
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(CONNECT_S),
+        "ServerAliveInterval": str(ALIVE_S),
+        "StrictHostKeyChecking": "yes",
+        "ControlMaster": "auto",
+        "ControlPath": str(control),
+        "ControlPersist": str(PERSIST_S),
+        **({"UserKnownHostsFile": settings.known_hosts_file} if settings.known_hosts_file else {}),
+        **({"IdentitiesOnly": "yes"} if settings.identity_file else {}),
+    }
+    return (
+        "ssh",
+        "-T",
+        *(word for flag, path in files if path for word in (flag, path)),
+        *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
+        *(("-J", ",".join(settings.jump_hosts)) if settings.jump_hosts else ()),
+        *(("-p", str(settings.port)) if settings.port else ()),
+        *(("-l", settings.user) if settings.user else ()),
+        "--",
+        settings.host,
+    )
+
+
+class SshVantage(ExecVantage):
+    """Runs plans through one probe process at a host that ssh leads to."""
+
+    def __init__(self, name: str, settings: SshSettings, *, patience: Patience | None = None) -> None:
+        # Short, since a socket's path has 108 bytes at most; nobody else may enter it.
+        self._folder = Path(tempfile.mkdtemp(prefix="bp-ssh-"))
+        self._prefix = ssh_command(settings, self._folder / "c")
+        super().__init__(
+            name,
+            self._prefix,
+            python=settings.python,
+            environment=settings.environment,
+            far_shell=True,
+            install=installs(settings),
+            patience=patience,
+        )
+
+    def close(self) -> None:
+        """End the probe, then the connection, and whatever of it is on this host."""
+        super().close()
+        if not self._folder.exists():
+            return
+        with suppress(OSError, subprocess.TimeoutExpired):
+            leave = [*self._prefix[:-2], "-O", "exit", *self._prefix[-2:]]
+            subprocess.run(leave, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=CONNECT_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
