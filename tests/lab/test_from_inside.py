@@ -30,7 +30,7 @@ CLIENTS = {
     "transit_gateway": ("by_gateway", "remote_by_gateway"),
     "privatelink_single_nlb": ("cluster_vpc", "account_b", "overlapping"),
     "privatelink_multi_nlb": ("account_b", "remote_by_peering"),
-    "privatelink_cross_region": ("overlapping",),
+    "privatelink_cross_region": ("remote", "overlapping"),
     "multi_vpc": ("account_b", "overlapping"),
 }
 BREAKS = ("client-security-group-egress", "record-missing", "target-of-another-broker", "broker-frozen")
