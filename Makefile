@@ -6,6 +6,9 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PROVE_ARGS ?=
+SEED ?= 1
+MINUTES ?= 5
+FUZZ_ARGS ?=
 # Not set-up's .venv alone: that cannot be made while the lock does not fit pyproject.toml.
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
@@ -13,7 +16,7 @@ LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue accuracy bench clean
+.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue accuracy fuzz bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -66,6 +69,9 @@ catalogue: setup ## write docs/catalogue.md, which follows from the code
 
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
 	$(BIN)/brokerproof lab prove --clean 200 --busy 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)
+
+fuzz: setup ## hostile peers of a seed, for some minutes; SEED=1 MINUTES=5 and FUZZ_ARGS are handed on, failing inputs kept
+	$(BIN)/python -m tests.hostile --seed $(SEED) --minutes $(MINUTES) $(FUZZ_ARGS)
 
 bench: ## compare with commands by hand, Kafka's own tools, iperf3, sslyze and others; figures to docs/benchmarks.md
 	@tools/setup.sh --bench

@@ -25,6 +25,8 @@ from kio.schema.types import GroupId, TopicName
 from kio.static.primitive import i8
 
 from brokerproof.probes.outcome import OffsetsPartition, Reason
+from brokerproof.probes.outcome.foreign_text import number, printable
+from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
 FIRST_POLL_S: Final = 0.02
@@ -32,6 +34,9 @@ LONGEST_POLL_S: Final = 0.5
 """Between two questions while a cluster makes its offsets topic, on the first group of its life."""
 
 OFFSETS_TOPIC: Final = "__consumer_offsets"
+HOST_CHARACTERS: Final = 255
+_MEMBERS: Final = 16
+"""Of a group that has one: what else a coordinator says is cut."""
 _TOPIC_RESOURCE: Final = i8(2)
 _MIN_IN_SYNC: Final = "min.insync.replicas"
 
@@ -77,7 +82,8 @@ async def find_coordinator(
         response = await connection.call(FindCoordinatorRequest(key=group), FindCoordinatorResponse)
         code = response.error_code
         if code is ErrorCode.none:
-            return Coordinator(int(response.node_id), response.host, int(response.port))
+            host = printable(response.host, HOST_CHARACTERS)
+            return Coordinator(int(response.node_id), host, int(response.port))
         if code not in _NOT_YET:
             reason = (
                 Reason.NOT_AUTHORIZED
@@ -120,7 +126,7 @@ async def describe_group(connection: KafkaConnection, group: str) -> tuple[str, 
     """
     described = await _described(connection, group)
     # Kafka writes an InetAddress: "/10.0.0.1", or "host/10.0.0.1".
-    hosts = {member.client_host.rpartition("/")[2] for each in described for member in each.members}
+    hosts = {member.client_host.rpartition("/")[2] for each in described for member in each.members[:_MEMBERS]}
     return ", ".join(each.group_state for each in described), tuple(sorted(map(_canonical, hosts)))
 
 
@@ -175,7 +181,7 @@ async def _min_in_sync(connection: KafkaConnection) -> int | None:
     )
     response = await connection.call(DescribeConfigsRequest(resources=(resource,)), DescribeConfigsResponse)
     told = [entry.value or "" for each in response.results for entry in each.configs if entry.name == _MIN_IN_SYNC]
-    return int(told[0]) if told and told[0].isdecimal() else None
+    return number(told[0]) if told else None
 
 
 def _java_hash(text: str) -> int:
@@ -189,8 +195,8 @@ def _java_hash(text: str) -> int:
 
 def _canonical(address: str) -> str:
     """As everything else here writes it: Java does not shorten an IPv6 address (RFC 5952)."""
-    if ":" not in address:
-        return address
+    if ":" not in address or not is_address(address.partition("%")[0]):
+        return printable(address, HOST_CHARACTERS)
     return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address.partition("%")[0]))
 
 

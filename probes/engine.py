@@ -28,6 +28,7 @@ from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.look import Look, control_name, control_target, other_target, target_of
 from brokerproof.probes.observation import Observation, crashed, error
 from brokerproof.probes.outcome import Closing, HostFacts, Line, Reason, Refused, Role, Stage, Started, Target
+from brokerproof.probes.outcome.foreign_text import ours, printable
 from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS, run_per
 from brokerproof.probes.outcome.spec import Per
@@ -150,7 +151,7 @@ class _Run:
             outcomes=sum(len(each.ledger) for each in made),
             complete=ending is None,
             duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
-            left_behind=tuple(what for left in removed for what in left),
+            left_behind=tuple(printable(what) for left in removed for what in left),
             sample_blocks=self._ledger.sample_blocks,
         )
         self._emit(closing)
@@ -255,7 +256,7 @@ def _started(plan: Plan, host: HostFacts) -> Started:
             "pyopenssl": OpenSSL.__version__,
         },
         wall_clock=datetime.now(UTC).isoformat(),
-        host_facts=host,
+        host_facts=ours(host),
     )
 
 

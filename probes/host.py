@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome import HostFacts, HostsEntry
+from brokerproof.probes.outcome.foreign_text import number
 from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.wire.dns_exchange import Server, is_address
 
@@ -86,7 +87,8 @@ def _nameservers(lines: list[list[str]]) -> Iterator[str]:
 
 def _ndots(options: list[str]) -> int:
     told = [option.removeprefix("ndots:") for option in options if option.startswith("ndots:")]
-    return int(told[-1]) if told and told[-1].isdecimal() else 1
+    known = number(told[-1]) if told else None
+    return 1 if known is None else known
 
 
 def _hosts(path: Path, names: Collection[str]) -> Iterator[HostsEntry]:
@@ -102,7 +104,7 @@ def _hosts(path: Path, names: Collection[str]) -> Iterator[HostsEntry]:
 
 
 def _number(words: list[str], place: int) -> int | None:
-    return int(words[place]) if len(words) > place and words[place].isdecimal() else None
+    return number(words[place]) if len(words) > place else None
 
 
 def _tcp_sockets(path: Path) -> int | None:

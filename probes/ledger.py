@@ -1,6 +1,6 @@
 """The outcomes of one run: each planned target and stage once an attempt, in the order they happen.
 
-The ledger numbers outcomes, times them and hands them on. It measures nothing.
+The ledger numbers outcomes, times them and hands them on, their texts made printable and bounded. It measures nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from brokerproof.probes.observation import Observation, crashed
 from brokerproof.probes.outcome import Outcome, Reason, SampleBlock, Stage, Status, Target, WaitedFor
+from brokerproof.probes.outcome.foreign_text import ours, printable
 
 T = TypeVar("T")
 
@@ -85,8 +86,8 @@ class Ledger:
             target=target,
             status=seen.status,
             reason=seen.reason,
-            detail=seen.detail,
-            facts=seen.facts,
+            detail=printable(seen.detail),
+            facts=ours(seen.facts),
             started_ns=max(0, started_ns - self.zero_ns),
             duration_ns=max(0, ended_ns - started_ns),
             waited_for=waited_for,

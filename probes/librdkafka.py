@@ -18,11 +18,18 @@ from confluent_kafka import KafkaError, ThrottleEvent
 from brokerproof.probes.logins import client_settings
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, Target
+from brokerproof.probes.outcome.bounds import CLIENT_MESSAGE_BYTES
 from brokerproof.probes.plan import Authentication, Limits, Tls
 from brokerproof.probes.wire.kafka_connection import CLIENT_ID
 
 INFO_LEVEL: Final = 6
 """syslog(3) LOG_INFO: at this level librdkafka says why a connection ended."""
+LOAD_BYTES: Final = {
+    "receive.message.max.bytes": 100_000_000,
+    "fetch.max.bytes": 52_428_800,
+    "queued.max.messages.kbytes": 65_536,
+}
+"""librdkafka's own defaults, for who reads a load."""
 LOG_LINES: Final = 20
 LOG_LINE_CHARACTERS: Final = 300
 MIN_SETUP_TIMEOUT_MS: Final = 1000
@@ -124,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True):
             "topic.metadata.refresh.fast.interval.ms": 20,
             "allow.auto.create.topics": False,
             "enable.metrics.push": False,
+            "receive.message.max.bytes": CLIENT_MESSAGE_BYTES,
         }
         if self.tls is not None and self.tls.ca_file is not None:
             config["ssl.ca.location"] = self.tls.ca_file
@@ -160,6 +168,9 @@ class Settings(msgspec.Struct, frozen=True):
             "enable.auto.offset.store": False,
             "auto.offset.reset": "latest",
             "fetch.min.bytes": 1,
+            # Less than a response may have, and no less than a record.
+            "fetch.max.bytes": CLIENT_MESSAGE_BYTES // 2,
+            "queued.max.messages.kbytes": CLIENT_MESSAGE_BYTES // 1024,
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 1,
             "fetch.error.backoff.ms": 20,

@@ -18,6 +18,7 @@ import msgspec
 from OpenSSL import SSL
 
 from brokerproof.probes.credentials import CredentialsError
+from brokerproof.probes.following import Following
 from brokerproof.probes.host import Asked
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.logins import Logins, identity_for
@@ -161,7 +162,12 @@ class Paths:
         """Why the client has no certificate to come with, where it is to."""
         self._logins = None if plan.authentication is None else Logins(plan.authentication)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._all_ended = asyncio.Event()
+        self._broken: BaseException | None = None
+        """What a task raised first."""
+        self._following = Following()
         self.endpoints: list[ProbedEndpoint] = []
+        self._by_place: dict[tuple[str, int], list[ProbedEndpoint]] = {}
         self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
         """None where nothing was verified when all was done."""
         self.first_far: asyncio.Future[ProbedEndpoint | None] = asyncio.get_running_loop().create_future()
@@ -193,14 +199,14 @@ class Paths:
             if self._find(name, port) is None:
                 self._add(Role.BOOTSTRAP, name, port, None)
         try:
+            # Tasks add tasks: probing an endpoint finds others.
             while self._tasks:
-                # Tasks add tasks: probing an endpoint finds others.
-                finished, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-                self._tasks -= finished
-                for task in finished:
-                    task.result()
+                self._all_ended.clear()
+                await self._all_ended.wait()
+                if self._broken is not None:
+                    raise self._broken
         finally:
-            for task in self._tasks:
+            for task in tuple(self._tasks):
                 task.cancel()
             for first in (self.first_far, self.first_verified):
                 if not first.done():
@@ -208,7 +214,7 @@ class Paths:
 
     async def advertised(self, broker: AdvertisedBroker) -> ProbedEndpoint:
         """The endpoint that says most about an advertised broker, probed where it was not yet."""
-        key = (*key_of(broker.name, broker.port), broker.broker_id)
+        key = _key_of_broker(broker)
         task = self._advertised.get(key)
         if task is None:
             task = self._advertised[key] = self._start(self._cover(broker))
@@ -276,7 +282,7 @@ class Paths:
 
     def close(self) -> None:
         """Close every connection that was kept, and end what is still under way."""
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             task.cancel()
         for endpoint in self.endpoints:
             for verified in endpoint.verified.values():
@@ -285,17 +291,26 @@ class Paths:
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            self._broken = self._broken or defect
+        if not self._tasks or self._broken is not None:
+            self._all_ended.set()
 
     def _add(self, role: Role, name: str, port: int, broker_id: int | None) -> ProbedEndpoint:
         endpoint = ProbedEndpoint(role, name, port, broker_id)
         self.endpoints.append(endpoint)
+        self._by_place.setdefault(key_of(name, port), []).append(endpoint)
         self._start(self._probe(endpoint))
         return endpoint
 
     def _find(self, name: str, port: int, broker_id: int | None = None) -> ProbedEndpoint | None:
         """The endpoint there, preferably the one for ``broker_id``."""
-        there = [each for each in self.endpoints if key_of(each.name, each.port) == key_of(name, port)]
+        there = self._by_place.get(key_of(name, port), [])
         return next((each for each in there if each.broker_id == broker_id), there[0] if there else None)
 
     async def _cover(self, broker: AdvertisedBroker) -> ProbedEndpoint:
@@ -341,13 +356,14 @@ class Paths:
         async def work() -> tuple[Observation, None]:
             nonlocal found
             limit_ms = self._plan.limits.resolve_ms
-            seen, found = await resolve(
+            told = await resolve(
                 endpoint.name,
                 self._asked.servers,
                 limit_ms=limit_ms,
                 host=self._asked.host,
                 by_host=self._plan.names_by_host,
             )
+            seen, found = self._following.take_addresses(*told)
             return seen, None
 
         async with self._limiter:
@@ -473,11 +489,10 @@ class Paths:
                 # The pace is not in the stage's time.
                 await self._logins.keep_pace(endpoint.login_key) if sequence.goes_on else None
                 await sequence.step(Stage.AUTHENTICATE, lambda: self._first_login(_need(connection), endpoint, address))
-            metadata = await sequence.step(
-                Stage.METADATA, lambda: ask_metadata(_need(connection), limit_ms=limits.request_ms)
-            )
+            metadata = await sequence.step(Stage.METADATA, lambda: self._metadata(_need(connection)))
             for broker in metadata.brokers if metadata is not None and self._follow else ():
-                self._start(self.advertised(broker))
+                if _key_of_broker(broker) not in self._advertised:
+                    self._start(self.advertised(broker))
             identified = await sequence.step(
                 Stage.IDENTITY, lambda: self._identify(endpoint, address, _need(connection))
             )
@@ -544,6 +559,9 @@ class Paths:
             other.close()
         return with_nonce(seen, again, ended_ns=ended_ns), None
 
+    async def _metadata(self, connection: KafkaConnection) -> tuple[Observation, MetadataFacts | None]:
+        return self._following.take_brokers(*await ask_metadata(connection, limit_ms=self._plan.limits.request_ms))
+
     async def _identify(
         self, endpoint: ProbedEndpoint, address: str, connection: KafkaConnection
     ) -> tuple[Observation, _Identified | None]:
@@ -571,6 +589,10 @@ def _need_logins(logins: Logins | None) -> Logins:
     if logins is None:
         raise AssertionError("authenticate runs only where the plan says how")
     return logins
+
+
+def _key_of_broker(broker: AdvertisedBroker) -> tuple[str, int, int]:
+    return *key_of(broker.name, broker.port), broker.broker_id
 
 
 def _need(connection: KafkaConnection | None) -> KafkaConnection:

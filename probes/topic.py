@@ -28,6 +28,7 @@ from kio.schema.types import BrokerId, TopicName
 from kio.static.primitive import i16, i32, i32Timedelta, i64
 
 from brokerproof.probes.outcome import Reason
+from brokerproof.probes.outcome.bounds import PARTITIONS
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
 POLL_S: Final = 0.005
@@ -103,11 +104,11 @@ def spread(broker_ids: Sequence[int], replication_factor: int, each: int = 1) ->
 
 def led(leaders: Sequence[int]) -> Partitions:
     """Of a topic whose partition i is led by the i-th of ``leaders``; below 0 is nobody."""
-    led_by: dict[int, tuple[int, ...]] = {}
+    led_by: dict[int, list[int]] = {}
     for index, leader in enumerate(leaders):
         if leader >= 0:
-            led_by[leader] = (*led_by.get(leader, ()), index)
-    return Partitions(count=len(leaders), led_by=led_by)
+            led_by.setdefault(leader, []).append(index)
+    return Partitions(count=len(leaders), led_by={leader: tuple(each) for leader, each in led_by.items()})
 
 
 async def create_topic(
@@ -157,6 +158,9 @@ async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
         if topic.error_code is not ErrorCode.none:
             reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
             raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}", error_code=topic.error_code)
+        if len(topic.partitions) > PARTITIONS:
+            words = f"{name}: {len(topic.partitions)} partitions; {PARTITIONS} are taken at most"
+            raise TopicError(Reason.TOO_MUCH, words)
         for each in sorted(topic.partitions, key=lambda each: each.partition_index):
             leaders.append(int(each.leader_id))
             if leaders[-1] < 0:
@@ -185,6 +189,8 @@ async def end_offset(connection: KafkaConnection, name: str, partition: int) -> 
         answers = [answer for topic in response.topics for answer in topic.partitions]
         code = answers[0].error_code if answers else ErrorCode.unknown_topic_or_partition
         if code is ErrorCode.none:
+            if int(answers[0].offset) < 0:
+                raise TopicError(Reason.KAFKA_ERROR, f"ListOffsets {name}: no offset, but {answers[0].offset}")
             return int(answers[0].offset)
         if code not in _NOT_YET:
             reason = _REASONS.get(code, Reason.KAFKA_ERROR)

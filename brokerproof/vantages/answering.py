@@ -11,6 +11,7 @@ from brokerproof.probes.outcome import Outcome, Role, Stage, Target
 from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.plan import Plan
+from brokerproof.vantages.consistency import contradictions
 
 MAX_ADVERTISED: Final = 1000
 """Endpoints that are advertised but not planned. A probe takes 500 brokers of an answer for one cluster at most."""
@@ -32,7 +33,7 @@ class Answering:
         measured = {Stage.LATENCY} if plan.latency is not None or plan.path_latency is not None else set()
         measured |= {Stage.THROUGHPUT} if plan.throughput is not None else set()
         self._stages = {*plan.stages, *measured}
-        self._answered: set[tuple[Stage, Target, int, int]] = set()
+        self._answered: dict[tuple[Stage, Target, int, int], Outcome] = {}
         self._advertised: set[tuple[str, int, int | None]] = set()
         endpoints = len(self._brokers) + len(self._bootstrap) + (MAX_ADVERTISED if plan.bootstrap else 0)
         once = len(self._forbidden) + len(self._others) + len(self._controls) + len(self._stages)
@@ -58,8 +59,12 @@ class Answering:
             if endpoint not in self._advertised and len(self._advertised) >= MAX_ADVERTISED:
                 return f"sent outcomes of more than {MAX_ADVERTISED} advertised endpoints"
             self._advertised.add(endpoint)
-        self._answered.add(key)
+        self._answered[key] = outcome
         return ""
+
+    def contradictions(self, duration_ns: int) -> list[str]:
+        """What the outcomes say that cannot be true together, once all of them are there; a few of them."""
+        return contradictions(self._plan, self._answered, duration_ns)
 
     def _asked(self, outcome: Outcome) -> bool:
         stage, target = outcome.stage, outcome.target

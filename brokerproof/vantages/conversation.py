@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome import Closing, Outcome, Refused, SampleBlock, Started, decode_line
+from brokerproof.probes.outcome.foreign_text import ours
 from brokerproof.probes.plan import Plan
 from brokerproof.vantages.answering import Answering
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
@@ -21,6 +22,8 @@ from brokerproof.wording import one_line
 MAX_RUN_BYTES: Final = 64 * 1024 * 1024
 """More than this from one run is not a probe talking (an outcome is a few KB)."""
 
+MAX_RUBBISH: Final = 10_000
+"""Lines behind the probe's first that are not its own: who prints more is not going to stop."""
 _QUOTED: Final = 120
 
 
@@ -83,7 +86,7 @@ class Conversation:
             return
         try:
             heard = decode_line(line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._take_rubbish(line, error)
             return
         match heard:
@@ -127,9 +130,9 @@ class Conversation:
             self.end("sent its first line twice")
         elif started.plan_id != self._plan_id:
             self._said.feed_line(line)
-            self.end(f"answered for plan {started.plan_id!r}, asked for {self._plan_id!r}")
+            self.end(f"answered for plan {started.plan_id[:_QUOTED]!r}, asked for {self._plan_id!r}")
         else:
-            self._started = started
+            self._started = ours(started)
 
     def _take_outcome(self, outcome: Outcome, line: bytes) -> None:
         if self._started is None:
@@ -142,6 +145,7 @@ class Conversation:
             self._said.feed_line(line)
             self.end(one_line(fault))
             return
+        outcome = ours(outcome)
         self._outcomes.append(outcome)
         if self._on_outcome is not None:
             self._on_outcome(outcome)
@@ -159,9 +163,10 @@ class Conversation:
             self.end("sent a closing line before its first line")
             return
         self._over = True
-        self._closing = closing
+        self._closing = ours(closing)
+        self._faults.extend(one_line(fault) for fault in self._answering.contradictions(closing.duration_ns))
         if closing.plan_id != self._plan_id:
-            self._faults.append(f"closed plan {closing.plan_id!r}, asked for {self._plan_id!r}")
+            self._faults.append(f"closed plan {closing.plan_id[:_QUOTED]!r}, asked for {self._plan_id!r}")
         if closing.outcomes != len(self._outcomes):
             self._faults.append(f"its closing line counts {closing.outcomes} outcomes, {len(self._outcomes)} arrived")
         if closing.sample_blocks != len(self._samples):
@@ -173,6 +178,9 @@ class Conversation:
         if not self.begun:
             return
         self._rubbish += 1
+        if self._rubbish > MAX_RUBBISH:
+            self.end(f"printed more than {MAX_RUBBISH} lines that are not the probe's")
+            return
         if not self._rubbish_example:
             shown = printable(line[:_QUOTED])
             why = f" ({error})" if line.lstrip().startswith(b"{") else ""

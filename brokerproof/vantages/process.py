@@ -12,7 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from fcntl import F_SETPIPE_SZ, fcntl
 from typing import IO, Final
@@ -28,6 +28,9 @@ _CHUNK: Final = 64 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _TICK_S: Final = 0.25
 _KILLED_S: Final = 5.0
+MAX_LAST_LINES: Final = 20_000
+MAX_LAST_BYTES: Final = 16 << 20
+"""Of what comes after a process was told to end; a probe has some outcomes left to tell."""
 _LAST_ROUNDS: Final = 2 * _PIPE_BYTES // _CHUNK
 
 
@@ -45,6 +48,20 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing more will come: stdout is closed, or the process has exited."""
     endless: bool = False
     """A line passed :data:`MAX_LINE_BYTES` without an end; its head is in the tail."""
+
+
+class _LastLines:
+    """What a process prints while it is being ended, as much of it as is kept: it may print without an end."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            if len(self.lines) < MAX_LAST_LINES and self._bytes < MAX_LAST_BYTES:
+                self.lines.append(line)
+                self._bytes += len(line)
 
 
 class FarProcess:
@@ -158,14 +175,14 @@ class FarProcess:
         if self._stopped:
             return ()
         self._stopped = True
-        lines: list[bytes] = []
+        last = _LastLines()
         try:
             self._close_stdin()
-            gone = self._gone_within(politely_s, lines)
+            gone = self._gone_within(politely_s, last)
             self.ended_itself = self.exited()
             if not gone:
                 self._signal(signal.SIGTERM)
-                self._gone_within(grace_s, lines)
+                self._gone_within(grace_s, last)
         finally:
             # Also when all went well: the unreaped leader keeps the group id ours, so this
             # reaches what the command left behind and nothing else.
@@ -173,13 +190,13 @@ class FarProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_KILLED_S)
             for _ in range(_LAST_ROUNDS):
-                lines += self.listen(0).lines
+                last.add(self.listen(0).lines)
                 if not self._out_open and not self._err_open:
                     break
             self._selector.close()
             for stream in (self._process.stdout, self._process.stderr):
                 _open(stream).close()
-        return tuple(lines)
+        return tuple(last.lines)
 
     def ending(self) -> str:
         """How the process ended, in words."""
@@ -191,13 +208,13 @@ class FarProcess:
             case code:
                 return f"ended with exit status {code}"
 
-    def _gone_within(self, wait_s: float, lines: list[bytes]) -> bool:
+    def _gone_within(self, wait_s: float, last: _LastLines) -> bool:
         """Drain until the process has exited and nobody holds its stdout, or the time is over."""
         until = time.monotonic() + wait_s
         while (left := until - time.monotonic()) > 0:
             if self.exited() and not self._out_open:
                 return True
-            lines += self.listen(left).lines
+            last.add(self.listen(left).lines)
             if self.exited() and self._out_open:
                 time.sleep(min(left, 0.01))
         return self.exited() and not self._out_open

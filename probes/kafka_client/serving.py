@@ -298,6 +298,9 @@ def broke(stage: Stage, failure: Exception) -> Broke:
     """An exception as a reason of the stage, where it is the client's."""
     if isinstance(failure, KafkaException):
         return Broke(failure.args[0].str(), reason_of(failure.args[0], STAGE_REASONS[stage]))
+    if isinstance(failure, UnicodeDecodeError):
+        # Raised by the client's binding for a name, or words, that a broker sent.
+        return Broke(f"the Kafka client cannot read what a broker says: {failure.reason}", Reason.KAFKA_ERROR)
     return Broke(words_of(failure), None)
 
 

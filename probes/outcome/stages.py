@@ -125,6 +125,8 @@ class Reason(StrEnum):
     NOT_ASSIGNED = "not_assigned"
     COMMIT_FAILED = "commit_failed"
     INTERMITTENT = "intermittent"
+    TOO_MUCH = "too_much"
+    """A bound of :mod:`brokerproof.probes.outcome.bounds` was met: what a peer said is not read, or not followed."""
     CLIENT_DIED = "client_died"
     """The Kafka client (librdkafka) crashed; with status error: it was ended from outside, or could not be started."""
     # status skipped
@@ -155,6 +157,7 @@ NETWORK: Final = frozenset(
 )
 CONVERSATION: Final = frozenset({Reason.TIMED_OUT, Reason.RESET, Reason.CLOSED, Reason.SOCKET_ERROR})
 TLS: Final = CONVERSATION | {
+    Reason.TOO_MUCH,
     Reason.CHAIN_UNTRUSTED,
     Reason.CERTIFICATE_EXPIRED,
     Reason.CERTIFICATE_NOT_YET_VALID,
@@ -164,6 +167,7 @@ TLS: Final = CONVERSATION | {
     Reason.PROTOCOL_ERROR,
 }
 KAFKA: Final = CONVERSATION | {
+    Reason.TOO_MUCH,
     Reason.NOT_KAFKA,
     Reason.UNSUPPORTED_VERSION,
     Reason.KAFKA_ERROR,
@@ -178,6 +182,7 @@ CLIENT: Final = frozenset(
         Reason.TOPIC_NOT_CREATED,
         Reason.TOPIC_NOT_FOUND,
         Reason.CLIENT_DIED,
+        Reason.TOO_MUCH,
     }
 )
 

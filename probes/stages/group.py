@@ -138,10 +138,13 @@ class Grouping(msgspec.Struct):
         except KafkaException as raised:
             self._failure = raised.args[0]
         back = sum(1 for each in read if each.offset == wanted[each.partition])
-        # What was refused says more than that it could not be read; what was read needs no other answer.
-        self._failure = self._refusal(deadline if back < len(wanted) else 0) or self._failure
+        # What was refused says more than that it could not be read.
+        self._failure = self._refusal(deadline) or self._failure
         if self._failure is not None:
             return 0, self._failure.str()
+        if not self.commits.answers:
+            # They are there, and an application would not know it.
+            return back, f"no answer to the commit; {back} of {len(wanted)} offsets read back"
         return back, "" if back == len(wanted) else f"{back} of {len(wanted)} offsets read back"
 
     def _refusal(self, deadline: int) -> KafkaError | None:

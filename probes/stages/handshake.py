@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import HandshakeFacts, Reason
-from brokerproof.probes.wire.certificates import Described, described, iso, names_match, names_of
+from brokerproof.probes.outcome.bounds import CHAIN_CERTIFICATES, HANDSHAKE_BYTES
+from brokerproof.probes.wire.certificates import Described, described, names_match
 from brokerproof.probes.wire.client_certificate import Identity, IdentityError, facts_of
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.stream import (
@@ -35,8 +35,8 @@ from brokerproof.probes.wire.stream import (
 )
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
-MAX_HANDSHAKE_BYTES: Final = 1 << 20
-"""More than any certificate chain needs; a peer that sends more is not doing a handshake."""
+NAMES_SHOWN: Final = 20
+_UNREADABLE: Final = "a time that cannot be read"
 
 _CHANGE_CIPHER_SPEC: Final = 20
 _ALERT: Final = 21
@@ -317,8 +317,9 @@ async def _run(tls: SSL.Connection, stream: Stream, noted: _Noted) -> None:
             # OpenSSL tells an alert's number here alone; it calls at every step, so not where no alert can be.
             tls.set_info_callback(_inform)
         noted.bytes_received += len(data)
-        if noted.bytes_received > MAX_HANDSHAKE_BYTES:
-            raise BrokenStreamError(Reason.PROTOCOL_ERROR, f"over {MAX_HANDSHAKE_BYTES} bytes, no end in sight")
+        if noted.bytes_received > HANDSHAKE_BYTES:
+            words = f"{noted.bytes_received} bytes and no end in sight; {HANDSHAKE_BYTES} are read at most"
+            raise BrokenStreamError(Reason.TOO_MUCH, words)
         tls.bio_write(data)
 
 
@@ -371,18 +372,17 @@ def _judge(
     if not chain:
         return failed(Reason.PROTOCOL_ERROR, "the peer sent no certificate", _facts(sni, tls, noted)), None
     certificate = chain[0]
+    said = described(certificate)
     numbers = {number for number, _ in noted.verify_errors}
     expired = _CERTIFICATE_EXPIRED in numbers
     too_early = _CERTIFICATE_NOT_YET_VALID in numbers
     chain_ok = not numbers - _APART
     name_ok = _HOSTNAME_MISMATCH not in numbers if noted.judges_name else names_match(certificate, host)
-    name_words = "" if name_ok else f"not for {host}, but for {', '.join(names_of(certificate)) or 'no name'}"
+    name_words = "" if name_ok else f"not for {host}, but for {_names(said)}"
     problems = {
         Reason.CHAIN_UNTRUSTED: "" if chain_ok else "; ".join(_verify_words(noted, of_chain=True)),
-        Reason.CERTIFICATE_EXPIRED: f"expired at {iso(certificate.not_valid_after_utc)}" if expired else "",
-        Reason.CERTIFICATE_NOT_YET_VALID: (
-            f"not valid before {iso(certificate.not_valid_before_utc)}" if too_early else ""
-        ),
+        Reason.CERTIFICATE_EXPIRED: f"expired at {said.not_after or _UNREADABLE}" if expired else "",
+        Reason.CERTIFICATE_NOT_YET_VALID: (f"not valid before {said.not_before or _UNREADABLE}" if too_early else ""),
         Reason.NAME_MISMATCH: name_words,
     }
     found = tuple(reason for reason, words in problems.items() if words)
@@ -404,9 +404,17 @@ def _judge(
     return ok(facts), TlsStream(sock, tls)
 
 
-def _chain(tls: SSL.Connection) -> Sequence[x509.Certificate]:
-    """As the peer sent it, its own certificate first (SSL_get_peer_cert_chain(3), of a client)."""
-    return tls.get_peer_cert_chain(as_cryptography=True) or ()
+def _names(said: Described) -> str:
+    """Those a certificate is for; a few of them where they are many."""
+    shown = ", ".join(said.dns_names[:NAMES_SHOWN])
+    more = f" and {len(said.dns_names) - NAMES_SHOWN} more" if len(said.dns_names) > NAMES_SHOWN else ""
+    return f"{shown}{more}" if shown else "no name" if not said.unreadable else "no name that can be read"
+
+
+def _chain(tls: SSL.Connection) -> Sequence[bytes]:
+    """As the peer sent it, in DER, its own certificate first (SSL_get_peer_cert_chain(3), of a client)."""
+    found = tls.get_peer_cert_chain() or ()
+    return [crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in found[:CHAIN_CERTIFICATES]]
 
 
 def _judge_name(tls: SSL.Connection, host: str) -> bool:
@@ -455,7 +463,7 @@ def _facts(
     tls: SSL.Connection,
     noted: _Noted,
     *,
-    chain: Sequence[x509.Certificate] | None = None,
+    chain: Sequence[bytes] | None = None,
     verdict: _ChainJudgement = _UNJUDGED,
 ) -> HandshakeFacts:
     chain = _chain(tls) if chain is None else chain
@@ -475,6 +483,7 @@ def _facts(
         not_before=said.not_before,
         not_after=said.not_after,
         sha256=said.sha256,
+        unreadable=said.unreadable,
         chain=tuple(described(entry).subject for entry in chain),
         alert="" if noted.alert is None else _alert_words(noted.alert),
         alert_number=noted.alert,

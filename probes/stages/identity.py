@@ -23,6 +23,7 @@ from kio.static.primitive import i8
 
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import IdentityFacts, Reason
+from brokerproof.probes.outcome.foreign_text import number
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
@@ -35,7 +36,7 @@ REPLICA_SELECTOR: Final = "replica.selector.class"
 CONNECTIONS_MAX_IDLE: Final = "connections.max.idle.ms"
 KEYS: Final = (ADVERTISED_LISTENERS, REPLICA_SELECTOR, CONNECTIONS_MAX_IDLE)
 
-_EXPECTED = re.compile(r"Unexpected broker id, expected (\d+)")
+_EXPECTED = re.compile(r"Unexpected broker id, expected ([0-9]{1,10})(?![0-9])")
 _ENDED: Final = frozenset({Reason.CLOSED, Reason.RESET})
 _NOT_AUTHORIZED: Final = frozenset({ErrorCode.cluster_authorization_failed, ErrorCode.topic_authorization_failed})
 
@@ -104,7 +105,7 @@ async def _asked(
 def _judge(result: DescribeConfigsResult, resource: DescribeConfigsResource, broker_id: int | None) -> Observation:
     words = result.error_message or ""
     told = _EXPECTED.search(words)
-    answered_by = int(told[1]) if told else None
+    answered_by = int(told[1]) if told and int(told[1]) < NOBODY else None
     asked = int(resource.resource_name)
     if result.error_code is ErrorCode.none and asked != NOBODY:
         answered_by = asked
@@ -118,7 +119,7 @@ def _judge(result: DescribeConfigsResult, resource: DescribeConfigsResource, bro
         error_message=words,
         advertised_listeners=told_settings.get(ADVERTISED_LISTENERS, ""),
         replica_selector=told_settings.get(REPLICA_SELECTOR, ""),
-        connections_max_idle_ms=int(idle_ms) if idle_ms.isdecimal() else None,
+        connections_max_idle_ms=number(idle_ms),
     )
     if result.error_code in _NOT_AUTHORIZED:
         return failed(Reason.NOT_AUTHORIZED, words or result.error_code.name, facts)

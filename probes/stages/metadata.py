@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
 
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import AdvertisedBroker, MetadataFacts, Reason
+from brokerproof.probes.outcome.bounds import BROKERS
+from brokerproof.probes.outcome.foreign_text import printable
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError
 
-MAX_BROKERS: Final = 500
-"""Far above any MSK quota; every advertised broker is probed, so a hostile answer must be bounded."""
+NAME_CHARACTERS: Final = 255
+"""Of a DNS name (RFC 1035, 2.3.4)."""
 
 
 async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[Observation, MetadataFacts | None]:
@@ -30,18 +33,27 @@ async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[O
         return failed(Reason.TIMED_OUT, f"no Metadata response within {limit_ms} ms"), None
     except BrokenStreamError as failure:
         return failed(failure.reason, failure.detail), None
-    if len(response.brokers) > MAX_BROKERS:
-        return failed(Reason.NOT_KAFKA, f"{len(response.brokers)} brokers are not one cluster"), None
+    if len(response.brokers) > BROKERS:
+        return failed(Reason.TOO_MUCH, f"it lists {len(response.brokers)} brokers; {BROKERS} are taken at most"), None
     brokers = (
-        AdvertisedBroker(broker_id=int(broker.node_id), name=broker.host, port=int(broker.port), rack=broker.rack)
+        AdvertisedBroker(
+            broker_id=int(broker.node_id),
+            name=printable(broker.host, NAME_CHARACTERS),
+            port=int(broker.port),
+            rack=broker.rack if broker.rack is None else printable(broker.rack, NAME_CHARACTERS),
+        )
         for broker in response.brokers
     )
     facts = MetadataFacts(
-        cluster_id=response.cluster_id or "",
+        cluster_id=printable(response.cluster_id or ""),
         controller_id=int(response.controller_id),
         throttle_time_ms=response.throttle_time // timedelta(milliseconds=1),
         brokers=tuple(sorted(brokers, key=lambda broker: broker.broker_id)),
     )
     if not facts.brokers:
         return failed(Reason.NO_BROKERS, "the Metadata response lists no broker", facts), None
+    pairs = pairwise(broker.broker_id for broker in facts.brokers)  # they are in their order
+    twice = next((one for one, other in pairs if one == other), None)
+    if twice is not None:
+        return failed(Reason.KAFKA_ERROR, f"the Metadata response lists broker {twice} more than once", facts), None
     return ok(facts), facts

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from brokerproof.probes.librdkafka import ClientLog, Leader, Settings, Timed, reason_of, since
+from brokerproof.probes.librdkafka import LOAD_BYTES, ClientLog, Leader, Settings, Timed, reason_of, since
 from brokerproof.probes.load.host_load import HostTicks
 from brokerproof.probes.load.producers import BETWEEN_S, INDEX_BYTES, POLL_S, Load
 from brokerproof.probes.load.ramp import knee, next_rate, step_ms
@@ -101,7 +101,7 @@ class Throughput(msgspec.Struct):
         most = max(1 + len(leader.more_partitions) for leader in self.leaders)
         for _ in range(min(self.plan.connections_per_broker, most)):
             # Large fetches, at the client's own pace.
-            self._consumers.append(Consumer(config | {"fetch.wait.max.ms": 100}))
+            self._consumers.append(Consumer(config | LOAD_BYTES | {"fetch.wait.max.ms": 100}))
 
     def _measure(self, load: Load) -> Observation:
         load.open()

@@ -21,13 +21,19 @@ import dns.rdatatype
 import msgspec
 
 from brokerproof.probes.outcome import Reason
+from brokerproof.probes.outcome.bounds import DNS_IGNORED_PACKETS, DNS_RECORDS, NAME_ADDRESSES
 from brokerproof.probes.plan import MAX_PORT
-from brokerproof.probes.wire.stream import BrokenStreamError, Stream, words_of
+from brokerproof.probes.wire.stream import BrokenStreamError, Stream, Turns, words_of
 
 DNS_PORT: Final = 53
 UDP_PAYLOAD_BYTES: Final = 1232
 """EDNS0 payload that avoids fragmentation (DNS flag day 2020)."""
 _HEADER_BYTES: Final = 12
+_RECORD_COUNTS: Final = slice(6, 12)
+"""Of answers, authorities and additional records (RFC 1035, 4.1.1)."""
+_TYPE_AND_CLASS_BYTES: Final = 4
+_RECORD_BYTES: Final = 11
+"""The least that a record has: a name, type, class, TTL and length."""
 _OPT_BYTES: Final = 11
 """Of an OPT record without options (RFC 6891, 6.1.2)."""
 _CONCLUSIVE: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
@@ -113,7 +119,7 @@ async def ask(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, lim
         dns.exception.DNSException: ``name`` cannot be written as a DNS name.
     """
     query = _query(name, rdtype)
-    ignored: list[bytes] = []
+    ignored = _Ignored()
     truncated = False
     try:
         async with asyncio.timeout(limit_ms / 1000):
@@ -124,8 +130,8 @@ async def ask(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, lim
     except TimeoutError as silence:
         if truncated:
             raise _cut_short(Reason.TIMED_OUT, f"no answer within {limit_ms} ms") from silence
-        if ignored:
-            detail = f"{len(ignored)} packets within {limit_ms} ms, none of them answers the question"
+        if ignored.packets:
+            detail = f"{ignored.packets} packets within {limit_ms} ms, none of them answers the question"
             raise DnsFailureError(Reason.MALFORMED_ANSWER, detail) from silence
         raise DnsFailureError(Reason.TIMED_OUT, f"no answer within {limit_ms} ms") from silence
     return _read(response, truncated=truncated)
@@ -177,6 +183,9 @@ def _read(response: dns.message.Message, *, truncated: bool) -> Answer:
     except dns.exception.DNSException as failure:
         raise DnsFailureError(Reason.MALFORMED_ANSWER, f"{rcode}: {_words(failure)}") from failure
     addresses = tuple(sorted((rdata.address for rdata in chain.answer), key=_numeric)) if chain.answer else ()
+    if len(addresses) > NAME_ADDRESSES:
+        words = f"{len(addresses)} addresses of one name; {NAME_ADDRESSES} are taken at most"
+        raise DnsFailureError(Reason.TOO_MUCH, words)
     return Answer(
         rcode=rcode,
         addresses=addresses,
@@ -192,34 +201,56 @@ def _numeric(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
-async def _ask_udp(query: dns.message.Message, server: Server, ignored: list[bytes]) -> dns.message.Message:
+class _Ignored(msgspec.Struct):
+    """What came instead of an answer."""
+
+    packets: int = 0
+
+
+async def _ask_udp(query: dns.message.Message, server: Server, ignored: _Ignored) -> dns.message.Message:
     loop = asyncio.get_running_loop()
+    turns = Turns()
     with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         try:
             # A connected socket hears only this server, and its ICMP errors.
             await loop.sock_connect(sock, (server.address, server.port))
             await loop.sock_sendall(sock, query.to_wire())
-            while True:
+            while ignored.packets < DNS_IGNORED_PACKETS:
+                await turns.take()
                 packet = await loop.sock_recv(sock, 65535)
                 response = _match(query, packet)
                 if response is not None:
                     return response
-                ignored.append(packet[:_HEADER_BYTES])
+                ignored.packets += 1
         except OSError as failure:
             reason = Reason.REFUSED if failure.errno == errno.ECONNREFUSED else Reason.SOCKET_ERROR
             raise DnsFailureError(reason, words_of(failure)) from failure
+    raise DnsFailureError(Reason.TOO_MUCH, f"{ignored.packets} packets, none of them answers the question")
 
 
 def _match(query: dns.message.Message, packet: bytes) -> dns.message.Message | None:
     """The packet as a message where it answers ``query``; None where it is to be ignored."""
     if len(packet) < _HEADER_BYTES or packet[:2] != query.id.to_bytes(2, "big"):
         return None
+    # Counted before they are read: reading thousands takes longer than any deadline here.
+    records = sum(struct.unpack(">3H", packet[_RECORD_COUNTS]))
+    if DNS_RECORDS < records <= len(packet) // _RECORD_BYTES:
+        if _asks_other(query, packet):
+            return None
+        raise DnsFailureError(Reason.TOO_MUCH, f"an answer of {records} records; {DNS_RECORDS} are read at most")
     try:
         response = dns.message.from_wire(packet, ignore_trailing=True)
     except Exception as failure:
         # The id is right, so it is the answer; dnspython raises more than DNSException on garbage.
         raise DnsFailureError(Reason.MALFORMED_ANSWER, _words(failure)) from failure
     return response if query.is_response(response) else None
+
+
+def _asks_other(query: dns.message.Message, packet: bytes) -> bool:
+    """Whether the packet's question is another, seen without reading its records."""
+    asked = query.to_wire()[_HEADER_BYTES:]
+    end = asked.index(0) + 1 + _TYPE_AND_CLASS_BYTES
+    return packet[_HEADER_BYTES:][:end].lower() != asked[:end].lower()
 
 
 async def _ask_tcp(query: dns.message.Message, server: Server) -> dns.message.Message:

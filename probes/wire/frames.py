@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Final, get_args, get_origin
 
-EndFinder = Callable[[bytes, int], int]
+from brokerproof.probes.outcome.bounds import KAFKA_ELEMENTS
 
 _FIXED_BYTES: Final = {
     "bool": 1,
@@ -31,13 +31,31 @@ class BadLengthError(ValueError):
     """A length points beyond the end of the response."""
 
 
+class TooMuchError(Exception):
+    """The lengths agree, and announce more than is read."""
+
+
+class _Walk:
+    """One response under the walk, and how many elements it announced so far."""
+
+    __slots__ = ("body", "elements")
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.elements = 0
+
+
+EndFinder = Callable[[_Walk, int], int]
+
+
 def check_lengths(entity_type: type, body: bytes) -> None:
     """Walk ``body`` as ``entity_type``.
 
     Raises:
         BadLengthError: a length is impossible, or bytes are missing or left over.
+        TooMuchError: there are more elements than are read.
     """
-    end = _end_finder(entity_type)(body, 0)
+    end = _end_finder(entity_type)(_Walk(body), 0)
     if end != len(body):
         raise BadLengthError(f"{entity_type.__name__} ends at byte {end} of {len(body)}")
 
@@ -46,9 +64,9 @@ def check_lengths(entity_type: type, body: bytes) -> None:
 def _end_finder(entity_type: type) -> EndFinder:
     steps = [_field_end_finder(field.type, field.metadata.get("kafka_type")) for field in fields(entity_type)]
 
-    def end_of(body: bytes, at: int) -> int:
+    def end_of(walk: _Walk, at: int) -> int:
         for step in steps:
-            at = step(body, at)
+            at = step(walk, at)
         return at
 
     return end_of
@@ -57,9 +75,11 @@ def _end_finder(entity_type: type) -> EndFinder:
 def _field_end_finder(annotation: Any, kafka_type: str | None) -> EndFinder:
     if isinstance(annotation, types.UnionType):
         annotation = next(arm for arm in get_args(annotation) if arm is not type(None))
-    if get_origin(annotation) is tuple:
-        return _array(_element(get_args(annotation)[0], kafka_type))
-    return _element(annotation, kafka_type)
+    if get_origin(annotation) is not tuple:
+        return _element(annotation, kafka_type)
+    of = get_args(annotation)[0]
+    size = None if isinstance(of, type) and is_dataclass(of) else _FIXED_BYTES.get(kafka_type or "")
+    return _array(_element(of, kafka_type)) if size is None else _fixed_array(size)
 
 
 def _element(annotation: Any, kafka_type: str | None) -> EndFinder:
@@ -78,37 +98,53 @@ def _primitive(kafka_type: str | None) -> EndFinder:
             pass
     size = _FIXED_BYTES[kafka_type or ""]
 
-    def end_of(body: bytes, at: int) -> int:
-        return _within(body, at + size)
+    def end_of(walk: _Walk, at: int) -> int:
+        return _within(walk, at + size)
 
     return end_of
 
 
-def _string(body: bytes, at: int) -> int:
-    start = _within(body, at + 2)
-    return _within(body, start + max(0, int.from_bytes(body[at:start], "big", signed=True)))
+def _string(walk: _Walk, at: int) -> int:
+    start = _within(walk, at + 2)
+    return _within(walk, start + max(0, int.from_bytes(walk.body[at:start], "big", signed=True)))
 
 
-def _bytes(body: bytes, at: int) -> int:
-    start = _within(body, at + 4)
-    return _within(body, start + max(0, int.from_bytes(body[at:start], "big", signed=True)))
+def _bytes(walk: _Walk, at: int) -> int:
+    start = _within(walk, at + 4)
+    return _within(walk, start + max(0, int.from_bytes(walk.body[at:start], "big", signed=True)))
 
 
 def _array(element: EndFinder) -> EndFinder:
-    def end_of(body: bytes, at: int) -> int:
-        start = _within(body, at + 4)
-        count = int.from_bytes(body[at:start], "big", signed=True)
-        if count > len(body) - start:
-            raise BadLengthError(f"an array of {count} elements in {len(body) - start} bytes")
-        at = start
+    def end_of(walk: _Walk, at: int) -> int:
+        count, at = _count(walk, at)
+        walk.elements += max(0, count)
+        if walk.elements > KAFKA_ELEMENTS:
+            raise TooMuchError(f"{walk.elements} elements and more; {KAFKA_ELEMENTS} are read at most")
         for _ in range(count):
-            at = element(body, at)
+            at = element(walk, at)
         return at
 
     return end_of
 
 
-def _within(body: bytes, at: int) -> int:
-    if at > len(body):
-        raise BadLengthError(f"byte {at} of {len(body)}")
+def _fixed_array(size: int) -> EndFinder:
+    def end_of(walk: _Walk, at: int) -> int:
+        count, at = _count(walk, at)
+        return _within(walk, at + max(0, count) * size)
+
+    return end_of
+
+
+def _count(walk: _Walk, at: int) -> tuple[int, int]:
+    """How many elements an array announces, and where they start."""
+    start = _within(walk, at + 4)
+    count = int.from_bytes(walk.body[at:start], "big", signed=True)
+    if count > len(walk.body) - start:
+        raise BadLengthError(f"an array of {count} elements in {len(walk.body) - start} bytes")
+    return count, start
+
+
+def _within(walk: _Walk, at: int) -> int:
+    if at > len(walk.body):
+        raise BadLengthError(f"byte {at} of {len(walk.body)}")
     return at

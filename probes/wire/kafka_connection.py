@@ -16,13 +16,15 @@ from typing import Any, Final, TypeVar, cast
 from kio.serial import entity_reader, entity_writer
 
 from brokerproof.probes.outcome import Reason, TcpInfo
-from brokerproof.probes.wire.frames import BadLengthError, check_lengths
+from brokerproof.probes.outcome.bounds import KAFKA_FRAME_BYTES
+from brokerproof.probes.wire.frames import BadLengthError, TooMuchError, check_lengths
 from brokerproof.probes.wire.stream import KEPT_BYTES, BrokenStreamError, Stream, first_bytes, provoke
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
 CLIENT_ID: Final = "brokerproof"
-MAX_FRAME_BYTES: Final = 4 << 20
-"""A response without topics is a few kilobytes; a longer frame is not one of ours."""
+LARGEST_MESSAGE_BYTES: Final = 100 << 20
+"""What Kafka's own clients take at most (socket.request.max.bytes); a longer frame is no frame, but something in
+letters."""
 _PREFIX_BYTES: Final = 4
 _CORRELATION_BYTES: Final = 4
 _TLS_ALERT: Final = b"\x15\x03"
@@ -164,7 +166,10 @@ class KafkaConnection:
     async def _receive_frame(self) -> bytes:
         prefix = await self._receive_exactly(_PREFIX_BYTES)
         (length,) = struct.unpack(">i", prefix)
-        if not _CORRELATION_BYTES <= length <= MAX_FRAME_BYTES:
+        if KAFKA_FRAME_BYTES < length <= LARGEST_MESSAGE_BYTES:
+            words = f"a response of {length} bytes; {KAFKA_FRAME_BYTES} are read at most"
+            raise BrokenStreamError(Reason.TOO_MUCH, words)
+        if not _CORRELATION_BYTES <= length <= LARGEST_MESSAGE_BYTES:
             said = (prefix + self._buffer)[:32]
             words = "a TLS alert: this port wants TLS" if said.startswith(_TLS_ALERT) else repr(said)
             raise BrokenStreamError(Reason.NOT_KAFKA, f"no Kafka frame; the peer says {words}")
@@ -218,6 +223,8 @@ def _decode(body: bytes, response_type: type[R]) -> R:
     try:
         check_lengths(response_type, body)
         response: R = entity_reader(response_type)(body, 0)[0]  # type: ignore[type-var]  # a kio entity
+    except TooMuchError as failure:
+        raise BrokenStreamError(Reason.TOO_MUCH, f"{response_type.__name__}: {failure}") from failure
     except (BadLengthError, ValueError) as failure:
         raise BrokenStreamError(Reason.NOT_KAFKA, f"unreadable {response_type.__name__}: {failure}") from failure
     except Exception as failure:

@@ -13,13 +13,13 @@ import os
 from functools import lru_cache
 from typing import Final
 
+from brokerproof.probes.outcome.bounds import SCRAM_ITERATIONS
+
 MECHANISM: Final = "SCRAM-SHA-512"
 _HASH: Final = "sha512"
 _NONCE_BYTES: Final = 24
 _GS2_HEADER: Final = "n,,"
 """No channel binding, which Kafka does not know."""
-_MOST_ITERATIONS: Final = 1_000_000
-"""A peer decides how long we compute; MSK's own are 4,096."""
 
 
 class ServerNotProvedError(Exception):
@@ -69,7 +69,7 @@ class Scram:
             raise ServerNotProvedError("the server's first message has no nonce, salt and iterations") from None
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise ServerNotProvedError("the server's nonce does not begin with the client's")
-        if not 1 <= iterations <= _MOST_ITERATIONS:
+        if not 1 <= iterations <= SCRAM_ITERATIONS:
             raise ServerNotProvedError(f"the server asks for {iterations} iterations")
         salted = _salted(self._password, salt, iterations)
         client_key = _hmac(salted, b"Client Key")

@@ -1,7 +1,8 @@
 """Bytes over one connected socket, in plaintext or through TLS, with every ending as a typed reason.
 
 Nothing here knows Kafka, and nothing here has a deadline: callers bound every wait with
-``asyncio.timeout``. After an error a stream is of no further use and is to be closed.
+``asyncio.timeout``, and every read gives that its turn, however fast the peer sends. After an error a stream is of no
+further use and is to be closed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -21,6 +23,8 @@ CHUNK_BYTES: Final = 65536
 KEPT_BYTES: Final = 64
 """Of what a peer says first: enough to know a protocol by."""
 _EMPTY_LINES: Final = b"\r\n\r\n"
+TURN_S: Final = 0.002
+"""The longest that reading one peer keeps the event loop to itself."""
 PROVOKED_MS: Final = 400
 """How long an answer to an empty line is waited for."""
 
@@ -37,6 +41,23 @@ _REASONS: Final = {
 }
 
 _TIMED_OUT_OR_RESET: Final = frozenset({Reason.TIMED_OUT, Reason.RESET})
+
+
+class Turns:
+    """Gives the event loop its turn between reads of what is there already, so that deadlines fire by the clock.
+
+    A read that need not wait does not: from a peer that sends faster than it is read, a loop of reads would never
+    come to the loop's timers, nor to anybody else's work.
+    """
+
+    def __init__(self) -> None:
+        self._since_s = time.monotonic()
+
+    async def take(self) -> None:
+        """Before each read."""
+        if time.monotonic() - self._since_s >= TURN_S:
+            await asyncio.sleep(0)
+            self._since_s = time.monotonic()
 
 
 def reason_of(failure: OSError) -> Reason:
@@ -78,6 +99,7 @@ class Stream:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self._turns = Turns()
 
     async def send(self, data: bytes) -> int:
         """Send all of ``data``.
@@ -100,6 +122,7 @@ class Stream:
         Raises:
             BrokenStreamError: the peer closed or reset the connection.
         """
+        await self._turns.take()
         try:
             data = await asyncio.get_running_loop().sock_recv(self.sock, CHUNK_BYTES)
         except OSError as failure:

@@ -80,6 +80,8 @@ class FakeCluster:
     """``min.insync.replicas`` of every topic."""
     ports: dict[int, int] = field(default_factory=dict)
     """The proxies', by broker."""
+    hostile: Callable[[int, int, bytes], bytes] = lambda _key, _version, payload: payload
+    """Makes another response of each: from API key, version and response."""
     connections: int = 0
     asked: set[int] = field(default_factory=set)
     """API keys that came."""
@@ -112,6 +114,10 @@ class FakeCluster:
         """A record of somebody else."""
         self._mock.produce(topic, value=value, partition=partition)
         assert self._mock.flush(5) == 0
+
+    def sent(self, key: int, version: int, payload: bytes) -> bytes:
+        """What goes to the client instead of a response."""
+        return frame(self.hostile(key, version, payload))
 
     async def notes(self, key: int, payload: bytes, client_bytes: int) -> None:
         """What comes with a request of this key."""
@@ -244,7 +250,8 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
             while True:
                 payload = await _read_frame(far_reader)
                 (correlation_id,) = struct.unpack(">i", payload[:4])
-                writer.write(frame(_rewritten(payload, *asked.pop(correlation_id), cluster)))
+                key, version = asked.pop(correlation_id)
+                writer.write(cluster.sent(key, version, _rewritten(payload, key, version, cluster)))
                 if not asked:
                     all_answered.set()
 
@@ -266,7 +273,7 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                     await all_answered.wait()
                     request_type, handler = handlers[key]
                     request = entity_reader(request_type)(payload, 10 + client)[0]
-                    writer.write(frame(head + encode(handler(request))))
+                    writer.write(cluster.sent(key, version, head + encode(handler(request))))
                 else:
                     asked[correlation_id] = (key, version)
                     all_answered.clear()

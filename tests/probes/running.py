@@ -117,6 +117,7 @@ async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
         assert answering.fault(each) == ""
         _assert_it_waits_for_a_root(each, [other for other in outcomes if other.look == each.look])
         assert each.reason is not Reason.PROBE_CRASHED, each
+    assert answering.contradictions(closing.duration_ns) == []
     first, again = ([each for each in outcomes if each.look == look] for look in (1, 2))
     return Result(started, first, closing, wall_s, samples, again)
 

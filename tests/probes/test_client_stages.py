@@ -200,8 +200,14 @@ def test_group(consumer: Callable[[], Consumer], partition_count: int, reason: R
     assert timed.seen.reason is reason, timed.seen
 
 
-def test_offsets_that_are_read_back_were_committed() -> None:
+def test_a_commit_without_an_answer_is_none_also_where_the_offsets_are_there() -> None:
     timed, facts = grouped(Consumer(ALL, answers_commits=False))
+    assert (timed.seen.reason, facts.committed) == (Reason.COMMIT_FAILED, 1)
+    assert timed.seen.detail == "no answer to the commit; 1 of 1 offsets read back"
+
+
+def test_the_answer_to_a_commit_ends_the_wait_for_it() -> None:
+    timed, facts = grouped(Consumer(ALL))
     assert (timed.seen.status, facts.committed) == (Status.OK, 1)
     assert timed.ended_ns - timed.started_ns < LIMIT_MS * 1_000_000 / 2
 

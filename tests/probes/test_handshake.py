@@ -232,7 +232,7 @@ TLS_RECORD_CUT_SHORT = bytes([22, 3, 3, 64, 0])
         (saying(TLS_RECORD_CUT_SHORT), Reason.TIMED_OUT, "5 bytes received"),
         (dripping(TLS_RECORD_CUT_SHORT + bytes(1000)), Reason.TIMED_OUT, "bytes received"),
         (endless(b"A" * 4096), Reason.NOT_TLS, "it says b'AAAA"),
-        (endless(b"\x16\x03\x03\x40\x00" + bytes(0x4000)), Reason.PROTOCOL_ERROR, ""),
+        (endless(b"\x16\x03\x03\x40\x00" + bytes(0x4000)), Reason.TOO_MUCH, "no end in sight"),
     ],
     ids=[
         "silent",

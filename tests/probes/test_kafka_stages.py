@@ -91,7 +91,7 @@ BAD_PEERS = {
     "dripping": (dripping(struct.pack(">i", 1000) + bytes(1000)), Reason.TIMED_OUT),
     "endless zeros": (endless(bytes(4096)), Reason.NOT_KAFKA),
     "endless text": (endless(b"hello " * 700), Reason.NOT_KAFKA),
-    "endless frame": (endless(struct.pack(">i", 4 << 20) + bytes(60000)), Reason.NOT_KAFKA),
+    "endless frame": (endless(struct.pack(">i", 4 << 20) + bytes(60000)), Reason.TOO_MUCH),
 }
 
 
@@ -185,11 +185,12 @@ def test_metadata_asks_for_no_topic_and_creates_none() -> None:
     ("answer", "reason"),
     [
         (metadata(), Reason.NO_BROKERS),
-        (metadata(*((index, "b", 1) for index in range(501))), Reason.NOT_KAFKA),
+        (metadata(*((index, "b", 1) for index in range(251))), Reason.TOO_MUCH),
+        (metadata((1, "b", 1), (2, "c", 1), (1, "d", 1)), Reason.KAFKA_ERROR),
         (b"\x00\x00\x00\x0cHTTP/1.1 200", Reason.NOT_KAFKA),
         (None, Reason.TIMED_OUT),
     ],
-    ids=["none", "too many", "garbage", "silent"],
+    ids=["none", "too many", "one of them twice", "garbage", "silent"],
 )
 def test_metadata_that_is_none(answer: Any, reason: Reason) -> None:
     seen, facts = asked(

@@ -57,6 +57,9 @@ class HandshakeFacts(StageFacts, frozen=True, tag="handshake"):
     not_after: str = ""
     """ISO 8601, UTC."""
     sha256: str = ""
+    unreadable: tuple[str, ...] = ()
+    """What of the certificate cannot be read, each part with the reason; what OpenSSL judges of it stands all the same.
+    """
     chain: tuple[str, ...] = ()
     """Subjects of the presented chain, leaf first."""
     alert: str = ""

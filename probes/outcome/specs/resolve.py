@@ -91,6 +91,7 @@ SPEC: Final = StageSpec(
             Reason.ANSWERS_ROTATE,
             Reason.NAMESERVER_UNUSABLE,
             Reason.SLOW,
+            Reason.TOO_MUCH,
             Reason.TIMED_OUT,
             Reason.REFUSED,
             Reason.SOCKET_ERROR,

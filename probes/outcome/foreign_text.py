@@ -1,0 +1,94 @@
+"""The one place where text of a peer becomes ours: printable, of bounded length, and valid Unicode.
+
+What a peer says stands in terminals, logs and reports. A control character there is an attack on who reads; a
+bidirectional one makes text read as another; a lone surrogate cannot be written at all.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from brokerproof.probes.outcome.bounds import ITEMS, LISTED_CHARACTERS, OUTCOME_CHARACTERS, TEXT_CHARACTERS
+from brokerproof.probes.outcome.measured import Distribution
+
+T = TypeVar("T")
+
+_INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
+_NUMBER_DIGITS: Final = 18
+"""What has more digits is no number of a peer's that anything here counts in."""
+
+
+def printable(text: str, most: int = TEXT_CHARACTERS) -> str:
+    """``text`` on one line, what is not printable spelt out, and cut where it is longer than that."""
+    if text.isprintable() and len(text) <= most:
+        return text
+    kept = text[:most]
+    if not kept.isprintable():
+        kept = "".join(each if each.isprintable() else _spelt_out(each) for each in kept)[:most]
+    return kept if len(text) <= most else f"{kept} [and {len(text) - most} more characters]"
+
+
+def _spelt_out(character: str) -> str:
+    if character.isspace():
+        return " "
+    return _INSTEAD if "\ud800" <= character <= "\udfff" else character.encode("unicode_escape").decode("ascii")
+
+
+def decoded(raw: bytes, most: int = TEXT_CHARACTERS) -> str:
+    """Bytes of a peer's as text; what is no UTF-8 is replaced."""
+    return printable(raw[: 4 * most + 4].decode("utf-8", errors="replace"), most)
+
+
+def number(text: str) -> int | None:
+    """A number that a peer wrote in ASCII digits; None where it is none, or out of all proportion."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS else None
+
+
+class _Cleaning:
+    """One value on its way to be told; what it may yet hold."""
+
+    def __init__(self) -> None:
+        self._left = OUTCOME_CHARACTERS
+
+    def of(self, value: Any, most: int = TEXT_CHARACTERS) -> Any:
+        match value:
+            case Enum() | Distribution():
+                return value
+            case str():
+                return self._text(value, most)
+            case msgspec.Struct():
+                return self._struct(value, most)
+            case tuple():
+                return self._tuple(value)
+            case dict():
+                return {key: self.of(each, LISTED_CHARACTERS) for key, each in list(value.items())[:ITEMS]}
+            case _:
+                return value
+
+    def _text(self, text: str, most: int) -> str:
+        clean = printable(text, min(most, self._left)) if self._left > 0 or not text else ""
+        self._left -= len(clean)
+        return clean
+
+    def _tuple(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        clean = tuple(self.of(each, LISTED_CHARACTERS) for each in items[:ITEMS])
+        same = len(clean) == len(items) and all(ours is theirs for ours, theirs in zip(clean, items, strict=True))
+        return items if same else clean
+
+    def _struct(self, value: msgspec.Struct, most: int) -> msgspec.Struct:
+        changed = {}
+        for field in value.__struct_fields__:
+            theirs = getattr(value, field)
+            ours = self.of(theirs, most)
+            if ours is not theirs:
+                changed[field] = ours
+        return msgspec.structs.replace(value, **changed) if changed else value
+
+
+def ours(value: T) -> T:
+    """The same value with every text in it printable and bounded, and every list; itself where it was that before."""
+    clean: T = _Cleaning().of(value)
+    return clean
