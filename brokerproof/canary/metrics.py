@@ -29,7 +29,7 @@ class Metric(Value, frozen=True, kw_only=True):
     """One metric; ``name`` as it is scraped, without the prefix."""
 
     name: str
-    kind: MetricType
+    type: MetricType
     help: str
     labels: tuple[str, ...] = ()
 
@@ -41,82 +41,82 @@ class Metric(Value, frozen=True, kw_only=True):
 
 CHECK_SUCCESS: Final = Metric(
     name="check_success",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="Whether a stage of a broker was well in the last round that looked: 1 or 0.",
     labels=("client", "broker", "stage"),
 )
 CHECK_TOTAL: Final = Metric(
     name="check_total",
-    kind=MetricType.COUNTER,
+    type=MetricType.COUNTER,
     help="Outcomes by status and closed reason; reason is empty where all is well.",
     labels=("client", "broker", "stage", "status", "reason"),
 )
 STAGE_DURATION: Final = Metric(
     name="stage_duration_seconds",
-    kind=MetricType.HISTOGRAM,
+    type=MetricType.HISTOGRAM,
     help="How long a stage took where it was well.",
     labels=("client", "broker", "stage"),
 )
 ENDPOINT_SUCCESS: Final = Metric(
     name="endpoint_success",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="Whether the last round that looked was well at one address of a broker: 1 or 0.",
     labels=("client", "broker", "address"),
 )
 STATE: Final = Metric(
     name="state",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="The state of a watched thing: 1 for the one that it has. An empty address is the broker as a whole.",
     labels=("client", "broker", "address", "state"),
 )
 FINDING_ACTIVE: Final = Metric(
     name="finding_active",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="1 while a cause is named for what a client sees, 0 once it no longer is. code is one code or a set.",
     labels=("code", "client"),
 )
 NAMED: Final = Metric(
     name="named_info",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="1 while a cause is named for a watched thing: what is wrong, and what to change.",
     labels=("client", "broker", "address", "code", "wrong", "change"),
 )
 RUNS_TOTAL: Final = Metric(
     name="runs_total",
-    kind=MetricType.COUNTER,
+    type=MetricType.COUNTER,
     help="Rounds by the worst that they read.",
     labels=("client", "depth", "outcome"),
 )
 LAST_RUN: Final = Metric(
     name="last_run_timestamp_seconds",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="When the last round began that ran; 0 where none did.",
     labels=("client",),
 )
 LAST_SUCCESS: Final = Metric(
     name="last_success_timestamp_seconds",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="When the last round began of which everything was well; 0 where there was none.",
     labels=("client",),
 )
 CERTIFICATE: Final = Metric(
     name="certificate_not_after_seconds",
-    kind=MetricType.GAUGE,
+    type=MetricType.GAUGE,
     help="When the broker's certificate ends.",
     labels=("client", "broker"),
 )
 INTERVAL: Final = Metric(
-    name="canary_interval_seconds", kind=MetricType.GAUGE, help="How often a round of each client is due."
+    name="canary_interval_seconds", type=MetricType.GAUGE, help="How often a round of each client is due."
 )
 CONNECTIONS: Final = Metric(
-    name="connections_total", kind=MetricType.COUNTER, help="Connections that rounds made, failed ones included."
+    name="connections_total", type=MetricType.COUNTER, help="Connections that rounds made, failed ones included."
 )
 AUTHENTICATIONS: Final = Metric(
     name="authentications_total",
-    kind=MetricType.COUNTER,
+    type=MetricType.COUNTER,
     help="Authentications that rounds made, failed ones included.",
 )
-INFO: Final = Metric(name="run_info", kind=MetricType.GAUGE, help="1; what watches what.", labels=("version", "target"))
+INFO: Final = Metric(name="run_info", type=MetricType.GAUGE, help="1; what watches what.", labels=("version", "target"))
 METRICS: Final = (
     CHECK_SUCCESS,
     CHECK_TOTAL,

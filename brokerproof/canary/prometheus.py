@@ -49,7 +49,7 @@ class Exported(Collector):
             MetricType.COUNTER: CounterMetricFamily,
         }
         for metric, samples in self._measurements.values(self._snapshot(), self._totals):
-            family = families[metric.kind](metric.full_name, metric.help, labels=metric.labels)
+            family = families[metric.type](metric.full_name, metric.help, labels=metric.labels)
             for sample in samples:
                 family.add_metric(sample.labels, sample.value)
             yield family

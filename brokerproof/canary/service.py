@@ -31,6 +31,8 @@ QUIET_S: Final = 1.0
 """How often is looked whether silence has become a state."""
 ENDING_S: Final = 20.0
 """How long rounds that run may take to end once the canary is told to."""
+SOON: Final = 0.25
+"""Of an interval: how long after a round that saw something the next one looks whether that lasts."""
 STEP_BACK_S: Final = 1.0
 
 
@@ -227,7 +229,11 @@ class Canary:
         if left is not None:
             left[each.client.name] -= 1
         else:
-            each.wait_for_slot(time.time())
+            now = time.time()
+            each.wait_for_slot(now)
+            if self._watch.is_pending(each.client.name):
+                # An alert takes several rounds that agree; the next one does not wait for its slot.
+                each.due = min(each.due, now + self._settings.every_s * SOON)
 
     def _tell(self, events: Sequence[Event], done: RoundDone | None = None) -> None:
         if events:

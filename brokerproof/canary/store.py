@@ -184,11 +184,14 @@ class Store:
         key = (hour, *_key(thing))
         self._db.execute("INSERT OR IGNORE INTO hours (hour, client, broker, address) VALUES (?, ?, ?, ?)", key)
         where = "WHERE hour = ? AND client = ? AND broker = ? AND address = ?"
-        column = "held" if thing in record.held else _COLUMNS[reading]
-        self._db.execute(
-            f"UPDATE hours SET {column} = {column} + 1, did_not_run = did_not_run + ? {where}",  # noqa: S608  names of this module
-            (0 if column == "held" else record.missed, *key),
-        )
+        more = dict.fromkeys((*_COLUMNS.values(), "held"), 0)
+        if thing in record.held:
+            more["held"] = 1
+        else:
+            more[_COLUMNS[reading]] += 1
+            more[_COLUMNS[Reading.DID_NOT_RUN]] += record.missed
+        added = ", ".join(f"{column} = {column} + ?" for column in more)
+        self._db.execute(f"UPDATE hours SET {added} {where}", (*more.values(), *key))  # noqa: S608  names of this module
         took_s = record.took_s.get(thing)
         if took_s is not None:
             [(text,)] = self._db.execute(f"SELECT times FROM hours {where}", key).fetchall()  # noqa: S608  likewise

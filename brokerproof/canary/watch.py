@@ -102,6 +102,13 @@ class Watch:
         """Whether the client's last round saw something fail: the next one looks at everything."""
         return any(self._standings[thing].recent[-1:] == (Reading.FAILED,) for thing in self._watched[client])
 
+    def is_pending(self, client: str) -> bool:
+        """Whether the last round read something that is not well and is no alert yet: it is looked at again soon."""
+        return any(
+            standing.recent[-1:] not in {(), (Reading.OK,)} and not standing.state.alerts
+            for standing in (self._standings[thing] for thing in self._watched[client])
+        )
+
     def took(self, done: RoundDone) -> tuple[RoundEnded, tuple[StateChanged, ...]]:
         """Take a round; what it changes is kept when this returns."""
         with self._alone:

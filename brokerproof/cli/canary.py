@@ -23,12 +23,13 @@ from brokerproof.canary.rounds import PATH, RECORDS
 from brokerproof.canary.schedule import Budget
 from brokerproof.canary.service import Canary, Settings, Sink, Watcher, ends_on_signals, watchers_of
 from brokerproof.canary.state import Rules, State
-from brokerproof.canary.store import FOLDER, KEEP_DAYS, Store
+from brokerproof.canary.store import FILE, FOLDER, KEEP_DAYS, Store
 from brokerproof.canary.totals import Totals
 from brokerproof.canary.watch import Snapshot, Watch
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.extras import Extra, require
 from brokerproof.reports.environment import describe_tool
+from brokerproof.reports.files import write_atomically
 from brokerproof.running.site import load_target, open_client
 
 LISTEN: Final = "127.0.0.1:9464"
@@ -312,6 +313,41 @@ def canary_hold(
             store.hold(placed)
         for hold in store.holds(now):
             click.echo(_hold_words(hold))
+
+
+@canary.command("page")
+@_state
+@click.option("--last", "long_s", type=Duration(), default="7d", show_default=True, help="How far back.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("canary.html"),
+    show_default=True,
+    help="Where the page goes.",
+)
+@as_sentences
+def canary_page(*, folder: Path, long_s: float, output: Path) -> None:
+    """Write the last days as one page: each client and broker, and what was named when.
+
+    Exit codes: 0 written, 2 wrong use, 3 the store cannot be used.
+    """
+    from brokerproof.canary.page import page  # noqa: PLC0415  jinja2 is slow to import, and this alone needs it
+
+    if not (folder / FILE).exists():
+        raise Said(f"{folder}: no canary has kept anything there; --state names another folder", WRONG_USE)
+    now = time.time()
+    with Store(folder, watch=False) as store:
+        text = page(
+            store.hours(now - long_s),
+            store.changes(now - long_s),
+            store.holds_since(now - long_s),
+            since=now - long_s,
+            now=now,
+            name=folder.name,
+        )
+    write_atomically(output, text.encode())
+    click.echo(f"page: {output}")
 
 
 def _print_hold(hold: Hold, now: float, *, began: bool) -> None:

@@ -84,7 +84,7 @@ def test_names_are_those_that_are_declared(exporting: Exporting) -> None:
     declared = {
         metric.full_name + suffix
         for metric in METRICS
-        for suffix in (("_bucket", "_sum", "_count") if metric.kind is MetricType.HISTOGRAM else ("",))
+        for suffix in (("_bucket", "_sum", "_count") if metric.type is MetricType.HISTOGRAM else ("",))
     }
     found = {name for name, _ in exporting.scrape()}
     assert found <= declared
@@ -215,3 +215,10 @@ def test_otlp_has_the_conventions_names_and_closed_reasons(exporting: Exporting)
     sent = {dict(point.attributes)["messaging.operation.name"] for point in found[otlp.OPERATION]}
     assert sent == {"send", "receive"}
     sink.close()
+
+
+def test_the_page_of_docs_has_every_metric_as_it_is_declared() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "canary.md").read_text()
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+        assert f"| `{metric.full_name}` | {metric.type.value} | {labels} | {metric.help} |" in text

@@ -168,7 +168,8 @@ def test_rounds_take_no_more_and_more_memory(tmp_path: Path) -> None:
     rounds(200, 2000 if ALL else 300)
     later, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert later - before < 200_000
+    # A round that was kept would be 50 kB and more.
+    assert later - before < 1_000_000
 
 
 def test_a_missed_round_is_an_alert_within_two_intervals(tmp_path: Path) -> None:

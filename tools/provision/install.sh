@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs Debian packages, as root. The resolver service that comes with unbound is neither started
-# nor left switched on: only the program is wanted, and a resolver nobody asked for does harm.
+# Installs Debian packages, as root. The services that come with unbound and Prometheus are neither started
+# nor left switched on: only the programs are wanted, and a resolver nobody asked for does harm.
 # usage: install.sh PACKAGE...
 set -eu
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C
@@ -9,7 +9,8 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C
 policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 kept=$policy.kept-by-brokerproof
 installed() {
-  [ "$(dpkg-query --show --showformat='${db:Status-Status}' unbound 2>/dev/null)" = installed ] && echo yes || echo no
+  [ "$(dpkg-query --show --showformat='${db:Status-Status}' "${1:-unbound}" 2>/dev/null)" = installed ] \
+    && echo yes || echo no
 }
 restore() {
   if [ -e "$kept" ]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
@@ -17,9 +18,16 @@ restore() {
 finish() {
   restore
   if [ "$before" = no ] && [ "$(installed)" = yes ]; then update-rc.d unbound disable >/dev/null 2>&1 || true; fi
+  for service in $quiet; do
+    if [ "$(installed "$service")" = yes ]; then update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
+  done
 }
 
 before=$(installed)
+quiet=
+for service in prometheus prometheus-alertmanager; do
+  case " $* " in *" $service "*) [ "$(installed "$service")" = yes ] || quiet="$quiet $service" ;; esac
+done
 # What an earlier run left that was killed.
 if grep -qs brokerproof "$policy"; then
   before=$(sed -n 's/^# unbound before: //p' "$policy")
@@ -37,6 +45,9 @@ cat >"$policy" <<POLICY
 # Here only while brokerproof's set-up installs packages: unbound stays off, all else as before.
 # unbound before: $before
 case " \$* " in *" unbound "* | *" unbound.service "*) exit 101 ;; esac
+for quiet in$quiet; do
+  case " \$* " in *" \$quiet "* | *" \$quiet.service "*) exit 101 ;; esac
+done
 [ ! -x "$kept" ] || exec "$kept" "\$@"
 exit 0
 POLICY

@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "dot": "graphviz",
 }
 _BENCH_COMMANDS: Final = {"kcat": "kcat", "iperf3": "iperf3"}
+_TEST_COMMANDS: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+"""They judge the alert rules and routes that are shipped; their services are neither started nor left switched on."""
 _BROWSER_COMMANDS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Any of these shows reports to the tests; Debian has the first."""
 BROWSER_VARIABLE: Final = "BROKERPROOF_CHROMIUM"
@@ -68,7 +70,8 @@ def missing(
         for problem in preflight.check(environ)
         if problem.package
     ]
-    commands = _COMMANDS | (_BENCH_COMMANDS if bench else {}) | ({"mvn": "maven"} if maven else {})
+    commands = _COMMANDS | (_BENCH_COMMANDS if bench else {}) | (_TEST_COMMANDS if test else {})
+    commands |= {"mvn": "maven"} if maven else {}
     found += [
         Missing(command, package)
         for command, package in commands.items()
