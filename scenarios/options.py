@@ -47,6 +47,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="also write this report, beside report.html, junit.xml and result.json; may be given several times",
     )
     group.addoption(
+        "--baseline",
+        type=Path,
+        default=None,
+        metavar="RUN",
+        help="compare the facts of this run with an earlier one (its folder, or its result.json), and fail "
+        "where one changed that --declare does not name",
+    )
+    group.addoption(
+        "--declare",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="what may differ from the baseline (default: nothing)",
+    )
+    group.addoption(
         "--verdict-within",
         type=limits_in,
         default=LIMITS,

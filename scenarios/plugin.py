@@ -29,6 +29,7 @@ from brokerproof.reports.render import render_all
 from brokerproof.reports.terminal import print_summary
 from brokerproof.running.amount import Amount
 from brokerproof.running.planning import ClientRun
+from brokerproof.scenarios.baseline import BASELINE, baseline_of, refuse_changes, tell_changes
 from brokerproof.scenarios.recording import Recorder
 from brokerproof.scenarios.selection import (
     by_brokers,
@@ -64,7 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register markers and open the session.
 
     Raises:
-        pytest.UsageError: the target file is wrong, or the run directory is another run's.
+        pytest.UsageError: the target file, the baseline or the declaration is wrong, or the run directory is another
+            run's.
     """
     for name, text in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {text}")
@@ -73,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except (WrongUseError, CouldNotError, JournalError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
+    config.stash[BASELINE] = baseline_of(config)
     config.pluginmanager.register(Recorder(session), "brokerproof-recorder")
 
 
@@ -214,6 +217,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
                 sys.stderr.write(printable(f"\nbrokerproof: the job's summary could not be written: {error}\n"))
             _append_to_history(state)
             _refuse_red_of_all(session, state.rendered.document)
+            refuse_changes(session, state.rendered.document)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -225,3 +229,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth, highlight=False)  # noqa: SLF001
     where = [(what, _short(Path(path))) for what, path in state.rendered.named()]
     print_summary(state.rendered.document, console, reports=where, notes=state.rendered.notes)
+    tell_changes(config, console)

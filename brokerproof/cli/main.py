@@ -9,11 +9,14 @@ import click
 from brokerproof.cli.late import LateCommand
 
 COMMANDS: Final = (
-    LateCommand("canary", "brokerproof.cli.canary:canary", "Watch a target for months, and say in time what broke."),
     LateCommand(
         "audit",
         "brokerproof.cli.audit:audit",
         "Say what the configuration alone proves of each path, without a packet.",
+    ),
+    LateCommand("canary", "brokerproof.cli.canary:canary", "Watch a target for months, and say in time what broke."),
+    LateCommand(
+        "change", "brokerproof.cli.change:change", "Watch a change, and say whether it is accepted or rejected."
     ),
     LateCommand(
         "compare",

@@ -41,6 +41,9 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """From SIGTERM, or from the end of stdin at :meth:`ExecVantage.close`, to the next harder step."""
 
 
+SERVE: Final = ("brokerproof.probes", "--serve")
+
+
 def probe_command(
     prefix: Sequence[str],
     *,
@@ -48,8 +51,9 @@ def probe_command(
     environment: Mapping[str, str],
     far_shell: bool = False,
     install: bool = False,
+    module: Sequence[str] = SERVE,
 ) -> tuple[str, ...]:
-    """The whole command: prefix, environment, and ``python -m brokerproof.probes --serve``.
+    """The whole command: prefix, environment, and ``python -m`` with the module and its arguments.
 
     ``install``: instead of the probe, which need not be there, the program that takes it and becomes it.
 
@@ -58,7 +62,7 @@ def probe_command(
     there, as ssh does, which joins them with spaces (``ssh(1)``); they are then quoted for it.
     """
     assignments = [f"{key}={value}" for key, value in environment.items()]
-    program = ["-c", PROGRAM] if install else ["-m", "brokerproof.probes", "--serve"]
+    program = ["-c", PROGRAM] if install else ["-m", *module]
     words = [*(["env", *assignments] if assignments else []), python, *program]
     return (*prefix, *(map(shlex.quote, words) if far_shell else words))
 

@@ -89,6 +89,14 @@ def flows(ports: frozenset[int]) -> tuple[Flow, ...]:
 
 
 def _flows(ports: frozenset[int]) -> Iterator[Flow]:
+    for looked_at in _sockets():
+        flow = _flow(looked_at, ports)
+        if flow is not None:
+            yield flow
+
+
+def _sockets() -> Iterator[socket.socket]:
+    """This process's sockets, each as long as it is looked at."""
     try:
         listed = [int(name) for name in os.listdir(_LISTED)]  # noqa: PTH208  numbers, not paths
     except OSError:
@@ -98,9 +106,7 @@ def _flows(ports: frozenset[int]) -> Iterator[Flow]:
             if not os.readlink(f"{_LISTED}/{descriptor}").startswith("socket:"):  # noqa: PTH115  a kernel's name
                 continue
             with socket.socket(fileno=os.dup(descriptor)) as looked_at:
-                flow = _flow(looked_at, ports)
-            if flow is not None:
-                yield flow
+                yield looked_at
 
 
 def _flow(looked_at: socket.socket, ports: frozenset[int]) -> Flow | None:
@@ -141,3 +147,14 @@ def _u32(raw: bytes, offset: int) -> int:
 def _u64(raw: bytes, offset: int) -> int:
     (value,) = struct.unpack_from("=Q", raw, offset)
     return int(value)
+
+
+def resent_by_peer() -> Iterator[tuple[int, tuple[str, int], int]]:
+    """Of each TCP connection of this process: its local port, its peer, and how many segments it sent again so far."""
+    for looked_at in _sockets():
+        if looked_at.family not in {socket.AF_INET, socket.AF_INET6} or looked_at.type != socket.SOCK_STREAM:
+            continue
+        with suppress(OSError):
+            raw, peer = _raw(looked_at), looked_at.getpeername()
+            if len(raw) >= _LEAST_BYTES:
+                yield int(looked_at.getsockname()[1]), (str(peer[0]), int(peer[1])), _u32(raw, _TOTAL_RETRANS)

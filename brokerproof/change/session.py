@@ -1,0 +1,177 @@
+"""A change, watched: a look before, survivors while it happens, a look after. The I/O of this room."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Final, Self
+
+from brokerproof.change.look import Look, look_of
+from brokerproof.errors import CouldNotError, WrongUseError
+from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.plan import Endpoint, Tls
+from brokerproof.probes.survival.values import SurvivalPlan, SurvivalReport
+from brokerproof.running.planning import authentication_of
+from brokerproof.running.site import Site
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import Client, Topology, VantageKind
+from brokerproof.vantages.exec import probe_command
+from brokerproof.vantages.local import this_probe
+from brokerproof.vantages.survivors import Survivors, SurvivorsError
+
+SURVIVAL: Final = ("brokerproof.probes.survival",)
+SETTLE_S: Final = 10.0
+Progress = Callable[[str], None]
+
+
+class ChangeError(CouldNotError):
+    """The change could not be watched; nothing was changed where this says so."""
+
+
+def watched_clients(topology: Topology, names: Sequence[str]) -> tuple[Client, ...]:
+    """The clients that live through the change: those of a pattern, or those that are named.
+
+    Raises:
+        WrongUseError: one is not there, or none is left.
+    """
+    known = {client.name: client for client in topology.clients}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise WrongUseError(f"{topology.name} has no client {', '.join(missing)}; it has: {', '.join(known)}")
+    chosen = tuple(known[name] for name in names) or tuple(c for c in topology.clients if c.pattern is not None)
+    if not chosen:
+        raise WrongUseError(f"no client of {topology.name} is meant to reach a broker: nothing could notice a change")
+    return chosen
+
+
+def look(topology: Topology, clients: Sequence[Client], *, measure: bool, lab: Lab | None = None) -> Look:
+    """Verify all clients now."""
+    began = time.time()
+    with Site(topology, lab=lab, journal=None, label=lambda _client: "") as site:
+        names = [client.name for client in clients]
+        if not measure:
+            site.verify(names)
+        return look_of([site.run(name, measure=measure) for name in names], began)
+
+
+def survival_plan(topology: Topology, client: Client) -> SurvivalPlan:
+    """What survives in this client's VPC."""
+    view = expect(topology, client.name)
+    return SurvivalPlan(
+        client=client.name,
+        brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
+        tls=Tls(ca_file=client.ca_file) if view.tls else None,
+        authentication=authentication_of(client),
+        topic=client.existing_topic or "",
+    )
+
+
+def survivors_command(client: Client, lab: Lab | None) -> tuple[str, ...]:
+    """The command that starts survivors in this client's VPC.
+
+    Raises:
+        WrongUseError: there is no way that keeps a process there.
+    """
+    vantage = client.vantage
+    match vantage.kind:
+        case VantageKind.LAB if lab is not None:
+            prefix = lab.command_prefix(client.name)
+            return probe_command(prefix, python=sys.executable, environment=this_probe(), module=SURVIVAL)
+        case VantageKind.LOCAL:
+            return probe_command((), python=sys.executable, environment=this_probe(), module=SURVIVAL)
+        case VantageKind.EXEC:
+            return probe_command(
+                vantage.command,
+                python=vantage.python,
+                environment=vantage.environment,
+                far_shell=bool(vantage.far_shell),
+                module=SURVIVAL,
+            )
+        case _:
+            raise WrongUseError(
+                f"client {client.name}: a vantage of kind {vantage.kind} keeps no process there, which survivors need; "
+                "give it one of kind exec, or leave it out with --client"
+            )
+
+
+class Watching:
+    """Survivors of several clients, until they are asked how it went.
+
+    Raises:
+        ChangeError: those of a client do not live as they are meant to; nothing is left of any.
+    """
+
+    def __init__(self, topology: Topology, clients: Sequence[Client], *, lab: Lab | None, progress: Progress) -> None:
+        commands = [(client, survivors_command(client, lab)) for client in clients]
+        self._stack = ExitStack()
+        self._alive: list[Survivors] = []
+        try:
+            for client, command in commands:
+                started = Survivors(client.name, command, survival_plan(topology, client))
+                self._stack.callback(started.close)
+                self._alive.append(started)
+            progress(f"survivors of {len(self._alive)} clients are starting")
+            for each in self._alive:
+                each.steady()
+            progress("all of them acknowledge, and records come back")
+        except SurvivorsError as problem:
+            self.close()
+            raise ChangeError(f"survivors: {problem}. Nothing was changed.") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def reports(self) -> tuple[tuple[SurvivalReport, ...], tuple[str, ...]]:
+        """What each noticed, and which of them did not say, with why."""
+
+        def ask(each: Survivors) -> SurvivalReport | str:
+            try:
+                return each.report()
+            except SurvivorsError as problem:
+                return str(problem)
+
+        with ThreadPoolExecutor(max_workers=max(1, len(self._alive))) as threads:
+            answers = list(threads.map(ask, self._alive))
+        found = tuple(each for each in answers if isinstance(each, SurvivalReport))
+        return found, tuple(each for each in answers if isinstance(each, str))
+
+    def close(self) -> None:
+        """End them."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def _interrupts_are_the_commands() -> Iterator[None]:
+    """While a command of the user's runs, Ctrl-C is for it: what was changed is looked at all the same."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def carry_out(command: Sequence[str]) -> str:
+    """Run the command of a change; why it failed, or nothing.
+
+    Raises:
+        ChangeError: it cannot be started.
+    """
+    try:
+        with _interrupts_are_the_commands():
+            code = subprocess.run(command, check=False).returncode
+    except OSError as problem:
+        raise ChangeError(f"cannot run {command[0]!r}: {problem.strerror or problem}. Nothing was changed.") from None
+    if code == 0:
+        return ""
+    return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"

@@ -1,0 +1,85 @@
+"""Survivors behind a command prefix: started, awaited, told to stop. Only the transport lives here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from brokerproof.probes.survival.values import Refused, Said, Steady, SurvivalPlan, SurvivalReport, decode_said, encode
+from brokerproof.vantages.process import FarProcess
+from brokerproof.vantages.tail import Tail
+
+STEADY_S: Final = 120.0
+"""From the start to the first word: login, interpreter, topic, group."""
+REPORT_S: Final = 120.0
+"""From being told to stop to the report: what is under way is waited for, and what was made is removed."""
+GRACE_S: Final = 10.0
+
+
+class SurvivorsError(Exception):
+    """They could not be started, or did not say how it went; the message says why."""
+
+
+class Survivors:
+    """The survivors of one client VPC.
+
+    Raises:
+        SurvivorsError: the command cannot be started.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], plan: SurvivalPlan) -> None:
+        self.name = name
+        self._tail = Tail()
+        try:
+            self._process = FarProcess(command, self._tail)
+        except (OSError, ValueError) as problem:
+            raise SurvivorsError(f"{name}: cannot start {command[0]!r}: {problem}") from None
+        self._process.send(encode(plan))
+
+    def steady(self) -> Steady:
+        """Wait until they live as they are meant to.
+
+        Raises:
+            SurvivorsError: they do not.
+        """
+        said = self._hear(STEADY_S, "did not become steady")
+        if not isinstance(said, Steady):
+            raise SurvivorsError(f"{self.name}: ended before it was steady")
+        return said
+
+    def report(self) -> SurvivalReport:
+        """Tell them to stop, and wait for what they noticed.
+
+        Raises:
+            SurvivorsError: they did not say.
+        """
+        self._process.send(b"stop\n")
+        said = self._hear(REPORT_S, "gave no report")
+        if not isinstance(said, SurvivalReport):
+            raise SurvivorsError(f"{self.name}: said that it is steady twice")
+        return said
+
+    def close(self) -> None:
+        """End whatever is left of them."""
+        self._process.stop(politely_s=GRACE_S, grace_s=GRACE_S)
+
+    def _hear(self, limit_s: float, missing: str) -> Said:
+        until = time.monotonic() + limit_s
+        while time.monotonic() < until:
+            heard = self._process.listen(until - time.monotonic())
+            for line in heard.lines:
+                try:
+                    said = decode_said(line)
+                except msgspec.DecodeError:
+                    self._tail.feed_line(line)
+                    continue
+                if isinstance(said, Refused):
+                    raise SurvivorsError(f"{self.name}: {said.why}")
+                return said
+            if heard.ended or heard.endless:
+                break
+        words = self._tail.text().strip().splitlines()
+        raise SurvivorsError(f"{self.name}: {missing} within {limit_s:g} s{f': {words[-1]}' if words else ''}")
