@@ -6,6 +6,7 @@ Host keys are checked, and nothing is asked at a terminal. What runs over the co
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from brokerproof.vantages.exec import ExecVantage, Patience, installs
+from brokerproof.vantages.process import FarProcess
+from brokerproof.vantages.tail import Tail
 
 ALIVE_S: Final = 5
 """Seconds between two questions to a silent server; after three without an answer the connection is given up."""
@@ -133,8 +136,8 @@ class SshVantage(ExecVantage):
     """Runs plans through one probe process at a host that ssh leads to."""
 
     def __init__(self, name: str, settings: SshSettings, *, patience: Patience | None = None) -> None:
-        # Short, since a socket's path has 108 bytes at most; nobody else may enter it.
-        self._folder = Path(tempfile.mkdtemp(prefix="bp-ssh-"))
+        # Short, since a socket's path has 108 bytes at most; made with the first process, and nobody else may enter it.
+        self._folder = Path(tempfile.gettempdir()) / f"bp-ssh-{secrets.token_hex(6)}"
         self._prefix = ssh_command(settings, self._folder / "c")
         super().__init__(
             name,
@@ -145,6 +148,10 @@ class SshVantage(ExecVantage):
             install=installs(settings),
             patience=patience,
         )
+
+    def _ready_process(self, said: Tail) -> FarProcess:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        return super()._ready_process(said)
 
     def close(self) -> None:
         """End the probe, then the connection, and whatever of it is on this host."""

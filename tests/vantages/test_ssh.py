@@ -57,6 +57,12 @@ def test_the_connection_is_kept_and_ends_with_the_vantage(far: SshHost, closed_p
     assert not folder.exists()
 
 
+def test_a_vantage_that_runs_nothing_leaves_nothing(far: SshHost) -> None:
+    opened = SshVantage("app", far.vantage())
+    assert not opened._folder.exists()
+    opened.close()
+
+
 def test_a_host_key_that_is_not_known_is_an_error_in_opensshs_words(far: SshHost, closed_port: int) -> None:
     far.known.write_text("")
     with SshVantage("app", far.vantage()) as vantage:
