@@ -20,7 +20,7 @@ from brokerproof.running.planning import authentication_of
 from brokerproof.running.site import Site
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Client, Topology, VantageKind
-from brokerproof.vantages.exec import probe_command
+from brokerproof.vantages.exec import installs, probe_command
 from brokerproof.vantages.local import this_probe
 from brokerproof.vantages.survivors import Survivors, SurvivorsError
 
@@ -84,7 +84,7 @@ def survivors_command(client: Client, lab: Lab | None) -> tuple[str, ...]:
             return probe_command(prefix, python=sys.executable, environment=this_probe(), module=SURVIVAL)
         case VantageKind.LOCAL:
             return probe_command((), python=sys.executable, environment=this_probe(), module=SURVIVAL)
-        case VantageKind.EXEC:
+        case VantageKind.EXEC if not installs(vantage):
             return probe_command(
                 vantage.command,
                 python=vantage.python,
@@ -94,8 +94,8 @@ def survivors_command(client: Client, lab: Lab | None) -> tuple[str, ...]:
             )
         case _:
             raise WrongUseError(
-                f"client {client.name}: a vantage of kind {vantage.kind} keeps no process there, which survivors need; "
-                "give it one of kind exec, or leave it out with --client"
+                f"client {client.name}: survivors are started by kinds local and exec alone, and where the probe is "
+                "present; state PYTHONPATH in its vantage's environment, or leave it out with --client"
             )
 
 
