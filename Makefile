@@ -16,7 +16,7 @@ LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue accuracy fuzz bench clean
+.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue accuracy fuzz soak bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy
 
 fuzz: setup ## hostile peers of a seed, for some minutes; SEED=1 MINUTES=5 and FUZZ_ARGS are handed on, failing inputs kept
 	$(BIN)/python -m tests.hostile --seed $(SEED) --minutes $(MINUTES) $(FUZZ_ARGS)
+
+soak: setup ## one probe serves 10,000 plans; memory and descriptors must stay flat
+	$(BIN)/python -m tests.hostile.soak
 
 bench: ## compare with commands by hand, Kafka's own tools, iperf3, sslyze and others; figures to docs/benchmarks.md
 	@tools/setup.sh --bench

@@ -25,10 +25,10 @@ def printable(text: str, most: int = TEXT_CHARACTERS) -> str:
     """``text`` on one line, what is not printable spelt out, and cut where it is longer than that."""
     if text.isprintable() and len(text) <= most:
         return text
-    kept = text[:most]
-    if not kept.isprintable():
-        kept = "".join(each if each.isprintable() else _spelt_out(each) for each in kept)[:most]
-    return kept if len(text) <= most else f"{kept} [and {len(text) - most} more characters]"
+    shown = text[:most]
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else _spelt_out(each) for each in shown)[:most]
+    return shown if len(text) <= most else f"{shown} [and {len(text) - most} more characters]"
 
 
 def _spelt_out(character: str) -> str:

@@ -209,14 +209,14 @@ class _Ignored(msgspec.Struct):
 
 async def _ask_udp(query: dns.message.Message, server: Server, ignored: _Ignored) -> dns.message.Message:
     loop = asyncio.get_running_loop()
-    turns = Turns()
+    fair = Turns()
     with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         try:
             # A connected socket hears only this server, and its ICMP errors.
             await loop.sock_connect(sock, (server.address, server.port))
             await loop.sock_sendall(sock, query.to_wire())
             while ignored.packets < DNS_IGNORED_PACKETS:
-                await turns.take()
+                await fair.take()
                 packet = await loop.sock_recv(sock, 65535)
                 response = _match(query, packet)
                 if response is not None:

@@ -35,8 +35,8 @@ class TooMuchError(Exception):
     """The lengths agree, and announce more than is read."""
 
 
-class _Walk:
-    """One response under the walk, and how many elements it announced so far."""
+class _Response:
+    """One response under the response, and how many elements it announced so far."""
 
     __slots__ = ("body", "elements")
 
@@ -45,7 +45,7 @@ class _Walk:
         self.elements = 0
 
 
-EndFinder = Callable[[_Walk, int], int]
+EndFinder = Callable[[_Response, int], int]
 
 
 def check_lengths(entity_type: type, body: bytes) -> None:
@@ -55,7 +55,7 @@ def check_lengths(entity_type: type, body: bytes) -> None:
         BadLengthError: a length is impossible, or bytes are missing or left over.
         TooMuchError: there are more elements than are read.
     """
-    end = _end_finder(entity_type)(_Walk(body), 0)
+    end = _end_finder(entity_type)(_Response(body), 0)
     if end != len(body):
         raise BadLengthError(f"{entity_type.__name__} ends at byte {end} of {len(body)}")
 
@@ -64,9 +64,9 @@ def check_lengths(entity_type: type, body: bytes) -> None:
 def _end_finder(entity_type: type) -> EndFinder:
     steps = [_field_end_finder(field.type, field.metadata.get("kafka_type")) for field in fields(entity_type)]
 
-    def end_of(walk: _Walk, at: int) -> int:
+    def end_of(response: _Response, at: int) -> int:
         for step in steps:
-            at = step(walk, at)
+            at = step(response, at)
         return at
 
     return end_of
@@ -98,53 +98,53 @@ def _primitive(kafka_type: str | None) -> EndFinder:
             pass
     size = _FIXED_BYTES[kafka_type or ""]
 
-    def end_of(walk: _Walk, at: int) -> int:
-        return _within(walk, at + size)
+    def end_of(response: _Response, at: int) -> int:
+        return _within(response, at + size)
 
     return end_of
 
 
-def _string(walk: _Walk, at: int) -> int:
-    start = _within(walk, at + 2)
-    return _within(walk, start + max(0, int.from_bytes(walk.body[at:start], "big", signed=True)))
+def _string(response: _Response, at: int) -> int:
+    start = _within(response, at + 2)
+    return _within(response, start + max(0, int.from_bytes(response.body[at:start], "big", signed=True)))
 
 
-def _bytes(walk: _Walk, at: int) -> int:
-    start = _within(walk, at + 4)
-    return _within(walk, start + max(0, int.from_bytes(walk.body[at:start], "big", signed=True)))
+def _bytes(response: _Response, at: int) -> int:
+    start = _within(response, at + 4)
+    return _within(response, start + max(0, int.from_bytes(response.body[at:start], "big", signed=True)))
 
 
 def _array(element: EndFinder) -> EndFinder:
-    def end_of(walk: _Walk, at: int) -> int:
-        count, at = _count(walk, at)
-        walk.elements += max(0, count)
-        if walk.elements > KAFKA_ELEMENTS:
-            raise TooMuchError(f"{walk.elements} elements and more; {KAFKA_ELEMENTS} are read at most")
+    def end_of(response: _Response, at: int) -> int:
+        count, at = _count(response, at)
+        response.elements += max(0, count)
+        if response.elements > KAFKA_ELEMENTS:
+            raise TooMuchError(f"{response.elements} elements and more; {KAFKA_ELEMENTS} are read at most")
         for _ in range(count):
-            at = element(walk, at)
+            at = element(response, at)
         return at
 
     return end_of
 
 
 def _fixed_array(size: int) -> EndFinder:
-    def end_of(walk: _Walk, at: int) -> int:
-        count, at = _count(walk, at)
-        return _within(walk, at + max(0, count) * size)
+    def end_of(response: _Response, at: int) -> int:
+        count, at = _count(response, at)
+        return _within(response, at + max(0, count) * size)
 
     return end_of
 
 
-def _count(walk: _Walk, at: int) -> tuple[int, int]:
+def _count(response: _Response, at: int) -> tuple[int, int]:
     """How many elements an array announces, and where they start."""
-    start = _within(walk, at + 4)
-    count = int.from_bytes(walk.body[at:start], "big", signed=True)
-    if count > len(walk.body) - start:
-        raise BadLengthError(f"an array of {count} elements in {len(walk.body) - start} bytes")
+    start = _within(response, at + 4)
+    count = int.from_bytes(response.body[at:start], "big", signed=True)
+    if count > len(response.body) - start:
+        raise BadLengthError(f"an array of {count} elements in {len(response.body) - start} bytes")
     return count, start
 
 
-def _within(walk: _Walk, at: int) -> int:
-    if at > len(walk.body):
-        raise BadLengthError(f"byte {at} of {len(walk.body)}")
+def _within(response: _Response, at: int) -> int:
+    if at > len(response.body):
+        raise BadLengthError(f"byte {at} of {len(response.body)}")
     return at

@@ -21,10 +21,10 @@ _UTF8_NAME = bytes.fromhex("0c")
 KINDS = ("version", "date", "string type", "general name", "bytes", "many names")
 
 
-def mutated_server(rng: Random, authority: Authority, name: str) -> ssl.SSLContext | None:
+def mutated_server(rng: Random, authority: Authority, name: str, kind: str = "") -> ssl.SSLContext | None:
     """A server context with such a certificate; None where OpenSSL does not take it."""
     key = ec.generate_private_key(ec.SECP256R1())
-    kind = rng.choice(KINDS)
+    kind = kind or rng.choice(KINDS)
     names = [x509.DNSName(name)]
     if kind == "many names":
         names += [x509.DNSName(f"b-{index}.{'x' * 40}.fuzz.test") for index in range(rng.choice((100, 2000)))]

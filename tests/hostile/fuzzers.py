@@ -10,7 +10,7 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -94,14 +94,15 @@ async def resolver(seed: int, probe: Served) -> list[str]:
             case _:
                 return [mutated(rng, said, kept=rng.choice((2, 2, 12)))]
 
-    async with _dns(packets) as port:
+    async with dns_peer(packets) as port:
         names = tuple(Endpoint(name=f"b-{index}.fuzz.test", port=9, broker_id=index) for index in range(1, 4))
         ours: dict[str, Any] = {"bootstrap": names[:1], "brokers": names, "limits": LIMITS, "look_again": False}
         return (await probe.run(plan(resolver=f"{LOOPBACK}:{port}", **ours))).problems
 
 
 @asynccontextmanager
-async def _dns(packets: Callable[[bytes, bool], list[bytes]]) -> Any:
+async def dns_peer(packets: Callable[[bytes, bool], list[bytes]]) -> AsyncIterator[int]:
+    """A server on one port, over UDP and TCP, that sends packets as they are."""
     loop = asyncio.get_running_loop()
 
     class Udp(asyncio.DatagramProtocol):
