@@ -120,7 +120,7 @@ class Conversation:
             outcomes=tuple(self._outcomes),
             samples=tuple(self._samples),
             closing=self._closing,
-            error="; ".join(faults),
+            error=one_line("; ".join(faults)),
             said=self._said.text(),
         )
 
