@@ -12,7 +12,7 @@ COMMANDS: Final = (
     LateCommand(
         "audit",
         "brokerproof.cli.audit:audit",
-        "Say what the configuration alone proves of each path, without a packet.",
+        "Say what the configuration proves of each client's path to each broker, in both directions.",
     ),
     LateCommand("canary", "brokerproof.cli.canary:canary", "Watch a target for months, and say in time what broke."),
     LateCommand(
@@ -24,7 +24,9 @@ COMMANDS: Final = (
         "Compare clients of one cluster that take turns, or two stored runs.",
     ),
     LateCommand(
-        "discover", "brokerproof.cli.discover:discover", "Read accounts into a topology file: ten lines of intent in."
+        "discover",
+        "brokerproof.cli.discover:discover",
+        "Read the accounts of an INTENT file, and write what the clients' paths touch as a topology.",
     ),
     LateCommand(
         "history", "brokerproof.cli.history:history", "Show how a path did over time: verdict, latency, throughput."

@@ -112,7 +112,11 @@ def _sockets() -> Iterator[socket.socket]:
 def _flow(looked_at: socket.socket, ports: frozenset[int]) -> Flow | None:
     if looked_at.family not in {socket.AF_INET, socket.AF_INET6} or looked_at.type != socket.SOCK_STREAM:
         return None
-    if looked_at.getpeername()[1] not in ports:
+    try:
+        port = looked_at.getpeername()[1]
+    except OSError:
+        return None  # it listens, or was never connected, or is no longer
+    if port not in ports:
         return None
     raw = _raw(looked_at)
     if len(raw) < _FLOW_BYTES:

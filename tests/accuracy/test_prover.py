@@ -128,7 +128,7 @@ class FakeLab:
 def fake_lab(monkeypatch: pytest.MonkeyPatch) -> FakeLab:
     made = FakeLab()
     monkeypatch.setattr(prover, "LabPool", lambda _progress: made)
-    monkeypatch.setattr(prover, "Clients", lambda _lab, _limits: made)
+    monkeypatch.setattr(prover, "Clients", lambda _lab, _limits, _audited: made)
     return made
 
 

@@ -37,8 +37,17 @@ def without(extra: Extra | None, *arguments: str, cwd: Path) -> subprocess.Compl
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=cwd)
 
 
+MODULES: Final = {
+    "prometheus-client": "prometheus_client",
+    "opentelemetry-sdk": "opentelemetry",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+}
+"""What is imported of a distribution, where that has another name."""
+
+
 def names(requirements: list[str]) -> set[str]:
-    return {re.split(r"[<>=\[ ]", each)[0] for each in requirements}
+    distributions = {re.split(r"[<>=\[ ]", each)[0] for each in requirements}
+    return {MODULES.get(name, name) for name in distributions}
 
 
 @pytest.mark.parametrize("extra", Extra)

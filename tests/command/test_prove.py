@@ -59,7 +59,7 @@ class Oracle:
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> Oracle:
     made = Oracle()
-    monkeypatch.setattr(prove, "_prover", lambda *_: made)
+    monkeypatch.setattr(prove, "_prover", lambda *_, **_aws: made)
     monkeypatch.setattr(prove, "_require_lab", lambda _cases, _workers: None)
     return made
 

@@ -88,7 +88,10 @@ def test_wrong_use_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...], wor
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nonsense"], "'nonsense' is not a file, and not a pattern; give a topology file, 'lab', or one of: in_vpc"),
+        (
+            ["nonsense"],
+            "'nonsense' is not a file, not a pattern and not a bootstrap string (HOST:PORT); give a topology file, a ",
+        ),
         (["-x", "mine.yaml"], "-x stands where the target belongs: write the target first"),
     ],
 )
@@ -133,7 +136,7 @@ def test_a_pattern_is_its_own_file_of_scenarios_in_the_lab() -> None:
         assert target == "--target=lab"
         assert (ROOT / "scenarios" / f"{module.rpartition('.')[2]}.py").exists(), pattern
     assert scenarios_of("lab") == ("brokerproof.scenarios", "--target=lab")
-    with pytest.raises(Said, match="is not a file, and not a pattern"):
+    with pytest.raises(Said, match="is not a file, not a pattern and not a bootstrap string"):
         scenarios_of("b-1.example.com:9094")
 
 

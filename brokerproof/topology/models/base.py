@@ -152,7 +152,11 @@ def _host(text: str) -> str:
         raise ValueError("is not an IP address") from None
 
 
-HostName = Annotated[str, AfterValidator(_host), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 253})]
+HostName = Annotated[
+    str,
+    AfterValidator(_host),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[0-9A-Za-z._:\[\]-]+$"}),
+]
 """A DNS name, or an IP address: what clients connect to. Kafka takes either."""
 
 
