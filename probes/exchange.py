@@ -93,6 +93,7 @@ class Exchange(msgspec.Struct):
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
     _client: ClientProcess | None = None
+    _making: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     _ahead: ProbedEndpoint | None = None
     """Where clients were told to start before it is known who is there."""
     _records: Records | None = None
@@ -210,9 +211,13 @@ class Exchange(msgspec.Struct):
 
     async def client(self) -> ClientProcess:
         """The client process; a new one where the last has ended."""
-        if self._client is None or not self._client.alive:
-            self._client = await ClientProcess.start(self.server)
-        return self._client
+        async with self._making:
+            if self._client is not None and not self._client.alive:
+                self._client.close()
+                self._client = None
+            if self._client is None:
+                self._client = await ClientProcess.start(self.server)
+            return self._client
 
     async def _prepare(self, endpoint: ProbedEndpoint, *, now: bool) -> None:
         reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)

@@ -120,7 +120,9 @@ def test_a_fork_server_that_somebody_ended_has_a_successor() -> None:
         second = first if first.alive else await ClientProcess.start(server)
         await asyncio.sleep(0)
         alive = second.alive
-        second.close()
+        for each in (first, second):
+            each.close()
+        await asyncio.sleep(0)
         server.close()
         return alive
 
