@@ -89,7 +89,7 @@ class _Judge:
         for entry in self.view.bootstrap:
             if (entry.name, entry.port) not in brokers:
                 yield from self._bootstrap(entry)
-        if not self.view.brokers and self.view.bootstrap:
+        if not self.view.brokers and self.view.found_as:
             yield self._names_brokers()
         if self.view.brokers:
             yield self._nothing_unexpected_advertised()

@@ -309,6 +309,16 @@ def test_answers_from_two_clusters_are_red() -> None:
     }
 
 
+def test_a_client_that_must_not_see_the_brokers_is_not_asked_whether_metadata_names_them() -> None:
+    """It reaches the bootstrap listener alone: the public records lead the brokers' names past the load balancer."""
+    view = view_of("privatelink_single_nlb", "cluster_vpc", local_zone=False)
+    assert view.bootstrap
+    assert not view.brokers
+    checks = judge(view, RunOutcomes(perfect(view)))
+    assert {c.verdict for c in checks} == {Verdict.PASSED}, [c.check_id for c in checks]
+    assert not [c for c in checks if c.stage is Stage.METADATA and c.label == "cluster"]
+
+
 def forbidden(port: int) -> Callable[[Outcome], bool]:
     return lambda o: o.target.role is Role.FORBIDDEN and o.target.port == port
 
