@@ -45,6 +45,7 @@ def _process(work: str) -> Iterator[None]:
             yield
         finally:
             process.kill()
+            process.wait()  # Popen itself waits a quarter of a second at most where the block ends by Ctrl-C
 
 
 def _until_end() -> Iterator[None]:
