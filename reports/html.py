@@ -11,7 +11,7 @@ import base64
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 from markupsafe import Markup
@@ -24,17 +24,12 @@ from brokerproof.reports.formats import ReportFormat
 from brokerproof.reports.grid import WORST_FIRST, Cell
 from brokerproof.reports.marks import Marks
 from brokerproof.reports.page import GRAVITY, page
-from brokerproof.reports.templating import TEMPLATES, environment, is_text
+from brokerproof.reports.templating import TEMPLATES, environment, finalized
 
 _CHUNK: Final = 64
 """Template pieces joined before they are written; single pieces are a few bytes each."""
 _LONGER_THAN_ANY_NS: Final = 10**13
 """Longer than any run: 10,000 s."""
-
-
-def _finalize(value: Any) -> Any:
-    """Free text of control characters on its way into the page; markup the templates made stays."""
-    return words.printable(value) if is_text(value) else value
 
 
 @functools.lru_cache(maxsize=64)
@@ -69,7 +64,7 @@ def _script() -> tuple[Markup, str]:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    made = environment(_finalize)
+    made = environment(finalized)
     made.filters.update(
         picture=_inline,
         order=_order,

@@ -17,16 +17,21 @@ from brokerproof.reports import verdict, words
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
-def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
-    """Templates whose values pass ``finalize``, then the escaping of HTML unless they are markup by then."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+def engine(finalize: Callable[[Any], Any], *folders: Path) -> jinja2.Environment:
+    """Templates of these folders, whose values pass ``finalize``, then the escaping of HTML unless they are markup."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
+    """The templates of reports, with the words of reports as filters."""
+    made = engine(finalize, TEMPLATES)
     made.filters.update(
         clock=_clock,
         duration=words.duration,
@@ -46,6 +51,21 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
     )
     made.globals["count"] = words.count
     return made
+
+
+def finalized(value: Any) -> Any:
+    """Free text without control characters, on its way into a page; markup the templates made stays."""
+    return words.printable(value) if is_text(value) else value
+
+
+def second_of(epoch_s: float) -> str:
+    """A moment of Unix time to the second, in UTC."""
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def spaced(text: object) -> str:
+    """A name of a state or a kind, as words."""
+    return str(text).replace("_", " ")
 
 
 def is_text(value: Any) -> bool:

@@ -10,10 +10,9 @@ import functools
 from collections.abc import Iterable, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jinja2
-from markupsafe import Markup
 
 from brokerproof.accuracy import matrix_text
 from brokerproof.accuracy.matrix import NOTHING, Cell, Matrix, Row, encode_matrix
@@ -22,6 +21,7 @@ from brokerproof.accuracy.staying_sets import sets_that_stay
 from brokerproof.accuracy.trial import Trial
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.templating import TEMPLATES as REPORT_TEMPLATES
+from brokerproof.reports.templating import engine, finalized
 from brokerproof.reports.words import printable
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -267,20 +267,9 @@ def _undone(matrix: Matrix) -> str:
 # HTML
 
 
-def _finalize(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = engine(finalized, TEMPLATES, REPORT_TEMPLATES)
     environment.filters.update(
         layer=_layer, seconds=matrix_text.seconds, summary=matrix_text.summary, times=matrix_text.times, why=why
     )

@@ -110,14 +110,8 @@ class AccountFacts(Model):
     target_health: tuple[TargetHealth, ...] = ()
     open_services: tuple[OpenService, ...] = ()
     provided: tuple[Provided, ...] = ()
-    cluster_states: dict[str, str] = Field(default_factory=dict)
-    """State of each cluster, by its name (DescribeClusterV2)."""
-    interfaces_seen: tuple[tuple[Id, IPv4Address], ...] = ()
-    """Addresses, each with its VPC, that an interface was looked for and found at."""
     interfaces_missed: tuple[tuple[Id, IPv4Address], ...] = ()
-    """The same, where none was found."""
-    cluster_arns: dict[str, str] = Field(default_factory=dict)
-    """ARN of each cluster, by its name."""
+    """Addresses, each with its VPC, that an interface was looked for and not found at."""
 
     @cached_property
     def _unknown(self) -> dict[Part, list[Gap]]:

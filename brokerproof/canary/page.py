@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
-
-import jinja2
+from typing import Final
 
 from brokerproof.canary.events import StateChanged
 from brokerproof.canary.hold import Hold
@@ -17,7 +15,7 @@ from brokerproof.canary.state import Reading
 from brokerproof.canary.store import HOUR_S, Hour
 from brokerproof.canary.timing import BUCKETS, quantile
 from brokerproof.probes.outcome.base import Value
-from brokerproof.wording import printable
+from brokerproof.reports.templating import engine, finalized, second_of, spaced
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MOST_CHANGES: Final = 500
@@ -161,18 +159,10 @@ def page(
 ) -> str:
     """The page."""
     first, last = int(since // HOUR_S), int(now // HOUR_S)
-    engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    engine.filters["clock"] = _clock
-    engine.filters["words"] = lambda text: str(text).replace("_", " ")
+    made = engine(finalized, TEMPLATES)
+    made.filters.update(clock=second_of, words=spaced)
     told = [change for change in reversed(changes) if change.before != "not_yet" or change.after.alerts]
-    return engine.get_template("page.html.j2").render(
+    return made.get_template("page.html.j2").render(
         name=name,
         since=since,
         now=now,
@@ -184,11 +174,3 @@ def page(
         looks=tuple(Look),
         marks=MARKS,
     )
-
-
-def _finalize(value: Any) -> Any:
-    return printable(value) if type(value) is str else value
-
-
-def _clock(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"

@@ -11,7 +11,7 @@ import msgspec
 from brokerproof.canary.schedule import Budget
 from brokerproof.probes.outcome import Stage
 from brokerproof.probes.outcome.base import Value
-from brokerproof.probes.outcome.registry import up_to
+from brokerproof.probes.outcome.registry import SPECS, STAGES, up_to
 from brokerproof.probes.plan import VERIFY_STAGES, Limits, Plan, TopicPlan
 from brokerproof.running.planning import LIMITS, make_plan, without_isolation
 from brokerproof.topology.expectation.view import ClientView
@@ -30,7 +30,7 @@ class Depth(StrEnum):
 LIGHT_ATTEMPTS: Final = 2
 """Connections to each address in a light round: of two targets behind a listener a dead one is met in most rounds."""
 PATH: Final = up_to(Stage.IDENTITY)
-RECORDS: Final = (Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
+RECORDS: Final = tuple(stage for stage in STAGES if SPECS[stage].moves_records and not SPECS[stage].measurement)
 
 
 class RoundPlan(Value, frozen=True, kw_only=True):

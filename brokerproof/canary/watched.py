@@ -7,8 +7,9 @@ from typing import Final
 
 from brokerproof.canary.state import Reading
 from brokerproof.diagnosis.check import Check, Subject, Verdict
-from brokerproof.probes.outcome import Outcome, Reason, Stage
+from brokerproof.probes.outcome import Outcome, Reason
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.plan import Limits, Plan
 from brokerproof.running.planning import ClientRun
 from brokerproof.topology.expectation.view import ClientView
@@ -125,17 +126,7 @@ def is_frozen(plan: Plan, run: VantageRun) -> bool:
 
 
 def _came_late(outcome: Outcome, limits: Limits) -> bool:
-    deadline_ms = _DEADLINES.get(outcome.stage)
-    if deadline_ms is None or outcome.reason is not Reason.TIMED_OUT:
+    limit = SPECS[outcome.stage].limit
+    if not limit or outcome.reason is not Reason.TIMED_OUT:
         return False
-    return outcome.duration_ns / 1e6 > 2 * int(getattr(limits, deadline_ms)) + SLACK_MS
-
-
-_DEADLINES: Final = {
-    Stage.RESOLVE: "resolve_ms",
-    Stage.CONNECT: "connect_ms",
-    Stage.HANDSHAKE: "handshake_ms",
-    Stage.API: "request_ms",
-    Stage.METADATA: "request_ms",
-    Stage.IDENTITY: "request_ms",
-}
+    return outcome.duration_ns / 1e6 > 2 * int(getattr(limits, limit)) + SLACK_MS

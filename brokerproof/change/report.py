@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from xml.etree import ElementTree as ET
-
-import jinja2
 
 from brokerproof.change.judgement import Answer, Judgement, Standing, Why
 from brokerproof.probes.survival.values import SurvivalReport
+from brokerproof.reports.templating import engine, finalized, second_of, spaced
 from brokerproof.wording import one_line, printable
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -91,17 +89,9 @@ def junit(judgement: Judgement) -> bytes:
 
 def html(judgement: Judgement) -> str:
     """The page."""
-    engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    engine.filters["clock"] = lambda at: f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
-    engine.filters["words"] = lambda text: str(text).replace("_", " ")
-    return engine.get_template("change.html.j2").render(
+    made = engine(finalized, TEMPLATES)
+    made.filters.update(clock=second_of, words=spaced)
+    return made.get_template("change.html.j2").render(
         judgement=judgement,
         answer=WORDS[judgement.answer],
         mark=MARKS[judgement.answer],
@@ -109,7 +99,3 @@ def html(judgement: Judgement) -> str:
         unchanged=sum(each.standing is Standing.UNCHANGED for each in judgement.compared),
         survivals=[(report, survival_words(report)) for report in judgement.survivals],
     )
-
-
-def _finalize(value: Any) -> Any:
-    return printable(value) if type(value) is str else value

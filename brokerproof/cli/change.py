@@ -82,6 +82,14 @@ _declare = click.option(
 _clients = click.option(
     "--client", "clients", multiple=True, help="Only this client; may be given again [default: all of a pattern]."
 )
+_state = click.option(
+    "--state",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results") / "change",
+    show_default=True,
+    help="Where the begun change is kept.",
+)
 _settle = click.option(
     "--settle",
     type=Duration(),
@@ -153,14 +161,7 @@ def change_run(
 
 @change.command("begin")
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--state",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results") / "change",
-    show_default=True,
-    help="Where the begun change is kept.",
-)
+@_state
 @_clients
 @as_sentences
 def change_begin(target: Path, *, folder: Path, clients: tuple[str, ...]) -> None:
@@ -226,14 +227,7 @@ def change_keep(target: Path, folder: Path, clients: tuple[str, ...]) -> None:
 
 
 @change.command("end")
-@click.option(
-    "--state",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results") / "change",
-    show_default=True,
-    help="Where the begun change is kept.",
-)
+@_state
 @_declare
 @_settle
 @_output

@@ -1,15 +1,17 @@
-"""YAML documents with exact errors: the line, the path of the field, and what was expected. Pure.
+"""YAML documents with exact errors: the line, the path of the field, and what was expected.
 
 What is read from a file of any kind goes through here, so that all files' errors read alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any, Final
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -17,6 +19,60 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from brokerproof.errors import WrongUseError
 from brokerproof.topology.rules import Path as FieldPath
 from brokerproof.topology.rules import dotted
+from brokerproof.topology.rules.problem import Problem
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_text(path: Path, error_type: type[WrongUseError]) -> str:
+    """The text of a file.
+
+    Raises:
+        WrongUseError: of the given type; the file cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise error_type(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise error_type(f"{path}: is not UTF-8 text (byte {error.start})") from None
+
+
+def read_as(
+    model: type[M],
+    text: str,
+    source: str,
+    *,
+    error_type: type[WrongUseError],
+    expected: str,
+    problems: Callable[[M], Iterable[Problem]],
+) -> M:
+    """A text as a model that breaks no rule.
+
+    Raises:
+        WrongUseError: of the given type, with one line for everything that is wrong.
+    """
+    document = parse(text, source, error_type=error_type, expected=expected)
+    try:
+        made = model.model_validate(document)
+    except ValidationError as error:
+        lines = [_placed(source, document, path, words) for path, words in _wrong_shape(error)]
+        raise error_type("\n".join(lines)) from None
+    found = [_placed(source, document, problem.path, problem.message) for problem in problems(made)]
+    if found:
+        raise error_type("\n".join(found))
+    return made
+
+
+def written(version: int, model: BaseModel, *, flow: bool | None = False) -> str:
+    """YAML that :func:`read_as` reads back to an equal model; defaults are left out. ``flow`` as ruamel has it."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = flow
+    yaml.width = 110
+    yaml.representer.sort_base_mapping_type_on_output = False
+    out = StringIO()
+    yaml.dump({"version": version, **model.model_dump(mode="json", exclude_defaults=True)}, out)
+    return out.getvalue()
 
 
 def parse(text: str, source: str, *, error_type: type[WrongUseError], expected: str) -> CommentedMap:
@@ -43,7 +99,7 @@ _HIDDEN: Final = object()
 """Stands for what was found where a reference to a secret belongs: it may be the secret itself."""
 
 
-def wrong_shape(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
+def _wrong_shape(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
     """Each place with what is wrong there, without what only follows from another."""
     errors = error.errors()
     paths = [e["loc"] for e in errors]
@@ -74,7 +130,7 @@ def _words(message: str, value: object, *, kind: str, meant: str) -> str:
     return f"{message[:1].lower()}{message[1:]}; found {shown if len(shown) <= 80 else shown[:77] + '...'}"  # noqa: PLR2004
 
 
-def placed(source: str, document: CommentedMap, path: FieldPath, message: str) -> str:
+def _placed(source: str, document: CommentedMap, path: FieldPath, message: str) -> str:
     """A problem with the line it is at."""
     line = _line_of(document, path)
     return f"{source}{'' if line is None else f':{line}'}: {dotted(path)}: {message}"

@@ -1,7 +1,4 @@
-"""Topologies on disk: YAML in, YAML out, exact errors, and the JSON Schema published beside them.
-
-The only module of this room that does I/O.
-"""
+"""Topologies on disk: YAML in, YAML out, exact errors, and the JSON Schema published beside them."""
 
 from __future__ import annotations
 
@@ -10,11 +7,8 @@ import json
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-
 from brokerproof.errors import WrongUseError
-from brokerproof.topology.documents import parse, placed, wrong_shape
+from brokerproof.topology.documents import read_as, read_text, written
 from brokerproof.topology.models import Topology
 from brokerproof.topology.rules import problems
 
@@ -32,27 +26,12 @@ def load(path: Path) -> Topology:
         TopologyError: the file cannot be read, is not YAML, or breaks the model or a rule; every
             problem found is listed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TopologyError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise TopologyError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    return loads(text, source=str(path))
+    return loads(read_text(path, TopologyError), source=str(path))
 
 
 def loads(text: str, *, source: str) -> Topology:
     """As :func:`load`, from text; ``source`` is what errors call it."""
-    document = parse(text, source, error_type=TopologyError, expected=_EXPECTED)
-    try:
-        topology = Topology.model_validate(document)
-    except ValidationError as error:
-        lines = [placed(source, document, path, words) for path, words in wrong_shape(error)]
-        raise TopologyError("\n".join(lines)) from None
-    found = problems(topology)
-    if found:
-        raise TopologyError("\n".join(placed(source, document, p.path, p.message) for p in found))
-    return topology
+    return read_as(Topology, text, source, error_type=TopologyError, expected=_EXPECTED, problems=problems)
 
 
 def checked(topology: Topology) -> Topology:
@@ -69,15 +48,7 @@ def checked(topology: Topology) -> Topology:
 
 def dumps(topology: Topology) -> str:
     """YAML that :func:`loads` reads back to an equal topology; defaults are left out."""
-    from io import StringIO  # noqa: PLC0415
-
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.width = 110
-    yaml.representer.sort_base_mapping_type_on_output = False
-    out = StringIO()
-    yaml.dump({"version": topology.version, **topology.model_dump(mode="json", exclude_defaults=True)}, out)
-    return out.getvalue()
+    return written(topology.version, topology)
 
 
 def digest(topology: Topology) -> str:

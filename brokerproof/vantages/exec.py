@@ -17,10 +17,11 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from brokerproof.errors import CouldNotError
+from brokerproof.probes.outcome.bounds import LINE_BYTES
 from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.vantages.conversation import Conversation
 from brokerproof.vantages.installing import PROGRAM, install, remove
-from brokerproof.vantages.process import MAX_LINE_BYTES, FarProcess
+from brokerproof.vantages.process import FarProcess
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.tail import Tail
 
@@ -264,7 +265,7 @@ class ExecVantage:
                     self._retire(politely=False)
                 return
             if heard.endless:
-                conversation.end(f"printed more than {MAX_LINE_BYTES >> 20} MiB without a line end")
+                conversation.end(f"printed more than {LINE_BYTES >> 20} MiB without a line end")
                 self._retire(politely=False)
                 return
             if heard.ended:

@@ -19,10 +19,8 @@ from typing import IO, Final
 
 import msgspec
 
+from brokerproof.probes.outcome.bounds import LINE_BYTES
 from brokerproof.vantages.tail import Tail
-
-MAX_LINE_BYTES: Final = 1024 * 1024
-"""A line longer than this is cut and ends the process: outcomes are a few KB."""
 
 _CHUNK: Final = 64 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
@@ -47,7 +45,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool = False
     """Nothing more will come: stdout is closed, or the process has exited."""
     endless: bool = False
-    """A line passed :data:`MAX_LINE_BYTES` without an end; its head is in the tail."""
+    """A line passed :data:`LINE_BYTES` without an end; its head is in the tail."""
 
 
 class _LastLines:
@@ -145,7 +143,7 @@ class FarProcess:
                 case _Pipe.OUT:
                     heard_out = True
                     lines += self._read_lines()
-                    if len(self._line) > MAX_LINE_BYTES:
+                    if len(self._line) > LINE_BYTES:
                         endless = True
                         self.tail.feed_line(bytes(self._line[:1024]) + b" [cut]")
                         self._line.clear()

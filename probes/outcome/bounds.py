@@ -49,4 +49,4 @@ ITEMS: Final = 256
 OUTCOME_CHARACTERS: Final = 150_000
 """All texts of one outcome; the rest is cut. So its line stays below what a vantage takes."""
 LINE_BYTES: Final = 1 << 20
-"""One line of the probe."""
+"""One line of the probe; a vantage cuts a longer one and ends the process."""

@@ -48,6 +48,8 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The closed list of reasons that a ``failed`` outcome may carry."""
     facts: tuple[type[StageFacts], ...]
     """The types of what it observes."""
+    limit: str = ""
+    """The field of a plan's ``Limits`` that bounds one attempt; empty where none does alone."""
     tls_only: bool = False
     """It is left out where the listener is plaintext."""
     logged_in_only: bool = False

@@ -154,3 +154,25 @@ def on_host(
         checks = judge(one_client.view, RunOutcomes(outcomes), VERIFY_STAGES)
         found.append(msgspec.structs.replace(one_client, host=host, outcomes=outcomes, checks=checks))
     return found
+
+
+WAITED_MS: Final = 3500
+"""How long the probe waited for what did not come in time."""
+
+
+def late(stage: Stage, elsewhere_ms: int | None) -> tuple[Bend, Bend]:
+    """Broker 2 does not answer in time at one address, and at its others after so long; None: nowhere in time."""
+    here = in_zone("use1-az1")
+
+    def too_late(o: Outcome) -> Outcome:
+        return msgspec.structs.replace(
+            o, duration_ns=WAITED_MS * 1_000_000, status=Status.FAILED, reason=Reason.TIMED_OUT
+        )
+
+    def elsewhere(o: Outcome) -> Outcome:
+        return too_late(o) if elsewhere_ms is None else msgspec.structs.replace(o, duration_ns=elsewhere_ms * 1_000_000)
+
+    return (
+        Bend(at(stage, brokers=[2], where=here), too_late),
+        Bend(at(stage, brokers=[2], where=lambda view, o: not here(view, o)), elsewhere),
+    )

@@ -92,6 +92,12 @@ def seen(view: ClientView, *bends: Bend, complete: bool = True, keep: int | None
     return ClientEvidence(view=view, checks=checks, outcomes=outcomes, complete=complete)
 
 
+def judged(view: ClientView, outcomes: Iterable[Outcome]) -> ClientEvidence:
+    """What a client saw, with the checks of a verification."""
+    outcomes = tuple(outcomes)
+    return ClientEvidence(view=view, checks=judge(view, RunOutcomes(outcomes), VERIFY_STAGES), outcomes=outcomes)
+
+
 def _bent(view: ClientView, outcome: Outcome, bends: Iterable[Bend]) -> Outcome | None:
     out: Outcome | None = _asked(view, outcome)
     for bend in bends:
@@ -112,12 +118,7 @@ def attempted(view: ClientView, *further: tuple[Match, tuple[Reason | None, ...]
                     )
                     for attempt, reason in enumerate(reasons, start=2)
                 ]
-    return ClientEvidence(
-        view=view,
-        checks=judge(view, RunOutcomes(tuple(outcomes)), VERIFY_STAGES),
-        outcomes=tuple(outcomes),
-        complete=True,
-    )
+    return judged(view, outcomes)
 
 
 def looked_at_again(view: ClientView, *bends: Bend, over: bool, role: Role = Role.BROKER) -> ClientEvidence:
@@ -128,9 +129,7 @@ def looked_at_again(view: ClientView, *bends: Bend, over: bool, role: Role = Rol
             first += [msgspec.structs.replace(o, attempt=n) for n in range(2, _ATTEMPTS + 1)]
     reds = [o for o in first if o.status is Status.FAILED and o.target.role is not Role.FORBIDDEN and o.attempt == 1]
     again = [_again(o, over=over and o.target.role in {role, Role.BROKER}) for o in reds]
-    outcomes = (*first, *again)
-    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-    return ClientEvidence(view=view, checks=checks, outcomes=outcomes)
+    return judged(view, (*first, *again))
 
 
 def _again(o: Outcome, *, over: bool) -> Outcome:

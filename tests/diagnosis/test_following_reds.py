@@ -7,7 +7,6 @@ import msgspec
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
-from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
@@ -19,10 +18,9 @@ from brokerproof.probes.outcome import (
     Stage,
     Status,
 )
-from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import EVERYONE, PEERING, SINGLE, named, one, resolver
-from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
+from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, judged, seen, views_of
 
 OTHER = {1: 1, 2: 3, 3: 2}
 
@@ -52,9 +50,7 @@ def followed(view: ClientView) -> ClientEvidence:
         for o in run.outcomes
         if o.stage is Stage.IDENTITY and o.target.role is Role.BROKER and o.target.broker_id in {2, 3}
     )
-    outcomes = (*run.outcomes, *further)
-    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-    return ClientEvidence(view=view, checks=checks, outcomes=outcomes, complete=True)
+    return judged(view, (*run.outcomes, *further))
 
 
 def test_a_target_is_right_that_only_metadata_takes_for_another() -> None:

@@ -32,7 +32,7 @@ from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.diagnosis.bends import AT_ENDPOINT_B, NEAR
-from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, seen, views_of
+from tests.diagnosis.bent import Bend, answers, at, diagnosis_of, failed, judged, seen, views_of
 from tests.examples import examples
 from tests.topology.strategies import options, patterns
 
@@ -209,9 +209,7 @@ def test_a_lost_attempt_does_not_hide_an_expired_certificate() -> None:
             for o in expired.outcomes
             if any(match(view, o) for match in lossy) and o.target.role is Role.BROKER and o.status is Status.OK
         ]
-        outcomes = (*expired.outcomes, *more)
-        checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-        runs.append(ClientEvidence(view=view, checks=checks, outcomes=outcomes))
+        runs.append(judged(view, (*expired.outcomes, *more)))
     codes = {code for f in diagnose(runs).findings for code in f.codes}
     assert codes >= {Code.TLS_CERTIFICATE_DATES, Code.TCP_PACKET_LOSS}
 

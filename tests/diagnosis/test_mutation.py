@@ -19,7 +19,6 @@ from brokerproof import diagnosis
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
-from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ApiFacts,
@@ -46,7 +45,6 @@ from brokerproof.probes.outcome import (
     TopicFacts,
     UnusableNameserver,
 )
-from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
     EVERYONE,
@@ -62,6 +60,7 @@ from tests.diagnosis.bends import (
     advertise,
     handshake,
     in_zone,
+    late,
     nobodys_address,
     nobodys_name,
     on_host,
@@ -70,7 +69,7 @@ from tests.diagnosis.bends import (
     told,
     unlisted,
 )
-from tests.diagnosis.bent import Bend, Change, answers, at, failed, looked_at_again, seen, views_of
+from tests.diagnosis.bent import Bend, Change, answers, at, failed, judged, looked_at_again, seen, views_of
 from tests.diagnosis.perfect import outcome
 
 Evidence = Callable[[], Sequence[ClientEvidence]]
@@ -110,24 +109,6 @@ def without_tls(*bends: Bend) -> Evidence:
     return lambda: [seen(msgspec.structs.replace(view, tls=False), *bends) for view in views_of(IN_VPC)]
 
 
-def second_broker(duration_ms: int, elsewhere_ms: int) -> tuple[Bend, Bend]:
-    """Broker 2's handshakes: one address does not answer in time, the others do so late."""
-    here = in_zone("use1-az1")
-
-    def too_late(o: Outcome) -> Outcome:
-        return msgspec.structs.replace(
-            o, duration_ns=duration_ms * 1_000_000, status=Status.FAILED, reason=Reason.TIMED_OUT
-        )
-
-    def late(o: Outcome) -> Outcome:
-        return msgspec.structs.replace(o, duration_ns=elsewhere_ms * 1_000_000)
-
-    return (
-        Bend(at(Stage.HANDSHAKE, brokers=[2], where=here), too_late),
-        Bend(at(Stage.HANDSHAKE, brokers=[2], where=lambda view, o: not here(view, o)), late),
-    )
-
-
 def again(pattern: str, *bends: Bend, over: bool) -> Evidence:
     """The same, where what failed was looked at once more."""
     return lambda: [looked_at_again(view, *bends, over=over) for view in views_of(pattern)]
@@ -141,9 +122,7 @@ def doors(pattern: str, opened: Callable[[ClientView, Outcome], bool], change: C
             change(o) or o if o.target.role is Role.FORBIDDEN and opened(view, o) else o
             for o in seen(view, *bends).outcomes
         )
-        return ClientEvidence(
-            view=view, checks=judge(view, RunOutcomes(outcomes), VERIFY_STAGES), outcomes=outcomes, complete=True
-        )
+        return judged(view, outcomes)
 
     return lambda: [bent(view) for view in views_of(pattern)]
 
@@ -570,8 +549,8 @@ MUTATIONS: Final = (
     Mutation(
         Code.PERFORMANCE_SLOW_ANSWERS,
         "the broker's other answers take half the deadline or more",
-        runs(SINGLE, *second_broker(3500, elsewhere_ms=2000), only=["account_b"]),
-        runs(SINGLE, *second_broker(3500, elsewhere_ms=20), only=["account_b"]),
+        runs(SINGLE, *late(Stage.HANDSHAKE, 2000), only=["account_b"]),
+        runs(SINGLE, *late(Stage.HANDSHAKE, 20), only=["account_b"]),
     ),
     Mutation(
         Code.NLB_BOOTSTRAP_TARGET_DEAD,

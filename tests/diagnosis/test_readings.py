@@ -10,9 +10,8 @@ import pytest
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import Answer, ClientEvidence
+from brokerproof.diagnosis.finding import Answer
 from brokerproof.diagnosis.found_addresses import with_found_addresses
-from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.diagnosis.readings import DIRECT, FRONTED, IN_VPC, MANAGED, allowed
 from brokerproof.probes.outcome import HandshakeFacts, Outcome, Reason, Role, Stage, Status, Target
 from brokerproof.probes.plan import VERIFY_STAGES
@@ -20,7 +19,7 @@ from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import AddressKind, ClientView
 from brokerproof.topology.patterns import PATTERNS
 from tests.diagnosis.bends import NO_NAME, REFUSED, SILENT
-from tests.diagnosis.bent import Bend, at, failed, seen
+from tests.diagnosis.bent import Bend, at, failed, judged, seen
 from tests.diagnosis.perfect import outcome, perfect
 from tests.topology.test_unknown import without_places
 
@@ -52,11 +51,6 @@ def unknown(pattern: str, client: str) -> ClientView:
     return expect(without_places(PATTERNS[pattern].build(), client), client)
 
 
-def evidence(view: ClientView, outcomes: tuple[Outcome, ...]) -> ClientEvidence:
-    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-    return ClientEvidence(view=view, checks=checks, outcomes=outcomes)
-
-
 def on_the_path(pattern: str, client: str) -> tuple[Outcome, ...]:
     """What a client sees whose path is right, without what its plan would not ask for."""
     found = perfect(known(pattern, client))
@@ -75,7 +69,7 @@ def test_a_healthy_path_is_green(pattern: str, client: str) -> None:
     assert {b.broker_id: {a.address for a in b.addresses} for b in view.brokers} == {
         b.broker_id: {a.address for a in b.addresses} for b in known(pattern, client).brokers
     }
-    found = evidence(view, outcomes)
+    found = judged(view, outcomes)
     assert {c.verdict for c in found.checks} == {Verdict.PASSED}
     assert diagnose([found]).answer is Answer.NOTHING_WRONG
     assert len({c.check_id for c in found.checks}) == len(found.checks)
@@ -86,8 +80,8 @@ def test_a_healthy_path_is_green(pattern: str, client: str) -> None:
 @pytest.mark.parametrize(("pattern", "client"), EVERY)
 def test_what_is_not_known_makes_a_set_larger_and_never_surer(pattern: str, client: str, bend: Bend) -> None:
     outcomes = bent(pattern, client, bend)
-    whole = diagnose([evidence(known(pattern, client), outcomes)])
-    less = diagnose([evidence(with_found_addresses(unknown(pattern, client), outcomes), outcomes)])
+    whole = diagnose([judged(known(pattern, client), outcomes)])
+    less = diagnose([judged(with_found_addresses(unknown(pattern, client), outcomes), outcomes)])
     for finding in whole.findings:
         if finding.unknown:
             continue
@@ -100,7 +94,7 @@ def test_what_is_not_known_makes_a_set_larger_and_never_surer(pattern: str, clie
 
 def test_where_nothing_resolves_later_stages_wait_for_the_name() -> None:
     outcomes = bent("peering", "peered", BENDS["no name exists"])
-    found = evidence(with_found_addresses(unknown("peering", "peered"), outcomes), outcomes)
+    found = judged(with_found_addresses(unknown("peering", "peered"), outcomes), outcomes)
     assert {c.verdict for c in found.checks if c.stage is Stage.RESOLVE} == {Verdict.FAILED}
     connects = [c for c in found.checks if c.stage is Stage.CONNECT]
     assert {c.verdict for c in connects} == {Verdict.BLOCKED}
@@ -147,5 +141,5 @@ def test_a_loopback_address_that_is_only_in_the_hosts_file_is_no_part_of_the_pat
 def test_a_cause_that_every_reading_names_is_said_alone() -> None:
     outcomes = bent("peering", "peered", BENDS["a certificate has expired"])
     view = with_found_addresses(unknown("peering", "peered"), outcomes)
-    [finding] = diagnose([evidence(view, outcomes)]).findings
+    [finding] = diagnose([judged(view, outcomes)]).findings
     assert Code.TLS_CERTIFICATE_DATES in finding.codes

@@ -7,17 +7,10 @@ import msgspec
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
-from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
-from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.probes.outcome import Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import REFUSED, SILENT, SINGLE, in_zone, outside_own_zone
-from tests.diagnosis.bent import Bend, answers, at, seen, views_of
-
-
-def judged(view: ClientView, outcomes: list[Outcome]) -> ClientEvidence:
-    checks = judge(view, RunOutcomes(tuple(outcomes)), VERIFY_STAGES)
-    return ClientEvidence(view=view, checks=checks, outcomes=tuple(outcomes))
+from tests.diagnosis.bent import Bend, answers, at, judged, seen, views_of
 
 
 def codes(found: Diagnosis) -> list[set[Code]]:

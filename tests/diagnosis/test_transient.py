@@ -7,12 +7,10 @@ import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.finding import Diagnosis
 from brokerproof.probes.outcome import Reason, Role, Stage, Status
-from brokerproof.probes.plan import VERIFY_STAGES
 from tests.diagnosis.bends import DIRECT, MULTI, PEERING, SINGLE, named, one, unlisted
-from tests.diagnosis.bent import Bend, answers, at, failed, looked_at_again, seen, views_of
+from tests.diagnosis.bent import Bend, answers, at, failed, judged, looked_at_again, seen, views_of
 
 
 def diagnosed(pattern: str, *bends: Bend, over: bool) -> Diagnosis:
@@ -126,9 +124,7 @@ def test_what_failed_until_it_worked_may_have_ended_meanwhile(order: tuple[bool,
         )
         for number, reason in enumerate(tried, start=1)
     ]
-    outcomes = (*perfect, *attempts)
-    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-    run = ClientEvidence(view=view, checks=checks, outcomes=outcomes)
+    run = judged(view, (*perfect, *attempts))
     codes = {code for f in diagnose([run]).findings for code in f.codes}
     assert Code.TCP_PACKET_LOSS in codes
     assert (Code.TRANSIENT_OVER in codes) == ended

@@ -8,7 +8,6 @@ import pytest
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
-from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     MetadataFacts,
@@ -20,9 +19,8 @@ from brokerproof.probes.outcome import (
     Status,
     Target,
 )
-from brokerproof.probes.plan import VERIFY_STAGES
 from tests.diagnosis.bends import IN_VPC, PEERING, REFUSED, SINGLE, named, one, unlisted
-from tests.diagnosis.bent import Bend, at, failed, seen, views_of
+from tests.diagnosis.bent import Bend, at, failed, judged, seen, views_of
 from tests.diagnosis.perfect import outcome
 
 BEGAN_NS = 1_780_000_000_000_000_000
@@ -94,9 +92,7 @@ def test_who_reached_the_broker_by_another_port_is_no_witness_of_its_own() -> No
         run = seen(view, Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.TIMED_OUT)))
         address = view.bootstrap[0].addresses[0].address
         target = Target(role=Role.ADVERTISED, name=view.brokers[1].name, address=address, port=9094, broker_id=2)
-        outcomes = (*run.outcomes, outcome(Stage.IDENTITY, target))
-        checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-        clients.append(ClientEvidence(view=view, checks=checks, outcomes=outcomes))
+        clients.append(judged(view, (*run.outcomes, outcome(Stage.IDENTITY, target))))
     codes = {code for f in diagnose(clients).findings for code in f.codes}
     assert {Code.NLB_NO_TARGET, Code.NLB_STALE_TARGET, Code.NLB_LISTENER_MISSING} <= codes
 
@@ -119,7 +115,5 @@ def test_another_broker_advertised_at_this_ones_address_is_no_fault_of_the_load_
         role=Role.ADVERTISED, name=second.name, address=second.addresses[0].address, port=second.port, broker_id=3
     )
     stranger = outcome(Stage.IDENTITY, target, Status.FAILED, Reason.OTHER_BROKER)
-    outcomes = (*run.outcomes, stranger)
-    checks = judge(view, RunOutcomes(outcomes), VERIFY_STAGES)
-    found = diagnose([ClientEvidence(view=view, checks=checks, outcomes=outcomes)])
+    found = diagnose([judged(view, (*run.outcomes, stranger))])
     assert {code for f in found.findings for code in f.codes} == {Code.METADATA_ADVERTISED_SWAPPED}

@@ -17,12 +17,9 @@ ROOMS = ("brokerproof", "probes", "reports", "scenarios", "tools")
 LEAST = 3
 """So many stages in one literal are a list of them."""
 ALLOWED: dict[Path, str] = {
-    Path("brokerproof/canary/watched.py"): "which limit of the plan bounds a stage",
-    Path("brokerproof/canary/rounds.py"): "what a deep round adds to a light one",
     Path("brokerproof/canary/otlp.py"): "stages for which OpenTelemetry has a metric of its own",
     Path("brokerproof/canary/timing.py"): "what is timed as a figure",
     Path("brokerproof/diagnosis/unnamed_brokers.py"): "what stands for a broker that nobody named",
-    Path("brokerproof/diagnosis/rules/late.py"): "what a broker's processor has to do with",
 }
 """Places that select stages for a reason of their own, each with that reason."""
 

@@ -9,7 +9,7 @@ import pytest
 from brokerproof.probes.outcome import STAGE_REASONS, Facts, Stage
 from brokerproof.probes.outcome.registry import ORDER, SPECS, STAGES, in_order, judged_per, precedes, run_per, up_to
 from brokerproof.probes.outcome.spec import Per
-from brokerproof.probes.plan import VERIFY_STAGES
+from brokerproof.probes.plan import VERIFY_STAGES, Limits
 
 IN_ORDER = (
     Stage.RESOLVE,
@@ -82,6 +82,12 @@ def test_every_kind_of_facts_is_decoded_by_its_tag() -> None:
             assert type(msgspec.convert(sent, Facts)) is facts
         except msgspec.ValidationError as missing:
             assert "missing required field" in str(missing)  # noqa: PT017  the tag was understood
+
+
+def test_a_stages_limit_is_one_of_the_plans() -> None:
+    limits = {spec.limit for spec in SPECS.values()} - {""}
+    assert limits
+    assert limits <= set(Limits.__struct_fields__)
 
 
 def test_sets_are_derived() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from brokerproof.aws.answers.organization import ApiError, Asked, Item
-from brokerproof.topology.models import Broker, ClientCertificate, Cluster, ClusterListener, NetworkType
+from brokerproof.topology.models import Broker, ClientCertificate, Cluster, ClusterListener, NetworkType, VpcConnection
 from brokerproof.topology.unknown import known
 
 
@@ -216,20 +216,17 @@ def get_cluster_policy(asked: Asked) -> Item:
 
 def list_vpc_connections(asked: Asked) -> Item:
     """ListVpcConnections: the client side's own."""
+    here = (connection for connection in asked.topology.vpc_connections if asked.here(connection.vpc_id))
+    return {"VpcConnections": [_vpc_connection(asked, connection) for connection in here]}
+
+
+def _vpc_connection(asked: Asked, connection: VpcConnection) -> Item:
     return {
-        "VpcConnections": [
-            {
-                "VpcConnectionArn": connection.vpc_connection_arn,
-                "TargetClusterArn": asked.organization.cluster_arn(
-                    asked.topology.cluster(connection.target_cluster_name)
-                ),
-                "Authentication": connection.authentication.value,
-                "VpcId": connection.vpc_id,
-                "State": connection.state.value,
-            }
-            for connection in asked.topology.vpc_connections
-            if asked.here(connection.vpc_id)
-        ]
+        "VpcConnectionArn": connection.vpc_connection_arn,
+        "TargetClusterArn": asked.organization.cluster_arn(asked.topology.cluster(connection.target_cluster_name)),
+        "Authentication": connection.authentication.value,
+        "VpcId": connection.vpc_id,
+        "State": connection.state.value,
     }
 
 
@@ -238,13 +235,7 @@ def describe_vpc_connection(asked: Asked) -> Item:
     for connection in asked.topology.vpc_connections:
         if connection.vpc_connection_arn == asked.params["Arn"] and asked.here(connection.vpc_id):
             return {
-                "VpcConnectionArn": connection.vpc_connection_arn,
-                "TargetClusterArn": asked.organization.cluster_arn(
-                    asked.topology.cluster(connection.target_cluster_name)
-                ),
-                "Authentication": connection.authentication.value,
-                "VpcId": connection.vpc_id,
-                "State": connection.state.value,
+                **_vpc_connection(asked, connection),
                 "Subnets": list(connection.client_subnets),
                 "SecurityGroups": list(connection.security_groups),
             }

@@ -97,6 +97,3 @@ CALLS: Final[tuple[Call, ...]] = tuple(
     sorted((value for value in list(globals().values()) if isinstance(value, Call)), key=lambda call: call.action)
 )
 """All of them, by action."""
-
-EXTRA_ACTIONS: Final = {"route53:ListHostedZonesByVPC": ("ec2:DescribeVpcs",)}
-"""Permissions that an action needs beside its own (Route 53 developer guide, API permissions reference)."""

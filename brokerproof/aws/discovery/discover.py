@@ -131,7 +131,6 @@ def _discovered(reader: Reader, intent: Intent) -> AccountFacts:
         names=names,
         groups=groups,
     )
-    seen, missed = _nameservers(reader, network, topology)
     return AccountFacts(
         topology=topology,
         gaps=reader.gaps,
@@ -139,10 +138,7 @@ def _discovered(reader: Reader, intent: Intent) -> AccountFacts:
         target_health=tuple(services.health),
         open_services=tuple(services.permissions),
         provided=tuple(services.provided),
-        cluster_states={c.info["ClusterName"]: c.info.get("State", "") for c in clusters},
-        cluster_arns={c.info["ClusterName"]: c.arn for c in clusters},
-        interfaces_seen=seen,
-        interfaces_missed=missed,
+        interfaces_missed=_missed_nameservers(reader, network, topology),
     )
 
 
@@ -255,8 +251,10 @@ def _listener(scheme: AuthenticationScheme, pattern: PatternName | None, cluster
     return "CLIENT" if wanted not in names and names == ["CLIENT"] else wanted
 
 
-def _nameservers(reader: Reader, network: ReadNetwork, topology: Topology) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Whether the nameservers that DHCP gives hosts are somebody's, where they are addresses of the VPC's own."""
+def _missed_nameservers(
+    reader: Reader, network: ReadNetwork, topology: Topology
+) -> tuple[tuple[str, IPv4Address], ...]:
+    """Nameservers that DHCP gives hosts and nobody has, where they are addresses of the VPC's own."""
     wanted = [
         (vpc, server)
         for vpc in topology.vpcs
@@ -279,9 +277,7 @@ def _nameservers(reader: Reader, network: ReadNetwork, topology: Topology) -> tu
         )
         for vpc, server in wanted
     )
-    seen = [(v.vpc_id, s) for (v, s), r in zip(wanted, reads, strict=True) if r.entries]
-    missed = [(v.vpc_id, s) for (v, s), r in zip(wanted, reads, strict=True) if r.known and not r.entries]
-    return tuple(seen), tuple(missed)
+    return tuple((v.vpc_id, s) for (v, s), r in zip(wanted, reads, strict=True) if r.known and not r.entries)
 
 
 _READ_BY: Final[tuple[tuple[str, str, Call], ...]] = (

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from brokerproof.aws.intent.models import Intent, account_of
 from brokerproof.errors import WrongUseError
-from brokerproof.topology.documents import parse, placed, wrong_shape
+from brokerproof.topology.documents import read_as, read_text, written
 from brokerproof.topology.rules.problem import Problem
 
 _EXPECTED: Final = "an intent is a mapping with version, clusters, accounts and clients"
@@ -29,38 +27,17 @@ def load_intent(path: Path) -> Intent:
     Raises:
         IntentError: the file cannot be read, is not YAML, or says what cannot be; every problem found is listed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise IntentError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise IntentError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    return loads_intent(text, source=str(path))
+    return loads_intent(read_text(path, IntentError), source=str(path))
 
 
 def loads_intent(text: str, *, source: str) -> Intent:
     """As :func:`load_intent`, from text; ``source`` is what errors call it."""
-    document = parse(text, source, error_type=IntentError, expected=_EXPECTED)
-    try:
-        intent = Intent.model_validate(document)
-    except ValidationError as error:
-        lines = [placed(source, document, path, words) for path, words in wrong_shape(error)]
-        raise IntentError("\n".join(lines)) from None
-    found = list(_problems(intent))
-    if found:
-        raise IntentError("\n".join(placed(source, document, p.path, p.message) for p in found))
-    return intent
+    return read_as(Intent, text, source, error_type=IntentError, expected=_EXPECTED, problems=_problems)
 
 
 def dumps_intent(intent: Intent) -> str:
     """YAML that :func:`loads_intent` reads back to an equal intent; defaults are left out."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
-    yaml.width = 110
-    yaml.representer.sort_base_mapping_type_on_output = False
-    out = StringIO()
-    yaml.dump({"version": intent.version, **intent.model_dump(mode="json", exclude_defaults=True)}, out)
-    return out.getvalue()
+    return written(intent.version, intent, flow=None)
 
 
 def _problems(intent: Intent) -> Iterator[Problem]:

@@ -11,9 +11,12 @@ from brokerproof.diagnosis.check import Subject
 from brokerproof.diagnosis.rules.case import TWICE, Case, Draft, Red
 from brokerproof.diagnosis.rules.connect import loses
 from brokerproof.probes.outcome import Outcome, Reason, Role, Stage, Status
+from brokerproof.probes.outcome.registry import SPECS, precedes, up_to
 
-_ANSWERED_BY_A_BROKER: Final = frozenset({Stage.HANDSHAKE, Stage.API, Stage.METADATA, Stage.IDENTITY, Stage.PATH_SIZE})
-"""What a broker's processor, and not the path alone, has to do with."""
+_ANSWERED_BY_A_BROKER: Final = frozenset(
+    stage for stage in up_to(Stage.PATH_SIZE) if precedes(Stage.CONNECT, stage) and not SPECS[stage].logged_in_only
+)
+"""What a broker's processor, and not the path alone, has to do with; the probe waits between logins by itself."""
 
 _LATE_NS: Final = 500_000_000
 """What comes sooner is not late, however short the deadline was."""

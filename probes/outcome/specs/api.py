@@ -36,5 +36,6 @@ SPEC: Final = StageSpec(
     per=Per.ADDRESS,
     title="{address}:{port} answers ApiVersions",
     reasons=KAFKA,
+    limit="request_ms",
     facts=(ApiFacts,),
 )

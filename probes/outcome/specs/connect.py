@@ -27,5 +27,6 @@ SPEC: Final = StageSpec(
     per=Per.ADDRESS,
     title="{address}:{port} ({owner}, {zone_id}) accepts a TCP connection",
     reasons=NETWORK,
+    limit="connect_ms",
     facts=(ConnectFacts,),
 )

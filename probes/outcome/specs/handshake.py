@@ -89,5 +89,6 @@ SPEC: Final = StageSpec(
     tls_only=True,
     title="{address}:{port} presents a valid certificate for {name}",
     reasons=TLS | {Reason.NO_CREDENTIALS, Reason.CLIENT_KEY_UNUSABLE},
+    limit="handshake_ms",
     facts=(HandshakeFacts,),
 )

@@ -37,5 +37,6 @@ SPEC: Final = StageSpec(
     names_a_broker=True,
     title="{name} at {address}:{port} is broker {broker_id}",
     reasons=KAFKA | {Reason.OTHER_BROKER},
+    limit="request_ms",
     facts=(IdentityFacts,),
 )

@@ -35,5 +35,6 @@ SPEC: Final = StageSpec(
     judged_per=Per.BROKER,
     title="metadata advertises broker {broker_id} at {name}:{port}",
     reasons=KAFKA | {Reason.NO_BROKERS},
+    limit="request_ms",
     facts=(MetadataFacts,),
 )

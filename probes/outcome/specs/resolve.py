@@ -97,5 +97,6 @@ SPEC: Final = StageSpec(
             Reason.SOCKET_ERROR,
         }
     ),
+    limit="resolve_ms",
     facts=(ResolveFacts,),
 )
