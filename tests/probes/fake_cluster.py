@@ -85,6 +85,8 @@ class FakeCluster:
     connections: int = 0
     asked: set[int] = field(default_factory=set)
     """API keys that came."""
+    ignored: set[int] = field(default_factory=set)
+    """Those that came and were left without an answer."""
     left: list[str] = field(default_factory=list)
     """Members that left their group, by whoever's word."""
     partitions: int = 0
@@ -264,6 +266,7 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                     return
                 is_deaf = is_deaf or cluster.deafens(key)
                 if is_deaf or cluster.is_silent(own_id, key):
+                    cluster.ignored.add(key)
                     cluster.creates_late(own_id, key, payload, client)
                     continue
                 await cluster.notes(key, payload, client)

@@ -69,7 +69,7 @@ def test_a_client_that_dies_while_producing_is_an_outcome_and_the_topic_is_remov
     number: int, status: Status, words: str
 ) -> None:
     result, cluster = killed(
-        number, lambda cluster: lambda: bool(cluster.created), lambda cluster: cluster.silent_on.add(PRODUCE)
+        number, lambda cluster: lambda: PRODUCE in cluster.ignored, lambda cluster: cluster.silent_on.add(PRODUCE)
     )
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason, produce.detail) == (status, Reason.CLIENT_DIED, words)
