@@ -141,7 +141,7 @@ class Settings(msgspec.Struct, frozen=True):
             config |= {"reconnect.backoff.ms": pause_ms, "reconnect.backoff.max.ms": 2 * pause_ms}
             # Here it ends with the login, which brokers and this host compute for.
             config["socket.connection.setup.timeout.ms"] += self.limits.request_ms
-            config |= client_settings(self.authentication)
+            config |= client_settings(self.authentication, self.bootstrap.rpartition(":")[0])
         return config
 
     @property

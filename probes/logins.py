@@ -6,9 +6,11 @@ What is read at a reference stays here and goes to the broker: it is in no value
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 from brokerproof.probes.budget import Budget
 from brokerproof.probes.credentials import CredentialsError, read
+from brokerproof.probes.msk_token import Bearer, TokenSource
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
@@ -41,6 +43,7 @@ class Logins:
         scram = authentication.scheme is AuthenticationScheme.SCRAM_SHA_512
         self.checks_nonce = scram and authentication.checks_nonce
         """Once a run."""
+        self._tokens: TokenSource | None = None
 
     async def keep_pace(self, broker: Hashable) -> None:
         """Wait until one more authentication at this broker is within the pace, and count it."""
@@ -83,13 +86,16 @@ class Logins:
             connection.close()
             raise BrokenStreamError(Reason.CLOSED, f"a further login: {seen.detail}")
 
-    def _new(self, _name: str, *, repeats_nonce: bool) -> Login:
+    def _new(self, name: str, *, repeats_nonce: bool) -> Login:
         settings = self._settings
+        if settings.scheme is AuthenticationScheme.IAM:
+            self._tokens = self._tokens or TokenSource(settings)
+            return Bearer(self._tokens.token(name))
         return Scram(read(settings.username), read(settings.password), repeats_nonce=repeats_nonce)
 
 
-def client_settings(authentication: Authentication) -> dict[str, str]:
-    """The same for librdkafka, which logs in by itself.
+def client_settings(authentication: Authentication, bootstrap: str) -> dict[str, Any]:
+    """The same for librdkafka, which logs in by itself; ``bootstrap`` is the name of a broker.
 
     Raises:
         CredentialsError: a reference leads to nothing.
@@ -108,7 +114,14 @@ def client_settings(authentication: Authentication) -> dict[str, str]:
                 **_pem("ssl.key", authentication.key),
                 **({"ssl.key.password": password} if password else {}),
             }
-        case _:
+        case AuthenticationScheme.IAM:
+            tokens = TokenSource(authentication)
+
+            def refresh(_config: str) -> tuple[str, float]:
+                return tokens.for_librdkafka(bootstrap)
+
+            return {"sasl.mechanism": authentication.scheme.mechanism, "oauth_cb": refresh}
+        case AuthenticationScheme.NONE:
             return {}
 
 

@@ -129,6 +129,8 @@ class Code(StrEnum):
     AUTH_CLUSTER_POLICY = "auth.cluster_policy"
     AUTH_CONNECT_RATE = "auth.connect_rate"
     AUTH_IAM_REGION = "auth.iam_region"
+    AUTH_IAM_KEY = "auth.iam_key"
+    AUTH_IAM_EXPIRED = "auth.iam_expired"
     AUTH_STS_UNREACHABLE = "auth.sts_unreachable"
     AUTH_CLOCK_SKEW = "auth.clock_skew"
     AUTH_SCRAM_SECRET = "auth.scram_secret"  # noqa: S105 - a cause, not a secret

@@ -297,3 +297,5 @@ CLIENT_AUTHORITY_NOT_NAMED: Final[CodeSet] = frozenset(
 """The client has its certificate alone, and none of the authorities that the listener names issued that."""
 CLIENT_CERTIFICATE_REFUSED: Final[CodeSet] = CLIENT_AUTHORITY_NOT_NAMED | {Code.TLS_CLIENT_CERTIFICATE_DATES}
 """The client's certificate is refused, and nothing that the client knows of it explains that."""
+IAM_REFUSED: Final[CodeSet] = frozenset({Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW})
+"""Access denied, to a token in which the client knows no flaw."""

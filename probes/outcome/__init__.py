@@ -22,7 +22,7 @@ from brokerproof.probes.outcome.lines import (
 from brokerproof.probes.outcome.measured import Distribution, HostLoad
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.specs.api import ApiFacts
-from brokerproof.probes.outcome.specs.authenticate import AuthenticateFacts, NonceFacts
+from brokerproof.probes.outcome.specs.authenticate import AuthenticateFacts, NonceFacts, TokenFacts, TokenFlaw
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
 from brokerproof.probes.outcome.specs.group import GroupFacts, OffsetsPartition
@@ -97,6 +97,8 @@ __all__ = [
     "Target",
     "TcpInfo",
     "ThroughputFacts",
+    "TokenFacts",
+    "TokenFlaw",
     "TopicFacts",
     "UnusableNameserver",
     "WaitedFor",

@@ -94,7 +94,8 @@ class _Talk:
     def __init__(self, connection: KafkaConnection, login: Login) -> None:
         self._connection = connection
         self._login = login
-        self._facts = AuthenticateFacts(mechanism=login.mechanism, principal=login.principal)
+        token = getattr(login, "token", None)
+        self._facts = AuthenticateFacts(mechanism=login.mechanism, principal=login.principal, token=token)
         self._began_ns = time.monotonic_ns()
         self.asked = "SaslHandshake"
 

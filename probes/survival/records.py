@@ -55,7 +55,7 @@ def common(plan: SurvivalPlan) -> dict[str, Any]:
     if plan.tls is not None and plan.tls.ca_file is not None:
         config["ssl.ca.location"] = plan.tls.ca_file
     if plan.authentication is not None:
-        config |= client_settings(plan.authentication)
+        config |= client_settings(plan.authentication, plan.brokers[0].name)
     return config
 
 

@@ -42,6 +42,8 @@ from brokerproof.probes.outcome import (
     Stage,
     Status,
     TcpInfo,
+    TokenFacts,
+    TokenFlaw,
     TopicFacts,
     UnusableNameserver,
 )
@@ -749,6 +751,26 @@ MUTATIONS: Final = (
             Bend(at(Stage.AUTHENTICATE, brokers=[1]), login(Reason.CREDENTIALS_REFUSED)),
             Bend(at(Stage.AUTHENTICATE, brokers=[2, 3]), login(Reason.CREDENTIALS_REFUSED, messages=1)),
         ),
+    ),
+    *(
+        Mutation(
+            code,
+            "the flaw that the client knows of its token",
+            logging_in(
+                IN_VPC,
+                Bend(at(Stage.AUTHENTICATE), login(Reason.CREDENTIALS_REFUSED, token=TokenFacts(flaws=(flaw,)))),
+                scheme="iam",
+            ),
+            logging_in(
+                IN_VPC,
+                Bend(at(Stage.AUTHENTICATE), login(Reason.CREDENTIALS_REFUSED, token=TokenFacts())),
+                scheme="iam",
+            ),
+        )
+        for code, flaw in (
+            (Code.AUTH_IAM_REGION, TokenFlaw.OTHER_REGION),
+            (Code.AUTH_IAM_EXPIRED, TokenFlaw.CREDENTIALS_ENDED),
+        )
     ),
     Mutation(
         Code.TLS_CLIENT_CERTIFICATE_DATES,

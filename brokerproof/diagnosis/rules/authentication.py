@@ -7,8 +7,8 @@ from typing import Final
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import TWICE, Case, Draft, Named, Red, Said, behind_own, grouped
-from brokerproof.probes.outcome import AuthenticateFacts, Reason, Stage
+from brokerproof.diagnosis.rules.case import TWICE, Case, Draft, Named, Red, Said, behind_own, grouped, managed
+from brokerproof.probes.outcome import AuthenticateFacts, Reason, Stage, TokenFlaw
 from brokerproof.probes.plan import AuthenticationScheme
 
 
@@ -65,8 +65,27 @@ def _refused(case: Case, red: Red, reds: Sequence[Red]) -> Said | None:
     match red.view.authentication:
         case AuthenticationScheme.SCRAM_SHA_512:
             return _refused_by_scram(case, red, reds)
+        case AuthenticationScheme.IAM:
+            return _refused_by_iam(case, red)
         case _:
             return None
+
+
+def _refused_by_iam(case: Case, red: Red) -> Said:
+    """MSK answers every fault with the same words; what the client knows of its token tells some apart."""
+    facts = case.facts(red, AuthenticateFacts)
+    token = facts.token if facts is not None else None
+    flaws = token.flaws if token is not None else ()
+    if TokenFlaw.CREDENTIALS_ENDED in flaws:
+        return frozenset({Code.AUTH_IAM_EXPIRED}), ""
+    if TokenFlaw.OTHER_REGION in flaws:
+        return frozenset({Code.AUTH_IAM_REGION}), ""
+    codes = sets.IAM_REFUSED
+    if token is None or not token.broker_region_name:
+        codes |= {Code.AUTH_IAM_REGION}
+    if managed(red.view):
+        codes |= {Code.AUTH_CLUSTER_POLICY}
+    return codes, "access is denied, and nothing is wrong with the token for all that the client knows"
 
 
 def _refused_by_scram(case: Case, red: Red, reds: Sequence[Red]) -> Said:

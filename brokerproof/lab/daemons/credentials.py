@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import string
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from brokerproof.lab.daemons.certificates import Authority, make_authority, make_client_pems
 from brokerproof.lab.daemons.jvm import STATE_DIR
-from brokerproof.topology.models import ClientIdentity
+from brokerproof.topology.models import ClientIdentity, IamJudgement
 
 CREDENTIALS_DIRECTORY: Final = Path(STATE_DIR, "credentials")
 _PASSWORD_BYTES: Final = 24
@@ -47,6 +49,38 @@ class LabCredentials:
             _, key = make_client_pems(issuer, user, *window, intermediate=False)
         self._write(f"{user}.pem", chain.decode())
         self._write(f"{user}.key", key.decode())
+
+    def sign_for_iam(self, judgement: IamJudgement, state: Path, user: str) -> None:
+        """Leave an access key for clients, and for the listeners how to judge what it signs."""
+        key_id, secret = self._access_key
+        held = secret if judgement.key_fits else self.another_password()
+        if judgement.given:
+            profile = f"[{user}]\naws_access_key_id = {key_id}\naws_secret_access_key = {held}"
+            self._write("aws", profile)
+        else:
+            self._write("aws", "[nobody]")
+        told = {
+            "region": judgement.region_name,
+            f"arn.{key_id}": f"arn:aws:sts::111111111111:assumed-role/{user}/lab",
+            "clock_offset_s": str(judgement.clock_offset_s),
+            "most_per_s": str(judgement.most_per_s),
+        }
+        if judgement.known:
+            told[f"secret.{key_id}"] = secret
+        if judgement.denied_at:
+            at = "" if judgement.denied_at == "every" else f".{judgement.denied_at}"
+            told[f"denied{at}"] = key_id
+        if judgement.credentials_left_s is not None:
+            told[f"credentials_left_s.{key_id}"] = str(judgement.credentials_left_s)
+        written = state.with_name(f".{state.name}")
+        written.touch(mode=0o600)
+        written.write_text("".join(f"{key}={value}\n" for key, value in told.items()))
+        written.replace(state)
+
+    @cached_property
+    def _access_key(self) -> tuple[str, str]:
+        letters = string.ascii_uppercase + "234567"
+        return "ASIA" + "".join(secrets.choice(letters) for _ in range(16)), self.another_password()
 
     def another_password(self) -> str:
         """One that no client has."""

@@ -60,11 +60,19 @@ def path_of(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, en
 
 
 def arguments(
-    distribution: kafka_dist.KafkaDistribution, java: preflight.Java, environ: Mapping[str, str]
+    distribution: kafka_dist.KafkaDistribution,
+    java: preflight.Java,
+    environ: Mapping[str, str],
+    more_classes: Path | None = None,
 ) -> tuple[str, ...]:
-    """Options for a small broker that starts quickly and writes nothing outside the lab's own tmpfs."""
+    """Options for a small broker that starts quickly and writes nothing outside the lab's own tmpfs.
+
+    ``more_classes`` is a directory of classes beside Kafka's own; behind them, so that the archive still fits.
+    """
     archive = path_of(distribution, java, environ)
     own = _own(distribution)
+    if more_classes is not None:
+        own = (*own[:-1], os.pathsep.join([own[-1], str(more_classes)]))
     return (f"-XX:SharedArchiveFile={archive}", *_QUIET, *own) if archive.exists() else own
 
 

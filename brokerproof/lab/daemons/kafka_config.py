@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from brokerproof.lab.daemons.iam_handler import HANDLER
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.advertised import advertised
@@ -154,6 +155,9 @@ def _escaped(text: str, *, key: bool = False) -> str:
 
 CLIENT_AUTHORITY: Final = f"{STATE_DIR}/tls/clients.pem"
 """Whose certificates listeners of mutual TLS take."""
+IAM_STATE: Final = f"{STATE_DIR}/iam"
+"""Whom the lab's IAM listeners know, and how they judge; read anew for each login."""
+_OAUTH_MODULE: Final = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
 _SCRAM_JAAS: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -171,6 +175,13 @@ def _logins(listeners: Sequence[ClusterListener]) -> dict[str, str]:
         if listener.sasl is AuthenticationScheme.SCRAM_SHA_512:
             properties[f"{base}.sasl.enabled.mechanisms"] = listener.sasl.mechanism
             properties[f"{base}.scram-sha-512.sasl.jaas.config"] = _SCRAM_JAAS
+        if listener.sasl is AuthenticationScheme.IAM:
+            options = f'state="{IAM_STATE}" listener="{listener.name}"'
+            properties[f"{base}.sasl.enabled.mechanisms"] = listener.sasl.mechanism
+            properties[f"{base}.oauthbearer.sasl.jaas.config"] = f"{_OAUTH_MODULE} required {options};"
+            properties[f"{base}.oauthbearer.sasl.server.callback.handler.class"] = HANDLER
+            properties[f"{base}.oauthbearer.sasl.login.callback.handler.class"] = HANDLER
+            properties[f"{base}.oauthbearer.connections.max.reauth.ms"] = "3600000"
         if listener.client_certificate is not ClientCertificate.NONE:
             properties[f"{base}.ssl.client.auth"] = listener.client_certificate.value
             properties[f"{base}.ssl.truststore.type"] = "PEM"

@@ -30,6 +30,7 @@ from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.lab.daemons.kafka_config import (
     CLIENT_AUTHORITY,
     HEARTBEAT_MS,
+    IAM_STATE,
     UNBOUND,
     certificate_path,
     data_dir,
@@ -47,7 +48,7 @@ from brokerproof.lab.network.blueprint import (
     StrangerProcess,
     Witness,
 )
-from brokerproof.topology.models import ClientIdentity, KafkaAcl, ScramUser
+from brokerproof.topology.models import ClientIdentity, IamJudgement, KafkaAcl, ScramUser
 from brokerproof.topology.patterns.authentication import USER
 
 BROKER_START_S = 90
@@ -140,6 +141,11 @@ class Daemons:
             for identity in identities:
                 self._credentials.issue(identity, self._of_clients, USER)
             self._identities = tuple(identities)
+
+    def set_iam(self, judgements: Sequence[IamJudgement]) -> None:
+        """Have IAM listeners judge so, from the next login on, and clients have what they are to have."""
+        for judgement in judgements:
+            self._credentials.sign_for_iam(judgement, Path(IAM_STATE), USER)
 
     # brokers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from brokerproof.lab.faults.fault import (
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.edit import with_changes, with_properties
-from brokerproof.topology.models import ClientCertificate, ClientIdentity, ClusterListener, Topology
+from brokerproof.topology.models import ClientCertificate, ClientIdentity, ClusterListener, IamJudgement, Topology
 
 
 def _users(topology: Topology, **changes: Any) -> Topology:
@@ -61,6 +62,18 @@ def _not_requested(topology: Topology) -> Topology:
         for each in topology.clusters[0].listeners
     )
     return with_changes(topology, "clusters", 0, listeners=listeners)
+
+
+_iam = partial(_fault, authentication=AuthenticationScheme.IAM, reasons=(Reason.CREDENTIALS_REFUSED,))
+_ACCESS_DENIED: Final[Mapping[tuple[str, ...], tuple[Code, ...]]] = {
+    EVERY: (Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW),
+    (*MULTI_VPC, *COMBINATION): (Code.AUTH_CLUSTER_POLICY,),
+}
+"""What MSK answers in the same words to a token in which the client knows no flaw."""
+
+
+def _judgement(topology: Topology, **changes: Any) -> Topology:
+    return with_changes(topology, "clusters", 0, iam=IamJudgement(**changes))
 
 
 FAULTS: Final = (
@@ -140,5 +153,62 @@ FAULTS: Final = (
         Code.AUTH_CERTIFICATE_IGNORED,
         stage=Stage.AUTHENTICATE,
         reasons=(Reason.CERTIFICATE_NOT_REQUESTED,),
+    ),
+    _iam(
+        "iam-wrong-key",
+        "The client has the secret of another access key.",
+        partial(_judgement, key_fits=False),
+        Code.AUTH_IAM_KEY,
+        alike=_ACCESS_DENIED,
+    ),
+    _iam(
+        "iam-key-gone",
+        "The client's access key was deleted.",
+        partial(_judgement, known=False),
+        Code.AUTH_IAM_KEY,
+        alike=_ACCESS_DENIED,
+    ),
+    _iam(
+        "iam-denied",
+        "No policy allows kafka-cluster:Connect to the client's role.",
+        partial(_judgement, denied_at="every"),
+        Code.AUTH_IAM_DENIED,
+        alike=_ACCESS_DENIED,
+    ),
+    _iam(
+        "iam-no-cluster-policy",
+        "The cluster policy does not name the client's account.",
+        partial(_judgement, denied_at="CLIENT_IAM_VPCE"),
+        Code.AUTH_CLUSTER_POLICY,
+        patterns=MULTI_VPC,
+        alike=(Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW),
+    ),
+    _iam(
+        "iam-clock-skew",
+        "The client's clock is twenty minutes late.",
+        partial(_judgement, clock_offset_s=1200),
+        Code.AUTH_CLOCK_SKEW,
+        alike=_ACCESS_DENIED,
+    ),
+    _iam(
+        "iam-credentials-ending",
+        "The credentials that sign end in two minutes.",
+        partial(_judgement, credentials_left_s=120),
+        Code.AUTH_SESSION_SHORT,
+        reasons=(Reason.SESSION_TOO_SHORT,),
+    ),
+    _iam(
+        "iam-rate",
+        "The broker admits no more new IAM connections: others take them all.",
+        partial(_judgement, most_per_s=0),
+        Code.AUTH_CONNECT_RATE,
+        reasons=(Reason.CONNECTION_RATE,),
+    ),
+    _iam(
+        "iam-no-credentials",
+        "The client's host has no AWS credentials.",
+        partial(_judgement, given=False),
+        Code.AUTH_NO_CREDENTIALS,
+        reasons=(Reason.NO_CREDENTIALS,),
     ),
 )

@@ -21,10 +21,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from brokerproof.extras import Extra, lacking
-from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.daemons import iam_handler, jvm, kafka_dist
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life import lab_socket, preflight
 from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models import Topology
 
 Progress = Callable[[str], None]
@@ -90,8 +91,15 @@ class Lab:
             distribution = kafka_dist.locate(version, environ=environ)
         except kafka_dist.KafkaMissingError as error:
             raise LabError(str(error)) from None
+        judges = None
+        if any(each.sasl is AuthenticationScheme.IAM for c in topology.clusters for each in c.listeners):
+            try:
+                judges = iam_handler.compiled(distribution, java, environ)
+            except iam_handler.HandlerError as error:
+                raise LabError(str(error)) from None
+        options = jvm.arguments(distribution, java, environ, judges)
         lab = cls._spawn(name)
-        lab.build(topology, java=str(java.path), jvm=jvm.arguments(distribution, java, environ), progress=progress)
+        lab.build(topology, java=str(java.path), jvm=options, progress=progress)
         return lab
 
     def build(self, topology: Topology, *, java: str, jvm: Sequence[str], progress: Progress) -> None:

@@ -132,6 +132,7 @@ class Supervisor:
         # Brokers take seconds and need only their addresses, so they start before the rest is filtered.
         daemons.write_certificates(blueprint.certificates)
         daemons.issue_identities(blueprint.client_identities)
+        daemons.set_iam(blueprint.iam)
         kernel.change(from_nothing(blueprint), self._distance)
         answer({"progress": f"distance: {distance_text(self._distance.status())}"})
         answer({"progress": f"brokers: starting {len(blueprint.brokers)} Kafka {blueprint.kafka_version}"})
@@ -238,6 +239,7 @@ def _carry_out(
     changed = [c for c in new.certificates if c not in old.certificates or c.cluster_name in anew]
     written = daemons.write_certificates(changed)
     daemons.issue_identities(new.client_identities)
+    daemons.set_iam(new.iam)
     daemons.set_brokers(new.brokers, progress)
     daemons.present_certificates(written)
     daemons.set_acls(new.acls)

@@ -16,6 +16,7 @@ from brokerproof.lab.network import disturbance, packet_filter
 from brokerproof.lab.network import ipv6 as families
 from brokerproof.lab.network.layout import ROUTER, Host, Layout, Link, Namespace, namespace_name, router_name
 from brokerproof.lab.network.routing import join_peerings, lay_routes, lay_transit_gateways
+from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.isolation import address_of
 from brokerproof.topology.expectation.listeners import node_zone
 from brokerproof.topology.files import TopologyError
@@ -25,6 +26,7 @@ from brokerproof.topology.models import (
     ClientCertificate,
     ClientIdentity,
     EndpointState,
+    IamJudgement,
     KafkaAcl,
     LoadBalancer,
     NameServer,
@@ -143,6 +145,8 @@ class Blueprint:
     """(cluster name, its ACLs), of those that have any."""
     client_identities: tuple[ClientIdentity, ...] = ()
     """What clients of mutual TLS come with; one, where there are any."""
+    iam: tuple[IamJudgement, ...] = ()
+    """How IAM listeners judge; one, where there are any."""
     scram_users: tuple[tuple[str, tuple[ScramUser, ...]], ...] = ()
     """(cluster name, its users), of those that have any."""
 
@@ -194,6 +198,9 @@ def compile_topology(topology: Topology) -> Blueprint:
             c.client_identity
             for c in topology.clusters
             if any(each.client_certificate is not ClientCertificate.NONE for each in c.listeners)
+        )[:1],
+        iam=tuple(
+            c.iam for c in topology.clusters if any(each.sasl is AuthenticationScheme.IAM for each in c.listeners)
         )[:1],
         scram_users=tuple((c.cluster_name, c.scram_users) for c in topology.clusters if c.scram_users),
         proxies=tuple(p for p in proxies if p.listeners),

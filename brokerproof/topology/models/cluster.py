@@ -19,6 +19,7 @@ from brokerproof.topology.models.base import (
     Model,
     Port,
     PropertyKey,
+    RegionName,
     Text,
     UnscopedIPv6Address,
     shaped,
@@ -175,6 +176,30 @@ class ClientIdentity(Model):
     valid_to_days: int = 365
 
 
+class IamJudgement(Model):
+    """How the lab's IAM listeners judge, and what its clients have; ignored for a real cluster.
+
+    The lab draws an access key and leaves it in ``/run/brokerproof/credentials/aws``, profile ``brokerproof``.
+    """
+
+    region_name: RegionName = "us-east-1"
+    """That they take tokens for."""
+    given: bool = True
+    """Whether clients have credentials at all."""
+    key_fits: bool = True
+    """Whether clients have the secret of their access key."""
+    known: bool = True
+    """Whether there is such an access key."""
+    clock_offset_s: int = 0
+    """How far the listeners' clock is ahead of the clients'."""
+    denied_at: Literal["", "CLIENT_IAM", "CLIENT_IAM_VPCE", "every"] = ""
+    """The listener at which a policy does not allow kafka-cluster:Connect."""
+    most_per_s: int = Field(default=100, ge=0)
+    """New connections that a broker admits (quota)."""
+    credentials_left_s: int | None = None
+    """For how long the credentials last that sign; None is for ever."""
+
+
 class KafkaAcl(Model):
     """One ACL binding of Kafka's, on topics (kafka-acls.sh); what has any is closed to whom none allows."""
 
@@ -228,6 +253,7 @@ class Cluster(Model):
     server_certificate: ServerCertificate = ServerCertificate()
     server_properties: dict[PropertyKey, Text] = Field(default_factory=dict)
     client_identity: ClientIdentity = ClientIdentity()
+    iam: IamJudgement = IamJudgement()
     scram_users: tuple[ScramUser, ...] = ()
     """Of the lab's brokers; ignored for a real cluster."""
     kafka_acls: tuple[KafkaAcl, ...] = ()

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
 from brokerproof.probes.outcome.stages import KAFKA, Reason, Stage
 from brokerproof.probes.outcome.tcp_info import TcpInfo
+
+
+class TokenFlaw(StrEnum):
+    """What is known to be wrong with a token before it is sent."""
+
+    OTHER_REGION = "other_region"
+    """It is signed for another Region than the one in the broker's name."""
+    CREDENTIALS_ENDED = "credentials_ended"
+    CREDENTIALS_END_SOON = "credentials_end_soon"
+
+
+class TokenFacts(Value, frozen=True):
+    """A token for MSK's IAM listener, without what would let anybody use it."""
+
+    region_name: str = ""
+    """It is signed for."""
+    broker_region_name: str = ""
+    """In the broker's name, at its place; empty where the name is not MSK's own."""
+    service: str = ""
+    issued: str = ""
+    expires: str = ""
+    credentials_end: str = ""
+    """When the credentials end that signed it; empty where they do not, or do not say."""
+    access_key_id: str = ""
+    """Its first and last characters."""
+    provider: str = ""
+    """Where botocore found the credentials."""
+    role_arn: str = ""
+    """The role that was assumed, where the plan names one."""
+    flaws: tuple[TokenFlaw, ...] = ()
 
 
 class NonceFacts(Value, frozen=True):
@@ -42,6 +73,8 @@ class AuthenticateFacts(StageFacts, frozen=True, tag="authenticate"):
     """SaslHandshake: the mechanism is agreed on."""
     exchange_ns: int = 0
     """SaslAuthenticate: all of its messages."""
+    token: TokenFacts | None = None
+    """What IAM was asked with."""
     repeated_nonce: NonceFacts | None = None
     """None where that was not tried; once a run it is."""
     tcp: TcpInfo | None = None

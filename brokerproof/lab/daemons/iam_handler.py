@@ -1,0 +1,84 @@
+"""The lab's own judge of IAM logins, in Java, compiled once and kept: a JRE will do, by the Eclipse compiler.
+
+Standard library only: set-up runs this before anything is installed. Maven fetches the compiler, as it does Kafka.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from brokerproof.lab.daemons import kafka_dist
+from brokerproof.lab.life import preflight
+
+HANDLER: Final = "brokerproof.IamLoginHandler"
+SOURCE: Final = Path(__file__).with_name("kafka") / "IamLoginHandler.java"
+_COMPILER: Final = ("org.eclipse.jdt", "ecj", "3.38.0")
+_RELEASE: Final = "17"
+_MAVEN_S: Final = 300.0
+_COMPILE_S: Final = 120.0
+
+
+class HandlerError(Exception):
+    """It cannot be compiled here; one sentence that says what to do."""
+
+
+def directory(distribution: kafka_dist.KafkaDistribution, environ: Mapping[str, str]) -> Path:
+    """Where the classes of this source and this Kafka are, or would be."""
+    known = hashlib.sha256(SOURCE.read_bytes() + distribution.version.encode()).hexdigest()
+    return kafka_dist.cache_directory(environ) / "handlers" / known[:16]
+
+
+def compiled(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, environ: Mapping[str, str]) -> Path:
+    """The directory with the classes, made where they are not there yet.
+
+    Raises:
+        HandlerError: the compiler cannot be fetched, or refuses.
+    """
+    made = directory(distribution, environ)
+    if made.exists():
+        return made
+    compiler = _compiler(environ)
+    partial = made.with_name(f".{made.name}.{os.getpid()}")
+    made.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(java.path), "-jar", str(compiler), f"-{_RELEASE}", "-nowarn", "-cp", distribution.classpath]
+    try:
+        _run([*command, "-d", str(partial), str(SOURCE)], environ, _COMPILE_S, "the Eclipse compiler")
+        if not made.exists():
+            partial.rename(made)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return made
+
+
+def _compiler(environ: Mapping[str, str]) -> Path:
+    group, artifact, version = _COMPILER
+    folder = kafka_dist.cache_directory(environ) / "handlers"
+    jar = folder / f"{artifact}-{version}.jar"
+    if jar.exists():
+        return jar
+    maven = shutil.which("mvn", path=environ.get("PATH"))
+    if maven is None:
+        raise HandlerError("mvn is not on PATH: a lab of IAM needs it once, for the Eclipse compiler; run `make setup`")
+    folder.mkdir(parents=True, exist_ok=True)
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+    wanted = [f"-Dartifact={group}:{artifact}:{version}", f"-DoutputDirectory={folder}"]
+    _run([maven, "--batch-mode", "--quiet", "--strict-checksums", goal, *wanted], environ, _MAVEN_S, "Maven")
+    return jar
+
+
+def _run(command: list[str], environ: Mapping[str, str], limit_s: float, what: str) -> None:
+    try:
+        done = subprocess.run(
+            command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        raise HandlerError(f"{what} could not make the lab's IAM listener: {failure}") from None
+    if done.returncode:
+        said = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
+        raise HandlerError(f"{what} could not make the lab's IAM listener: {' '.join(said[-3:])}")
