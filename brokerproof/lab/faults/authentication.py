@@ -65,11 +65,18 @@ def _not_requested(topology: Topology) -> Topology:
 
 
 _iam = partial(_fault, authentication=AuthenticationScheme.IAM, reasons=(Reason.CREDENTIALS_REFUSED,))
-_ACCESS_DENIED: Final[Mapping[tuple[str, ...], tuple[Code, ...]]] = {
-    EVERY: (Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW),
-    (*MULTI_VPC, *COMBINATION): (Code.AUTH_CLUSTER_POLICY,),
-}
+_SAID_ALIKE: Final = (Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW)
 """What MSK answers in the same words to a token in which the client knows no flaw."""
+
+
+def _said_as(cause: Code) -> Mapping[tuple[str, ...], tuple[Code, ...]]:
+    """What cannot be told from the cause: where MSK's own endpoints are crossed, the cluster policy too."""
+    others = tuple(code for code in _SAID_ALIKE if code is not cause)
+    crossed = (*MULTI_VPC, *COMBINATION)
+    return {
+        tuple(name for name in EVERY if name not in crossed): others,
+        crossed: (*others, Code.AUTH_CLUSTER_POLICY),
+    }
 
 
 def _judgement(topology: Topology, **changes: Any) -> Topology:
@@ -159,21 +166,21 @@ FAULTS: Final = (
         "The client has the secret of another access key.",
         partial(_judgement, key_fits=False),
         Code.AUTH_IAM_KEY,
-        alike=_ACCESS_DENIED,
+        alike=_said_as(Code.AUTH_IAM_KEY),
     ),
     _iam(
         "iam-key-gone",
         "The client's access key was deleted.",
         partial(_judgement, known=False),
         Code.AUTH_IAM_KEY,
-        alike=_ACCESS_DENIED,
+        alike=_said_as(Code.AUTH_IAM_KEY),
     ),
     _iam(
         "iam-denied",
         "No policy allows kafka-cluster:Connect to the client's role.",
         partial(_judgement, denied_at="every"),
         Code.AUTH_IAM_DENIED,
-        alike=_ACCESS_DENIED,
+        alike=_said_as(Code.AUTH_IAM_DENIED),
     ),
     _iam(
         "iam-no-cluster-policy",
@@ -181,14 +188,14 @@ FAULTS: Final = (
         partial(_judgement, denied_at="CLIENT_IAM_VPCE"),
         Code.AUTH_CLUSTER_POLICY,
         patterns=MULTI_VPC,
-        alike=(Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW),
+        alike=_SAID_ALIKE,
     ),
     _iam(
         "iam-clock-skew",
         "The client's clock is twenty minutes late.",
         partial(_judgement, clock_offset_s=1200),
         Code.AUTH_CLOCK_SKEW,
-        alike=_ACCESS_DENIED,
+        alike=_said_as(Code.AUTH_CLOCK_SKEW),
     ),
     _iam(
         "iam-credentials-ending",
