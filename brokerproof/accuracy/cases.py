@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations, islice
+from itertools import combinations
 from typing import Final
 
 from brokerproof.accuracy.trial import Injected, Selection, TrialKind
@@ -177,9 +177,11 @@ def _drawn(selection: Selection, singles: Sequence[Case]) -> Iterator[Case]:
     homes = [home for home, faults in at_home.items() if len(faults) >= AT_LEAST]
     if not homes:
         raise SelectionError("two faults at once need a pattern that two of the chosen faults apply to")
+    # By how many faults each has: a variant of few is not drawn as often as one of a hundred.
+    weights = [len(at_home[home]) for home in homes]
     seen: set[tuple[str, str, tuple[str, ...]]] = set()
     for index in range(selection.draws):
-        for pattern, variant in islice(iter(lambda: rng.choice(homes), None), DRAWS_A_CASE):
+        for pattern, variant in rng.choices(homes, weights, k=DRAWS_A_CASE):
             there = at_home[pattern, variant]
             many = min(rng.randint(AT_LEAST, selection.together), len(there))
             faults = tuple(sorted(rng.sample(there, many), key=list(FAULTS).index))

@@ -18,7 +18,7 @@ from brokerproof.accuracy.account_witness import AccountWitness
 from brokerproof.accuracy.cases import Case, together
 from brokerproof.accuracy.lab_clients import Clients, LabEvidence, NoEvidenceError
 from brokerproof.accuracy.score import Attribution, score
-from brokerproof.accuracy.snapshots import Snapshot, told_apart
+from brokerproof.accuracy.snapshots import Snapshot, seen_only_in, told_apart
 from brokerproof.accuracy.stored_evidence import advised_in, named_in
 from brokerproof.accuracy.trial import Trial, TrialKind, Which
 from brokerproof.aws.audit.values import Audit
@@ -160,19 +160,18 @@ def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
 ) -> bool:
     """Whether nothing that clients observe differs between this fault's absence and its presence among the others.
 
-    What differs is looked at again, by turns, because a state changes by itself as well; not so for a fault that
-    shows now here and now there.
+    What differs is looked at again, by turns, because a state changes by itself as well. A fault that shows now here
+    and now there is no steady difference: it is not hidden where it ever shows what is never seen without it.
     """
     others = [one for one in faults if one != fault]
+    differ = seen_only_in if FAULTS[fault].by_chance else told_apart
     with_it: list[Snapshot] = [evidence.snapshot]
     without: list[Snapshot] = []
     for put_in, snapshots in ((others, without), (faults, with_it), (others, without)):
         snapshots.append(_with_faults(lab, clients, put_in, names).snapshot)
-        if not told_apart(with_it, without):
+        if differ is told_apart and not told_apart(with_it, without):
             return True
-        if FAULTS[fault].by_chance:
-            return False
-    return False
+    return not differ(with_it, without)
 
 
 def _apply(lab: Lab, clients: Clients, topology: Topology) -> None:

@@ -26,6 +26,16 @@ def told_apart(one: Sequence[Snapshot], other: Sequence[Snapshot]) -> frozenset[
     return frozenset(place for place in places if _is_other(_seen_at(place, one), _seen_at(place, other)))
 
 
+def seen_only_in(one: Sequence[Snapshot], other: Sequence[Snapshot]) -> frozenset[Place]:
+    """Where something was seen in the first at some time that was never seen in the other."""
+    places = {place for snapshot in one for place in snapshot}
+    return frozenset(place for place in places if _ever_seen_at(place, one) - _ever_seen_at(place, other))
+
+
+def _ever_seen_at(place: Place, snapshots: Sequence[Snapshot]) -> frozenset[tuple[str, ...]]:
+    return frozenset(seen for snapshot in snapshots for seen in snapshot.get(place, ()))
+
+
 def _seen_at(place: Place, snapshots: Sequence[Snapshot]) -> set[frozenset[tuple[str, ...]]]:
     return {snapshot.get(place, frozenset()) for snapshot in snapshots}
 

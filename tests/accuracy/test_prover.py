@@ -226,16 +226,30 @@ def test_what_differs_by_itself_is_no_sign_of_a_fault(fake_lab: FakeLab) -> None
     assert fake_lab.applied == [BOTH.broken, alone, BOTH.broken, BOTH.intended]
 
 
-def test_what_shows_now_and_then_is_hidden_only_where_nothing_at_all_differs(
-    fake_lab: FakeLab, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("sights", "is_hidden"),
+    [
+        (("lost", "well", "lost", "well"), False),  # with it, without it, by turns
+        (("well", "well", "lost", "well"), False),
+        (("well", "lost", "lost", "well"), True),  # the others lose as well
+        (("well", "well", "well", "well"), True),
+    ],
+)
+def test_what_shows_now_and_then_is_hidden_where_all_of_it_is_seen_without_it(
+    fake_lab: FakeLab, monkeypatch: pytest.MonkeyPatch, sights: tuple[str, ...], is_hidden: bool
 ) -> None:
     _, second = BOTH.faults
     chance = dict(FAULTS) | {second: replace(FAULTS[second], by_chance=True)}
     monkeypatch.setattr(prover, "FAULTS", chance)
-    fake_lab.sees = lambda topology, _: ClientEvidence(
-        () if topology == BOTH.intended else ("route.missing_client",), sight=len(fake_lab.verified)
-    )
-    assert carry_out(BOTH).hidden == ()
+    looks = iter(sights)
+
+    def sees(topology: Topology, _names: Sequence[str]) -> ClientEvidence:
+        if topology == BOTH.intended:
+            return ClientEvidence()
+        return ClientEvidence(("route.missing_client",), sight=next(looks))
+
+    fake_lab.sees = sees
+    assert carry_out(BOTH).hidden == ((second,) if is_hidden else ())
 
 
 def test_a_lab_that_refuses_is_a_problem_and_not_used_again(fake_lab: FakeLab) -> None:

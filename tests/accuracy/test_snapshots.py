@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerproof.accuracy.snapshots import Place, Snapshot, told_apart
+from brokerproof.accuracy.snapshots import Place, Snapshot, seen_only_in, told_apart
 
 PLACES: list[Place] = [("a", "connect"), ("a", "handshake"), ("b", "connect")]
 LOOKS = st.dictionaries(
@@ -52,3 +52,20 @@ def test_another_look_never_adds_a_difference_and_the_sides_do_not_matter(
 def test_a_state_that_nobody_looked_at_is_not_told_from_another() -> None:
     with pytest.raises(ValueError, match="snapshots at both"):
         told_apart([A], [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ([A], [B], True),
+        ([A, B], [A], True),  # it showed once, and that is enough
+        ([A, B], [B, A], False),
+        ([A], [A, B], False),  # what is seen without it is no sign of it
+        ([NOTHING], [A], False),
+        ([A], [NOTHING], True),
+    ],
+)
+def test_what_shows_by_chance_shows_what_is_never_seen_without_it(
+    one: list[Snapshot], other: list[Snapshot], shown: bool
+) -> None:
+    assert seen_only_in(one, other) == ({PLACES[0]} if shown else set())
