@@ -46,14 +46,16 @@ def _import_engine() -> None:
 
     kio imports hypothesis where it is installed, and asyncio imports ssl. Collecting garbage finds
     none while modules are imported: together these cost as much as a whole run. Afterwards it finds next
-    to none either, and would fall into what is timed.
+    to none either, and would fall into what is timed. Later they may be imported: botocore needs ssl.
     """
-    sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]  # None: "not installed"
-    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    left_out = [name for name in ("hypothesis", "ssl") if name not in sys.modules]
+    sys.modules |= dict.fromkeys(left_out)  # type: ignore[arg-type]  # None: "not installed"
     gc.disable()
     import brokerproof.probes.engine  # noqa: PLC0415  the point of this function
     import brokerproof.probes.kafka_client.serving  # noqa: F401, PLC0415
 
+    for name in left_out:
+        del sys.modules[name]
     gc.freeze()
     gc.set_threshold(RARELY)
     gc.enable()

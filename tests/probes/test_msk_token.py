@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hmac
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -150,3 +152,13 @@ def test_a_token_from_cached_credentials_takes_about_a_millisecond(tmp_path: Pat
         source.token(NAME)
         times.append(time.thread_time_ns() - began)
     assert min(times) < 2_000_000
+
+
+def test_a_probe_that_leaves_ssl_out_to_start_sooner_can_sign() -> None:
+    """botocore imports ssl, which the engine does without."""
+    words = (
+        "import sys; from brokerproof.probes import __main__ as probe; probe._import_engine(); "
+        "assert 'ssl' not in sys.modules; import botocore.session"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
