@@ -201,7 +201,7 @@ def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
     """
     intended = built(pattern, variant)
     fields = [_edited(intended, FAULTS[fault].edit(intended)) for fault in faults]
-    if any(one & other for one, other in combinations(fields, 2)):
+    if any(_overlap(one, other) for one, other in combinations(fields, 2)):
         return False
     try:
         every = _laid_out(pattern, variant, faults)
@@ -209,6 +209,11 @@ def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
     except Exception:  # noqa: BLE001 - what one fault took away another may need; such edits raise anything
         return False
     return not any(one == every for one in without) and _can_restart(_laid_out(pattern, variant, ()), every)
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether both edit one place, or one a place within what the other replaces."""
+    return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in one for b in other)
 
 
 def _edited(before: Topology, after: Topology) -> frozenset[str]:

@@ -78,6 +78,8 @@ def test_faults_that_do_not_go_together_are_not_drawn() -> None:
     assert not go_together("privatelink_single_nlb", "", two_of_one_target), "both lead broker 2's listener elsewhere"
     assert not go_together("in_vpc", "", ("advertised-final-dot", "broker-cut-off")), "a broker cut off cannot start"
     assert go_together("in_vpc", "", ("certificate-expired", "broker-cut-off"))
+    of_one_user = ("scram-wrong-password", "scram-user-unknown")
+    assert not go_together("in_vpc", "scram_sha_512", of_one_user), "a user who is gone has no password"
     pairs = [case for case in cases_of(Selection(singles=False, together=2, draws=20)) if case.pattern == "peering"]
     for case in pairs:
         for left in case.faults:

@@ -206,6 +206,8 @@ def set_scram_users(brokers: Sequence[BrokerProcess], users: Mapping[str, str], 
         *(UserScramCredentialUpsertion(name, info, password.encode()) for name, password in users.items()),
         *(UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512) for name in gone),
     ]
+    if not changes:
+        return
     try:
         for future in admin.alter_user_scram_credentials(changes, request_timeout=10).values():
             future.result(timeout=15)
