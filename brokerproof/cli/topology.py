@@ -45,9 +45,16 @@ def topology_show(pattern: str, **chosen: Any) -> None:
 def topology_from_bootstrap(bootstrap: str, name: str, **words: Any) -> None:
     """Ask a cluster who its brokers are, and print the start of a topology file.
 
-    BOOTSTRAP is HOST:PORT, several with commas between them. What the cluster does not say is `unknown` in the file,
-    with what would be verified if it were known. The file can be verified as it is.
-    """
+    BOOTSTRAP is HOST:PORT, several with commas between them; or @FILE, which has that. What the cluster does not say
+    is `unknown` in the file, with what would be verified if it were known. The file can be verified as it is. How the
+    client logs in is written into it, with where its credentials are, never what they are.
+
+    \b
+    Examples:
+      brokerproof topology from b-1.example.com:9094 > mine.yaml
+      brokerproof topology from @bootstrap.txt --from ssh:client-host --name orders > mine.yaml
+      brokerproof topology from b-1.example.com:9096 --username env:MSK_USER --password file:/run/secrets/msk
+    """  # noqa: D301  click's mark for lines to be left as they are
     wanted = wanted_of(bootstrap, name, **words)
     with open_vantage(wanted.vantage.kind, wanted.name, wanted.vantage) as vantage:
         asked = asked_of(wanted, vantage, LIMITS, Progress().say)

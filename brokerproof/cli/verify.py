@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from brokerproof.cli.bootstrap_options import NAMES, bootstrap_options, wanted_of
+from brokerproof.cli.bootstrap_options import NAMES, bootstrap_options, is_bootstrap, wanted_of
 from brokerproof.cli.endings import COULD_NOT, INTERRUPTED, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.cli.verify_bootstrap import RunOptions, verify_bootstrap
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.reports.document import ResultDocument, TestOutcome
 from brokerproof.reports.formats import ON_REQUEST
 from brokerproof.running.amount import Amount
-from brokerproof.running.bootstrap import HERE, looks_like
+from brokerproof.running.bootstrap import HERE
 from brokerproof.running.option_words import amount_in, hold_ms_in, limits_in, load_in
 from brokerproof.running.planning import LIMITS
 from brokerproof.running.site import LAB
@@ -76,15 +76,27 @@ def verify(
 ) -> None:
     """Verify every client's path, and write a report.
 
-    TARGET is a bootstrap string (HOST:PORT, several with commas between them), whose cluster is verified from here
-    without a file; or a topology file whose clients are probed where it says; or a pattern, or `lab` for every
-    pattern, built in the lab. PYTEST WORDS are handed to pytest as they are: -x, -v, --collect-only, a folder of
-    your own tests.
+    TARGET is a bootstrap string (HOST:PORT, several with commas between them; or @FILE, which has one), whose cluster
+    is verified from here without a topology file; or a topology file whose clients are probed where it says; or a
+    pattern, or `lab` for every pattern, built in the lab. PYTEST WORDS are handed to pytest as they are: -x, -v,
+    --collect-only, a folder of your own tests.
+
+    Options marked BOOTSTRAP are for a bootstrap string alone. Who logs in says where its credentials are, never what
+    they are: env:NAME is a variable, file:/path a file, of the host that is probed from.
+
+    \b
+    Examples:
+      brokerproof verify b-1.example.com:9094,b-2.example.com:9094
+      brokerproof verify @bootstrap.txt --from ssh:ec2-user@client-host --read-only
+      brokerproof verify b-1.example.com:9096 --username env:MSK_USER --password file:/run/secrets/msk
+      brokerproof verify b-1.example.com:9094 --certificate file:/etc/kafka/me.pem --key file:/etc/kafka/me.key
+      brokerproof verify b-1.example.com:9098 --authentication iam --profile reader
+      brokerproof verify mine.yaml -m canary --report markdown
 
     Exit codes: 0 every selected test passed; 1 a path is not as it must be; 2 wrong use, or nothing is selected;
     3 could not be carried out: nothing is known about a path; 130 interrupted.
-    """
-    if looks_like(target) and not Path(target).is_file():
+    """  # noqa: D301  click's mark for lines to be left as they are
+    if is_bootstrap(target):
         _refuse({"-m": markers, "-k": words, "-n": workers, " ".join(pytest_words): pytest_words or None}, _OF_TESTS)
         wanted = wanted_of(target, HERE, **bootstrap)
         made = run_options(

@@ -39,6 +39,7 @@ from brokerproof.topology.models import (
     Topology,
     VantageKind,
 )
+from brokerproof.topology.models.cluster import ClientCertificate
 from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.vantages.protocol import Vantage, VantageRun
 
@@ -49,6 +50,13 @@ CLUSTER: Final = "kafka"
 PLAINTEXT_PORTS: Final = frozenset({9092, 9192})
 TLS_PORTS: Final = frozenset({9094, 9096, 9098, 9194, 9196, 9198})
 """MSK developer guide, port information: 92 to 98 from the VPC, 9192 to 9198 from outside; the others speak TLS."""
+LOGIN_PORTS: Final = {
+    9096: AuthenticationScheme.SCRAM_SHA_512,
+    9196: AuthenticationScheme.SCRAM_SHA_512,
+    9098: AuthenticationScheme.IAM,
+    9198: AuthenticationScheme.IAM,
+}
+"""Likewise. Port 9094 is that of mutual TLS too, and of clients that do not log in."""
 _FROM_MSK: Final = re.compile(r"\.([a-z0-9][a-z0-9-]{0,63})\.[a-z0-9]+\.c\d+\.kafka\.[a-z0-9-]+\.", re.ASCII)
 _MOST_PORT: Final = 65535
 _TLS_ALERT: Final = r"\x15\x03"
@@ -111,6 +119,14 @@ def by_convention(endpoints: Sequence[Endpoint]) -> bool | None:
     return True if ports <= TLS_PORTS else None
 
 
+def login_by_convention(endpoints: Sequence[Endpoint]) -> AuthenticationScheme | None:
+    """How clients log in at these ports of MSK's; None where a name is not of MSK's, or its port does not say it."""
+    if not all(_FROM_MSK.search(f".{each.name.lower()}.") for each in endpoints):
+        return None
+    schemes = {LOGIN_PORTS.get(each.port) for each in endpoints}
+    return schemes.pop() if len(schemes) == 1 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the cluster said when it was asked who its brokers are."""
@@ -143,6 +159,8 @@ class Asked:
 def ask(wanted: Wanted, vantage: Vantage, limits: Limits = LIMITS) -> Asked:
     """Ask who the brokers are, in one plan; in two where nobody says whether the ports speak TLS, and they do."""
     tls = wanted.tls if wanted.tls is not None else by_convention(wanted.endpoints)
+    if wanted.authentication is not AuthenticationScheme.NONE:
+        tls = True  # a token or a certificate is shown to nobody who comes without
     first = vantage.run(_plan(wanted, tls=bool(tls), limits=limits))
     asked = Asked(wanted, bool(tls), first)
     if tls is not None or asked.brokers or not answers_tls(first.outcomes):
@@ -218,7 +236,9 @@ def _listener(asked: Asked) -> ClusterListener:
             return ClusterListener(name="CLIENT_SASL_SCRAM", port=port)
         case AuthenticationScheme.IAM:
             return ClusterListener(name="CLIENT_IAM", port=port)
-        case AuthenticationScheme.NONE | AuthenticationScheme.MTLS:
+        case AuthenticationScheme.MTLS:
+            return ClusterListener(name="CLIENT_SECURE", port=port, client_certificate=ClientCertificate.REQUESTED)
+        case AuthenticationScheme.NONE:
             return ClusterListener(name="CLIENT_SECURE" if asked.tls else "CLIENT", port=port)
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from brokerproof.cli.bootstrap_options import bootstrap_options, wanted_of
+from brokerproof.cli.login_options import LOGIN_NAMES
 from brokerproof.cli.main import main
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
@@ -19,21 +23,22 @@ from brokerproof.probes.outcome import (
     Status,
     Target,
 )
-from brokerproof.probes.plan import AuthenticationScheme, Endpoint
+from brokerproof.probes.plan import AuthenticationScheme, Endpoint, Plan
 from brokerproof.running.bootstrap import (
     Asked,
     BootstrapError,
     Wanted,
     answers_tls,
+    ask,
     by_convention,
     looks_like,
     parse,
     topology_from,
 )
 from brokerproof.topology.files import loads
-from brokerproof.topology.models import UNKNOWN
+from brokerproof.topology.models import UNKNOWN, Credentials
 from brokerproof.topology.started import started
-from brokerproof.vantages.protocol import VantageRun
+from brokerproof.vantages.protocol import Vantage, VantageRun
 
 MSK = "b-{}.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com"
 
@@ -187,6 +192,130 @@ def test_what_cannot_be_is_one_sentence(words: tuple[str, ...], said: str) -> No
     assert done.exit_code == 2, done.output
     assert said in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+SECRET = "hunter2-is-secret"
+SCRAM = ("--username", "env:U", "--password", "file:/run/p")
+MTLS = ("--certificate", "file:/c.pem", "--key", "file:/c.key")
+
+
+def of_options(bootstrap: str, *words: str) -> Wanted:
+    """What these words say of a bootstrap string, read by the command's own options."""
+
+    @click.command()
+    @bootstrap_options
+    def command(**options: Any) -> Wanted:
+        return wanted_of(bootstrap, "here", **options)
+
+    found = command.main(list(words), standalone_mode=False)
+    assert isinstance(found, Wanted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "words", "scheme"),
+    [
+        ("localhost:19092", (), "none"),
+        ("localhost:19092", SCRAM, "scram_sha_512"),
+        ("localhost:19092", MTLS, "mtls"),
+        ("localhost:19092", ("--profile", "reader"), "iam"),
+        (f"{MSK.format(1)}:9098", (), "iam"),
+        ("kafka.example:9098", (), "none"),
+        (f"{MSK.format(1)}:9098", ("--authentication", "none"), "none"),
+        (f"{MSK.format(1)}:9094", (), "none"),
+    ],
+)
+def test_a_client_logs_in_as_it_is_told_or_by_what_it_is_given(
+    bootstrap: str, words: tuple[str, ...], scheme: str
+) -> None:
+    assert of_options(bootstrap, *words).authentication == scheme
+
+
+def test_a_client_of_the_options_logs_in_as_one_of_a_file_does() -> None:
+    words = (*MTLS, "--key-password", "env:P")
+    one = topology_from(Asked(of_options(f"{MSK.format(1)}:9094", *words), True, asked((1, MSK.format(1), 9094)).run))
+    again = loads(started(one), source="mine.yaml").clients[0]
+    assert again.authentication is AuthenticationScheme.MTLS
+    assert again.credentials.model_dump(exclude_none=True) == {
+        "certificate": "file:/c.pem",
+        "key": "file:/c.key",
+        "key_password": "env:P",
+    }
+
+
+def test_every_credential_of_a_file_has_its_option() -> None:
+    assert set(LOGIN_NAMES) == {"authentication", *Credentials.model_fields}
+
+
+@pytest.mark.parametrize("option", ["--username", "--password", "--certificate", "--key", "--key-password"])
+def test_a_secret_on_the_command_line_is_refused_and_not_repeated(option: str) -> None:
+    for command in (("verify", "localhost:1"), ("topology", "from", "localhost:1")):
+        done = brokerproof(*command, option, SECRET)
+        assert done.exit_code == 2
+        assert f"{option} takes where it is, as env:NAME or file:/path" in " ".join(done.output.split())
+        assert SECRET not in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("localhost:1", "--authentication", "mtls"), "mtls needs --certificate and --key"),
+        (("localhost:1", "--username", "env:U"), "scram_sha_512 needs --password"),
+        ((f"{MSK.format(1)}:9096",), "scram_sha_512 needs --username and --password"),
+        (("localhost:1", *SCRAM, "--profile", "p"), "scram_sha_512 has no use for --profile"),
+        (("localhost:1", "--authentication", "none", *MTLS), "none has no use for --certificate and --key"),
+        (("localhost:1", *SCRAM, "--plaintext"), "clients log in over TLS alone"),
+        (("localhost:1", "--region-name", "N. Virginia"), "--region-name 'N. Virginia': is not the name of a Region"),
+        (("peering", "--profile", "reader"), "--profile is for a bootstrap string alone"),
+    ],
+)
+def test_a_login_that_cannot_be_is_one_sentence(words: tuple[str, ...], said: str) -> None:
+    done = brokerproof("verify", *words)
+    assert done.exit_code == 2, done.output
+    assert said in " ".join(done.output.split())
+
+
+def test_a_login_is_asked_over_tls_alone() -> None:
+    plans: list[Plan] = []
+
+    class Silent:
+        def run(self, plan: Plan) -> VantageRun:
+            plans.append(plan)
+            return VantageRun()
+
+    ask(of_options("localhost:19092", *SCRAM), cast("Vantage", Silent()))
+    [plan] = plans
+    assert plan.tls is not None
+    assert plan.authentication is not None
+    assert (plan.authentication.username, plan.authentication.password) == ("env:U", "file:/run/p")
+
+
+def test_the_string_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.txt"
+    file.write_text("# production\nb-1.example:9094,\n\nb-2.example:9094  # the second\n")
+    assert [each.name for each in of_options(f"@{file}").endpoints] == ["b-1.example", "b-2.example"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "names no broker; expected HOST:PORT"),
+        (b"# nothing\n", "names no broker"),
+        (b"b-1.example\n", "has no bootstrap string; expected HOST:PORT"),
+        (b"\xff\xfe", "is not text (UTF-8)"),
+        (b"a:1\n" * 20_000, "has more than 65,536 bytes"),
+        (b"b-1.example:70000", "no name and port"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_without_one_is_named(tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "b"
+    if content is not None:
+        file.write_bytes(content)
+    for command in (("verify",), ("topology", "from")):
+        done = brokerproof(*command, f"@{file}")
+        assert done.exit_code == 2, done.output
+        assert said in " ".join(done.output.split())
 
 
 @pytest.mark.installed

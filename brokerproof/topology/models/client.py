@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -100,6 +101,26 @@ class Credentials(Model):
     role_arn: Text | None = None
     role_session_name: Text | None = None
     region_name: RegionName | None = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The fields that are stated."""
+        return tuple(field for field in type(self).model_fields if getattr(self, field) is not None)
+
+
+NEEDED_CREDENTIALS: Final[Mapping[AuthenticationScheme, tuple[str, ...]]] = {
+    AuthenticationScheme.NONE: (),
+    AuthenticationScheme.MTLS: ("certificate", "key"),
+    AuthenticationScheme.SCRAM_SHA_512: ("username", "password"),
+    AuthenticationScheme.IAM: (),
+}
+"""Without which a scheme is nothing."""
+OPTIONAL_CREDENTIALS: Final[Mapping[AuthenticationScheme, tuple[str, ...]]] = {
+    AuthenticationScheme.NONE: (),
+    AuthenticationScheme.MTLS: ("key_password",),
+    AuthenticationScheme.SCRAM_SHA_512: (),
+    AuthenticationScheme.IAM: ("credentials_file", "profile", "role_arn", "role_session_name", "region_name"),
+}
 
 
 class Client(Model):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
 
-from brokerproof.probes.plan import AuthenticationScheme
-from brokerproof.topology.models import UNKNOWN, Client, Cluster, Credentials, NetworkType, Topology
+from brokerproof.topology.models import UNKNOWN, Client, Cluster, NetworkType, Topology
+from brokerproof.topology.models.client import NEEDED_CREDENTIALS, OPTIONAL_CREDENTIALS
 from brokerproof.topology.rules.problem import Path, Problem
 
 
@@ -67,24 +67,14 @@ def _dual(topology: Topology, cluster: Cluster, base: Path) -> Iterator[Problem]
             yield Problem(path, "network_type DUAL needs ipv6_address and ipv6_endpoint of every broker")
 
 
-_NEEDED: Final = {
-    AuthenticationScheme.SCRAM_SHA_512: ("username", "password"),
-    AuthenticationScheme.MTLS: ("certificate", "key"),
-}
-_OPTIONAL: Final = {
-    AuthenticationScheme.MTLS: ("key_password",),
-    AuthenticationScheme.IAM: ("credentials_file", "profile", "role_arn", "role_session_name", "region_name"),
-}
-
-
 def _logs_in(client: Client, cluster: Cluster, base: Path) -> Iterator[Problem]:
     """A client whose listener does not take what it comes with, and credentials of another scheme."""
     scheme = client.authentication
     listener = next((each for each in cluster.listeners if each.name == client.listener), None)
     if listener is not None and scheme not in listener.takes:
         yield Problem((*base, "authentication"), f"{listener.name} takes {' or '.join(listener.takes)}, not {scheme}")
-    given = [field for field in Credentials.model_fields if getattr(client.credentials, field) is not None]
-    needed, optional = _NEEDED.get(scheme, ()), _OPTIONAL.get(scheme, ())
+    given = client.credentials.given
+    needed, optional = NEEDED_CREDENTIALS[scheme], OPTIONAL_CREDENTIALS[scheme]
     missing = [field for field in needed if field not in given]
     if missing:
         yield Problem((*base, "credentials"), f"authentication {scheme} needs {' and '.join(missing)}")
