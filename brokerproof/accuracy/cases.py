@@ -229,11 +229,15 @@ _DEEPEST: Final[Mapping[str, int]] = {"clusters": 4, "target_groups": 1}
 """A cluster's brokers have fields of their own; where a target group leads is one thing, by target or by port."""
 
 
+_WHOLE: Final = frozenset({"scram_users", "client_identity", "iam"})
+"""Fields whose parts judge one login: the first that does not fit decides."""
+
+
 def _differing(was: object, now: object, place: str) -> Iterator[str]:
     """Down to an item of a resource's field, such as one rule, or to what :data:`_DEEPEST` states."""
     deepest = _DEEPEST.get(place.partition(".")[0], 3)
     match was, now:
-        case _ if was != now and place.count(".") >= deepest:
+        case _ if was != now and (place.count(".") >= deepest or place.rpartition(".")[2] in _WHOLE):
             yield place
         case dict(), dict():
             for key in was.keys() | now.keys():
