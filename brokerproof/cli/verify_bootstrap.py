@@ -87,8 +87,8 @@ def verify_bootstrap(wanted: Wanted, options: RunOptions) -> int:
             journal.finish_run()
     progress.done()
     rendered = render_all(run_dir, also=options.reports)
-    _append_to_history(options, rendered)
-    _summary(rendered)
+    append_to_history(options.history, options.run_dir, rendered)
+    summarize(rendered)
     return exit_code(rendered)
 
 
@@ -141,7 +141,8 @@ def exit_code(rendered: Rendered) -> int:
             return COULD_NOT
 
 
-def _summary(rendered: Rendered) -> None:
+def summarize(rendered: Rendered) -> None:
+    """Print what a run showed, and where its reports are."""
     from rich.console import Console  # noqa: PLC0415  the probe's first packet does not wait for it
 
     from brokerproof.reports.terminal import print_summary  # noqa: PLC0415  likewise
@@ -154,12 +155,12 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _append_to_history(options: RunOptions, rendered: Rendered) -> None:
+def append_to_history(history: Path | None, run_dir: Path | None, rendered: Rendered) -> None:
     """As every run's; a store that cannot be written is said, and changes no verdict."""
     from brokerproof.comparison.history import STORE, append  # noqa: PLC0415  likewise
     from brokerproof.reports.history import points_of  # noqa: PLC0415
 
-    store = options.history or (STORE if options.run_dir is None else None)
+    store = history or (STORE if run_dir is None else None)
     if store is None:
         return
     try:

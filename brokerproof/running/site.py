@@ -86,13 +86,27 @@ class _PreparedRun:
         run = self.vantage.run(self.plan, self._heard)
         concluded = conclude(self.view, self.plan, run)
         if written is not None:
-            for line in (run.started, *run.samples, run.closing):
-                if line is not None:
-                    written.line(line)
-            if run.error:
-                written.vantage_failed(run.error)
-            written.checks(concluded.checks)
+            write_end(written, concluded)
         return concluded
+
+
+def write_end(written: ClientJournal, concluded: ClientRun) -> None:
+    """Write down of a client's run what is not an outcome: who it was, samples, the end, trouble and checks."""
+    run = concluded.run
+    for line in (run.started, *run.samples, run.closing):
+        if line is not None:
+            written.line(line)
+    if run.error:
+        written.vantage_failed(run.error)
+    written.checks(concluded.checks)
+
+
+def drawing_of(topology: Topology, known_as: str) -> Drawing:
+    """The picture of a topology, as a journal takes it; ``known_as`` is its digest."""
+    made = picture(topology)
+    return Drawing(
+        topology_digest=known_as, title=made.title, description=made.description, dot=made.dot, ways=made.drawn
+    )
 
 
 class Site:
@@ -191,16 +205,7 @@ class Site:
     def _draw(self, journal: Journal, known_as: str) -> None:
         """The topology's picture into the journal, once."""
         if not journal.drawn(known_as):
-            made = picture(self.topology)
-            journal.drawing(
-                Drawing(
-                    topology_digest=known_as,
-                    title=made.title,
-                    description=made.description,
-                    dot=made.dot,
-                    ways=made.drawn,
-                )
-            )
+            journal.drawing(drawing_of(self.topology, known_as))
 
     def _vantage(self, client: Client) -> Vantage:
         if client.name not in self._vantages:

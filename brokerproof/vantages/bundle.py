@@ -52,6 +52,10 @@ _WHEELS: Final = {
 _LAST_WORDS: Final = 300
 
 
+Files = tuple[tuple[str, Path], ...]
+"""Names in a bundle, and where their contents are."""
+
+
 class BundleError(CouldNotError):
     """A bundle cannot be made; one sentence that states what is missing and what to do."""
 
@@ -90,8 +94,8 @@ def this_platform() -> FarPlatform:
     return FarPlatform(version, platform.machine(), platform.libc_ver()[0] or "musl")
 
 
-def bundle_for(far: FarPlatform, *, environ: Mapping[str, str] = os.environ) -> Bundle:
-    """The bundle for a platform: from the cache, or made now.
+def bundle_for(far: FarPlatform, *, besides: Files = (), environ: Mapping[str, str] = os.environ) -> Bundle:
+    """The bundle for a platform: from the cache, or made now; ``besides`` are further files, by their names in it.
 
     Raises:
         BundleError: it cannot be made.
@@ -99,12 +103,12 @@ def bundle_for(far: FarPlatform, *, environ: Mapping[str, str] = os.environ) -> 
     if tuple(map(int, far.python.split("."))) < OLDEST:
         raise BundleError(f"the probe needs Python {'.'.join(map(str, OLDEST))} or newer, not {far.python}")
     folder = _cache(environ)
-    path = folder / f"probe-{_own_key()}-{far.python}-{far.machine}-{far.libc}.zip"
+    path = folder / f"probe-{_own_key(besides)}-{far.python}-{far.machine}-{far.libc}.zip"
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as made:
-                _make(Path(made), far).replace(path)
+                _make(Path(made), far, besides).replace(path)
         except OSError as error:
             why = f"the probe's bundle cannot be written below {folder}: {error.strerror or error}"
             raise BundleError(why) from None
@@ -124,10 +128,10 @@ def _cache(environ: Mapping[str, str]) -> Path:
 
 
 @cache
-def _own_key() -> str:
+def _own_key(besides: Files) -> str:
     """What tells this probe and these packages from others."""
     seen = hashlib.sha256()
-    for name, path in _own_files():
+    for name, path in (*_own_files(), *besides):
         seen.update(f"{name}\0".encode() + path.read_bytes())
     for name in sorted(_needed(this_platform())):
         seen.update(f"{name} {importlib.metadata.version(name)}\0".encode())
@@ -142,8 +146,8 @@ def _own_files() -> Iterator[tuple[str, Path]]:
         yield f"brokerproof/probes/{path.relative_to(probes)}", path
 
 
-def _make(folder: Path, far: FarPlatform) -> Path:
-    own = dict(_own_files())
+def _make(folder: Path, far: FarPlatform, besides: Files) -> Path:
+    own = dict((*_own_files(), *besides))
     here = far == this_platform()
     packages = dict(_installed()) if here else dict(_wheels(folder, far))
     target = folder / "bundle.zip"

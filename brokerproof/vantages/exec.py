@@ -11,6 +11,7 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -20,7 +21,6 @@ from brokerproof.errors import CouldNotError
 from brokerproof.probes.outcome.bounds import LINE_BYTES
 from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.vantages.conversation import Conversation
-from brokerproof.vantages.installing import PROGRAM, install, remove
 from brokerproof.vantages.process import FarProcess
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.tail import Tail
@@ -63,9 +63,15 @@ def probe_command(
     there, as ssh does, which joins them with spaces (``ssh(1)``); they are then quoted for it.
     """
     assignments = [f"{key}={value}" for key, value in environment.items()]
-    program = ["-c", PROGRAM] if install else ["-m", *module]
+    program = ["-c", _program()] if install else ["-m", *module]
     words = [*(["env", *assignments] if assignments else []), python, *program]
     return (*prefix, *(map(shlex.quote, words) if far_shell else words))
+
+
+def _program() -> str:
+    from brokerproof.vantages.installing import PROGRAM  # noqa: PLC0415  where the probe is, nothing of this is needed
+
+    return PROGRAM
 
 
 class ExecSettings(Protocol):
@@ -180,12 +186,19 @@ class ExecVantage:
             return run
         return msgspec.structs.replace(run, error=f"vantage {self._name}: {run.error}")
 
+    def prepare(self) -> None:
+        """Start the probe's process ahead of its first plan; what keeps it from starting is told by that plan's run."""
+        with self._one_at_a_time, suppress(OSError, ValueError):
+            self._ready_process(Tail())
+
     def forget(self) -> str:
         """Remove every probe that was put there; returns where they were.
 
         Raises:
             InstallError: it cannot be.
         """
+        from brokerproof.vantages.installing import remove  # noqa: PLC0415  as in _program
+
         with self._one_at_a_time:
             process = self._ready_process(Tail())
             try:
@@ -221,6 +234,8 @@ class ExecVantage:
             return conversation.result()
         try:
             if self._install and not self._ready:
+                from brokerproof.vantages.installing import install  # noqa: PLC0415  as in _program
+
                 try:
                     install(process, first_line_ms=self._patience.first_line_ms)
                 except CouldNotError as error:

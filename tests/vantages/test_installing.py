@@ -16,7 +16,6 @@ import pytest
 
 from brokerproof.topology.models import ClientVantage, VantageKind
 from brokerproof.vantages import bundle, installing
-from brokerproof.vantages import exec as exec_vantage
 from brokerproof.vantages.bundle import BundleError, FarPlatform, bundle_for, this_platform
 from brokerproof.vantages.exec import ExecVantage, Patience, installs
 from tests.vantages.test_real_probe import closed_port, plan
@@ -105,7 +104,7 @@ def test_a_bundle_that_ends_early_is_said(tmp_path: Path) -> None:
 
 
 def test_an_old_python_is_one_sentence(tmp_path: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exec_vantage, "PROGRAM", installing.PROGRAM.replace("NEEDS = (3, 11)", "NEEDS = (99, 0)"))
+    monkeypatch.setattr(installing, "PROGRAM", installing.PROGRAM.replace("NEEDS = (3, 11)", "NEEDS = (99, 0)"))
     error = run(tmp_path, closed_port)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert f"vantage app: Python {version} at {sys.executable} is too old for the probe; it needs 99.0" in error

@@ -1,0 +1,217 @@
+"""``brokerproof fleet``: many clients, each probed by a Lambda of its own VPC, told as one run."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import click
+
+from brokerproof.cli.endings import COULD_NOT, Said, as_sentences
+from brokerproof.cli.fleet_session import Session, opened
+from brokerproof.fleet.bundle import HANDLER, MACHINES, PYTHON, function_bundle
+from brokerproof.fleet.calls import Who
+from brokerproof.fleet.hub import PREFIX, Hub, check_name
+from brokerproof.fleet.machine import definition
+from brokerproof.fleet.pace import Pace, pace_of
+from brokerproof.fleet.policies import policy_of
+from brokerproof.reports.formats import ON_REQUEST
+
+P = ParamSpec("P")
+_TARGET: Final = click.argument("target", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+
+
+def _hub(function: Callable[P, None]) -> Callable[P, None]:
+    """The options that say where the fleet is."""
+    for option in (
+        click.option("--prefix", default=PREFIX, show_default=True, help="Below which its objects are."),
+        click.option(
+            "--bucket", envvar="BROKERPROOF_FLEET_BUCKET", required=True, show_envvar=True, help="Its bucket."
+        ),
+        click.option(
+            "--state-machine",
+            envvar="BROKERPROOF_FLEET_STATE_MACHINE",
+            metavar="ARN",
+            required=True,
+            show_envvar=True,
+            help="Its state machine.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _pace(function: Callable[P, None]) -> Callable[P, None]:
+    for option in (
+        click.option("--at-once", type=click.IntRange(1, 10_000), metavar="N", help="So many clients at a time."),
+        click.option(
+            "--connections-per-s",
+            type=click.IntRange(1, 10_000),
+            metavar="N",
+            help="New connections that a broker takes a second, where it is not MSK's quota: 4 on kafka.t3.small.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _reports(function: Callable[P, None]) -> Callable[P, None]:
+    for option in (
+        click.option(
+            "--report", "reports", multiple=True, type=click.Choice(ON_REQUEST), help="Also write this report."
+        ),
+        click.option("--history", type=click.Path(path_type=Path), help="Append to the history here."),
+        click.option("--run-dir", type=click.Path(path_type=Path), help="Where results go [default: results/RUN]."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def fleet() -> None:
+    """Verify the clients of many VPCs, each by a Lambda of its own VPC.
+
+    The engine is AWS's own: a distributed map of Step Functions over one function a client. `brokerproof fleet` needs
+    no way into any client VPC. See docs/fleet.md for what is deployed.
+    """
+
+
+@fleet.command("run")
+@_TARGET
+@_hub
+@_pace
+@_reports
+@click.option("--no-wait", is_flag=True, help="Start it, print how to collect it, and end.")
+@click.option(
+    "--stop-when-failed",
+    "tolerated",
+    type=click.FloatRange(0, 100),
+    default=100,
+    metavar="PERCENT",
+    help="Begin no more once so many percent of the clients did not run [default: 100, never].",
+)
+@as_sentences
+def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> None:
+    """Run every client of TARGET, an intent or a topology file, and report them as one run.
+
+    Exit codes: 0 every client's path is as it must be; 1 a path is not; 2 wrong use; 3 nothing failed, but not every
+    client ran: each is named; 130 interrupted: the execution is stopped.
+    """
+    with ExitStack() as stack:
+        session = _session(stack, options)
+        name = new_name()
+        pace = session.write(name, target, lambda topology: _paced(topology, options))
+        click.echo(pace.because, err=True)
+        session.start(name, at_once=pace.at_once, tolerated=tolerated)
+        if no_wait:
+            click.echo(f"started; collect it with: brokerproof fleet collect {name}")
+            return
+        sys.exit(session.collect(name, name, _Where(options), stop=True))
+
+
+@fleet.command("publish")
+@_TARGET
+@click.argument("name")
+@_hub
+@_pace
+@as_sentences
+def publish(target: Path, name: str, **options: Any) -> None:
+    """Write the plans of TARGET as the set NAME, for a schedule to run; print what the schedule starts with."""
+    with ExitStack() as stack:
+        session = _session(stack, options)
+        pace = session.write(check_name(name, "set"), target, lambda topology: _paced(topology, options))
+        click.echo(pace.because, err=True)
+        click.echo(json.dumps(session.input_of(name, at_once=pace.at_once), indent=2))
+
+
+@fleet.command("status")
+@click.argument("which", metavar="SET[/RUN]")
+@_hub
+@as_sentences
+def status(which: str, **options: Any) -> None:
+    """Say how far a run is: how many clients have answered, and what the engine says.
+
+    Exit codes: 0 all have answered; 3 not all have, yet or for good.
+    """
+    with ExitStack() as stack:
+        session = _session(stack, options)
+        counted = session.count(*session.which(which))
+        click.echo(counted.words)
+        sys.exit(0 if counted.answered == counted.clients else COULD_NOT)
+
+
+@fleet.command("collect")
+@click.argument("which", metavar="SET[/RUN]")
+@_hub
+@_reports
+@as_sentences
+def collect(which: str, **options: Any) -> None:
+    """Report a run that was started elsewhere, such as by a schedule: the newest of SET, or the one named.
+
+    Exit codes as of `brokerproof fleet run`; Ctrl-C leaves the execution as it is.
+    """
+    with ExitStack() as stack:
+        session = _session(stack, options)
+        name, run_name = session.which(which)
+        sys.exit(session.collect(name, run_name, _Where(options), stop=False))
+
+
+@fleet.command("function")
+@click.option("--architecture", type=click.Choice(sorted(MACHINES)), default="arm64", show_default=True)
+@click.option("--python", metavar="X.Y", default=PYTHON, show_default=True, help="Of the runtime.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The zip.")
+@as_sentences
+def function(architecture: str, python: str, output: Path) -> None:
+    """Make the zip of the probe's Lambda function."""
+    made = function_bundle(architecture, python)
+    try:
+        shutil.copyfile(made.path, output)
+    except OSError as error:
+        raise Said(f"{output}: cannot be written: {error.strerror or error}", COULD_NOT) from None
+    click.echo(f"{output}: {made.size / 1e6:.1f} MB, SHA-256 {made.sha256}; handler {HANDLER}, python{python}")
+
+
+@fleet.command("machine")
+@as_sentences
+def machine() -> None:
+    """Print the state machine's definition."""
+    click.echo(json.dumps(definition(), indent=2))
+
+
+@fleet.command("policy")
+@click.argument("who", type=click.Choice([who.value for who in Who]))
+@_hub
+@click.option("--client", default="*", show_default=True, help="Of function and invoker: whose.")
+@as_sentences
+def policy(who: str, client: str, *, state_machine: str, bucket: str, prefix: str) -> None:
+    """Print the least IAM policy of a role: every action that is called, on what it is called on, and no more."""
+    click.echo(json.dumps(policy_of(Who(who), Hub(state_machine, bucket, prefix), client), indent=2))
+
+
+def new_name() -> str:
+    """Of a run, as every run's."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+class _Where:
+    """Where a run's reports go."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.run_dir: Path | None = options["run_dir"]
+        self.history: Path | None = options["history"]
+        self.reports: tuple[str, ...] = options["reports"]
+
+
+def _session(stack: ExitStack, options: dict[str, Any]) -> Session:
+    return stack.enter_context(opened(Hub(options["state_machine"], options["bucket"], options["prefix"])))
+
+
+def _paced(topology: Any, options: dict[str, Any]) -> Pace:
+    return pace_of(topology, connections_per_s=options["connections_per_s"], at_once=options["at_once"])

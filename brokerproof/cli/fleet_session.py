@@ -1,0 +1,236 @@
+"""What the commands of ``brokerproof fleet`` do: sets written, runs started, followed and reported."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from rich.console import Console
+
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.audit.values import Audit
+from brokerproof.aws.intent.files import is_intent
+from brokerproof.cli.account import facts_from
+from brokerproof.cli.verify_bootstrap import append_to_history, exit_code, summarize
+from brokerproof.errors import CouldNotError
+from brokerproof.extras import Extra, require
+from brokerproof.fleet.hub import FleetError, Hub, check_name
+from brokerproof.fleet.items import make_set
+from brokerproof.fleet.machine import execution_input
+from brokerproof.fleet.pace import Pace
+from brokerproof.reports.document import Run
+from brokerproof.reports.environment import describe_host, describe_tool
+from brokerproof.reports.journal import RESULTS, Journal, refuse_used
+from brokerproof.reports.render import render_all
+from brokerproof.topology.files import load
+from brokerproof.topology.models import Topology
+from brokerproof.wording import listed, printable
+
+if TYPE_CHECKING:
+    from brokerproof.fleet.engine import Engine
+    from brokerproof.fleet.follow import Count
+    from brokerproof.fleet.store import Store
+
+_NAMED: Final = 20
+"""Clients that did not run, by name on the terminal; the reports name all."""
+
+
+class Where(Protocol):
+    """Where a run's reports go."""
+
+    run_dir: Path | None
+    history: Path | None
+    reports: tuple[str, ...]
+
+
+@contextmanager
+def opened(hub: Hub) -> Iterator[Session]:
+    """The session of a hub, with credentials as every AWS tool finds them.
+
+    Raises:
+        MissingExtraError: boto3 is not installed.
+    """
+    require(Extra.AWS, "a fleet")
+    from botocore.config import Config  # noqa: PLC0415  an extra
+
+    from brokerproof.fleet.engine import Engine  # noqa: PLC0415  likewise
+    from brokerproof.fleet.store import AT_ONCE, Store  # noqa: PLC0415  likewise
+
+    config = Config(
+        retries={"mode": "adaptive", "total_max_attempts": 6},
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=AT_ONCE,
+        user_agent_extra="brokerproof-fleet",
+    )
+    session = boto3_session(hub.region_name)
+    yield Session(
+        hub,
+        Store(hub, session.client("s3", config=config)),
+        Engine(hub, session.client("stepfunctions", config=config)),
+    )
+
+
+def boto3_session(region_name: str) -> Any:
+    """As every AWS tool finds its credentials."""
+    import boto3  # noqa: PLC0415  an extra
+
+    return boto3.Session(region_name=region_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A hub that can be asked."""
+
+    hub: Hub
+    store: Store
+    engine: Engine
+
+    def write(self, name: str, target: Path, pace: Callable[[Topology], Pace]) -> Pace:
+        """Write the set of a target; returns how many of it may run at a time.
+
+        Raises:
+            WrongUseError: the target is wrong.
+            CouldNotError: the account or S3 refused.
+        """
+        topology, shown = _read(target)
+        progress = _Progress()
+        made = make_set(self.hub, name, topology, audit=shown)
+        total = len(made.set.items)
+        self.store.write(made.set, made.plans, lambda number: progress.show(f"writing plans: {number:,} of {total:,}"))
+        progress.say(f"wrote {total:,} plans to s3://{self.hub.bucket}/{self.hub.prefix}/{name}/")
+        return pace(topology)
+
+    def input_of(self, name: str, *, at_once: int) -> dict[str, Any]:
+        """What an execution of a set is started with."""
+        return execution_input(self.hub, name, at_once=at_once)
+
+    def start(self, name: str, *, at_once: int, tolerated: float) -> None:
+        """Start the execution of a set, by the same name.
+
+        Raises:
+            EngineError: it cannot be.
+        """
+        self.engine.start(name, execution_input(self.hub, name, at_once=at_once, tolerated=tolerated))
+
+    def which(self, words: str) -> tuple[str, str]:
+        """Set and run of ``SET`` or ``SET/RUN``: without a run the newest, or the one called as the set.
+
+        Raises:
+            FleetError: no name, or no run.
+            CouldNotError: S3 or the engine refused.
+        """
+        name, _, run = words.partition("/")
+        check_name(name, "set")
+        if run:
+            return name, check_name(run, "run")
+        runs = self.store.runs(name)
+        if runs:
+            return name, runs[-1]
+        if self.engine.look(name) is None:
+            raise FleetError(
+                f"set {name!r} has no run: S3 has no object of one, and the engine knows none of that name"
+            )
+        return name, name
+
+    def count(self, name: str, run: str) -> Count:
+        """How far a run is.
+
+        Raises:
+            WrongUseError: there is no such set.
+            CouldNotError: S3 or the engine refused.
+        """
+        from brokerproof.fleet.follow import count  # noqa: PLC0415  boto3 is an extra
+
+        return count(self.engine, self.store, self.store.read(name), run)
+
+    def collect(self, name: str, run: str, where: Where, *, stop: bool) -> int:
+        """Follow a run to its end, and report it; the exit code.
+
+        Args:
+            name: Of the set.
+            run: Of the run.
+            where: Where reports go.
+            stop: Whether an interruption stops the execution.
+
+        Raises:
+            WrongUseError: there is no such set or run, or a run was recorded in the folder.
+            CouldNotError: S3 or the engine refused; what was collected is reported by ``brokerproof report``.
+        """
+        from brokerproof.fleet.collect import Collector  # noqa: PLC0415  boto3 is an extra
+        from brokerproof.fleet.follow import follow  # noqa: PLC0415  likewise
+
+        run_dir = (where.run_dir or RESULTS / (run if run == name else f"{name}-{run}")).resolve()
+        refuse_used(run_dir)
+        made = self.store.read(name)
+        about = Run(run_id=run, target=made.topology.name, tool=describe_tool(), host=describe_host())
+        progress = _Progress()
+        with Journal.open(run_dir, about) as journal:
+            collector = Collector(self.store, made, run, journal)
+            try:
+                missing = follow(
+                    self.engine,
+                    self.store,
+                    made,
+                    run,
+                    collector=collector,
+                    told=lambda count: progress.show(count.words),
+                )
+            except KeyboardInterrupt:
+                if stop:
+                    with suppress(CouldNotError):
+                        self.engine.stop(run)
+                progress.say(f"interrupted; what arrives is kept: brokerproof fleet collect {name}")
+                journal.finish_run(cut_short="interrupted")
+                raise
+            journal.finish_run()
+        progress.say(f"{len(made.items) - len(missing):,} of {len(made.items):,} clients ran")
+        if missing:
+            more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+            progress.say(
+                f"did not run: {', '.join(missing[:_NAMED])}{more}" if more else f"did not run: {listed(missing)}"
+            )
+        rendered = render_all(run_dir, also=where.reports)
+        append_to_history(where.history, where.run_dir, rendered)
+        summarize(rendered)
+        return exit_code(rendered)
+
+
+def _read(target: Path) -> tuple[Topology, Audit | None]:
+    """A topology file at its word, or the account behind an intent with what it shows."""
+    if not is_intent(target):
+        return load(target), None
+    facts = facts_from(target)
+    return facts.topology, audit(facts)
+
+
+class _Progress:
+    """On standard error: a line where something changed, and on a terminal one line that is written over."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._began = time.monotonic()
+        self._last = ""
+        self._shown_at = -60.0
+
+    def show(self, words: str) -> None:
+        """How far it is; where nobody looks, at most every ten seconds."""
+        now = time.monotonic() - self._began
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[K{now:6.1f} s  {printable(words)}")
+            sys.stderr.flush()
+            self._last = words
+        elif words != self._last and now - self._shown_at >= 10:  # noqa: PLR2004
+            self._last, self._shown_at = words, now
+            sys.stderr.write(printable(f"{now:6.1f} s  {words}\n"))
+
+    def say(self, words: str) -> None:
+        """A step ended."""
+        end = "\r\033[K" if sys.stderr.isatty() and self._last else ""
+        sys.stderr.write(f"{end}{time.monotonic() - self._began:6.1f} s  {printable(words)}\n")
+        sys.stderr.flush()

@@ -1,0 +1,48 @@
+"""The probe's bundle with what makes it a Lambda function: a zip that CreateFunction takes as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import brokerproof
+from brokerproof.vantages.bundle import Bundle, FarPlatform, Files, bundle_for
+
+HANDLER: Final = "brokerproof.fleet.far.entry.handle"
+"""What a function's configuration names."""
+PYTHON: Final = "3.12"
+MACHINES: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
+"""By Lambda's name of an architecture, the wheels' name."""
+_VANTAGE: Final = (
+    "__init__",
+    "answering",
+    "consistency",
+    "conversation",
+    "exec",
+    "local",
+    "process",
+    "protocol",
+    "tail",
+)
+
+
+def function_files() -> Files:
+    """What a function has beside the probe."""
+    root = Path(brokerproof.__file__).parent
+    files = [root / "errors.py", root / "wording.py", root / "fleet" / "__init__.py"]
+    files += [root / "vantages" / f"{name}.py" for name in _VANTAGE]
+    files += sorted((root / "fleet" / "far").glob("*.py"))
+    return tuple((f"brokerproof/{path.relative_to(root)}", path) for path in files)
+
+
+def function_bundle(architecture: str, python: str = PYTHON) -> Bundle:
+    """The zip of a function.
+
+    Args:
+        architecture: As Lambda calls it: ``x86_64`` or ``arm64``.
+        python: The version of the runtime.
+
+    Raises:
+        BundleError: it cannot be made.
+    """
+    return bundle_for(FarPlatform(python, MACHINES[architecture]), besides=function_files())

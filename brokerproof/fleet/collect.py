@@ -1,0 +1,146 @@
+"""Objects of a run read back into the journal that every run has: judged, diagnosed and reported as a local one.
+
+One client at a time: what is in memory does not grow with the fleet. A far side is not trusted: what an object says is
+heard as the lines of every vantage are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from brokerproof.fleet.far.values import Item, ItemResult, decode_result
+from brokerproof.fleet.items import FleetSet, verification
+from brokerproof.fleet.store import AT_ONCE, Store
+from brokerproof.probes.outcome import encode_line
+from brokerproof.probes.plan import Plan, decode_plan
+from brokerproof.reports.document import TopologyAudit
+from brokerproof.reports.journal import Journal
+from brokerproof.running.planning import conclude
+from brokerproof.running.site import drawing_of, write_end
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.files import digest
+from brokerproof.vantages.conversation import Conversation
+from brokerproof.vantages.protocol import VantageRun
+from brokerproof.vantages.tail import Tail
+from brokerproof.wording import one_line
+
+NOT_RUN = "did not run"
+
+
+class Collector:
+    """Writes the clients of one run down, each once, in whatever order their objects come.
+
+    Args:
+        store: Where the objects are.
+        made: The set.
+        run: Which run of it.
+        journal: Where to.
+    """
+
+    def __init__(self, store: Store, made: FleetSet, run: str, journal: Journal) -> None:
+        self._store = store
+        self._set = made
+        self._run = run
+        self._journal = journal
+        self._known_as = digest(made.topology)
+        self._left = {item.client: item for item in made.items}
+        journal.drawing(drawing_of(made.topology, self._known_as))
+        if made.audit is not None:
+            journal.audited(TopologyAudit(topology_digest=self._known_as, audit=made.audit))
+
+    @property
+    def left(self) -> Mapping[str, Item]:
+        """Whose object was not seen yet."""
+        return self._left
+
+    def take(self, clients: Iterable[str]) -> int:
+        """Read these clients' objects and judge them; returns how many there were.
+
+        Raises:
+            StoreError: S3 refused.
+        """
+        taken = 0
+        wanted = [self._left[client] for client in sorted(set(clients) & set(self._left))]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for some in batched(wanted, AT_ONCE):
+                for item, (plan, text) in zip(some, threads.map(self._read, some), strict=True):
+                    if text is not None:
+                        self._judge(item, plan, text)
+                        taken += 1
+        return taken
+
+    def _read(self, item: Item) -> tuple[Plan | None, bytes | None]:
+        return self._plan(item), self._store.result(self._set.name, self._run, item.client)
+
+    def _judge(self, item: Item, plan: Plan | None, text: bytes) -> None:
+        if plan is None:
+            self._write(item, VantageRun(error="its plan was replaced or is gone, so what it answers to is unknown"))
+        else:
+            self._write(item, self._heard(item, plan, text), plan)
+
+    def did_not_run(self, reasons: Mapping[str, str]) -> tuple[str, ...]:
+        """Write the clients down that left no object; returns who they are."""
+        names = tuple(self._left)
+        for name in names:
+            why = reasons.get(name, "")
+            item = self._left[name]
+            self._write(item, VantageRun(error=one_line(f"{NOT_RUN}{f': {why}' if why else ''}")), self._plan(item))
+        return names
+
+    def _plan(self, item: Item) -> Plan | None:
+        text = self._store.plan(item)
+        if text is None or hashlib.sha256(text).hexdigest() != item.plan_sha256:
+            return None
+        try:
+            return decode_plan(text)
+        except msgspec.DecodeError:
+            return None
+
+    def _heard(self, item: Item, plan: Plan, text: bytes) -> VantageRun:
+        try:
+            result = decode_result(text)
+        except (msgspec.DecodeError, RecursionError) as why:
+            return VantageRun(error=one_line(f"its object cannot be read: {why}"))
+        meant = (self._set.name, self._run, item.client, item.plan_sha256)
+        answered = (result.set, result.run, result.client, result.plan_sha256)
+        if answered != meant:
+            return VantageRun(error=one_line(f"its object is of {answered[:3]} and another plan, not of {meant[:3]}"))
+        return heard_again(plan, result)
+
+    def _write(self, item: Item, run: VantageRun, plan: Plan | None = None) -> None:
+        view = expect(self._set.topology, item.client)
+        asked = plan if plan is not None else _plan_of(self._set, item)
+        written = self._journal.client(view, label="", topology_digest=self._known_as)
+        for outcome in run.outcomes:
+            written.line(outcome)
+        write_end(written, conclude(view, asked, run))
+        del self._left[item.client]
+
+
+def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """These, so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def heard_again(plan: Plan, result: ItemResult) -> VantageRun:
+    """What an object says, judged line by line as if the probe were speaking."""
+    said = Tail()
+    said.feed(result.said.said.encode())
+    conversation = Conversation(plan, said=said)
+    run = result.said
+    for line in (run.started, *run.outcomes, *run.samples, run.closing):
+        if line is not None and not conversation.over:
+            conversation.hear(encode_line(line).rstrip(b"\n"))
+    if run.error:
+        conversation.end(run.error)
+    return conversation.result()
+
+
+def _plan_of(made: FleetSet, item: Item) -> Plan:
+    """What would have been asked, for the checks of a client whose plan cannot be read."""
+    return verification(made.topology, made.topology.client(item.client))

@@ -1,0 +1,148 @@
+"""One execution of the state machine: started, looked at, stopped, and asked why items did not run.
+
+What the engine says explains; who ran is read off S3 alone. The only module here that calls Step Functions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from brokerproof.errors import CouldNotError
+from brokerproof.fleet.far.values import Item
+from brokerproof.fleet.hub import Hub
+
+AT_ONCE: Final = 8
+"""DescribeExecution at a time: an account and Region has 15 a second (Step Functions quotas)."""
+ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "ABORTED")
+_CAUSE: Final = 300
+
+
+class EngineError(CouldNotError):
+    """Step Functions refused; one sentence."""
+
+
+class State(StrEnum):
+    """Of an execution (Step Functions API reference, DescribeExecution)."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will run."""
+        return self not in {State.RUNNING, State.PENDING_REDRIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How one is, and what the engine says of its end."""
+
+    state: State
+    why: str = ""
+
+
+class Engine:
+    """The state machine of a hub.
+
+    Args:
+        hub: Which.
+        states: A client of Step Functions.
+    """
+
+    def __init__(self, hub: Hub, states: Any) -> None:
+        self._hub = hub
+        self._states = states
+
+    def start(self, run: str, wanted: dict[str, Any]) -> None:
+        """Start an execution of this name.
+
+        Raises:
+            EngineError: it cannot be.
+        """
+        try:
+            self._states.start_execution(
+                stateMachineArn=self._hub.state_machine, name=run, input=json.dumps(wanted, separators=(",", ":"))
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise EngineError(f"{self._hub.state_machine} cannot be started: {error}") from None
+
+    def look(self, run: str) -> Execution | None:
+        """How an execution is; None where Step Functions knows none of that name: it keeps them for 90 days.
+
+        Raises:
+            EngineError: it does not say.
+        """
+        try:
+            said = self._states.describe_execution(executionArn=self._hub.execution(run))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+                return None
+            raise EngineError(f"execution {run} cannot be described: {error}") from None
+        except BotoCoreError as error:
+            raise EngineError(f"execution {run} cannot be described: {error}") from None
+        return Execution(State(said["status"]), _why(said))
+
+    def stop(self, run: str) -> None:
+        """Have nothing more begun; what runs is left to end.
+
+        Raises:
+            EngineError: it cannot be.
+        """
+        try:
+            self._states.stop_execution(executionArn=self._hub.execution(run), cause="stopped by brokerproof")
+        except (ClientError, BotoCoreError) as error:
+            raise EngineError(f"execution {run} cannot be stopped: {error}") from None
+
+    def reasons(self, run: str, missing: Collection[Item]) -> dict[str, str]:
+        """Why items did not run, by client, as far as the engine says; never raises: it only explains."""
+        if not missing:
+            return {}
+        wanted = {item.client for item in missing}
+        try:
+            children = list(self._ended_badly(run))
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                told = list(threads.map(self._of_child, children))
+        except (ClientError, BotoCoreError):
+            return {}
+        return {client: why for client, why in told if client in wanted and why}
+
+    def _ended_badly(self, run: str) -> list[str]:
+        found: list[str] = []
+        runs = self._states.get_paginator("list_map_runs").paginate(executionArn=self._hub.execution(run))
+        for map_run in (each for page in runs for each in page["mapRuns"]):
+            for status in ENDED_BADLY:
+                pages = self._states.get_paginator("list_executions").paginate(
+                    mapRunArn=map_run["mapRunArn"], statusFilter=status
+                )
+                found += [each["executionArn"] for page in pages for each in page["executions"]]
+        return found
+
+    def _of_child(self, arn: str) -> tuple[str, str]:
+        said = self._states.describe_execution(executionArn=arn)
+        try:
+            client = str(json.loads(said.get("input", "{}"))["item"]["client"])
+        except (ValueError, KeyError, TypeError):
+            return "", ""
+        return client, _why(said)
+
+
+def _why(said: dict[str, Any]) -> str:
+    """Error and cause, in one line; a Lambda's cause is JSON with its message (Lambda developer guide, errors)."""
+    error, cause = str(said.get("error") or ""), str(said.get("cause") or "")
+    try:
+        told = json.loads(cause)
+        cause = str(told.get("errorMessage") or cause) if isinstance(told, dict) else cause
+    except ValueError:
+        pass
+    return ": ".join(part for part in (error, " ".join(cause.split())[:_CAUSE]) if part)

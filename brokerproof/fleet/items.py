@@ -1,0 +1,75 @@
+"""A topology's clients as a set: an item and a plan each. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from brokerproof.aws.audit.values import Audit
+from brokerproof.fleet.far.values import Item, plan_key
+from brokerproof.fleet.hub import FleetError, Hub, check_name
+from brokerproof.probes.plan import Plan, encode_plan
+from brokerproof.running.planning import make_plan
+from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.models import Client, ClientVantage, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSet:
+    """A set, as it is judged later: topology, items and plans, and what the account showed when it was made."""
+
+    name: str
+    topology: Topology
+    items: tuple[Item, ...]
+    audit: Audit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A set that nobody wrote yet."""
+
+    set: FleetSet
+    plans: dict[str, bytes]
+
+
+def verification(topology: Topology, client: Client) -> Plan:
+    """The plan of a client that is verified and not measured: as of ``brokerproof verify``."""
+    return make_plan(expect(topology, client.name), client, measure=False)
+
+
+def make_set(
+    hub: Hub,
+    name: str,
+    topology: Topology,
+    *,
+    audit: Audit | None = None,
+    plan: Callable[[Topology, Client], Plan] = verification,
+) -> Made:
+    """The set of a topology's clients.
+
+    How clients are reached from somebody's machine is nobody's business in a bucket, and is left out.
+
+    Raises:
+        FleetError: there is no client, or nobody says whose a client's VPC is.
+    """
+    check_name(name, "set")
+    if not topology.clients:
+        raise FleetError(f"{topology.name} has no clients, so there is nothing to run")
+    bare = tuple(client.model_copy(update={"vantage": ClientVantage()}) for client in topology.clients)
+    topology = topology.model_copy(update={"clients": bare})
+    plans: dict[str, bytes] = {}
+    items: list[Item] = []
+    for client in topology.clients:
+        text = encode_plan(plan(topology, client))
+        plans[client.name] = text
+        items.append(
+            Item(
+                client=client.name,
+                function=hub.function_of(topology, client),
+                role_arn=hub.role_of(topology, client),
+                plan_key=plan_key(hub.prefix, name, client.name),
+                plan_sha256=hashlib.sha256(text).hexdigest(),
+            )
+        )
+    return Made(FleetSet(name, topology, tuple(items), audit), plans)

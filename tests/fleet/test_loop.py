@@ -1,0 +1,260 @@
+"""The whole loop by the command line: sets written, carried out, collected, and told as a local run is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from brokerproof.cli.main import main
+from brokerproof.fleet.calls import CALLS, Who
+from brokerproof.fleet.far.values import decode_result, encode
+from brokerproof.reports.document import ResultDocument, Run, decode_document
+from brokerproof.reports.environment import describe_host, describe_tool
+from brokerproof.reports.journal import Journal
+from brokerproof.reports.merge import merge
+from brokerproof.running.site import Site
+from brokerproof.topology.files import dumps
+from brokerproof.topology.models import UNKNOWN, ClientVantage, Topology
+from brokerproof.topology.models.pattern_name import PatternName
+from brokerproof.topology.patterns import PATTERNS
+from tests.fleet.aws import BUCKET, MACHINE, FleetAws
+from tests.fleet.probes import Bend, Functions, Scripted, dropped
+
+TOPOLOGY = PATTERNS["peering"].build()
+CLIENTS = tuple(client.name for client in TOPOLOGY.clients)
+FIRST = CLIENTS[0]
+
+
+class Fleet:
+    """A hub in process, and the command line."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.aws = FleetAws()
+        self.functions = Functions(self.aws, Scripted(TOPOLOGY))
+        self.folder = folder
+        self.target = folder / "target.yaml"
+        self.target.write_text(dumps(TOPOLOGY), encoding="utf-8")
+        monkeypatch.chdir(folder)
+        session = self.aws.session("operator")
+        monkeypatch.setattr("brokerproof.cli.fleet_session.boto3_session", lambda _region: session)
+        self._hub = ("--state-machine", MACHINE, "--bucket", BUCKET)
+
+    def __call__(self, *words: str) -> Result:
+        return CliRunner().invoke(main, ["fleet", *words, *self._hub])
+
+    def run(self, *words: str) -> Result:
+        return self("run", str(self.target), "--run-dir", "out", *words)
+
+    @property
+    def document(self) -> ResultDocument:
+        return decode_document((self.folder / "out/result.json").read_bytes())
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    return Fleet(tmp_path, monkeypatch)
+
+
+def locally(folder: Path, bent: Bend) -> ResultDocument:
+    """The same clients, seeing the same, by a run from here."""
+    vantage = Scripted(TOPOLOGY, bent)
+    run = Run(run_id="local", target="t", tool=describe_tool(), host=describe_host())
+    topology = bare(TOPOLOGY)
+    with (
+        Journal.open(folder, run) as journal,
+        Site(
+            topology,
+            lab=None,
+            journal=journal,
+            label=lambda _: "",
+            opened={client.name: vantage for client in topology.clients},
+        ) as site,
+    ):
+        site.verify(CLIENTS)
+        journal.finish_run()
+    return merge(folder)
+
+
+def bare(topology: Topology) -> Topology:
+    clients = tuple(client.model_copy(update={"vantage": ClientVantage()}) for client in topology.clients)
+    return topology.model_copy(update={"clients": clients})
+
+
+@pytest.mark.parametrize("bent", [lambda _, outcomes: outcomes, dropped(FIRST, 2)], ids=["well", "dropped"])
+def test_a_fleets_document_is_a_local_runs(fleet: Fleet, tmp_path: Path, bent: Bend) -> None:
+    fleet.functions.vantage.bent = bent
+    result = fleet.run()
+    here, there = locally(tmp_path / "local", bent), fleet.document
+    assert there.clients == here.clients
+    assert there.diagnoses == here.diagnoses
+    assert there.drawings == here.drawings
+    assert there.complete
+    assert result.exit_code == (0 if bent.__name__ == "<lambda>" else 1), result.output
+
+
+def test_a_client_without_an_object_did_not_run_whatever_the_engine_says(fleet: Fleet) -> None:
+    fleet.functions.dead = {FIRST}
+    result = fleet.run()
+    assert result.exit_code == 3, result.output
+    assert f"did not run: {FIRST}" in result.output
+    dead = next(client for client in fleet.document.clients if client.view.client == FIRST)
+    assert dead.vantage_error.startswith("did not run: ")
+    assert "cannot be assumed" in dead.vantage_error
+    others = [client for client in fleet.document.clients if client.view.client != FIRST]
+    assert others
+    assert [client.vantage_error for client in others] == [""] * len(others)
+    assert all(client.outcomes for client in others), [(c.view.client, len(c.outcomes)) for c in others]
+
+
+def test_an_item_whose_object_is_gone_did_not_run_though_it_succeeded(fleet: Fleet) -> None:
+    real = fleet.functions
+
+    def forgetful(event: dict[str, object]) -> dict[str, object]:
+        told = real(event)
+        for key in [key for key in fleet.aws.objects if key.endswith(f"/{FIRST}.json") and "/runs/" in key]:
+            del fleet.aws.objects[key]
+        return told
+
+    fleet.aws.function = forgetful
+    assert fleet.run().exit_code == 3
+    assert "did not run" in {client.view.client: client.vantage_error for client in fleet.document.clients}[FIRST]
+
+
+def test_a_path_that_failed_is_told_before_a_client_that_did_not_run(fleet: Fleet) -> None:
+    fleet.functions.hanging = {FIRST}
+    fleet.functions.vantage.bent = dropped(CLIENTS[1], 1)
+    result = fleet.run()
+    assert result.exit_code == 1
+    assert f"did not run: {FIRST}" in result.output
+    assert "States.Timeout" in {c.view.client: c.vantage_error for c in fleet.document.clients}[FIRST]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"),
+    [
+        (lambda _: b"{}", "cannot be read"),
+        (lambda body: encode(msgspec.structs.replace(decode_result(body), plan_sha256="0")), "another plan"),
+        (lambda body: encode(msgspec.structs.replace(decode_result(body), client="other")), "its object is of"),
+        (
+            lambda body: encode(
+                msgspec.structs.replace(
+                    decode_result(body),
+                    said=msgspec.structs.replace(
+                        decode_result(body).said, outcomes=decode_result(body).said.outcomes[:1] * 2
+                    ),
+                )
+            ),
+            "twice",
+        ),
+    ],
+)
+def test_an_object_is_not_trusted(fleet: Fleet, spoilt: object, words: str) -> None:
+    real = fleet.functions
+
+    def tampered(event: dict[str, object]) -> dict[str, object]:
+        told = real(event)
+        for key in [key for key in fleet.aws.objects if key.endswith(f"/{FIRST}.json") and "/runs/" in key]:
+            fleet.aws.objects[key] = spoilt(fleet.aws.objects[key])  # type: ignore[operator]
+        return told
+
+    fleet.aws.function = tampered
+    assert fleet.run().exit_code == 3
+    assert words in {client.view.client: client.vantage_error for client in fleet.document.clients}[FIRST]
+
+
+def test_a_run_that_was_started_is_told_by_status_and_collected_later(fleet: Fleet) -> None:
+    fleet.functions.dead = {FIRST}
+    started = fleet.run("--no-wait")
+    name = started.output.split()[-1]
+    assert started.exit_code == 0
+    status = fleet("status", name)
+    assert status.exit_code == 3
+    assert f"{len(CLIENTS) - 1} of {len(CLIENTS)} clients answered; the execution is succeeded" in status.output
+    assert fleet("collect", name, "--run-dir", "out").exit_code == 3
+    assert fleet("collect", name, "--run-dir", "out").exit_code == 2  # a run's folder serves one
+
+
+def test_a_scheduled_set_is_collected_by_its_newest_run(fleet: Fleet) -> None:
+    published = fleet("publish", str(fleet.target), "hourly", "--at-once", "7")
+    assert published.exit_code == 0, published.output
+    given = json.loads(published.output[published.output.index("{") :])
+    assert given["max_concurrency"] == 7
+    assert fleet("collect", "hourly").exit_code == 2
+    states = fleet.aws.session("schedule").client("stepfunctions")
+    states.start_execution(stateMachineArn=MACHINE, name="by-the-clock", input=json.dumps(given))
+    assert fleet("collect", "hourly", "--run-dir", "out").exit_code == 0
+    assert fleet.document.run.run_id == "by-the-clock"
+
+
+def test_a_set_that_was_replaced_meanwhile_does_not_judge_what_answered_the_old_one(fleet: Fleet) -> None:
+    fleet("publish", str(fleet.target), "hourly")
+    old = dict(fleet.aws.objects)
+    states = fleet.aws.session("schedule").client("stepfunctions")
+    given = json.loads(fleet("publish", str(fleet.target), "hourly").output.partition("{")[2].join(["{", ""]))
+    states.start_execution(stateMachineArn=MACHINE, name="one", input=json.dumps(given))
+    plan = next(key for key in old if key.endswith(f"plans/{FIRST}.json"))
+    fleet.aws.objects[plan] = old[plan].replace(b'"connect_attempts":', b'"connect_attempts" :')
+    assert fleet("collect", "hourly", "--run-dir", "out").exit_code == 3
+
+
+def test_what_is_interrupted_is_stopped(fleet: Fleet) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    fleet.aws.on_look = interrupted
+    assert fleet.run().exit_code == 130
+    assert [one["status"] for one in fleet.aws.executions.values()] == ["ABORTED"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        (("s3", "PutObject"), "cannot be written"),
+        (("s3", "ListObjectsV2"), "cannot be listed"),
+        (("stepfunctions", "StartExecution"), "cannot be started"),
+        (("stepfunctions", "DescribeExecution"), "cannot be described"),
+    ],
+)
+def test_a_refusal_names_what_was_refused(fleet: Fleet, operation: tuple[str, str], words: str) -> None:
+    fleet.aws.refused = {operation}
+    result = fleet.run()
+    assert result.exit_code == 3
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_operators_and_the_functions_calls_are_those_declared(fleet: Fleet) -> None:
+    fleet.functions.dead = {FIRST}
+    fleet.run()
+    fleet.aws.session("operator").client("stepfunctions").stop_execution(executionArn=next(iter(fleet.aws.executions)))
+    for who in (Who.OPERATOR, Who.FUNCTION):
+        made = {(service, operation) for whose, service, operation in fleet.aws.asked if whose == who}
+        assert made == {(call.service, call.operation) for call in CALLS if call.who is who}
+
+
+@pytest.mark.parametrize(
+    ("hub", "words"),
+    [
+        (("--state-machine", "arn:aws:states:x", "--bucket", BUCKET), "not the ARN of a state machine"),
+        (("--state-machine", MACHINE, "--bucket", "B_"), "not the name of a bucket"),
+    ],
+)
+def test_a_hub_that_cannot_be_is_refused(fleet: Fleet, hub: tuple[str, ...], words: str) -> None:
+    result = CliRunner().invoke(main, ["fleet", "status", "x", *hub])
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_a_client_whose_account_nobody_knows_is_named(fleet: Fleet) -> None:
+    lost = TOPOLOGY.clients[0].model_copy(
+        update={"vpc_id": UNKNOWN, "subnet_id": UNKNOWN, "pattern": PatternName.UNKNOWN}
+    )
+    unknown = TOPOLOGY.model_copy(update={"clients": (lost, *TOPOLOGY.clients[1:])})
+    fleet.target.write_text(dumps(unknown), encoding="utf-8")
+    result = fleet.run()
+    assert result.exit_code == 2
+    assert f"client {FIRST}: its VPC is unknown" in result.output
