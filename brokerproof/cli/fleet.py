@@ -50,6 +50,7 @@ def _hub(function: Callable[P, None]) -> Callable[P, None]:
 
 def _pace(function: Callable[P, None]) -> Callable[P, None]:
     for option in (
+        click.option("--only-region", is_flag=True, help="Leave clients of other Regions than the hub's out."),
         click.option("--at-once", type=click.IntRange(1, 10_000), metavar="N", help="So many clients at a time."),
         click.option(
             "--connections-per-s",
@@ -107,7 +108,9 @@ def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> Non
     with ExitStack() as stack:
         session = _session(stack, options)
         name = new_name()
-        pace = session.write(name, target, lambda topology: _paced(topology, options))
+        pace = session.write(
+            name, target, lambda topology: _paced(topology, options), only_region=options["only_region"]
+        )
         click.echo(pace.because, err=True)
         session.start(name, at_once=pace.at_once, tolerated=tolerated)
         if no_wait:
@@ -126,7 +129,12 @@ def publish(target: Path, name: str, **options: Any) -> None:
     """Write the plans of TARGET as the set NAME, for a schedule to run; print what the schedule starts with."""
     with ExitStack() as stack:
         session = _session(stack, options)
-        pace = session.write(check_name(name, "set"), target, lambda topology: _paced(topology, options))
+        pace = session.write(
+            check_name(name, "set"),
+            target,
+            lambda topology: _paced(topology, options),
+            only_region=options["only_region"],
+        )
         click.echo(pace.because, err=True)
         click.echo(json.dumps(session.input_of(name, at_once=pace.at_once), indent=2))
 

@@ -91,8 +91,10 @@ class Session:
     store: Store
     engine: Engine
 
-    def write(self, name: str, target: Path, pace: Callable[[Topology], Pace]) -> Pace:
+    def write(self, name: str, target: Path, pace: Callable[[Topology], Pace], *, only_region: bool) -> Pace:
         """Write the set of a target; returns how many of it may run at a time.
+
+        ``only_region``: of the clients in the hub's Region; the others are said to be left out.
 
         Raises:
             WrongUseError: the target is wrong.
@@ -100,6 +102,11 @@ class Session:
         """
         topology, shown = _read(target)
         progress = _Progress()
+        if only_region:
+            whole, topology = topology, self.hub.reached(topology)
+            left_out = sorted({client.name for client in whole.clients} - {client.name for client in topology.clients})
+            if left_out:
+                progress.say(f"left out, since they are not in {self.hub.region_name}: {listed(left_out)}")
         made = make_set(self.hub, name, topology, audit=shown)
         total = len(made.set.items)
         self.store.write(made.set, made.plans, lambda number: progress.show(f"writing plans: {number:,} of {total:,}"))

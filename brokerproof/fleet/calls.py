@@ -70,8 +70,14 @@ CALLS: Final = (
     FleetCall(Who.OPERATOR, "states", "ListMapRuns", (On.EXECUTIONS,)),
     FleetCall(Who.OPERATOR, "states", "ListExecutions", (On.MACHINE, On.MAP_RUNS)),
     FleetCall(Who.STATE_MACHINE, "s3", "GetObject", (On.SETS,)),
+    # Of a distributed map and its ResultWriter: Step Functions developer guide, "IAM policies for using Distributed Map
+    # states". The function writes outcomes itself; the writer keeps what the engine says of each item.
     FleetCall(Who.STATE_MACHINE, "s3", "PutObject", (On.RESULTS,)),
+    FleetCall(Who.STATE_MACHINE, "s3", "ListMultipartUploadParts", (On.RESULTS,)),
+    FleetCall(Who.STATE_MACHINE, "s3", "AbortMultipartUpload", (On.RESULTS,)),
     FleetCall(Who.STATE_MACHINE, "states", "StartExecution", (On.MACHINE,)),
+    FleetCall(Who.STATE_MACHINE, "states", "DescribeExecution", (On.MAP_RUNS,)),
+    FleetCall(Who.STATE_MACHINE, "states", "StopExecution", (On.MAP_RUNS,)),
     FleetCall(Who.STATE_MACHINE, "sts", "AssumeRole", (On.INVOKERS,)),
     FleetCall(Who.FUNCTION, "s3", "GetObject", (On.OWN_PLAN,)),
     FleetCall(Who.FUNCTION, "s3", "PutObject", (On.OWN_RESULT,)),

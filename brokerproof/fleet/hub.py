@@ -68,10 +68,21 @@ class Hub:
         """The ARN of a client's probe.
 
         Raises:
-            FleetError: nobody says whose the client's VPC is.
+            FleetError: nobody says whose the client's VPC is, or it is in a Region that this hub does not reach: Step
+                Functions calls nothing of another Region (developer guide, "Accessing resources in other accounts").
         """
         account, region = _account(topology, client)
+        if region != self.region_name:
+            raise FleetError(
+                f"client {client.name} is in {region}, and a state machine of {self.region_name} reaches no function "
+                "there: deploy a hub in each Region, and give each --only-region"
+            )
         return f"arn:{self.partition}:lambda:{region}:{account}:function:{FUNCTION.format(client=client.name)}"
+
+    def reached(self, topology: Topology) -> Topology:
+        """The topology with the clients of this hub's Region alone."""
+        here = {vpc.vpc_id for vpc in topology.vpcs if vpc.region_name == self.region_name}
+        return topology.model_copy(update={"clients": tuple(c for c in topology.clients if c.vpc_id in here)})
 
     def role_of(self, topology: Topology, client: Client) -> str:
         """The ARN of the role that invokes it.

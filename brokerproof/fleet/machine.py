@@ -20,6 +20,8 @@ NOT_STARTED: Final = (
     "Lambda.ENILimitReachedException",
 )
 """What Lambda answers before a function's code runs: only these are asked again, so that nothing is probed twice."""
+_S3: Final = "arn:aws:states:::s3:"
+_OPERATIONS: Final = {"getObject": "GetObject", "putObject": "PutObject"}
 _EVENT: Final = {
     "version": VERSION,
     "bucket.$": "$.bucket",
@@ -43,7 +45,7 @@ def definition(item_timeout_s: int = ITEM_TIMEOUT_S) -> dict[str, Any]:
             {
                 "ErrorEquals": list(NOT_STARTED),
                 "IntervalSeconds": 5,
-                "BackoffRate": 2,
+                "BackoffRate": 2.0,
                 "MaxAttempts": 5,
                 "JitterStrategy": "FULL",
             }
@@ -52,7 +54,6 @@ def definition(item_timeout_s: int = ITEM_TIMEOUT_S) -> dict[str, Any]:
     }
     clients = {
         "Type": "Map",
-        "Label": "clients",
         "ItemReader": {
             "Resource": "arn:aws:states:::s3:getObject",
             "ReaderConfig": {"InputType": "JSON"},
@@ -114,9 +115,10 @@ def calls_in(machine: dict[str, Any]) -> set[tuple[str, str]]:
             found.add(("sts", "AssumeRole"))
         if value.get("Resource") == "arn:aws:states:::lambda:invoke":
             found.add(("lambda", "Invoke"))
-        if isinstance(resource := value.get("Resource"), str) and ":::s3:" in resource:
-            operation = resource.rpartition(":")[2]
-            found.add(("s3", operation[0].upper() + operation[1:]))
+        if isinstance(resource := value.get("Resource"), str) and resource.startswith(_S3):
+            found.add(("s3", _OPERATIONS[resource.removeprefix(_S3)]))
+        if "ResultWriter" in value:
+            found |= {("s3", operation) for operation in ("ListMultipartUploadParts", "AbortMultipartUpload")}
         if value.get("Mode") == "DISTRIBUTED":
-            found.add(("states", "StartExecution"))
+            found |= {("states", f"{verb}Execution") for verb in ("Start", "Describe", "Stop")}
     return found

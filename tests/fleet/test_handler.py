@@ -16,8 +16,8 @@ from brokerproof.topology.patterns import PATTERNS
 from tests.fleet.aws import BUCKET, MACHINE, FleetAws
 from tests.fleet.probes import Context, Scripted
 
-TOPOLOGY = PATTERNS["peering"].build()
 HUB = Hub(MACHINE, BUCKET, "p")
+TOPOLOGY = HUB.reached(PATTERNS["peering"].build())
 MADE = make_set(HUB, "s", TOPOLOGY)
 ITEM = MADE.set.items[0]
 KEY = result_key("p", "s", "r", ITEM.client)

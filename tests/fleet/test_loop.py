@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from brokerproof.cli.main import main
 from brokerproof.fleet.calls import CALLS, Who
 from brokerproof.fleet.far.values import decode_result, encode
+from brokerproof.fleet.hub import Hub
 from brokerproof.reports.document import ResultDocument, Run, decode_document
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import Journal
@@ -24,7 +25,9 @@ from brokerproof.topology.patterns import PATTERNS
 from tests.fleet.aws import BUCKET, MACHINE, FleetAws
 from tests.fleet.probes import Bend, Functions, Scripted, dropped
 
-TOPOLOGY = PATTERNS["peering"].build()
+WHOLE = PATTERNS["peering"].build()
+HUB = Hub(MACHINE, BUCKET)
+TOPOLOGY = HUB.reached(WHOLE)
 CLIENTS = tuple(client.name for client in TOPOLOGY.clients)
 FIRST = CLIENTS[0]
 
@@ -258,3 +261,13 @@ def test_a_client_whose_account_nobody_knows_is_named(fleet: Fleet) -> None:
     result = fleet.run()
     assert result.exit_code == 2
     assert f"client {FIRST}: its VPC is unknown" in result.output
+
+
+def test_a_client_of_another_region_is_refused_or_left_out_by_name(fleet: Fleet) -> None:
+    fleet.target.write_text(dumps(WHOLE), encoding="utf-8")
+    refused = fleet.run()
+    assert refused.exit_code == 2
+    assert "client remote_by_peering is in us-west-2" in refused.output
+    left_out = fleet.run("--only-region")
+    assert left_out.exit_code == 0
+    assert "left out, since they are not in us-east-1: remote_by_peering" in left_out.output

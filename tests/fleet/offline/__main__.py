@@ -1,0 +1,24 @@
+"""``python -m tests.fleet.offline``: a fleet end to end, without an account.
+
+lab PATTERN [FAULT]   the lab's clients, each probed by its function inside its namespace; compared with a local run
+scale [CLIENTS]       that many clients with a stub probe; one in ten is dead and one in a hundred hangs
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tests.fleet.offline import of_lab, of_scale
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["lab", str(pattern)]:
+            sys.exit(of_lab.main(pattern, ""))
+        case ["lab", str(pattern), str(fault)]:
+            sys.exit(of_lab.main(pattern, fault))
+        case ["scale"]:
+            sys.exit(of_scale.main(1000))
+        case ["scale", str(clients)]:
+            sys.exit(of_scale.main(int(clients)))
+        case _:
+            sys.exit(__doc__)

@@ -1,0 +1,101 @@
+"""The templates, deployed for real into ministack's CloudFormation: a hub's account, and one stack a client."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.machine import definition
+from brokerproof.topology.models import Topology
+from tests.fleet.offline.emulator import REGION, Emulator
+from tools import fleet_templates
+
+HUB_ACCOUNT: Final = "111111111111"
+BUCKET: Final = "brokerproof-fleet-offline"
+CODE: Final = "brokerproof-code-offline"
+_STACK_S: Final = 60
+
+
+def offline(machine: dict[str, Any], *, at_once: int) -> dict[str, Any]:
+    """The definition as ministack 1.5.33 can carry it out: it reads no ...Path of a distributed map, and has no
+    ResultWriter. Everything else is what is deployed.
+    """
+    made: dict[str, Any] = json.loads(json.dumps(machine))
+    clients = made["States"]["Clients"]
+    del clients["MaxConcurrencyPath"], clients["ToleratedFailurePercentagePath"], clients["ResultWriter"]
+    return {**made, "States": {"Clients": {**clients, "MaxConcurrency": at_once, "ToleratedFailurePercentage": 100}}}
+
+
+def deploy_hub(emulator: Emulator, *, at_once: int, item_timeout_s: int, schedule: str = "") -> Hub:
+    """The hub's stack; the hub by its outputs."""
+    template = fleet_templates.hub()
+    template["Resources"]["StateMachine"]["Properties"]["Definition"] = offline(
+        definition(item_timeout_s), at_once=at_once
+    )
+    given = {"BucketName": BUCKET, "ScheduleExpression": schedule, "MaxConcurrency": str(at_once)}
+    told = _deploy(emulator, HUB_ACCOUNT, "brokerproof-fleet", template, given)
+    return Hub(told["StateMachineArn"], told["BucketName"])
+
+
+def deploy_probes(emulator: Emulator, hub: Hub, topology: Topology, code: Path, urls: dict[str, str]) -> None:
+    """A stack for each client, in its account; where ministack forwards each to is said by ``urls``."""
+    for client in topology.clients:
+        vpc = topology.vpc(client.vpc_id)
+        s3 = emulator.client("s3", vpc.owner_id)
+        bucket = f"{CODE}-{vpc.owner_id}"
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="probe.zip", Body=code.read_bytes())
+        given = {
+            "ClientName": client.name,
+            "SubnetIds": "subnet-1",
+            "SecurityGroupIds": "sg-1",
+            "StateMachineRoleArn": f"arn:aws:iam::{HUB_ACCOUNT}:role/brokerproof-fleet-{REGION}",
+            "BucketName": hub.bucket,
+            "CodeBucket": bucket,
+            "CodeKey": "probe.zip",
+            "AlarmTopicArn": f"arn:aws:sns:{REGION}:{vpc.owner_id}:alarms",
+        }
+        _deploy(
+            emulator,
+            vpc.owner_id,
+            f"brokerproof-probe-{client.name.replace(chr(95), chr(45))}",
+            fleet_templates.probe(),
+            given,
+        )
+        functions = emulator.client("lambda", vpc.owner_id)
+        # ministack assumes no role of another account for a task; a function's own policy lets the hub in instead.
+        functions.add_permission(
+            FunctionName=f"brokerproof-probe-{client.name}",
+            StatementId="hub",
+            Action="lambda:InvokeFunction",
+            Principal=f"arn:aws:iam::{HUB_ACCOUNT}:root",
+        )
+        functions.update_function_configuration(
+            FunctionName=f"brokerproof-probe-{client.name}",
+            Environment={"Variables": {"MINISTACK_LAMBDA_PROXY_URL": urls[client.name]}},
+        )
+
+
+def _deploy(
+    emulator: Emulator, account: str, name: str, template: dict[str, Any], given: dict[str, str]
+) -> dict[str, str]:
+    stacks = emulator.client("cloudformation", account)
+    stacks.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    until = time.monotonic() + _STACK_S
+    while True:
+        stack = stacks.describe_stacks(StackName=name)["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+        if "ROLLBACK" in stack["StackStatus"] or "FAILED" in stack["StackStatus"] or time.monotonic() > until:
+            events = stacks.describe_stack_events(StackName=name)["StackEvents"]
+            why = [each.get("ResourceStatusReason", "") for each in events if "FAILED" in each["ResourceStatus"]]
+            raise RuntimeError(f"stack {name}: {stack['StackStatus']}: {'; '.join(why)}")
+        time.sleep(0.1)
