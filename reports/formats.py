@@ -32,6 +32,7 @@ class Listed:
 FORMATS: Final = {
     "report": Listed("brokerproof.reports.html"),
     "markdown": Listed("brokerproof.reports.markdown", on_request=True),
+    "annotations": Listed("brokerproof.reports.annotations", on_request=True),
     "junit": Listed("brokerproof.reports.junit"),
     "result": Listed("brokerproof.reports.document"),
 }

@@ -7,6 +7,7 @@ not current.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,9 @@ from brokerproof.fleet.calls import On, Who, statements
 from brokerproof.fleet.hub import PREFIX
 from brokerproof.fleet.machine import definition
 
-FOLDER: Final = Path(__file__).resolve().parents[1] / "deploy" / "cloudformation"
+_DEPLOY: Final = Path(__file__).resolve().parents[1] / "deploy"
+FOLDER: Final = _DEPLOY / "cloudformation"
+MACHINE_FILE: Final = _DEPLOY / "terraform" / "fleet-hub" / "state-machine.json"
 Item = dict[str, Any]
 _VERSION: Final = "2012-10-17"
 _STATES: Final = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
@@ -239,9 +242,9 @@ def probe() -> Item:
             "SecurityGroupIds": _parameter(
                 "List<AWS::EC2::SecurityGroup::Id>", "The application's: the probe proves the path of these."
             ),
-            "StateMachineRoleArn": _parameter("String", "An output of the hub's stack."),
+            "StateMachineRoleArn": _parameter("String", "An output of the hub."),
             "BucketName": _parameter("String", "Likewise."),
-            "Prefix": _parameter("String", "As the hub's stack has it.", Default=PREFIX),
+            "Prefix": _parameter("String", "As the hub has it.", Default=PREFIX),
             "CodeBucket": _parameter("String", "A bucket of this Region with the function's zip."),
             "CodeKey": _parameter("String", "The zip that `brokerproof fleet function` makes."),
             "Architecture": _parameter("String", "Of the zip.", Default="arm64", AllowedValues=["arm64", "x86_64"]),
@@ -425,8 +428,14 @@ def _quoted(value: Any) -> Any:
             return value
 
 
+def machine_file() -> str:
+    """The state machine, for Terraform."""
+    return json.dumps(definition(), indent=2) + "\n"
+
+
 def main() -> None:
     """Write all of them."""
+    MACHINE_FILE.write_text(machine_file(), encoding="utf-8")
     for name, made in TEMPLATES.items():
         (FOLDER / name).write_text(written(made()), encoding="utf-8")
 

@@ -66,13 +66,6 @@ def deploy_probes(emulator: Emulator, hub: Hub, topology: Topology, code: Path, 
             given,
         )
         functions = emulator.client("lambda", vpc.owner_id)
-        # ministack assumes no role of another account for a task; a function's own policy lets the hub in instead.
-        functions.add_permission(
-            FunctionName=f"brokerproof-probe-{client.name}",
-            StatementId="hub",
-            Action="lambda:InvokeFunction",
-            Principal=f"arn:aws:iam::{HUB_ACCOUNT}:root",
-        )
         functions.update_function_configuration(
             FunctionName=f"brokerproof-probe-{client.name}",
             Environment={"Variables": {"MINISTACK_LAMBDA_PROXY_URL": urls[client.name]}},

@@ -24,7 +24,7 @@ from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import Journal
 from brokerproof.reports.merge import merge
 from brokerproof.running.site import Site
-from brokerproof.topology.files import dumps
+from brokerproof.topology.files import checked, dumps
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.vantages.bundle import this_platform
@@ -38,7 +38,7 @@ MEMORY_MB: Final = "1024"
 
 def main(pattern: str, fault: str) -> int:
     """0 where both runs say the same."""
-    intended = in_one_region(PATTERNS[pattern].build())
+    intended = in_one_place(PATTERNS[pattern].build())
     install()
     with fleet_in_lab(intended) as (lab, emulator, hub, folder, functions):
         if fault:
@@ -95,10 +95,15 @@ def fleet_in_lab(intended: Topology) -> Iterator[tuple[Lab, Emulator, Hub, Path,
                 executor.close()
 
 
-def in_one_region(topology: Topology) -> Topology:
-    """The topology with the clients that a hub reaches."""
+def in_one_place(topology: Topology) -> Topology:
+    """The topology with the clients of the hub's Region, and all VPCs of one account.
+
+    ministack 1.5.33 assumes no role for a task, and refuses a function of another account.
+    """
     here = {vpc.vpc_id for vpc in topology.vpcs if vpc.region_name == REGION}
-    return topology.model_copy(update={"clients": tuple(c for c in topology.clients if c.vpc_id in here)})
+    clients = tuple(client for client in topology.clients if client.vpc_id in here)
+    vpcs = tuple(vpc.model_copy(update={"owner_id": HUB_ACCOUNT}) for vpc in topology.vpcs)
+    return checked(topology.model_copy(update={"clients": clients, "vpcs": vpcs}))
 
 
 def locally(intended: Topology, lab: Lab, run_dir: Path) -> ResultDocument:

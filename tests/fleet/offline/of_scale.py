@@ -22,9 +22,11 @@ from brokerproof.fleet.hub import Hub
 from brokerproof.reports.document import decode_document
 from brokerproof.topology.files import dumps
 from brokerproof.topology.models import Topology
+from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import PATTERNS
 from tests.fleet.offline.deployment import HUB_ACCOUNT, deploy_hub
 from tests.fleet.offline.emulator import ROOT, Emulator, running
+from tests.fleet.offline.of_lab import in_one_place
 from tests.fleet.probes import Context, Scripted
 
 AT_ONCE: Final = 20
@@ -74,8 +76,8 @@ def main(clients: int) -> int:
 
 def many(clients: int) -> Topology:
     """A cluster with so many clients of one VPC."""
-    topology = PATTERNS["peering"].build()
-    one = next(client for client in topology.clients if client.pattern == "peering")
+    topology = in_one_place(PATTERNS["peering"].build())
+    one = next(client for client in topology.clients if client.pattern is PatternName.PEERING)
     made = tuple(
         one.model_copy(update={"name": f"app-{number:04}", "private_ip_address": None, "witness_port": None})
         for number in range(clients)
