@@ -17,7 +17,7 @@ MOST: Final = 10
 """GitHub shows ten errors and ten warnings of a step, and drops the others without a word."""
 
 
-def annotations(document: ResultDocument) -> Iterator[str]:
+def lines_of(document: ResultDocument) -> Iterator[str]:
     """An error for each finding, an error or a warning for each client that none explains, a notice of the others."""
     findings = [finding for each in document.diagnoses for finding in each.diagnosis.findings]
     for finding in findings[:MOST]:
@@ -51,7 +51,7 @@ def _escaped(text: str) -> str:
 
 
 def _rendered(document: ResultDocument) -> Iterator[bytes]:
-    for line in annotations(document):
+    for line in lines_of(document):
         yield line.encode() + b"\n"
 
 

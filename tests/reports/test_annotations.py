@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from brokerproof.reports.annotations import MOST, annotations, command
+from brokerproof.reports.annotations import MOST, command, lines_of
 from brokerproof.reports.document import ResultDocument
 from tests.reports import builder
 from tests.reports.test_findings import SILENT, results, whole
@@ -16,7 +16,7 @@ def silent() -> ResultDocument:
 
 def test_a_finding_is_an_error_that_says_what_to_change() -> None:
     document = silent()
-    lines = list(annotations(document))
+    lines = list(lines_of(document))
     findings = [finding for each in document.diagnoses for finding in each.diagnosis.findings]
     assert findings
     errors = [line for line in lines if line.startswith("::error ")]
@@ -28,7 +28,7 @@ def test_a_finding_is_an_error_that_says_what_to_change() -> None:
 def test_a_client_of_which_nothing_is_known_is_a_warning() -> None:
     document = builder.mixed()
     dead = msgspec.structs.replace(document.clients[0], vantage_error="did not run: Sandbox.Timedout")
-    lines = list(annotations(with_clients(document, (dead, *document.clients[1:]))))
+    lines = list(lines_of(with_clients(document, (dead, *document.clients[1:]))))
     assert f"::error title={dead.name}::did not run: Sandbox.Timedout" in lines or (
         f"::warning title={dead.name}::did not run: Sandbox.Timedout" in lines
     )
@@ -39,7 +39,7 @@ def test_no_more_than_github_shows() -> None:
     diagnosis = document.diagnoses[0].diagnosis
     many = msgspec.structs.replace(diagnosis, findings=diagnosis.findings[:1] * (MOST + 3))
     told = msgspec.structs.replace(document.diagnoses[0], diagnosis=many)
-    lines = list(annotations(msgspec.structs.replace(document, diagnoses=(told,))))
+    lines = list(lines_of(msgspec.structs.replace(document, diagnoses=(told,))))
     assert sum(line.startswith("::error ") for line in lines) == MOST
     assert any("3 more are in the report" in line for line in lines)
 
