@@ -16,7 +16,7 @@ LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue accuracy fuzz soak bench clean
+.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue templates fleet accuracy fuzz soak bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,13 @@ pictures: setup ## draw the patterns for docs/patterns, and write what there fol
 
 catalogue: setup ## write docs/catalogue.md, which follows from the code
 	$(BIN)/python -m tools.catalogue_page
+
+templates: setup ## write the CloudFormation templates of a fleet, and the state machine for Terraform
+	$(BIN)/python -m tools.fleet_templates
+
+fleet: setup ## a fleet without an account: the lab's clients through ministack, then 1,000 clients with a stub probe
+	$(BIN)/python -m tests.fleet.offline lab privatelink_multi_nlb endpoint-security-group-closed
+	$(BIN)/python -m tests.fleet.offline scale 1000
 
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
 	$(BIN)/brokerproof lab prove --clean 200 --busy 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)

@@ -122,6 +122,8 @@ class ClientResult(Value, frozen=True, kw_only=True):
     label: str = ""
     topology_digest: str = ""
     """SHA-256 of the topology the view was derived from, hexadecimal."""
+    ran_as: str = ""
+    """Where the probe ran, where that is not the client's own host, and what that proves; a sentence."""
     started: Started | None = None
     """None: the probe never reported its start."""
     outcomes: tuple[Outcome, ...] = ()

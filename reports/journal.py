@@ -55,6 +55,7 @@ class ClientSeen(_Event, frozen=True, kw_only=True, tag="client_seen"):
     view: ClientView
     label: str
     topology_digest: str
+    ran_as: str = ""
 
 
 class Drawn(_Event, frozen=True, kw_only=True, tag="drawn"):
@@ -256,8 +257,12 @@ class Journal:
         """
         self._file.append(_line(event))
 
-    def client(self, view: ClientView, *, label: str = "", topology_digest: str = "") -> ClientJournal:
+    def client(
+        self, view: ClientView, *, label: str = "", topology_digest: str = "", ran_as: str = ""
+    ) -> ClientJournal:
         """Begin a client; do it before the probe starts, so that a crash shows what it was doing.
+
+        ``ran_as``: where the probe ran, where that is not the client's own host.
 
         Raises:
             ValueError: this client, pattern and label were begun before in this journal.
@@ -267,7 +272,7 @@ class Journal:
             raise ValueError(f"client {view.client} through {view.pattern} {label} was begun before")
         self._names.add(name)
         section = next(self._sections)
-        self.append(ClientSeen(section=section, view=view, label=label, topology_digest=topology_digest))
+        self.append(ClientSeen(section=section, view=view, label=label, topology_digest=topology_digest, ran_as=ran_as))
         return ClientJournal(self, section)
 
     def drawn(self, topology_digest: str) -> bool:

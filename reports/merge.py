@@ -122,6 +122,7 @@ class _Section:
             view=with_found_addresses(self.seen.view, self.outcomes),
             label=label,
             topology_digest=self.seen.topology_digest,
+            ran_as=self.seen.ran_as,
             started=self.started,
             outcomes=tuple(self.outcomes),
             closing=self.closing,

@@ -376,5 +376,8 @@ def _section(
         places={one.subject: number for number, one in enumerate(details, start=1)},
         dns=dns_answers(result),
         certificates=certificates(result, document.started),
-        host=client_host(None if result.started is None else result.started.host_facts),
+        host=(
+            *((("Ran as", result.ran_as),) if result.ran_as else ()),
+            *client_host(None if result.started is None else result.started.host_facts),
+        ),
     )

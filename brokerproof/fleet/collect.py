@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from brokerproof.fleet.far.values import Item, ItemResult, decode_result
+from brokerproof.fleet.far.values import Item, ItemResult, Place, decode_result
 from brokerproof.fleet.items import FleetSet, verification
 from brokerproof.fleet.store import AT_ONCE, Store
 from brokerproof.probes.outcome import encode_line
@@ -80,7 +80,8 @@ class Collector:
         if plan is None:
             self._write(item, VantageRun(error="its plan was replaced or is gone, so what it answers to is unknown"))
         else:
-            self._write(item, self._heard(item, plan, text), plan)
+            run, where = self._heard(item, plan, text)
+            self._write(item, run, plan, where)
 
     def did_not_run(self, reasons: Mapping[str, str]) -> tuple[str, ...]:
         """Write the clients down that left no object; returns who they are."""
@@ -100,21 +101,22 @@ class Collector:
         except msgspec.DecodeError:
             return None
 
-    def _heard(self, item: Item, plan: Plan, text: bytes) -> VantageRun:
+    def _heard(self, item: Item, plan: Plan, text: bytes) -> tuple[VantageRun, str]:
         try:
             result = decode_result(text)
         except (msgspec.DecodeError, RecursionError) as why:
-            return VantageRun(error=one_line(f"its object cannot be read: {why}"))
+            return VantageRun(error=one_line(f"its object cannot be read: {why}")), ""
         meant = (self._set.name, self._run, item.client, item.plan_sha256)
         answered = (result.set, result.run, result.client, result.plan_sha256)
         if answered != meant:
-            return VantageRun(error=one_line(f"its object is of {answered[:3]} and another plan, not of {meant[:3]}"))
-        return heard_again(plan, result)
+            fault = f"its object is of {answered[:3]} and another plan, not of {meant[:3]}"
+            return VantageRun(error=one_line(fault)), ""
+        return heard_again(plan, result), one_line(ran_as(result.place))
 
-    def _write(self, item: Item, run: VantageRun, plan: Plan | None = None) -> None:
+    def _write(self, item: Item, run: VantageRun, plan: Plan | None = None, where: str = "") -> None:
         view = expect(self._set.topology, item.client)
         asked = plan if plan is not None else _plan_of(self._set, item)
-        written = self._journal.client(view, label="", topology_digest=self._known_as)
+        written = self._journal.client(view, topology_digest=self._known_as, ran_as=where)
         for outcome in run.outcomes:
             written.line(outcome)
         write_end(written, conclude(view, asked, run))
@@ -125,6 +127,13 @@ def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     """These, so many at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def ran_as(place: Place) -> str:
+    """Where an item ran, and what that proves."""
+    start = "cold" if not place.earlier_runs else "warm"
+    what = f"{place.resource} ({place.machine}, {place.memory_mb} MB, {start} start)"
+    return f"{what}: this is the path of the function's own subnets and security groups"
 
 
 def heard_again(plan: Plan, result: ItemResult) -> VantageRun:

@@ -92,7 +92,9 @@ def test_a_fleets_document_is_a_local_runs(fleet: Fleet, tmp_path: Path, bent: B
     fleet.functions.vantage.bent = bent
     result = fleet.run()
     here, there = locally(tmp_path / "local", bent), fleet.document
-    assert there.clients == here.clients
+    assert tuple(msgspec.structs.replace(client, ran_as="") for client in there.clients) == here.clients
+    assert all("the function's own subnets and security groups" in client.ran_as for client in there.clients)
+    assert "Ran as" in (fleet.folder / "out/report.html").read_text(encoding="utf-8")
     assert there.diagnoses == here.diagnoses
     assert there.drawings == here.drawings
     assert there.complete
