@@ -70,8 +70,9 @@ catalogue: setup ## write docs/catalogue.md, which follows from the code
 templates: setup ## write the CloudFormation templates of a fleet, and the state machine for Terraform
 	$(BIN)/python -m tools.fleet_templates
 
-fleet: setup ## a fleet without an account: the lab's clients through ministack, then 1,000 clients with a stub probe
+fleet: setup ## a fleet without an account: through ministack: the lab's clients, a schedule, 1,000 clients
 	$(BIN)/python -m tests.fleet.offline lab privatelink_multi_nlb endpoint-security-group-closed
+	$(BIN)/python -m tests.fleet.offline schedule
 	$(BIN)/python -m tests.fleet.offline scale 1000
 
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import msgspec
 
@@ -22,13 +23,17 @@ from brokerproof.reports.journal import Journal
 from brokerproof.running.planning import conclude
 from brokerproof.running.site import drawing_of, write_end
 from brokerproof.topology.expectation.expect import expect
+from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.files import digest
+from brokerproof.topology.models import Topology
 from brokerproof.vantages.conversation import Conversation
 from brokerproof.vantages.protocol import VantageRun
 from brokerproof.vantages.tail import Tail
 from brokerproof.wording import one_line
 
-NOT_RUN = "did not run"
+NOT_RUN: Final = "did not run"
+_LINK: Final = "169.254."
+"""RFC 3927."""
 
 
 class Collector:
@@ -114,7 +119,7 @@ class Collector:
         return heard_again(plan, result), one_line(ran_as(result.place))
 
     def _write(self, item: Item, run: VantageRun, plan: Plan | None = None, where: str = "") -> None:
-        view = expect(self._set.topology, item.client)
+        view = behind_forwarder(expect(self._set.topology, item.client), self._set.topology, run)
         asked = plan if plan is not None else _plan_of(self._set, item)
         written = self._journal.client(view, topology_digest=self._known_as, ran_as=where)
         for outcome in run.outcomes:
@@ -134,6 +139,19 @@ def ran_as(place: Place) -> str:
     start = "cold" if not place.earlier_runs else "warm"
     what = f"{place.resource} ({place.machine}, {place.memory_mb} MB, {start} start)"
     return f"{what}: this is the path of the function's own subnets and security groups"
+
+
+def behind_forwarder(view: ClientView, topology: Topology, run: VantageRun) -> ClientView:
+    """The view of a client whose probe is set to a nameserver of its own link, as a function's environment is.
+
+    It hands questions on to the resolver that the VPC's DHCP options name. Where they name none of their own, that is
+    the VPC's, so that it is not taken for somebody else's.
+    """
+    vpc = next((each for each in topology.vpcs if each.vpc_id == view.vpc_id), None)
+    if vpc is None or vpc.domain_name_servers or run.started is None or run.started.host_facts is None:
+        return view
+    here = tuple(each for each in run.started.host_facts.nameservers if each.startswith(_LINK))
+    return msgspec.structs.replace(view, resolvers=(*view.resolvers, *here)) if here else view
 
 
 def heard_again(plan: Plan, result: ItemResult) -> VantageRun:

@@ -11,13 +11,17 @@ from click.testing import CliRunner, Result
 
 from brokerproof.cli.main import main
 from brokerproof.fleet.calls import CALLS, Who
+from brokerproof.fleet.collect import behind_forwarder
 from brokerproof.fleet.far.values import decode_result, encode
 from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.items import verification
+from brokerproof.probes.outcome import HostFacts
 from brokerproof.reports.document import ResultDocument, Run, decode_document
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import Journal
 from brokerproof.reports.merge import merge
 from brokerproof.running.site import Site
+from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps
 from brokerproof.topology.models import UNKNOWN, ClientVantage, Topology
 from brokerproof.topology.models.pattern_name import PatternName
@@ -273,3 +277,16 @@ def test_a_client_of_another_region_is_refused_or_left_out_by_name(fleet: Fleet)
     left_out = fleet.run("--only-region")
     assert left_out.exit_code == 0
     assert "left out, since they are not in us-east-1: remote_by_peering" in left_out.output
+
+
+@pytest.mark.parametrize(("dhcp", "is_the_vpcs"), [((), True), (("10.9.9.9",), False)])
+def test_a_functions_own_nameserver_is_not_taken_for_somebody_elses(dhcp: tuple[str, ...], is_the_vpcs: bool) -> None:
+    client = TOPOLOGY.client(FIRST)
+    vpcs = tuple(vpc.model_copy(update={"domain_name_servers": dhcp}) for vpc in TOPOLOGY.vpcs)
+    topology = TOPOLOGY.model_copy(update={"vpcs": vpcs})
+    run = Scripted(topology).run(verification(topology, client))
+    assert run.started is not None
+    host = HostFacts(nameservers=("169.254.78.1",))
+    run = msgspec.structs.replace(run, started=msgspec.structs.replace(run.started, host_facts=host))
+    view = behind_forwarder(expect(topology, FIRST), topology, run)
+    assert ("169.254.78.1" in view.resolvers) is is_the_vpcs

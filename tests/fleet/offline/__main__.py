@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.fleet.offline import of_lab, of_scale
+from tests.fleet.offline import of_lab, of_scale, of_schedule
 
 if __name__ == "__main__":
     match sys.argv[1:]:
@@ -16,6 +16,8 @@ if __name__ == "__main__":
             sys.exit(of_lab.main(pattern, ""))
         case ["lab", str(pattern), str(fault)]:
             sys.exit(of_lab.main(pattern, fault))
+        case ["schedule"]:
+            sys.exit(of_schedule.main())
         case ["scale"]:
             sys.exit(of_scale.main(1000))
         case ["scale", str(clients)]:

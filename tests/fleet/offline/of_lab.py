@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,15 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from brokerproof.fleet.bundle import HANDLER, MACHINES, function_bundle
-from brokerproof.fleet.far.values import ItemResult, decode_result
+from brokerproof.fleet.far.values import VERSION, Invocation, ItemResult, decode_result, encode, result_key
 from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.items import make_set
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.plan import decode_plan
 from brokerproof.reports.document import ResultDocument, Run, decode_document
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import Journal
 from brokerproof.reports.merge import merge
-from brokerproof.running.site import Site
+from brokerproof.running.site import Site, lab_vantage
 from brokerproof.topology.files import checked, dumps
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS
@@ -33,6 +36,7 @@ from tests.fleet.offline.emulator import REGION, ROOT, Emulator, install, runnin
 from tests.fleet.offline.executor import Executor, Function
 
 AT_ONCE: Final = 2
+TURNS: Final = 7
 MEMORY_MB: Final = "1024"
 
 
@@ -48,10 +52,11 @@ def main(pattern: str, fault: str) -> int:
         local_s = time.monotonic() - began
         code, first = by_fleet(intended, emulator, hub, folder / "cold")
         by_fleet(intended, emulator, hub, folder / "warm")
+        beside = side_by_side(intended, lab, emulator, hub, functions)
         results = list(objects(emulator, hub))
         cold_starts = sum(function.cold_starts for function in functions)
     same = told(first) == told(local)
-    print(json.dumps(figures(results, local, local_s, cold_starts), indent=2))
+    print(json.dumps({**figures(results, local, local_s, cold_starts), **beside}, indent=2))
     for line in sorted(told(first) ^ told(local)):
         print("differs:", line)
     print(f"{pattern} {fault or 'as it is'}: exit code {code}; the fleet and the local run say the same: {same}")
@@ -135,6 +140,40 @@ def objects(emulator: Emulator, hub: Hub) -> Iterator[ItemResult]:
         for each in page.get("Contents", ()):
             if "/runs/" in each["Key"]:
                 yield decode_result(s3.get_object(Bucket=hub.bucket, Key=each["Key"])["Body"].read())
+
+
+def side_by_side(
+    intended: Topology, lab: Lab, emulator: Emulator, hub: Hub, functions: list[Function]
+) -> dict[str, float]:
+    """One plan in turns, by a warm function and by a warm vantage: medians in ms, their ratio, and the memory there."""
+    client = next(client for client in intended.clients if client.pattern is not None)
+    function = next(each for each in functions if each.name == client.name)
+    s3 = emulator.client("s3", HUB_ACCOUNT)
+    made = make_set(hub, "turns", intended)
+    item = next(each for each in made.set.items if each.client == client.name)
+    s3.put_object(Bucket=hub.bucket, Key=item.plan_key, Body=made.plans[client.name])
+    there: list[float] = []
+    here: list[float] = []
+    with lab_vantage(lab, client.name) as vantage:
+        for turn in range(TURNS + 1):
+            asked = Invocation(
+                version=VERSION, bucket=hub.bucket, prefix=hub.prefix, set="turns", run=str(turn), item=item
+            )
+            function.invoke(encode(asked), item.function, 120)
+            key = result_key(hub.prefix, "turns", str(turn), client.name)
+            result = decode_result(s3.get_object(Bucket=hub.bucket, Key=key)["Body"].read())
+            closing = vantage.run(decode_plan(made.plans[client.name])).closing
+            if turn and result.said.closing is not None and closing is not None:  # the first warms both up
+                there.append(result.said.closing.duration_ns / 1e6)
+                here.append(closing.duration_ns / 1e6)
+    in_function, in_vantage = statistics.median(there), statistics.median(here)
+    return {
+        "turns": len(there),
+        "in_function_ms": round(in_function),
+        "in_vantage_ms": round(in_vantage),
+        "ratio": round(in_function / in_vantage, 3),
+        "function_mb": function.memory_mb(),
+    }
 
 
 def told(document: ResultDocument) -> set[str]:

@@ -49,7 +49,7 @@ def main(clients: int) -> int:
             stub = Stub(emulator, topology, dead, hanging)
             try:
                 hub = deploy_hub(emulator, at_once=AT_ONCE, item_timeout_s=HANGS_S)
-                _functions(emulator, names, stub.url)
+                make_functions(emulator, names, stub.url)
                 took_s, code, said, memory = _run(topology, emulator, hub, folder)
             finally:
                 stub.close()
@@ -124,7 +124,7 @@ class Stub:
         self._server.server_close()
 
 
-def _functions(emulator: Emulator, names: list[str], url: str) -> None:
+def make_functions(emulator: Emulator, names: list[str], url: str) -> None:
     functions = emulator.client("lambda", HUB_ACCOUNT)
     empty = b"PK\x05\x06" + bytes(18)
     for name in names:
