@@ -63,7 +63,9 @@ class Function:
         environment: Mapping[str, str],
     ) -> None:
         self.name = name
-        self.cold_starts = 0
+        self.inits_ms: list[int] = []
+        """Of each cold start: from the process to its first question for work, imports and namespace included."""
+        self._began: float | None = None
         self._waiting: queue.Queue[Invocation] = queue.Queue()
         self._under_way: dict[str, Invocation] = {}
         self._one_at_a_time = threading.Lock()
@@ -90,6 +92,9 @@ class Function:
 
     def next(self) -> Invocation:
         """What the runtime client is to do next; waits for it."""
+        began, self._began = self._began, None
+        if began is not None:
+            self.inits_ms.append(round((time.monotonic() - began) * 1000))
         return self._waiting.get()
 
     def settle(self, request_id: str, *, answer: bytes = b"", error: bytes = b"") -> None:
@@ -101,7 +106,7 @@ class Function:
 
     def _ready(self) -> None:
         if self._process is None or self._process.poll() is not None:
-            self.cold_starts += 1
+            self._began = time.monotonic()
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=sys.stderr)
 
     def memory_mb(self) -> float:

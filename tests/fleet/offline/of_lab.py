@@ -54,9 +54,9 @@ def main(pattern: str, fault: str) -> int:
         by_fleet(intended, emulator, hub, folder / "warm")
         beside = side_by_side(intended, lab, emulator, hub, functions)
         results = list(objects(emulator, hub))
-        cold_starts = sum(function.cold_starts for function in functions)
+        inits_ms = sorted(each for function in functions for each in function.inits_ms)
     same = told(first) == told(local)
-    print(json.dumps({**figures(results, local, local_s, cold_starts), **beside}, indent=2))
+    print(json.dumps({**figures(results, local, local_s, inits_ms), **beside}, indent=2))
     for line in sorted(told(first) ^ told(local)):
         print("differs:", line)
     print(f"{pattern} {fault or 'as it is'}: exit code {code}; the fleet and the local run say the same: {same}")
@@ -190,13 +190,13 @@ def told(document: ResultDocument) -> set[str]:
 
 
 def figures(
-    results: list[ItemResult], local: ResultDocument, local_s: float, cold_starts: int
+    results: list[ItemResult], local: ResultDocument, local_s: float, inits_ms: list[int]
 ) -> dict[str, float | int | list[int]]:
     """Times of the functions, and of the probe in them beside the same plans by a local vantage."""
     probed_ms = [c.closing.duration_ns / 1e6 for c in local.clients if c.closing is not None]
     there_ms = [r.said.closing.duration_ns / 1e6 for r in results if r.said.closing is not None]
     return {
-        "cold_starts": cold_starts,
+        "inits_ms": inits_ms,
         "cold_took_ms": sorted(r.took_ms for r in results if r.place.earlier_runs == 0),
         "warm_took_ms": sorted(r.took_ms for r in results if r.place.earlier_runs > 0),
         "plan_in_function_mean_ms": round(sum(there_ms) / max(1, len(there_ms))),
