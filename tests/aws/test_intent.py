@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from brokerproof.aws.intent.files import IntentError, is_intent, load_intent, loads_intent
+from brokerproof.aws.intent.models import Whereabouts
 from brokerproof.topology.files import dumps
 from brokerproof.topology.patterns import PATTERNS
 
@@ -30,6 +31,21 @@ def test_ten_lines_are_enough() -> None:
     assert intent.clients[0].at == "i-0abc"
 
 
+@pytest.mark.parametrize(
+    ("at", "kind"),
+    [
+        ("eni-0abc", Whereabouts.INTERFACE),
+        ("subnet-0abc", Whereabouts.SUBNET),
+        ("vpc-0abc", Whereabouts.VPC),
+        ("node/i-0abc", Whereabouts.NODE),
+        ("node/ip-10-1-0-5.us-west-2.compute.internal", Whereabouts.NODE),
+    ],
+)
+def test_a_client_may_be_named_by_more_than_its_instance(at: str, kind: Whereabouts) -> None:
+    intent = loads_intent(TEN_LINES.replace("i-0abc", at, 1), source="intent.yaml")
+    assert intent.clients[0].whereabouts is kind
+
+
 def problem(text: str) -> str:
     with pytest.raises(IntentError) as caught:
         loads_intent(text, source="intent.yaml")
@@ -41,6 +57,7 @@ def problem(text: str) -> str:
     [
         ("pattern: privatelink_multi_nlb", "pattern: tunnel", "intent.yaml:10: clients[0].pattern: expected one of"),
         ("at: i-0abc", "at: host-1", "intent.yaml:8: clients[0].at: is not where a client is"),
+        ("at: i-0abc", "at: node/host", "intent.yaml:8: clients[0].at: is not where a client is"),
         ("    at: i-0abc\n", "", "intent.yaml:7: clients[0].at: is required"),
         ("name: app", "naem: app", "intent.yaml:7: clients[0].naem: unknown key; is name meant?"),
         ("cluster/demo/0123abcd-2", "topic/demo", "intent.yaml:3: clusters[0]: is not the ARN of an MSK cluster"),

@@ -25,6 +25,7 @@ def describe_instances(asked: Asked) -> Item:
             "VpcId": host.vpc_id,
             "SubnetId": host.subnet_id,
             "PrivateIpAddress": str(host.private_ip_address),
+            "PrivateDnsName": asked.organization.private_dns_name(host),
             "State": {"Code": 16, "Name": "running"},
             "SecurityGroups": [{"GroupId": g, "GroupName": g} for g in host.security_groups],
             "NetworkInterfaces": [
@@ -44,6 +45,12 @@ def describe_instances(asked: Asked) -> Item:
         for host in _hosts(asked)
     ]
     chosen = by_ids(asked, found, "InstanceIds", "InstanceId", "InvalidInstanceID.NotFound")
+    by = {
+        "instance-id": lambda item: [item["InstanceId"]],
+        "instance-state-name": lambda item: [item["State"]["Name"]],
+        "private-dns-name": lambda item: [item["PrivateDnsName"]],
+    }
+    chosen = filtered(asked, chosen, by)
     return {
         "Reservations": [
             {"ReservationId": f"r-{hexadecimal(i['InstanceId'])}", "OwnerId": asked.account, "Instances": [i]}

@@ -73,6 +73,12 @@ class Organization:
         """The instance of a client's host."""
         return f"i-{hexadecimal(f'{client.vpc_id}/{client.private_ip_address}')}"
 
+    def private_dns_name(self, client: Client) -> str:
+        """The name that EC2 gives a client's host, by its address."""
+        region = self.place(client.vpc_id)[1]
+        domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+        return f"ip-{str(client.private_ip_address).replace('.', '-')}.{domain}"
+
     def interface_id(self, vpc_id: str, address: IPv4Address) -> str:
         """The interface that has an address."""
         return f"eni-{hexadecimal(f'{vpc_id}/{address}')}"

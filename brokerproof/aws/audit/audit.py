@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from brokerproof.aws.audit.isolation import doors, open_services
-from brokerproof.aws.audit.names import known_names, shadows
+from brokerproof.aws.audit.names import Known, known_names, shadows
+from brokerproof.aws.audit.places import Standing, doors_of, one_of, standings
 from brokerproof.aws.audit.trace import bootstrap_trace, trace
 from brokerproof.aws.audit.values import Audit, AuditFinding, Hop, PermissionGap, State, Trace
 from brokerproof.aws.facts import AccountFacts, facts_of
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
-from brokerproof.topology.expectation.isolation import BLOCKED_PORTS, source_of
+from brokerproof.topology.expectation.isolation import BLOCKED_PORTS
 from brokerproof.topology.managed import with_managed
 from brokerproof.topology.models import UNKNOWN, Client, Cluster, Topology
 from brokerproof.topology.models.pattern_name import PatternName
@@ -74,24 +75,23 @@ def _audited(facts: AccountFacts) -> Audit:
     seen: dict[Code, _Seen] = {}
     for client in topology.clients:
         cluster = topology.cluster(client.cluster_name)
-        own: list[Trace] = []
         missing = _not_said(client, cluster)
         if missing:
             hop = Hop(what=f"client {client.name}", says=f"cannot be audited: {missing}", state=State.UNKNOWN)
             traces.append(Trace(client=client.name, broker_id=None, name=cluster.domain, port=0, hops=(hop,)))
             continue
-        if client.pattern is not None:
-            own = [
-                trace(facts, whole, known, client=client, cluster=cluster, broker=broker) for broker in cluster.brokers
-            ]
-            first = bootstrap_trace(facts, whole, known, client=client, cluster=cluster)
-            own += [first] if first is not None else []
-            for hop in shadows(facts, client, cluster):
-                _keep(seen, hop, client.name, None)
+        places = standings(topology, client)
+        if not places:
+            says = f"cannot be audited: {client.vpc_id} has no subnet that it can be in"
+            hop = Hop(what=f"client {client.name}", says=says, state=State.UNKNOWN)
+            traces.append(Trace(client=client.name, broker_id=None, name=cluster.domain, port=0, hops=(hop,)))
+            continue
+        own = _traces(facts, whole, known, places, cluster) if client.pattern is not None else []
+        for hop in shadows(facts, client, cluster) if client.pattern is not None else ():
+            _keep(seen, hop, client.name, None)
         traces += own
-        if any(entry.name == client.listener for entry in cluster.listeners):
-            for broker_id, hop in doors(facts, client, cluster):
-                _keep(seen, hop, client.name, broker_id)
+        for broker_id, hop in _doors(facts, places, cluster):
+            _keep(seen, hop, client.name, broker_id)
         for one in own:
             for hop in one.hops:
                 _keep(seen, hop, client.name, one.broker_id)
@@ -105,12 +105,34 @@ def _audited(facts: AccountFacts) -> Audit:
     )
 
 
+def _traces(
+    facts: AccountFacts, whole: Topology, known: Known, places: Sequence[Standing], cluster: Cluster
+) -> list[Trace]:
+    """To every broker, and to the bootstrap listener where there is one, from wherever the client may be."""
+    found = {}
+    for place in places:
+        there = [trace(facts, whole, known, client=place.client, cluster=cluster, broker=b) for b in cluster.brokers]
+        first = bootstrap_trace(facts, whole, known, client=place.client, cluster=cluster)
+        there += [first] if first is not None else []
+        found[place.called] = [msgspec.structs.replace(t, hops=tuple(map(place.told, t.hops))) for t in there]
+    return one_of(found) if len(found) > 1 else next(iter(found.values()))
+
+
+def _doors(facts: AccountFacts, places: Sequence[Standing], cluster: Cluster) -> Iterable[tuple[int | None, Hop]]:
+    """What is open to the client and should not be, from wherever it may be."""
+    if not any(entry.name == places[0].client.listener for entry in cluster.listeners):
+        return ()
+    return doors_of(
+        {place.called: [(b, place.told(hop)) for b, hop in doors(facts, place.client, cluster)] for place in places}
+    )
+
+
 def _not_said(client: Client, cluster: Cluster) -> str:
     """What a file does not say that every path needs; empty where all is there."""
     if client.pattern is PatternName.UNKNOWN:
         return "its pattern is unknown"
-    if UNKNOWN in {client.vpc_id, client.subnet_id} or source_of(client) is None:
-        return "its VPC, subnet or address is unknown"
+    if client.vpc_id == UNKNOWN:
+        return "its VPC is unknown"
     if cluster.vpc_id == UNKNOWN or any(b.client_vpc_ip_address is None for b in cluster.brokers):
         return f"the VPC of {cluster.cluster_name} or the addresses of its brokers are unknown"
     return ""

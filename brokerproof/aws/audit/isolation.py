@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brokerproof.aws.audit.balancing import closed
-from brokerproof.aws.audit.packets import has_port, names
+from brokerproof.aws.audit.packets import End, has_port, names
 from brokerproof.aws.audit.trace import direct, end_of
 from brokerproof.aws.audit.values import Hop, State
 from brokerproof.aws.facts import AccountFacts
@@ -66,7 +66,7 @@ def _ports(facts: AccountFacts, client: Client, cluster: Cluster) -> Iterator[tu
     for broker in cluster.brokers:
         groups = [g for g in facts.topology.security_groups if g.group_id in broker.security_groups]
         for port in BLOCKED_PORTS:
-            if not groups or not _admits(groups, client, port):
+            if not groups or not _admits(groups, end_of(facts, client), port):
                 continue
             if port not in listeners:
                 says = (
@@ -86,9 +86,8 @@ def _ports(facts: AccountFacts, client: Client, cluster: Cluster) -> Iterator[tu
                 )
 
 
-def _admits(groups: list[SecurityGroup], client: Client, port: int) -> bool:
+def _admits(groups: list[SecurityGroup], source: End, port: int) -> bool:
     rules = [rule for group in groups for rule in group.ingress if has_port(rule, port)]
-    source = end_of(client)
     return any(names(rule, source.address) or rule.referenced_group_id in source.groups for rule in rules)
 
 
@@ -107,7 +106,7 @@ def _listeners(facts: AccountFacts, client: Client, cluster: Cluster) -> Iterato
                 for other in balancer.listeners
             )
             mine = [groups[g] for g in endpoint.security_groups if g in groups]
-            if listener.port not in ports and twice and _admits(mine, client, listener.port):
+            if listener.port not in ports and twice and _admits(mine, end_of(facts, client), listener.port):
                 by = endpoint.vpc_endpoint_id
                 says = f"has a listener {listener.port} that no broker advertises, and {by} lets it in"
                 yield (

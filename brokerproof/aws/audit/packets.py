@@ -33,6 +33,7 @@ class End:
     address: Address
     groups: tuple[str, ...] = ()
     called: str = ""
+    groups_known: bool = True
 
 
 def unknown_hop(
@@ -287,7 +288,17 @@ def _groups(facts: AccountFacts, own: End, far: End, port: int, code: Code, *, e
     if any(names(rule, far.address) or rule.referenced_group_id in far.groups for rule in rules):
         source = str(facts.source("security_groups", own.groups[0]) or "")
         return Hop(what=what, says=f"lets port {port} {direction} {far.address}", resource=named, source=source)
+    others = [] if far.groups_known else sorted(_possible(facts.topology, far, rules))
+    if others:
+        says = f"lets port {port} {direction} {', '.join(others)}, and the groups of {far.called} are not known"
+        return Hop(what=what, says=says, state=State.UNKNOWN)
     return _closed(what, f"does not let port {port} {direction} {far.address}", code, named)
+
+
+def _possible(topology: Topology, far: End, rules: Iterable[IpPermission]) -> set[str]:
+    """The groups that rules name and an interface may have: groups are of one VPC."""
+    elsewhere = {group.group_id for group in topology.security_groups if group.vpc_id != far.vpc_id}
+    return {rule.referenced_group_id for rule in rules if rule.referenced_group_id} - elsewhere
 
 
 def has_port(rule: IpPermission, port: int) -> bool:

@@ -27,9 +27,12 @@ from brokerproof.topology.models import Broker, Client, Cluster, Topology, VpcEn
 from brokerproof.topology.patterns import spec_of
 
 
-def end_of(client: Client) -> End:
-    """The client's own interface."""
-    return End(client.vpc_id, client.subnet_id, address_of(client), client.security_groups, f"client {client.name}")
+def end_of(facts: AccountFacts, client: Client) -> End:
+    """The client's own interface; of one whose address is not known, the groups may be unknown too."""
+    groups = client.security_groups
+    stated = bool(groups) or facts.topology.client(client.name).private_ip_address is not None
+    called = f"client {client.name}"
+    return End(client.vpc_id, client.subnet_id, address_of(client), groups, called, groups_known=stated)
 
 
 def trace(
@@ -38,7 +41,7 @@ def trace(
     """To one broker, by the name and port that it advertises."""
     name, port = advertised(cluster, broker, client.listener)
     name = name.removesuffix(".")
-    asked = Behind(facts, whole, client, end_of(client), cluster, broker, port)
+    asked = Behind(facts, whole, client, end_of(facts, client), cluster, broker, port)
     other = next((b for b in cluster.brokers if b is not broker and b.endpoint.lower() == name.lower()), None)
     if other is not None:
         says = f"advertises {name}, the name of broker {other.broker_id}"
@@ -85,7 +88,7 @@ def bootstrap_trace(
         bind_port(cluster, client.listener),
     )
     name = cluster.brokers[0].endpoint
-    asked = Behind(facts, whole, client, end_of(client), cluster, None, port)
+    asked = Behind(facts, whole, client, end_of(facts, client), cluster, None, port)
     led = resolved(facts, whole, known, client=client, cluster=cluster, name=name)
     hops = list(_at(asked, led.addresses))
     return Trace(client=client.name, broker_id=None, name=name, port=port, hops=_once(hops))
@@ -97,7 +100,7 @@ def _once(hops: list[Hop]) -> tuple[Hop, ...]:
 
 def direct(facts: AccountFacts, client: Client, cluster: Cluster, broker: Broker, port: int) -> list[Hop]:
     """Straight to the broker's interface."""
-    source = end_of(client)
+    source = end_of(facts, client)
     far = End(
         cluster.vpc_id,
         broker.client_subnet,

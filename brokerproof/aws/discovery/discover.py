@@ -33,6 +33,7 @@ from brokerproof.aws.discovery.calls import (
 from brokerproof.aws.discovery.cluster import cluster_of
 from brokerproof.aws.discovery.gateways import ReadGateways, read_gateways
 from brokerproof.aws.discovery.groups import read_groups
+from brokerproof.aws.discovery.hosts import ReadHost, place_of, read_hosts
 from brokerproof.aws.discovery.names import ReadNames, read_names, zonal_names
 from brokerproof.aws.discovery.network import (
     Network,
@@ -47,7 +48,7 @@ from brokerproof.aws.discovery.network import (
     zone_ids,
 )
 from brokerproof.aws.discovery.reader import Ask, Clients, DiscoveryError, Place, Reader, where
-from brokerproof.aws.discovery.scope import ReadCluster, ReadHost, find_vpcs, place_of, read_clusters, read_hosts
+from brokerproof.aws.discovery.scope import ReadCluster, find_vpcs, read_clusters
 from brokerproof.aws.discovery.services import ReadServices, read_services
 from brokerproof.aws.facts import AccountFacts, Source
 from brokerproof.aws.intent.models import Intent
@@ -145,7 +146,7 @@ def _discovered(reader: Reader, intent: Intent) -> AccountFacts:
 def _places(
     reader: Reader, intent: Intent, clusters: Iterable[ReadCluster], hosts: Iterable[ReadHost]
 ) -> dict[str, Place]:
-    places = {cluster.vpc_id: cluster.place for cluster in clusters} | {host.vpc_id: host.place for host in hosts}
+    places = {cluster.vpc_id: cluster.place for cluster in clusters} | {host.spot.vpc_id: host.place for host in hosts}
     named = {c.endpoint_vpc for c in intent.clients if c.endpoint_vpc is not None} - set(places)
     found = find_vpcs(reader, named, [*places.values(), *(place_of(intent, c) for c in intent.clients)])
     for vpc_id in sorted(named - set(found)):
@@ -173,7 +174,7 @@ def _groups(
         enis = [g["GroupId"] for eni in cluster.interfaces.values() for g in eni.get("Groups", ())]
         yield from ((cluster.place, group) for group in enis or own.get("SecurityGroups", ()))
     for host in hosts:
-        yield from ((host.place, group) for group in host.groups)
+        yield from ((host.place, group) for group in host.spot.groups)
     owners: list[LoadBalancer | VpcEndpoint | VpcConnection] = [*services.balancers, *services.endpoints]
     owners += services.connections
     for one in owners:
@@ -217,22 +218,22 @@ def _topology(
 
 
 def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Client:
-    wanted = host.client
+    wanted, spot = host.client, host.spot
     name = intent.cluster_of(wanted).split("/")[1]
     cluster = next(c for c in clusters if c.cluster_name == name)
     return Client(
         name=wanted.name,
-        vpc_id=host.vpc_id,
-        subnet_id=host.subnet_id,
-        private_ip_address=IPv4Address(host.address),
-        ipv6_address=None if host.ipv6 is None else IPv6Address(host.ipv6),
+        vpc_id=spot.vpc_id,
+        subnet_id=spot.subnet_id,
+        private_ip_address=None if spot.address is None else IPv4Address(spot.address),
+        ipv6_address=None if spot.ipv6 is None else IPv6Address(spot.ipv6),
         cluster_name=name,
         pattern=wanted.pattern,
         endpoint_vpc_id=wanted.endpoint_vpc,
         listener=wanted.listener or _listener(wanted.authentication, wanted.pattern, cluster),
         authentication=wanted.authentication,
         credentials=wanted.credentials,
-        security_groups=host.groups,
+        security_groups=spot.groups,
         vantage=wanted.vantage,
         ca_file=wanted.ca_file,
         witness_port=wanted.witness_port,

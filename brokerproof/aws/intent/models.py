@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -29,13 +30,28 @@ RoleArn = Annotated[
         "the ARN of a role, such as arn:aws:iam::222222222222:role/brokerproof",
     ),
 ]
+NODE: Final = "node/"
 Where = Annotated[
     str,
     *shaped(
-        r"^(i|eni|subnet)-[A-Za-z0-9-]+$",
-        "where a client is: the id of an instance (i-...), a network interface (eni-...) or a subnet (subnet-...)",
+        r"^((i|eni|subnet|vpc)-[A-Za-z0-9-]+|node/(i-[A-Za-z0-9]+|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+))$",
+        "where a client is: the id of an instance (i-...), a network interface (eni-...), a subnet (subnet-...) or a "
+        "VPC (vpc-...), or node/ and the name or instance id of a pod's node",
     ),
 ]
+
+
+class Whereabouts(StrEnum):
+    """By what an intent says where a client is."""
+
+    INSTANCE = "i"
+    INTERFACE = "eni"
+    SUBNET = "subnet"
+    """The client has some address of it."""
+    VPC = "vpc"
+    """It is in some subnet of it."""
+    NODE = "node"
+    """It is a pod there, with an address of its own."""
 
 
 class IntendedAccount(Model):
@@ -65,6 +81,11 @@ class IntendedClient(Model):
     ca_file: Text | None = None
     witness_port: Port | None = None
     existing_topic: TopicName | None = None
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """What :attr:`at` is."""
+        return Whereabouts.NODE if self.at.startswith(NODE) else Whereabouts(self.at.partition("-")[0])
 
 
 class Intent(Model):
