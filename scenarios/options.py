@@ -21,8 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--target",
         default=LAB,
-        metavar="lab|FILE.yaml",
-        help="probe the embedded lab (default), or the clients and cluster that a topology file describes",
+        metavar="lab|FILE.yaml|ARN",
+        help="probe the embedded lab (default), or what a topology or intent file, or a cluster's ARN, names",
     )
     group.addoption(
         "--run-dir",

@@ -21,7 +21,7 @@ from brokerproof.reports.document import Run
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import OWNER, RESULTS, Journal, refuse_used
 from brokerproof.reports.render import Rendered
-from brokerproof.running.account import load_target_or_account
+from brokerproof.running.account import load_target_or_account, target_name
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import LAB, Site
@@ -90,7 +90,7 @@ class ScenarioSession:
         if self._journal is None:
             about = Run(
                 run_id=self.run_id,
-                target=Path(self.target_option).name,
+                target=target_name(self.target_option),
                 tool=describe_tool(),
                 host=describe_host(),
             )

@@ -8,13 +8,13 @@ from rich.console import Console
 
 from brokerproof.aws.facts import AccountFacts, facts_of
 from brokerproof.aws.intent.files import is_intent
-from brokerproof.running.account import read_account
+from brokerproof.running.account import is_arn, read_account
 from brokerproof.topology.files import load
 
 
 def facts_from(path: Path) -> AccountFacts:
-    """The facts behind a file: those of the account where it is an intent, else the topology at its word."""
-    if not is_intent(path):
+    """The facts behind a file: of the account where it is an intent or a cluster's ARN, else the topology's word."""
+    if not is_arn(str(path)) and not is_intent(path):
         return facts_of(load(path))
     console = Console(stderr=True, highlight=False)
     with console.status("reading") as status:

@@ -12,7 +12,7 @@ import msgspec
 
 from brokerproof.aws.audit.audit import audit as audited
 from brokerproof.aws.audit.text import lines_of, sarif, verdict
-from brokerproof.aws.audit.values import Audit
+from brokerproof.aws.audit.values import Audit, State
 from brokerproof.cli.account import facts_from
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, as_sentences
 from brokerproof.topology.files import load
@@ -28,7 +28,7 @@ class Rendering(StrEnum):
 
 
 @click.command("audit")
-@click.argument("what", metavar="INTENT|TOPOLOGY", type=click.Path(path_type=Path))
+@click.argument("what", metavar="INTENT|ARN|TOPOLOGY", type=click.Path(path_type=Path))
 @click.option(
     "--intended",
     type=click.Path(path_type=Path),
@@ -48,7 +48,7 @@ class Rendering(StrEnum):
 def audit(what: Path, intended: Path | None, *, traces: bool, rendering: str) -> None:
     """Say what the configuration proves of each client's path to each broker, in both directions.
 
-    Of an INTENT file the account is read; a TOPOLOGY file is taken at its word. No packet is sent.
+    Of an INTENT file, or a cluster's ARN, the account is read; a TOPOLOGY file is taken at its word. No packet is sent.
 
     Exit codes: 0 every path is open by the configuration; 1 something is wrong; 2 wrong use; 3 nothing is wrong as
     far as is known, and not everything could be read.
@@ -70,4 +70,5 @@ def code_of(found: Audit) -> int:
     """The exit code of an audit."""
     if any(each.sure for each in found.findings):
         return NOT_RIGHT
-    return COULD_NOT if found.gaps or found.findings else 0
+    unknown = any(one.state is State.UNKNOWN for one in found.traces)
+    return COULD_NOT if found.gaps or found.findings or unknown else 0

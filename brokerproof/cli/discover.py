@@ -10,12 +10,13 @@ from brokerproof.aws.intent.files import IntentError, is_intent
 from brokerproof.cli.account import facts_from
 from brokerproof.cli.endings import WRONG_USE, Said, as_sentences
 from brokerproof.extras import Extra, require
+from brokerproof.running.account import is_arn
 from brokerproof.topology.files import dumps
 from brokerproof.topology.rules import problems
 
 
 @click.command("discover")
-@click.argument("intent", type=click.Path(path_type=Path), required=False)
+@click.argument("intent", metavar="INTENT|ARN", type=click.Path(path_type=Path), required=False)
 @click.option(
     "-o",
     "--output",
@@ -27,6 +28,8 @@ from brokerproof.topology.rules import problems
 @as_sentences
 def discover(intent: Path | None, output: Path | None, *, show_policy: bool) -> None:
     """Read the accounts of an INTENT file, and write what the clients' paths touch as a topology.
+
+    Of a cluster's ARN the one client is this host.
 
     It calls the AWS API to read, and nothing else: no packet is sent to a broker, and nothing is changed. What may not
     be read is unknown, and is said; it is never taken for none.
@@ -41,7 +44,7 @@ def discover(intent: Path | None, output: Path | None, *, show_policy: bool) -> 
         return
     if intent is None:
         raise Said("give an intent file, or --policy", WRONG_USE)
-    if intent.exists() and not is_intent(intent):
+    if not is_arn(str(intent)) and intent.exists() and not is_intent(intent):
         raise IntentError(f"{intent}: names no cluster by its ARN, so it is no intent; docs/aws.md shows one")
     facts = facts_from(intent)
     text = dumps(facts.topology)

@@ -19,6 +19,7 @@ from brokerproof.cli.verify_bootstrap import RunOptions, verify_bootstrap
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.reports.document import ResultDocument, TestOutcome
 from brokerproof.reports.formats import ON_REQUEST
+from brokerproof.running.account import is_arn
 from brokerproof.running.amount import Amount
 from brokerproof.running.bootstrap import HERE
 from brokerproof.running.option_words import amount_in, hold_ms_in, limits_in, load_in
@@ -77,9 +78,10 @@ def verify(
     """Verify every client's path, and write a report.
 
     TARGET is a bootstrap string (HOST:PORT, several with commas between them; or @FILE, which has one), whose cluster
-    is verified from here without a topology file; or a topology file whose clients are probed where it says; or a
-    pattern, or `lab` for every pattern, built in the lab. PYTEST WORDS are handed to pytest as they are: -x, -v,
-    --collect-only, a folder of your own tests.
+    is verified from here without a topology file; or a topology or intent file whose clients are probed where it says;
+    or a cluster's ARN, whose account is read and whose brokers are verified from here; or a pattern, or `lab` for every
+    pattern, built in the lab. PYTEST WORDS are handed to pytest as they are: -x, -v, --collect-only, a folder of your
+    own tests.
 
     Options marked BOOTSTRAP are for a bootstrap string alone. Who logs in says where its credentials are, never what
     they are: env:NAME is a variable, file:/path a file, of the host that is probed from.
@@ -92,6 +94,7 @@ def verify(
       brokerproof verify b-1.example.com:9094 --certificate file:/etc/kafka/me.pem --key file:/etc/kafka/me.key
       brokerproof verify b-1.example.com:9098 --authentication iam --profile reader
       brokerproof verify mine.yaml -m canary --report markdown
+      brokerproof verify arn:aws:kafka:us-east-1:111111111111:cluster/demo/0123abcd-2
 
     Exit codes: 0 every selected test passed; 1 a path is not as it must be; 2 wrong use, or nothing is selected;
     3 could not be carried out: nothing is known about a path; 130 interrupted.
@@ -193,7 +196,7 @@ def scenarios_of(target: str) -> tuple[str, ...]:
         return SCENARIOS, f"--target={LAB}"
     if target in PATTERNS:
         return f"{SCENARIOS}.test_{target}", f"--target={LAB}"
-    if Path(target).is_file():
+    if Path(target).is_file() or is_arn(target):
         return SCENARIOS, f"--target={target}"
     if target.startswith("-"):
         raise Said(f"{target} stands where the target belongs: write the target first, then {target}", WRONG_USE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit
 from brokerproof.aws.facts import AccountFacts
-from brokerproof.aws.intent.files import is_intent, load_intent
+from brokerproof.aws.intent.files import is_intent, load_intent, loads_intent
+from brokerproof.aws.intent.models import Intent
 from brokerproof.extras import Extra, require
 from brokerproof.running.site import load_target, reached
 from brokerproof.topology.models import Topology
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 def load_target_or_account(
     path: Path, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Topology, Audit | None]:
-    """A target: a topology file at its word, or the account behind an intent file with what it shows.
+    """A topology file at its word, or the account behind an intent file or a cluster's ARN, with what it shows.
 
     Raises:
         WrongUseError: the file is wrong, a client has no vantage outside the lab, or the account cannot be read.
         MissingExtraError: it is an intent, and boto3 is not installed.
     """
-    if not is_intent(path):
+    if not is_arn(str(path)) and not is_intent(path):
         return load_target(path), None
     facts = read_account(path, progress)
     return reached(facts.topology, path), audit(facts)
@@ -39,8 +41,30 @@ _NO_CREDENTIALS = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
 """Nothing is signed for anybody: no request is sent."""
 
 
+def is_arn(text: str) -> bool:
+    """Whether a word is meant as the ARN of a cluster."""
+    return text.startswith("arn:")
+
+
+def intent_of_arn(arn: str) -> Intent:
+    """This host as the client of a cluster: where it is and how it logs in is found, and by which pattern is unknown.
+
+    Raises:
+        IntentError: it is no ARN of a cluster.
+    """
+    return loads_intent(
+        f"version: 1\nclusters: [{json.dumps(arn)}]\nclients: [{{name: here, at: here, pattern: unknown}}]\n",
+        source=arn,
+    )
+
+
+def target_name(target: str) -> str:
+    """What reports call a target: the file's name, or the cluster's."""
+    return target.split("/")[1] if is_arn(target) and "/" in target else Path(target).name
+
+
 def read_account(path: Path, progress: Callable[[str], None] = lambda _: None) -> AccountFacts:
-    """Everything that the account of an intent file says.
+    """Everything that the account of an intent file, or of a cluster's ARN, says.
 
     Raises:
         MissingExtraError: boto3 is not installed.
@@ -50,9 +74,10 @@ def read_account(path: Path, progress: Callable[[str], None] = lambda _: None) -
     require(Extra.AWS, "reading an account")
     from brokerproof.aws.discovery.access import Access  # noqa: PLC0415 - boto3 is an extra
     from brokerproof.aws.discovery.discover import discover  # noqa: PLC0415 - likewise
+    from brokerproof.aws.discovery.here import find_here  # noqa: PLC0415 - likewise
 
-    intent = load_intent(path)
-    return discover(intent, Access(intent), progress)
+    intent = intent_of_arn(str(path)) if is_arn(str(path)) else load_intent(path)
+    return discover(intent, Access(intent), progress, here=find_here)
 
 
 class InProcess:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Network
 
 import pytest
@@ -13,13 +17,18 @@ from brokerproof.aws.answers.seen import as_seen
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit, State
 from brokerproof.aws.discovery.discover import discover
-from brokerproof.aws.discovery.reader import DiscoveryError
+from brokerproof.aws.discovery.here import find_here
+from brokerproof.aws.discovery.hosts import Here, Spot
+from brokerproof.aws.discovery.reader import DiscoveryError, Place
 from brokerproof.aws.facts import AccountFacts
+from brokerproof.aws.intent.files import IntentError
 from brokerproof.aws.intent.models import Intent
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS
-from brokerproof.topology.models import UNKNOWN, Client, IpPermission, Topology
-from brokerproof.topology.patterns import PATTERNS
+from brokerproof.probes.plan import AuthenticationScheme
+from brokerproof.running.account import intent_of_arn, target_name
+from brokerproof.topology.models import UNKNOWN, Client, IpPermission, Topology, VantageKind
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.aws.accounts import SESSIONS
 from tests.aws.test_law import differences
 from tests.examples import ALL
@@ -170,3 +179,83 @@ def test_a_name_that_several_nodes_have_is_refused() -> None:
     nowhere = intent.clients[0].model_copy(update={"at": "node/ip-10-9-9-9.ec2.internal"})
     with pytest.raises(DiscoveryError, match="was not found in account"):
         discover(intent.model_copy(update={"clients": (nowhere,)}), SESSIONS)
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """EC2's instance metadata, version 2."""
+
+    protocol_version = "HTTP/1.1"
+    own = "127.0.0.1"
+
+    def answer(self, text: str, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_PUT(self) -> None:
+        self.answer("token")
+
+    def do_GET(self) -> None:
+        assert self.headers["X-aws-ec2-metadata-token"] == "token"
+        interface = "/latest/meta-data/network/interfaces/macs/0a:1b"
+        document = {"accountId": "222222222222", "region": "us-east-1", "privateIp": self.own, "instanceId": "i-0abc"}
+        known = {
+            "/latest/dynamic/instance-identity/document": json.dumps(document),
+            "/latest/meta-data/mac": "0a:1b",
+            f"{interface}/vpc-id": "vpc-b",
+            f"{interface}/subnet-id": "subnet-b-1",
+            f"{interface}/security-group-ids": "sg-client-b\nsg-more",
+        }
+        self.answer(known.get(self.path, ""), 200 if self.path in known else 404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def metadata() -> Iterator[dict[str, str]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.server_port}/"}
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_this_host_is_where_its_metadata_says(metadata: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place("222222222222", "us-east-1")
+    groups = ("sg-client-b", "sg-more")
+    assert find_here(metadata) == Here(place, Spot("vpc-b", "subnet-b-1", "127.0.0.1", groups=groups))
+    monkeypatch.setattr(Metadata, "own", "10.1.0.201")
+    assert find_here(metadata) == Here(place, Spot("vpc-b")), "a container has an address of its own"
+    assert find_here({**metadata, "AWS_EC2_METADATA_DISABLED": "true"}) is None
+    assert find_here({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1/"}) is None
+
+
+def test_of_an_arn_this_host_is_the_client() -> None:
+    arn = intent_of(ROUTED).clusters[0]
+    intent = intent_of_arn(arn)
+    SESSIONS.account = Account(lambda: ROUTED)
+    nowhere = discover(intent, SESSIONS).topology
+    assert [(c.name, c.vpc_id, c.private_ip_address) for c in nowhere.clients] == [("here", UNKNOWN, None)]
+    assert [b.broker_id for b in nowhere.clusters[0].brokers] == [1, 2, 3]
+    assert nowhere.clients[0].vantage.kind is VantageKind.LOCAL
+    place = Organization(ROUTED).place("vpc-b")
+    there = Here(Place(*place), Spot("vpc-b", "subnet-b-1", "10.1.0.201", groups=("sg-client-b",)))
+    found = discover(intent, SESSIONS, here=lambda: there).topology
+    assert found.clients[0].subnet_id == "subnet-b-1"
+    assert "pcx-cluster-b" in {p.vpc_peering_connection_id for p in found.vpc_peering_connections}
+    assert target_name(arn) == ROUTED.clusters[0].cluster_name
+    with pytest.raises(IntentError, match="is not the ARN of an MSK cluster"):
+        intent_of_arn("arn:aws:s3:::bucket")
+
+
+@pytest.mark.parametrize("scheme", [AuthenticationScheme.NONE, AuthenticationScheme.IAM])
+def test_this_host_logs_in_as_the_cluster_lets_it(scheme: AuthenticationScheme) -> None:
+    topology = PATTERNS["in_vpc"].build(PatternOptions(authentication=scheme))
+    SESSIONS.account = Account(lambda: topology)
+    [client] = discover(intent_of_arn(intent_of(topology).clusters[0]), SESSIONS).topology.clients
+    listener = topology.clients[0].listener
+    assert (client.authentication, client.listener) == (scheme, listener)

@@ -57,7 +57,9 @@ def lines_of(found: Audit, *, traces: bool) -> Iterator[str]:
 
 
 def _called(one: Trace) -> str:
-    return "bootstrap" if one.broker_id is None else f"broker {one.broker_id}"
+    if one.broker_id is not None:
+        return f"broker {one.broker_id}"
+    return "bootstrap" if one.port else "every broker"
 
 
 def verdict(found: Audit) -> str:
@@ -68,7 +70,10 @@ def verdict(found: Audit) -> str:
         sure = sum(each.sure for each in found.findings)
         doubts = len(found.findings) - sure
         return f"{whole}; {sure} wrong, {doubts} doubtful" if doubts else f"{whole}; {sure} wrong"
-    return f"{whole}; not everything could be read" if found.gaps else f"{whole}; nothing is wrong"
+    if found.gaps:
+        return f"{whole}; not everything could be read"
+    unknown = len([one for one in found.traces if one.state is State.UNKNOWN])
+    return f"{whole}; of {unknown:,} that is not known" if unknown else f"{whole}; nothing is wrong"
 
 
 def sarif(found: Audit, artifact: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from brokerproof.aws.discovery.calls import (
 from brokerproof.aws.discovery.cluster import cluster_of
 from brokerproof.aws.discovery.gateways import ReadGateways, read_gateways
 from brokerproof.aws.discovery.groups import read_groups
-from brokerproof.aws.discovery.hosts import ReadHost, place_of, read_hosts
+from brokerproof.aws.discovery.hosts import Here, ReadHost, place_of, read_hosts
 from brokerproof.aws.discovery.names import ReadNames, read_names, zonal_names
 from brokerproof.aws.discovery.network import (
     Network,
@@ -51,15 +51,18 @@ from brokerproof.aws.discovery.reader import Ask, Clients, DiscoveryError, Place
 from brokerproof.aws.discovery.scope import ReadCluster, find_vpcs, read_clusters
 from brokerproof.aws.discovery.services import ReadServices, read_services
 from brokerproof.aws.facts import AccountFacts, Source
-from brokerproof.aws.intent.models import Intent
+from brokerproof.aws.intent.models import IntendedClient, Intent, Whereabouts
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.managed import connection_name
 from brokerproof.topology.models import (
+    UNKNOWN,
     Client,
+    ClientVantage,
     Cluster,
     LoadBalancer,
     SecurityGroup,
     Topology,
+    VantageKind,
     Vpc,
     VpcConnection,
     VpcEndpoint,
@@ -74,8 +77,20 @@ _LISTENERS: Final = {
 }
 
 
-def discover(intent: Intent, clients: Clients, progress: Callable[[str], None] = lambda _: None) -> AccountFacts:
+def discover(
+    intent: Intent,
+    clients: Clients,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    here: Callable[[], Here | None] = lambda: None,
+) -> AccountFacts:
     """Read everything that the paths of the intent's clients can touch.
+
+    Args:
+        intent: What to read for.
+        clients: Ways into its accounts.
+        progress: Told what is being read.
+        here: Says where this host is; asked where a client is ``here``.
 
     Raises:
         DiscoveryError: a cluster or a client's host cannot be read; anything else that cannot is a gap.
@@ -83,7 +98,7 @@ def discover(intent: Intent, clients: Clients, progress: Callable[[str], None] =
     reader = Reader(clients, progress)
     began = time.monotonic()
     try:
-        facts = _discovered(reader, intent)
+        facts = _discovered(reader, intent, here)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -96,9 +111,10 @@ def discover(intent: Intent, clients: Clients, progress: Callable[[str], None] =
     return facts
 
 
-def _discovered(reader: Reader, intent: Intent) -> AccountFacts:
+def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None]) -> AccountFacts:
     clusters = read_clusters(reader, intent)
-    hosts = read_hosts(reader, intent)
+    is_here = any(client.whereabouts is Whereabouts.HERE for client in intent.clients)
+    hosts = read_hosts(reader, intent, here() if is_here else None)
     network = read_network(reader, _places(reader, intent, clusters, hosts))
     vpcs = {vpc.vpc_id: vpc for vpc in vpcs_of(network)}
     for vpc_id, place in network.places.items():
@@ -146,7 +162,8 @@ def _discovered(reader: Reader, intent: Intent) -> AccountFacts:
 def _places(
     reader: Reader, intent: Intent, clusters: Iterable[ReadCluster], hosts: Iterable[ReadHost]
 ) -> dict[str, Place]:
-    places = {cluster.vpc_id: cluster.place for cluster in clusters} | {host.spot.vpc_id: host.place for host in hosts}
+    places = {cluster.vpc_id: cluster.place for cluster in clusters}
+    places |= {host.spot.vpc_id: host.place for host in hosts if host.spot.vpc_id != UNKNOWN}
     named = {c.endpoint_vpc for c in intent.clients if c.endpoint_vpc is not None} - set(places)
     found = find_vpcs(reader, named, [*places.values(), *(place_of(intent, c) for c in intent.clients)])
     for vpc_id in sorted(named - set(found)):
@@ -221,6 +238,7 @@ def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Cl
     wanted, spot = host.client, host.spot
     name = intent.cluster_of(wanted).split("/")[1]
     cluster = next(c for c in clusters if c.cluster_name == name)
+    scheme = _scheme(wanted, cluster)
     return Client(
         name=wanted.name,
         vpc_id=spot.vpc_id,
@@ -230,15 +248,31 @@ def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Cl
         cluster_name=name,
         pattern=wanted.pattern,
         endpoint_vpc_id=wanted.endpoint_vpc,
-        listener=wanted.listener or _listener(wanted.authentication, wanted.pattern, cluster),
-        authentication=wanted.authentication,
+        listener=wanted.listener or _listener(scheme, wanted.pattern, cluster),
+        authentication=scheme,
         credentials=wanted.credentials,
         security_groups=spot.groups,
-        vantage=wanted.vantage,
+        vantage=_vantage(wanted),
         ca_file=wanted.ca_file,
         witness_port=wanted.witness_port,
         existing_topic=wanted.existing_topic,
     )
+
+
+def _vantage(wanted: IntendedClient) -> ClientVantage:
+    """How the client's host is reached; this one needs no way."""
+    stated = "vantage" in wanted.model_fields_set or wanted.whereabouts is not Whereabouts.HERE
+    return wanted.vantage if stated else ClientVantage(kind=VantageKind.LOCAL)
+
+
+def _scheme(wanted: IntendedClient, cluster: Cluster) -> AuthenticationScheme:
+    """How a client logs in. Of this host, of which nobody says it: by IAM, where the cluster lets nobody in without."""
+    stated = "authentication" in wanted.model_fields_set or wanted.listener is not None
+    if stated or wanted.whereabouts is not Whereabouts.HERE:
+        return wanted.authentication
+    taken = {scheme for listener in cluster.listeners for scheme in listener.takes}
+    by_iam = AuthenticationScheme.IAM in taken and AuthenticationScheme.NONE not in taken
+    return AuthenticationScheme.IAM if by_iam else wanted.authentication
 
 
 def _listener(scheme: AuthenticationScheme, pattern: PatternName | None, cluster: Cluster) -> str:

@@ -20,13 +20,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place in a VPC. Unknown: the subnet is ``unknown``, the address None, the groups none."""
+    """A place in a VPC. Unknown: VPC and subnet are ``unknown``, the address None, the groups none."""
 
-    vpc_id: str
+    vpc_id: str = UNKNOWN
     subnet_id: str = UNKNOWN
     address: str | None = None
     ipv6: str | None = None
     groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The host that asks."""
+
+    place: Place
+    spot: Spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,8 @@ def place_of(intent: Intent, client: IntendedClient) -> Place:
     return Place(client.account or account_of(arn), client.region or region_of(arn))
 
 
-def read_hosts(reader: Reader, intent: Intent) -> list[ReadHost]:
-    """The host of every client, in their order.
+def read_hosts(reader: Reader, intent: Intent, here: Here | None = None) -> list[ReadHost]:
+    """The host of every client, in their order; ``here`` is this host's, None where nothing says where it is.
 
     Raises:
         DiscoveryError: one is not there, may not be looked at, or is named by what several have.
@@ -53,6 +61,8 @@ def read_hosts(reader: Reader, intent: Intent) -> list[ReadHost]:
     reader.say(f"reading the hosts of {len(intent.clients)} client(s)")
     wanted: dict[tuple[Place, Whereabouts], set[str]] = {}
     for client in intent.clients:
+        if client.whereabouts is Whereabouts.HERE:
+            continue
         wanted.setdefault((place_of(intent, client), client.whereabouts), set()).add(client.at)
     reads = reader.every(ask for (place, kind), named in wanted.items() for ask in _asks(place, kind, sorted(named)))
     known: dict[tuple[Place, str], Spot] = {}
@@ -63,6 +73,9 @@ def read_hosts(reader: Reader, intent: Intent) -> list[ReadHost]:
     found = []
     for client in intent.clients:
         place = place_of(intent, client)
+        if client.whereabouts is Whereabouts.HERE:
+            found.append(ReadHost(client, *((here.place, here.spot) if here is not None else (place, Spot()))))
+            continue
         if (place, client.at) not in known:
             why = refused.get((place, client.at), "")
             told = f" ({why})" if why and not why.endswith(": ") else ""
@@ -83,6 +96,8 @@ _ABSENT: Final = {
 
 def _asks(place: Place, kind: Whereabouts, named: list[str]) -> Iterator[Ask]:
     match kind:
+        case Whereabouts.HERE:
+            return
         case Whereabouts.INSTANCE:
             yield Ask(place, INSTANCES, {"InstanceIds": named}, of=tuple(named), absent=(_ABSENT[kind],))
         case Whereabouts.INTERFACE:

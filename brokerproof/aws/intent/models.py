@@ -31,12 +31,13 @@ RoleArn = Annotated[
     ),
 ]
 NODE: Final = "node/"
+HERE: Final = "here"
 Where = Annotated[
     str,
     *shaped(
-        r"^((i|eni|subnet|vpc)-[A-Za-z0-9-]+|node/(i-[A-Za-z0-9]+|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+))$",
+        r"^(here|(i|eni|subnet|vpc)-[A-Za-z0-9-]+|node/(i-[A-Za-z0-9]+|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+))$",
         "where a client is: the id of an instance (i-...), a network interface (eni-...), a subnet (subnet-...) or a "
-        "VPC (vpc-...), or node/ and the name or instance id of a pod's node",
+        "VPC (vpc-...), node/ and the name or instance id of a pod's node, or here for this host",
     ),
 ]
 
@@ -52,6 +53,8 @@ class Whereabouts(StrEnum):
     """It is in some subnet of it."""
     NODE = "node"
     """It is a pod there, with an address of its own."""
+    HERE = "here"
+    """It is the host that asks."""
 
 
 class IntendedAccount(Model):
