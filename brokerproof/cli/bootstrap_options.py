@@ -44,7 +44,10 @@ def bootstrap_options(function: F) -> F:
                 "--existing-topic", "existing_topic", metavar="NAME", help="BOOTSTRAP: write to it, and create none."
             ),
             click.option(
-                "--from", "prefix", metavar="PREFIX", help="BOOTSTRAP: from there: ssh:HOST, or a command prefix."
+                "--from",
+                "prefix",
+                metavar="PREFIX",
+                help="BOOTSTRAP: from there: ssh:HOST, ssm:INSTANCE, or a command prefix.",
             ),
         )
     ):
@@ -126,8 +129,19 @@ def _by_ssh(text: str) -> ClientVantage:
         raise wrong from None
 
 
+def _by_ssm(text: str) -> ClientVantage:
+    match = re.fullmatch(r"ssm:(m?i-[A-Za-z0-9]+)(?:@([a-z0-9-]+))?(?:/([a-z0-9.-]+))?", text)
+    try:
+        if match is not None:
+            kind = VantageKind.SSM
+            return ClientVantage(kind=kind, instance_id=match[1], region_name=match[2], bucket=match[3])
+    except ValueError:
+        pass
+    raise Said(f"--from {text!r}: expected ssm:INSTANCE[@REGION][/BUCKET], as in --from ssm:i-0abc1234", WRONG_USE)
+
+
 def vantage_of(prefix: str | None) -> ClientVantage:
-    """The vantage of ``ssh:HOST``, or of a command prefix, as in ``ip netns exec NAME``; without one, this machine.
+    """The vantage of ``ssh:HOST``, ``ssm:INSTANCE`` or a command prefix; without one, this machine.
 
     Raises:
         Said: it is no command.
@@ -136,6 +150,8 @@ def vantage_of(prefix: str | None) -> ClientVantage:
         return ClientVantage(kind=VantageKind.LOCAL)
     if prefix.startswith("ssh:"):
         return _by_ssh(prefix)
+    if prefix.startswith("ssm:"):
+        return _by_ssm(prefix)
     try:
         words = tuple(shlex.split(prefix))
     except ValueError as wrong:

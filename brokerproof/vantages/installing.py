@@ -41,7 +41,7 @@ def install(process: FarProcess, *, first_line_ms: int, say: Say = lambda _: Non
     Raises:
         InstallError: it cannot, in the far side's words or this one's.
     """
-    far, cached = _here(_hear(process, b"here", first_line_ms, "did not begin"))
+    far, cached = told_here(_hear(process, b"here", first_line_ms, "did not begin"))
     bundle = bundle_for(far)
     process.send(f"use {bundle.sha256} {bundle.size}\n".encode())
     if bundle.sha256 in cached:
@@ -62,7 +62,12 @@ def remove(process: FarProcess, *, first_line_ms: int) -> str:
     return _hear(process, b"removed", first_line_ms, "did not remove the probe").decode(errors="replace")
 
 
-def _here(told: bytes) -> tuple[FarPlatform, frozenset[str]]:
+def told_here(told: bytes) -> tuple[FarPlatform, frozenset[str]]:
+    """What the far program says of itself: its platform, and the bundles it has.
+
+    Raises:
+        InstallError: it cannot be read.
+    """
     try:
         said = json.loads(told)
         far = FarPlatform(str(said["python"]), str(said["machine"]), "glibc" if said["libc"] == "glibc" else "musl")
@@ -99,4 +104,4 @@ def _hear(process: FarProcess, word: bytes, limit_ms: int, trouble: str) -> byte
             raise InstallError(f"{trouble} within {limit_ms} ms")
 
 
-__all__ = ["PROGRAM", "Bundle", "InstallError", "install", "remove"]
+__all__ = ["PROGRAM", "Bundle", "InstallError", "install", "remove", "told_here"]

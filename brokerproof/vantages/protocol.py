@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import msgspec
 
@@ -68,3 +68,16 @@ class Vantage(Protocol):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class PutsProbe(Protocol):
+    """A vantage that puts the probe on its far side."""
+
+    def forget(self) -> str:
+        """Remove every probe that was put there; returns where they were.
+
+        Raises:
+            InstallError: it cannot be.
+        """
+        ...

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final, cast
 
-from brokerproof.vantages.exec import ExecVantage
-from brokerproof.vantages.protocol import Vantage
+from brokerproof.vantages.protocol import PutsProbe, Vantage
 
 Open = Callable[[str, Any], Vantage]
 """Opens the vantage of a client, by the client's name and what the topology file says of its vantage."""
@@ -16,6 +15,7 @@ VANTAGES: Final = {
     "exec": "brokerproof.vantages.exec",
     "local": "brokerproof.vantages.local",
     "ssh": "brokerproof.vantages.ssh",
+    "ssm": "brokerproof.vantages.ssm",
 }
 """By the kind a topology file names: the module that has its ``open_vantage``."""
 
@@ -29,7 +29,7 @@ def forget(kind: str, client: str, settings: object) -> str:
     """
     opened = open_vantage(kind, client, settings)
     with opened:
-        if not isinstance(opened, ExecVantage):
+        if not isinstance(opened, PutsProbe):
             raise ValueError(f"a vantage of the kind {kind} puts no probe anywhere")  # noqa: TRY004  a kind, no type
         return opened.forget()
 

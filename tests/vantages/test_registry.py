@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +13,12 @@ from brokerproof.running.site import open_client
 from brokerproof.topology.models import ClientVantage, VantageKind
 from brokerproof.topology.models.client import ProbeMode
 from brokerproof.topology.patterns import PATTERNS
+from brokerproof.vantages import ssm
+from brokerproof.vantages.local import this_probe
 from brokerproof.vantages.protocol import Vantage
 from brokerproof.vantages.registry import VANTAGES, open_vantage
 from tests.vantages.sshd import SshHost, needs_sshd, separation
+from tests.vantages.ssm import INSTANCE, Systems
 from tests.vantages.test_exec import plan as plan_of_brokers
 from tests.vantages.test_exec import prefix
 from tests.vantages.test_real_probe import closed_port, plan
@@ -24,12 +29,20 @@ EXAMPLES = {
     "exec": ClientVantage(kind=VantageKind.EXEC, command=prefix("well_behaved"), probe=ProbeMode.PRESENT),
     "local": ClientVantage(kind=VantageKind.LOCAL),
     "ssh": ClientVantage(kind=VantageKind.SSH, host="far"),
+    "ssm": ClientVantage(
+        kind=VantageKind.SSM,
+        instance_id=INSTANCE,
+        python=sys.executable,
+        environment=this_probe(),
+        probe=ProbeMode.PRESENT,
+    ),
 }
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=[needs_sshd] if kind == "ssh" else []) for kind in VANTAGES])
-def vantage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Vantage]:
-    with separation():
+def vantage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vantage]:
+    with separation(), Systems(tmp_path, environment={"PATH": os.environ["PATH"]}) as systems:
+        monkeypatch.setattr(ssm, "clients_of", lambda _: systems.clients)
         example = SshHost(tmp_path).vantage() if request.param == "ssh" else EXAMPLES[request.param]
         with open_vantage(request.param, "app", example) as opened:
             yield opened

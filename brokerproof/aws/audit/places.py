@@ -114,9 +114,10 @@ def _taken(topology: Topology) -> Iterator[Address]:
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             yield from (a for a in (broker.client_vpc_ip_address, broker.ipv6_address) if a is not None)
-    for one in (*topology.vpc_endpoints, *topology.vpc_connections):
-        for eni in one.network_interfaces:
-            yield from (a for a in (eni.private_ip_address, eni.ipv6_address) if a is not None)
+    interfaces = [eni for endpoint in topology.vpc_endpoints for eni in endpoint.network_interfaces]
+    interfaces += [eni for connection in topology.vpc_connections for eni in connection.network_interfaces]
+    for eni in interfaces:
+        yield from (a for a in (eni.private_ip_address, eni.ipv6_address) if a is not None)
     for balancer in topology.load_balancers:
         for zone in balancer.availability_zones:
             yield from (a for a in (zone.private_ipv4_address, zone.ipv6_address) if a is not None)

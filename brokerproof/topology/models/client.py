@@ -34,6 +34,14 @@ ClientName = Annotated[
 ]
 
 
+InstanceId = Annotated[
+    str, *shaped(r"^m?i-[A-Za-z0-9]+$", "the id of an instance (i-...), or of a managed node (mi-...)")
+]
+BucketName = Annotated[
+    str, *shaped(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "the name of a bucket: lower-case letters, digits, . and -")
+]
+
+
 class VantageKind(StrEnum):
     """How to get into the client VPC."""
 
@@ -41,6 +49,7 @@ class VantageKind(StrEnum):
     EXEC = "exec"
     LOCAL = "local"
     SSH = "ssh"
+    SSM = "ssm"
 
 
 class ProbeMode(StrEnum):
@@ -75,6 +84,14 @@ class ClientVantage(Model):
     identity_file: Text | None = None
     known_hosts_file: Text | None = None
     config_file: Text | None = None
+    instance_id: InstanceId | None = None
+    """Of ``ssm``: where the agent runs."""
+    region_name: RegionName | None = None
+    profile: Text | None = None
+    role_arn: Text | None = None
+    external_id: Text | None = None
+    bucket: BucketName | None = None
+    """Carries the probe there, and back what is more than Run Command hands over."""
 
 
 SecretReference = Annotated[

@@ -112,6 +112,10 @@ def clients(topology: Topology) -> Iterator[Problem]:
             )
         if client.vantage.kind == "ssh" and client.vantage.host is None:
             yield Problem(("clients", i, "vantage", "host"), "is not given; ssh needs a host to log in to")
+        if client.vantage.kind == "ssm" and client.vantage.instance_id is None:
+            yield Problem(
+                ("clients", i, "vantage", "instance_id"), "is not given; ssm needs an instance to run commands at"
+            )
         shells = [word for word in client.vantage.command if PurePath(word).name in _TO_A_SHELL]
         if client.vantage.kind == "exec" and shells and client.vantage.far_shell is None:
             yield Problem(
