@@ -100,6 +100,15 @@ class Provided(Model):
     state: str
 
 
+class Expiring(Model):
+    """What ends by itself unless somebody acts."""
+
+    resource: Id
+    state: str
+    when: str
+    """In words: a time in UTC, or how long after what."""
+
+
 class AccountFacts(Model):
     """Everything that was read."""
 
@@ -110,6 +119,9 @@ class AccountFacts(Model):
     target_health: tuple[TargetHealth, ...] = ()
     open_services: tuple[OpenService, ...] = ()
     provided: tuple[Provided, ...] = ()
+    expiring: tuple[Expiring, ...] = ()
+    instance_types: dict[str, str] = Field(default_factory=dict)
+    """Of the brokers, by cluster."""
     interfaces_missed: tuple[tuple[Id, IPv4Address], ...] = ()
     """Addresses, each with its VPC, that an interface was looked for and not found at."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from brokerproof.aws.answers.seen import as_seen
 from brokerproof.aws.audit.audit import audit as audited
 from brokerproof.aws.audit.text import lines_of, sarif, verdict
 from brokerproof.aws.audit.values import Audit, State
@@ -33,7 +34,7 @@ class Rendering(StrEnum):
     "--intended",
     type=click.Path(path_type=Path),
     default=None,
-    help="A topology file of what was meant: what is open there as well is no finding.",
+    help="A topology file of what was meant: what is open there as well is no finding, what is otherwise is a note.",
 )
 @click.option("--traces", is_flag=True, help="Show every hop of every path, and the call that told it.")
 @click.option(
@@ -53,7 +54,8 @@ def audit(what: Path, intended: Path | None, *, traces: bool, rendering: str) ->
     Exit codes: 0 every path is open by the configuration; 1 something is wrong; 2 wrong use; 3 nothing is wrong as
     far as is known, and not everything could be read.
     """
-    found = audited(facts_from(what), load(intended) if intended is not None else None)
+    meant = load(intended) if intended is not None else None
+    found = audited(facts_from(what), meant, shown=as_seen(meant) if meant is not None else None)
     match Rendering(rendering):
         case Rendering.TEXT:
             for line in lines_of(found, traces=traces):

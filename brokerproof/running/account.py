@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit
-from brokerproof.aws.facts import AccountFacts
+from brokerproof.aws.facts import AccountFacts, facts_of
 from brokerproof.aws.intent.files import is_intent, load_intent, loads_intent
 from brokerproof.aws.intent.models import Intent
 from brokerproof.extras import Extra, require
@@ -32,9 +32,33 @@ def load_target_or_account(
         MissingExtraError: it is an intent, and boto3 is not installed.
     """
     if not is_arn(str(path)) and not is_intent(path):
-        return load_target(path), None
+        topology = load_target(path)
+        for words in said_by_file(topology):
+            progress(words)
+        return topology, None
     facts = read_account(path, progress)
     return reached(facts.topology, path), audit(facts)
+
+
+def said_by_file(topology: Topology) -> Iterator[str]:
+    """What a file proves of its own paths, in a line each: somebody wrote it, and it is no witness of the account.
+
+    A file need not state what it has nothing of: of routes, groups and load balancers nothing is said then.
+    """
+    for found in audit(facts_of(topology)).findings:
+        about = found.code.value.partition(".")[0]
+        if found.sure and (about not in _STATED_BY or getattr(topology, _STATED_BY[about])):
+            yield f"by the file itself: {found.wrong} ({found.code}); `brokerproof audit` shows where"
+
+
+_STATED_BY = {
+    "route": "route_tables",
+    "security": "security_groups",
+    "dns": "hosted_zones",
+    "nlb": "load_balancers",
+    "endpoint": "vpc_endpoints",
+    "connection": "vpc_connections",
+}
 
 
 _NO_CREDENTIALS = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from brokerproof.aws.answers.organization import ApiError, Asked, Item, block_of, by_ids, filtered, hexadecimal
@@ -18,6 +19,8 @@ from brokerproof.topology.models import (
 )
 
 _LAST_RULE: Final = 32767
+_EXPIRES: Final = datetime(2026, 1, 8, tzinfo=UTC)
+"""A request that nobody accepts expires after a week."""
 
 
 def describe_vpcs(asked: Asked) -> Item:
@@ -188,8 +191,10 @@ def describe_vpc_peering_connections(asked: Asked) -> Item:
             }
             for side in sides
         )
+        pending = connection.status is PeeringStatus.PENDING_ACCEPTANCE
         found.append(
             {
+                **({"ExpirationTime": _EXPIRES} if pending else {}),
                 "VpcPeeringConnectionId": connection.vpc_peering_connection_id,
                 "RequesterVpcInfo": requester,
                 "AccepterVpcInfo": accepter,

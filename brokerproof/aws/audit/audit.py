@@ -10,6 +10,7 @@ import msgspec
 
 from brokerproof.aws.audit.isolation import doors, open_services
 from brokerproof.aws.audit.names import Known, known_names, shadows
+from brokerproof.aws.audit.notes import notes
 from brokerproof.aws.audit.places import Standing, doors_of, one_of, standings
 from brokerproof.aws.audit.trace import bootstrap_trace, trace
 from brokerproof.aws.audit.values import Audit, AuditFinding, Hop, PermissionGap, State, Trace
@@ -46,14 +47,16 @@ _DOORS: Final = frozenset(
 """What is wrong only where nobody meant it."""
 
 
-def audit(facts: AccountFacts, intended: Topology | None = None) -> Audit:
+def audit(facts: AccountFacts, intended: Topology | None = None, *, shown: Topology | None = None) -> Audit:
     """What the configuration proves of every client of the topology.
 
     Args:
         facts: What was read.
         intended: What was meant, where somebody wrote it down: a door that is open there as well is no finding.
+        shown: The same as an account would show it: what is otherwise is a note.
     """
     found = _audited(facts)
+    found = msgspec.structs.replace(found, notes=tuple(notes(facts, shown)))
     if intended is None:
         return found
     meant = {

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from brokerproof.aws.audit.audit import without_places
-from brokerproof.aws.audit.values import Audit, AuditFinding, State, Trace
+from brokerproof.aws.audit.values import Audit, AuditFinding, NoteKind, State, Trace
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 
 _SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+NOTED: Final = {
+    NoteKind.QUOTA: "A quota is nearly used up",
+    NoteKind.OVERLAP: "Two VPCs have addresses in common",
+    NoteKind.EXPIRING: "Something ends by itself",
+    NoteKind.DRIFT: "The account is not as it was meant",
+}
 _LEVELS: Final = {State.CLOSED: "error", State.DOUBTFUL: "warning"}
 
 
@@ -44,6 +50,11 @@ def lines_of(found: Audit, *, traces: bool) -> Iterator[str]:
         yield f"UNKNOWN  {gap.action} in {where}: {gap.why}."
         yield f"  {'so unknown':<12}{', '.join(gap.unknown)}"
         yield f"  {'code':<12}{Code.AUDIT_PERMISSION_GAP}"
+        yield ""
+    for note in found.notes:
+        yield f"NOTE  {note.what} {note.says}."
+        yield f"  {'kind':<12}{note.kind}"
+        yield f"  {'change':<12}{note.change}"
         yield ""
     for client in dict.fromkeys(one.client for one in found.traces):
         own = [one for one in found.traces if one.client == client]
@@ -106,7 +117,16 @@ def sarif(found: Audit, artifact: str) -> dict[str, Any]:
         for gap in found.gaps
     ]
     codes = sorted({result["ruleId"] for result in results})
-    rules = [
+    results += [
+        {
+            "ruleId": f"note.{note.kind}",
+            "level": "note",
+            "message": {"text": f"{note.what} {note.says}. Change: {note.change}"},
+            "locations": place,
+        }
+        for note in found.notes
+    ]
+    rules: list[dict[str, Any]] = [
         {
             "id": code,
             "shortDescription": {"text": CATALOGUE[Code(code)].title},
@@ -114,5 +134,7 @@ def sarif(found: Audit, artifact: str) -> dict[str, Any]:
         }
         for code in codes
     ]
+    kinds = dict.fromkeys(note.kind for note in found.notes)
+    rules += [{"id": f"note.{kind}", "shortDescription": {"text": NOTED[kind]}} for kind in kinds]
     driver = {"name": "brokerproof audit", "rules": rules}
     return {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}

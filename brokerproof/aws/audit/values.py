@@ -85,9 +85,29 @@ class PermissionGap(Value, frozen=True, kw_only=True):
     unknown: tuple[str, ...]
 
 
+class NoteKind(StrEnum):
+    """What a note is about."""
+
+    QUOTA = "quota"
+    OVERLAP = "overlap"
+    EXPIRING = "expiring"
+    DRIFT = "drift"
+
+
+class Note(Value, frozen=True, kw_only=True):
+    """What no path fails for now, and is worth knowing: no cause, and no part of a verdict."""
+
+    kind: NoteKind
+    what: str
+    """The resource, or resources."""
+    says: str
+    change: str
+
+
 class Audit(Value, frozen=True, kw_only=True):
     """Everything that the configuration proves of a topology's clients."""
 
     findings: tuple[AuditFinding, ...] = ()
     traces: tuple[Trace, ...] = ()
     gaps: tuple[PermissionGap, ...] = ()
+    notes: tuple[Note, ...] = ()

@@ -40,6 +40,7 @@ from brokerproof.aws.discovery.network import (
     ReadNetwork,
     acls_of,
     beyond,
+    expiring,
     peerings_of,
     read_network,
     subnets_of,
@@ -155,6 +156,11 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None])
         target_health=tuple(services.health),
         open_services=tuple(services.permissions),
         provided=tuple(services.provided),
+        expiring=tuple(expiring(network)),
+        instance_types={
+            cluster.info["ClusterName"]: cluster.provisioned.get("BrokerNodeGroupInfo", {}).get("InstanceType", "")
+            for cluster in clusters
+        },
         interfaces_missed=_missed_nameservers(reader, network, topology),
     )
 

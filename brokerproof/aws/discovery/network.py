@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Final
 
@@ -23,6 +24,7 @@ from brokerproof.aws.discovery.calls import (
     Call,
 )
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
+from brokerproof.aws.facts import Expiring
 from brokerproof.topology.models import (
     NetworkAcl,
     NetworkAclEntry,
@@ -307,6 +309,18 @@ def peerings_of(network: ReadNetwork, vpc_ids: set[str]) -> Iterator[VpcPeeringC
                 requester_vpc_id=requester,
                 accepter_vpc_id=accepter,
                 status=item["Status"]["Code"],
+            )
+
+
+def expiring(network: ReadNetwork) -> Iterator[Expiring]:
+    """Peering connections that wait to be accepted, and will not for ever."""
+    for item in network.items(PEERINGS):
+        when = item.get("ExpirationTime")
+        if when is not None and item["Status"]["Code"] == "pending-acceptance":
+            yield Expiring(
+                resource=item["VpcPeeringConnectionId"],
+                state="pending-acceptance",
+                when=f"at {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
             )
 
 
