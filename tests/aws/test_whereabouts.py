@@ -29,7 +29,7 @@ from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.running.account import intent_of_arn, target_name
 from brokerproof.topology.models import UNKNOWN, Client, IpPermission, Topology, VantageKind
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
-from tests.aws.accounts import SESSIONS
+from tests.aws.accounts import SESSIONS, discovered
 from tests.aws.test_law import differences
 from tests.examples import ALL
 
@@ -138,6 +138,13 @@ def test_what_holds_for_every_address_is_found_and_names_no_address() -> None:
     found = audit(found_by(topology, "subnet", intended=ROUTED), ROUTED)
     assert {(f.code, f.sure) for f in found.findings} == {(Code.SECURITY_BROKER_GROUP, True)}
     assert all("any address of subnet-b-1" in says for says in found.findings[0].says if "from" in says)
+
+
+def test_every_port_that_is_open_is_of_one_finding() -> None:
+    topology = FAULTS["broker-ports-open"].edit(ROUTED)
+    for facts in (discovered(topology, intended=ROUTED), found_by(topology, "subnet", intended=ROUTED)):
+        [finding] = audit(facts, ROUTED).findings
+        assert (finding.code, finding.sure) == (Code.ISOLATION_PORTS_OPEN, True)
 
 
 def test_subnets_that_differ_are_told_apart() -> None:

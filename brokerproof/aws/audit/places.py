@@ -151,14 +151,14 @@ def _merged(traces: Mapping[str, Trace]) -> Trace:
 
 def doors_of(doors: Mapping[str, Sequence[Said]]) -> Iterator[Said]:
     """What is open and should not be: from every place, or from some, which is a doubt."""
-    met: dict[tuple[int | None, Code | None], dict[str, Hop]] = {}
+    where: dict[tuple[int | None, Code | None], dict[str, None]] = {}
     for place, found in doors.items():
         for broker_id, hop in found:
-            met.setdefault((broker_id, hop.code), {}).setdefault(place, hop)
-    for (broker_id, _), places in met.items():
-        for hop in dict.fromkeys(places.values()):
-            if len(places) == len(doors):
-                yield broker_id, hop
-            else:
-                says = f"{hop.says}, from {listed(list(places))} alone"
-                yield broker_id, msgspec.structs.replace(hop, state=State.DOUBTFUL, says=says)
+            where.setdefault((broker_id, hop.code), {})[place] = None
+    for broker_id, hop in dict.fromkeys(said for found in doors.values() for said in found):
+        places = where[broker_id, hop.code]
+        if len(places) == len(doors):
+            yield broker_id, hop
+        else:
+            says = f"{hop.says}, from {listed(places)} alone"
+            yield broker_id, msgspec.structs.replace(hop, state=State.DOUBTFUL, says=says)
