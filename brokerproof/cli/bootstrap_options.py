@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from brokerproof.cli.endings import WRONG_USE, Said
+from brokerproof.cli.from_option import FROM_HELP, vantage_of
 from brokerproof.cli.login_options import LOGIN_NAMES, login_of, login_options
 from brokerproof.running.bootstrap import Wanted, looks_like, parse
-from brokerproof.topology.models import ClientVantage, VantageKind
 
 F = TypeVar("F", bound=Callable[..., Any])
-_TO_A_SHELL: Final = frozenset({"ssh", "autossh", "plink"})
-_EXAMPLE: Final = "--from 'ssh host --' or --from ssh:host"
 _OF_A_FILE: Final = "@"
 _MOST_BYTES: Final = 1 << 16
 _IN_A_FILE: Final = "HOST:PORT, several with commas between them or on lines of their own, and comments behind #"
@@ -43,12 +39,7 @@ def bootstrap_options(function: F) -> F:
             click.option(
                 "--existing-topic", "existing_topic", metavar="NAME", help="BOOTSTRAP: write to it, and create none."
             ),
-            click.option(
-                "--from",
-                "prefix",
-                metavar="PREFIX",
-                help="BOOTSTRAP: from there: ssh:HOST, ssm:INSTANCE, or a command prefix.",
-            ),
+            click.option("--from", "prefix", metavar="PLACE", help=f"BOOTSTRAP: from there: {FROM_HELP}."),
         )
     ):
         function = option(function)
@@ -115,48 +106,3 @@ def wanted_of(
         vantage=vantage_of(prefix),
         name=name,
     )
-
-
-def _by_ssh(text: str) -> ClientVantage:
-    match = re.fullmatch(r"ssh:(?:([^@\s]+)@)?([^@:\s]+|\[[^\]\s]+\])(?::(\d+))?", text)
-    wrong = Said(f"--from {text!r}: expected ssh:[USER@]HOST[:PORT], as in --from ssh:ec2-user@client-host", WRONG_USE)
-    if match is None:
-        raise wrong
-    port = None if match[3] is None else int(match[3])
-    try:
-        return ClientVantage(kind=VantageKind.SSH, host=match[2], user=match[1], port=port)
-    except ValueError:
-        raise wrong from None
-
-
-def _by_ssm(text: str) -> ClientVantage:
-    match = re.fullmatch(r"ssm:(m?i-[A-Za-z0-9]+)(?:@([a-z0-9-]+))?(?:/([a-z0-9.-]+))?", text)
-    try:
-        if match is not None:
-            kind = VantageKind.SSM
-            return ClientVantage(kind=kind, instance_id=match[1], region_name=match[2], bucket=match[3])
-    except ValueError:
-        pass
-    raise Said(f"--from {text!r}: expected ssm:INSTANCE[@REGION][/BUCKET], as in --from ssm:i-0abc1234", WRONG_USE)
-
-
-def vantage_of(prefix: str | None) -> ClientVantage:
-    """The vantage of ``ssh:HOST``, ``ssm:INSTANCE`` or a command prefix; without one, this machine.
-
-    Raises:
-        Said: it is no command.
-    """
-    if prefix is None:
-        return ClientVantage(kind=VantageKind.LOCAL)
-    if prefix.startswith("ssh:"):
-        return _by_ssh(prefix)
-    if prefix.startswith("ssm:"):
-        return _by_ssm(prefix)
-    try:
-        words = tuple(shlex.split(prefix))
-    except ValueError as wrong:
-        raise Said(f"--from {prefix!r}: {wrong}; give a command prefix, as in {_EXAMPLE}", WRONG_USE) from None
-    if not words:
-        raise Said(f"--from is empty; give a command prefix, as in {_EXAMPLE}", WRONG_USE)
-    shell = any(PurePath(word).name in _TO_A_SHELL for word in words)
-    return ClientVantage(kind=VantageKind.EXEC, command=words, far_shell=shell)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from brokerproof.cli.bootstrap_options import vantage_of
 from brokerproof.cli.endings import COULD_NOT, Said, as_sentences
+from brokerproof.cli.from_option import FROM_HELP, vantage_of
 from brokerproof.vantages.bundle import FarPlatform, bundle_for, this_platform
 from brokerproof.vantages.registry import forget
 
@@ -42,7 +42,7 @@ def bundle(output: Path | None, python: str | None, machine: str | None, libc: s
 
 
 @probe.command("remove")
-@click.option("--from", "prefix", metavar="PREFIX", required=True, help="There, as in --from 'ssh host --'.")
+@click.option("--from", "prefix", metavar="PLACE", required=True, help=f"There: {FROM_HELP}.")
 @as_sentences
 def remove(prefix: str) -> None:
     """Remove every probe that vantages put on a far side."""

@@ -228,6 +228,9 @@ class ExecVantage:
         conversation = Conversation(plan, said=said, on_outcome=on_outcome)
         try:
             process = self._ready_process(said)
+        except CouldNotError as error:
+            conversation.end(str(error))
+            return conversation.result()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             conversation.end(f"cannot start {self._command[0]!r}: {why}")
@@ -257,9 +260,17 @@ class ExecVantage:
             if not self._process.idle():
                 self._retire(politely=False)
         if self._process is None:
+            self._prepare()
             self._process = FarProcess(self._command, said)
             self._ready = False
         return self._process
+
+    def _prepare(self) -> None:
+        """Make what the command needs, before each start of it.
+
+        Raises:
+            CouldNotError: it cannot be made.
+        """
 
     def _hear_out(self, plan: Plan, process: FarProcess, conversation: Conversation) -> None:
         """Listen until the conversation is over, the process ends, or time is up."""

@@ -12,8 +12,11 @@ Open = Callable[[str, Any], Vantage]
 """Opens the vantage of a client, by the client's name and what the topology file says of its vantage."""
 
 VANTAGES: Final = {
+    "docker": "brokerproof.vantages.container",
     "exec": "brokerproof.vantages.exec",
+    "kubernetes": "brokerproof.vantages.kubernetes",
     "local": "brokerproof.vantages.local",
+    "podman": "brokerproof.vantages.container",
     "ssh": "brokerproof.vantages.ssh",
     "ssm": "brokerproof.vantages.ssm",
 }

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from brokerproof.vantages.exec import ExecVantage, Patience, installs
-from brokerproof.vantages.process import FarProcess
-from brokerproof.vantages.tail import Tail
 
 ALIVE_S: Final = 5
 """Seconds between two questions to a silent server; after three without an answer the connection is given up."""
@@ -149,9 +147,8 @@ class SshVantage(ExecVantage):
             patience=patience,
         )
 
-    def _ready_process(self, said: Tail) -> FarProcess:
+    def _prepare(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        return super()._ready_process(said)
 
     def close(self) -> None:
         """End the probe, then the connection, and whatever of it is on this host."""

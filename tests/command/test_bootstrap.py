@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brokerproof.cli.bootstrap_options import bootstrap_options, wanted_of
+from brokerproof.cli.from_option import vantage_of
 from brokerproof.cli.login_options import LOGIN_NAMES
 from brokerproof.cli.main import main
 from brokerproof.probes.outcome import (
@@ -314,6 +315,48 @@ def test_a_file_without_one_is_named(tmp_path: Path, content: bytes | None, said
         file.write_bytes(content)
     for command in (("verify",), ("topology", "from")):
         done = brokerproof(*command, f"@{file}")
+        assert done.exit_code == 2, done.output
+        assert said in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("place", "settings"),
+    [
+        ("ssh:me@far:22", {"kind": "ssh", "host": "far", "user": "me", "port": 22}),
+        ("ssh:host=far,jump_hosts=a+b", {"kind": "ssh", "host": "far", "jump_hosts": ("a", "b")}),
+        ("ssm:i-0abc@us-east-1", {"kind": "ssm", "instance_id": "i-0abc", "region_name": "us-east-1"}),
+        ("kubernetes:deployment/orders", {"kind": "kubernetes", "pod": "deployment/orders"}),
+        (
+            "kubernetes:image=python:3.12-slim,namespace=apps,labels.app=orders",
+            {"kind": "kubernetes", "image": "python:3.12-slim", "namespace": "apps", "labels": {"app": "orders"}},
+        ),
+        ("docker:app", {"kind": "docker", "container": "app"}),
+        ("podman:image=python,network=apps", {"kind": "podman", "image": "python", "network": "apps"}),
+        ("ip netns exec a", {"kind": "exec", "command": ("ip", "netns", "exec", "a"), "far_shell": False}),
+    ],
+)
+def test_a_place_is_what_a_file_says_of_a_vantage(place: str, settings: dict[str, object]) -> None:
+    assert vantage_of(place).model_dump(exclude_defaults=True) == settings
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("ssh:", "expected ssh:[USER@]HOST[:PORT]"),
+        ("ssh:a b", "expected ssh:[USER@]HOST[:PORT]"),
+        ("ssh:far:99999", "port: "),
+        ("kubernetes:", "expected kubernetes:POD"),
+        ("kubernetes:pod=a,image=b", "takes pod (a pod that runs) or image (for one of its own), one of the two"),
+        ("kubernetes:pod=a,labels.x=y", "labels is of no use without image"),
+        ("kubernetes:image=a,container=b", "a pod of its own has one container"),
+        ("docker:pod=a", "pod is of no use to docker; it is for kubernetes"),
+        ("podman:image=a,colour=red", "colour: Extra inputs are not permitted"),
+        ("podman:image=", "expected podman:CONTAINER"),
+    ],
+)
+def test_a_place_that_cannot_be_is_one_sentence(place: str, said: str) -> None:
+    for command in (("verify", "localhost:1"), ("probe", "remove")):
+        done = brokerproof(*command, "--from", place)
         assert done.exit_code == 2, done.output
         assert said in " ".join(done.output.split())
 

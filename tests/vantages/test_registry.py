@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from brokerproof.vantages import ssm
 from brokerproof.vantages.local import this_probe
 from brokerproof.vantages.protocol import Vantage
 from brokerproof.vantages.registry import VANTAGES, open_vantage
-from tests.vantages.sshd import SshHost, needs_sshd, separation
+from tests.vantages.far_sides import FAR_SIDES, KINDS
 from tests.vantages.ssm import INSTANCE, Systems
 from tests.vantages.test_exec import plan as plan_of_brokers
 from tests.vantages.test_exec import prefix
@@ -26,8 +27,11 @@ from tests.vantages.test_real_probe import closed_port, plan
 __all__ = ["closed_port"]  # a fixture
 
 EXAMPLES = {
+    "docker": ClientVantage(kind=VantageKind.DOCKER, container="app"),
     "exec": ClientVantage(kind=VantageKind.EXEC, command=prefix("well_behaved"), probe=ProbeMode.PRESENT),
+    "kubernetes": ClientVantage(kind=VantageKind.KUBERNETES, pod="app"),
     "local": ClientVantage(kind=VantageKind.LOCAL),
+    "podman": ClientVantage(kind=VantageKind.PODMAN, image="python"),
     "ssh": ClientVantage(kind=VantageKind.SSH, host="far"),
     "ssm": ClientVantage(
         kind=VantageKind.SSM,
@@ -39,12 +43,21 @@ EXAMPLES = {
 }
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=[needs_sshd] if kind == "ssh" else []) for kind in VANTAGES])
+_HERE = ("exec", "local", "ssm")
+"""Opened as they are; of the others a far side is made."""
+
+
+@pytest.fixture(params=[*_HERE, *(kind for kind in KINDS if kind.values[0] not in _HERE)])
 def vantage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vantage]:
-    with separation(), Systems(tmp_path, environment={"PATH": os.environ["PATH"]}) as systems:
+    kind = request.param
+
+    def as_it_is(**_: object) -> ClientVantage:
+        return EXAMPLES[kind]
+
+    there = nullcontext(as_it_is) if kind in _HERE else FAR_SIDES[kind](tmp_path)
+    with Systems(tmp_path, environment={"PATH": os.environ["PATH"]}) as systems, there as example:
         monkeypatch.setattr(ssm, "clients_of", lambda _: systems.clients)
-        example = SshHost(tmp_path).vantage() if request.param == "ssh" else EXAMPLES[request.param]
-        with open_vantage(request.param, "app", example) as opened:
+        with open_vantage(kind, "app", example()) as opened:
             yield opened
 
 

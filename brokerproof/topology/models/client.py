@@ -46,8 +46,11 @@ class VantageKind(StrEnum):
     """How to get into the client VPC."""
 
     LAB = "lab"
+    DOCKER = "docker"
     EXEC = "exec"
+    KUBERNETES = "kubernetes"
     LOCAL = "local"
+    PODMAN = "podman"
     SSH = "ssh"
     SSM = "ssm"
 
@@ -84,6 +87,21 @@ class ClientVantage(Model):
     identity_file: Text | None = None
     known_hosts_file: Text | None = None
     config_file: Text | None = None
+    """Of ``ssh`` and ``kubernetes``: instead of the user's own configuration of OpenSSH or kubectl."""
+    pod: Text | None = None
+    """Of ``kubernetes``: a pod that runs, as ``kubectl exec`` takes it (``NAME``, ``deployment/NAME``)."""
+    container: Text | None = None
+    """A container that runs: of ``docker`` and ``podman``, by name or id; of ``kubernetes``, of that pod."""
+    image: Text | None = None
+    """Instead of one that runs: what a pod or container of its own is made of; Python 3.11 or newer is in it."""
+    network: Text | None = None
+    """Of ``docker`` and ``podman``, with an image: the network that the container is in."""
+    namespace: Text | None = None
+    context: Text | None = None
+    node_selector: dict[Text, Text] = Field(default_factory=dict)
+    labels: dict[Text, Text] = Field(default_factory=dict)
+    service_account: Text | None = None
+    """Of ``kubernetes``, the last three with an image: security groups for pods go by labels and service accounts."""
     instance_id: InstanceId | None = None
     """Of ``ssm``: where the agent runs."""
     region_name: RegionName | None = None
@@ -93,6 +111,27 @@ class ClientVantage(Model):
     bucket: BucketName | None = None
     """Carries the probe there, and back what is more than Run Command hands over."""
 
+
+VANTAGE_FIELDS: Final[Mapping[str, frozenset[VantageKind]]] = {
+    "command": frozenset({VantageKind.EXEC}),
+    "far_shell": frozenset({VantageKind.EXEC}),
+    **dict.fromkeys(
+        ("host", "user", "port", "jump_hosts", "identity_file", "known_hosts_file"), frozenset({VantageKind.SSH})
+    ),
+    "config_file": frozenset({VantageKind.SSH, VantageKind.KUBERNETES}),
+    **dict.fromkeys(
+        ("pod", "namespace", "context", "node_selector", "labels", "service_account"),
+        frozenset({VantageKind.KUBERNETES}),
+    ),
+    **dict.fromkeys(
+        ("container", "image"), frozenset({VantageKind.DOCKER, VantageKind.KUBERNETES, VantageKind.PODMAN})
+    ),
+    "network": frozenset({VantageKind.DOCKER, VantageKind.PODMAN}),
+    **dict.fromkeys(
+        ("instance_id", "region_name", "profile", "role_arn", "external_id", "bucket"), frozenset({VantageKind.SSM})
+    ),
+}
+"""The kinds that have a use for a field, where not all have."""
 
 SecretReference = Annotated[
     str, *shaped(REFERENCE, "where a secret is: env:NAME, or file:/path, on the client's own host")

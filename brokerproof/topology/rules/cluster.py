@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
-from typing import Final
 
 from brokerproof.topology.models import UNKNOWN, Client, Cluster, NetworkType, Topology
 from brokerproof.topology.models.client import NEEDED_CREDENTIALS, OPTIONAL_CREDENTIALS
 from brokerproof.topology.rules.problem import Path, Problem
+from brokerproof.topology.rules.vantage import vantage_problems
 
 
 def clusters(topology: Topology) -> Iterator[Problem]:
@@ -83,10 +82,6 @@ def _logs_in(client: Client, cluster: Cluster, base: Path) -> Iterator[Problem]:
             yield Problem((*base, "credentials", field), f"authentication {scheme} has no use for it")
 
 
-_TO_A_SHELL: Final = frozenset({"ssh", "autossh", "plink"})
-"""Commands that join the words they are given with spaces and hand them to the far side's shell."""
-
-
 def clients(topology: Topology) -> Iterator[Problem]:
     """Clients whose listener or vantage cannot be."""
     for i, client in enumerate(topology.clients):
@@ -105,21 +100,5 @@ def clients(topology: Topology) -> Iterator[Problem]:
                 "is not given, which makes an observer, and an observer needs vpc_id, subnet_id and "
                 "private_ip_address; where nobody says by which pattern it comes: pattern: unknown",
             )
-        if client.vantage.kind == "exec" and not client.vantage.command:
-            yield Problem(
-                ("clients", i, "vantage", "command"),
-                'is empty; give the prefix that lands in the client VPC, e.g. ["kubectl", "exec", "-i", "pod", "--"]',
-            )
-        if client.vantage.kind == "ssh" and client.vantage.host is None:
-            yield Problem(("clients", i, "vantage", "host"), "is not given; ssh needs a host to log in to")
-        if client.vantage.kind == "ssm" and client.vantage.instance_id is None:
-            yield Problem(
-                ("clients", i, "vantage", "instance_id"), "is not given; ssm needs an instance to run commands at"
-            )
-        shells = [word for word in client.vantage.command if PurePath(word).name in _TO_A_SHELL]
-        if client.vantage.kind == "exec" and shells and client.vantage.far_shell is None:
-            yield Problem(
-                ("clients", i, "vantage"),
-                f"{shells[0]} hands its words to a shell at the far side: add far_shell: true, so that they are quoted "
-                f"for it (far_shell: false where {shells[0]} is not what runs there)",
-            )
+        for field, words in vantage_problems(client.vantage):
+            yield Problem(("clients", i, "vantage", *field), words)
