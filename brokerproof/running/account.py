@@ -110,11 +110,13 @@ class InProcess:
     def __init__(self) -> None:
         require(Extra.AWS, "an account in process")
         import botocore.session  # noqa: PLC0415 - boto3 is an extra
+        from botocore.config import Config  # noqa: PLC0415 - likewise
 
         self.account: Account | None = None
         self._sessions: dict[str, Any] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._loader = botocore.session.Session().get_component("data_loader")
+        self._config = Config(user_agent="brokerproof-in-process")  # else botocore makes up a long one at every call
         self._lock = Lock()
 
     def client(self, place: Place, service: str) -> Any:
@@ -122,7 +124,8 @@ class InProcess:
         key = (place.account_id, place.region_name, service)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._session(place.account_id).client(service, region_name=place.region_name)
+                session = self._session(place.account_id)
+                self._clients[key] = session.client(service, region_name=place.region_name, config=self._config)
             return self._clients[key]
 
     def _session(self, account_id: str) -> Any:
@@ -161,4 +164,4 @@ class AccountInProcess:
         from brokerproof.aws.discovery.discover import discover  # noqa: PLC0415 - likewise
 
         self._clients.account = Account(lambda: topology)
-        return discover(intent_of(intended), self._clients)
+        return discover(intent_of(intended), self._clients, at_once=1)

@@ -24,6 +24,6 @@ def discovered(
     """The account of a topology, read back; the intent is that of ``intended``."""
     account = Account(lambda: topology, manners)
     SESSIONS.account = account
-    facts = discover(intent_of(intended or topology), SESSIONS)
+    facts = discover(intent_of(intended or topology), SESSIONS, at_once=1)
     spy(account)
     return facts

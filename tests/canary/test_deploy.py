@@ -19,7 +19,7 @@ from tools import dashboard
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "brokerproof-rules.yaml"
-RULE_TESTS = DEPLOY / "prometheus" / "brokerproof-rules.test.yaml"
+RULE_TESTS = sorted(RULES.parent.glob("brokerproof-*.test.yaml"))
 NAMES = {metric.full_name for metric in METRICS} | {
     f"{metric.full_name}_bucket" for metric in METRICS if metric.type is MetricType.HISTOGRAM
 }
@@ -60,17 +60,16 @@ def test_every_state_that_alerts_has_a_rule() -> None:
 
 
 def test_every_alert_has_a_test_of_its_own_in_which_it_fires() -> None:
-    loaded = YAML(typ="safe", pure=True).load(RULE_TESTS)
-    fired = {
-        each["alertname"] for test in loaded["tests"] for each in test["alert_rule_test"] if each.get("exp_alerts")
-    }
+    loaded = [YAML(typ="safe", pure=True).load(path) for path in RULE_TESTS]
+    tests = [test for each in loaded for test in each["tests"]]
+    fired = {each["alertname"] for test in tests for each in test["alert_rule_test"] if each.get("exp_alerts")}
     assert fired == {rule["alert"] for rule in rules() if "alert" in rule}
 
 
 def test_promtool_finds_that_alerts_fire_by_what_they_are_for() -> None:
     promtool = tool("promtool")
     subprocess.run([promtool, "check", "rules", RULES], check=True, capture_output=True)
-    subprocess.run([promtool, "test", "rules", RULE_TESTS], check=True, capture_output=True)
+    subprocess.run([promtool, "test", "rules", *RULE_TESTS], check=True, capture_output=True)
     example = DEPLOY / "prometheus" / "prometheus.example.yaml"
     subprocess.run([promtool, "check", "config", example], check=True, capture_output=True)
 
@@ -80,10 +79,13 @@ def test_promtool_refuses_an_alert_that_does_not_fire(tmp_path: Path) -> None:
     weaker = RULES.read_text().replace('state="failed"}) == 1\n', 'state="failed"}) == 2\n', 1)
     assert weaker != RULES.read_text()
     (tmp_path / RULES.name).write_text(weaker)
-    shutil.copy(RULE_TESTS, tmp_path)
-    assert subprocess.run(
-        [promtool, "test", "rules", tmp_path / RULE_TESTS.name], check=False, capture_output=True
-    ).returncode
+    (of_pages,) = (path for path in RULE_TESTS if "rules" in path.name)
+    shutil.copy(of_pages, tmp_path)
+    refused = subprocess.run(
+        [promtool, "test", "rules", tmp_path / of_pages.name], check=False, capture_output=True, text=True
+    )
+    assert refused.returncode == 1
+    assert "BrokerproofPathFailed" in refused.stdout + refused.stderr
 
 
 def test_amtool_takes_the_routes_and_sends_each_alert_where_it_belongs() -> None:

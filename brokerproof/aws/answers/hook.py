@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from botocore.loaders import Loader
@@ -66,7 +67,6 @@ class Account:
     def __init__(self, now: Callable[[], Topology], manners: Manners | None = None) -> None:
         self._now = now
         self._manners = manners or Manners()
-        self._loader = Loader(include_default_search_paths=True)
         self.asked: list[tuple[str, str, Operation]] = []
         """Account, Region and operation of every call, in order."""
 
@@ -83,9 +83,17 @@ class Account:
             raise ApiError("InvalidAction", f"The action {operation[1]} is not valid for this web service.")
         topology = self._manners.stale.get(operation) or self._now()
         whole = ANSWERS[operation](Asked(Organization(topology), account, region, params))
-        described = self._loader.load_service_model(operation[0], "paginators-1")["pagination"]
-        page = page_of(whole, operation, described, params, self._manners.page_size)
+        page = page_of(whole, operation, _paginators(operation[0]), params, self._manners.page_size)
         return _without(page, self._manners.without.get(operation, ()))
+
+
+@cache
+def _paginators(service: str) -> Mapping[str, Any]:
+    """What botocore describes of a service's pages; read once, since finding it lists all of botocore's services."""
+    described: Mapping[str, Any] = Loader(include_default_search_paths=True).load_service_model(
+        service, "paginators-1"
+    )["pagination"]
+    return described
 
 
 def attach(session: Any, account_id: str, answering: Callable[[], Account]) -> None:

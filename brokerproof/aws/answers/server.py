@@ -6,8 +6,8 @@ Whose account is asked follows from the access key, which holds the account's id
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -48,20 +48,11 @@ class Endpoint(ThreadingHTTPServer):
         self.account = account
         self.own_account = own_account
         """Whose credentials those are that name none."""
-        session = botocore.session.Session()
-        self.models: Callable[[str], Any] = session.get_service_model
-        self._known: dict[str, Any] = {}
 
     @property
     def url(self) -> str:
         """What to give as AWS_ENDPOINT_URL."""
         return f"http://{LOOPBACK}:{self.server_address[1]}"
-
-    def model(self, service: str) -> Any:
-        """What botocore describes of a service."""
-        if service not in self._known:
-            self._known[service] = self.models(service)
-        return self._known[service]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -89,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         if signed is None or service is None:
             self._send(403, "text/plain", b"this endpoint answers signed requests of EC2, ELBv2, MSK, Route 53 and STS")
             return
-        model = self.server.model(service)
+        model = _model(service)
         protocol = model.metadata["protocol"]
         try:
             account = self._account(signed["key"])
@@ -119,6 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+@cache
+def _model(service: str) -> Any:
+    """What botocore describes of a service: read once, however many endpoints there are."""
+    return botocore.session.Session().get_service_model(service)
 
 
 def _read(model: Any, request: Request) -> tuple[Any, Item]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from threading import Lock
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError, ProfileNotFound
+from botocore.loaders import create_loader
 
 from brokerproof.aws.discovery.reader import DiscoveryError, Place
 from brokerproof.aws.intent.models import Intent
@@ -71,7 +74,7 @@ class Access:
                 "name who runs brokerproof, and external_id must be the one that it asks for"
             ) from None
         credentials = given["Credentials"]
-        return boto3.Session(
+        return _made(
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
@@ -80,7 +83,7 @@ class Access:
     def _profile(self, profile: str | None) -> Any:
         if profile not in self._base:
             try:
-                self._base[profile] = boto3.Session(profile_name=profile)
+                self._base[profile] = _made(profile_name=profile)
             except ProfileNotFound:
                 raise DiscoveryError(f"there is no AWS profile {profile!r}; `aws configure list-profiles`") from None
         return self._base[profile]
@@ -101,3 +104,17 @@ class Access:
                 f"no way into account {place.account_id}: {with_what} are of {own}; give a role_arn or a profile of it "
                 "under accounts"
             )
+
+
+def _made(**words: str | None) -> Any:
+    """A session of boto3 that shares what botocore read of the services with all others of the process."""
+    core = botocore.session.get_session()
+    session = boto3.Session(botocore_session=core, **words)
+    core.register_component("data_loader", _models(core.get_config_variable("data_path")))
+    return session
+
+
+@cache
+def _models(data_path: str | None) -> Any:
+    """Botocore's descriptions of services: megabytes of JSON, which every session would read for itself."""
+    return create_loader(data_path)

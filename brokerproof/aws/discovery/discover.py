@@ -48,7 +48,7 @@ from brokerproof.aws.discovery.network import (
     vpcs_of,
     zone_ids,
 )
-from brokerproof.aws.discovery.reader import Ask, Clients, DiscoveryError, Place, Reader, where
+from brokerproof.aws.discovery.reader import AT_ONCE, Ask, Clients, DiscoveryError, Place, Reader, where
 from brokerproof.aws.discovery.scope import ReadCluster, find_vpcs, read_clusters
 from brokerproof.aws.discovery.services import ReadServices, read_services
 from brokerproof.aws.facts import AccountFacts, Source
@@ -84,6 +84,7 @@ def discover(
     progress: Callable[[str], None] = lambda _: None,
     *,
     here: Callable[[], Here | None] = lambda: None,
+    at_once: int = AT_ONCE,
 ) -> AccountFacts:
     """Read everything that the paths of the intent's clients can touch.
 
@@ -92,11 +93,12 @@ def discover(
         clients: Ways into its accounts.
         progress: Told what is being read.
         here: Says where this host is; asked where a client is ``here``.
+        at_once: Calls at a time. One is the fastest where answers need no waiting for.
 
     Raises:
         DiscoveryError: a cluster or a client's host cannot be read; anything else that cannot is a gap.
     """
-    reader = Reader(clients, progress)
+    reader = Reader(clients, progress, at_once=at_once)
     began = time.monotonic()
     try:
         facts = _discovered(reader, intent, here)

@@ -89,18 +89,21 @@ class Read:
 class Reader:
     """The calls of one discovery."""
 
-    def __init__(self, clients: Clients, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, clients: Clients, progress: Callable[[str], None] = lambda _: None, *, at_once: int = AT_ONCE
+    ) -> None:
         self._clients = clients
         self._progress = progress
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="discover")
+        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="discover") if at_once > 1 else None
         self._gaps: dict[tuple[Any, ...], Gap] = {}
         self.made = 0
         """Calls answered or refused so far, pages counted."""
 
     def close(self) -> None:
         """Wait for no more answers."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -114,7 +117,7 @@ class Reader:
     def every(self, asks: Iterable[Ask]) -> list[Read]:
         """All of these, side by side; in their order."""
         wanted = list(asks)
-        return list(self._pool.map(self._read, wanted))
+        return list(map(self._read, wanted) if self._pool is None else self._pool.map(self._read, wanted))
 
     def _read(self, ask: Ask) -> Read:
         try:
