@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from ipaddress import IPv4Address
 
 import pytest
@@ -10,61 +11,55 @@ import pytest
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import BY_LAYER, FAULTS, Fault
 from brokerproof.lab.faults.fault import FaultLayer, afflicted
-from brokerproof.lab.network.blueprint import compile_topology
+from brokerproof.lab.network.blueprint import Blueprint, compile_topology
 from brokerproof.lab.network.difference import difference
 from brokerproof.probes.outcome import STAGE_REASONS
 from brokerproof.topology.edit import with_lab
 from brokerproof.topology.models import Answers, HostsLine, NameServer, Topology
-from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
-EACH = [
-    pytest.param(fault, pattern, id=f"{fault.name}-{pattern}")
-    for fault in FAULTS.values()
-    for pattern in fault.patterns
-]
 AT_LEAST = 70
+each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
 
 
-def intended(fault: Fault, pattern: str) -> Topology:
-    return PATTERNS[pattern].build(fault.options)
+@cache
+def laid_out(pattern: str, options: PatternOptions) -> Blueprint:
+    return compile_topology(PATTERNS[pattern].build(options))
 
 
-@pytest.mark.parametrize(("fault", "pattern"), EACH)
-def test_a_fault_changes_what_the_lab_is_made_of(fault: Fault, pattern: str) -> None:
-    topology = intended(fault, pattern)
-    assert fault.why_not(topology) == ""
-    broken = fault.edit(topology)
-    assert compile_topology(broken) != compile_topology(topology)
-    assert broken.clients[0].name == topology.clients[0].name
-    assert afflicted(topology, fault).pattern is not None or fault.isolation
-    assert Topology.model_validate(broken.model_dump(mode="json")) == broken
+@each_fault
+def test_a_fault_changes_what_the_lab_is_made_of_and_undoing_it_leaves_nothing_to_do(fault: Fault) -> None:
+    for pattern in fault.patterns:
+        topology = PATTERNS[pattern].build(fault.options)
+        assert fault.why_not(topology) == "", pattern
+        broken, whole = fault.edit(topology), laid_out(pattern, fault.options)
+        made = compile_topology(broken)
+        assert made != whole, pattern
+        assert broken.clients[0].name == topology.clients[0].name, pattern
+        assert afflicted(topology, fault).pattern is not None or fault.isolation, pattern
+        assert Topology.model_validate(broken.model_dump(mode="json")) == broken, pattern
+
+        back = difference(made, whole)
+        left = {n.name for n in made.namespaces} - set(back.namespaces_removed)
+        added = {n.name for n in back.namespaces_added}
+        assert left | added == {n.name for n in whole.namespaces}, pattern
+        # Addresses of brokers stay, so an edit that means no other broker restarts none.
+        assert not [n for n in back.namespaces_removed if n.startswith("demo-b")], pattern
 
 
-@pytest.mark.parametrize(("fault", "pattern"), EACH)
-def test_undoing_a_fault_leaves_nothing_to_do(fault: Fault, pattern: str) -> None:
-    whole = compile_topology(intended(fault, pattern))
-    broken = compile_topology(fault.edit(intended(fault, pattern)))
-    back = difference(broken, whole)
-    names = {n.name for n in whole.namespaces}
-    assert {n.name for n in broken.namespaces} - set(back.namespaces_removed) | {
-        n.name for n in back.namespaces_added
-    } == names
-    # Addresses of brokers stay, so an edit that means no other broker restarts none.
-    assert not [n for n in back.namespaces_removed if n.startswith("demo-b")]
-
-
-@pytest.mark.parametrize(("fault", "pattern"), EACH)
-def test_a_fault_leaves_in_place_what_disturbs_the_lab_already(fault: Fault, pattern: str) -> None:
+@each_fault
+def test_a_fault_leaves_in_place_what_disturbs_the_lab_already(fault: Fault) -> None:
     """Faults are put in together, and each one's disturbance is what it is about."""
-    topology = intended(fault, pattern)
-    there = HostsLine(client=topology.clients[0].name, name="there.example.com", address=IPv4Address("10.9.9.8"))
-    server = NameServer(address=IPv4Address("10.9.9.7"), answers=Answers.PUBLIC)
-    broken = fault.edit(with_lab(topology, disturbances=(there,), name_servers=(server,)))
-    assert there in broken.lab.disturbances
-    assert server in broken.lab.name_servers
+    for pattern in fault.patterns:
+        topology = PATTERNS[pattern].build(fault.options)
+        there = HostsLine(client=topology.clients[0].name, name="there.example.com", address=IPv4Address("10.9.9.8"))
+        server = NameServer(address=IPv4Address("10.9.9.7"), answers=Answers.PUBLIC)
+        broken = fault.edit(with_lab(topology, disturbances=(there,), name_servers=(server,)))
+        assert there in broken.lab.disturbances, pattern
+        assert server in broken.lab.name_servers, pattern
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda f: f.name)
+@each_fault
 def test_a_fault_says_where_it_shows(fault: Fault) -> None:
     assert {reason for reason in fault.reasons if reason is not None} <= STAGE_REASONS[fault.stage]
     assert fault.reasons

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from brokerproof.topology.expectation.sights import Sees, nothing
 from brokerproof.topology.expectation.view import Way
@@ -97,5 +98,10 @@ class PatternSpec:
         """
         if self.builder is None:
             raise TopologyError(f"{self.name} is no topology of its own: {self.title}")
-        chosen = options or PatternOptions()
-        return with_authentication(self.builder(chosen), chosen.authentication)
+        return _built(self.builder, options or PatternOptions())
+
+
+@lru_cache(maxsize=128)
+def _built(builder: Callable[[PatternOptions], Topology], options: PatternOptions) -> Topology:
+    """The same topology for the same options: it is frozen, and a campaign asks for it again and again."""
+    return with_authentication(builder(options), options.authentication)
