@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from brokerproof.comparison.values import BEYOND, CONFIDENCE, FALSE_CLAIMS, Claim, Contrast, Estimate, least_rounds
@@ -166,6 +165,8 @@ class _Drawing:
 
     def p_value(self) -> float:
         """How often rounds that change sides at random differ as much, either way."""
+        from scipy import stats  # noqa: PLC0415 - a second to import, and most who import this module draw nothing
+
         found = stats.permutation_test(
             (self._first, self._second),
             lambda first, second, axis: self._less(_last(first, axis), _last(second, axis)),
@@ -181,6 +182,8 @@ class _Drawing:
         return self._units.quantile(first) - self._units.quantile(second)
 
     def _interval(self, data: tuple[Ids, ...], statistic: Any) -> Estimate:
+        from scipy import stats  # noqa: PLC0415 - likewise
+
         found = stats.bootstrap(
             data,
             lambda *ids, axis: statistic(*(_last(each, axis) for each in ids)),

@@ -161,11 +161,11 @@ def test_rounds_take_no_more_and_more_memory(tmp_path: Path) -> None:
         for place in range(first, first + number):
             after(watch, bad if place % 40 in {0, 1, 2} else WELL, place)
 
-    rounds(0, 100)
+    rounds(0, 80)
     tracemalloc.start()
-    rounds(100, 100)
+    rounds(80, 40)
     before, _ = tracemalloc.get_traced_memory()
-    rounds(200, 2000 if ALL else 300)
+    rounds(120, 2000 if ALL else 80)
     later, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # A round that was kept would be 50 kB and more.

@@ -15,7 +15,7 @@ from tests.comparison.synthetic import MS, interleaved
 from tests.examples import examples
 
 ROUNDS, EACH = 24, 12
-TRIES = 120
+TRIES = examples(160)
 QUANTILES = (0.5, 0.9)
 RESAMPLES = 999
 
