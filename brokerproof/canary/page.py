@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from brokerproof.canary.established import ESTABLISHED
 from brokerproof.canary.events import StateChanged
 from brokerproof.canary.hold import Hold
 from brokerproof.canary.state import Reading
@@ -82,9 +83,15 @@ class Line(Value, frozen=True, kw_only=True):
 
 def lines_of(hours: Sequence[Hour], first: int, last: int) -> tuple[Line, ...]:
     """The lines, from one hour to another, both included."""
-    ordered = sorted(hours, key=lambda hour: (hour.watched.client, hour.watched.broker))
-    grouped = groupby(ordered, key=lambda hour: (hour.watched.client, hour.watched.broker))
+    ordered = sorted(hours, key=_line_of)
+    grouped = groupby(ordered, key=_line_of)
     return tuple(_line(client, broker, tuple(of_it), first, last) for (client, broker), of_it in grouped)
+
+
+def _line_of(hour: Hour) -> tuple[str, str]:
+    watched = hour.watched
+    stays = f", {ESTABLISHED}" if watched.address == ESTABLISHED else ""
+    return watched.client, f"{watched.broker}{stays}"
 
 
 def _line(client: str, broker: str, hours: tuple[Hour, ...], first: int, last: int) -> Line:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Final, Protocol
 
+from brokerproof.canary.established import NOTHING_YET, Staying
 from brokerproof.canary.events import Event
 from brokerproof.canary.rounds import Depth, RoundPlan, busy_share, round_plan
 from brokerproof.canary.schedule import Budget, Schedule, shares
@@ -69,6 +70,7 @@ class Watcher:
         self.due = 0.0
         self.runs = False
         self.vantage: Vantage | None = None
+        self.staying: Staying | None = None
 
     def plan(self, watch: Watch, now: float) -> RoundPlan:
         """The plan of the round that begins now."""
@@ -192,6 +194,8 @@ class Canary:
             self._free[cluster] = now + self._settings.budget.takes_s(plan.connections, plan.authentications)
             if each.vantage is None:
                 each.vantage = stack.enter_context(self._open(each.client))
+                if each.staying is not None:
+                    stack.callback(each.staying.close)
             each.runs = True
             running += 1
             threads.submit(self._round, each, plan)
@@ -204,7 +208,8 @@ class Canary:
             if each.vantage is None:
                 raise RuntimeError(f"the vantage of {each.client.name} is not open")  # noqa: TRY301  handed over below
             run = conclude(plan.view, plan.plan, each.vantage.run(plan.plan))
-            self._over.put(RoundDone(run=run, depth=plan.depth, began=began, ended=time.time()))
+            noticed = each.staying.look() if each.staying is not None else NOTHING_YET
+            self._over.put(RoundDone(run=run, depth=plan.depth, began=began, ended=time.time(), noticed=noticed))
         except BaseException as defect:  # noqa: BLE001  it is raised in the thread that waits for rounds
             self._over.put(defect)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from brokerproof.canary.established import NOTHING_YET, Noticed, established_found, established_of, established_readings
 from brokerproof.canary.events import Found, RoundEnded, StateChanged, found_of
 from brokerproof.canary.hold import Hold, is_held
 from brokerproof.canary.rounds import Depth
@@ -37,6 +38,8 @@ class RoundDone(Value, frozen=True, kw_only=True):
     depth: Depth
     began: float
     ended: float
+    noticed: Noticed = NOTHING_YET
+    """By clients that stay, since the round before."""
 
 
 class Snapshot(Value, frozen=True, kw_only=True):
@@ -66,12 +69,25 @@ class Watch:
         now: float,
         deep_every_s: float = DEEP_EVERY_S,
         rules: Rules = USUAL,
+        established: Collection[str] = (),
     ) -> None:
+        """Watch what each view leads to.
+
+        Args:
+            views: Of all clients.
+            store: What was so far; it takes what is to come.
+            every_s: How often a round of each client is due.
+            now: Unix seconds.
+            deep_every_s: How often a deep one is.
+            rules: When readings become a state.
+            established: The clients beside whose rounds others stay.
+        """
         self._store = store
         self._rules = rules
         self._every_s = every_s
         self._deep_every_s = max(deep_every_s, every_s)
-        self._watched = {view.client: watched_of(view) for view in views}
+        self._established = {view.client: established_of(view) for view in views if view.client in established}
+        self._watched = {view.client: (*watched_of(view), *self._established.get(view.client, ())) for view in views}
         before = store.standings()
         self._standings = {
             thing: before.get(thing, begun(now)) for things in self._watched.values() for thing in things
@@ -117,10 +133,13 @@ class Watch:
     def _took(self, done: RoundDone) -> tuple[RoundEnded, tuple[StateChanged, ...]]:
         client = done.run.view.client
         holds = self._store.holds(done.began)
-        said = readings(done.run, self._watched[client])
+        said = dict(readings(done.run, self._watched[client]))
         late = min(missed(self._times[client].began, done.began, self._every_s), MOST_MISSED)
         held = frozenset(thing for thing in self._watched[client] if is_held(holds, thing, done.began))
         found = self._diagnosed(done, said)
+        red = Reading.FAILED in said.values()
+        said |= established_readings(self._established.get(client, ()), done.noticed, red=red)
+        found |= established_found(said, done.noticed, found)
         changes: list[StateChanged] = []
         after: dict[Watched, Standing] = {}
         for thing in self._watched[client]:
@@ -160,7 +179,7 @@ class Watch:
                 began=done.began,
                 ended=done.ended,
                 readings={each: counts[each] for each in Reading if counts[each]},
-                trouble=_trouble(done.run),
+                trouble=_trouble(done.run) or done.noticed.trouble,
             ),
             tuple(changes),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +13,12 @@ from typing import Final, Self
 from brokerproof.change.look import Look, look_of
 from brokerproof.errors import CouldNotError, WrongUseError
 from brokerproof.lab.life.handle import Lab
-from brokerproof.probes.plan import Endpoint, Tls
-from brokerproof.probes.survival.values import SurvivalPlan, SurvivalReport
-from brokerproof.running.planning import authentication_of
+from brokerproof.probes.survival.values import SurvivalReport
 from brokerproof.running.site import Site
-from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.models import Client, Topology, VantageKind
-from brokerproof.vantages.exec import installs, probe_command
-from brokerproof.vantages.local import this_probe
+from brokerproof.running.survivors import survival_plan, survivors_command
+from brokerproof.topology.models import Client, Topology
 from brokerproof.vantages.survivors import Survivors, SurvivorsError
 
-SURVIVAL: Final = ("brokerproof.probes.survival",)
 SETTLE_S: Final = 10.0
 Progress = Callable[[str], None]
 
@@ -57,46 +51,6 @@ def look(topology: Topology, clients: Sequence[Client], *, measure: bool, lab: L
         if not measure:
             site.verify(names)
         return look_of([site.run(name, measure=measure) for name in names], began)
-
-
-def survival_plan(topology: Topology, client: Client) -> SurvivalPlan:
-    """What survives in this client's VPC."""
-    view = expect(topology, client.name)
-    return SurvivalPlan(
-        client=client.name,
-        brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
-        tls=Tls(ca_file=client.ca_file) if view.tls else None,
-        authentication=authentication_of(client),
-        topic=client.existing_topic or "",
-    )
-
-
-def survivors_command(client: Client, lab: Lab | None) -> tuple[str, ...]:
-    """The command that starts survivors in this client's VPC.
-
-    Raises:
-        WrongUseError: there is no way that keeps a process there.
-    """
-    vantage = client.vantage
-    match vantage.kind:
-        case VantageKind.LAB if lab is not None:
-            prefix = lab.command_prefix(client.name)
-            return probe_command(prefix, python=sys.executable, environment=this_probe(), module=SURVIVAL)
-        case VantageKind.LOCAL:
-            return probe_command((), python=sys.executable, environment=this_probe(), module=SURVIVAL)
-        case VantageKind.EXEC if not installs(vantage):
-            return probe_command(
-                vantage.command,
-                python=vantage.python,
-                environment=vantage.environment,
-                far_shell=bool(vantage.far_shell),
-                module=SURVIVAL,
-            )
-        case _:
-            raise WrongUseError(
-                f"client {client.name}: survivors are started by kinds local and exec alone, and where the probe is "
-                "present; state PYTHONPATH in its vantage's environment, or leave it out with --client"
-            )
 
 
 class Watching:

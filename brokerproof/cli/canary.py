@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import click
+import msgspec
 
+from brokerproof.canary.established import Staying
 from brokerproof.canary.events import HoldChanged
 from brokerproof.canary.hold import Hold
 from brokerproof.canary.json_lines import JsonLines, Sentences, sentences_of
@@ -27,14 +29,20 @@ from brokerproof.canary.store import FILE, FOLDER, KEEP_DAYS, Store
 from brokerproof.canary.totals import Totals
 from brokerproof.canary.watch import Snapshot, Watch
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, WRONG_USE, Said, as_sentences
+from brokerproof.errors import WrongUseError
 from brokerproof.extras import Extra, require
+from brokerproof.probes.survival.values import SLOWEST_MS
 from brokerproof.reports.environment import describe_tool
 from brokerproof.reports.files import write_atomically
 from brokerproof.running.site import load_target, open_client
+from brokerproof.running.survivors import ESTABLISHED, survival_plan, survivors_command
+from brokerproof.topology.models import Topology
 
 LISTEN: Final = "127.0.0.1:9464"
 TOKEN_VARIABLE: Final = "BROKERPROOF_CANARY_TOKEN"  # noqa: S105  the name of a variable
 DAY_S: Final = 86_400.0
+MOST_S: Final = 366 * 86_400
+"""Clients that stay end with the canary."""
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
 
 
@@ -91,6 +99,12 @@ def _state(function: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--client", "clients", multiple=True, help="Only this client; may be given again.")
 @click.option("--once", is_flag=True, help="One round of each client, then end: for cron and other schedulers.")
+@click.option(
+    "--established/--no-established",
+    default=True,
+    show_default=True,
+    help="Beside the rounds keep a producer and a consumer at work, where a client has an `existing_topic`.",
+)
 @click.option("--at-once", type=click.IntRange(1, 256), default=8, show_default=True, help="Rounds at the same time.")
 @click.option(
     "--budget",
@@ -145,6 +159,7 @@ def canary_run(
     deep_every: float,
     clients: tuple[str, ...],
     once: bool,
+    established: bool,
     at_once: int,
     budget: float,
     authentications: float,
@@ -174,11 +189,20 @@ def canary_run(
     )
     watchers = watchers_of(topology, clients, settings)
     views = tuple(each.view for each in watchers)
+    staying = _keep_clients(topology, watchers) if established and not once else frozenset[str]()
     with ExitStack() as stack:
         store = stack.enter_context(Store(folder, watch=True))
         now = time.time()
         store.forget(now - KEEP_DAYS * DAY_S)
-        watch = Watch(views, store, every_s=every, deep_every_s=deep_every, rules=_rules(failures), now=now)
+        watch = Watch(
+            views,
+            store,
+            every_s=every,
+            deep_every_s=deep_every,
+            rules=_rules(failures),
+            now=now,
+            established=staying,
+        )
         totals = Totals(views, (*PATH, *RECORDS))
         sinks = stack.enter_context(_sinks(watch, totals, target.name, every, exports))
         running = Canary(
@@ -189,6 +213,22 @@ def canary_run(
         running.run(rounds=1 if once else None)
         code = _code_of(watch.snapshot(time.time())) if once else 0
     sys.exit(code)
+
+
+def _keep_clients(topology: Topology, watchers: Sequence[Watcher]) -> frozenset[str]:
+    """Give each client with a topic clients that stay; their names."""
+    kept = set()
+    for each in watchers:
+        if each.client.existing_topic:
+            try:
+                command = survivors_command(each.client, None, module=ESTABLISHED)
+            except WrongUseError as problem:
+                click.echo(f"canary: no clients stay beside the rounds: {problem}", err=True)
+                continue
+            plan = msgspec.structs.replace(survival_plan(topology, each.client), every_ms=SLOWEST_MS, most_s=MOST_S)
+            each.staying = Staying(each.client.name, command, plan)
+            kept.add(each.client.name)
+    return frozenset(kept)
 
 
 def _rules(failures: str) -> Rules:

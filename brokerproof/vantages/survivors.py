@@ -8,7 +8,16 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.probes.survival.values import Refused, Said, Steady, SurvivalPlan, SurvivalReport, decode_said, encode
+from brokerproof.probes.survival.values import (
+    Lived,
+    Refused,
+    Said,
+    Steady,
+    SurvivalPlan,
+    SurvivalReport,
+    decode_said,
+    encode,
+)
 from brokerproof.vantages.process import FarProcess
 from brokerproof.vantages.tail import Tail
 
@@ -16,6 +25,8 @@ STEADY_S: Final = 120.0
 """From the start to the first word: login, interpreter, topic, group."""
 REPORT_S: Final = 120.0
 """From being told to stop to the report: what is under way is waited for, and what was made is removed."""
+LOOK_S: Final = 10.0
+"""What long-lived clients noticed is at hand: only the way there and back takes time."""
 GRACE_S: Final = 10.0
 
 
@@ -38,6 +49,22 @@ class Survivors:
         except (OSError, ValueError) as problem:
             raise SurvivorsError(f"{name}: cannot start {command[0]!r}: {problem}") from None
         self._process.send(encode(plan))
+        self._began = time.monotonic()
+        self._steady = False
+
+    def has_begun(self) -> bool:
+        """Whether they live as they are meant to by now; does not wait.
+
+        Raises:
+            SurvivorsError: they could not begin, or take too long for it.
+        """
+        if not self._steady:
+            left_s = self._began + STEADY_S - time.monotonic()
+            said = self._heard(0.0)
+            if said is None and left_s <= 0:
+                raise SurvivorsError(f"{self.name}: did not become steady within {STEADY_S:g} s")
+            self._steady = said is not None
+        return self._steady
 
     def steady(self) -> Steady:
         """Wait until they live as they are meant to.
@@ -59,7 +86,19 @@ class Survivors:
         self._process.send(b"stop\n")
         said = self._hear(REPORT_S, "gave no report")
         if not isinstance(said, SurvivalReport):
-            raise SurvivorsError(f"{self.name}: said that it is steady twice")
+            raise SurvivorsError(f"{self.name}: said something else than its report")
+        return said
+
+    def look(self) -> Lived:
+        """What long-lived clients (``--established``) noticed since the last look.
+
+        Raises:
+            SurvivorsError: they did not say.
+        """
+        self._process.send(b"look\n")
+        said = self._hear(LOOK_S, "did not say what it noticed")
+        if not isinstance(said, Lived):
+            raise SurvivorsError(f"{self.name}: said something else than what it noticed")
         return said
 
     def close(self) -> None:
@@ -69,17 +108,27 @@ class Survivors:
     def _hear(self, limit_s: float, missing: str) -> Said:
         until = time.monotonic() + limit_s
         while time.monotonic() < until:
-            heard = self._process.listen(until - time.monotonic())
-            for line in heard.lines:
-                try:
-                    said = decode_said(line)
-                except msgspec.DecodeError:
-                    self._tail.feed_line(line)
-                    continue
-                if isinstance(said, Refused):
-                    raise SurvivorsError(f"{self.name}: {said.why}")
+            said = self._heard(until - time.monotonic())
+            if said is not None:
                 return said
-            if heard.ended or heard.endless:
-                break
+        raise self._silence(f"{missing} within {limit_s:g} s")
+
+    def _heard(self, limit_s: float) -> Said | None:
+        """What was said within a time; None where it was nothing."""
+        heard = self._process.listen(limit_s)
+        for line in heard.lines:
+            try:
+                said = decode_said(line)
+            except msgspec.DecodeError:
+                self._tail.feed_line(line)
+                continue
+            if isinstance(said, Refused):
+                raise SurvivorsError(f"{self.name}: {said.why}")
+            return said
+        if heard.ended or heard.endless:
+            raise self._silence("ended without a word")
+        return None
+
+    def _silence(self, what: str) -> SurvivorsError:
         words = self._tail.text().strip().splitlines()
-        raise SurvivorsError(f"{self.name}: {missing} within {limit_s:g} s{f': {words[-1]}' if words else ''}")
+        return SurvivorsError(f"{self.name}: {what}{f': {words[-1]}' if words else ''}")

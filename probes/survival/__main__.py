@@ -1,6 +1,7 @@
 """``python -m brokerproof.probes.survival``: a plan on stdin, one line; ``stop`` on stdin, or its end, ends it.
 
-``--remove`` takes a :class:`~brokerproof.probes.survival.values.Removal` instead, for survivors that are over.
+``--remove`` takes a :class:`~brokerproof.probes.survival.values.Removal` instead, for survivors that are over;
+``--established`` lives on for months, and says at each line ``look`` what it noticed since the one before.
 It says ``steady`` once all leaders acknowledge and records come back, and at the end what was noticed.
 """
 
@@ -18,6 +19,7 @@ from confluent_kafka import KafkaException
 
 from brokerproof.probes.credentials import CredentialsError
 from brokerproof.probes.survival.bookkeeping import Resent, Stalls, lost
+from brokerproof.probes.survival.established import live
 from brokerproof.probes.survival.path import (
     FRESH_S,
     NAMES_S,
@@ -132,7 +134,7 @@ def _drain(producing: Producing, consuming: Consuming) -> None:
 
 
 def main() -> int:
-    """Run it; 0 where it survived to say how, 1 where it could not begin."""
+    """Run it; 0 where it lived until it was told to end, 1 where it could not begin."""
     if sys.argv[1:] == ["--remove"]:
         left = remove(msgspec.json.decode(sys.stdin.buffer.read(), type=Removal))
         sys.stdout.buffer.write(msgspec.json.encode(left))
@@ -145,18 +147,25 @@ def main() -> int:
     except (msgspec.DecodeError, ValueError) as problem:
         say(Refused(why=f"the plan cannot be used: {problem}"))
         return 1
+    looks = threading.Semaphore(0)
 
     def read() -> None:
-        sys.stdin.buffer.readline()
+        for line in sys.stdin.buffer:
+            if line.strip() != b"look":
+                break
+            looks.release()
         stop.set()
+        looks.release()
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     try:
-        report = survive(plan, stop)
+        if sys.argv[1:] == ["--established"]:
+            live(plan, looks, stop, say)
+        else:
+            say(survive(plan, stop))
     except (CannotBeginError, CredentialsError, KafkaException) as problem:
         say(Refused(why=str(problem)))
         return 1
-    say(report)
     return 0
 
 

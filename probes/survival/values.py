@@ -157,7 +157,35 @@ class SurvivalReport(Value, frozen=True, kw_only=True, tag="survived", tag_field
     left_behind: tuple[str, ...] = ()
 
 
-Said = Steady | Refused | SurvivalReport
+class Flow(Value, frozen=True, kw_only=True):
+    """Records of one leader over connections that were made long ago, since the last look."""
+
+    broker_id: int
+    acknowledged: int = 0
+    received: int = 0
+    failed: int = 0
+    unacknowledged_ms: float = 0.0
+    """The longest without an acknowledgement, up to the look."""
+    unread_ms: float = 0.0
+    """The longest without a record that came back."""
+    connects: int = 0
+    """Connections that the producer and the consumer had to make to it anew."""
+    errors: dict[str, int] = msgspec.field(default_factory=dict)
+    """What the application was told of records that were not delivered, by the client's name for it."""
+
+
+class Lived(Value, frozen=True, kw_only=True, tag="lived", tag_field="type"):
+    """What long-lived clients noticed between two looks. Times are Unix seconds of this host."""
+
+    since: float
+    at: float
+    flows: tuple[Flow, ...]
+    """Of each broker that leads a partition of the topic."""
+    host_late_ms: float = 0.0
+    """The longest that this process itself was held up."""
+
+
+Said = Steady | Refused | SurvivalReport | Lived
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Said]] = msgspec.json.Decoder(Said)
 

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from brokerproof.change.session import ChangeError, carry_out, survivors_command, watched_clients
+from brokerproof.change.session import ChangeError, carry_out, watched_clients
 from brokerproof.errors import WrongUseError
+from brokerproof.running.survivors import survivors_command
 from brokerproof.topology.models import ClientVantage, VantageKind
 from tests.canary.made import CLIENT, TOPOLOGY
 

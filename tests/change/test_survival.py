@@ -91,7 +91,7 @@ def test_they_are_steady_and_report_once_they_are_told_to_stop() -> None:
     ("script", "words"),
     [
         ('print(\'{"type":"refused","why":"no topic"}\', flush=True)', "app: no topic"),
-        ("sys.exit(3)", "did not become steady"),
+        ("sys.exit(3)", "ended without a word"),
         ("sys.stderr.write('no module\\n'); sys.exit(1)", "no module"),
         ("print('hello'); sys.stdin.readline()", "did not become steady"),
     ],

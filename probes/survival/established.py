@@ -1,0 +1,266 @@
+"""Clients of months: a producer and a consumer whose connections stay, beside the fresh ones of every round.
+
+What holds state for a connection (a firewall, a NAT, a load balancer's target) can lose it: then what was established
+passes nothing while everything new works, and an application waits for its time-outs. One record a leader and second
+at most, into a topic that is there; no group is made, and no offset is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, Producer, TopicPartition
+
+from brokerproof.probes.survival.bookkeeping import Stalls
+from brokerproof.probes.survival.path import Every, beat
+from brokerproof.probes.survival.records import CannotBeginError, Topic, common
+from brokerproof.probes.survival.values import Flow, Lived, Said, Steady, SurvivalPlan
+
+MOST_UNDER_WAY: Final = 1000
+"""Records that may wait for an acknowledgement: of a path that is silent for long more would say nothing new."""
+_TICK_S: Final = 0.05
+
+
+class Pace:
+    """How long nothing came, between looks. Not made for two threads at once."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+        self._longest_s = 0.0
+        self._count = 0
+
+    def came(self, now: float) -> None:
+        """Something came."""
+        self._longest_s = max(self._longest_s, now - self._last)
+        self._last = now
+        self._count += 1
+
+    def look(self, now: float) -> tuple[int, float]:
+        """How much came since the last look, and the longest without, in milliseconds."""
+        found = self._count, round(1000 * max(self._longest_s, now - self._last), 1)
+        self._longest_s, self._count = 0.0, 0
+        return found
+
+
+class FlowSeen:
+    """What is noticed of one leader."""
+
+    def __init__(self, broker_id: int, now: float) -> None:
+        self._broker_id = broker_id
+        self._acknowledged, self._received = Pace(now), Pace(now)
+        self._errors: Counter[str] = Counter()
+        self._alone = threading.Lock()
+
+    def acknowledged(self, now: float) -> None:
+        """A record was."""
+        with self._alone:
+            self._acknowledged.came(now)
+
+    def received(self, now: float) -> None:
+        """One came back."""
+        with self._alone:
+            self._received.came(now)
+
+    def failed(self, name: str) -> None:
+        """The application was told that a record is not delivered."""
+        with self._alone:
+            self._errors[name] += 1
+
+    def look(self, now: float, connects: int) -> Flow:
+        """What is new since the last look."""
+        with self._alone:
+            acknowledged, unacknowledged_ms = self._acknowledged.look(now)
+            received, unread_ms = self._received.look(now)
+            errors, self._errors = self._errors, Counter()
+        return Flow(
+            broker_id=self._broker_id,
+            acknowledged=acknowledged,
+            received=received,
+            failed=sum(errors.values()),
+            unacknowledged_ms=unacknowledged_ms,
+            unread_ms=unread_ms,
+            connects=connects,
+            errors=dict(errors),
+        )
+
+
+class Statistics:
+    """Of one client library: connections that it made to each broker, and who leads a topic's partitions."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._connects: dict[int, int] = {}
+        self._told: dict[int, int] = {}
+        self.leaders: dict[int, int] = {}
+        """By partition."""
+
+    def take(self, text: str) -> None:
+        """The client's ``stats_cb``."""
+        told = json.loads(text)
+        connects: Counter[int] = Counter()
+        for each in told.get("brokers", {}).values():
+            if int(each.get("nodeid", -1)) >= 0:
+                connects[int(each["nodeid"])] += int(each.get("connects", 0))
+        self._connects = dict(connects)
+        partitions = told.get("topics", {}).get(self._topic, {}).get("partitions", {})
+        self.leaders = {
+            int(number): int(each["leader"])
+            for number, each in partitions.items()
+            if int(number) >= 0 and int(each.get("leader", -1)) >= 0
+        }
+
+    def new_connects(self, broker_id: int) -> int:
+        """How many it made since this was asked last; the first answer is of the start, and 0."""
+        now = self._connects.get(broker_id, 0)
+        before, self._told[broker_id] = self._told.get(broker_id, now), now
+        return now - before
+
+
+class Established:
+    """A producer and a consumer that stay.
+
+    Raises:
+        CannotBeginError: the topic is not there, or no broker of the plan leads a partition of it.
+        KafkaException: a client could not be made.
+    """
+
+    def __init__(self, plan: SurvivalPlan) -> None:
+        if not plan.topic:
+            raise CannotBeginError("clients that stay need a topic that is there")
+        self._plan = plan
+        self._topic = Topic(plan)
+        if not self._topic.partitions:
+            raise CannotBeginError(f"no broker of the plan leads a partition of topic {plan.topic}")
+        self._since = time.time()
+        self._led = dict(self._topic.partitions)
+        self._flows = {broker: FlowSeen(broker, self._since) for broker in self._led}
+        self._stalls = Stalls()
+        self._producing, self._consuming = Statistics(plan.topic), Statistics(plan.topic)
+        self._producer = Producer(
+            common(plan)
+            | {
+                "acks": "all",
+                "linger.ms": 0,
+                "queue.buffering.max.messages": MOST_UNDER_WAY,
+                "stats_cb": self._producing.take,
+            }
+        )
+        self._consumer = Consumer(
+            common(plan)
+            | {
+                "group.id": "brokerproof-canary",  # the library wants one; nothing is subscribed or committed
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "stats_cb": self._consuming.take,
+            }
+        )
+        self._assign()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._produce, self._consume)]
+        self._loops = [Every(0, beat(self._stalls), "beat")]
+        for thread in self._threads:
+            thread.start()
+
+    def look(self) -> Lived:
+        """What is new since the last look."""
+        now = time.time()
+        flows = tuple(
+            self._flows[broker].look(now, self._producing.new_connects(broker) + self._consuming.new_connects(broker))
+            for broker in sorted(self._led)
+        )
+        lived = Lived(
+            since=self._since,
+            at=now,
+            flows=flows,
+            host_late_ms=round(self._stalls.longest_ms(self._since, now), 1),
+        )
+        self._since = now
+        self._follow_leaders(now)
+        return lived
+
+    def stop(self) -> None:
+        """End them; records under way are given up."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        for loop in self._loops:
+            loop.stop()
+        self._producer.purge()
+        self._producer.flush(1)
+        self._consumer.close()
+
+    def _follow_leaders(self, now: float) -> None:
+        """Where a partition went to another leader, its records say nothing of the one before: choose anew."""
+        leaders = self._producing.leaders
+        if not leaders or all(leaders.get(partition) == broker for broker, partition in self._led.items()):
+            return
+        brokers = {broker.broker_id or 0 for broker in self._plan.brokers}
+        led = {leader: number for number, leader in sorted(leaders.items(), reverse=True) if leader in brokers}
+        stay = {broker for broker, partition in led.items() if self._led.get(broker) == partition}
+        self._flows = {broker: self._flows[broker] if broker in stay else FlowSeen(broker, now) for broker in led}
+        self._led = led
+        self._assign()
+
+    def _assign(self) -> None:
+        self._consumer.assign([TopicPartition(self._plan.topic, number, OFFSET_END) for number in self._led.values()])
+
+    def _produce(self) -> None:
+        every_s = self._plan.every_ms / 1000
+        due = time.monotonic()
+        while not self._stop.is_set():
+            self._producer.poll(_TICK_S)
+            now = time.monotonic()
+            if now < due:
+                continue
+            # What could not be sent in time is not made up for: a burst would be another load.
+            due = max(due + every_s, now)
+            flows = self._flows
+            for broker, partition in self._led.items():
+                if broker in flows:
+                    # A full queue is silence like any other: its records are under way.
+                    with suppress(BufferError):
+                        self._producer.produce(
+                            self._plan.topic,
+                            value=b"brokerproof canary",
+                            partition=partition,
+                            on_delivery=partial(_delivered, flows[broker]),
+                        )
+
+    def _consume(self) -> None:
+        while not self._stop.is_set():
+            for message in self._consumer.consume(100, timeout=_TICK_S):
+                if message.error() is None:
+                    owner = next((b for b, number in self._led.items() if number == message.partition()), None)
+                    flow = self._flows.get(owner) if owner is not None else None
+                    if flow is not None:
+                        flow.received(time.time())
+
+
+def _delivered(flow: FlowSeen, failure: KafkaError | None, _message: Message) -> None:
+    if failure is None:
+        flow.acknowledged(time.time())
+    else:
+        flow.failed(failure.name())
+
+
+def live(plan: SurvivalPlan, looks: threading.Semaphore, stop: threading.Event, say: Callable[[Said], None]) -> None:
+    """Live until told to stop, and say at each look what is new.
+
+    Raises:
+        CannotBeginError: see :class:`Established`.
+        KafkaException: likewise.
+    """
+    clients = Established(plan)
+    try:
+        say(Steady(at=time.time()))
+        while looks.acquire(timeout=plan.most_s) and not stop.is_set():
+            say(clients.look())
+    finally:
+        clients.stop()
