@@ -144,8 +144,8 @@ def test_the_longest_silence_counts_also_while_it_lasts() -> None:
     first = flow.look(9.0, connects=0)
     assert (first.acknowledged, first.unacknowledged_ms, first.unread_ms) == (4, 5000.0, 8000.0)
     assert first.errors == {"_MSG_TIMED_OUT": 1}
-    second = flow.look(10.0, connects=2)
-    assert (second.acknowledged, second.unacknowledged_ms, second.failed, second.connects) == (0, 2000.0, 0, 2)
+    after = flow.look(10.0, connects=2)
+    assert (after.acknowledged, after.unacknowledged_ms, after.failed, after.connects) == (0, 2000.0, 0, 2)
 
 
 def test_connections_made_anew_are_counted_from_the_first_look_on() -> None:
