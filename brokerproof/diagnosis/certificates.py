@@ -17,7 +17,7 @@ from brokerproof.diagnosis.check import Check, Verdict
 from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.diagnosis.finding import ClientEvidence
 from brokerproof.diagnosis.outcome_index import first_look
-from brokerproof.probes.outcome import HandshakeFacts, IdentityFacts, Outcome, Role, Stage, Status, Target
+from brokerproof.probes.outcome import HandshakeFacts, IdentityFacts, Outcome, Reason, Role, Stage, Status, Target
 from brokerproof.wording import listed
 
 
@@ -60,6 +60,15 @@ def _shown(seen: ClientEvidence) -> Iterator[Shown]:
             yield _one(seen, outcome, facts, broker_id)
 
 
+def _untrusted_issuers(clients: Iterable[ClientEvidence]) -> Iterator[tuple[tuple[str, str], str]]:
+    """The issuer of each certificate that a client did not trust, with the cluster that it was shown for."""
+    for seen in clients:
+        for outcome in first_look(seen.outcomes):
+            facts, planned = outcome.facts, outcome.target.role in {Role.BROKER, Role.BOOTSTRAP}
+            if planned and outcome.reason is Reason.CHAIN_UNTRUSTED and isinstance(facts, HandshakeFacts):
+                yield (seen.view.cluster_name, seen.view.listener), facts.issuer
+
+
 def _one(seen: ClientEvidence, outcome: Outcome, facts: HandshakeFacts, broker_id: int) -> Shown:
     return Shown(
         client=seen.view.client,
@@ -81,15 +90,18 @@ def one_certificate(clients: Sequence[ClientEvidence]) -> tuple[ClientEvidence, 
     """
     words: dict[tuple[str, Target], str] = {}
     every = shown(clients)
+    untrusted = list(_untrusted_issuers(clients))
     for cluster in sorted({one.cluster for one in every}):
         of_cluster = [one for one in every if one.cluster == cluster]
-        words |= _of_other_issuers(of_cluster) or _beside_another(of_cluster)
+        beside = [issuer for where, issuer in untrusted if where == cluster]
+        words |= _of_other_issuers(of_cluster, beside) or _beside_another(of_cluster)
     return tuple(_marked(seen, words) for seen in clients) if words else tuple(clients)
 
 
-def _of_other_issuers(found: Sequence[Shown]) -> dict[tuple[str, Target], str]:
-    most = _most(one.facts.issuer for one in found)
-    issuers = {one.facts.issuer for one in found}
+def _of_other_issuers(found: Sequence[Shown], untrusted: Sequence[str]) -> dict[tuple[str, Target], str]:
+    """Of what was found right, what has another issuer than most of the cluster; that may be one nobody trusts."""
+    every = [*(one.facts.issuer for one in found), *untrusted]
+    most, issuers = _most(every), frozenset(every)
     return {
         one.key: f"its certificate {_short(one)} is issued by {one.facts.issuer}, "
         f"others of this cluster by {listed(sorted(issuers - {one.facts.issuer}))}"

@@ -45,6 +45,18 @@ SEEN_IN_THE_LAB: list[tuple[str, str, list[Bend], Named]] = [
         [(sets.NO_RECORDS, OUTSIDE, {1, 2, 3})],
     ),
     (
+        "no record but one that loops: none was seen, and another zone may hide them",
+        SINGLE,
+        [
+            Bend(at(Stage.RESOLVE, clients=OUTSIDE, brokers=[1, 3]), NO_NAME),
+            Bend(at(Stage.RESOLVE, clients=OUTSIDE, brokers=[2]), resolver(Reason.SERVFAIL, rcode="SERVFAIL")),
+        ],
+        [
+            (sets.NO_RECORDS, OUTSIDE, {1, 3}),
+            (one(Code.DNS_CNAME_LOOP, Code.DNS_RESOLVER_FAILING, Code.DNS_RESOLVER_RULE), OUTSIDE, {2}),
+        ],
+    ),
+    (
         "a public name hidden by a zone or a rule",
         PEERING,
         [Bend(at(Stage.RESOLVE, clients=["peered"]), NO_NAME)],

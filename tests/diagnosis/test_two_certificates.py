@@ -9,7 +9,7 @@ import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Answer, Diagnosis
-from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Outcome, Role, Stage
+from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import EVERYONE, IN_VPC, PEERING, SINGLE
 from tests.diagnosis.bent import Bend, Change, at, diagnosis_of, views_of
@@ -28,6 +28,15 @@ def shown(
 ) -> Change:
     facts = HandshakeFacts(sni="b", sha256=sha256, issuer=issuer, not_before=not_before, dns_names=names)
     return lambda o: msgspec.structs.replace(o, facts=facts, started_ns=started_ns, duration_ns=1)
+
+
+def untrusted(sha256: str, *, issuer: str) -> Change:
+    change = shown(sha256, issuer=issuer)
+
+    def bent(o: Outcome) -> Outcome:
+        return msgspec.structs.replace(change(o), status=Status.FAILED, reason=Reason.CHAIN_UNTRUSTED)
+
+    return bent
 
 
 OWN, OF_A_PROXY = shown("own"), shown("proxy", issuer="CN=Corporate CA", not_before=LATER)
@@ -50,6 +59,17 @@ def test_a_proxy_before_one_broker() -> None:
     assert "Corporate CA" in found.observed
     assert "Amazon RSA 2048 M01" in found.observed
     assert found.next_step
+
+
+def test_a_proxy_that_alone_has_a_certificate_which_clients_trust() -> None:
+    """The brokers' own authority is not trusted; one broker's is right, and no broker of this cluster has another."""
+    diagnosis = found_in(
+        IN_VPC,
+        Bend(at(Stage.HANDSHAKE, brokers=[1, 3]), untrusted("own", issuer="CN=Somebody's CA")),
+        Bend(at(Stage.HANDSHAKE, brokers=[2]), OF_A_PROXY),
+    )
+    found = {frozenset(one.codes): one.broker_ids for one in diagnosis.findings}
+    assert found[frozenset({Code.TLS_INSPECTED, Code.TLS_CERTIFICATE_RENEWED})] == (2,)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ def _no_name(case: Case, red: Red, facts: ResolveFacts | None) -> Said:  # noqa:
     owner, private = _answering_zone(red, facts)
     zones = {canonical(zone) for zone in view.zone_names}
     if zones and owner in zones:
-        if _all_alike(case, red) and len(view.brokers) > 1:
+        _, passed = _siblings(case, view)
+        if not passed and len(view.brokers) > 1:
+            # No record of the zone was seen: it may be another zone of the same name.
             return sets.NO_RECORDS, "the private zone that answers has none of the brokers' records"
         return frozenset({Code.DNS_RECORD_MISSING}), ""
     if private and any(owner.endswith(f".{zone}") for zone in zones):
