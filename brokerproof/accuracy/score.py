@@ -104,7 +104,9 @@ def _holds(finding: Named, cause: Injected) -> bool:
 
 
 def _advised(cause: Injected, trial: Trial) -> Attribution:
-    return Attribution.SHARP if cause.cause in trial.advised else Attribution.MISSED
+    if cause.cause in trial.advised:
+        return Attribution.SHARP
+    return Attribution.HIDDEN if cause.fault in trial.hidden else Attribution.MISSED
 
 
 def _attribute(cause: Injected, trial: Trial, stray: tuple[Named, ...]) -> Attribution:

@@ -229,10 +229,10 @@ def test_what_differs_by_itself_is_no_sign_of_a_fault(fake_lab: FakeLab) -> None
 @pytest.mark.parametrize(
     ("sights", "is_hidden"),
     [
-        (("lost", "well", "lost", "well"), False),  # with it, without it, by turns
-        (("well", "well", "lost", "well"), False),
-        (("well", "lost", "lost", "well"), True),  # the others lose as well
-        (("well", "well", "well", "well"), True),
+        (("lost", "well", "lost", "well", "well", "well"), False),  # with it, without it, by turns
+        (("well", "well", "lost", "well", "well", "well"), False),
+        (("well", "lost", "lost", "well", "well", "well"), True),  # the others lose as well
+        (("well",) * 6, True),
     ],
 )
 def test_what_shows_now_and_then_is_hidden_where_all_of_it_is_seen_without_it(

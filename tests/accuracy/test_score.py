@@ -70,6 +70,12 @@ def test_what_is_hidden_need_not_be_named_but_may_be() -> None:
     ]
 
 
+def test_an_advice_that_nothing_shows_is_hidden_too() -> None:
+    advice = msgspec.structs.replace(fault("kafka.final_dot"), advice=True)
+    assert [a for _, a in score(trial(advice)).causes] == [Attribution.MISSED]
+    assert [a for _, a in score(trial(advice, hidden=(advice.fault,))).causes] == [Attribution.HIDDEN]
+
+
 def test_what_is_hidden_may_be_in_a_set_that_is_too_wide_for_it() -> None:
     """An ACL before an endpoint that does not answer at all: the endpoint's own set has ACLs among others."""
     acl = fault("security.network_acl", "route.missing_subnet")
