@@ -18,6 +18,7 @@ from brokerproof.canary.established import (
     established_of,
     established_readings,
 )
+from brokerproof.canary.events import StateChanged
 from brokerproof.canary.page import lines_of
 from brokerproof.canary.state import Reading, State
 from brokerproof.canary.store import HOUR_S, Store
@@ -110,7 +111,7 @@ def test_what_is_established_alone_fails_and_the_alert_says_so(tmp_path: Path) -
 def test_where_the_broker_fails_as_well_its_cause_is_named_for_both(tmp_path: Path) -> None:
     watch = watch_in(tmp_path)
     dead = run_of(dead_broker(2)(well()))
-    changes = []
+    changes: list[StateChanged] = []
     for number in range(3):
         bad = msgspec.structs.replace(done(dead, BEGAN + number * EVERY_S), noticed=noticed(30_000))
         changes += watch.took(bad)[1]

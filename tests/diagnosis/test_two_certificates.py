@@ -34,7 +34,9 @@ def untrusted(sha256: str, *, issuer: str) -> Change:
     change = shown(sha256, issuer=issuer)
 
     def bent(o: Outcome) -> Outcome:
-        return msgspec.structs.replace(change(o), status=Status.FAILED, reason=Reason.CHAIN_UNTRUSTED)
+        told = change(o)
+        assert told is not None
+        return msgspec.structs.replace(told, status=Status.FAILED, reason=Reason.CHAIN_UNTRUSTED)
 
     return bent
 
