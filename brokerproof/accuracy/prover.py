@@ -167,8 +167,8 @@ def _is_hidden(  # noqa: PLR0917 - two states of one lab, and who looks at them
     differ = seen_only_in if FAULTS[fault].by_chance else told_apart
     with_it: list[Snapshot] = [evidence.snapshot]
     without: list[Snapshot] = []
-    by_turns = ((others, without), (faults, with_it))
-    for put_in, snapshots in (*by_turns, *by_turns, by_turns[0]):
+    each_turn = ((others, without), (faults, with_it))
+    for put_in, snapshots in (*each_turn, *each_turn, each_turn[0]):
         snapshots.append(_with_faults(lab, clients, put_in, names).snapshot)
         if differ is told_apart and not told_apart(with_it, without):
             return True

@@ -217,7 +217,7 @@ def canary_run(
 
 def _keep_clients(topology: Topology, watchers: Sequence[Watcher]) -> frozenset[str]:
     """Give each client with a topic clients that stay; their names."""
-    kept = set()
+    names = set()
     for each in watchers:
         if each.client.existing_topic:
             try:
@@ -227,8 +227,8 @@ def _keep_clients(topology: Topology, watchers: Sequence[Watcher]) -> frozenset[
                 continue
             plan = msgspec.structs.replace(survival_plan(topology, each.client), every_ms=SLOWEST_MS, most_s=MOST_S)
             each.staying = Staying(each.client.name, command, plan)
-            kept.add(each.client.name)
-    return frozenset(kept)
+            names.add(each.client.name)
+    return frozenset(names)
 
 
 def _rules(failures: str) -> Rules:

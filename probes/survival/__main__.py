@@ -147,20 +147,20 @@ def main() -> int:
     except (msgspec.DecodeError, ValueError) as problem:
         say(Refused(why=f"the plan cannot be used: {problem}"))
         return 1
-    looks = threading.Semaphore(0)
+    asked = threading.Semaphore(0)
 
     def read() -> None:
         for line in sys.stdin.buffer:
             if line.strip() != b"look":
                 break
-            looks.release()
+            asked.release()
         stop.set()
-        looks.release()
+        asked.release()
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     try:
         if sys.argv[1:] == ["--established"]:
-            live(plan, looks, stop, say)
+            live(plan, asked, stop, say)
         else:
             say(survive(plan, stop))
     except (CannotBeginError, CredentialsError, KafkaException) as problem:

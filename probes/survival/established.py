@@ -250,7 +250,7 @@ def _delivered(flow: FlowSeen, failure: KafkaError | None, _message: Message) ->
         flow.failed(failure.name())
 
 
-def live(plan: SurvivalPlan, looks: threading.Semaphore, stop: threading.Event, say: Callable[[Said], None]) -> None:
+def live(plan: SurvivalPlan, asked: threading.Semaphore, stop: threading.Event, say: Callable[[Said], None]) -> None:
     """Live until told to stop, and say at each look what is new.
 
     Raises:
@@ -260,7 +260,7 @@ def live(plan: SurvivalPlan, looks: threading.Semaphore, stop: threading.Event, 
     clients = Established(plan)
     try:
         say(Steady(at=time.time()))
-        while looks.acquire(timeout=plan.most_s) and not stop.is_set():
+        while asked.acquire(timeout=plan.most_s) and not stop.is_set():
             say(clients.look())
     finally:
         clients.stop()
