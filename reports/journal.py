@@ -232,8 +232,10 @@ class Journal:
         self._audited: set[str] = set()
 
     @classmethod
-    def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER) -> Journal:
+    def open(cls, run_dir: Path, run: Run, *, writer: str = OWNER, at: datetime | None = None) -> Journal:
         """Begin the journal of process ``writer`` in ``run_dir``, which is made if need be.
+
+        ``at``: when the run began, where that is not now.
 
         The file never exists without its first line, so whatever is found can be told apart.
 
@@ -245,7 +247,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{writer}{SUFFIX}"
         try:
-            return cls(LineFile.create(path, _line(Opened(run=run, writer=writer, at=_now()))))
+            return cls(LineFile.create(path, _line(Opened(run=run, writer=writer, at=at or _now()))))
         except FileExistsError:
             raise JournalError(f"{path} is there already: give each run a directory of its own") from None
 
@@ -304,14 +306,15 @@ class Journal:
         self.append(Closed(at=_now()))
         self.close()
 
-    def finish_run(self, *, cut_short: str = "", writers: Iterable[str] = ()) -> None:
+    def finish_run(self, *, cut_short: str = "", writers: Iterable[str] = (), at: datetime | None = None) -> None:
         """Say that the run is over, and close. For the owner of the run, and only once.
 
         Args:
             cut_short: why it ended early (``interrupted``), empty when it did not.
             writers: the other processes that took part, so that a lost journal is missed.
+            at: when it ended, where that is not now.
         """
-        self.append(RunFinished(at=_now(), cut_short=cut_short, writers=tuple(writers)))
+        self.append(RunFinished(at=at or _now(), cut_short=cut_short, writers=tuple(writers)))
         self.close_complete()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import click
 
 from brokerproof.cli.endings import COULD_NOT, Said, as_sentences
 from brokerproof.cli.fleet_session import Session, opened
+from brokerproof.comparison.history import STORE
 from brokerproof.fleet.bundle import HANDLER, MACHINES, PYTHON, function_bundle
 from brokerproof.fleet.calls import Who
 from brokerproof.fleet.hub import PREFIX, Hub, check_name
@@ -112,11 +113,12 @@ def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> Non
             name, target, lambda topology: _paced(topology, options), only_region=options["only_region"]
         )
         click.echo(pace.because, err=True)
-        session.start(name, at_once=pace.at_once, tolerated=tolerated)
-        if no_wait:
-            click.echo(f"started; collect it with: brokerproof fleet collect {name}")
-            return
-        sys.exit(session.collect(name, name, _Where(options), stop=True))
+        with session.stopped_by_interrupt(name):
+            session.start(name, at_once=pace.at_once, tolerated=tolerated)
+            if no_wait:
+                click.echo(f"started; collect it with: brokerproof fleet collect {name}")
+                return
+            sys.exit(session.collect(name, name, _Where(options)))
 
 
 @fleet.command("publish")
@@ -168,7 +170,21 @@ def collect(which: str, **options: Any) -> None:
     with ExitStack() as stack:
         session = _session(stack, options)
         name, run_name = session.which(which)
-        sys.exit(session.collect(name, run_name, _Where(options), stop=False))
+        sys.exit(session.collect(name, run_name, _Where(options)))
+
+
+@fleet.command("history")
+@click.argument("name", metavar="SET")
+@_hub
+@click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), default=STORE, show_default=True, help="The history."
+)
+@as_sentences
+def history(name: str, *, store: Path, **options: Any) -> None:
+    """Append every run of SET that the bucket has and the history lacks; then `brokerproof history` shows them."""
+    with ExitStack() as stack:
+        appended = _session(stack, options).catch_up(check_name(name, "set"), store)
+    click.echo(f"appended {appended} runs to {store}; brokerproof history --store {store} shows them")
 
 
 @fleet.command("function")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,12 +21,13 @@ from brokerproof.cli.verify_bootstrap import append_to_history, exit_code, summa
 from brokerproof.errors import CouldNotError
 from brokerproof.extras import Extra, require
 from brokerproof.fleet.hub import FleetError, Hub, check_name
-from brokerproof.fleet.items import make_set
+from brokerproof.fleet.items import FleetSet, make_set
 from brokerproof.fleet.machine import execution_input
 from brokerproof.fleet.pace import Pace
 from brokerproof.reports.document import Run
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import RESULTS, Journal, refuse_used
+from brokerproof.reports.merge import recorded
 from brokerproof.reports.render import render_all
 from brokerproof.topology.files import load
 from brokerproof.topology.models import Topology
@@ -125,8 +127,18 @@ class Session:
         """
         self.engine.start(name, execution_input(self.hub, name, at_once=at_once, tolerated=tolerated))
 
+    @contextmanager
+    def stopped_by_interrupt(self, run: str) -> Iterator[None]:
+        """Have an interruption within the block begin no more items."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            with suppress(CouldNotError):
+                self.engine.stop(run)
+            raise
+
     def which(self, words: str) -> tuple[str, str]:
-        """Set and run of ``SET`` or ``SET/RUN``: without a run the newest, or the one called as the set.
+        """Set and run of ``SET`` or ``SET/RUN``: without a run the newest, also one that left no object.
 
         Raises:
             FleetError: no name, or no run.
@@ -136,14 +148,13 @@ class Session:
         check_name(name, "set")
         if run:
             return name, check_name(run, "run")
-        runs = self.store.runs(name)
-        if runs:
-            return name, runs[-1]
-        if self.engine.look(name) is None:
-            raise FleetError(
-                f"set {name!r} has no run: S3 has no object of one, and the engine knows none of that name"
-            )
-        return name, name
+        newest = name if self.engine.look(name) is not None else self.engine.newest(name)
+        if newest is not None:
+            return name, newest
+        runs = self.store.runs(name)  # what the engine has forgotten
+        if not runs:
+            raise FleetError(f"set {name!r} has no run: the engine knows none, and S3 has no object of one")
+        return name, runs[-1]
 
     def count(self, name: str, run: str) -> Count:
         """How far a run is.
@@ -156,56 +167,85 @@ class Session:
 
         return count(self.engine, self.store, self.store.read(name), run)
 
-    def collect(self, name: str, run: str, where: Where, *, stop: bool) -> int:
+    def collect(self, name: str, run: str, where: Where) -> int:
         """Follow a run to its end, and report it; the exit code.
 
         Args:
             name: Of the set.
             run: Of the run.
             where: Where reports go.
-            stop: Whether an interruption stops the execution.
 
         Raises:
             WrongUseError: there is no such set or run, or a run was recorded in the folder.
             CouldNotError: S3 or the engine refused; what was collected is reported by ``brokerproof report``.
         """
-        from brokerproof.fleet.collect import Collector  # noqa: PLC0415  boto3 is an extra
-        from brokerproof.fleet.follow import follow  # noqa: PLC0415  likewise
-
         run_dir = (where.run_dir or RESULTS / (run if run == name else f"{name}-{run}")).resolve()
         refuse_used(run_dir)
         made = self.store.read(name)
-        about = Run(run_id=run, target=made.topology.name, tool=describe_tool(), host=describe_host())
         progress = _Progress()
-        with Journal.open(run_dir, about) as journal:
-            collector = Collector(self.store, made, run, journal)
-            try:
-                missing = follow(
-                    self.engine,
-                    self.store,
-                    made,
-                    run,
-                    collector=collector,
-                    told=lambda count: progress.show(count.words),
-                )
-            except KeyboardInterrupt:
-                if stop:
-                    with suppress(CouldNotError):
-                        self.engine.stop(run)
-                progress.say(f"interrupted; what arrives is kept: brokerproof fleet collect {name}")
-                journal.finish_run(cut_short="interrupted")
-                raise
-            journal.finish_run()
+        missing = self._written_down(made, run, run_dir, progress)
         progress.say(f"{len(made.items) - len(missing):,} of {len(made.items):,} clients ran")
         if missing:
             more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
-            progress.say(
-                f"did not run: {', '.join(missing[:_NAMED])}{more}" if more else f"did not run: {listed(missing)}"
-            )
+            named = f"{', '.join(missing[:_NAMED])}{more}" if more else listed(missing)
+            progress.say(f"did not run: {named}")
         rendered = render_all(run_dir, also=where.reports)
         append_to_history(where.history, where.run_dir, rendered)
         summarize(rendered)
         return exit_code(rendered)
+
+    def catch_up(self, name: str, history: Path) -> int:
+        """Append to a history every run of a set that it lacks, read off the bucket; returns how many.
+
+        A run that goes on is left for later, and one that answered plans which were replaced since is left out.
+
+        Raises:
+            WrongUseError: there is no such set.
+            CouldNotError: S3 or the engine refused, or the history cannot be written.
+        """
+        from brokerproof.comparison.history import append  # noqa: PLC0415  slow to import
+        from brokerproof.fleet.collect import REPLACED  # noqa: PLC0415  boto3 is an extra
+        from brokerproof.reports.history import points_of  # noqa: PLC0415  slow to import
+
+        require(Extra.COMPARE, "a history")
+        made = self.store.read(name)
+        progress = _Progress()
+        appended = 0
+        for run in self.store.runs(name):
+            execution = self.engine.look(run)
+            if (history / f"{run}.parquet").exists() or (execution is not None and not execution.state.is_over):
+                continue
+            with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder:
+                self._written_down(made, run, Path(folder), progress)
+                document = recorded(Path(folder)).document
+            if any(REPLACED in client.vantage_error for client in document.clients):
+                progress.say(f"run {run} is left out: the set was published anew since")
+                continue
+            append(history, points_of(document))
+            appended += 1
+        return appended
+
+    def _written_down(self, made: FleetSet, run: str, run_dir: Path, progress: _Progress) -> tuple[str, ...]:
+        """Follow a run into a journal; returns the clients that did not run."""
+        from brokerproof.fleet.collect import Collector  # noqa: PLC0415  boto3 is an extra
+        from brokerproof.fleet.follow import follow  # noqa: PLC0415  likewise
+
+        about = Run(run_id=run, target=made.topology.name, tool=describe_tool(), host=describe_host())
+        known = self.engine.look(run)
+        with Journal.open(run_dir, about, at=None if known is None else known.began) as journal:
+            collector = Collector(self.store, made, run, journal)
+            told = progress.show
+            try:
+                missing = follow(
+                    self.engine, self.store, made, run, collector=collector, told=lambda count: told(count.words)
+                )
+            except KeyboardInterrupt:
+                progress.say(f"interrupted; what arrives is kept: brokerproof fleet collect {made.name}")
+                journal.finish_run(cut_short="interrupted")
+                raise
+            known = self.engine.look(run)
+            journal.finish_run(at=None if known is None else known.ended)
+        return missing
 
 
 def _read(target: Path) -> tuple[Topology, Audit | None]:

@@ -32,6 +32,7 @@ from brokerproof.vantages.tail import Tail
 from brokerproof.wording import one_line
 
 NOT_RUN: Final = "did not run"
+REPLACED: Final = "its plan was replaced or is gone"
 _LINK: Final = "169.254."
 """RFC 3927."""
 
@@ -83,7 +84,7 @@ class Collector:
 
     def _judge(self, item: Item, plan: Plan | None, text: bytes) -> None:
         if plan is None:
-            self._write(item, VantageRun(error="its plan was replaced or is gone, so what it answers to is unknown"))
+            self._write(item, VantageRun(error=f"{REPLACED}, so what it answers to is unknown"))
         else:
             run, where = self._heard(item, plan, text)
             self._write(item, run, plan, where)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ AT_ONCE: Final = 8
 """DescribeExecution at a time: an account and Region has 15 a second (Step Functions quotas)."""
 ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "ABORTED")
 _CAUSE: Final = 300
+LAST: Final = 100
+"""Executions that are looked through for one of a set, from the newest."""
 
 
 class EngineError(CouldNotError):
@@ -50,6 +53,9 @@ class Execution:
 
     state: State
     why: str = ""
+    began: datetime | None = None
+    ended: datetime | None = None
+    """None while it runs."""
 
 
 class Engine:
@@ -91,7 +97,25 @@ class Engine:
             raise EngineError(f"execution {run} cannot be described: {error}") from None
         except BotoCoreError as error:
             raise EngineError(f"execution {run} cannot be described: {error}") from None
-        return Execution(State(said["status"]), _why(said))
+        return Execution(State(said["status"]), _why(said), said["startDate"], said.get("stopDate"))
+
+    def newest(self, set_name: str) -> str | None:
+        """The newest execution of a set, also one that left no object; None where it is not among the last ones.
+
+        Raises:
+            EngineError: they cannot be listed.
+        """
+        try:
+            pages = self._states.get_paginator("list_executions").paginate(
+                stateMachineArn=self._hub.state_machine, PaginationConfig={"MaxItems": LAST}
+            )
+            for each in (one for page in pages for one in page["executions"]):
+                said = self._states.describe_execution(executionArn=each["executionArn"])
+                if _set_of(said) == set_name:
+                    return str(each["name"])
+        except (ClientError, BotoCoreError) as error:
+            raise EngineError(f"executions of {self._hub.state_machine} cannot be listed: {error}") from None
+        return None
 
     def stop(self, run: str) -> None:
         """Have nothing more begun; what runs is left to end.
@@ -135,6 +159,13 @@ class Engine:
         except (ValueError, KeyError, TypeError):
             return "", ""
         return client, _why(said)
+
+
+def _set_of(said: dict[str, Any]) -> str:
+    try:
+        return str(json.loads(said.get("input", "{}"))["set"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _why(said: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -25,6 +25,7 @@ from brokerproof.fleet.machine import definition
 MACHINE = "arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet"
 BUCKET = "fleet-bucket"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+TOOK = timedelta(seconds=9)
 Function = Callable[[dict[str, Any]], dict[str, Any]]
 """An event in, a payload out. What it raises is the item's end."""
 
@@ -132,11 +133,16 @@ class FleetAws:
             raise RefusedError("ExecutionDoesNotExist")
         one = self.executions[parent]
         told = one["children"][int(number)] if number else {k: one[k] for k in ("status", "input")}
-        return {"executionArn": execution, "stateMachineArn": MACHINE, "startDate": NOW, **told}
+        ended = {} if told["status"] == "RUNNING" else {"stopDate": NOW + TOOK}
+        return {"executionArn": execution, "stateMachineArn": MACHINE, "startDate": NOW, **ended, **told}
 
     def _stop_execution(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.executions[asked["executionArn"]]["status"] = "ABORTED"
         return {"stopDate": NOW}
+
+    def _listed(self, arn: str) -> dict[str, Any]:
+        one = {"executionArn": arn, "stateMachineArn": MACHINE, "name": arn.rpartition(":")[2]}
+        return {**one, "status": self.executions[arn]["status"], "startDate": NOW}
 
     def _list_map_runs(self, asked: dict[str, Any]) -> dict[str, Any]:
         execution = asked["executionArn"]
@@ -144,6 +150,8 @@ class FleetAws:
         return {"mapRuns": [{**one, "startDate": NOW}]}
 
     def _list_executions(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if "mapRunArn" not in asked:
+            return {"executions": [self._listed(arn) for arn in reversed(self.executions)]}
         arn = asked["mapRunArn"].removesuffix("#")
         children = enumerate(self.executions[arn]["children"])
         found = [

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brokerproof.cli.main import main
+from brokerproof.comparison.history import Trend, trend
 from brokerproof.fleet.calls import CALLS, Who
 from brokerproof.fleet.collect import behind_forwarder
 from brokerproof.fleet.far.values import decode_result, encode
@@ -26,7 +27,7 @@ from brokerproof.topology.files import dumps
 from brokerproof.topology.models import UNKNOWN, ClientVantage, Topology
 from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import PATTERNS
-from tests.fleet.aws import BUCKET, MACHINE, FleetAws
+from tests.fleet.aws import BUCKET, MACHINE, NOW, TOOK, FleetAws
 from tests.fleet.probes import Bend, Functions, Scripted, dropped
 
 WHOLE = PATTERNS["peering"].build()
@@ -197,6 +198,40 @@ def test_a_scheduled_set_is_collected_by_its_newest_run(fleet: Fleet) -> None:
     states.start_execution(stateMachineArn=MACHINE, name="by-the-clock", input=json.dumps(given))
     assert fleet("collect", "hourly", "--run-dir", "out").exit_code == 0
     assert fleet.document.run.run_id == "by-the-clock"
+
+
+def test_the_newest_run_is_reported_also_where_it_left_no_object(fleet: Fleet) -> None:
+    published = fleet("publish", str(fleet.target), "hourly").output
+    given = json.dumps(json.loads(published[published.index("{") :]))
+    states = fleet.aws.session("schedule").client("stepfunctions")
+    states.start_execution(stateMachineArn=MACHINE, name="well", input=given)
+    fleet.functions.dead = set(CLIENTS)
+    states.start_execution(stateMachineArn=MACHINE, name="all-dead", input=given)
+    assert fleet("status", "hourly").output.startswith(f"0 of {len(CLIENTS)}")
+    assert fleet("collect", "hourly", "--run-dir", "out").exit_code == 3
+    assert fleet.document.run.run_id == "all-dead"
+    assert fleet("collect", "hourly/well", "--run-dir", "well").exit_code == 0
+    fleet.aws.executions.clear()  # after 90 days
+    assert fleet("collect", "hourly", "--run-dir", "later").exit_code == 0
+
+
+def test_a_run_began_when_it_did_and_not_when_it_was_collected(fleet: Fleet) -> None:
+    fleet.run()
+    assert (fleet.document.started, fleet.document.finished) == (NOW, NOW + TOOK)
+
+
+def test_a_sets_runs_become_a_history(fleet: Fleet) -> None:
+    published = fleet("publish", str(fleet.target), "hourly").output
+    given = json.dumps(json.loads(published[published.index("{") :]))
+    states = fleet.aws.session("schedule").client("stepfunctions")
+    for run, bent in (("one", lambda _, outcomes: outcomes), ("two", dropped(CLIENTS[1], 1))):
+        fleet.functions.vantage.bent = bent
+        states.start_execution(stateMachineArn=MACHINE, name=run, input=given)
+    assert "appended 2 runs" in fleet("history", "hourly", "--store", "store").output
+    assert "appended 0 runs" in fleet("history", "hourly", "--store", "store").output
+    points = trend(fleet.folder / "store", client=CLIENTS[1], what=(Trend.VERDICT,))
+    assert {(point.run_id, point.verdict) for point in points} == {("one", "passed"), ("two", "failed")}
+    assert {point.began for point in points} == {NOW}
 
 
 def test_a_set_that_was_replaced_meanwhile_does_not_judge_what_answered_the_old_one(fleet: Fleet) -> None:
