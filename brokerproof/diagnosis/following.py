@@ -44,6 +44,21 @@ _OF_THE_CLUSTER: Final = frozenset(
     }
 )
 """Causes that may part a broker from the other brokers as well."""
+_PASSING: Final = frozenset(
+    {
+        "CORRUPT_MESSAGE",
+        "FENCED_LEADER_EPOCH",
+        "KAFKA_STORAGE_ERROR",
+        "NETWORK_EXCEPTION",
+        "NOT_CONTROLLER",
+        "OFFSET_NOT_AVAILABLE",
+        "PREFERRED_LEADER_NOT_AVAILABLE",
+        "REPLICA_NOT_AVAILABLE",
+        "UNKNOWN_LEADER_EPOCH",
+        "UNSTABLE_OFFSET_COMMIT",
+    }
+)
+"""Errors of brokers that Kafka's protocol guide marks as retriable, beside those that have a reason of their own."""
 _OF_LOOKUPS: Final = frozenset(
     {
         Code.DNS_QUERIES_THROTTLED,
@@ -72,8 +87,8 @@ def following(case: Case, left: Iterable[Red], drafts: Sequence[Draft]) -> dict[
 def _bears(case: Case, draft: Draft, red: Red) -> bool:
     """Whether what the draft says makes this fail: at the same broker, or anywhere where the cluster lacks one."""
     if draft.codes & _OF_THE_CLUSTER and red.check.reason in _OF_A_CLUSTER_WITHOUT_IT:
-        return True
-    if red.check.reason not in _OF_AN_UNREACHED_BROKER:
+        return not _refused(case, red)
+    if red.check.reason not in _OF_AN_UNREACHED_BROKER or _refused(case, red):
         return False
     if draft.codes & _OF_LOOKUPS and any(r.client == red.client for r in draft.reds):
         return True
@@ -81,6 +96,17 @@ def _bears(case: Case, draft: Draft, red: Red) -> bool:
     if draft.codes & _OF_A_TARGET and at_broker:
         return True
     return any(r.client == red.client and _may_fail(r.check.stage, red.check.stage) for r in at_broker)
+
+
+def _refused(case: Case, red: Red) -> bool:
+    """Whether a broker answered that it will not: whoever is not reached does not say so.
+
+    librdkafka's names of its own errors begin with an underscore.
+    """
+    names = {getattr(outcome.facts, "error_name", "") for outcome in case.outcomes(red)}
+    return red.check.reason is Reason.KAFKA_ERROR and any(
+        name and not name.startswith("_") and name not in _PASSING for name in names
+    )
 
 
 def _may_fail(earlier: Stage, later: Stage) -> bool:

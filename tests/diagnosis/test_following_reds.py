@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
@@ -13,13 +14,14 @@ from brokerproof.probes.outcome import (
     IdentityFacts,
     MetadataFacts,
     Outcome,
+    ProduceFacts,
     Reason,
     Role,
     Stage,
     Status,
 )
 from brokerproof.topology.expectation.view import ClientView
-from tests.diagnosis.bends import EVERYONE, PEERING, SINGLE, named, one, resolver
+from tests.diagnosis.bends import EVERYONE, IN_VPC, PEERING, SINGLE, named, one, resolver
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, judged, seen, views_of
 
 OTHER = {1: 1, 2: 3, 3: 2}
@@ -76,3 +78,19 @@ def test_questions_that_are_dropped_now_and_then_may_keep_records_from_any_broke
     [found] = diagnosis_of(views_of(PEERING), *bends).findings
     assert Code.DNS_QUERIES_THROTTLED in found.codes
     assert "peered/broker-1/produce" in found.consequences
+
+
+@pytest.mark.parametrize(
+    ("error_name", "follows"),
+    [("MSG_SIZE_TOO_LARGE", False), ("KAFKA_STORAGE_ERROR", True), ("_STATE", True), ("", True)],
+)
+def test_what_a_broker_refuses_does_not_follow_from_another_that_is_silent(error_name: str, follows: bool) -> None:
+    """A broker that answers has its own reason; what passes by itself, and the client's own errors, may follow."""
+    facts = ProduceFacts(topic="t", partition=0, leader_id=1, records=5, acknowledged=0, error_name=error_name)
+    found = diagnosis_of(
+        views_of(IN_VPC),
+        Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.TIMED_OUT)),
+        Bend(at(Stage.PRODUCE, brokers=[1, 3]), failed(Reason.KAFKA_ERROR, facts)),
+    ).findings
+    unknown = [finding for finding in found if finding.codes == (Code.UNKNOWN,)]
+    assert [set(finding.broker_ids) for finding in unknown] == ([] if follows else [{1, 3}])
