@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from brokerproof.aws.facts import AccountFacts
 from brokerproof.aws.intent.files import IntentError, is_intent
-from brokerproof.cli.account import facts_from
+from brokerproof.cli.account import facts_from, facts_recorded
 from brokerproof.cli.endings import WRONG_USE, Said, as_sentences
 from brokerproof.extras import Extra, require
 from brokerproof.running.account import is_arn
@@ -24,9 +25,23 @@ from brokerproof.topology.rules import problems
     default=None,
     help="Where to write the topology [default: standard output].",
 )
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Keep the answers in this folder too: ids, names and addresses replaced, and nothing else of yours.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Read no account, but the answers that --record kept in this folder.",
+)
 @click.option("--policy", "show_policy", is_flag=True, help="Print the least IAM policy that this needs, and end.")
 @as_sentences
-def discover(intent: Path | None, output: Path | None, *, show_policy: bool) -> None:
+def discover(
+    intent: Path | None, output: Path | None, *, record: Path | None, replay: Path | None, show_policy: bool
+) -> None:
     """Read the accounts of an INTENT file, and write what the clients' paths touch as a topology.
 
     Of a cluster's ARN the one client is this host.
@@ -42,11 +57,21 @@ def discover(intent: Path | None, output: Path | None, *, show_policy: bool) -> 
 
         click.echo(policy(), nl=False)
         return
+    if replay is not None:
+        if intent is not None or record is not None:
+            raise Said("--replay reads no account: leave INTENT and --record out", WRONG_USE)
+        _write(facts_recorded(replay), output)
+        return
     if intent is None:
-        raise Said("give an intent file, or --policy", WRONG_USE)
+        raise Said("give an intent file, a cluster's ARN, --replay or --policy", WRONG_USE)
     if not is_arn(str(intent)) and intent.exists() and not is_intent(intent):
         raise IntentError(f"{intent}: names no cluster by its ARN, so it is no intent; docs/aws.md shows one")
-    facts = facts_from(intent)
+    _write(facts_from(intent, record=record), output)
+    if record is not None:
+        click.echo(f"{record}: the answers, for --replay; look through them before you give them away", err=True)
+
+
+def _write(facts: AccountFacts, output: Path | None) -> None:
     text = dumps(facts.topology)
     if output is None:
         click.echo(text, nl=False)

@@ -87,8 +87,16 @@ def target_name(target: str) -> str:
     return target.split("/")[1] if is_arn(target) and "/" in target else Path(target).name
 
 
-def read_account(path: Path, progress: Callable[[str], None] = lambda _: None) -> AccountFacts:
+def read_account(
+    path: Path, progress: Callable[[str], None] = lambda _: None, *, record: Path | None = None
+) -> AccountFacts:
     """Everything that the account of an intent file, or of a cluster's ARN, says.
+
+    Args:
+        path: The file, or the ARN.
+        progress: Told what is being read.
+        record: Where the answers are kept, with nothing in them of whose they are; also where the account cannot be
+            read as far as it must be.
 
     Raises:
         MissingExtraError: boto3 is not installed.
@@ -99,9 +107,31 @@ def read_account(path: Path, progress: Callable[[str], None] = lambda _: None) -
     from brokerproof.aws.discovery.access import Access  # noqa: PLC0415 - boto3 is an extra
     from brokerproof.aws.discovery.discover import discover  # noqa: PLC0415 - likewise
     from brokerproof.aws.discovery.here import find_here  # noqa: PLC0415 - likewise
+    from brokerproof.aws.discovery.recording import Recorder  # noqa: PLC0415 - likewise
 
     intent = intent_of_arn(str(path)) if is_arn(str(path)) else load_intent(path)
-    return discover(intent, Access(intent), progress, here=find_here)
+    if record is None:
+        return discover(intent, Access(intent), progress, here=find_here)
+    recorder = Recorder(intent)
+    try:
+        return discover(intent, Access(intent, recorder.listen), progress, here=find_here)
+    finally:
+        recorder.write(record)
+
+
+def read_recording(folder: Path, progress: Callable[[str], None] = lambda _: None) -> AccountFacts:
+    """Everything that the account of a recording said.
+
+    Raises:
+        MissingExtraError: boto3 is not installed.
+        IntentError, DiscoveryError: it is none.
+    """
+    require(Extra.AWS, "reading a recording")
+    from brokerproof.aws.discovery.discover import discover  # noqa: PLC0415 - boto3 is an extra
+    from brokerproof.aws.discovery.recording import Recorded  # noqa: PLC0415 - likewise
+
+    recorded = Recorded(folder)
+    return discover(recorded.intent, recorded, progress)
 
 
 class InProcess:

@@ -130,6 +130,18 @@ def test_what_was_meant_is_no_finding(tmp_path: Path) -> None:
     assert run("audit", path, "--intended", path).exit_code == 0
 
 
+def test_discover_keeps_the_answers_and_reads_them_again(intent: Path) -> None:
+    folder, again = intent.with_name("answers"), intent.with_name("again.yaml")
+    kept = run("discover", intent, "-o", intent.with_name("topology.yaml"), "--record", folder)
+    assert kept.exit_code == 0, kept.output
+    assert "look through them before you give them away" in kept.stderr
+    replayed = run("discover", "--replay", folder, "-o", again)
+    assert replayed.exit_code == 0, replayed.output
+    assert len(load(again).security_groups) == len(as_seen(INTENDED).security_groups)
+    assert "unknown:" not in replayed.stderr
+    assert run("discover", intent, "--replay", folder).exit_code == 2
+
+
 def test_discover_refuses_a_topology(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(dumps(INTENDED))

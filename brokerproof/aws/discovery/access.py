@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from threading import Lock
 from typing import Any, Final
@@ -29,8 +30,10 @@ _SESSION_NAME: Final = "brokerproof"
 class Access:
     """The clients of an intent's accounts."""
 
-    def __init__(self, intent: Intent) -> None:
+    def __init__(self, intent: Intent, listen: Callable[[Place, Any], None] = lambda *_: None) -> None:
+        """``listen`` is told of each client as it is made."""
         self._intent = intent
+        self._listen = listen
         self._lock = Lock()
         self._sessions: dict[str, Any] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
@@ -49,6 +52,7 @@ class Access:
             if key not in self._clients:
                 session = self._session(place)
                 self._clients[key] = session.client(service, region_name=region, config=_CONFIG)
+                self._listen(Place(place.account_id, region), self._clients[key])
             return self._clients[key]
 
     def _session(self, place: Place) -> Any:
