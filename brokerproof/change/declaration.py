@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field
 
 from brokerproof.change.facts import FactKind
 from brokerproof.errors import WrongUseError
+from brokerproof.topology.documents import read_as, read_text
 
 ALL: Final = "all"
 LONGEST_PAUSE_MS: Final = 3000
-MAX_BYTES: Final = 1 << 20
 
 
 class DeclarationError(WrongUseError):
@@ -74,22 +72,8 @@ def load_declaration(path: Path) -> Declaration:
     Raises:
         DeclarationError: it cannot be read, or is wrong.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as problem:
-        raise DeclarationError(f"{path}: cannot be read: {problem.strerror or problem}") from None
-    if len(raw) > MAX_BYTES:
-        raise DeclarationError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-    try:
-        read: Any = YAML(typ="safe", pure=True).load(raw.decode())
-    except (YAMLError, UnicodeDecodeError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark is not None else ""
-        words = getattr(problem, "problem", None) or str(problem)
-        raise DeclarationError(f"{path}: {place}not YAML: {words}") from None
-    try:
-        return Declaration.model_validate({} if read is None else read)
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the document"
-        raise DeclarationError(f"{path}: {where}: {first['msg']}") from None
+    text = read_text(path, DeclarationError)
+    if not text.strip():
+        return NOTHING
+    expected = "a declaration is a mapping of what a change may alter"
+    return read_as(Declaration, text, str(path), error_type=DeclarationError, expected=expected, problems=lambda _: ())

@@ -272,8 +272,8 @@ class TestDeclarations:
             ("may_differ: {adresses: all}", "may_differ.adresses"),
             ("interruption: {outage_ms: -1}", "interruption.outage_ms"),
             ("chnge: x", "chnge"),
-            ("a: [", "line 1"),
-            ("[]", "the document"),
+            ("a: [", ":1: not YAML"),
+            ("[]", "is a mapping"),
         ],
     )
     def test_a_mistake_is_named_with_its_place(self, tmp_path: Path, text: str, words: str) -> None:
