@@ -81,7 +81,7 @@ def _place(one: Outcome) -> tuple[str, int]:
 
 def answer(plan: Plan, outcomes: tuple[Outcome, ...]) -> None:
     started = Started(plan_id=plan.plan_id, client=plan.client, probe_version="1", host="h", python="3")
-    closing = Closing(plan_id=plan.plan_id, outcomes=len(outcomes), complete=True, duration_ns=1)
+    closing = Closing(plan_id=plan.plan_id, outcomes=len(outcomes), complete=True, duration_ns=10**9)
     lines: list[Line] = [started, *outcomes, closing]
     for line in lines:
         sys.stdout.buffer.write(encode_line(line))

@@ -36,6 +36,7 @@ spec:
     - name: brokerproof
       image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
+      workingDir: /tmp
       {{- if eq .Values.mode "canary" }}
       args:
         - canary
