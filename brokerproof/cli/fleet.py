@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec
 import click
 
 from brokerproof.cli.endings import COULD_NOT, Said, as_sentences
-from brokerproof.cli.fleet_session import Session, opened
+from brokerproof.cli.fleet_session import Session, folder_of, opened
 from brokerproof.comparison.history import STORE
 from brokerproof.fleet.bundle import HANDLER, MACHINES, PYTHON, function_bundle
 from brokerproof.fleet.calls import Who
@@ -109,6 +109,7 @@ def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> Non
     with ExitStack() as stack:
         session = _session(stack, options)
         name = new_name()
+        folder_of(name, name, _Where(options))  # refused before anything is started
         pace = session.write(
             name, target, lambda topology: _paced(topology, options), only_region=options["only_region"]
         )

@@ -59,6 +59,7 @@ def opened(hub: Hub) -> Iterator[Session]:
     """
     require(Extra.AWS, "a fleet")
     from botocore.config import Config  # noqa: PLC0415  an extra
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  likewise
 
     from brokerproof.fleet.engine import Engine  # noqa: PLC0415  likewise
     from brokerproof.fleet.store import AT_ONCE, Store  # noqa: PLC0415  likewise
@@ -70,12 +71,12 @@ def opened(hub: Hub) -> Iterator[Session]:
         max_pool_connections=AT_ONCE,
         user_agent_extra="brokerproof-fleet",
     )
-    session = boto3_session(hub.region_name)
-    yield Session(
-        hub,
-        Store(hub, session.client("s3", config=config)),
-        Engine(hub, session.client("stepfunctions", config=config)),
-    )
+    try:
+        session = boto3_session(hub.region_name)
+        s3, states = (session.client(name, config=config) for name in ("s3", "stepfunctions"))
+    except BotoCoreError as error:
+        raise FleetError(f"AWS cannot be asked: {error}") from None
+    yield Session(hub, Store(hub, s3), Engine(hub, states))
 
 
 def boto3_session(region_name: str) -> Any:
@@ -179,8 +180,7 @@ class Session:
             WrongUseError: there is no such set or run, or a run was recorded in the folder.
             CouldNotError: S3 or the engine refused; what was collected is reported by ``brokerproof report``.
         """
-        run_dir = (where.run_dir or RESULTS / (run if run == name else f"{name}-{run}")).resolve()
-        refuse_used(run_dir)
+        run_dir = folder_of(name, run, where)
         made = self.store.read(name)
         progress = _Progress()
         missing = self._written_down(made, run, run_dir, progress)
@@ -246,6 +246,17 @@ class Session:
             known = self.engine.look(run)
             journal.finish_run(at=None if known is None else known.ended)
         return missing
+
+
+def folder_of(name: str, run: str, where: Where) -> Path:
+    """Where a run is recorded.
+
+    Raises:
+        JournalError: another run was recorded there.
+    """
+    run_dir = (where.run_dir or RESULTS / (run if run == name else f"{name}-{run}")).resolve()
+    refuse_used(run_dir)
+    return run_dir
 
 
 def _read(target: Path) -> tuple[Topology, Audit | None]:

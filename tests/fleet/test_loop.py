@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from brokerproof.cli.fleet_session import boto3_session
 from brokerproof.cli.main import main
 from brokerproof.comparison.history import Trend, trend
 from brokerproof.fleet.calls import CALLS, Who
@@ -35,6 +36,7 @@ HUB = Hub(MACHINE, BUCKET)
 TOPOLOGY = HUB.reached(WHOLE)
 CLIENTS = tuple(client.name for client in TOPOLOGY.clients)
 FIRST = CLIENTS[0]
+REAL_SESSION = boto3_session
 
 
 class Fleet:
@@ -252,6 +254,23 @@ def test_what_is_interrupted_is_stopped(fleet: Fleet) -> None:
     fleet.aws.on_look = interrupted
     assert fleet.run().exit_code == 130
     assert [one["status"] for one in fleet.aws.executions.values()] == ["ABORTED"]
+
+
+def test_a_folder_that_holds_a_run_is_refused_before_anything_is_started(fleet: Fleet) -> None:
+    fleet.run()
+    fleet.aws.objects.clear()
+    assert fleet.run().exit_code == 2
+    assert not fleet.aws.objects
+    assert len(fleet.aws.executions) == 1
+
+
+def test_a_profile_that_is_not_there_is_said(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokerproof.cli.fleet_session.boto3_session", REAL_SESSION)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    result = fleet("status", "x")
+    assert result.exit_code == 2
+    assert "The config profile (nobody) could not be found" in result.output
 
 
 @pytest.mark.parametrize(
