@@ -18,6 +18,8 @@ from brokerproof.fleet.policies import policy_of
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS
+from brokerproof.vantages import bundle
+from brokerproof.vantages.bundle import FarPlatform, Files
 from tests.fleet.aws import BUCKET, MACHINE
 
 PLAIN = PATTERNS["peering"].build()
@@ -93,3 +95,20 @@ def test_what_travels_with_the_probe_imports_nothing_that_does_not(tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert str(tmp_path) in done.stdout
+
+
+def test_a_functions_zip_is_made_anew_where_what_travels_with_the_probe_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(folder: Path, _far: FarPlatform, besides: Files) -> Path:
+        (folder / "bundle.zip").write_bytes(b"".join(path.read_bytes() for _, path in besides))
+        return folder / "bundle.zip"
+
+    monkeypatch.setattr(bundle, "_make", made)
+    contents = []
+    for text in ("one", "two"):
+        (tmp_path / text).write_text(text)
+        besides = (("handler.py", tmp_path / text),)
+        found = bundle.bundle_for(bundle.this_platform(), besides=besides, environ={"XDG_CACHE_HOME": str(tmp_path)})
+        contents.append(found.read())
+    assert contents == [b"one", b"two"]
