@@ -32,9 +32,9 @@ _TARGET: Final = click.argument("target", type=click.Path(path_type=Path, dir_ok
 def _hub(function: Callable[P, None]) -> Callable[P, None]:
     """The options that say where the fleet is."""
     for option in (
-        click.option("--prefix", default=PREFIX, show_default=True, help="Below which its objects are."),
+        click.option("--prefix", default=PREFIX, show_default=True, help="Below which the objects of fleets are."),
         click.option(
-            "--bucket", envvar="BROKERPROOF_FLEET_BUCKET", required=True, show_envvar=True, help="Its bucket."
+            "--bucket", envvar="BROKERPROOF_FLEET_BUCKET", required=True, show_envvar=True, help="The hub's bucket."
         ),
         click.option(
             "--state-machine",
@@ -42,7 +42,7 @@ def _hub(function: Callable[P, None]) -> Callable[P, None]:
             metavar="ARN",
             required=True,
             show_envvar=True,
-            help="Its state machine.",
+            help="The hub's state machine.",
         ),
     ):
         function = option(function)

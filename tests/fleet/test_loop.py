@@ -9,6 +9,9 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from brokerproof.aws.answers.intent import intent_of
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.intent.files import dumps_intent
 from brokerproof.cli.fleet_session import boto3_session
 from brokerproof.cli.main import main
 from brokerproof.comparison.history import Trend, trend
@@ -22,6 +25,7 @@ from brokerproof.reports.document import ResultDocument, Run, decode_document
 from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import Journal
 from brokerproof.reports.merge import merge
+from brokerproof.running.account import AccountInProcess
 from brokerproof.running.site import Site
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import dumps
@@ -215,6 +219,21 @@ def test_the_newest_run_is_reported_also_where_it_left_no_object(fleet: Fleet) -
     assert fleet("collect", "hourly/well", "--run-dir", "well").exit_code == 0
     fleet.aws.executions.clear()  # after 90 days
     assert fleet("collect", "hourly", "--run-dir", "later").exit_code == 0
+
+
+def test_what_the_account_shows_goes_with_the_set_and_is_the_second_witness(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.target.write_text(dumps_intent(intent_of(TOPOLOGY)), encoding="utf-8")
+    facts = AccountInProcess().facts(TOPOLOGY, TOPOLOGY)
+    monkeypatch.setattr("brokerproof.cli.fleet_session.facts_from", lambda _: facts)
+    fleet.functions.vantage.topology = facts.topology
+    fleet.functions.vantage.bent = dropped(CLIENTS[1], 1)
+    started = fleet.run("--no-wait").output.split()[-1]
+    assert fleet("collect", started, "--run-dir", "out").exit_code == 1
+    assert [each.audit for each in fleet.document.audits] == [audit(facts)]
+    findings = [finding for each in fleet.document.diagnoses for finding in each.diagnosis.findings]
+    assert any(finding.account for finding in findings)
 
 
 def test_a_run_began_when_it_did_and_not_when_it_was_collected(fleet: Fleet) -> None:

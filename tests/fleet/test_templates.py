@@ -61,12 +61,13 @@ def test_what_is_committed_is_current(name: str) -> None:
     assert committed == fleet_templates.written(fleet_templates.TEMPLATES[name]()), "run `make templates`"
 
 
-@pytest.mark.parametrize("path", sorted(fleet_templates.FOLDER.glob("*.yaml")), ids=lambda path: path.name)
-def test_cfn_lint_finds_nothing(path: Path) -> None:
+def test_cfn_lint_finds_nothing() -> None:
     linter = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
     if linter is None:
         pytest.skip("cfn-lint is not installed: tools/setup.sh installs it")
-    done = subprocess.run([linter, str(path)], capture_output=True, text=True, check=False)
+    paths = sorted(map(str, fleet_templates.FOLDER.glob("*.yaml")))
+    assert len(paths) > len(fleet_templates.TEMPLATES)
+    done = subprocess.run([linter, *paths], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
