@@ -64,8 +64,9 @@ schema: setup ## write the JSON Schemas of topology files, result documents and 
 pictures: setup ## draw the patterns for docs/patterns, and write what there follows from the code
 	$(BIN)/python -m tools.pattern_pages
 
-catalogue: setup ## write docs/catalogue.md, which follows from the code
+catalogue: setup ## write docs/catalogue.md and the least permissions, which follow from the code
 	$(BIN)/python -m tools.catalogue_page
+	$(BIN)/python -m tools.least_policy
 
 templates: setup ## write the CloudFormation templates of a fleet, and the state machine for Terraform
 	$(BIN)/python -m tools.fleet_templates

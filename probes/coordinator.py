@@ -26,6 +26,7 @@ from kio.static.primitive import i8
 
 from brokerproof.probes.outcome import OffsetsPartition, Reason
 from brokerproof.probes.outcome.foreign_text import number, printable
+from brokerproof.probes.outcome.permissions import Permission, denied_words
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
@@ -48,7 +49,11 @@ _STILL_LEAVING: Final = frozenset({ErrorCode.non_empty_group, ErrorCode.coordina
 class CoordinatorError(Exception):
     """A broker refused; ``reason`` is one the stage ``group`` may give. ``moved``: it coordinates the group no more."""
 
-    def __init__(self, reason: Reason, detail: str, *, moved: bool = False) -> None:
+    def __init__(
+        self, reason: Reason, detail: str, *, moved: bool = False, needs: Permission | None = None, group: str = ""
+    ) -> None:
+        self.denied = needs if reason is Reason.NOT_AUTHORIZED else None
+        detail = denied_words(detail, self.denied, group)
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -90,7 +95,8 @@ async def find_coordinator(
                 if code is ErrorCode.group_authorization_failed
                 else Reason.COORDINATOR_UNAVAILABLE
             )
-            raise CoordinatorError(reason, f"FindCoordinator: {code.name}: {response.error_message or ''}")
+            detail = f"FindCoordinator: {code.name}: {response.error_message or ''}".rstrip(": ")
+            raise CoordinatorError(reason, detail, needs=Permission.DESCRIBE_GROUP, group=group)
         told(code)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_POLL_S)
@@ -219,14 +225,16 @@ async def delete_group(connection: KafkaConnection, group: str, member_id: str =
         _, response = await connection.call_in_order((leave, LeaveGroupResponse), (delete, DeleteGroupsResponse))
     else:
         response = await connection.call(delete, DeleteGroupsResponse)
-    while not _is_gone(response):
+    while not _is_gone(response, group):
         await asyncio.sleep(FIRST_POLL_S)
         response = await connection.call(delete, DeleteGroupsResponse)
 
 
-def _is_gone(response: DeleteGroupsResponse) -> bool:
+def _is_gone(response: DeleteGroupsResponse, group: str) -> bool:
     codes = {result.error_code for result in response.results}
     if not codes <= _GONE | _STILL_LEAVING:
         words = ", ".join(sorted(code.name for code in codes - _GONE))
-        raise CoordinatorError(Reason.KAFKA_ERROR, f"DeleteGroups: {words}")
+        denied = ErrorCode.group_authorization_failed in codes
+        reason = Reason.NOT_AUTHORIZED if denied else Reason.KAFKA_ERROR
+        raise CoordinatorError(reason, f"DeleteGroups: {words}", needs=Permission.DELETE_GROUP, group=group)
     return codes <= _GONE

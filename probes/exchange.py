@@ -45,11 +45,12 @@ from brokerproof.probes.outcome import (
     TopicFacts,
     WaitedFor,
 )
-from brokerproof.probes.outcome.registry import run_per
+from brokerproof.probes.outcome.registry import SPECS, run_per
 from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
 from brokerproof.probes.plan import Plan, TopicMode
 from brokerproof.probes.records import CLUSTER, Records
+from brokerproof.probes.stages.authorize import ask_permissions
 from brokerproof.probes.topic import (
     Partitions,
     TopicError,
@@ -61,6 +62,9 @@ from brokerproof.probes.topic import (
 )
 from brokerproof.probes.wire.stream import BrokenStreamError
 
+_OF_CLUSTER: Final = tuple(stage for stage in run_per(Per.CLUSTER) if not SPECS[stage].measurement)
+_WITH_RECORDS: Final = (Stage.CONSUME, *_OF_CLUSTER)
+"""What is run where records are."""
 RECORD_STAGES: Final = run_per(Per.BROKER)
 """The stages with one outcome a leader."""
 
@@ -112,7 +116,7 @@ class Exchange(msgspec.Struct):
     async def run(self) -> None:
         """Run the planned stages to one outcome a leader, and one for the group."""
         if Stage.PRODUCE not in self.plan.stages:
-            for stage in {Stage.CONSUME, Stage.GROUP} & set(self.plan.stages):
+            for stage in {*_WITH_RECORDS} & set(self.plan.stages):
                 waits = WaitedFor(stage=Stage.PRODUCE, target=CLUSTER)
                 self.ledger.skip(stage, CLUSTER, Reason.NOT_PLANNED, waits)
             return
@@ -138,9 +142,32 @@ class Exchange(msgspec.Struct):
         finally:
             making.cancel()
         self.leaders = await self._ready(partitions)
-        if self.leaders and isinstance(partitions, Partitions):
-            await self._move(control, partitions.count)
+        asking = asyncio.ensure_future(self._authorize(control))
+        try:
+            if self.leaders and isinstance(partitions, Partitions):
+                await self._move(control, partitions.count)
+            await asking
+        finally:
+            asking.cancel()
         self._skip_what_needs_records()
+
+    async def _authorize(self, control: Verified) -> None:
+        """Ask beside the records what else the client may do."""
+        if Stage.AUTHORIZE not in self.plan.stages:
+            return
+        plan = self.plan
+
+        async def work() -> tuple[Observation, None]:
+            seen = await ask_permissions(
+                control.connection,
+                plan.permissions,
+                transactional_id=plan.transactional_id,
+                answered_by=control.answered_by,
+                limit_ms=plan.limits.request_ms,
+            )
+            return seen, None
+
+        await self.ledger.measure(Stage.AUTHORIZE, CLUSTER, work())
 
     def root_of(self, candidate: Candidate) -> WaitedFor | None:
         """What went wrong first with a leader's records; None where they went and came back."""
@@ -247,7 +274,8 @@ class Exchange(msgspec.Struct):
             for stage in RECORD_STAGES:
                 self._skip(stage, target, root)
         if self.candidates:
-            self._skip(Stage.GROUP, CLUSTER, self.candidates[0].root)
+            for stage in _OF_CLUSTER:
+                self._skip(stage, CLUSTER, self.candidates[0].root)
 
     def _skip(self, stage: Stage, target: Target, waits: WaitedFor) -> None:
         if stage in self.plan.stages:
@@ -322,7 +350,9 @@ class Exchange(msgspec.Struct):
         except TimeoutError:
             seen = failed(Reason.NO_LEADER, f"partition {partition} is not led within {limit_ms} ms")
         except TopicError as refusal:
-            seen = failed(refusal.reason, refusal.detail)
+            code = refusal.error_code.value
+            facts = TopicFacts(topic=self.topic, error_code=code, asked_broker_id=broker_id, denied=refusal.denied)
+            seen = failed(refusal.reason, refusal.detail, facts if refusal.denied is not None else None)
         except BrokenStreamError as broken:
             seen = failed(Reason.TRANSPORT, f"ListOffsets: {broken.detail}")
         else:
@@ -354,7 +384,12 @@ class Exchange(msgspec.Struct):
         except TopicError as refusal:
             # What no broker answered has no broker that did.
             asked_id = None if refusal.error_code is ErrorCode.none else self._asked(control).answered_by
-            facts = TopicFacts(topic=self.topic, error_code=refusal.error_code.value, asked_broker_id=asked_id)
+            facts = TopicFacts(
+                topic=self.topic,
+                error_code=refusal.error_code.value,
+                asked_broker_id=asked_id,
+                denied=refusal.denied,
+            )
             return failed(refusal.reason, refusal.detail, facts)
         except BrokenStreamError as broken:
             return failed(Reason.TRANSPORT, f"{self.topic}: {broken.detail}")
@@ -409,7 +444,7 @@ class Exchange(msgspec.Struct):
             )
             seen = failed(Reason.COORDINATOR_UNAVAILABLE, f"no coordinator within {limit_ms} ms{last}", facts)
         except CoordinatorError as refusal:
-            seen = failed(refusal.reason, refusal.detail, GroupFacts(group=self.group))
+            seen = failed(refusal.reason, refusal.detail, GroupFacts(group=self.group, denied=refusal.denied))
         except BrokenStreamError as broken:
             seen = failed(Reason.TRANSPORT, f"FindCoordinator: {broken.detail}", GroupFacts(group=self.group))
         else:

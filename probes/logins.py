@@ -5,6 +5,7 @@ What is read at a reference stays here and goes to the broker: it is in no value
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable
 from typing import Any
 
@@ -43,7 +44,12 @@ class Logins:
         scram = authentication.scheme is AuthenticationScheme.SCRAM_SHA_512
         self.checks_nonce = scram and authentication.checks_nonce
         """Once a run."""
-        self._tokens: TokenSource | None = None
+        self._tokens: TokenSource | CredentialsError | None = None
+
+    async def prepare(self) -> None:
+        """Find the credentials of AWS before anything is timed: botocore is slow to import, and may ask a network."""
+        if self._settings.scheme is AuthenticationScheme.IAM and self._tokens is None:
+            self._tokens = await asyncio.to_thread(_token_source, self._settings)
 
     async def keep_pace(self, broker: Hashable) -> None:
         """Wait until one more authentication at this broker is within the pace, and count it."""
@@ -89,9 +95,20 @@ class Logins:
     def _new(self, name: str, *, repeats_nonce: bool) -> Login:
         settings = self._settings
         if settings.scheme is AuthenticationScheme.IAM:
-            self._tokens = self._tokens or TokenSource(settings)
-            return Bearer(self._tokens.token(name))
+            tokens = self._tokens = self._tokens or _token_source(settings)
+            if isinstance(tokens, CredentialsError):
+                raise tokens
+            return Bearer(tokens.token(name))
         return Scram(read(settings.username), read(settings.password), repeats_nonce=repeats_nonce)
+
+
+def _token_source(settings: Authentication) -> TokenSource | CredentialsError:
+    try:
+        source = TokenSource(settings)
+        source.refresh()
+    except CredentialsError as problem:
+        return problem
+    return source
 
 
 def client_settings(authentication: Authentication, bootstrap: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ MECHANISM: Final = "OAUTHBEARER"
 LIFETIME_S: Final = 900
 SHORTEST_S: Final = 300
 """Credentials that end sooner: MSK may refuse a session that short, and ends it with them in any case."""
+STS_S: Final = 3
+"""For STS to answer, once; botocore's own patience is minutes."""
 _SERVICE: Final = "kafka-cluster"
 _OF_NAME: Final = re.compile(
     r"\.kafka(?:-serverless)?\.([a-z]{2}(?:-[a-z]+)+-\d+)\.(amazonaws\.com(?:\.cn)?)\.?$", re.ASCII
@@ -64,22 +66,25 @@ class TokenSource:
         self._settings = settings
         self._credentials, self._default_region = _credentials(settings)
 
+    def refresh(self) -> None:
+        """Have credentials that do not end at once; this may ask a network, once.
+
+        Raises:
+            CredentialsError: they cannot be had.
+        """
+        self._frozen()
+
     def token(self, broker_name: str) -> Token:
         """A new token for the broker of this name.
 
         Raises:
             CredentialsError: the credentials cannot be refreshed, or no Region is known.
         """
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - a second, for clients that log in by IAM alone
-
         of_broker = region_in(broker_name)
         region = self._settings.region_name or of_broker or self._default_region
         if not _REGION.fullmatch(region):
             raise CredentialsError(f"no Region to sign for: {broker_name} has none in it, and none is configured")
-        try:
-            frozen = self._credentials.get_frozen_credentials()
-        except (BotoCoreError, RuntimeError, OSError) as failure:
-            raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
+        frozen = self._frozen()
         now = datetime.now(UTC)
         ends = getattr(self._credentials, "_expiry_time", None)
         return Token(
@@ -97,6 +102,17 @@ class TokenSource:
                 flaws=tuple(_flaws(region, of_broker, now, ends)),
             ),
         )
+
+    def _frozen(self) -> Any:
+        from botocore.exceptions import (  # noqa: PLC0415 - a second, for clients that log in by IAM alone
+            BotoCoreError,
+            ClientError,
+        )
+
+        try:
+            return self._credentials.get_frozen_credentials()
+        except (BotoCoreError, ClientError, RuntimeError, OSError) as failure:
+            raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
 
     def for_librdkafka(self, broker_name: str) -> tuple[str, float]:
         """The same as its callback wants it: the token, and when it ends in seconds of Unix time.
@@ -153,10 +169,14 @@ def _credentials(settings: Authentication) -> tuple[Any, str]:
 
 def _assumed(session: Any, found: Any, settings: Authentication, region: str) -> Any:
     """Credentials of a role, refreshed as they end; asked of the Regional STS."""
+    from botocore.config import Config  # noqa: PLC0415
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials  # noqa: PLC0415
 
     def client(name: str, **chosen: Any) -> Any:
-        return session.create_client(name, region_name=settings.region_name or region or None, **chosen)
+        patience = Config(connect_timeout=STS_S, read_timeout=STS_S, retries={"total_max_attempts": 1})
+        return session.create_client(
+            name, region_name=settings.region_name or region or None, config=patience, **chosen
+        )
 
     named = {"RoleSessionName": settings.role_session_name or "brokerproof"}
     fetcher = AssumeRoleCredentialFetcher(client, found, settings.role_arn, extra_args=named)

@@ -192,6 +192,8 @@ class Paths:
 
     async def run(self) -> None:
         """Probe every planned endpoint, and every one that is advertised, to the end."""
+        if self._logins is not None:
+            await self._logins.prepare()
         brokers = dict.fromkeys((each.name, each.port, each.broker_id) for each in self._plan.brokers)
         for name, port, broker_id in brokers:
             self._add(Role.BROKER, name, port, broker_id)

@@ -14,6 +14,7 @@ import msgspec
 
 from brokerproof.probes.outcome import Acks, Compression, Stage
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.permissions import ASKED_WITHOUT_EFFECT, Permission
 from brokerproof.probes.outcome.registry import SPECS
 
 PLAN_VERSION: Final = 1
@@ -277,6 +278,10 @@ class Plan(Value, frozen=True):
     """None: the client does not say who it is."""
     resolver: str | None = None
     topic: TopicPlan = TopicPlan()
+    permissions: tuple[Permission, ...] = (Permission.DESCRIBE_CLUSTER, Permission.WRITE_IDEMPOTENTLY)
+    """What the stage ``authorize`` asks for."""
+    transactional_id: str = ""
+    """What the client's transactional producers are called; ``authorize`` asks whether the client may use it."""
     limits: Limits = Limits()
     latency: LatencyPlan | None = None
     path_latency: PathLatencyPlan | None = None
@@ -311,6 +316,8 @@ class Plan(Value, frozen=True):
             raise ValueError(f"plan version {self.version}; this probe understands {PLAN_VERSION}")
         if not self.bootstrap and not self.forbidden and not self.other_names:
             raise ValueError("bootstrap is empty: there is nothing to probe")
+        if others := set(self.permissions) - set(ASKED_WITHOUT_EFFECT):
+            raise ValueError(f"permissions: {', '.join(sorted(others))} cannot be asked for without an effect")
         if (self.idle_hold_ms > 0) is not (Stage.IDLE in self.stages):
             raise ValueError(f"idle_hold_ms is {self.idle_hold_ms}: it is positive with the stage idle, else 0")
         if self.idle_hold_ms >= self.limits.plan_ms:

@@ -29,6 +29,7 @@ from kio.static.primitive import i16, i32, i32Timedelta, i64
 
 from brokerproof.probes.outcome import Reason
 from brokerproof.probes.outcome.bounds import PARTITIONS
+from brokerproof.probes.outcome.permissions import Permission, denied_words
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
 POLL_S: Final = 0.005
@@ -64,7 +65,18 @@ _NOT_YET: Final = frozenset(
 class TopicError(Exception):
     """A broker refused; ``reason`` is one the stage ``produce`` may give."""
 
-    def __init__(self, reason: Reason, detail: str, *, error_code: ErrorCode = ErrorCode.none) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        error_code: ErrorCode = ErrorCode.none,
+        needs: Permission | None = None,
+        topic: str = "",
+    ) -> None:
+        self.denied = needs if reason is Reason.NOT_AUTHORIZED else None
+        """What the client lacks, where the request ``needs`` it and was refused for that."""
+        detail = denied_words(detail, self.denied, topic)
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -140,7 +152,7 @@ async def create_topic(
         if result.error_code is not ErrorCode.none:
             reason = _REASONS.get(result.error_code, Reason.TOPIC_NOT_CREATED)
             detail = f"CreateTopics {name}: {result.error_code.name}: {result.error_message or ''}".rstrip(": ")
-            raise TopicError(reason, detail, error_code=result.error_code)
+            raise TopicError(reason, detail, error_code=result.error_code, needs=Permission.CREATE_TOPIC, topic=name)
 
 
 async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
@@ -157,7 +169,13 @@ async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
     for topic in response.topics:
         if topic.error_code is not ErrorCode.none:
             reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
-            raise TopicError(reason, f"Metadata {name}: {topic.error_code.name}", error_code=topic.error_code)
+            raise TopicError(
+                reason,
+                f"Metadata {name}: {topic.error_code.name}",
+                error_code=topic.error_code,
+                needs=Permission.DESCRIBE_TOPIC,
+                topic=name,
+            )
         if len(topic.partitions) > PARTITIONS:
             words = f"{name}: {len(topic.partitions)} partitions; {PARTITIONS} are taken at most"
             raise TopicError(Reason.TOO_MUCH, words)
@@ -194,7 +212,13 @@ async def end_offset(connection: KafkaConnection, name: str, partition: int) -> 
             return int(answers[0].offset)
         if code not in _NOT_YET:
             reason = _REASONS.get(code, Reason.KAFKA_ERROR)
-            raise TopicError(reason, f"ListOffsets {name}: {code.name}", error_code=code)
+            raise TopicError(
+                reason,
+                f"ListOffsets {name}: {code.name}",
+                error_code=code,
+                needs=Permission.DESCRIBE_TOPIC,
+                topic=name,
+            )
         await asyncio.sleep(POLL_S)
 
 
@@ -217,6 +241,8 @@ async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int)
                 reason,
                 f"DeleteTopics: {result.error_code.name}",
                 error_code=result.error_code,
+                needs=Permission.DELETE_TOPIC,
+                topic=name,
             )
     return all(result.error_code is ErrorCode.none for result in response.responses)
 

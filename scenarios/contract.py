@@ -12,7 +12,7 @@ import pytest
 from brokerproof.diagnosis.check import Assertion, Check, Subject, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding_text import text_of
-from brokerproof.probes.outcome import LatencyFacts, Stage, Status, ThroughputFacts
+from brokerproof.probes.outcome import LatencyFacts, Reason, Stage, Status, ThroughputFacts
 from brokerproof.running.planning import ClientRun
 from brokerproof.scenarios.selection import applies
 from brokerproof.topology.expectation.view import ClientView
@@ -120,6 +120,11 @@ class ClientContract:
     def test_consumer_group_works(self, run: ClientRun) -> None:
         """A group is joined, consumes every partition, commits, and its offsets are read back."""
         require(run, [c for c in run.select(Stage.GROUP) if c.asserts is Assertion.STAGE_PASSES])
+
+    def test_may_do_what_it_must(self, run: ClientRun) -> None:
+        """It may describe the cluster and write idempotently, unless it does without, and nothing else is refused."""
+        refused = (c for c in run.checks if c.reason is Reason.NOT_AUTHORIZED and c.stage is not Stage.AUTHORIZE)
+        require(run, [*run.select(Stage.AUTHORIZE), *refused])
 
     @applies(where=has_a_place)
     def test_comes_by_its_own_path(self, run: ClientRun) -> None:

@@ -17,6 +17,7 @@ from brokerproof.diagnosis.found_addresses import with_found_addresses
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.probes.outcome.permissions import ASKED_WITHOUT_EFFECT
 from brokerproof.probes.plan import (
     VERIFY_STAGES,
     Authentication,
@@ -149,6 +150,8 @@ def make_plan(
         topic=(
             TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
         ),
+        permissions=tuple(each for each in ASKED_WITHOUT_EFFECT if each not in client.may_lack),
+        transactional_id=client.transactional_id or "",
         limits=limits,
         path_latency=measured.path_latency if Stage.LATENCY in wanted else None,
         latency=measured.latency if Stage.LATENCY in wanted else None,

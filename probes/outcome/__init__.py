@@ -23,6 +23,7 @@ from brokerproof.probes.outcome.measured import Distribution, HostLoad
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.specs.api import ApiFacts
 from brokerproof.probes.outcome.specs.authenticate import AuthenticateFacts, NonceFacts, TokenFacts, TokenFlaw
+from brokerproof.probes.outcome.specs.authorize import AuthorizeFacts, PermissionAsked
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
 from brokerproof.probes.outcome.specs.group import GroupFacts, OffsetsPartition
@@ -55,6 +56,7 @@ __all__ = [
     "AdvertisedBroker",
     "ApiFacts",
     "AuthenticateFacts",
+    "AuthorizeFacts",
     "ClientCertificateFacts",
     "Closing",
     "Compression",
@@ -81,6 +83,7 @@ __all__ = [
     "Outcome",
     "PathLatencyFacts",
     "PathSizeFacts",
+    "PermissionAsked",
     "ProduceFacts",
     "ProduceLimits",
     "RampEnd",

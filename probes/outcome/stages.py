@@ -22,6 +22,7 @@ class Stage(StrEnum):
     AUTHENTICATE = "authenticate"
     METADATA = "metadata"
     IDENTITY = "identity"
+    AUTHORIZE = "authorize"
     PATH_SIZE = "path_size"
     PRODUCE = "produce"
     CONSUME = "consume"

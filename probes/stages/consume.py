@@ -17,11 +17,17 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Report, Timed, reason_of, since
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, ConsumeFacts, Reason, Stage
+from brokerproof.probes.outcome.permissions import Permission, denied_words
 
 POLL_S: Final = 0.005
 LEARNING_NS: Final = 1_000_000_000
 DEAF_S: Final = 0.25
 """The longest the thread is deaf to a stop."""
+
+
+def _denied(failure: KafkaError | None) -> Permission | None:
+    refused = failure is not None and failure.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    return Permission.READ_TOPIC if refused else None
 
 
 class Tally(msgspec.Struct):
@@ -148,6 +154,7 @@ class Consuming(msgspec.Struct):
             duplicated=tally.duplicated,
             altered=len(tally.altered),
             error_name=failure.name() if failure else "",
+            denied=_denied(failure),
             client_log=self.log.about(leader.target),
         )
         return since(started_ns, self._verdict(leader, delivery, facts, failure))
@@ -159,7 +166,8 @@ class Consuming(msgspec.Struct):
         if facts.altered:
             return failed(Reason.RECORDS_ALTERED, f"{facts.altered} of {facts.expected} records altered", facts)
         if facts.lost and failure is not None:
-            return failed(reason_of(failure, STAGE_REASONS[Stage.CONSUME]), failure.str(), facts)
+            reason = reason_of(failure, STAGE_REASONS[Stage.CONSUME])
+            return failed(reason, denied_words(failure.str(), facts.denied, self.topic), facts)
         if facts.lost and came and came[-1][0] >= max(delivery.values):
             # Records behind the missing ones came: they are gone, not late.
             return failed(Reason.RECORDS_LOST, f"{facts.lost} of {facts.expected} records lost", facts)

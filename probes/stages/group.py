@@ -19,6 +19,7 @@ from brokerproof.probes.kafka_clients import Commits
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed, reason_of, since
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, GroupFacts, Reason, Stage
+from brokerproof.probes.outcome.permissions import Permission, denied_words
 
 POLL_S: Final = 0.02
 ANSWER_POLL_S: Final = 0.002
@@ -95,6 +96,7 @@ class Grouping(msgspec.Struct):
             offsets=told.offsets,
             join_ns=self._join_ns,
             error_name=self._failure.name() if self._failure else "",
+            denied=_DENIED.get(self._failure.code()) if self._failure else None,
             client_log=self.log.all(),
         )
         return since(started, self._judge(facts, expected, words))
@@ -158,11 +160,15 @@ class Grouping(msgspec.Struct):
             return next((error for error in errors if error is not None), None)
         return None
 
+    def _of(self, denied: Permission | None) -> str:
+        return self.topic if denied is Permission.READ_TOPIC else self.group
+
     def _judge(self, facts: GroupFacts, expected: Mapping[int, set[int]], commit_words: str) -> Observation:
         if commit_words:
-            return failed(Reason.COMMIT_FAILED, commit_words, facts)
+            return failed(Reason.COMMIT_FAILED, denied_words(commit_words, facts.denied, self._of(facts.denied)), facts)
         if self._failure is not None:
-            return failed(reason_of(self._failure, STAGE_REASONS[Stage.GROUP]), self._failure.str(), facts)
+            words = denied_words(self._failure.str(), facts.denied, self._of(facts.denied))
+            return failed(reason_of(self._failure, STAGE_REASONS[Stage.GROUP]), words, facts)
         if facts.assigned_partitions < self.partition_count:
             detail = f"{facts.assigned_partitions} of {self.partition_count} partitions within {self.limit_ms} ms"
             return failed(Reason.NOT_ASSIGNED, detail, facts)
@@ -177,6 +183,11 @@ def _left_s(deadline: int) -> float:
     return max(0.001, (deadline - time.monotonic_ns()) / 1e9)
 
 
+_DENIED: Final = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED: Permission.READ_GROUP,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: Permission.READ_TOPIC,
+}
+"""What a refused member lacks: that it may describe the group and the topic was asked before it joined."""
 _FINAL: Final = frozenset({Reason.NOT_AUTHORIZED, Reason.TOPIC_NOT_FOUND})
 """Errors that waiting does not mend."""
 _NO_SUCH_MEMBER: Final = frozenset(

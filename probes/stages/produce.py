@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Report, reason_of, since
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import STAGE_REASONS, ProduceFacts, Reason, Stage
+from brokerproof.probes.outcome.permissions import Permission, denied_words
 
 POLL_S: Final = 0.02
 """The longest the thread is deaf to a stop."""
@@ -27,6 +28,12 @@ def record_value(nonce: str, partition: int, index: int, size: int) -> bytes:
     head = f"{nonce}/{partition}/{index}/".encode()
     filler = nonce.encode()
     return (head + filler * (size // len(filler) + 1))[: max(size, len(head))]
+
+
+def _denied(failure: KafkaError | None) -> Permission | None:
+    """What a refused record lacks: that the topic may be described was asked of the same leader before."""
+    refused = failure is not None and failure.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    return Permission.WRITE_TOPIC if refused else None
 
 
 class _Sending(msgspec.Struct):
@@ -123,6 +130,7 @@ class Producing(msgspec.Struct):
             acknowledged=acknowledged,
             first_ack_ns=sending.first_ack_ns,
             error_name=sending.failure.name() if sending.failure else "",
+            denied=_denied(sending.failure),
             client_log=self.log.about(leader.target),
         )
         self.report(leader, since(sending.started_ns, self._judge(sending, facts)))
@@ -130,7 +138,7 @@ class Producing(msgspec.Struct):
     def _judge(self, sending: _Sending, facts: ProduceFacts) -> Observation:
         if sending.failure is not None:
             reason = reason_of(sending.failure, STAGE_REASONS[Stage.PRODUCE])
-            return failed(reason, sending.failure.str(), facts)
+            return failed(reason, denied_words(sending.failure.str(), facts.denied, self.topic), facts)
         if facts.acknowledged < facts.records:
             detail = f"{facts.acknowledged} of {facts.records} records acknowledged within {self.limit_ms} ms"
             return failed(Reason.TIMED_OUT, detail, facts)

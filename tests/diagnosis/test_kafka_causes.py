@@ -15,6 +15,7 @@ from brokerproof.diagnosis.finding import Answer, ClientEvidence
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
+    AuthorizeFacts,
     GroupFacts,
     IdentityFacts,
     IdleFacts,
@@ -31,6 +32,7 @@ from brokerproof.probes.outcome import (
     TopicFacts,
 )
 from brokerproof.probes.outcome.measured import Distribution
+from brokerproof.probes.outcome.permissions import Permission
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import EVERYONE, IN_VPC, PEERING, SINGLE, Named, named, one
@@ -237,7 +239,39 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
         "a commit that is not allowed",
         IN_VPC,
         [group(Reason.COMMIT_FAILED, assigned_partitions=3, error_name="GROUP_AUTHORIZATION_FAILED")],
+        [(one(Code.AUTH_GROUP_DENIED), ONE, {2})],
+    ),
+    (
+        "a commit of a topic that may not be read",
+        IN_VPC,
+        [group(Reason.COMMIT_FAILED, assigned_partitions=3, error_name="TOPIC_AUTHORIZATION_FAILED")],
         [(one(Code.AUTH_TOPIC_DENIED), ONE, {2})],
+    ),
+    *(
+        (
+            f"a group that lacks {permission}",
+            IN_VPC,
+            [group(Reason.NOT_AUTHORIZED, denied=permission)],
+            [(one(code), ONE, {2})],
+        )
+        for permission, code in (
+            (Permission.DESCRIBE_GROUP, Code.AUTH_GROUP_DENIED),
+            (Permission.READ_TOPIC, Code.AUTH_TOPIC_DENIED),
+        )
+    ),
+    *(
+        (
+            f"a client that lacks {permission}",
+            IN_VPC,
+            [Bend(at(Stage.AUTHORIZE), failed(Reason.NOT_AUTHORIZED, AuthorizeFacts(denied=(permission,))))],
+            [(one(code), ONE, set[int]())],
+        )
+        for permission, code in (
+            (Permission.DESCRIBE_CLUSTER, Code.AUTH_CLUSTER_DENIED),
+            (Permission.WRITE_IDEMPOTENTLY, Code.AUTH_IDEMPOTENT_DENIED),
+            (Permission.DESCRIBE_TRANSACTIONAL_ID, Code.AUTH_TRANSACTION_DENIED),
+            (Permission.WRITE_TRANSACTIONAL_ID, Code.AUTH_TRANSACTION_DENIED),
+        )
     ),
     (
         "a commit that nobody answers",

@@ -23,6 +23,7 @@ from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ApiFacts,
     AuthenticateFacts,
+    AuthorizeFacts,
     ClientCertificateFacts,
     ConnectFacts,
     GroupFacts,
@@ -47,6 +48,7 @@ from brokerproof.probes.outcome import (
     TopicFacts,
     UnusableNameserver,
 )
+from brokerproof.probes.outcome.permissions import Permission
 from brokerproof.topology.expectation.view import ClientView
 from tests.diagnosis.bends import (
     EVERYONE,
@@ -804,6 +806,25 @@ MUTATIONS: Final = (
             (Code.AUTH_REAUTHENTICATION, Reason.PRINCIPAL_CHANGED),
             (Code.AUTH_CERTIFICATE_IGNORED, Reason.CERTIFICATE_NOT_REQUESTED),
         )
+    ),
+    *(
+        Mutation(
+            code,
+            "the permission that the refusal was for",
+            runs(IN_VPC, Bend(at(Stage.AUTHORIZE), failed(Reason.NOT_AUTHORIZED, AuthorizeFacts(denied=(lacked,))))),
+            runs(IN_VPC, Bend(at(Stage.AUTHORIZE), failed(Reason.NOT_AUTHORIZED))),
+        )
+        for code, lacked in (
+            (Code.AUTH_CLUSTER_DENIED, Permission.DESCRIBE_CLUSTER),
+            (Code.AUTH_IDEMPOTENT_DENIED, Permission.WRITE_IDEMPOTENTLY),
+            (Code.AUTH_TRANSACTION_DENIED, Permission.WRITE_TRANSACTIONAL_ID),
+        )
+    ),
+    Mutation(
+        Code.AUTH_GROUP_DENIED,
+        "the broker's refusal",
+        runs(IN_VPC, Bend(at(Stage.GROUP), failed(Reason.NOT_AUTHORIZED))),
+        runs(IN_VPC, Bend(at(Stage.GROUP), failed(Reason.KAFKA_ERROR))),
     ),
     Mutation(
         Code.AUTH_SETTINGS_DENIED,

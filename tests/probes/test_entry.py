@@ -12,11 +12,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from kio.schema.api_versions.v0 import ApiVersionsRequest
+from kio.schema.sasl_authenticate.v1 import SaslAuthenticateRequest
+from kio.schema.sasl_handshake.v1 import SaslHandshakeRequest
 
 from brokerproof.probes.outcome import Closing, Line, Outcome, Reason, Refused, Stage, Started, Status, decode_line
-from brokerproof.probes.plan import Limits, encode_plan
+from brokerproof.probes.plan import Authentication, AuthenticationScheme, Limits, encode_plan
 from tests.probes.fake_cluster import PRODUCE, FakeCluster, fake_cluster
-from tests.probes.fake_kafka import alone, broker
+from tests.probes.fake_kafka import Handler, alone, api_versions, broker
+from tests.probes.fake_sasl import agreeing, answer
 from tests.probes.peers import peer, run, silent
 from tests.probes.running import TO_IDENTITY, plan
 
@@ -253,3 +257,29 @@ def test_a_stdout_nobody_reads_any_more_ends_the_plan_and_removes_the_topic() ->
 
     cluster = run(_stop_while_producing(hang_up))
     assert cluster.deleted == cluster.created
+
+
+def test_a_probe_process_can_log_in_by_iam(tmp_path: Path) -> None:
+    """It starts without modules that botocore needs."""
+    (tmp_path / "aws").write_text("[app]\naws_access_key_id = AKIAEXAMPLEEXAMPLE\naws_secret_access_key = secret\n")
+    settings = Authentication(
+        scheme=AuthenticationScheme.IAM,
+        credentials_file=f"{tmp_path}/aws",
+        profile="app",
+        region_name="us-east-1",
+    )
+
+    async def work() -> list[Line]:
+        ports: list[int] = []
+        handlers: dict[type, Handler] = alone(1, lambda: ports[0])
+        handlers[ApiVersionsRequest] = lambda _request: api_versions({3: (0, 12), 17: (0, 1), 18: (0, 3), 36: (0, 2)})
+        handlers[SaslHandshakeRequest] = agreeing("OAUTHBEARER")
+        handlers[SaslAuthenticateRequest] = lambda _request: answer()
+        async with peer(broker(handlers)) as port:
+            ports.append(port)
+            stages = (Stage.RESOLVE, Stage.CONNECT, Stage.API, Stage.AUTHENTICATE)
+            return await talk(encode_plan(plan(port, stages=stages, authentication=settings, limits=LONG)))
+
+    lines = run(work())
+    [login] = [each for each in lines if isinstance(each, Outcome) and each.stage is Stage.AUTHENTICATE]
+    assert login.status is Status.OK, login

@@ -42,4 +42,6 @@ def _client(organization: Organization, client: Client) -> IntendedClient:
         ca_file=client.ca_file,
         witness_port=client.witness_port,
         existing_topic=client.existing_topic,
+        transactional_id=client.transactional_id,
+        may_lack=client.may_lack,
     )

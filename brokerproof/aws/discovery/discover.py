@@ -264,6 +264,8 @@ def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Cl
         ca_file=wanted.ca_file,
         witness_port=wanted.witness_port,
         existing_topic=wanted.existing_topic,
+        transactional_id=wanted.transactional_id,
+        may_lack=wanted.may_lack,
     )
 
 

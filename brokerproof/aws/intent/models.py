@@ -10,7 +10,7 @@ from pydantic import Field
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.models import ClientVantage, Credentials, Id, Model, Port
 from brokerproof.topology.models.base import RegionName, Text, TopicName, shaped
-from brokerproof.topology.models.client import ClientName
+from brokerproof.topology.models.client import AskedPermission, ClientName, TransactionalId
 from brokerproof.topology.models.pattern_name import ClientPattern
 
 INTENT_VERSION: Final = 1
@@ -84,6 +84,8 @@ class IntendedClient(Model):
     ca_file: Text | None = None
     witness_port: Port | None = None
     existing_topic: TopicName | None = None
+    transactional_id: TransactionalId | None = None
+    may_lack: tuple[AskedPermission, ...] = ()
 
     @property
     def whereabouts(self) -> Whereabouts:

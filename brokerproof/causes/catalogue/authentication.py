@@ -150,14 +150,61 @@ ENTRIES: Final = (
     Entry(
         code=Code.AUTH_TOPIC_DENIED,
         sits=Piece.CLUSTER,
-        title="the client may not use the topic or the group",
+        title="the client may not use its topics",
         patterns=EVERY,
-        evidence="everything up to metadata works, and the broker answers that the topic, group or "
-        "cluster is not authorized",
-        remedy="allow {client} to create, write, read and describe the probe's topics and groups (prefix brokerproof)",
+        evidence="everything up to metadata works, and the broker answers that the topic is not authorized (29)",
+        confused_with=((Code.AUTH_GROUP_DENIED, "there the group is not authorized (30)"),),
+        remedy="allow {client} to create, describe, write, read and delete its topics (the probe's begin with "
+        "brokerproof)",
         call="kafka-acls --list, or the IAM policy's kafka-cluster actions",
         sources=(MSK, KAFKA),
         facts=("acl-denied-topic",),
+    ),
+    Entry(
+        code=Code.AUTH_GROUP_DENIED,
+        sits=Piece.CLUSTER,
+        title="the client may not use its consumer group",
+        patterns=EVERY,
+        evidence="records come and go, and the broker answers that the group is not authorized (30)",
+        confused_with=((Code.AUTH_TOPIC_DENIED, "there the topic is not authorized (29)"),),
+        remedy="allow {client} to describe and read its groups (IAM: the actions stand on a group ARN, not on a "
+        "topic's)",
+        call="kafka-acls --list, or the IAM policy's kafka-cluster actions",
+        sources=(MSK, KAFKA, "provectus/kafka-ui-docs issues 6 and 12"),
+    ),
+    Entry(
+        code=Code.AUTH_CLUSTER_DENIED,
+        sits=Piece.CLUSTER,
+        title="the client may not describe the cluster",
+        patterns=EVERY,
+        evidence="Metadata says that no operation on the cluster is authorized (cluster_authorized_operations, "
+        "KIP-430)",
+        remedy="allow {client} to describe cluster {cluster}, or state that it does without (may_lack: "
+        "describe_cluster)",
+        call="kafka-acls --list, or the IAM policy's kafka-cluster actions",
+        sources=(MSK, KAFKA),
+    ),
+    Entry(
+        code=Code.AUTH_IDEMPOTENT_DENIED,
+        sits=Piece.CLUSTER,
+        title="the client may not write idempotently, as Java producers do by default",
+        patterns=EVERY,
+        evidence="InitProducerId is answered as not authorized (31); with Kafka's own ACLs, who may write to any topic "
+        "may do this too (KIP-679)",
+        remedy="allow {client} kafka-cluster:WriteDataIdempotently on cluster {cluster}, or set "
+        "enable.idempotence=false and state that it does without (may_lack: write_idempotently)",
+        call="kafka-acls --list, or the IAM policy's kafka-cluster actions",
+        sources=(MSK, KAFKA, "banzaicloud/koperator issue 365"),
+    ),
+    Entry(
+        code=Code.AUTH_TRANSACTION_DENIED,
+        sits=Piece.CLUSTER,
+        title="the client may not use its transactional id",
+        patterns=EVERY,
+        evidence="FindCoordinator or EndTxn is answered as not authorized for the transactional id (53)",
+        remedy="allow {client} to describe and write its transactional id",
+        call="kafka-acls --list, or the IAM policy's kafka-cluster actions",
+        sources=(MSK, KAFKA),
     ),
     Entry(
         code=Code.AUTH_SETTINGS_DENIED,

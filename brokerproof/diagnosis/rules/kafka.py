@@ -9,7 +9,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Assertion, Verdict
 from brokerproof.diagnosis.clusters import answers_elsewhere
 from brokerproof.diagnosis.membership import cut_off, disputed, told_by
-from brokerproof.diagnosis.rules import host
+from brokerproof.diagnosis.rules import authorization, host
 from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Named, Red, Said, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
@@ -232,7 +232,7 @@ def _advertised(view: ClientView, red: Red, entry: AdvertisedBroker) -> Code:
 def _records(case: Case, red: Red) -> Said | None:
     match red.check.reason:
         case Reason.NOT_AUTHORIZED:
-            return frozenset({Code.AUTH_TOPIC_DENIED}), ""
+            return authorization.denied(case, red)
         case Reason.NOT_ENOUGH_REPLICAS:
             return frozenset({Code.PRODUCE_MIN_ISR}), ""
         case Reason.TOPIC_NOT_CREATED | Reason.TOPIC_NOT_FOUND:
@@ -281,8 +281,8 @@ def _group(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line an 
     if facts is None:
         silent = red.check.reason in _NOBODY_ANSWERS
         return (sets.COORDINATOR_SILENT, "the group's coordinator answers nothing") if silent else None
-    if facts.error_name in _DENIED:
-        return frozenset({Code.AUTH_TOPIC_DENIED}), ""
+    if facts.denied is not None or facts.error_name in _DENIED:
+        return authorization.denied(case, red)
     if facts.offsets is not None and facts.offsets.is_below_minimum:
         return frozenset({Code.PRODUCE_MIN_ISR}), _too_few(facts.offsets)
     if facts.error_name in _NO_COORDINATOR:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import (
@@ -216,15 +217,19 @@ def set_scram_users(brokers: Sequence[BrokerProcess], users: Mapping[str, str], 
     time.sleep(SPREAD_S)
 
 
+_CLUSTER: Final = ResourceType.BROKER
+"""As librdkafka calls it, whose number is that of Kafka's CLUSTER."""
+
+
 def set_acls(brokers: Sequence[BrokerProcess], acls: Sequence[KafkaAcl]) -> None:
-    """Replace the ACLs on topics by these.
+    """Replace all ACLs by these.
 
     Raises:
         LabError: the brokers refuse.
     """
     admin = admin_of(brokers)
     every = AclBindingFilter(
-        ResourceType.TOPIC,
+        ResourceType.ANY,
         None,  # type: ignore[arg-type] # its own documentation: None matches every one
         ResourcePatternType.ANY,
         None,  # type: ignore[arg-type]
@@ -234,7 +239,7 @@ def set_acls(brokers: Sequence[BrokerProcess], acls: Sequence[KafkaAcl]) -> None
     )
     bindings = [
         AclBinding(
-            ResourceType.TOPIC,
+            _CLUSTER if acl.resource_type == "CLUSTER" else ResourceType[acl.resource_type],
             acl.resource_name,
             ResourcePatternType[acl.pattern_type],
             acl.principal,

@@ -17,7 +17,9 @@ from brokerproof.lab.daemons import kafka_dist
 from brokerproof.lab.life import preflight
 
 HANDLER: Final = "brokerproof.IamLoginHandler"
-SOURCE: Final = Path(__file__).with_name("kafka") / "IamLoginHandler.java"
+AUTHORIZER: Final = "brokerproof.IamAuthorizer"
+_FOLDER: Final = Path(__file__).with_name("kafka")
+SOURCES: Final = (_FOLDER / "IamLoginHandler.java", _FOLDER / "IamAuthorizer.java")
 _COMPILER: Final = ("org.eclipse.jdt", "ecj", "3.38.0")
 _RELEASE: Final = "17"
 _MAVEN_S: Final = 300.0
@@ -30,7 +32,8 @@ class HandlerError(Exception):
 
 def directory(distribution: kafka_dist.KafkaDistribution, environ: Mapping[str, str]) -> Path:
     """Where the classes of this source and this Kafka are, or would be."""
-    known = hashlib.sha256(SOURCE.read_bytes() + distribution.version.encode()).hexdigest()
+    sources = b"".join(source.read_bytes() for source in SOURCES)
+    known = hashlib.sha256(sources + distribution.version.encode()).hexdigest()
     return kafka_dist.cache_directory(environ) / "handlers" / known[:16]
 
 
@@ -48,7 +51,7 @@ def compiled(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, e
     made.parent.mkdir(parents=True, exist_ok=True)
     command = [str(java.path), "-jar", str(compiler), f"-{_RELEASE}", "-nowarn", "-cp", distribution.classpath]
     try:
-        _run([*command, "-d", str(partial), str(SOURCE)], environ, _COMPILE_S, "the Eclipse compiler")
+        _run([*command, "-d", str(partial), *map(str, SOURCES)], environ, _COMPILE_S, "the Eclipse compiler")
         if not made.exists():
             partial.rename(made)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from brokerproof.lab.daemons.iam_handler import HANDLER
+from brokerproof.lab.daemons.iam_handler import AUTHORIZER, HANDLER
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.advertised import advertised
@@ -122,7 +122,7 @@ def server_properties(cluster: Cluster, broker: Broker, zone_id: str) -> tuple[t
         "log.segment.bytes": "67108864",
         "log.index.size.max.bytes": "1048576",
         "log.cleaner.dedupe.buffer.size": "4194304",
-        **(_AUTHORIZER if cluster.kafka_acls else {}),
+        **(_authorizer(listeners) if cluster.kafka_acls else {}),
         **cluster.server_properties,
     }
     return tuple(sorted(properties.items()))
@@ -159,6 +159,11 @@ IAM_STATE: Final = f"{STATE_DIR}/iam"
 """Whom the lab's IAM listeners know, and how they judge; read anew for each login."""
 _OAUTH_MODULE: Final = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
 _SCRAM_JAAS: Final = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
+
+def _authorizer(listeners: Sequence[ClusterListener]) -> dict[str, str]:
+    by_iam = any(listener.sasl is AuthenticationScheme.IAM for listener in listeners)
+    return _AUTHORIZER | ({"authorizer.class.name": AUTHORIZER} if by_iam else {})
 
 
 def _protocol(listener: ClusterListener) -> str:

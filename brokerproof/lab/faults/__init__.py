@@ -11,6 +11,7 @@ from typing import Final
 
 from brokerproof.lab.faults import (
     authentication,
+    authorization,
     broker,
     dns,
     host,
@@ -38,6 +39,7 @@ BY_LAYER: Final[Mapping[FaultLayer, tuple[Fault, ...]]] = {
     FaultLayer.BROKER: broker.FAULTS,
     FaultLayer.HOST: host.FAULTS,
     FaultLayer.AUTHENTICATION: authentication.FAULTS,
+    FaultLayer.AUTHORIZATION: authorization.FAULTS,
 }
 """The faults of each layer. What a seed of the accuracy campaign draws depends on their order."""
 FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for faults in BY_LAYER.values() for fault in faults}

@@ -54,6 +54,7 @@ class FaultLayer(StrEnum):
     RECORDS = "records"
     BROKER = "broker"
     AUTHENTICATION = "authentication"
+    AUTHORIZATION = "authorization"
     ISOLATION = "isolation"
 
 

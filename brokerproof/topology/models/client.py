@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -179,6 +179,12 @@ OPTIONAL_CREDENTIALS: Final[Mapping[AuthenticationScheme, tuple[str, ...]]] = {
 }
 
 
+TransactionalId = Annotated[
+    str, *shaped(r"[^\x00-\x1f\x7f]{1,249}", "what transactional producers are called: up to 249 printable characters")
+]
+AskedPermission = Literal["describe_cluster", "write_idempotently"]
+
+
 class Client(Model):
     """A host in a client VPC and the pattern it is meant to use.
 
@@ -187,6 +193,8 @@ class Client(Model):
     ``pattern`` None makes it an observer: it only proves what must not be reachable from there.
     ``witness_port``: a port on which this host listens, so that "the cluster VPC cannot reach the
     client" is proved against something that would answer.
+    ``transactional_id``: what its transactional producers are called; it must be allowed to use it.
+    ``may_lack``: what it does without, of what every client is asked to be allowed.
     """
 
     name: ClientName
@@ -205,3 +213,5 @@ class Client(Model):
     ca_file: Text | None = None
     witness_port: Port | None = None
     existing_topic: TopicName | None = None
+    transactional_id: TransactionalId | None = None
+    may_lack: tuple[AskedPermission, ...] = ()

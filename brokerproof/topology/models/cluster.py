@@ -201,13 +201,19 @@ class IamJudgement(Model):
 
 
 class KafkaAcl(Model):
-    """One ACL binding of Kafka's, on topics (kafka-acls.sh); what has any is closed to whom none allows."""
+    """One ACL binding of Kafka's (kafka-acls.sh); what has any is closed to whom none allows.
 
+    The one resource of type ``CLUSTER`` is called ``kafka-cluster``.
+    """
+
+    resource_type: Literal["TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID"] = "TOPIC"
     resource_name: Text
     pattern_type: Literal["LITERAL", "PREFIXED"] = "LITERAL"
     principal: Text = "User:*"
     host: Text = "*"
-    operation: Literal["ALL", "READ", "WRITE", "CREATE", "DELETE", "DESCRIBE"] = "ALL"
+    operation: Literal[
+        "ALL", "READ", "WRITE", "CREATE", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "IDEMPOTENT_WRITE"
+    ] = "ALL"
     permission_type: Literal["ALLOW", "DENY"] = "ALLOW"
 
 

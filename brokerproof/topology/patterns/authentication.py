@@ -24,6 +24,7 @@ from brokerproof.topology.models import (
 CREDENTIALS_DIRECTORY: Final = "/run/brokerproof/credentials"
 """Where the lab leaves what clients log in with, seen from every client."""
 USER: Final = "brokerproof"
+TRANSACTIONAL_ID: Final = "brokerproof-orders"
 _TLS: Final = "CLIENT_SECURE"
 _NAMES: Final = {AuthenticationScheme.SCRAM_SHA_512: "CLIENT_SASL_SCRAM", AuthenticationScheme.IAM: "CLIENT_IAM"}
 _PORTS: Final[Mapping[AuthenticationScheme, Mapping[int, int]]] = {
@@ -82,7 +83,8 @@ def _listener(listener: ClusterListener, scheme: AuthenticationScheme) -> Cluste
 def _client(client: Client, scheme: AuthenticationScheme) -> Client:
     if client.listener in {"CLIENT", "CLIENT_IPV6"}:
         return client
-    return client.model_copy(update={"authentication": scheme, "credentials": lab_credentials(scheme)})
+    own = {"credentials": lab_credentials(scheme), "transactional_id": TRANSACTIONAL_ID}
+    return client.model_copy(update={"authentication": scheme, **own})
 
 
 def lab_credentials(scheme: AuthenticationScheme, user: str = USER) -> Credentials:

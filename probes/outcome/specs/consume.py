@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from brokerproof.probes.outcome.permissions import Permission
 from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
 from brokerproof.probes.outcome.stages import CLIENT, Reason, Stage
 
@@ -20,6 +21,8 @@ class ConsumeFacts(StageFacts, frozen=True, tag="consume"):
     duplicated: int = 0
     altered: int = 0
     error_name: str = ""
+    denied: Permission | None = None
+    """What the client lacks, where a broker refused for that."""
     client_log: tuple[str, ...] = ()
 
 

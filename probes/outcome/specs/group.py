@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.permissions import Permission
 from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
 from brokerproof.probes.outcome.stages import CLIENT, Reason, Stage
 
@@ -51,6 +52,8 @@ class GroupFacts(StageFacts, frozen=True, tag="group"):
     offsets: OffsetsPartition | None = None
     """Where the group failed: how its offsets are kept; None where that was not asked or not answered."""
     error_name: str = ""
+    denied: Permission | None = None
+    """What the client lacks, where a broker refused for that."""
     client_log: tuple[str, ...] = ()
 
 

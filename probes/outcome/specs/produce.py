@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from brokerproof.probes.outcome.permissions import Permission
 from brokerproof.probes.outcome.spec import Per, StageFacts, StageSpec
 from brokerproof.probes.outcome.stages import CLIENT, Reason, Stage
 
@@ -16,6 +17,8 @@ class TopicFacts(StageFacts, frozen=True, tag="topic"):
     """Of the answer to CreateTopics or Metadata (Kafka protocol guide, error codes); 0 where there was none."""
     asked_broker_id: int | None = None
     """The broker that was asked; None where it is not known."""
+    denied: Permission | None = None
+    """What the client lacks, where the broker refused for that."""
 
 
 class ProduceFacts(StageFacts, frozen=True, tag="produce"):
@@ -28,6 +31,7 @@ class ProduceFacts(StageFacts, frozen=True, tag="produce"):
     acknowledged: int = 0
     first_ack_ns: int = 0
     error_name: str = ""
+    denied: Permission | None = None
     client_log: tuple[str, ...] = ()
 
 
