@@ -54,6 +54,10 @@ class FleetAws:
         self.asked: list[tuple[str, str, str]] = []
         self.function = function
         self.on_look: Callable[[], None] = lambda: None
+        self.roles: dict[str, str] = {}
+        """By function, who was assumed to invoke it."""
+        self.broken = ""
+        """Why executions end before any item."""
         self.refused: set[tuple[str, str]] = set()
 
     def session(self, who: str) -> Any:
@@ -110,6 +114,9 @@ class FleetAws:
         return {"executionArn": arn, "startDate": NOW}
 
     def _carry_out(self, arn: str, name: str, given: dict[str, Any]) -> None:
+        if self.broken:
+            self.executions[arn] |= {"status": "FAILED", "error": "States.ItemReaderFailed", "cause": self.broken}
+            return
         clients = definition()["States"]["Clients"]
         reader = _filled(clients["ItemReader"]["Parameters"], given, {})
         task = clients["ItemProcessor"]["States"]["Probe"]
@@ -117,6 +124,7 @@ class FleetAws:
             context = {"Execution": {"Name": name}, "Map": {"Item": {"Value": item}}}
             event = _filled(clients["ItemSelector"], given, context)
             called = _filled(task["Parameters"], event, context)
+            self.roles[called["FunctionName"]] = _filled(task["Credentials"], event, context)["RoleArn"]
             child = {"input": json.dumps(event), "status": "SUCCEEDED"}
             try:
                 self.function(called["Payload"])
@@ -135,7 +143,7 @@ class FleetAws:
         if parent not in self.executions:
             raise RefusedError("ExecutionDoesNotExist")
         one = self.executions[parent]
-        told = one["children"][int(number)] if number else {k: one[k] for k in ("status", "input")}
+        told = one["children"][int(number)] if number else {k: one[k] for k in one if k != "children"}
         ended = {} if told["status"] == "RUNNING" else {"stopDate": NOW + TOOK}
         return {"executionArn": execution, "stateMachineArn": MACHINE, "startDate": NOW, **ended, **told}
 

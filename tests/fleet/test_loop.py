@@ -221,6 +221,28 @@ def test_the_newest_run_is_reported_also_where_it_left_no_object(fleet: Fleet) -
     assert fleet("collect", "hourly", "--run-dir", "later").exit_code == 0
 
 
+def test_a_function_is_invoked_by_the_role_of_its_own_account(fleet: Fleet) -> None:
+    topology = HUB.reached(PATTERNS["privatelink_multi_nlb"].build())
+    fleet.target.write_text(dumps(topology), encoding="utf-8")
+    fleet.functions.vantage.topology = topology
+    assert fleet.run().exit_code == 0
+    owners = {client.name: topology.vpc(client.vpc_id).owner_id for client in topology.clients}
+    assert len(set(owners.values())) > 1
+    assert fleet.aws.roles == {
+        f"arn:aws:lambda:us-east-1:{owner}:function:brokerproof-probe-{name}": (
+            f"arn:aws:iam::{owner}:role/brokerproof-fleet-invoke-{name}"
+        )
+        for name, owner in owners.items()
+    }
+
+
+def test_an_execution_that_ends_before_any_item_is_the_reason_of_all(fleet: Fleet) -> None:
+    fleet.aws.broken = "The specified bucket does not exist."
+    assert fleet.run().exit_code == 3
+    why = {client.vantage_error for client in fleet.document.clients}
+    assert why == {"did not run: the execution ended: States.ItemReaderFailed: The specified bucket does not exist."}
+
+
 def test_what_the_account_shows_goes_with_the_set_and_is_the_second_witness(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
