@@ -37,6 +37,14 @@ def test_each_call_denied(call: Call, pattern: str) -> None:
     assert {(g.action, g.why) for g in found.gaps} >= {(call.action, DENIED)}
 
 
+def test_a_prefix_list_that_may_not_be_read_is_no_closed_door() -> None:
+    topology = PATTERNS["peering"].build()
+    manners = Manners(by_prefix_list=True, refused=denied(("ec2", "GetManagedPrefixListEntries")))
+    facts = discovered(topology, manners=manners)
+    assert audit(facts, topology).findings == ()
+    assert {gap.action for gap in facts.gaps} == {"ec2:GetManagedPrefixListEntries"}
+
+
 def test_the_policy_has_every_call_that_is_made_and_no_other() -> None:
     made: set[str] = set()
 
@@ -45,6 +53,7 @@ def test_the_policy_has_every_call_that_is_made_and_no_other() -> None:
 
     for pattern in ("combination", "multi_vpc", "privatelink_single_nlb"):
         discovered(PATTERNS[pattern].build(), spy=keep)
+    discovered(PATTERNS["peering"].build(), manners=Manners(by_prefix_list=True), spy=keep)
     from brokerproof.lab.faults import FAULTS  # noqa: PLC0415
 
     for name in ("resolver-rule-unanswered", "first-nameserver-dead"):

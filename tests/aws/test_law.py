@@ -45,6 +45,14 @@ def test_every_builder(pattern: str, page_size: int) -> None:
     holds(PATTERNS[pattern].build(), page_size=page_size)
 
 
+@pytest.mark.parametrize("pattern", ["combination", "peering"])
+def test_rules_and_routes_by_prefix_list(pattern: str) -> None:
+    topology = PATTERNS[pattern].build(PatternOptions(dual_stack=pattern == "peering"))
+    facts = discovered(topology, manners=Manners(by_prefix_list=True))
+    assert differences(facts.topology, as_seen(topology)) == []
+    assert facts.gaps == ()
+
+
 OPTIONS = {
     "one-broker": PatternOptions(brokers=1),
     "seven-brokers-in-two-zones": PatternOptions(brokers=7, zones=2),

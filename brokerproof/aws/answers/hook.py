@@ -17,11 +17,13 @@ from botocore.validate import ParamValidator
 
 from brokerproof.aws.answers.organization import ApiError, Asked, Item, Organization
 from brokerproof.aws.answers.paging import page_of
+from brokerproof.aws.answers.prefixes import PrefixLists
 from brokerproof.aws.answers.registry import ANSWERS
 from brokerproof.topology.models import Topology
 
 _ASKED: Final = "brokerproof_params"
 _DONE: Final = 200
+_ENTRIES: Final = ("ec2", "GetManagedPrefixListEntries")
 Operation = tuple[str, str]
 """Service and operation, as botocore names them."""
 
@@ -34,14 +36,16 @@ class UnlikeApiError(Exception):
 class Manners:
     """How the account answers beside what is in it.
 
-    ``refused``: the calls that end in an error, by operation. ``without``: members that are left out of an operation's
-    entries. ``stale``: operations that are still answered from an earlier topology.
+    ``refused``: the calls that end in an error, by operation. ``without``: members that are left out of an
+    operation's entries. ``stale``: operations that are still answered from an earlier topology.
+    ``by_prefix_list``: whether rules and routes name prefix lists instead of blocks.
     """
 
     page_size: int = 100
     refused: Mapping[Operation, ApiError] = field(default_factory=dict)
     without: Mapping[Operation, tuple[str, ...]] = field(default_factory=dict)
     stale: Mapping[Operation, Topology] = field(default_factory=dict)
+    by_prefix_list: bool = False
 
 
 def denied(*operations: Operation) -> dict[Operation, ApiError]:
@@ -67,6 +71,7 @@ class Account:
     def __init__(self, now: Callable[[], Topology], manners: Manners | None = None) -> None:
         self._now = now
         self._manners = manners or Manners()
+        self._prefixes = PrefixLists()
         self.asked: list[tuple[str, str, Operation]] = []
         """Account, Region and operation of every call, in order."""
 
@@ -82,8 +87,13 @@ class Account:
         if operation not in ANSWERS:
             raise ApiError("InvalidAction", f"The action {operation[1]} is not valid for this web service.")
         topology = self._manners.stale.get(operation) or self._now()
-        whole = ANSWERS[operation](Asked(Organization(topology), account, region, params))
+        if self._manners.by_prefix_list and operation == _ENTRIES:
+            whole = self._prefixes.entries(params["PrefixListId"])
+        else:
+            whole = ANSWERS[operation](Asked(Organization(topology), account, region, params))
         page = page_of(whole, operation, _paginators(operation[0]), params, self._manners.page_size)
+        if self._manners.by_prefix_list:
+            page = self._prefixes.named(operation[1], page)
         return _without(page, self._manners.without.get(operation, ()))
 
 

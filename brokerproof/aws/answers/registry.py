@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from brokerproof.aws.answers import balancing, endpoints, gateways, interfaces, msk, names, vpc
+from brokerproof.aws.answers import balancing, endpoints, gateways, interfaces, msk, names, prefixes, vpc
 from brokerproof.aws.answers.organization import Asked, Item
 
 Answer = Callable[[Asked], Item]
@@ -29,6 +29,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Answer]] = {
     ("ec2", "DescribeNetworkAcls"): vpc.describe_network_acls,
     ("ec2", "DescribeSecurityGroups"): vpc.describe_security_groups,
     ("ec2", "DescribeSecurityGroupRules"): vpc.describe_security_group_rules,
+    ("ec2", "GetManagedPrefixListEntries"): prefixes.get_managed_prefix_list_entries,
     ("ec2", "DescribeTransitGateways"): gateways.describe_transit_gateways,
     ("ec2", "DescribeTransitGatewayAttachments"): gateways.describe_transit_gateway_attachments,
     ("ec2", "DescribeTransitGatewayPeeringAttachments"): gateways.describe_transit_gateway_peering_attachments,

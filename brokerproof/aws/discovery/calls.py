@@ -53,6 +53,7 @@ ROUTE_TABLES: Final = Call("ec2", "DescribeRouteTables", "RouteTables", (Part.RO
 NETWORK_ACLS: Final = Call("ec2", "DescribeNetworkAcls", "NetworkAcls", (Part.NETWORK_ACLS,))
 SECURITY_GROUPS: Final = Call("ec2", "DescribeSecurityGroups", "SecurityGroups", (Part.SECURITY_GROUPS,))
 SECURITY_GROUP_RULES: Final = Call("ec2", "DescribeSecurityGroupRules", "SecurityGroupRules", (Part.SECURITY_GROUPS,))
+PREFIX_LIST: Final = Call("ec2", "GetManagedPrefixListEntries", "Entries", (Part.SECURITY_GROUPS, Part.ROUTE_TABLES))
 PEERINGS: Final = Call("ec2", "DescribeVpcPeeringConnections", "VpcPeeringConnections", (Part.PEERINGS,))
 GATEWAYS: Final = Call("ec2", "DescribeTransitGateways", "TransitGateways", (Part.GATEWAYS,))
 ATTACHMENTS: Final = Call("ec2", "DescribeTransitGatewayAttachments", "TransitGatewayAttachments", (Part.GATEWAYS,))

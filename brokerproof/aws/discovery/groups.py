@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from brokerproof.aws.discovery.calls import SECURITY_GROUP_RULES, SECURITY_GROUPS
+from brokerproof.aws.discovery.prefixes import Prefixes, each_block, read_prefixes
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Reader, where
 from brokerproof.topology.models import IpPermission, SecurityGroup
 
@@ -42,6 +43,16 @@ def read_groups(
                     rules.setdefault(item["GroupId"], []).append(item)
             if read.known and read.ask.call is SECURITY_GROUP_RULES:
                 complete |= set(by_place[read.ask.place])
+        prefixes = read_prefixes(
+            reader,
+            (
+                (read.ask.place, item["PrefixListId"])
+                for read in reads
+                for item in read.entries
+                if read.ask.call is SECURITY_GROUP_RULES and item.get("PrefixListId")
+            ),
+        )
+        rules = {group_id: list(_by_block(own, prefixes)) for group_id, own in rules.items()}
         left = set()
         for group_id, vpc_id in vpcs.items():
             found[group_id] = _group(group_id, vpc_id, rules.get(group_id, []))
@@ -53,11 +64,15 @@ def read_groups(
     return [found[key] for key in sorted(found)]
 
 
+def _by_block(rules: Iterable[Item], prefixes: Prefixes) -> Iterator[Item]:
+    yield from each_block(rules, prefixes, names="PrefixListId", four="CidrIpv4", six="CidrIpv6")
+
+
 def _group(group_id: str, vpc_id: str, rules: Iterable[Item]) -> SecurityGroup:
     ingress: list[IpPermission] = []
     egress: list[IpPermission] = []
     for item in rules:
-        if item["IpProtocol"] in _PROTOCOLS and not item.get("PrefixListId"):
+        if item["IpProtocol"] in _PROTOCOLS:
             (egress if item["IsEgress"] else ingress).append(_rule(item))
     return SecurityGroup(
         group_id=group_id,

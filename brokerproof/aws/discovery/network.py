@@ -23,6 +23,7 @@ from brokerproof.aws.discovery.calls import (
     ZONES_BY_VPC,
     Call,
 )
+from brokerproof.aws.discovery.prefixes import each_block, read_prefixes
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
 from brokerproof.aws.facts import Expiring
 from brokerproof.topology.models import (
@@ -37,6 +38,7 @@ from brokerproof.topology.models import (
 )
 
 _LAST_RULE: Final = 32767
+_LIST: Final = "DestinationPrefixListId"
 _BATCH: Final = 200
 """Values that a filter of EC2 takes."""
 _ATTRIBUTES: Final = ("enableDnsSupport", "enableDnsHostnames")
@@ -101,7 +103,25 @@ def read_network(reader: Reader, places: Mapping[str, Place]) -> ReadNetwork:
     options = _options(network)
     for read in reader.every(options):
         network.options |= {item["DhcpOptionsId"]: item for item in read.entries}
+    _by_block(reader, network)
     return network
+
+
+def _by_block(reader: Reader, network: ReadNetwork) -> None:
+    """Have every route to where peerings and gateways lead name a block."""
+    tables = network.entries.get(ROUTE_TABLES, {})
+    led = {key: [route for route in table.get("Routes", ()) if _is_led(route)] for key, (_, table) in tables.items()}
+    prefixes = read_prefixes(
+        reader,
+        ((tables[key][0], route[_LIST]) for key, routes in led.items() for route in routes if route.get(_LIST)),
+    )
+    for key, (place, table) in tables.items():
+        members = {"names": _LIST, "four": "DestinationCidrBlock", "six": "DestinationIpv6CidrBlock"}
+        tables[key] = (place, {**table, "Routes": list(each_block(led[key], prefixes, **members))})
+
+
+def _is_led(route: Item) -> bool:
+    return "VpcPeeringConnectionId" in route or "TransitGatewayId" in route
 
 
 def _asks(by_place: Mapping[Place, Sequence[str]]) -> Iterator[Ask]:
