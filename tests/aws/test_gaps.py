@@ -54,6 +54,7 @@ def test_the_policy_has_every_call_that_is_made_and_no_other() -> None:
     for pattern in ("combination", "multi_vpc", "privatelink_single_nlb"):
         discovered(PATTERNS[pattern].build(), spy=keep)
     discovered(PATTERNS["peering"].build(), manners=Manners(by_prefix_list=True), spy=keep)
+    discovered(PATTERNS["peering"].build(), manners=Manners(by_profile=True), spy=keep)
     from brokerproof.lab.faults import FAULTS  # noqa: PLC0415
 
     for name in ("resolver-rule-unanswered", "first-nameserver-dead"):

@@ -53,6 +53,15 @@ def test_rules_and_routes_by_prefix_list(pattern: str) -> None:
     assert facts.gaps == ()
 
 
+@pytest.mark.parametrize("pattern", ["combination", "privatelink_single_nlb"])
+def test_zones_and_rules_by_profile(pattern: str) -> None:
+    topology = PATTERNS[pattern].build()
+    for broken in (topology, FAULTS["resolver-rule-unanswered"].edit(topology)):
+        facts = discovered(broken, intended=topology, manners=Manners(by_profile=True, page_size=2))
+        assert differences(facts.topology, as_seen(broken)) == []
+        assert facts.gaps == ()
+
+
 OPTIONS = {
     "one-broker": PatternOptions(brokers=1),
     "seven-brokers-in-two-zones": PatternOptions(brokers=7, zones=2),

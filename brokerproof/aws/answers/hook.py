@@ -18,6 +18,7 @@ from botocore.validate import ParamValidator
 from brokerproof.aws.answers.organization import ApiError, Asked, Item, Organization
 from brokerproof.aws.answers.paging import page_of
 from brokerproof.aws.answers.prefixes import PrefixLists
+from brokerproof.aws.answers.profiles import BY_PROFILE
 from brokerproof.aws.answers.registry import ANSWERS
 from brokerproof.topology.models import Topology
 
@@ -38,7 +39,8 @@ class Manners:
 
     ``refused``: the calls that end in an error, by operation. ``without``: members that are left out of an
     operation's entries. ``stale``: operations that are still answered from an earlier topology.
-    ``by_prefix_list``: whether rules and routes name prefix lists instead of blocks.
+    ``by_prefix_list``: whether rules and routes name prefix lists instead of blocks. ``by_profile``: whether VPCs have
+    their zones and resolver rules by Route 53 Profiles.
     """
 
     page_size: int = 100
@@ -46,6 +48,7 @@ class Manners:
     without: Mapping[Operation, tuple[str, ...]] = field(default_factory=dict)
     stale: Mapping[Operation, Topology] = field(default_factory=dict)
     by_prefix_list: bool = False
+    by_profile: bool = False
 
 
 def denied(*operations: Operation) -> dict[Operation, ApiError]:
@@ -90,7 +93,8 @@ class Account:
         if self._manners.by_prefix_list and operation == _ENTRIES:
             whole = self._prefixes.entries(params["PrefixListId"])
         else:
-            whole = ANSWERS[operation](Asked(Organization(topology), account, region, params))
+            given = BY_PROFILE.get(operation) if self._manners.by_profile else None
+            whole = (given or ANSWERS[operation])(Asked(Organization(topology), account, region, params))
         page = page_of(whole, operation, _paginators(operation[0]), params, self._manners.page_size)
         if self._manners.by_prefix_list:
             page = self._prefixes.named(operation[1], page)

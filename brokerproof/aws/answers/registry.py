@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from brokerproof.aws.answers import balancing, endpoints, gateways, interfaces, msk, names, prefixes, vpc
+from brokerproof.aws.answers import balancing, endpoints, gateways, interfaces, msk, names, prefixes, profiles, vpc
 from brokerproof.aws.answers.organization import Asked, Item
 
 Answer = Callable[[Asked], Item]
@@ -51,6 +51,8 @@ ANSWERS: Final[Mapping[tuple[str, str], Answer]] = {
     ("route53", "ListHostedZones"): names.list_hosted_zones,
     ("route53", "ListHostedZonesByVPC"): names.list_hosted_zones_by_vpc,
     ("route53", "ListResourceRecordSets"): names.list_resource_record_sets,
+    ("route53profiles", "ListProfileAssociations"): profiles.list_profile_associations,
+    ("route53profiles", "ListProfileResourceAssociations"): profiles.list_profile_resource_associations,
     ("route53resolver", "ListResolverRuleAssociations"): names.list_resolver_rule_associations,
     ("route53resolver", "GetResolverRule"): names.get_resolver_rule,
     ("kafka", "DescribeClusterV2"): msk.describe_cluster_v2,

@@ -24,6 +24,7 @@ _SERVICES: Final = {
     "elasticloadbalancing": "elbv2",
     "kafka": "kafka",
     "route53": "route53",
+    "route53profiles": "route53profiles",
     "route53resolver": "route53resolver",
     "sts": "sts",
 }

@@ -92,6 +92,15 @@ RECORDS: Final = Call("route53", "ListResourceRecordSets", "ResourceRecordSets",
 RULE_ASSOCIATIONS: Final = Call(
     "route53resolver", "ListResolverRuleAssociations", "ResolverRuleAssociations", (Part.RESOLVER_RULES,)
 )
+PROFILES: Final = Call(
+    "route53profiles", "ListProfileAssociations", "ProfileAssociations", (Part.HOSTED_ZONES, Part.RESOLVER_RULES)
+)
+PROFILE_RESOURCES: Final = Call(
+    "route53profiles",
+    "ListProfileResourceAssociations",
+    "ProfileResourceAssociations",
+    (Part.HOSTED_ZONES, Part.RESOLVER_RULES),
+)
 RULE: Final = Call("route53resolver", "GetResolverRule", "", (Part.RESOLVER_RULES,))
 
 CALLS: Final[tuple[Call, ...]] = tuple(

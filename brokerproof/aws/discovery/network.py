@@ -14,6 +14,8 @@ from brokerproof.aws.discovery.calls import (
     ENDPOINTS,
     NETWORK_ACLS,
     PEERINGS,
+    PROFILE_RESOURCES,
+    PROFILES,
     ROUTE_TABLES,
     RULE_ASSOCIATIONS,
     SUBNETS,
@@ -68,6 +70,8 @@ class ReadNetwork:
     zones_of: dict[str, tuple[Item, ...]] = field(default_factory=dict)
     own_zones: list[tuple[Place, Item]] = field(default_factory=list)
     associations: list[tuple[Place, Item]] = field(default_factory=list)
+    profiles: list[tuple[Place, Item]] = field(default_factory=list)
+    """Associations of Route 53 Profiles with these VPCs."""
     options: dict[str, Item] = field(default_factory=dict)
 
     def listed(self, call: Call) -> list[tuple[Place, Item]]:
@@ -104,7 +108,33 @@ def read_network(reader: Reader, places: Mapping[str, Place]) -> ReadNetwork:
     for read in reader.every(options):
         network.options |= {item["DhcpOptionsId"]: item for item in read.entries}
     _by_block(reader, network)
+    _by_profile(reader, network)
     return network
+
+
+def _by_profile(reader: Reader, network: ReadNetwork) -> None:
+    """Give VPCs the zones and resolver rules that Route 53 Profiles share with them."""
+    used = sorted(
+        {(place, item["ProfileId"], item["ResourceId"]) for place, item in network.profiles}, key=lambda one: one[1:]
+    )
+    wanted = sorted({(place, profile) for place, profile, _ in used})
+    reads = reader.every(
+        Ask(place, PROFILE_RESOURCES, {"ProfileId": profile}, of=(profile,)) for place, profile in wanted
+    )
+    shared = {
+        pair: [str(entry["ResourceArn"]) for entry in read.entries] for pair, read in zip(wanted, reads, strict=True)
+    }
+    own = {str(item["Id"]).rpartition("/")[2] for _, item in network.own_zones}
+    for place, profile, vpc_id in used:
+        for arn in shared[place, profile]:
+            one = arn.rpartition("/")[2]
+            if ":hostedzone/" in arn and one in own:
+                network.zones_of[vpc_id] = (*network.zones_of.get(vpc_id, ()), {"HostedZoneId": one})
+            elif ":hostedzone/" in arn:
+                why = f"Profile {profile} shares zone {one}, which is of an account that is not read"
+                reader.missing(place, PROFILE_RESOURCES, why, [vpc_id])
+            elif ":resolver-rule/" in arn:
+                network.associations.append((place, {"ResolverRuleId": one, "VPCId": vpc_id}))
 
 
 def _by_block(reader: Reader, network: ReadNetwork) -> None:
@@ -130,6 +160,7 @@ def _asks(by_place: Mapping[Place, Sequence[str]]) -> Iterator[Ask]:
             for start in range(0, len(vpc_ids), _BATCH):
                 batch = vpc_ids[start : start + _BATCH]
                 yield Ask(place, call, where(name, batch), of=() if len(vpc_ids) <= _BATCH else tuple(batch))
+        yield Ask(place, PROFILES)
         for vpc_id in vpc_ids:
             yield Ask(place, ZONES_BY_VPC, {"VPCId": vpc_id, "VPCRegion": place.region_name}, of=(vpc_id,))
             for attribute in _ATTRIBUTES:
@@ -148,6 +179,8 @@ def _keep(network: ReadNetwork, read: Read) -> None:
         network.zones_of[read.ask.of[0]] = read.entries
     elif call is ZONES:
         network.own_zones += [(place, item) for item in read.entries if item.get("Config", {}).get("PrivateZone")]
+    elif call is PROFILES:
+        network.profiles += [(place, item) for item in read.entries if item["ResourceId"] in network.places]
     elif call is RULE_ASSOCIATIONS:
         network.associations += [(place, item) for item in read.entries]
     else:
