@@ -124,7 +124,7 @@ def _judge(result: DescribeConfigsResult, resource: DescribeConfigsResource, bro
     if result.error_code in _NOT_AUTHORIZED:
         return failed(Reason.NOT_AUTHORIZED, words or result.error_code.name, facts)
     if facts.unsupported:
-        return failed(Reason.KAFKA_ERROR, f"it answers for broker {NOBODY}, which nobody is", facts)
+        return failed(Reason.KAFKA_ERROR, f"it answers DescribeConfigs for broker {NOBODY}, which nobody is", facts)
     if answered_by is None:
         return failed(Reason.KAFKA_ERROR, f"DescribeConfigs: {result.error_code.name}: {words}", facts)
     if broker_id is not None and answered_by != broker_id:
