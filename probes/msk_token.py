@@ -150,7 +150,7 @@ def _credentials(settings: Authentication) -> tuple[Any, str]:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
         from botocore.session import Session  # noqa: PLC0415
     except ImportError:
-        raise CredentialsError("botocore is not installed here: IAM needs `pip install brokerproof[aws]`") from None
+        raise CredentialsError("botocore is not installed here: IAM needs it (pip install botocore)") from None
     session = Session(profile=settings.profile or None)
     if settings.credentials_file:
         session.set_config_variable("credentials_file", settings.credentials_file)

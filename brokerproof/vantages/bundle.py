@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,8 @@ PACKAGES: Final = (
     "service-identity",
 )
 """What the probes import; a test compares it with the extra ``probe``."""
+FOR_IAM: Final = "botocore"
+"""Goes along where it is installed here: clients that log in by IAM need it, and their hosts seldom have it."""
 OLDEST: Final = (3, 11)
 """Of kio, and of the probes."""
 _LEFT_OUT: Final = frozenset({"pbr", "setuptools", "pycparser"})
@@ -44,6 +47,8 @@ _LEFT_OUT: Final = frozenset({"pbr", "setuptools", "pycparser"})
 _FOR_MEASURING: Final = "hdrhistogram"
 """Not every machine has a wheel of it (aarch64 has none), and a verification does without."""
 _NOT_RUN: Final = re.compile(r"(^|/)(tests?|__pycache__|docs|include|bin|share)(/|$)|\.pyi$|\.h$|\.pxd$|\.pyc$")
+_OF_OTHER_SERVICES: Final = re.compile(r"^botocore/(data/(?!(sts|sso|sso-oidc|signin)/)[^/]+/)")
+"""botocore describes all of AWS; credentials are had of these alone."""
 _WHEN: Final = (1980, 1, 1, 0, 0, 0)
 _WHEELS: Final = {
     "glibc": ("manylinux2014_{}", "manylinux_2_17_{}", "manylinux_2_28_{}", "manylinux_2_34_{}"),
@@ -169,14 +174,20 @@ def _installed() -> Iterator[tuple[str, Path]]:
         for file in files:
             path = Path(str(file.locate()))
             relative = str(file)
-            if not relative.startswith("..") and not _NOT_RUN.search(relative) and path.is_file():
+            if not relative.startswith("..") and not _left_out(relative) and path.is_file():
                 yield relative, path
+
+
+def _left_out(relative: str) -> bool:
+    """Whether a package's file is of no use to a probe."""
+    not_run = _NOT_RUN.search(relative) and not relative.startswith("botocore/docs/")  # which its clients import
+    return bool(not_run or _OF_OTHER_SERVICES.search(relative))
 
 
 def _needed(far: FarPlatform) -> frozenset[str]:
     """The packages and what these need in turn on a platform, by the names they are installed under."""
     found: set[str] = set()
-    left = list(PACKAGES)
+    left = [*PACKAGES, *([FOR_IAM] if find_spec(FOR_IAM) else [])]
     while left:
         name = left.pop()
         if name in found or name in _LEFT_OUT:
@@ -227,7 +238,7 @@ def _wheels(folder: Path, far: FarPlatform) -> Iterator[tuple[str, Path]]:
             archive.extractall(unpacked)
     for path in sorted(unpacked.rglob("*")):
         relative = str(path.relative_to(unpacked))
-        if path.is_file() and not _NOT_RUN.search(relative):
+        if path.is_file() and not _left_out(relative):
             yield relative, path
 
 

@@ -59,6 +59,29 @@ def test_the_same_contents_are_the_same_bytes(tmp_path: Path) -> None:
     assert not [n for n in names if n.startswith(("/", "..", "brokerproof/lab")) or "__pycache__" in n]
 
 
+def test_it_has_what_a_login_by_iam_needs(tmp_path: Path) -> None:
+    """Without packages of the far side's own (``-S``): a token is signed, and a role could be asked for."""
+    with zipfile.ZipFile(bundle_for(this_platform()).path) as archive:
+        archive.extractall(tmp_path / "there")
+    (tmp_path / "aws").write_text("[lab]\naws_access_key_id = AKIA0000000000000000\naws_secret_access_key = none\n")
+    script = (
+        "import sys\n"
+        "from brokerproof.probes.msk_token import TokenSource\n"
+        "from brokerproof.probes.plan import Authentication, AuthenticationScheme\n"
+        "wanted = Authentication(scheme=AuthenticationScheme.IAM, profile='lab', credentials_file=sys.argv[1])\n"
+        "token = TokenSource(wanted).token('b-1.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com')\n"
+        "print(token.facts.region_name, len(token.value) > 100)\n"
+        "from botocore.session import Session\n"
+        "for service in ('sts', 'sso', 'sso-oidc'):\n"
+        "    Session().create_client(service, region_name='us-east-1')\n"
+        "print('clients')\n"
+    )
+    command = [sys.executable, "-S", "-c", script, str(tmp_path / "aws")]
+    variables = {"PYTHONPATH": str(tmp_path / "there"), "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+    assert done.stdout.split() == ["us-east-1", "True", "clients"], done.stderr[-500:]
+
+
 def test_a_bare_far_side_takes_it_once(tmp_path: Path, closed_port: int) -> None:
     assert run(tmp_path, closed_port) == ""
     [folder] = probes(tmp_path)
