@@ -1,0 +1,140 @@
+"""The OCI image of the probe: made twice it is the same, it runs by itself, and in podman it is a client's far side."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brokerproof.probes.plan import encode_plan
+from brokerproof.topology.models import ClientVantage
+from brokerproof.vantages.container import ContainerVantage
+from brokerproof.vantages.exec import Patience
+from tests.vantages.podman import containers, needs_podman, podman_with
+from tests.vantages.test_exec import eventually
+from tests.vantages.test_real_probe import ROOT, connects, plan
+from tools.image import PYTHON, ImageError, make
+
+pytestmark = [
+    pytest.mark.installed,
+    pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs Debian's dpkg and apt"),
+    pytest.mark.skipif(f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON, reason=f"needs Python {PYTHON}"),
+]
+CACHE = Path.home() / ".cache" / "brokerproof" / "debs"
+MACHINE = os.uname().machine
+PATIENCE = Patience(first_line_ms=60_000, grace_ms=1000, terminate_ms=2000)
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("image") / "probe"
+    try:
+        make(folder, cache=CACHE, machine=MACHINE)
+    except ImageError as error:
+        pytest.skip(str(error))
+    return folder
+
+
+def blobs(layout: Path) -> set[str]:
+    return {path.name for path in (layout / "blobs" / "sha256").iterdir()}
+
+
+def test_made_twice_it_is_the_same(layout: Path, tmp_path: Path) -> None:
+    make(tmp_path / "again", cache=CACHE, machine=MACHINE)
+    assert blobs(tmp_path / "again") == blobs(layout)
+    assert (tmp_path / "again" / "index.json").read_bytes() == (layout / "index.json").read_bytes()
+
+
+def test_a_folder_that_holds_something_is_left_alone(layout: Path) -> None:
+    with pytest.raises(ImageError, match="is not empty"):
+        make(layout, cache=CACHE, machine=MACHINE)
+
+
+def unpacked(layout: Path, folder: Path) -> Path:
+    [entry] = json.loads((layout / "index.json").read_text())["manifests"]
+    manifest = json.loads((layout / "blobs" / entry["digest"].replace(":", "/")).read_text())
+    for layer in manifest["layers"]:
+        with tarfile.open(layout / "blobs" / layer["digest"].replace(":", "/")) as tar:
+            tar.extractall(folder, filter="fully_trusted")
+    return folder
+
+
+def test_it_runs_a_plan_by_itself(layout: Path, tmp_path: Path) -> None:
+    apart = ("unshare", "--user", "--map-root-user", "--net", "--mount")
+    if subprocess.run([*apart, "chroot", "/", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody change the root")
+    root = unpacked(layout, tmp_path / "root")
+    (root / "dev").mkdir()
+    (root / "dev" / "null").touch()  # as every container engine has it
+    script = 'mount --bind /dev/null "$0/dev/null" && exec chroot "$0" /usr/bin/python3 -m brokerproof.probes'
+    command = [*apart, "sh", "-c", script, str(root)]
+    variables = {"PYTHONPATH": "/opt/brokerproof", "PATH": "/usr/bin:/usr/sbin", "HOME": "/tmp"}
+    ran = subprocess.run(command, input=encode_plan(plan(1)), capture_output=True, env=variables, check=False)
+    assert ran.stdout, ran.stderr[-500:]
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert lines[0]["type"] == "started", ran.stderr[-500:]
+    assert lines[-1]["type"] == "closing"
+
+
+@pytest.fixture
+def image(layout: Path, tmp_path: Path) -> Iterator[str]:
+    with podman_with(tmp_path, layout) as pulled:
+        yield pulled
+
+
+@needs_podman
+@pytest.mark.parametrize("mode", ["present", "install"])
+def test_a_container_of_its_own_answers_and_is_gone(image: str, mode: str) -> None:
+    settings = ClientVantage.model_validate({"kind": "podman", "image": image, "network": "none", "probe": mode})
+    with ContainerVantage("app", settings, patience=PATIENCE) as vantage:
+        runs = [vantage.run(plan(1, plan_id)) for plan_id in ("one", "two")]
+        assert len(containers()) == 1
+    assert [run.error for run in runs] == ["", ""], runs[0].said
+    assert [status for status, _ in connects(runs[0].outcomes)] == ["failed"]
+    assert containers() == []
+
+
+@needs_podman
+def test_an_image_that_is_not_there_is_an_error(image: str) -> None:
+    settings = ClientVantage.model_validate({"kind": "podman", "image": f"oci:/nonexistent/{image[:12]}"})
+    with ContainerVantage("app", settings, patience=PATIENCE) as vantage:
+        run = vantage.run(plan(1))
+    assert "no container of oci:/nonexistent" in run.error
+    assert not run.outcomes
+
+
+@needs_podman
+def test_a_container_ends_by_itself_after_a_kill(image: str, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from brokerproof.topology.models import ClientVantage\n"
+        "from brokerproof.vantages import container, own_far_side\n"
+        "from brokerproof.vantages.registry import open_vantage\n"
+        "from tests.vantages.test_real_probe import plan\n"
+        "container.KEEPS = own_far_side.KEEPS.replace('left = 60', 'left = 4')\n"
+        "settings = ClientVantage.model_validate_json(sys.argv[1])\n"
+        "vantage = open_vantage(settings.kind, 'app', settings)\n"
+        "print(vantage.run(plan(1)).error or 'ran', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    settings = ClientVantage.model_validate({"kind": "podman", "image": image, "network": "none", "probe": "present"})
+    with subprocess.Popen(
+        [sys.executable, "-c", script, settings.model_dump_json()],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as owner:
+        assert owner.stdout
+        assert owner.stdout.readline() == "ran\n"
+        assert len(containers()) == 1
+        owner.send_signal(signal.SIGKILL)
+    assert eventually(lambda: containers() == [], 60)
