@@ -134,8 +134,8 @@ def _cache(environ: Mapping[str, str]) -> Path:
 
 @cache
 def _own_key(besides: Files) -> str:
-    """What tells this probe and these packages from others."""
-    seen = hashlib.sha256()
+    """What tells this probe, these packages, and how they are put together from others."""
+    seen = hashlib.sha256(Path(__file__).read_bytes())
     for name, path in (*_own_files(), *besides):
         seen.update(f"{name}\0".encode() + path.read_bytes())
     for name in sorted(_needed(this_platform())):

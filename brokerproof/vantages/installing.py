@@ -21,7 +21,7 @@ PROGRAM: Final = Path(__file__).with_name("far_install.txt").read_text(encoding=
 _SAYS: Final = b"brokerproof "
 _CANNOT: Final = _SAYS + b"cannot "
 TRANSFER_MS: Final = 120_000
-"""For the bundle to arrive and be unpacked: 12 MB over 1 MB/s, and a slow disk."""
+"""For the bundle to arrive and be unpacked: 13 MB over 1 MB/s, and a slow disk."""
 
 Say = Callable[[str], None]
 
