@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from brokerproof.running.amount import Amount
 from brokerproof.running.bootstrap import Asked, Wanted, ask, topology_from
 from brokerproof.running.site import Site
 from brokerproof.topology.files import TopologyError
-from brokerproof.topology.models import Topology
+from brokerproof.topology.models import ClientVantage, Topology, VantageKind
 from brokerproof.vantages.protocol import Vantage
 from brokerproof.vantages.registry import open_vantage
 from brokerproof.wording import printable
@@ -58,12 +59,24 @@ def asked_of(wanted: Wanted, vantage: Vantage, limits: Limits, say: Callable[[st
     Raises:
         Said: the probe cannot be run: nothing is known of the path.
     """
-    say(f"asking {', '.join(f'{e.name}:{e.port}' for e in wanted.endpoints)} who the brokers are")
+    names = ", ".join(f"{each.name}:{each.port}" for each in wanted.endpoints)
+    say(f"asking {names} who the brokers are{from_where(wanted.vantage)}")
     asked = ask(wanted, vantage, limits)
     if asked.run.error and not asked.run.outcomes:
         said = f"\n{asked.run.said}" if asked.run.said else ""
         raise Said(f"{asked.run.error}{said}", COULD_NOT)
     return asked
+
+
+def from_where(vantage: ClientVantage) -> str:
+    """Where is probed from, as it is said before it can take its time; empty for this host."""
+    if vantage.kind is VantageKind.LOCAL:
+        return ""
+    if vantage.image is not None:
+        what = "pod" if vantage.kind is VantageKind.KUBERNETES else "container"
+        return f", from a {what} of {vantage.image} that {vantage.kind} starts for it"
+    places = (vantage.host, vantage.instance_id, vantage.pod, vantage.container, shlex.join(vantage.command))
+    return f", from {next(filter(None, places), '')} by {vantage.kind}"
 
 
 def verify_bootstrap(wanted: Wanted, options: RunOptions) -> int:
