@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, reduce
 from typing import Final
 
 import confluent_kafka
@@ -35,6 +35,7 @@ from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.plan import Plan
 from brokerproof.probes.records import CLUSTER
 from brokerproof.probes.second_look import failures, second_plan
+from brokerproof.probes.spending import Used, begin_spending
 from brokerproof.probes.wire.dns_exchange import Server, is_address, parse_server
 
 PROBE_VERSION: Final = "1"
@@ -128,6 +129,7 @@ class _Run:
         self._asked = asked
         self._ledger = Ledger(emit)
         self._server = server
+        self._spending = begin_spending()
         self._first = Look(plan, self._ledger, asked, self._limiter, server)
         self._paths, self._exchange = self._first.paths, self._first.exchange
 
@@ -153,6 +155,7 @@ class _Run:
             duration_ns=time.monotonic_ns() - self._ledger.zero_ns,
             left_behind=tuple(printable(what) for left in removed for what in left),
             sample_blocks=self._ledger.sample_blocks,
+            spent=self._spending.with_clients(reduce(Used.plus, (each.exchange.used for each in made), Used())),
         )
         self._emit(closing)
         return closing

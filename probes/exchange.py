@@ -50,6 +50,7 @@ from brokerproof.probes.outcome.spec import Per
 from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
 from brokerproof.probes.plan import Plan, TopicMode
 from brokerproof.probes.records import CLUSTER, Records
+from brokerproof.probes.spending import Used
 from brokerproof.probes.stages.authorize import ask_permissions
 from brokerproof.probes.topic import (
     Partitions,
@@ -97,6 +98,8 @@ class Exchange(msgspec.Struct):
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
     _client: ClientProcess | None = None
+    _used_before: Used = msgspec.field(default_factory=Used)
+    """By client processes that have ended."""
     _making: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     _ahead: ProbedEndpoint | None = None
     """Where clients were told to start before it is known who is there."""
@@ -168,6 +171,11 @@ class Exchange(msgspec.Struct):
             return seen, None
 
         await self.ledger.measure(Stage.AUTHORIZE, CLUSTER, work())
+
+    @property
+    def used(self) -> Used:
+        """What the Kafka clients of this exchange have used."""
+        return self._used_before if self._client is None else self._used_before.plus(self._client.used)
 
     def root_of(self, candidate: Candidate) -> WaitedFor | None:
         """What went wrong first with a leader's records; None where they went and came back."""
@@ -241,6 +249,7 @@ class Exchange(msgspec.Struct):
         async with self._making:
             if self._client is not None and not self._client.alive:
                 self._client.close()
+                self._used_before = self._used_before.plus(self._client.used)
                 self._client = None
             if self._client is None:
                 self._client = await ClientProcess.start(self.server)

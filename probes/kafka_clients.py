@@ -90,6 +90,9 @@ class KafkaClients(msgspec.Struct, eq=False):
         with self._one_at_a_time:
             self._closed = True
             consumer, self._consumer = self._consumer, None
+            for made in (consumer, self._producer):
+                if made is not None:
+                    made.poll(0)  # what it has done so far is in its log
             # The producer has nothing in its queues: its destructor closes it, here, without waiting for records.
             self._producer = None
             if consumer is not None:

@@ -6,6 +6,8 @@ Nothing here connects.
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,10 +22,15 @@ from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, Target
 from brokerproof.probes.outcome.bounds import CLIENT_MESSAGE_BYTES
 from brokerproof.probes.plan import Authentication, Limits, Tls
+from brokerproof.probes.spending import Used
 from brokerproof.probes.wire.kafka_connection import CLIENT_ID
 
-INFO_LEVEL: Final = 6
-"""syslog(3) LOG_INFO: at this level librdkafka says why a connection ended."""
+DEBUG_LEVEL: Final = 7
+"""syslog(3) LOG_DEBUG: with ``debug: broker`` librdkafka then tells each connection that it makes, about twenty lines a
+broker and none a record. Those lines are counted and not kept: above INFO a log line says why a connection ended."""
+_INFO: Final = logging.INFO
+_CONNECTING: Final = ": Connecting to "
+_LOGGING_IN: Final = "-> AUTH_REQ"
 LOAD_BYTES: Final = {
     "receive.message.max.bytes": 100_000_000,
     "fetch.max.bytes": 52_428_800,
@@ -72,10 +79,24 @@ class ClientLog:
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self.used = Used()
+        """By all clients that log here; those of a load are polled by several threads."""
+        self._one_at_a_time = threading.Lock()
 
-    def log(self, _level: int, words: str, *values: object) -> None:
+    def log(self, level: int, words: str, *values: object) -> None:
         """Called by the client from within its ``poll``."""
-        self._lines.append((words % values if values else words)[:LOG_LINE_CHARACTERS])
+        said = words % values if values else words
+        if level >= _INFO:
+            self._lines.append(said[:LOG_LINE_CHARACTERS])
+            return
+        with self._one_at_a_time:
+            self.used.connections += _CONNECTING in said
+            self.used.authentications += _LOGGING_IN in said
+
+    def note_records(self, count: int, record_bytes: int) -> None:
+        """Records were handed to the client."""
+        self.used.records += count
+        self.used.record_bytes += count * record_bytes
 
     def note_error(self, failure: KafkaError) -> None:
         """The client's ``error_cb``: errors that belong to no record."""
@@ -112,7 +133,8 @@ class Settings(msgspec.Struct, frozen=True):
             "client.id": CLIENT_ID,
             "security.protocol": self._protocol,
             "logger": log,
-            "log_level": INFO_LEVEL,
+            "log_level": DEBUG_LEVEL,
+            "debug": "broker",
             "error_cb": log.note_error,
             "throttle_cb": log.note_throttle,
             "socket.timeout.ms": max(limit_ms, MIN_SETUP_TIMEOUT_MS),

@@ -15,6 +15,7 @@ from brokerproof.probes.msk_token import Bearer, TokenSource
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
+from brokerproof.probes.spending import current
 from brokerproof.probes.stages.authenticate import Login, authenticate
 from brokerproof.probes.wire.client_certificate import Identity, identity_of
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
@@ -44,6 +45,8 @@ class Logins:
         scram = authentication.scheme is AuthenticationScheme.SCRAM_SHA_512
         self.checks_nonce = scram and authentication.checks_nonce
         """Once a run."""
+        self.logs_in_again = True
+        """Once a run, where the session has a lifetime."""
         self._tokens: TokenSource | CredentialsError | None = None
 
     async def prepare(self) -> None:
@@ -76,6 +79,7 @@ class Logins:
         except CredentialsError as problem:
             facts = AuthenticateFacts(mechanism=self._settings.scheme.mechanism)
             return failed(Reason.NO_CREDENTIALS, str(problem), facts)
+        current().note_authentication()
         return await authenticate(connection, login, limit_ms=limit_ms)
 
     async def again(self, connection: KafkaConnection, name: str, broker: Hashable, *, limit_ms: int) -> None:

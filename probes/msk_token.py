@@ -29,6 +29,8 @@ _OF_NAME: Final = re.compile(
     r"\.kafka(?:-serverless)?\.([a-z]{2}(?:-[a-z]+)+-\d+)\.(amazonaws\.com(?:\.cn)?)\.?$", re.ASCII
 )
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+", re.ASCII)
+_ROLE: Final = re.compile(r"arn:([a-z-]+):iam::(\d{12}):role/(?:.*/)?([^/]+)", re.ASCII)
+_SESSION: Final = "brokerproof"
 _SUFFIXES: Final[Mapping[str, str]] = {"cn": "amazonaws.com.cn"}
 """Domains of partitions other than the usual one, by the first part of their Regions."""
 _KEPT: Final = 4
@@ -99,6 +101,7 @@ class TokenSource:
                 access_key_id=_shortened(frozen.access_key),
                 provider=str(getattr(self._credentials, "method", "")),
                 role_arn=self._settings.role_arn,
+                caller_arn=caller_arn(self._settings),
                 flaws=tuple(_flaws(region, of_broker, now, ends)),
             ),
         )
@@ -133,7 +136,7 @@ class Bearer:
 
     def __init__(self, token: Token) -> None:
         self._token = token
-        self.principal = token.facts.role_arn
+        self.principal = token.facts.caller_arn or token.facts.role_arn
         self.token = token.facts
 
     def first(self) -> bytes:
@@ -178,9 +181,21 @@ def _assumed(session: Any, found: Any, settings: Authentication, region: str) ->
             name, region_name=settings.region_name or region or None, config=patience, **chosen
         )
 
-    named = {"RoleSessionName": settings.role_session_name or "brokerproof"}
+    named = {"RoleSessionName": settings.role_session_name or _SESSION}
     fetcher = AssumeRoleCredentialFetcher(client, found, settings.role_arn, extra_args=named)
     return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+
+def caller_arn(settings: Authentication) -> str:
+    """The ARN of an assumed role's session, by the role's; empty for other credentials.
+
+    The path of a role is not in it (IAM user guide, ARNs of assumed-role principals).
+    """
+    found = _ROLE.fullmatch(settings.role_arn)
+    if found is None:
+        return ""
+    partition, account, name = found.groups()
+    return f"arn:{partition}:sts::{account}:assumed-role/{name}/{settings.role_session_name or _SESSION}"
 
 
 def _signed(frozen: Any, region: str) -> str:

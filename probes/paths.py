@@ -26,6 +26,7 @@ from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.other_way import with_plaintext, with_tls, without_sni
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
+    AuthenticateFacts,
     HandshakeFacts,
     IdentityFacts,
     IdleFacts,
@@ -45,7 +46,7 @@ from brokerproof.probes.plan import AdvertisedScope, Plan
 from brokerproof.probes.scope import PlanScope
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
-from brokerproof.probes.stages.authenticate import with_nonce
+from brokerproof.probes.stages.authenticate import with_again, with_nonce
 from brokerproof.probes.stages.connect import connect, round_trip_ns
 from brokerproof.probes.stages.handshake import BadCaFileError, handshake, present, trust
 from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise
@@ -546,10 +547,16 @@ class Paths:
         if (told := logins.by_certificate(handshake_facts)) is not None:
             return told, None
         seen = await logins.log_in(connection, endpoint.name, limit_ms=limit_ms)
+        if seen.is_ok and logins.logs_in_again and _session_ends(seen):
+            logins.logs_in_again = False
+            ended_ns = time.monotonic_ns()
+            await logins.keep_pace(endpoint.login_key)
+            again = await logins.log_in(connection, endpoint.name, limit_ms=limit_ms)
+            seen = with_again(seen, again, ended_ns=ended_ns)
         if not seen.is_ok or not logins.checks_nonce:
             return seen, None
         logins.checks_nonce = False
-        ended_ns = time.monotonic_ns()
+        ended_ns = seen.ended_ns or time.monotonic_ns()
         try:
             other = await self._anew(endpoint, address, connection, logs_in=False)
         except BrokenStreamError:
@@ -585,6 +592,10 @@ class Paths:
             connection.close()
             return seen, None
         return seen, _Identified(connection, answered_by)
+
+
+def _session_ends(seen: Observation) -> bool:
+    return isinstance(seen.facts, AuthenticateFacts) and seen.facts.session_lifetime_ms > 0
 
 
 def _need_logins(logins: Logins | None) -> Logins:

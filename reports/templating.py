@@ -39,6 +39,7 @@ def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
         mark=words.verdict_symbol,
         word=words.verdict_word,
         listed=words.listed,
+        spent=words.spent,
         not_judged=words.not_judged,
         observed=words.observed,
         overall_mark=verdict.symbol,

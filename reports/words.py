@@ -10,7 +10,7 @@ from typing import Final
 
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.observations import observations
-from brokerproof.probes.outcome import Reason, Status
+from brokerproof.probes.outcome import Reason, Spent, Status
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import printable as printable  # noqa: PLC0414 - one of the words reports are made of
 
@@ -71,6 +71,19 @@ def record_rate(records: int, ns: int) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 check``, ``2 checks``, ``1,200 checks``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def spent(what: Spent | None) -> str:
+    """What a run took of the cluster, with the Kafka client's part; empty where the probe did not count."""
+    if what is None:
+        return ""
+    said = [f"{count(what.connections, 'connection')} ({what.client_connections:,} of them the Kafka client's)"]
+    if what.authentications:
+        own = f"({what.client_authentications:,} of them the Kafka client's)"
+        said.append(f"{count(what.authentications, 'authentication')} {own}")
+    if what.records:
+        said.append(f"{count(what.records, 'record')} of {what.record_bytes:,} bytes together")
+    return f"used {', '.join(said)}"
 
 
 def not_judged(view: ClientView) -> tuple[str, ...]:

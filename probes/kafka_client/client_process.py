@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.kafka_client.fork_server import STATUS_BYTES, ForkServer, ended_as
-from brokerproof.probes.kafka_client.messages import Order, Report, framed, next_report
+from brokerproof.probes.kafka_client.messages import HasUsed, Order, Report, framed, next_report
+from brokerproof.probes.spending import Used
 from brokerproof.probes.wire.stream import words_of
 
 ENDING_S: Final = 1.0
@@ -44,6 +45,8 @@ class ClientProcess:
         self._closed = False
         self._listeners: list[Callable[[Report], None]] = []
         self._listening: asyncio.Future[None] | None = None
+        self.used = Used()
+        """What its clients have used, as they last told."""
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         """Set where the process ends before it is closed."""
 
@@ -91,6 +94,8 @@ class ClientProcess:
         try:
             while True:
                 report = await next_report(reader)
+                if isinstance(report, HasUsed):
+                    self.used = report.used
                 for listener in self._listeners:
                     listener(report)
         except (EOFError, OSError):

@@ -18,6 +18,7 @@ from brokerproof.probes.coordinator import GroupTold, SeenFrom
 from brokerproof.probes.librdkafka import Leader, Settings, Timed
 from brokerproof.probes.outcome import Reason, SampleBlock, Stage, Target
 from brokerproof.probes.plan import LatencyPlan, Plan, ThroughputPlan
+from brokerproof.probes.spending import Used
 
 _PREFIX: Final = struct.Struct(">I")
 MAX_MESSAGE_BYTES: Final = 64 << 20
@@ -164,7 +165,13 @@ class Measured(_Message, frozen=True):
     defect: str = ""
 
 
-Report = Saw | Joining | AskSeenFrom | AskOfGroup | Produced | HasRead | Left | Samples | Measured
+class HasUsed(_Message, frozen=True):
+    """What all clients of this process have used so far."""
+
+    used: Used
+
+
+Report = HasUsed | Saw | Joining | AskSeenFrom | AskOfGroup | Produced | HasRead | Left | Samples | Measured
 
 _encoder: Final = msgspec.msgpack.Encoder()
 

@@ -25,6 +25,7 @@ from brokerproof.probes.kafka_client.messages import (
     CoordinatorFound,
     Drop,
     HasRead,
+    HasUsed,
     Joining,
     Left,
     Measured,
@@ -44,9 +45,10 @@ from brokerproof.probes.kafka_client.messages import (
     next_order,
 )
 from brokerproof.probes.kafka_clients import KafkaClients
-from brokerproof.probes.librdkafka import Leader, Timed, reason_of, since
+from brokerproof.probes.librdkafka import ClientLog, Leader, Timed, reason_of, since
 from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.outcome import STAGE_REASONS, Reason, Role, Stage, Target
+from brokerproof.probes.spending import Used
 from brokerproof.probes.stages.consume import Consuming
 from brokerproof.probes.stages.group import Grouping
 from brokerproof.probes.stages.produce import Producing
@@ -73,6 +75,7 @@ class _Serving:
         self._conversation = conversation
         self._one_at_a_time = threading.Lock()
         self._clients: KafkaClients | None = None
+        self._logs: list[ClientLog] = []
         self.stop = threading.Event()
         self.coordinator: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.seen_from: queue.SimpleQueue[SeenFrom] = queue.SimpleQueue()
@@ -114,18 +117,30 @@ class _Serving:
         with self._one_at_a_time, suppress(OSError):
             self._conversation.sendall(framed(report))
 
+    def tell_used(self) -> None:
+        """Tell what all clients have used so far."""
+        used = Used()
+        for log in self._logs:
+            used = used.plus(log.used)
+        self.tell(HasUsed(used))
+
     def _prepare(self, order: Prepare) -> None:
         """Have clients, made now or when they are needed."""
         self._drop()
         self._clients = KafkaClients(order.settings, order.group, order.reads)
+        self._logs += [self._clients.producer_log, self._clients.consumer_log]
         if order.now:
             _in_thread(self._clients.make, "clients")
 
     def _drop(self) -> None:
         """Close what nobody took, beside everything else."""
         if self._clients is not None:
-            _in_thread(self._clients.close, "closing")
+            _in_thread(partial(self._close, self._clients), "closing")
             self._clients = None
+
+    def _close(self, clients: KafkaClients) -> None:
+        clients.close()
+        self.tell_used()
 
     def _move(self, order: Move) -> None:
         """Move the records, in threads of their own."""
@@ -141,6 +156,7 @@ class _Serving:
             work()
         except Exception as raised:  # noqa: BLE001  any defect must become an outcome
             defect = words_of(raised)
+        self.tell_used()
         self.tell(Measured(defect))
 
     def _latency(self, order: MeasureLatency) -> None:
@@ -149,6 +165,7 @@ class _Serving:
 
         started = time.monotonic_ns()
         measuring = Latency(order.settings, order.topic, order.group, order.plan, order.leaders, self.stop)
+        self._logs.append(measuring.log)
         try:
             each, every = measuring.run()
         except Exception as failure:  # noqa: BLE001  any defect must become an outcome
@@ -167,6 +184,7 @@ class _Serving:
 
         started = time.monotonic_ns()
         measuring = Throughput(order.settings, order.topic, order.group, order.plan, order.leaders, self.stop)
+        self._logs.append(measuring.log)
         try:
             timed = measuring.run()
         except Exception as failure:  # noqa: BLE001  any defect must become an outcome
@@ -205,6 +223,7 @@ class _Moving:
             self._producing.run(self._order.leaders)
         except Exception as raised:  # noqa: BLE001  any defect must become an outcome
             done = Produced(broke(Stage.PRODUCE, raised))
+        self._serving.tell_used()
         self._serving.tell(done)
 
     def _consume(self) -> None:
@@ -216,10 +235,12 @@ class _Moving:
         except Exception as raised:  # noqa: BLE001  any defect must become an outcome
             read = HasRead(broke=broke(Stage.CONSUME, raised))
         finally:
+            self._serving.tell_used()
             self._serving.tell(read)
             if consumer is not None:
                 # Leaves the group, so that it can be removed at once.
                 consumer.close()
+            self._serving.tell_used()
             self._serving.tell(Left())
 
     def _read(self, consumer: Consumer) -> str:

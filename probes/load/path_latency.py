@@ -29,6 +29,7 @@ from brokerproof.probes.outcome import Measured, PathLatencyFacts, Reason, Sampl
 from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.outcome.samples import Samples, pack
 from brokerproof.probes.plan import Limits, PathLatencyPlan
+from brokerproof.probes.spending import Spending, current
 from brokerproof.probes.wire.dns_exchange import UDP_PAYLOAD_BYTES, Server, is_address
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
@@ -76,6 +77,8 @@ class PathLatency(msgspec.Struct):
     """None: names are not asked for."""
     limits: Limits
     stop: threading.Event
+    spending: Spending = msgspec.field(default_factory=current)
+    """The run's; threads have no context of their own."""
     _taken: dict[tuple[Measured, Target], _Taken] = msgspec.field(default_factory=dict)
     _lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     _ticks: tuple[HostTicks | None, HostTicks | None] = (None, None)
@@ -178,6 +181,7 @@ class PathLatency(msgspec.Struct):
                 self._note(what, place, _ask(target.name, self.server, self.limits.resolve_ms), late_ns, counts)
             what, place = Measured.CONNECT, target
             family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
+            self.spending.note_connection()
             with closing(socket.socket(family, socket.SOCK_STREAM)) as sock:
                 self._note(what, place, _connect(sock, target, self.limits.connect_ms), late_ns, counts)
                 known = read_tcp_info(sock)

@@ -86,6 +86,7 @@ class Load(msgspec.Struct, eq=False):
                 value = UNCOUNTED.to_bytes(INDEX_BYTES, "big")
                 producer.produce(self.topic, value=value, partition=partition, on_delivery=self.delivered)
                 self._handed_over += 1
+                self.log.note_records(1, INDEX_BYTES)
         self.wait()
         self.begin()
 
@@ -117,6 +118,7 @@ class Load(msgspec.Struct, eq=False):
         if refused := next((record["_error"] for record in batch if "_error" in record), None):
             raise KafkaException(refused)
         self._handed_over += len(batch)
+        self.log.note_records(len(batch), size)
         return len(batch)
 
     def _value(self, index: int) -> bytes:
@@ -137,6 +139,7 @@ class Load(msgspec.Struct, eq=False):
         except BufferError:
             return False
         self._handed_over += 1
+        self.log.note_records(1, self.plan.record_bytes)
         return True
 
     def serve(self, wait_s: float = 0) -> None:

@@ -13,6 +13,7 @@ from brokerproof.probes.outcome.lines import (
     Outcome,
     Refused,
     SampleBlock,
+    Spent,
     Started,
     Target,
     WaitedFor,
@@ -22,7 +23,13 @@ from brokerproof.probes.outcome.lines import (
 from brokerproof.probes.outcome.measured import Distribution, HostLoad
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.specs.api import ApiFacts
-from brokerproof.probes.outcome.specs.authenticate import AuthenticateFacts, NonceFacts, TokenFacts, TokenFlaw
+from brokerproof.probes.outcome.specs.authenticate import (
+    AgainFacts,
+    AuthenticateFacts,
+    NonceFacts,
+    TokenFacts,
+    TokenFlaw,
+)
 from brokerproof.probes.outcome.specs.authorize import AuthorizeFacts, PermissionAsked
 from brokerproof.probes.outcome.specs.connect import ConnectFacts
 from brokerproof.probes.outcome.specs.consume import ConsumeFacts
@@ -54,6 +61,7 @@ __all__ = [
     "STAGE_REASONS",
     "Acks",
     "AdvertisedBroker",
+    "AgainFacts",
     "ApiFacts",
     "AuthenticateFacts",
     "AuthorizeFacts",
@@ -94,6 +102,7 @@ __all__ = [
     "ResolveFacts",
     "Role",
     "SampleBlock",
+    "Spent",
     "Stage",
     "Started",
     "Status",

@@ -135,6 +135,23 @@ class Started(Value, frozen=True, tag="started", tag_field="type"):
             return 0
 
 
+class Spent(Value, frozen=True):
+    """What a run took of the cluster: its budget, as it was used.
+
+    ``connections`` are attempts (SYNs) at brokers, load balancers and what must not answer; ``authentications`` are
+    logins that a broker was asked for, by SASL. Both have the Kafka client's own in them, which are told apart too.
+    """
+
+    connections: int
+    client_connections: int
+    authentications: int
+    client_authentications: int
+    records: int
+    """Handed to the Kafka client to be written."""
+    record_bytes: int
+    """Their values, uncompressed."""
+
+
 class Closing(Value, frozen=True, tag="closing", tag_field="type"):
     """Last line of a run. No closing line means the run was cut short."""
 
@@ -147,6 +164,8 @@ class Closing(Value, frozen=True, tag="closing", tag_field="type"):
     """Topics and groups that could not be removed, with the reason."""
     sample_blocks: int = 0
     """How many lines of raw samples there were."""
+    spent: Spent | None = None
+    """None from a probe that does not count."""
 
 
 class Refused(Value, frozen=True, tag="refused", tag_field="type"):

@@ -18,7 +18,7 @@ from kio.schema.sasl_authenticate.v1 import SaslAuthenticateRequest, SaslAuthent
 from kio.schema.sasl_handshake.v1 import SaslHandshakeRequest, SaslHandshakeResponse
 
 from brokerproof.probes.observation import Observation, failed, ok
-from brokerproof.probes.outcome import AuthenticateFacts, NonceFacts, Reason
+from brokerproof.probes.outcome import AgainFacts, AuthenticateFacts, NonceFacts, Reason
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.scram import ServerNotProvedError
 from brokerproof.probes.wire.stream import BrokenStreamError
@@ -86,6 +86,19 @@ def with_nonce(seen: Observation, again: Observation, *, ended_ns: int) -> Obser
     return msgspec.structs.replace(
         seen, facts=msgspec.structs.replace(seen.facts, repeated_nonce=nonce), ended_ns=ended_ns
     )
+
+
+def with_again(seen: Observation, again: Observation, *, ended_ns: int) -> Observation:
+    """A good login, with what came of authenticating once more on its connection (KIP-368).
+
+    A client whose second authentication is refused loses its connection when its session ends: it is a failure.
+    """
+    if not isinstance(seen.facts, AuthenticateFacts):
+        return seen
+    facts = msgspec.structs.replace(seen.facts, again=AgainFacts(accepted=again.is_ok, detail=again.detail))
+    if again.is_ok or again.reason is None:
+        return msgspec.structs.replace(seen, facts=facts, ended_ns=ended_ns)
+    return failed(again.reason, f"the second authentication of the connection: {again.detail}", facts)
 
 
 class _Talk:

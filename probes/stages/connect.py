@@ -14,6 +14,7 @@ from typing import Final
 from brokerproof.probes.observation import Observation, error, failed, ok
 from brokerproof.probes.outcome import ConnectFacts, Reason
 from brokerproof.probes.plan import MAX_PORT
+from brokerproof.probes.spending import current
 from brokerproof.probes.wire.stream import reason_of, words_of
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
@@ -35,6 +36,7 @@ async def connect(address: str, port: int, *, limit_ms: int) -> tuple[Observatio
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as failure:
         return _judge(failure, family, ConnectFacts(remote_address=address, remote_port=port)), None
+    current().note_connection()
     try:
         async with asyncio.timeout(limit_ms / 1000):
             await asyncio.get_running_loop().sock_connect(sock, (address, port))

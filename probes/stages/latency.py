@@ -147,6 +147,7 @@ class Latency(msgspec.Struct):
 
         value = index.to_bytes(INDEX_BYTES, "big").ljust(self.plan.record_bytes, b".")
         taken.sent += counts
+        self.log.note_records(1, len(value))
         self._outstanding.add(index)
         try:
             producer.produce(self.topic, value=value, partition=partition, on_delivery=delivered)

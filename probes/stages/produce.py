@@ -102,6 +102,7 @@ class Producing(msgspec.Struct):
 
         for index in range(self.records_per_leader):
             value = record_value(self.nonce, leader.partition, index, self.record_bytes)
+            self.log.note_records(1, len(value))
             try:
                 producer.produce(
                     self.topic,

@@ -30,14 +30,18 @@ from kio.schema.describe_configs.v1 import DescribeConfigsRequest
 from kio.schema.describe_groups.v4 import DescribeGroupsRequest, DescribeGroupsResponse
 from kio.schema.describe_groups.v4.response import DescribedGroup, DescribedGroupMember
 from kio.schema.errors import ErrorCode
+from kio.schema.sasl_authenticate.v1 import SaslAuthenticateRequest
+from kio.schema.sasl_handshake.v1 import SaslHandshakeRequest
 from kio.serial import entity_reader
 
 from tests.probes.fake_kafka import API_KEYS, NO_THROTTLE, Handler, api_versions, described, encode, frame, identify
+from tests.probes.fake_sasl import ScramServer, agreeing
 from tests.probes.peers import LOOPBACK, peer
 
 PRODUCE, FETCH, METADATA, FIND_COORDINATOR, JOIN_GROUP, API_VERSIONS = 0, 1, 3, 10, 11, 18
 CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS = 19, 20, 15, 32, 42
 LEAVE_GROUP = 13
+SASL_HANDSHAKE, SASL_AUTHENTICATE = 17, 36
 PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELETE_GROUPS)
 """What the mock does not offer."""
 OF_TOPICS = (CREATE_TOPICS, DELETE_TOPICS)
@@ -83,6 +87,10 @@ class FakeCluster:
     hostile: Callable[[int, int, bytes], bytes] = lambda _key, _version, payload: payload
     """Makes another response of each: from API key, version and response."""
     connections: int = 0
+    login: tuple[str, str] | None = None
+    """User and password of SCRAM, which then every connection needs."""
+    logins: int = 0
+    """SaslHandshake that came: each begins one."""
     asked: set[int] = field(default_factory=set)
     """API keys that came."""
     ignored: set[int] = field(default_factory=set)
@@ -237,11 +245,28 @@ async def fake_cluster(brokers: int) -> AsyncIterator[FakeCluster]:
         yield cluster
 
 
+def _logins(cluster: FakeCluster) -> dict[int, tuple[Any, Handler]]:
+    """How one connection logs in, where it must."""
+    if cluster.login is None:
+        return {}
+    agree = agreeing("SCRAM-SHA-512")
+
+    def begin(request: Any) -> Any:
+        cluster.logins += 1
+        return agree(request)
+
+    return {
+        SASL_HANDSHAKE: (SaslHandshakeRequest, begin),
+        SASL_AUTHENTICATE: (SaslAuthenticateRequest, ScramServer(*cluster.login).handle),
+    }
+
+
 def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
     handlers = cluster.handlers(own_id)
 
     async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cluster.connections += 1
+        mine = handlers | _logins(cluster)
         far_reader, far_writer = await asyncio.open_connection(LOOPBACK, cluster.behind[own_id])
         asked: dict[int, tuple[int, int]] = {}
         is_deaf = False
@@ -271,10 +296,10 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
                     continue
                 await cluster.notes(key, payload, client)
                 head = struct.pack(">i", correlation_id)
-                if key in handlers:
+                if key in mine:
                     # A broker answers the requests of one connection in their order.
                     await all_answered.wait()
-                    request_type, handler = handlers[key]
+                    request_type, handler = mine[key]
                     request = entity_reader(request_type)(payload, 10 + client)[0]
                     writer.write(cluster.sent(key, version, head + encode(handler(request))))
                 else:
@@ -307,7 +332,8 @@ def _rewritten(payload: bytes, key: int, version: int, cluster: FakeCluster) -> 
         return header + encode(dataclasses.replace(body, port=cluster.ports[body.node_id]))
     if (key, version) == (API_VERSIONS, 0):
         header, body = _decode(payload, ApiVersionsResponse)
-        own = api_versions({key: API_KEYS[key] for key in PROXIED}).api_keys
+        sasl = {SASL_HANDSHAKE: (1, 1), SASL_AUTHENTICATE: (1, 1)} if cluster.login is not None else {}
+        own = api_versions({key: API_KEYS[key] for key in PROXIED} | sasl).api_keys
         return header + encode(dataclasses.replace(body, api_keys=body.api_keys + own))
     if key == JOIN_GROUP and cluster.join_code is not ErrorCode.none:
         assert 2 <= version <= 5, version  # behind correlation and throttle time stands the error

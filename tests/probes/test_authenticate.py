@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kio.schema.api_versions.v0 import ApiVersionsRequest
 from kio.schema.errors import ErrorCode
 from kio.schema.sasl_authenticate.v1 import SaslAuthenticateRequest
 from kio.schema.sasl_handshake.v1 import SaslHandshakeRequest, SaslHandshakeResponse
@@ -15,13 +16,14 @@ from brokerproof.probes.budget import Budget
 from brokerproof.probes.credentials import CredentialsError, read
 from brokerproof.probes.logins import Logins
 from brokerproof.probes.observation import Observation
-from brokerproof.probes.outcome import AuthenticateFacts, Reason
-from brokerproof.probes.plan import Authentication, AuthenticationScheme, decode_plan, encode_plan
+from brokerproof.probes.outcome import AgainFacts, AuthenticateFacts, Outcome, Reason, Stage, Status
+from brokerproof.probes.plan import Authentication, AuthenticationScheme, Limits, decode_plan, encode_plan
 from brokerproof.probes.stages.authenticate import authenticate, with_nonce
 from brokerproof.probes.wire.scram import Scram
-from tests.probes.fake_kafka import CLOSE, Handler, broker
+from tests.probes.fake_kafka import CLOSE, Handler, alone, api_versions, broker
 from tests.probes.fake_sasl import ScramServer, agreeing, answer, refusal
-from tests.probes.peers import Behaviour, closing, resetting, run, saying, silent
+from tests.probes.peers import Behaviour, closing, peer, resetting, run, saying, silent
+from tests.probes.running import TO_IDENTITY, Result, plan, probe
 from tests.probes.test_kafka_stages import connection_to
 
 LIMIT_MS = 400
@@ -230,3 +232,69 @@ def test_authentications_at_one_broker_keep_the_pace_and_those_at_others_do_not_
     assert 0.9 < budget.reserve(1) <= 1.0
     assert budget.reserve(2) == 0
     assert budget.authentications == 4
+
+
+WITH_SASL = {3: (0, 12), 17: (0, 1), 18: (0, 3), 32: (1, 4), 36: (0, 2)}
+
+
+def login_of_a_run(tmp_path: Path, second: Handler, *, lifetime_ms: int = 60_000) -> tuple[Outcome, int]:
+    """The login of a run at a broker that answers the second authentication so, and how many it was asked for."""
+    (tmp_path / "user").write_text(USER)
+    (tmp_path / "password").write_text(PASSWORD)
+    settings = Authentication(
+        scheme=AuthenticationScheme.SCRAM_SHA_512,
+        username=f"file:{tmp_path}/user",
+        password=f"file:{tmp_path}/password",
+        checks_nonce=False,
+        most_per_s=50,
+    )
+    begun: list[str] = []
+
+    def handle(request: SaslAuthenticateRequest) -> Any:
+        if request.auth_bytes.startswith(b"n,,"):
+            begun.append("login")
+        if len(begun) > 1:
+            return second(request)
+        said = server.handle(request)
+        return answer(said.auth_bytes, lifetime_ms=lifetime_ms) if said.auth_bytes.startswith(b"v=") else said
+
+    server = ScramServer(USER, PASSWORD)
+
+    async def work() -> Result:
+        ports: list[int] = []
+        handlers: dict[type, Handler] = alone(1, lambda: ports[0])
+        handlers[ApiVersionsRequest] = lambda _request: api_versions(WITH_SASL)
+        handlers[SaslHandshakeRequest] = agreeing("SCRAM-SHA-512")
+        handlers[SaslAuthenticateRequest] = handle
+        async with peer(broker(handlers)) as port:
+            ports.append(port)
+            stages = (*TO_IDENTITY, Stage.AUTHENTICATE)
+            planned = plan(port, stages=stages, authentication=settings, limits=Limits(), look_again=False)
+            return await probe(planned)
+
+    return run(work()).one(Stage.AUTHENTICATE), len(begun)
+
+
+def test_a_session_that_ends_is_authenticated_again_once(tmp_path: Path) -> None:
+    again = ScramServer(USER, PASSWORD)
+    login, asked = login_of_a_run(tmp_path, again.handle)
+    assert login.status is Status.OK, login
+    assert isinstance(login.facts, AuthenticateFacts)
+    assert login.facts.again == AgainFacts(accepted=True)
+    assert asked == 2
+
+
+def test_a_session_without_an_end_is_not(tmp_path: Path) -> None:
+    login, asked = login_of_a_run(tmp_path, lambda _request: refusal(), lifetime_ms=0)
+    assert login.status is Status.OK, login
+    assert isinstance(login.facts, AuthenticateFacts)
+    assert (login.facts.again, asked) == (None, 1)
+
+
+def test_a_principal_that_changes_is_told_before_the_session_ends(tmp_path: Path) -> None:
+    words = "Cannot change principals during re-authentication from role.one: role.two"
+    login, _ = login_of_a_run(tmp_path, lambda _request: refusal(words))
+    assert login.reason is Reason.PRINCIPAL_CHANGED
+    assert login.detail == f"the second authentication of the connection: {words}"
+    assert isinstance(login.facts, AuthenticateFacts)
+    assert login.facts.again == AgainFacts(accepted=False, detail=words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 
 import pytest
 from confluent_kafka import KafkaError
@@ -26,6 +27,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.plan import Limits, Tls
+from brokerproof.probes.spending import Used
 from brokerproof.probes.stages.consume import count
 from brokerproof.probes.stages.produce import record_value
 from brokerproof.probes.topic import spread
@@ -128,13 +130,23 @@ def test_client_errors_have_reasons_of_their_stage(code: int, stage: Stage, reas
 def test_the_client_log_is_bounded_and_told_by_endpoint() -> None:
     log = ClientLog()
     for index in range(LOG_LINES):
-        log.log(6, "FAIL [%s] ssl://b-1:9094/1: number %d %s", "thrd", index, "x" * 1000)
-    log.log(6, "FAIL ssl://b-2:9094/2: refused")
-    log.log(6, "about nobody, 100% sure")
+        log.log(logging.INFO, "FAIL [%s] ssl://b-1:9094/1: number %d %s", "thrd", index, "x" * 1000)
+    log.log(logging.INFO, "FAIL ssl://b-2:9094/2: refused")
+    log.log(logging.INFO, "about nobody, 100% sure")
     assert len(log.all()) == LOG_LINES
     assert max(map(len, log.all())) == LOG_LINE_CHARACTERS
     about_2 = log.about(Target(role=Role.BROKER, name="b-2", port=9094, broker_id=2))
     assert about_2 == ("FAIL ssl://b-2:9094/2: refused", "about nobody, 100% sure")
+
+
+def test_what_the_client_says_for_debugging_is_counted_and_not_kept() -> None:
+    log = ClientLog()
+    log.log(logging.DEBUG, "CONNECT b-1:9098/1: Connecting to ipv4#10.0.0.10:9098 (sasl_ssl) with socket 7")
+    log.log(logging.DEBUG, "CONNECT b-1:9098/1: Connected to ipv4#10.0.0.10:9098")
+    log.log(logging.DEBUG, "STATE b-1:9098/1: Broker changed state AUTH_HANDSHAKE -> AUTH_REQ")
+    log.note_records(3, 100)
+    assert log.all() == ()
+    assert log.used == Used(connections=1, authentications=1, records=3, record_bytes=300)
 
 
 def test_a_measuring_producer_never_retries() -> None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from brokerproof.probes.credentials import CredentialsError
-from brokerproof.probes.msk_token import Bearer, TokenSource, region_in
+from brokerproof.probes.msk_token import Bearer, TokenSource, caller_arn, region_in
 from brokerproof.probes.outcome import TokenFlaw
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
 
@@ -162,3 +162,16 @@ def test_a_probe_that_leaves_ssl_out_to_start_sooner_can_sign() -> None:
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("role", "session", "caller"),
+    [
+        ("", "", ""),
+        ("arn:aws:iam::111122223333:role/app", "", "arn:aws:sts::111122223333:assumed-role/app/brokerproof"),
+        ("arn:aws-cn:iam::111122223333:role/a/b/app", "s", "arn:aws-cn:sts::111122223333:assumed-role/app/s"),
+    ],
+)
+def test_who_calls_follows_from_the_role(role: str, session: str, caller: str) -> None:
+    settings = Authentication(scheme=AuthenticationScheme.IAM, role_arn=role, role_session_name=session)
+    assert caller_arn(settings) == caller

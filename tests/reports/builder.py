@@ -24,6 +24,7 @@ from brokerproof.probes.outcome import (
     Outcome,
     Reason,
     Role,
+    Spent,
     Stage,
     Started,
     Status,
@@ -47,6 +48,14 @@ from brokerproof.topology.expectation.view import BrokerView, ClientView
 from tests.reports.path import facts_of, view
 
 MS: Final = 1_000_000
+SPENT: Final = Spent(
+    connections=31,
+    client_connections=12,
+    authentications=9,
+    client_authentications=6,
+    records=15,
+    record_bytes=3_840,
+)
 STARTED: Final = datetime(2026, 3, 14, 9, 26, 53, 589000, tzinfo=UTC)
 BROKER_STAGES: Final = (
     Stage.RESOLVE,
@@ -369,7 +378,9 @@ def client_result(
         topology_digest="5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
         started=started(view),
         outcomes=seen,
-        closing=Closing(plan_id=f"plan-{view.client}", outcomes=len(seen), complete=True, duration_ns=3_412 * MS),
+        closing=Closing(
+            plan_id=f"plan-{view.client}", outcomes=len(seen), complete=True, duration_ns=3_412 * MS, spent=SPENT
+        ),
         checks=checks(view, seen),
     )
 

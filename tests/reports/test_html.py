@@ -259,6 +259,12 @@ def test_an_empty_document_is_a_page_that_says_nothing_was_probed() -> None:
     assert "What is wrong" not in said
 
 
+def test_what_a_run_used_of_the_cluster_is_shown() -> None:
+    said = read(document(client_result(view()))).said()
+    assert "used 31 connections (12 of them the Kafka client's)" in said
+    assert "9 authentications (6 of them the Kafka client's), 15 records of 3,840 bytes together" in said
+
+
 def test_things_left_behind_are_shown() -> None:
     result = client_result(view())
     assert result.closing is not None

@@ -65,6 +65,8 @@ class LabCredentials:
             "clock_offset_s": str(judgement.clock_offset_s),
             "most_per_s": str(judgement.most_per_s),
         }
+        if judgement.renames_sessions:
+            told["renames"] = key_id
         if judgement.known:
             told[f"secret.{key_id}"] = secret
         if judgement.denied_at:

@@ -212,6 +212,14 @@ FAULTS: Final = (
         reasons=(Reason.CONNECTION_RATE,),
     ),
     _iam(
+        "iam-principal-changed",
+        "The client has another role session name each time it logs in, as with EKS Pod Identity.",
+        partial(_judgement, renames_sessions=True),
+        Code.AUTH_REAUTHENTICATION,
+        reasons=(Reason.PRINCIPAL_CHANGED,),
+        by_chance=True,
+    ),
+    _iam(
         "iam-no-credentials",
         "The client's host has no AWS credentials.",
         partial(_judgement, given=False),

@@ -198,6 +198,8 @@ class IamJudgement(Model):
     """New connections that a broker admits (quota)."""
     credentials_left_s: int | None = None
     """For how long the credentials last that sign; None is for ever."""
+    renames_sessions: bool = False
+    """Whether the client has another role session name each time it logs in."""
 
 
 class KafkaAcl(Model):

@@ -38,11 +38,21 @@ class TokenFacts(Value, frozen=True):
     """Where botocore found the credentials."""
     role_arn: str = ""
     """The role that was assumed, where the plan names one."""
+    caller_arn: str = ""
+    """Who the credentials are: of a session of an assumed role it follows from the role's ARN; empty where only STS
+    would say."""
     flaws: tuple[TokenFlaw, ...] = ()
 
 
 class NonceFacts(Value, frozen=True):
     """How a SCRAM login ended, on a connection of its own, that repeated its nonce as librdkafka before 2.6.1 does."""
+
+    accepted: bool
+    detail: str = ""
+
+
+class AgainFacts(Value, frozen=True):
+    """How a second authentication on the same connection ended, as clients do before their session is over."""
 
     accepted: bool
     detail: str = ""
@@ -75,6 +85,8 @@ class AuthenticateFacts(StageFacts, frozen=True, tag="authenticate"):
     """SaslAuthenticate: all of its messages."""
     token: TokenFacts | None = None
     """What IAM was asked with."""
+    again: AgainFacts | None = None
+    """None where that was not tried; once a run it is, where the session has a lifetime."""
     repeated_nonce: NonceFacts | None = None
     """None where that was not tried; once a run it is."""
     tcp: TcpInfo | None = None

@@ -115,6 +115,7 @@ public class IamLoginHandler implements AuthenticateCallbackHandler {
         if (left < SHORTEST_SESSION_S) throw refused("Session too short");
         long lifetime = number(settings, "session_s", 3600);
         String name = settings.getOrDefault("arn." + scope[0], scope[0]);
+        if (scope[0].equals(settings.get("renames"))) name += "-" + UUID.randomUUID();
         return new Accepted(token, name, signed.toEpochMilli(), System.currentTimeMillis() + 1000 * lifetime);
     }
 
