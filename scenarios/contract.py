@@ -52,8 +52,9 @@ def has_a_place(view: ClientView, _broker: str) -> bool:
 
 
 def has_what_must_not_work(view: ClientView, _broker: str) -> bool:
-    """Whether it is known of anything that it must not answer."""
-    return bool(view.forbidden) or all(broker.found_as is None for broker in view.brokers)
+    """Whether it is known of anything that it must not answer; what is not judged is told as that."""
+    stated = all(broker.found_as is None for broker in view.brokers) and not view.not_judged
+    return bool(view.forbidden) or stated
 
 
 class ClientContract:

@@ -14,6 +14,7 @@ from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import Reason, Role
 from brokerproof.reports.document import decode_document
 from brokerproof.running.planning import make_plan, without_isolation
+from brokerproof.scenarios.contract import has_what_must_not_work
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import NotJudged
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -41,6 +42,14 @@ def test_what_is_left_out_is_counted() -> None:
     assert len(VIEW.forbidden) == 51
     assert len(VIEW.other_names) == 1
     assert without_isolation(VIEW).not_judged == (NotJudged("what must not work", "no selected test asks for it", 52),)
+
+
+def test_where_nothing_is_known_of_it_no_test_is_owed() -> None:
+    """A client of a file states no security group, and every rule may be about it."""
+    left_out = (NotJudged("ports 22 and 2181 of broker 1", "the topology states none", 2),)
+    unknown = msgspec.structs.replace(VIEW, forbidden=(), not_judged=left_out)
+    assert [has_what_must_not_work(view, "") for view in (VIEW, unknown)] == [True, False]
+    assert has_what_must_not_work(msgspec.structs.replace(VIEW, forbidden=(), not_judged=()), "")
 
 
 def test_with_it_all_of_it_is_planned() -> None:
