@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_what_is_written_is_read_back(pattern: str, chosen: PatternOptions) -> N
     assert digest(again) == digest(topology)
 
 
+@cache
 def single() -> str:
     return dumps(PATTERNS["privatelink_single_nlb"].build())
 
