@@ -13,6 +13,8 @@ from brokerproof.canary.watch import RoundDone
 from brokerproof.canary.watched import CLUSTER, is_frozen
 from brokerproof.probes.outcome import HandshakeFacts, Outcome, Stage, Status
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.registry import SPECS
+from brokerproof.probes.outcome.spec import Per
 from brokerproof.running.planning import ClientRun
 from brokerproof.topology.expectation.view import ClientView
 
@@ -79,7 +81,7 @@ class Totals:
                 *([CLUSTER] if view.brokers else []),
             ):
                 for stage in stages:
-                    if (stage is Stage.GROUP) is not (broker == CLUSTER):
+                    if (SPECS[stage].judged is Per.CLUSTER) is not (broker == CLUSTER):
                         continue
                     for status in (Status.OK, Status.FAILED):
                         self.checks[CheckKey(client=view.client, broker=broker, stage=stage, status=status)] = 0

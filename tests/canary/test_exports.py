@@ -22,6 +22,8 @@ from brokerproof.canary.rounds import PATH, RECORDS, Depth
 from brokerproof.canary.store import Store
 from brokerproof.canary.totals import Totals
 from brokerproof.canary.watch import RoundDone, Snapshot, Watch
+from brokerproof.canary.watched import CLUSTER
+from brokerproof.probes.outcome import Stage
 from brokerproof.running.planning import ClientRun
 from tests.canary.made import BEGAN, CLIENT, EVERY_S, VIEW, dead_address, done, run_of, well
 
@@ -76,6 +78,12 @@ def test_series_are_there_before_the_first_round(exporting: Exporting) -> None:
     assert of(values, "brokerproof_runs_total", depth="light", outcome="did_not_run") == [0]
     assert of(values, "brokerproof_last_run_timestamp_seconds", client=CLIENT) == [0]
     assert of(values, "brokerproof_stage_duration_seconds_count", broker="broker-1", stage="handshake") == [0]
+
+
+def test_what_is_of_the_cluster_has_no_series_of_a_broker(exporting: Exporting) -> None:
+    wanted = {key.stage for key in exporting.totals.checks if key.broker == CLUSTER}
+    assert wanted == {Stage.AUTHORIZE, Stage.GROUP}
+    assert not [key for key in exporting.totals.checks if key.stage in wanted and key.broker != CLUSTER]
 
 
 def test_names_are_those_that_are_declared(exporting: Exporting) -> None:
