@@ -47,6 +47,8 @@ _LEFT_OUT: Final = frozenset({"pbr", "setuptools", "pycparser"})
 _FOR_MEASURING: Final = "hdrhistogram"
 """Not every machine has a wheel of it (aarch64 has none), and a verification does without."""
 _NOT_RUN: Final = re.compile(r"(^|/)(tests?|__pycache__|docs|include|bin|share)(/|$)|\.pyi$|\.h$|\.pxd$|\.pyc$")
+_OF_THE_INSTALLATION: Final = re.compile(r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$")
+"""Says where and by what a package was installed: the same package would be other bytes."""
 _OF_OTHER_SERVICES: Final = re.compile(r"^botocore/(data/(?!(sts|sso|sso-oidc|signin)/)[^/]+/)")
 """botocore describes all of AWS; credentials are had of these alone."""
 _WHEN: Final = (1980, 1, 1, 0, 0, 0)
@@ -180,6 +182,8 @@ def _installed() -> Iterator[tuple[str, Path]]:
 
 def _left_out(relative: str) -> bool:
     """Whether a package's file is of no use to a probe."""
+    if _OF_THE_INSTALLATION.search(relative):
+        return True
     not_run = _NOT_RUN.search(relative) and not relative.startswith("botocore/docs/")  # which its clients import
     return bool(not_run or _OF_OTHER_SERVICES.search(relative))
 

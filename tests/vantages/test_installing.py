@@ -56,6 +56,7 @@ def test_the_same_contents_are_the_same_bytes(tmp_path: Path) -> None:
     with zipfile.ZipFile(one.path) as archive:
         names = archive.namelist()
     assert "brokerproof/probes/__main__.py" in names
+    assert not [name for name in names if name.endswith("/RECORD")], "which tells where it was installed"
     assert not [n for n in names if n.startswith(("/", "..", "brokerproof/lab")) or "__pycache__" in n]
 
 
