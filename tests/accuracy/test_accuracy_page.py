@@ -23,5 +23,6 @@ def test_the_page_says_what_the_matrix_beside_it_says(name: str) -> None:
 
 
 def test_the_unseen_combinations_were_diagnosed_but_once() -> None:
-    [matrix] = decode_matrices((DOCS / "accuracy-unseen.json").read_bytes())
-    assert not matrix.header.diagnosed_again
+    proofs = decode_matrices((DOCS / "accuracy-unseen.json").read_bytes())
+    assert proofs
+    assert not any(matrix.header.diagnosed_again for matrix in proofs)
