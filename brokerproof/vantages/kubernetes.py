@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from brokerproof.vantages.exec import ExecVantage, Patience, installs
-from brokerproof.vantages.own_far_side import HOME, KEEPS, NOBODY, FarSideError, called, drawn_name
+from brokerproof.vantages.exec import ExecSettings, Patience
+from brokerproof.vantages.own_far_side import HOME, KEEPS, NOBODY, FarSideError, OwnFarSide, called, drawn_name
 from brokerproof.wording import one_line
 
 START_S: Final = 180.0
@@ -38,7 +38,7 @@ _FATAL: Final = frozenset(
 _CONTAINER: Final = "probe"
 
 
-class KubernetesSettings(Protocol):
+class KubernetesSettings(ExecSettings, Protocol):
     """What a topology file says of such a vantage."""
 
     @property
@@ -84,31 +84,6 @@ class KubernetesSettings(Protocol):
     @property
     def service_account(self) -> str | None:
         """Likewise: AWS roles and security groups for pods go by it."""
-        ...
-
-    @property
-    def python(self) -> str:
-        """The interpreter there."""
-        ...
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The probe's variables there."""
-        ...
-
-    @property
-    def probe(self) -> str | None:
-        """As of the vantage ``exec``."""
-        ...
-
-    @property
-    def command(self) -> Sequence[str]:
-        """Of the vantage ``exec`` alone."""
-        ...
-
-    @property
-    def far_shell(self) -> bool | None:
-        """Likewise."""
         ...
 
 
@@ -171,7 +146,7 @@ def job_of(name: str, settings: KubernetesSettings) -> dict[str, Any]:
     }
 
 
-class KubernetesVantage(ExecVantage):
+class KubernetesVantage(OwnFarSide):
     """Runs plans through one probe process in a pod."""
 
     def __init__(self, name: str, settings: KubernetesSettings, *, patience: Patience | None = None) -> None:
@@ -179,30 +154,18 @@ class KubernetesVantage(ExecVantage):
             raise ValueError("vantage kubernetes takes a pod that runs, or an image; one of the two")
         self._settings = settings
         self._kubectl = kubectl(settings)
-        self._own = drawn_name() if settings.image is not None else ""
         self._uid = ""
         """Of the Job that was made last: pods of an earlier one may be there yet."""
-        self._made = False
-        container = _CONTAINER if self._own else settings.container
-        super().__init__(
-            name,
-            (
-                *(*self._kubectl, "exec", "-i", "--quiet"),
-                *(("--container", container) if container else ()),
-                *(settings.pod or f"job/{self._own}", "--"),
-            ),
-            python=settings.python,
-            environment=settings.environment,
-            install=installs(settings),
-            patience=patience,
+        own = drawn_name() if settings.image is not None else ""
+        container = _CONTAINER if own else settings.container
+        command = (
+            *(*self._kubectl, "exec", "-i", "--quiet"),
+            *(("--container", container) if container else ()),
+            *(settings.pod or f"job/{own}", "--"),
         )
+        super().__init__(name, command, settings, own=own, patience=patience)
 
-    def _prepare(self) -> None:
-        if not self._own or self._runs():
-            return
-        if self._made:
-            self._remove()
-        self._made = True
+    def _start(self) -> None:
         create = (*self._kubectl, "create", "--validate=false", "--filename=-", "--output=json")
         made = called(create, what="no pod of its own", sent=json.dumps(job_of(self._own, self._settings)))
         self._uid = _uid(made)
@@ -214,7 +177,7 @@ class KubernetesVantage(ExecVantage):
 
     def _runs(self) -> bool:
         with suppress(FarSideError):
-            return self._made and not self._state()
+            return not self._state()
         return False
 
     def _state(self) -> str:
@@ -257,18 +220,11 @@ class KubernetesVantage(ExecVantage):
             raise FarSideError(f"{kind} of job {self._own}: kubectl did not print a list") from None
         return [each for each in found if isinstance(each, dict)]
 
-    def _remove(self) -> None:
+    def _take_away(self) -> None:
         how = ("--ignore-not-found", "--wait=false", "--cascade=background")
         gone = (*self._kubectl, "delete", "job", self._own, *how)
         with suppress(FarSideError):
             called(gone, what="the pod of its own")
-
-    def close(self) -> None:
-        """End the probe, and take the pod of its own away."""
-        super().close()
-        if self._made:
-            self._made = False
-            self._remove()
 
 
 def _uid(made: str) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Final
 
 from brokerproof.errors import CouldNotError
+from brokerproof.vantages.exec import ExecSettings, ExecVantage, Patience, installs
 from brokerproof.vantages.tail import printable
 from brokerproof.wording import one_line
 
@@ -41,6 +43,59 @@ _LAST_WORDS: Final = 300
 
 class FarSideError(CouldNotError):
     """The far side cannot be started; one sentence."""
+
+
+class OwnFarSide(ExecVantage):
+    """Runs plans through one probe process where something runs already, or in what it starts for itself.
+
+    What is its own is started before the probe, and anew where it has ended.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], settings: ExecSettings, *, own: str, patience: Patience | None
+    ) -> None:
+        """``own`` is what its own far side is called; empty where it has none."""
+        self._own = own
+        self._made = False
+        super().__init__(
+            name,
+            command,
+            python=settings.python,
+            environment=settings.environment,
+            install=installs(settings),
+            patience=patience,
+        )
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Start what is its own, and wait until a process can be run in it.
+
+        Raises:
+            FarSideError: it cannot be.
+        """
+
+    @abstractmethod
+    def _runs(self) -> bool:
+        """Whether what was started still runs."""
+
+    @abstractmethod
+    def _take_away(self) -> None:
+        """Remove it; nothing is said where that fails."""
+
+    def _prepare(self) -> None:
+        if not self._own or (self._made and self._runs()):
+            return
+        if self._made:
+            self._take_away()
+        self._made = True
+        self._start()
+
+    def close(self) -> None:
+        """End the probe, and take away what is its own."""
+        super().close()
+        if self._made:
+            self._made = False
+            self._take_away()
 
 
 def drawn_name() -> str:

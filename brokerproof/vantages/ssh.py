@@ -10,12 +10,12 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from brokerproof.vantages.exec import ExecVantage, Patience, installs
+from brokerproof.vantages.exec import ExecSettings, ExecVantage, Patience, installs
 
 ALIVE_S: Final = 5
 """Seconds between two questions to a silent server; after three without an answer the connection is given up."""
@@ -24,7 +24,7 @@ PERSIST_S: Final = 60
 """How long a kept connection outlives its last process: a client that is probed again soon has it still."""
 
 
-class SshSettings(Protocol):
+class SshSettings(ExecSettings, Protocol):
     """What a topology file says of such a vantage."""
 
     @property
@@ -60,31 +60,6 @@ class SshSettings(Protocol):
     @property
     def config_file(self) -> str | None:
         """Instead of the user's configuration."""
-        ...
-
-    @property
-    def python(self) -> str:
-        """The interpreter there."""
-        ...
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The probe's variables there."""
-        ...
-
-    @property
-    def probe(self) -> str | None:
-        """As of the vantage ``exec``."""
-        ...
-
-    @property
-    def command(self) -> Sequence[str]:
-        """Of the vantage ``exec`` alone."""
-        ...
-
-    @property
-    def far_shell(self) -> bool | None:
-        """Likewise."""
         ...
 
 

@@ -12,7 +12,6 @@ import secrets
 import shlex
 import threading
 import zlib
-from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -24,7 +23,7 @@ from brokerproof.extras import Extra, require
 from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.vantages.bundle import Bundle, bundle_for
 from brokerproof.vantages.conversation import MAX_RUN_BYTES, Conversation
-from brokerproof.vantages.exec import Patience, installs
+from brokerproof.vantages.exec import ExecSettings, Patience, installs
 from brokerproof.vantages.installing import PROGRAM, InstallError, told_here
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.run_command import (
@@ -60,7 +59,7 @@ _FETCH: Final = (
 )
 
 
-class SsmSettings(Protocol):
+class SsmSettings(ExecSettings, Protocol):
     """What a topology file says of such a vantage."""
 
     @property
@@ -91,31 +90,6 @@ class SsmSettings(Protocol):
     @property
     def bucket(self) -> str | None:
         """Carries the probe there and long outputs back."""
-        ...
-
-    @property
-    def python(self) -> str:
-        """The interpreter there."""
-        ...
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The probe's variables there."""
-        ...
-
-    @property
-    def probe(self) -> str | None:
-        """As of the vantage ``exec``."""
-        ...
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """Of the vantage ``exec`` alone."""
-        ...
-
-    @property
-    def far_shell(self) -> bool | None:
-        """Likewise."""
         ...
 
 
