@@ -150,9 +150,10 @@ async def create_topic(
     response = await connection.call(request, CreateTopicsResponse)
     for result in response.topics:
         if result.error_code is not ErrorCode.none:
-            reason = _REASONS.get(result.error_code, Reason.TOPIC_NOT_CREATED)
-            detail = f"CreateTopics {name}: {result.error_code.name}: {result.error_message or ''}".rstrip(": ")
-            raise TopicError(reason, detail, error_code=result.error_code, needs=Permission.CREATE_TOPIC, topic=name)
+            call = f"CreateTopics {name}"
+            said = result.error_message or ""
+            code, other = result.error_code, Reason.TOPIC_NOT_CREATED
+            raise _refused(call, code, Permission.CREATE_TOPIC, name, said=said, otherwise=other)
 
 
 async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
@@ -168,14 +169,7 @@ async def find_partitions(connection: KafkaConnection, name: str) -> Partitions:
     leaderless: dict[int, tuple[int, ...]] = {}
     for topic in response.topics:
         if topic.error_code is not ErrorCode.none:
-            reason = _REASONS.get(topic.error_code, Reason.KAFKA_ERROR)
-            raise TopicError(
-                reason,
-                f"Metadata {name}: {topic.error_code.name}",
-                error_code=topic.error_code,
-                needs=Permission.DESCRIBE_TOPIC,
-                topic=name,
-            )
+            raise _refused(f"Metadata {name}", topic.error_code, Permission.DESCRIBE_TOPIC, name)
         if len(topic.partitions) > PARTITIONS:
             words = f"{name}: {len(topic.partitions)} partitions; {PARTITIONS} are taken at most"
             raise TopicError(Reason.TOO_MUCH, words)
@@ -211,14 +205,7 @@ async def end_offset(connection: KafkaConnection, name: str, partition: int) -> 
                 raise TopicError(Reason.KAFKA_ERROR, f"ListOffsets {name}: no offset, but {answers[0].offset}")
             return int(answers[0].offset)
         if code not in _NOT_YET:
-            reason = _REASONS.get(code, Reason.KAFKA_ERROR)
-            raise TopicError(
-                reason,
-                f"ListOffsets {name}: {code.name}",
-                error_code=code,
-                needs=Permission.DESCRIBE_TOPIC,
-                topic=name,
-            )
+            raise _refused(f"ListOffsets {name}", code, Permission.DESCRIBE_TOPIC, name)
         await asyncio.sleep(POLL_S)
 
 
@@ -236,15 +223,22 @@ async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int)
     response = await connection.call(request, DeleteTopicsResponse)
     for result in response.responses:
         if result.error_code not in {ErrorCode.none, ErrorCode.unknown_topic_or_partition}:
-            reason = _REASONS.get(result.error_code, Reason.KAFKA_ERROR)
-            raise TopicError(
-                reason,
-                f"DeleteTopics: {result.error_code.name}",
-                error_code=result.error_code,
-                needs=Permission.DELETE_TOPIC,
-                topic=name,
-            )
+            raise _refused("DeleteTopics", result.error_code, Permission.DELETE_TOPIC, name)
     return all(result.error_code is ErrorCode.none for result in response.responses)
+
+
+def _refused(
+    call: str,
+    code: ErrorCode,
+    needs: Permission,
+    topic: str,
+    *,
+    said: str = "",
+    otherwise: Reason = Reason.KAFKA_ERROR,
+) -> TopicError:
+    """What a broker's error is to a run; ``otherwise`` where the code has no reason of its own."""
+    detail = f"{call}: {code.name}: {said}".rstrip(": ")
+    return TopicError(_REASONS.get(code, otherwise), detail, error_code=code, needs=needs, topic=topic)
 
 
 def _timeout(limit_ms: int) -> i32Timedelta:

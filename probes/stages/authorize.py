@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from kio.schema.end_txn.v0 import EndTxnRequest, EndTxnResponse
 from kio.schema.errors import ErrorCode
@@ -110,36 +110,36 @@ async def _describe_cluster(connection: KafkaConnection, _transactional_id: str)
     return _answer(*what, ErrorCode.none, granted=bool(operations & _DESCRIBE))
 
 
-async def _write_idempotently(connection: KafkaConnection, _transactional_id: str) -> PermissionAsked:
-    what = Permission.WRITE_IDEMPOTENTLY, CLUSTER_NAME, "InitProducerId"
-    request = InitProducerIdRequest(transactional_id=None, transaction_timeout=i32Timedelta.parse(timedelta(minutes=1)))
+async def _put(
+    connection: KafkaConnection, permission: Permission, name: str, request: Any, response: type[Any]
+) -> PermissionAsked:
+    """What a request says that is refused by its error code, or granted; kio's classes end in what they are."""
+    called = type(request).__name__.removesuffix("Request")
     if not connection.offers(request):
-        return _not_offered(*what)
-    answer = await connection.call(request, InitProducerIdResponse)
-    return _answer(*what, answer.error_code, granted=answer.error_code not in REFUSALS)
+        return _not_offered(permission, name, called)
+    code = (await connection.call(request, response)).error_code
+    return _answer(permission, name, called, code, granted=code not in REFUSALS)
+
+
+async def _write_idempotently(connection: KafkaConnection, _transactional_id: str) -> PermissionAsked:
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout=i32Timedelta.parse(timedelta(minutes=1)))
+    return await _put(connection, Permission.WRITE_IDEMPOTENTLY, CLUSTER_NAME, request, InitProducerIdResponse)
 
 
 async def _describe_transactional_id(connection: KafkaConnection, transactional_id: str) -> PermissionAsked:
-    what = Permission.DESCRIBE_TRANSACTIONAL_ID, transactional_id, "FindCoordinator"
     request = FindCoordinatorRequest(key=transactional_id, key_type=_TRANSACTION)
-    if not connection.offers(request):
-        return _not_offered(*what)
-    answer = await connection.call(request, FindCoordinatorResponse)
-    return _answer(*what, answer.error_code, granted=answer.error_code not in REFUSALS)
+    what = Permission.DESCRIBE_TRANSACTIONAL_ID, transactional_id
+    return await _put(connection, *what, request, FindCoordinatorResponse)
 
 
 async def _write_transactional_id(connection: KafkaConnection, transactional_id: str) -> PermissionAsked:
-    what = Permission.WRITE_TRANSACTIONAL_ID, transactional_id, "EndTxn"
     request = EndTxnRequest(
         transactional_id=TransactionalId(transactional_id),
         producer_id=ProducerId(-1),
         producer_epoch=i16(-1),
         committed=False,
     )
-    if not connection.offers(request):
-        return _not_offered(*what)
-    answer = await connection.call(request, EndTxnResponse)
-    return _answer(*what, answer.error_code, granted=answer.error_code not in REFUSALS)
+    return await _put(connection, Permission.WRITE_TRANSACTIONAL_ID, transactional_id, request, EndTxnResponse)
 
 
 ASKED: Final[dict[Permission, _Ask]] = {
