@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from brokerproof.probes.survival.values import (
 from brokerproof.vantages.process import FarProcess
 from brokerproof.vantages.tail import Tail
 
+S = TypeVar("S", SurvivalReport, Lived)
 STEADY_S: Final = 120.0
 """From the start to the first word: login, interpreter, topic, group."""
 REPORT_S: Final = 120.0
@@ -83,11 +84,7 @@ class Survivors:
         Raises:
             SurvivorsError: they did not say.
         """
-        self._process.send(b"stop\n")
-        said = self._hear(REPORT_S, "gave no report")
-        if not isinstance(said, SurvivalReport):
-            raise SurvivorsError(f"{self.name}: said something else than its report")
-        return said
+        return self._asked(b"stop", SurvivalReport, REPORT_S, "gave no report")
 
     def look(self) -> Lived:
         """What long-lived clients (``--established``) noticed since the last look.
@@ -95,15 +92,18 @@ class Survivors:
         Raises:
             SurvivorsError: they did not say.
         """
-        self._process.send(b"look\n")
-        said = self._hear(LOOK_S, "did not say what it noticed")
-        if not isinstance(said, Lived):
-            raise SurvivorsError(f"{self.name}: said something else than what it noticed")
-        return said
+        return self._asked(b"look", Lived, LOOK_S, "did not say what it noticed")
 
     def close(self) -> None:
         """End whatever is left of them."""
         self._process.stop(politely_s=GRACE_S, grace_s=GRACE_S)
+
+    def _asked(self, order: bytes, answer: type[S], limit_s: float, missing: str) -> S:
+        self._process.send(order + b"\n")
+        said = self._hear(limit_s, missing)
+        if not isinstance(said, answer):
+            raise SurvivorsError(f"{self.name}: {missing}, and said something else")
+        return said
 
     def _hear(self, limit_s: float, missing: str) -> Said:
         until = time.monotonic() + limit_s

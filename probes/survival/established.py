@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, Producer,
 
 from brokerproof.probes.survival.bookkeeping import Stalls
 from brokerproof.probes.survival.path import Every, beat
-from brokerproof.probes.survival.records import CannotBeginError, Topic, common
+from brokerproof.probes.survival.records import CannotBeginError, Topic, common, connects_of
 from brokerproof.probes.survival.values import Flow, Lived, Said, Steady, SurvivalPlan
 
 MOST_UNDER_WAY: Final = 1000
@@ -104,11 +104,7 @@ class Statistics:
     def take(self, text: str) -> None:
         """The client's ``stats_cb``."""
         told = json.loads(text)
-        connects: Counter[int] = Counter()
-        for each in told.get("brokers", {}).values():
-            if int(each.get("nodeid", -1)) >= 0:
-                connects[int(each["nodeid"])] += int(each.get("connects", 0))
-        self._connects = dict(connects)
+        self._connects = connects_of(told)
         partitions = told.get("topics", {}).get(self._topic, {}).get("partitions", {})
         self.leaders = {
             int(number): int(each["leader"])
@@ -135,11 +131,10 @@ class Established:
         if not plan.topic:
             raise CannotBeginError("clients that stay need a topic that is there")
         self._plan = plan
-        self._topic = Topic(plan)
-        if not self._topic.partitions:
+        self._led = dict(Topic(plan).partitions)
+        if not self._led:
             raise CannotBeginError(f"no broker of the plan leads a partition of topic {plan.topic}")
         self._since = time.time()
-        self._led = dict(self._topic.partitions)
         self._flows = {broker: FlowSeen(broker, self._since) for broker in self._led}
         self._stalls = Stalls()
         self._producing, self._consuming = Statistics(plan.topic), Statistics(plan.topic)

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -59,6 +60,15 @@ def common(plan: SurvivalPlan) -> dict[str, Any]:
     return config
 
 
+def connects_of(statistics: Mapping[str, Any]) -> dict[int, int]:
+    """Connections that a client made so far, by broker (librdkafka, STATISTICS.md)."""
+    connects: Counter[int] = Counter()
+    for each in statistics.get("brokers", {}).values():
+        if int(each.get("nodeid", -1)) >= 0:
+            connects[int(each["nodeid"])] += int(each.get("connects", 0))
+    return dict(connects)
+
+
 class Noticed:
     """What one client library tells the application beside its records."""
 
@@ -75,13 +85,9 @@ class Noticed:
 
     def statistics(self, text: str) -> None:
         """The client's ``stats_cb``."""
-        brokers = json.loads(text).get("brokers", {}).values()
-        self._retries = sum(int(each.get("txretries", 0)) for each in brokers)
-        connects: Counter[int] = Counter()
-        for each in brokers:
-            if int(each.get("nodeid", -1)) >= 0:
-                connects[int(each["nodeid"])] += int(each.get("connects", 0))
-        self._connects = dict(connects)
+        told = json.loads(text)
+        self._retries = sum(int(each.get("txretries", 0)) for each in told.get("brokers", {}).values())
+        self._connects = connects_of(told)
 
     def settle(self) -> None:
         """What was so far was the start."""
