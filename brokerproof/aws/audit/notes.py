@@ -12,6 +12,7 @@ from typing import Final
 from brokerproof.aws.audit.values import Note, NoteKind
 from brokerproof.aws.facts import AccountFacts
 from brokerproof.topology.models import Model, Topology
+from brokerproof.topology.rules.references import IDS
 from brokerproof.wording import listed
 
 NEAR: Final = 0.8
@@ -106,28 +107,15 @@ def _overlaps(topology: Topology) -> Iterator[Note]:
 # Drift
 
 
-_COMPARED: Final[tuple[tuple[str, str], ...]] = (
-    ("vpcs", "vpc_id"),
-    ("subnets", "subnet_id"),
-    ("route_tables", "route_table_id"),
-    ("vpc_peering_connections", "vpc_peering_connection_id"),
-    ("transit_gateway_attachments", "transit_gateway_attachment_id"),
-    ("transit_gateway_route_tables", "transit_gateway_route_table_id"),
-    ("network_acls", "network_acl_id"),
-    ("security_groups", "group_id"),
-    ("target_groups", "target_group_name"),
-    ("load_balancers", "load_balancer_name"),
-    ("endpoint_services", "service_name"),
-    ("vpc_endpoints", "vpc_endpoint_id"),
-    ("hosted_zones", "hosted_zone_id"),
-    ("resolver_rules", "resolver_rule_id"),
-    ("vpc_connections", "vpc_connection_arn"),
-)
+_NOT_COMPARED: Final = frozenset({"transit_gateways", "clusters", "clients"})
+"""Has nothing of its own, or is what the reader was asked by."""
 
 
 def _drift(facts: AccountFacts, meant: Topology) -> Iterator[Note]:
     """Resources that are not as they were meant, those that are missing, and those that nobody meant."""
-    for collection, key in _COMPARED:
+    for collection, key in IDS:
+        if collection in _NOT_COMPARED:
+            continue
         found = {getattr(item, key): item for item in getattr(facts.topology, collection)}
         wanted = {getattr(item, key): item for item in getattr(meant, collection)}
         for one in sorted(found.keys() | wanted.keys()):

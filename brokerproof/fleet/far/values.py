@@ -121,7 +121,6 @@ def _below(prefix: str) -> str:
 
 
 _result_decoder: Final = msgspec.json.Decoder(ItemResult)
-_event_decoder: Final = msgspec.json.Decoder(Invocation)
 _items_decoder: Final = msgspec.json.Decoder(tuple[Item, ...])
 _encoder: Final = msgspec.json.Encoder()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from brokerproof.topology.models import UNKNOWN, Topology
 from brokerproof.topology.rules.problem import Path, Problem, dotted
 
-_IDS = (
+IDS = (
     ("vpcs", "vpc_id"),
     ("subnets", "subnet_id"),
     ("route_tables", "route_table_id"),
@@ -27,6 +27,7 @@ _IDS = (
     ("vpc_connections", "vpc_connection_arn"),
     ("clients", "name"),
 )
+"""Each collection of a topology, and what its items are called by."""
 
 
 _REFERENCES = (
@@ -92,7 +93,7 @@ _MAY_BE_UNKNOWN = frozenset(
 
 def duplicates(topology: Topology) -> Iterator[Problem]:
     """Ids used twice."""
-    for collection, key in _IDS:
+    for collection, key in IDS:
         seen: dict[str, int] = {}
         for index, item in enumerate(getattr(topology, collection)):
             value = getattr(item, key)
@@ -103,8 +104,8 @@ def duplicates(topology: Topology) -> Iterator[Problem]:
 
 def references(topology: Topology) -> Iterator[Problem]:
     """Ids that nothing has, each once: at the first place that refers to it."""
-    keys = dict(_IDS)
-    known = {name: {getattr(i, key) for i in getattr(topology, name)} for name, key in _IDS}
+    keys = dict(IDS)
+    known = {name: {getattr(i, key) for i in getattr(topology, name)} for name, key in IDS}
     places: dict[tuple[str, str], list[Path]] = {}
     for path, value, kind in _referring(topology):
         values = value if isinstance(value, tuple) else () if value is None else (value,)
