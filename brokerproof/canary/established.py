@@ -75,27 +75,32 @@ def is_silent(flow: Flow) -> bool:
 def established_found(
     said: Mapping[Watched, Reading], noticed: Noticed, named: Mapping[Watched, Found]
 ) -> dict[Watched, Found]:
-    """What is named of those that failed: what is named of the broker, or else that what is new works."""
+    """What is named of those that failed: what is named of the broker; else that new ones work, where they do."""
     flows = {f"broker-{flow.broker_id}": flow for flow in (noticed.lived.flows if noticed.lived else ())}
     found = {}
     for thing, reading in said.items():
         if thing.address == ESTABLISHED and reading is Reading.FAILED:
             of_the_broker = [each for other, each in named.items() if other.broker == thing.broker]
-            found[thing] = of_the_broker[0] if of_the_broker else _only_established(flows[thing.broker])
+            new = {read for other, read in said.items() if other.broker == thing.broker and other != thing}
+            flow = flows[thing.broker]
+            found[thing] = of_the_broker[0] if of_the_broker else _of_flow(flow, new_work=new == {Reading.OK})
     return found
 
 
-def _only_established(flow: Flow) -> Found:
+def _of_flow(flow: Flow, *, new_work: bool) -> Found:
     silent_s = max(flow.unacknowledged_ms, flow.unread_ms) / 1000
     anew = f"{flow.connects} connections were made anew" if flow.connects else "no connection was made anew"
+    while_new = ", while new ones work" if new_work else ""
     told = ", ".join(f"{count} {name}" for name, count in sorted(flow.errors.items()))
     return Found(
         codes=("unknown",),
-        wrong="connections that were established passed nothing for a time, while new ones work",
+        wrong=f"connections that were established passed nothing for a time{while_new}",
         change=(
             "find what keeps state for each connection and lost it: a firewall or NAT that failed over, a target that "
             "was deregistered, a security group that was exchanged; until then clients recover by their own time-outs"
-        ),
+        )
+        if new_work
+        else "",
         observed=f"nothing for {silent_s:.1f} s; {anew}" + (f"; records not delivered: {told}" if told else ""),
     )
 

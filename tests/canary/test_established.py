@@ -15,6 +15,7 @@ from brokerproof.canary.established import (
     NOTHING_YET,
     Noticed,
     Staying,
+    established_found,
     established_of,
     established_readings,
 )
@@ -106,6 +107,11 @@ def test_what_is_established_alone_fails_and_the_alert_says_so(tmp_path: Path) -
     [(where, state, wrong)] = rounds(watch_in(tmp_path), noticed(), noticed(), bad, bad)
     assert (where, state) == (f"{CLIENT}/broker-2/established", State.FAILED)
     assert wrong == "connections that were established passed nothing for a time, while new ones work"
+
+
+def test_that_new_connections_work_is_said_only_where_they_were_seen_to() -> None:
+    said = {thing(2): Reading.FAILED, msgspec.structs.replace(thing(2), address=""): Reading.NOT_SEEN}
+    assert "new ones work" not in established_found(said, noticed(30_000), {})[thing(2)].wrong
 
 
 def test_where_the_broker_fails_as_well_its_cause_is_named_for_both(tmp_path: Path) -> None:
