@@ -20,6 +20,7 @@ _VANTAGE: Final = (
     "conversation",
     "exec",
     "local",
+    "one_at_a_time",
     "process",
     "protocol",
     "tail",

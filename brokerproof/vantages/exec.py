@@ -8,12 +8,10 @@ Only the transport lives here; what the lines mean is in :mod:`brokerproof.vanta
 from __future__ import annotations
 
 import shlex
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import msgspec
 
@@ -21,6 +19,7 @@ from brokerproof.errors import CouldNotError
 from brokerproof.probes.outcome.bounds import LINE_BYTES
 from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.vantages.conversation import Conversation
+from brokerproof.vantages.one_at_a_time import OneAtATime
 from brokerproof.vantages.process import FarProcess
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.tail import Tail
@@ -122,12 +121,13 @@ def open_vantage(client: str, settings: ExecSettings) -> ExecVantage:
     )
 
 
-class ExecVantage:
+class ExecVantage(OneAtATime):
     """Runs plans through one probe process behind a command prefix.
 
     The process starts with the first plan and serves the following ones, so that login and
     interpreter start are paid once; after it died, or was ended for hanging, the next run starts
-    another. Runs of one vantage are one after another, whatever thread they come from.
+    another. The bound of a run is ``first_line_ms`` for the first line, and from then on the plan's own
+    ``plan_ms`` plus ``grace_ms``. Past it the process is ended and the run is an error.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class ExecVantage:
         patience: Patience | None = None,
     ) -> None:
         """``install``: the probe need not be there; it is put into the far side's cache."""
-        self._name = name
+        super().__init__(name)
         self._install = install
         self._command = probe_command(
             command, python=python, environment=environment or {}, far_shell=far_shell, install=install
@@ -151,13 +151,6 @@ class ExecVantage:
         self._process: FarProcess | None = None
         self._ready = False
         """Whether the far side has become the probe."""
-        self._closed = False
-        self._one_at_a_time = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """What reports call this vantage."""
-        return self._name
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -168,23 +161,6 @@ class ExecVantage:
     def pid(self) -> int | None:
         """The running command's process id; None while there is none."""
         return self._process.pid if self._process else None
-
-    def run(self, plan: Plan, on_outcome: OnOutcome | None = None) -> VantageRun:
-        """Run one plan to its end, which is bounded.
-
-        The bound is ``first_line_ms`` for the first line, and from then on the plan's own
-        ``plan_ms`` plus ``grace_ms``. Past it the process is ended and the run is an error.
-
-        Raises:
-            RuntimeError: the vantage is closed.
-        """
-        with self._one_at_a_time:
-            if self._closed:
-                raise RuntimeError(f"vantage {self._name} is closed")
-            run = self._run(plan, on_outcome)
-        if not run.error:
-            return run
-        return msgspec.structs.replace(run, error=f"vantage {self._name}: {run.error}")
 
     def prepare(self) -> None:
         """Start the probe's process ahead of its first plan; what keeps it from starting is told by that plan's run."""
@@ -206,22 +182,9 @@ class ExecVantage:
             finally:
                 self._retire(politely=True)
 
-    def close(self) -> None:
+    def _end(self) -> None:
         """End the probe process: its stdin, then SIGTERM, then SIGKILL to its group."""
-        with self._one_at_a_time:
-            self._closed = True
-            self._retire(politely=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._retire(politely=True)
 
     def _run(self, plan: Plan, on_outcome: OnOutcome | None) -> VantageRun:
         said = Tail()

@@ -10,11 +10,9 @@ from __future__ import annotations
 import base64
 import secrets
 import shlex
-import threading
 import zlib
 from contextlib import suppress
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,6 +23,7 @@ from brokerproof.vantages.bundle import Bundle, bundle_for
 from brokerproof.vantages.conversation import MAX_RUN_BYTES, Conversation
 from brokerproof.vantages.exec import ExecSettings, Patience, installs
 from brokerproof.vantages.installing import PROGRAM, InstallError, told_here
+from brokerproof.vantages.one_at_a_time import OneAtATime
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from brokerproof.vantages.run_command import (
     CUT,
@@ -131,7 +130,7 @@ def clients_of(settings: SsmSettings) -> Clients:
     return lambda service: session.client(service, config=signed if service == "s3" else config)
 
 
-class SsmVantage:
+class SsmVantage(OneAtATime):
     """Runs plans at an instance, each as one command; the probe is put there before the first."""
 
     def __init__(
@@ -139,34 +138,13 @@ class SsmVantage:
     ) -> None:
         if not settings.instance_id:
             raise ValueError("vantage ssm without an instance_id")
-        self._name = name
+        super().__init__(name)
         self._settings = settings
         self._clients = clients
         self._patience = patience or Patience()
         self._install = installs(settings)
         self._command: RunCommand | None = None
         self._bundle: Bundle | None = None
-        self._closed = False
-        self._one_at_a_time = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """What reports call this vantage."""
-        return self._name
-
-    def run(self, plan: Plan, on_outcome: OnOutcome | None = None) -> VantageRun:
-        """Run one plan to its end: its outcomes arrive together, once the command has ended.
-
-        Raises:
-            RuntimeError: the vantage is closed.
-        """
-        with self._one_at_a_time:
-            if self._closed:
-                raise RuntimeError(f"vantage {self._name} is closed")
-            run = self._run(plan, on_outcome)
-        if not run.error:
-            return run
-        return msgspec.structs.replace(run, error=f"vantage {self._name}: {run.error}")
 
     def forget(self) -> str:
         """Remove every probe that was put there; returns where they were.
@@ -179,22 +157,6 @@ class SsmVantage:
             self._bundle = None
             script = f"printf 'remove\\n' | {self._python()} -c {shlex.quote(PROGRAM)}"
             return self._said(self._opened(), script, b"removed").decode(errors="replace")
-
-    def close(self) -> None:
-        """Nothing is kept running; no further plan is taken."""
-        with self._one_at_a_time:
-            self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self, plan: Plan, on_outcome: OnOutcome | None) -> VantageRun:
         said = Tail()
