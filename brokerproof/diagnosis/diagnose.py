@@ -133,7 +133,7 @@ def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
         host.perhaps_intercepted,
     ):
         drafts = joined(case, drafts)
-    drafts = heard(case, drafts)
+    drafts = heard(case, late.perhaps_late(drafts))
     drafts.extend(_unknown(left))
     return drafts, followers
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from brokerproof.causes import sets
+from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Subject
 from brokerproof.diagnosis.rules.case import TWICE, Case, Draft, Red
@@ -36,9 +37,31 @@ def slow_answers(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
         yield Draft(sets.LATE_OR_LOST, "answers come seconds late", tuple(lossy))
 
 
-def _is_late(case: Case, red: Red) -> bool:
+def perhaps_late(drafts: Sequence[Draft]) -> list[Draft]:
+    """The same drafts: where answers of the cluster come late, what was not answered in time may have been late too."""
+    if not any(Code.PERFORMANCE_SLOW_ANSWERS in draft.codes for draft in drafts):
+        return list(drafts)
+    return [_widened(draft) if _may_be_late(draft) else draft for draft in drafts]
+
+
+def _may_be_late(draft: Draft) -> bool:
+    known = not draft.codes & {Code.PERFORMANCE_SLOW_ANSWERS, Code.UNKNOWN}
+    return known and all(_is_waited_for(red) for red in draft.reds)
+
+
+def _widened(draft: Draft) -> Draft:
+    wrong = draft.wrong or CATALOGUE[min(draft.codes)].title
+    return Draft(draft.codes | {Code.PERFORMANCE_SLOW_ANSWERS}, f"{wrong}, unless the answer was only late", draft.reds)
+
+
+def _is_waited_for(red: Red) -> bool:
+    """Whether a broker's answer did not come in time."""
     check = red.check
-    if check.stage not in _ANSWERED_BY_A_BROKER or check.reason is not Reason.TIMED_OUT or check.isolation:
+    return check.stage in _ANSWERED_BY_A_BROKER and check.reason is Reason.TIMED_OUT and not check.isolation
+
+
+def _is_late(case: Case, red: Red) -> bool:
+    if not _is_waited_for(red):
         return False
     waited_ns = [o.duration_ns for o in case.outcomes(red) if o.reason is Reason.TIMED_OUT]
     answered_ns = [o.duration_ns for o in _others(case, red) if o.status is Status.OK]

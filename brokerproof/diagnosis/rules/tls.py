@@ -90,11 +90,11 @@ def _said(case: Case, reds: Sequence[Red]) -> Iterator[tuple[frozenset[Code], st
 
 def _one_target(case: Case, red: Red) -> Said | None:
     """Of one target among others that work, where nothing tells what it is: it is silent, or ends connections."""
+    facts = case.facts(red, HandshakeFacts)
     if said_first(case, red) or red.check.stage is not Stage.HANDSHAKE:
         return None
     if red.check.reason is Reason.TIMED_OUT:
-        return _silent_target(case)
-    facts = case.facts(red, HandshakeFacts)
+        return _silent_target(case) if facts is None or not facts.bytes_received else None
     if facts is not None and facts.answers_plaintext:
         words = "one target of the bootstrap listener's group is registered at a port where Kafka speaks without TLS"
         return frozenset({Code.NLB_WRONG_TARGET_PORT}), words
