@@ -76,6 +76,20 @@ def module_site(request: pytest.FixtureRequest, labs: LabPool) -> Iterator[Site]
         yield opened
 
 
+@contextmanager
+def _on_screen(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Show on a terminal how far the clients' runs are, below pytest's own lines, and take it away."""
+    screen = request.config.stash[SESSION].screen
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    if reporter is None or capture is None:
+        yield
+        return
+    screen.opening = reporter.ensure_newline
+    with capture.global_and_fixture_disabled(), screen:
+        yield
+
+
 def _run(request: pytest.FixtureRequest, site: Site, name: str, beside: Sequence[str] = ()) -> ClientRun:
     """A client's run; with it those of the others that are verified alone: of ``beside``, and of the same class."""
     session = request.config.stash[SESSION]
@@ -85,12 +99,13 @@ def _run(request: pytest.FixtureRequest, site: Site, name: str, beside: Sequence
     sharing = mine if session.target is None else items
     measured = {client_of(item) for item in sharing if item.get_closest_marker("performance") is not None}
     isolated = {client_of(item) for item in sharing if asks_for_isolation(item)}
-    if not {name, None} & measured:
-        # Those that are measured have the lab for themselves.
-        others = dict.fromkeys([*map(client_of, mine), *beside])
-        named = [each for each in others if each and each not in measured]
-        site.verify(named, apart_from_isolation=[each for each in named if not {each, None} & isolated])
-    run = site.run(name, measure=bool({name, None} & measured), isolation=bool({name, None} & isolated))
+    with _on_screen(request):
+        if not {name, None} & measured:
+            # Those that are measured have the lab for themselves.
+            others = dict.fromkeys([*map(client_of, mine), *beside])
+            named = [each for each in others if each and each not in measured]
+            site.verify(named, apart_from_isolation=[each for each in named if not {each, None} & isolated])
+        run = site.run(name, measure=bool({name, None} & measured), isolation=bool({name, None} & isolated))
     if run not in session.runs:
         session.runs.append(run)
     return run

@@ -24,6 +24,7 @@ from brokerproof.reports.render import Rendered
 from brokerproof.running.account import load_target_or_account, target_name
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun
+from brokerproof.running.screen import Screen
 from brokerproof.running.site import LAB, Site
 from brokerproof.scenarios.selection import label, options_of, pattern_of
 from brokerproof.topology.expectation.expect import expect
@@ -68,6 +69,7 @@ class ScenarioSession:
         self.writers: set[str] = set()
         self.rendered: Rendered | None = None
         self.labs: LabPool | None = None
+        self.screen: Final = Screen()
         self.closing: Final = ExitStack()
         self._journal: Journal | None = None
         self._target_site: Site | None = None
@@ -147,6 +149,7 @@ class ScenarioSession:
             load=self.config.getoption("--load"),
             amount=self.config.getoption("--measure"),
             audit=self.audit if lab is None else None,
+            watcher=self.screen,
         )
 
     @property

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
-
-from rich.console import Console
 
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit
@@ -29,9 +25,10 @@ from brokerproof.reports.environment import describe_host, describe_tool
 from brokerproof.reports.journal import RESULTS, Journal, refuse_used
 from brokerproof.reports.merge import recorded
 from brokerproof.reports.render import render_all
+from brokerproof.running.screen import Screen
 from brokerproof.topology.files import load
 from brokerproof.topology.models import Topology
-from brokerproof.wording import listed, printable
+from brokerproof.wording import listed
 
 if TYPE_CHECKING:
     from brokerproof.fleet.engine import Engine
@@ -104,16 +101,18 @@ class Session:
             CouldNotError: the account or S3 refused.
         """
         topology, shown = _read(target)
-        progress = _Progress()
-        if only_region:
-            whole, topology = topology, self.hub.reached(topology)
-            left_out = sorted({client.name for client in whole.clients} - {client.name for client in topology.clients})
-            if left_out:
-                progress.say(f"left out, since they are not in {self.hub.region_name}: {listed(left_out)}")
-        made = make_set(self.hub, name, topology, audit=shown)
-        total = len(made.set.items)
-        self.store.write(made.set, made.plans, lambda number: progress.show(f"writing plans: {number:,} of {total:,}"))
-        progress.say(f"wrote {total:,} plans to s3://{self.hub.bucket}/{self.hub.prefix}/{name}/")
+        with Screen() as screen:
+            if only_region:
+                whole, topology = topology, self.hub.reached(topology)
+                left_out = sorted({c.name for c in whole.clients} - {c.name for c in topology.clients})
+                if left_out:
+                    screen.say(f"left out, since they are not in {self.hub.region_name}: {listed(left_out)}")
+            made = make_set(self.hub, name, topology, audit=shown)
+            total = len(made.set.items)
+            self.store.write(
+                made.set, made.plans, lambda number: screen.show(f"writing plans: {number:,} of {total:,}")
+            )
+            screen.say(f"wrote {total:,} plans to s3://{self.hub.bucket}/{self.hub.prefix}/{name}/")
         return pace(topology)
 
     def input_of(self, name: str, *, at_once: int) -> dict[str, Any]:
@@ -182,13 +181,13 @@ class Session:
         """
         run_dir = folder_of(name, run, where)
         made = self.store.read(name)
-        progress = _Progress()
-        missing = self._written_down(made, run, run_dir, progress)
-        progress.say(f"{len(made.items) - len(missing):,} of {len(made.items):,} clients ran")
-        if missing:
-            more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
-            named = f"{', '.join(missing[:_NAMED])}{more}" if more else listed(missing)
-            progress.say(f"did not run: {named}")
+        with Screen() as screen:
+            missing = self._written_down(made, run, run_dir, screen)
+            screen.say(f"{len(made.items) - len(missing):,} of {len(made.items):,} clients ran")
+            if missing:
+                more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+                named = f"{', '.join(missing[:_NAMED])}{more}" if more else listed(missing)
+                screen.say(f"did not run: {named}")
         rendered = render_all(run_dir, also=where.reports)
         append_to_history(where.history, where.run_dir, rendered)
         summarize(rendered)
@@ -209,23 +208,24 @@ class Session:
 
         require(Extra.COMPARE, "a history")
         made = self.store.read(name)
-        progress = _Progress()
         appended = 0
         for run in self.store.runs(name):
             execution = self.engine.look(run)
             if (history / f"{run}.parquet").exists() or (execution is not None and not execution.state.is_over):
                 continue
-            with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder:
-                self._written_down(made, run, Path(folder), progress)
+            with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder, Screen() as screen:
+                self._written_down(made, run, Path(folder), screen)
                 document = recorded(Path(folder)).document
-            if any(REPLACED in client.vantage_error for client in document.clients):
-                progress.say(f"run {run} is left out: the set was published anew since")
+                replaced = any(REPLACED in client.vantage_error for client in document.clients)
+                if replaced:
+                    screen.say(f"run {run} is left out: the set was published anew since")
+            if replaced:
                 continue
             append(history, points_of(document))
             appended += 1
         return appended
 
-    def _written_down(self, made: FleetSet, run: str, run_dir: Path, progress: _Progress) -> tuple[str, ...]:
+    def _written_down(self, made: FleetSet, run: str, run_dir: Path, screen: Screen) -> tuple[str, ...]:
         """Follow a run into a journal; returns the clients that did not run."""
         from brokerproof.fleet.collect import Collector  # noqa: PLC0415  boto3 is an extra
         from brokerproof.fleet.follow import follow  # noqa: PLC0415  likewise
@@ -234,13 +234,13 @@ class Session:
         known = self.engine.look(run)
         with Journal.open(run_dir, about, at=None if known is None else known.began) as journal:
             collector = Collector(self.store, made, run, journal)
-            told = progress.show
+            told = screen.show
             try:
                 missing = follow(
                     self.engine, self.store, made, run, collector=collector, told=lambda count: told(count.words)
                 )
             except KeyboardInterrupt:
-                progress.say(f"interrupted; what arrives is kept: brokerproof fleet collect {made.name}")
+                screen.say(f"interrupted; what arrives is kept: brokerproof fleet collect {made.name}")
                 journal.finish_run(cut_short="interrupted")
                 raise
             known = self.engine.look(run)
@@ -265,30 +265,3 @@ def _read(target: Path) -> tuple[Topology, Audit | None]:
         return load(target), None
     facts = facts_from(target)
     return facts.topology, audit(facts)
-
-
-class _Progress:
-    """On standard error: a line where something changed, and on a terminal one line that is written over."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._began = time.monotonic()
-        self._last = ""
-        self._shown_at = -60.0
-
-    def show(self, words: str) -> None:
-        """How far it is; where nobody looks, at most every ten seconds."""
-        now = time.monotonic() - self._began
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{now:6.1f} s  {printable(words)}")
-            sys.stderr.flush()
-            self._last = words
-        elif words != self._last and now - self._shown_at >= 10:  # noqa: PLR2004
-            self._last, self._shown_at = words, now
-            sys.stderr.write(printable(f"{now:6.1f} s  {words}\n"))
-
-    def say(self, words: str) -> None:
-        """A step ended."""
-        end = "\r\033[K" if sys.stderr.isatty() and self._last else ""
-        sys.stderr.write(f"{end}{time.monotonic() - self._began:6.1f} s  {printable(words)}\n")
-        sys.stderr.flush()

@@ -11,10 +11,11 @@ from brokerproof.cli.bootstrap_options import bootstrap_options, wanted_of
 from brokerproof.cli.endings import as_sentences
 from brokerproof.cli.pattern_options import options_of, pattern_options, topology_of
 from brokerproof.cli.picture import shape_of, written
-from brokerproof.cli.verify_bootstrap import Progress, asked_of, unusable
+from brokerproof.cli.verify_bootstrap import asked_of, unusable
 from brokerproof.reports.drawing import DrawError, Shape
 from brokerproof.running.bootstrap import HERE, topology_from
 from brokerproof.running.planning import LIMITS
+from brokerproof.running.screen import Screen
 from brokerproof.topology.files import dumps, json_schema, load
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.topology.rules import dotted
@@ -57,7 +58,7 @@ def topology_from_bootstrap(bootstrap: str, name: str, **words: Any) -> None:
     """  # noqa: D301  click's mark for lines to be left as they are
     wanted = wanted_of(bootstrap, name, **words)
     with open_vantage(wanted.vantage.kind, wanted.name, wanted.vantage) as vantage:
-        asked = asked_of(wanted, vantage, LIMITS, Progress().say)
+        asked = asked_of(wanted, vantage, LIMITS, Screen().say)
     found = topology_from(asked)
     unusable(found)
     click.echo(started(found, said=(f"Cluster id {asked.cluster_id}.",)), nl=False)

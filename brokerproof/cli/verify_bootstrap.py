@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Final
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, Said
 from brokerproof.comparison.errors import SamplesError
 from brokerproof.extras import MissingExtraError
-from brokerproof.probes.outcome import Outcome, Stage
+from brokerproof.probes.outcome import Stage
 from brokerproof.probes.outcome.registry import up_to
 from brokerproof.probes.plan import VERIFY_STAGES, Limits, ThroughputPlan
 from brokerproof.reports.document import Run
@@ -26,16 +24,16 @@ from brokerproof.reports.render import Rendered, render_all
 from brokerproof.reports.verdict import Overall
 from brokerproof.running.amount import Amount
 from brokerproof.running.bootstrap import Asked, Wanted, ask, topology_from
+from brokerproof.running.screen import Screen, from_where
 from brokerproof.running.site import Site
 from brokerproof.topology.files import TopologyError
-from brokerproof.topology.models import ClientVantage, Topology, VantageKind
+from brokerproof.topology.models import Topology
 from brokerproof.vantages.protocol import Vantage
 from brokerproof.vantages.registry import open_vantage
 from brokerproof.wording import printable
 
 READ_ONLY: Final = up_to(Stage.IDENTITY)
 """Nothing is created, written or joined."""
-_WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +58,13 @@ def asked_of(wanted: Wanted, vantage: Vantage, limits: Limits, say: Callable[[st
         Said: the probe cannot be run: nothing is known of the path.
     """
     names = ", ".join(f"{each.name}:{each.port}" for each in wanted.endpoints)
-    say(f"asking {names} who the brokers are{from_where(wanted.vantage)}")
+    where = from_where(wanted.vantage)
+    say(f"asking {names} who the brokers are{f', {where}' if where else ''}")
     asked = ask(wanted, vantage, limits)
     if asked.run.error and not asked.run.outcomes:
         said = f"\n{asked.run.said}" if asked.run.said else ""
         raise Said(f"{asked.run.error}{said}", COULD_NOT)
     return asked
-
-
-def from_where(vantage: ClientVantage) -> str:
-    """Where is probed from, as it is said before it can take its time; empty for this host."""
-    if vantage.kind is VantageKind.LOCAL:
-        return ""
-    if vantage.image is not None:
-        what = "pod" if vantage.kind is VantageKind.KUBERNETES else "container"
-        return f", from a {what} of {vantage.image} that {vantage.kind} starts for it"
-    places = (vantage.host, vantage.instance_id, vantage.pod, vantage.container, shlex.join(vantage.command))
-    return f", from {next(filter(None, places), '')} by {vantage.kind}"
 
 
 def verify_bootstrap(wanted: Wanted, options: RunOptions) -> int:
@@ -88,8 +76,8 @@ def verify_bootstrap(wanted: Wanted, options: RunOptions) -> int:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     run_dir = (options.run_dir or RESULTS / run_id).resolve()
     refuse_used(run_dir)
-    progress = Progress()
     with ExitStack() as stack:
+        progress = stack.enter_context(Screen())
         vantage = stack.enter_context(open_vantage(wanted.vantage.kind, wanted.name, wanted.vantage))
         asked = asked_of(wanted, vantage, options.limits, progress.say)
         topology = topology_from(asked)
@@ -98,7 +86,6 @@ def verify_bootstrap(wanted: Wanted, options: RunOptions) -> int:
         with Journal.open(run_dir, about) as journal:
             _verify(topology, wanted=wanted, vantage=vantage, options=options, journal=journal, progress=progress)
             journal.finish_run()
-    progress.done()
     rendered = render_all(run_dir, also=options.reports)
     append_to_history(options.history, options.run_dir, rendered)
     summarize(rendered)
@@ -112,7 +99,7 @@ def _verify(
     vantage: Vantage,
     options: RunOptions,
     journal: Journal,
-    progress: Progress,
+    progress: Screen,
 ) -> None:
     with Site(
         topology,
@@ -125,7 +112,7 @@ def _verify(
         load=options.load,
         stages=READ_ONLY if options.read_only else VERIFY_STAGES,
         opened={wanted.name: vantage},
-        on_outcome=progress.heard,
+        watcher=progress,
     ) as site:
         site.run(wanted.name, measure=options.amount is not None, isolation=True)
 
@@ -180,41 +167,6 @@ def append_to_history(history: Path | None, run_dir: Path | None, rendered: Rend
         append(store, points_of(rendered.document))
     except (SamplesError, MissingExtraError) as problem:
         sys.stderr.write(printable(f"the history was not appended to: {problem}\n"))
-
-
-class Progress:
-    """What is done, on standard error: a line a step, and on a terminal the stage that is under way."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._live = sys.stderr.isatty()
-        self._heard = 0
-        self._open = False
-
-    def say(self, words: str) -> None:
-        """A step begins."""
-        self.done()
-        sys.stderr.write(printable(f"{time.monotonic() - self._began:5.1f} s  {words}\n"))
-        sys.stderr.flush()
-
-    def heard(self, outcome: Outcome) -> None:
-        """An outcome arrived."""
-        self._heard += 1
-        if not self._live:
-            return
-        target = outcome.target
-        where = f"{target.name or target.role}{f' at {target.address}' if target.address else ''}"
-        words = printable(f"{self._heard:5} outcomes  {outcome.stage}  {where}")[:_WIDTH]
-        sys.stderr.write(f"\r\033[K{words}")
-        sys.stderr.flush()
-        self._open = True
-
-    def done(self) -> None:
-        """End the line that is under way."""
-        if self._open:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-            self._open = False
 
 
 def unusable(topology: Topology) -> None:

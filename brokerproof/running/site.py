@@ -21,6 +21,7 @@ from brokerproof.reports.document import Drawing, TopologyAudit
 from brokerproof.reports.journal import ClientJournal, Journal
 from brokerproof.running.amount import Amount
 from brokerproof.running.planning import LIMITS, ClientRun, conclude, make_plan, without_isolation
+from brokerproof.running.screen import Nobody, Watcher, from_where
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.files import digest, load
@@ -73,17 +74,22 @@ class _PreparedRun:
     plan: Plan
     vantage: Vantage
     written: ClientJournal | None
-    on_outcome: Callable[[Outcome], None]
+    where: str
+    watcher: Watcher
 
     def _heard(self, outcome: Outcome) -> None:
         if self.written is not None:
             self.written.line(outcome)
-        self.on_outcome(outcome)
+        self.watcher.heard(self.view.client, outcome)
 
     def run(self) -> ClientRun:
         """Run it, write down what comes, and judge it."""
         written = self.written
-        run = self.vantage.run(self.plan, self._heard)
+        self.watcher.begins(self.view.client, self.where)
+        try:
+            run = self.vantage.run(self.plan, self._heard)
+        finally:
+            self.watcher.ends(self.view.client)
         concluded = conclude(self.view, self.plan, run)
         if written is not None:
             write_end(written, concluded)
@@ -125,7 +131,7 @@ class Site:
         load: ThroughputPlan | None = None,
         stages: Sequence[Stage] = VERIFY_STAGES,
         opened: Mapping[str, Vantage] | None = None,
-        on_outcome: Callable[[Outcome], None] = lambda _: None,
+        watcher: Watcher | None = None,
         audit: Audit | None = None,
     ) -> None:
         self._audit = audit
@@ -141,7 +147,7 @@ class Site:
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = dict(opened or {})
         self._stages = stages
-        self._on_outcome = on_outcome
+        self._watcher = watcher or Nobody()
         self._runs: dict[str, ClientRun] = {}
         self._written: dict[str, ClientJournal] = {}
 
@@ -162,6 +168,7 @@ class Site:
             for name in names
             if name not in self._runs
         ]
+        self._watcher.awaits(each.view.client for each in ahead)
         with ThreadPoolExecutor(max_workers=1 if self._lab is None else _at_once()) as threads:
             try:
                 runs = list(threads.map(_PreparedRun.run, ahead))
@@ -192,7 +199,7 @@ class Site:
                 self._journal.audited(TopologyAudit(topology_digest=known_as, audit=self._audit))
             written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
             self._written[name] = written
-        return _PreparedRun(view, plan, self._vantage(client), written, self._on_outcome)
+        return _PreparedRun(view, plan, self._vantage(client), written, from_where(client.vantage), self._watcher)
 
     def measure_part(self, name: str, number: int, plan: Plan) -> VantageRun:
         """Another plan of a client that was run, in round ``number`` of a comparison; its samples are written down."""

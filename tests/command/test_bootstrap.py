@@ -13,7 +13,6 @@ from brokerproof.cli.bootstrap_options import bootstrap_options, wanted_of
 from brokerproof.cli.from_option import vantage_of
 from brokerproof.cli.login_options import LOGIN_NAMES
 from brokerproof.cli.main import main
-from brokerproof.cli.verify_bootstrap import from_where
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ApiFacts,
@@ -37,6 +36,7 @@ from brokerproof.running.bootstrap import (
     parse,
     topology_from,
 )
+from brokerproof.running.screen import from_where
 from brokerproof.topology.files import loads
 from brokerproof.topology.models import UNKNOWN, Credentials
 from brokerproof.topology.started import started
@@ -344,11 +344,11 @@ def test_a_place_is_what_a_file_says_of_a_vantage(place: str, settings: dict[str
     ("place", "said"),
     [
         (None, ""),
-        ("ssh:me@far", ", from far by ssh"),
-        ("kubernetes:orders-0", ", from orders-0 by kubernetes"),
-        ("kubernetes:image=python", ", from a pod of python that kubernetes starts for it"),
-        ("podman:image=python", ", from a container of python that podman starts for it"),
-        ("ip netns exec a", ", from ip netns exec a by exec"),
+        ("ssh:me@far", "from far by ssh"),
+        ("kubernetes:orders-0", "from orders-0 by kubernetes"),
+        ("kubernetes:image=python", "from a pod of python that kubernetes starts for it"),
+        ("podman:image=python", "from a container of python that podman starts for it"),
+        ("ip netns exec a", "from ip netns exec a by exec"),
     ],
 )
 def test_where_is_probed_from_is_said_before_it_takes_its_time(place: str | None, said: str) -> None:
