@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.probes.kafka_client.fork_server import STATUS_BYTES, ForkServer, ended_as
+from brokerproof.probes.kafka_client.fork_server import NO_MEMORY, STATUS_BYTES, Exit, ForkServer, ended_as
 from brokerproof.probes.kafka_client.messages import HasUsed, Order, Report, framed, next_report
+from brokerproof.probes.outcome.bounds import CLIENT_MEMORY_BYTES
 from brokerproof.probes.spending import Used
 from brokerproof.probes.wire.stream import words_of
 
@@ -25,6 +26,10 @@ _CRASHES: Final = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
 )
 """What a program does to itself; any other signal comes from outside."""
+
+_NEARLY_ALL: Final = 0.7
+"""Of the memory that it may have: a process that had more was most likely refused some."""
+_MEMORY_WORDS: Final = f"it may have {CLIENT_MEMORY_BYTES >> 20} MiB of data"
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -102,10 +107,9 @@ class ClientProcess:
             pass
         except msgspec.DecodeError as failure:
             words = f"said what is no message: {failure}"
-        code = None if words else await self._exit_code()
-        self.ended.set_result(_ended(code, words))
+        self.ended.set_result(_ended(None if words else await self._exit(), words))
 
-    async def _exit_code(self) -> int | None:
+    async def _exit(self) -> Exit | None:
         """How the process ended; None where that is not known."""
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
@@ -120,13 +124,18 @@ class ClientProcess:
             loop.remove_reader(self._ending)
 
 
-def _ended(code: int | None, words: str) -> Ended:
-    if code is None:
+def _ended(how: Exit | None, words: str) -> Ended:
+    if how is None:
         return Ended(words or "hung up, or could not be started", by_itself=False)
-    if code >= 0:
-        return Ended(f"ended with exit status {code}", by_itself=False)
+    if how.code == NO_MEMORY:
+        return Ended(f"ended: {_MEMORY_WORDS}", by_itself=True)
+    if how.code >= 0:
+        return Ended(f"ended with exit status {how.code}", by_itself=False)
     try:
-        name = signal.Signals(-code).name
+        name = signal.Signals(-how.code).name
     except ValueError:
         name = ""
-    return Ended(f"died: signal {-code}" + (f" ({name})" if name else ""), by_itself=-code in _CRASHES)
+    died = f"died: signal {-how.code}" + (f" ({name})" if name else "")
+    if how.most_bytes > CLIENT_MEMORY_BYTES * _NEARLY_ALL:
+        died += f" with {how.most_bytes >> 20} MiB of memory; {_MEMORY_WORDS}"
+    return Ended(died, by_itself=-how.code in _CRASHES)

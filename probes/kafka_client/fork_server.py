@@ -23,8 +23,13 @@ from typing import Final, NoReturn
 
 import msgspec
 
-_STATUS: Final = struct.Struct("=i")
+from brokerproof.probes.kafka_client.memory import bound_memory, bound_stacks
+from brokerproof.probes.outcome.bounds import CLIENT_MEMORY_BYTES
+
+_STATUS: Final = struct.Struct("=iq")
 STATUS_BYTES: Final = _STATUS.size
+NO_MEMORY: Final = 77
+"""The exit status of a client process whose Python was refused memory."""
 _FORK: Final = b"f"
 _FDS: Final = 2
 _TIDY_S: Final = 1.0
@@ -39,7 +44,16 @@ class Connection(msgspec.Struct, frozen=True):
 
     conversation: socket.socket
     ending: int
-    """Reads the process's wait status, once there is one; closing it unread has the process killed."""
+    """Reads how the process ended, once it has; closing it unread has the process killed."""
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How a client process ended."""
+
+    code: int
+    """Its exit status, below 0 for a signal."""
+    most_bytes: int
+    """The most memory that it had resident at once."""
 
 
 class ForkServer:
@@ -134,6 +148,7 @@ def _run(control: socket.socket, serve: Serve) -> NoReturn:
         for stream in (0, 1):
             os.dup2(nothing, stream)
         os.close(nothing)
+        bound_stacks()
         _Server(control, serve).run()
         code = 0
     except Exception:  # noqa: BLE001  stderr is all there is left to tell
@@ -200,8 +215,11 @@ class _Server:
             self._control.close()
             for descriptor in (self._woken, self._wake, *self._endings.values()):
                 os.close(descriptor)
+            bound_memory(CLIENT_MEMORY_BYTES)
             self._serve(socket.socket(fileno=conversation))
             code = 0
+        except MemoryError:
+            code = NO_MEMORY
         except Exception:  # noqa: BLE001  stderr is all there is left to tell
             traceback.print_exc()
         finally:
@@ -211,19 +229,19 @@ class _Server:
     def _reap(self) -> None:
         while True:
             try:
-                child, status = os.waitpid(-1, os.WNOHANG)
+                child, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if child == 0:
                 return
-            self._tell(child, status)
+            self._tell(child, status, used.ru_maxrss << 10)
 
-    def _tell(self, child: int, status: int) -> None:
+    def _tell(self, child: int, status: int, most_bytes: int) -> None:
         ending = self._endings.pop(child)
         with suppress(KeyError):
             self._poll.unregister(ending)
         with suppress(OSError):  # nobody wants to know any more
-            os.write(ending, _STATUS.pack(status))
+            os.write(ending, _STATUS.pack(status, most_bytes))
         os.close(ending)
 
     def _nobody_waits(self, ending: int) -> None:
@@ -240,6 +258,9 @@ class _Server:
             os.waitpid(child, 0)
 
 
-def ended_as(raw: bytes) -> int | None:
-    """The exit code of a process, below 0 for a signal, from what its ``ending`` said; None where that said nothing."""
-    return os.waitstatus_to_exitcode(_STATUS.unpack(raw)[0]) if len(raw) == _STATUS.size else None
+def ended_as(raw: bytes) -> Exit | None:
+    """How a process ended, from what its ``ending`` said; None where that said nothing."""
+    if len(raw) != _STATUS.size:
+        return None
+    status, most_bytes = _STATUS.unpack(raw)
+    return Exit(os.waitstatus_to_exitcode(status), most_bytes)

@@ -18,6 +18,7 @@ from typing import Final, TypeVar, assert_never
 from confluent_kafka import Consumer, KafkaException
 
 from brokerproof.probes.coordinator import GroupTold, SeenFrom
+from brokerproof.probes.kafka_client.memory import bound_memory
 from brokerproof.probes.kafka_client.messages import (
     AskOfGroup,
     AskSeenFrom,
@@ -48,6 +49,7 @@ from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.librdkafka import ClientLog, Leader, Timed, reason_of, since
 from brokerproof.probes.observation import Observation, error, failed
 from brokerproof.probes.outcome import STAGE_REASONS, Reason, Role, Stage, Target
+from brokerproof.probes.outcome.bounds import CLIENT_LOAD_MEMORY_BYTES
 from brokerproof.probes.spending import Used
 from brokerproof.probes.stages.consume import Consuming
 from brokerproof.probes.stages.group import Grouping
@@ -93,6 +95,7 @@ class _Serving:
             case MeasureLatency():
                 _in_thread(partial(self._measure, partial(self._latency, order)), "measure")
             case MeasureThroughput():
+                bound_memory(CLIENT_LOAD_MEMORY_BYTES)
                 _in_thread(partial(self._measure, partial(self._throughput, order)), "measure")
             case Stop():
                 self.stop.set()
@@ -322,6 +325,8 @@ def broke(stage: Stage, failure: Exception) -> Broke:
     if isinstance(failure, UnicodeDecodeError):
         # Raised by the client's binding for a name, or words, that a broker sent.
         return Broke(f"the Kafka client cannot read what a broker says: {failure.reason}", Reason.KAFKA_ERROR)
+    if isinstance(failure, MemoryError):
+        return Broke("the Kafka client has no memory left for what a broker says", Reason.TOO_MUCH)
     return Broke(words_of(failure), None)
 
 

@@ -29,6 +29,17 @@ SCRAM_ITERATIONS: Final = 65_536
 CLIENT_MESSAGE_BYTES: Final = 4 << 20
 """One response that the Kafka client takes (``receive.message.max.bytes``), where no load is measured."""
 
+# Of a process with a Kafka client; more is refused by the kernel.
+
+CLIENT_MEMORY_BYTES: Final = 168 << 20
+"""Data, as the kernel counts it. With code and libraries, about 25 MiB, a process stays below 200 MB."""
+CLIENT_LOAD_MEMORY_BYTES: Final = 1 << 30
+"""The same where a load is measured, or clients live on: librdkafka's own queues may have a few hundred MiB there."""
+CLIENT_STACK_BYTES: Final = 192 << 10
+"""One thread of librdkafka, two or three a broker. musl gives every thread 128 KiB, and librdkafka runs there."""
+PYTHON_STACK_BYTES: Final = 1 << 20
+"""One thread of Python in such a process."""
+
 # Followed in one run.
 
 BROKERS: Final = 250

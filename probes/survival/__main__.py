@@ -18,6 +18,8 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from brokerproof.probes.credentials import CredentialsError
+from brokerproof.probes.kafka_client.memory import bound_memory, bound_stacks
+from brokerproof.probes.outcome.bounds import CLIENT_LOAD_MEMORY_BYTES
 from brokerproof.probes.survival.bookkeeping import Resent, Stalls, lost
 from brokerproof.probes.survival.established import live
 from brokerproof.probes.survival.path import (
@@ -135,6 +137,8 @@ def _drain(producing: Producing, consuming: Consuming) -> None:
 
 def main() -> int:
     """Run it; 0 where it lived until it was told to end, 1 where it could not begin."""
+    bound_stacks()
+    bound_memory(CLIENT_LOAD_MEMORY_BYTES)
     if sys.argv[1:] == ["--remove"]:
         left = remove(msgspec.json.decode(sys.stdin.buffer.read(), type=Removal))
         sys.stdout.buffer.write(msgspec.json.encode(left))

@@ -17,6 +17,7 @@ from tests.hostile.served import Run, Served, shared_probe
 from tests.probes.fake_cluster import (
     DESCRIBE_CONFIGS,
     DESCRIBE_GROUPS,
+    FETCH,
     FIND_COORDINATOR,
     METADATA,
     PRODUCE,
@@ -62,7 +63,7 @@ def one(result: Run, stage: Stage) -> Outcome:
 def changed(key: int, versions: range, change: Callable[[Any], Any], raw: Callable[[bytes], bytes] = bytes) -> Hostile:
     """Other contents, and then other bytes, of the answers of one API."""
     names = {METADATA: "Metadata", PRODUCE: "Produce", LIST_OFFSETS: "ListOffsets", FIND_COORDINATOR: "FindCoordinator"}
-    names |= {DESCRIBE_GROUPS: "DescribeGroups", DESCRIBE_CONFIGS: "DescribeConfigs"}
+    names |= {DESCRIBE_GROUPS: "DescribeGroups", DESCRIBE_CONFIGS: "DescribeConfigs", FETCH: "Fetch"}
 
     def hostile(asked: int, version: int, payload: bytes) -> bytes:
         if asked != key or version not in versions:
