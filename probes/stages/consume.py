@@ -122,8 +122,9 @@ class Consuming(msgspec.Struct):
         partition = message.partition()
         failure = message.error()
         if failure is not None:
-            # An error without a partition (all brokers down) is in the log already.
-            if partition is not None and partition >= 0 and not failure.retriable():
+            # An error without a partition (all brokers down, the group's coordinator) is no leader's. librdkafka
+            # gives it partition 0 and no topic.
+            if partition is not None and message.topic() == self.topic and not failure.retriable():
                 self._failures.setdefault(partition, failure)
             return
         offset = message.offset()

@@ -29,6 +29,10 @@ def problem(code: int) -> Message:
     return Message(topic="t", partition=0, error=KafkaError(code))
 
 
+NO_PARTITIONS = Message(partition=0, error=KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+"""The client asks for its group's coordinator beside the records; partition 0 is what it says where there is none."""
+
+
 class Consumer:
     """Hands out what it was given, then nothing."""
 
@@ -122,8 +126,9 @@ def consumed(consumer: Consumer) -> tuple[Timed, ConsumeFacts]:
         ([record(7), record(8, b"altered"), record(9)], 10, Reason.RECORDS_ALTERED),
         ([problem(KafkaError.TOPIC_AUTHORIZATION_FAILED)], 10, Reason.NOT_AUTHORIZED),
         ([problem(KafkaError.UNKNOWN_TOPIC_OR_PART)], 10, Reason.TOPIC_NOT_FOUND),
+        ([NO_PARTITIONS, record(7), record(8), record(9)], 10, None),
     ],
-    ids=["all", "one lost", "one late", "none", "twice", "altered", "not authorized", "no topic"],
+    ids=["all", "one lost", "one late", "none", "twice", "altered", "not authorized", "no topic", "no group"],
 )
 def test_consume(messages: list[Message], end: int, reason: Reason | None) -> None:
     timed, facts = consumed(Consumer(messages, end=end))
