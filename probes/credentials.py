@@ -15,6 +15,10 @@ class CredentialsError(Exception):
     """A reference leads to nothing that can be used; the message names the reference."""
 
 
+class StsUnreachableError(CredentialsError):
+    """Credentials are to be had of STS, which does not answer."""
+
+
 def read(reference: str, *, environment: Mapping[str, str] | None = None) -> str:
     """The secret at a reference, without the end of line behind it.
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from brokerproof.probes.budget import Budget
-from brokerproof.probes.credentials import CredentialsError, read
+from brokerproof.probes.credentials import CredentialsError, StsUnreachableError, read
 from brokerproof.probes.msk_token import Bearer, TokenSource
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason
@@ -78,7 +78,8 @@ class Logins:
             login = self._new(name, repeats_nonce=repeats_nonce)
         except CredentialsError as problem:
             facts = AuthenticateFacts(mechanism=self._settings.scheme.mechanism)
-            return failed(Reason.NO_CREDENTIALS, str(problem), facts)
+            far = isinstance(problem, StsUnreachableError)
+            return failed(Reason.STS_UNREACHABLE if far else Reason.NO_CREDENTIALS, str(problem), facts)
         current().note_authentication()
         return await authenticate(connection, login, limit_ms=limit_ms)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from brokerproof.probes.credentials import CredentialsError
+from brokerproof.probes.credentials import CredentialsError, StsUnreachableError
 from brokerproof.probes.outcome import TokenFacts, TokenFlaw
 from brokerproof.probes.plan import Authentication
 
@@ -107,14 +107,15 @@ class TokenSource:
         )
 
     def _frozen(self) -> Any:
-        from botocore.exceptions import (  # noqa: PLC0415 - a second, for clients that log in by IAM alone
-            BotoCoreError,
-            ClientError,
-        )
+        from botocore import exceptions  # noqa: PLC0415 - a second, for clients that log in by IAM alone
 
         try:
             return self._credentials.get_frozen_credentials()
-        except (BotoCoreError, ClientError, RuntimeError, OSError) as failure:
+        except (exceptions.ConnectionError, exceptions.HTTPClientError) as failure:
+            # What asks metadata services of a host gives up without a word: this asked STS, or a service for it.
+            where = (getattr(failure, "kwargs", None) or {}).get("endpoint_url", "STS")
+            raise StsUnreachableError(f"AWS credentials: no answer from {where}: {_words(failure)}") from None
+        except (exceptions.BotoCoreError, exceptions.ClientError, RuntimeError, OSError) as failure:
             raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
 
     def for_librdkafka(self, broker_name: str) -> tuple[str, float]:
@@ -150,11 +151,14 @@ class Bearer:
 
 def _credentials(settings: Authentication) -> tuple[Any, str]:
     try:
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
+        from botocore.config import Config  # noqa: PLC0415 - likewise
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415
     except ImportError:
         raise CredentialsError("botocore is not installed here: IAM needs it (pip install botocore)") from None
     session = Session(profile=settings.profile or None)
+    patience = Config(connect_timeout=STS_S, read_timeout=STS_S, retries={"total_max_attempts": 1})
+    session.set_default_client_config(patience)
     if settings.credentials_file:
         session.set_config_variable("credentials_file", settings.credentials_file)
         session.set_config_variable("config_file", settings.credentials_file)
@@ -172,14 +176,10 @@ def _credentials(settings: Authentication) -> tuple[Any, str]:
 
 def _assumed(session: Any, found: Any, settings: Authentication, region: str) -> Any:
     """Credentials of a role, refreshed as they end; asked of the Regional STS."""
-    from botocore.config import Config  # noqa: PLC0415
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials  # noqa: PLC0415
 
     def client(name: str, **chosen: Any) -> Any:
-        patience = Config(connect_timeout=STS_S, read_timeout=STS_S, retries={"total_max_attempts": 1})
-        return session.create_client(
-            name, region_name=settings.region_name or region or None, config=patience, **chosen
-        )
+        return session.create_client(name, region_name=settings.region_name or region or None, **chosen)
 
     named = {"RoleSessionName": settings.role_session_name or _SESSION}
     fetcher = AssumeRoleCredentialFetcher(client, found, settings.role_arn, extra_args=named)
@@ -225,5 +225,6 @@ def _shortened(access_key_id: str) -> str:
 
 
 def _words(failure: Exception) -> str:
-    """A failure by its kind: its text may have been made from what a file has in it."""
-    return type(failure).__name__
+    """A failure by its kind, and AWS's code: its text may have been made from what a file has in it."""
+    code = (getattr(failure, "response", None) or {}).get("Error", {}).get("Code", "")
+    return f"{type(failure).__name__} ({code})" if code else type(failure).__name__

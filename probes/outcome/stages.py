@@ -101,6 +101,7 @@ class Reason(StrEnum):
     SERVER_NOT_PROVED = "server_not_proved"
     """The server does not know what a broker knows of the user."""
     NO_CREDENTIALS = "no_credentials"
+    STS_UNREACHABLE = "sts_unreachable"
     """The client has nothing to log in with: nothing was sent."""
     CLIENT_KEY_UNUSABLE = "client_key_unusable"
     """The client's key and certificate do not go together, or cannot be read: nothing was sent."""

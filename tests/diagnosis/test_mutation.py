@@ -801,6 +801,7 @@ MUTATIONS: Final = (
         )
         for code, reason in (
             (Code.AUTH_NO_CREDENTIALS, Reason.NO_CREDENTIALS),
+            (Code.AUTH_STS_UNREACHABLE, Reason.STS_UNREACHABLE),
             (Code.AUTH_CONNECT_RATE, Reason.CONNECTION_RATE),
             (Code.AUTH_SESSION_SHORT, Reason.SESSION_TOO_SHORT),
             (Code.AUTH_REAUTHENTICATION, Reason.PRINCIPAL_CHANGED),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import hmac
+import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from brokerproof.probes.credentials import CredentialsError
+from brokerproof.probes.credentials import CredentialsError, StsUnreachableError
 from brokerproof.probes.msk_token import Bearer, TokenSource, caller_arn, region_in
 from brokerproof.probes.outcome import TokenFlaw
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
@@ -141,6 +144,54 @@ def test_no_credentials_are_told_without_what_is_there(tmp_path: Path, text: str
         TokenSource(settings(tmp_path, text))
     assert "AWS credentials" in str(refused.value)
     assert KEY_ID not in str(refused.value)
+
+
+BY_ROLE = (
+    "[app]\nrole_arn = arn:aws:iam::111122223333:role/app\nsource_profile = keys\nregion = us-east-1\n"
+    f"[keys]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
+)
+ROLE = "arn:aws:iam::111122223333:role/app"
+
+
+@pytest.mark.parametrize(("text", "role"), [(BY_ROLE, ""), (None, ROLE)], ids=["of the profile", "of the plan"])
+@pytest.mark.parametrize("listens", [False, True], ids=["refused", "silent"])
+def test_sts_that_does_not_answer_is_told_from_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, role: str, listens: bool
+) -> None:
+    with socket.socket() as sts:
+        sts.bind(("127.0.0.1", 0))
+        if listens:
+            sts.listen()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{sts.getsockname()[1]}")
+        source = TokenSource(settings(tmp_path, text, role_arn=role, region_name="us-east-1"))
+        began = time.monotonic()
+        with pytest.raises(StsUnreachableError, match=r"no answer from http://127\.0\.0\.1") as refused:
+            source.refresh()
+    assert time.monotonic() - began < 30, "once, and not as patiently as botocore"
+    assert SECRET not in str(refused.value)
+
+
+def test_sts_that_refuses_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as sts:
+        serving = threading.Thread(target=sts.handle_request)
+        serving.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{sts.server_port}")
+        with pytest.raises(CredentialsError, match="AccessDenied") as refused:
+            TokenSource(settings(tmp_path, BY_ROLE)).refresh()
+        serving.join()
+    assert not isinstance(refused.value, StsUnreachableError)
 
 
 def test_a_token_from_cached_credentials_takes_about_a_millisecond(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from brokerproof.causes.codes import Code
 from brokerproof.causes.pieces import Piece
 
 _IAM = "aws-msk-iam-auth documentation"
-_NO_SASL = "a client that authenticates by IAM"
 
 ENTRIES: Final = (
     Entry(
@@ -75,13 +74,13 @@ ENTRIES: Final = (
         sits=Piece.CLIENT,
         title="the client cannot reach STS for its credentials",
         patterns=EVERY,
-        evidence="no packet to a broker",
-        remedy="give the client VPC an STS endpoint, and use the Regional one",
+        evidence="nothing was sent to a broker: a role is to be assumed, and STS does not answer",
+        confused_with=((Code.AUTH_NO_CREDENTIALS, "there nothing was asked, or STS answered and refused"),),
+        remedy="give the VPC of {client} an interface endpoint of STS, with private DNS and port 443 open, and have "
+        "the client use the Regional name (AWS_STS_REGIONAL_ENDPOINTS=regional)",
         call="ec2 DescribeVpcEndpoints",
         sources=(_IAM,),
         facts=("auth-sts-unreachable",),
-        visible=False,
-        seen_by=_NO_SASL,
     ),
     Entry(
         code=Code.AUTH_CLOCK_SKEW,

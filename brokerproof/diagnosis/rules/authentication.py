@@ -19,10 +19,11 @@ def logins(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     return grouped((*found, red) for red, found in said if found is not None)
 
 
-_BEFORE_ANYTHING: Final = frozenset({Reason.NO_CREDENTIALS, Reason.CLIENT_KEY_UNUSABLE})
+_BEFORE_ANYTHING: Final = frozenset({Reason.NO_CREDENTIALS, Reason.STS_UNREACHABLE, Reason.CLIENT_KEY_UNUSABLE})
 """What the client found on its own host, before it said anything; of a certificate that is at the handshake."""
 _TOLD: Final[Mapping[Reason, Said]] = {
     Reason.NO_CREDENTIALS: (frozenset({Code.AUTH_NO_CREDENTIALS}), ""),
+    Reason.STS_UNREACHABLE: (frozenset({Code.AUTH_STS_UNREACHABLE}), ""),
     Reason.CLIENT_KEY_UNUSABLE: (frozenset({Code.TLS_CLIENT_KEY_UNUSABLE}), ""),
     Reason.CONNECTION_RATE: (frozenset({Code.AUTH_CONNECT_RATE}), ""),
     Reason.SESSION_TOO_SHORT: (frozenset({Code.AUTH_SESSION_SHORT}), ""),

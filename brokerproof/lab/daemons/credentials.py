@@ -55,8 +55,10 @@ class LabCredentials:
         key_id, secret = self._access_key
         held = secret if judgement.key_fits else self.another_password()
         if judgement.given:
-            profile = f"[{user}]\naws_access_key_id = {key_id}\naws_secret_access_key = {held}"
-            self._write("aws", profile)
+            keys = f"aws_access_key_id = {key_id}\naws_secret_access_key = {held}"
+            role = f"role_arn = arn:aws:iam::111111111111:role/{user}\nregion = {judgement.region_name}"
+            by_role = f"[{user}]\n{role}\nsource_profile = keys\n[keys]\n{keys}"
+            self._write("aws", by_role if judgement.by_role else f"[{user}]\n{keys}")
         else:
             self._write("aws", "[nobody]")
         told = {

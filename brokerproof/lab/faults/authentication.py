@@ -226,4 +226,11 @@ FAULTS: Final = (
         Code.AUTH_NO_CREDENTIALS,
         reasons=(Reason.NO_CREDENTIALS,),
     ),
+    _iam(
+        "iam-sts-unreachable",
+        "The client has to assume a role, and nothing leads to STS.",
+        partial(_judgement, by_role=True),
+        Code.AUTH_STS_UNREACHABLE,
+        reasons=(Reason.STS_UNREACHABLE,),
+    ),
 )

@@ -186,6 +186,8 @@ class IamJudgement(Model):
     """That they take tokens for."""
     given: bool = True
     """Whether clients have credentials at all."""
+    by_role: bool = False
+    """Whether clients have to assume a role for them; no STS is in a lab."""
     key_fits: bool = True
     """Whether clients have the secret of their access key."""
     known: bool = True

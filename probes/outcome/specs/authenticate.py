@@ -107,6 +107,7 @@ SPEC: Final = StageSpec(
         Reason.PRINCIPAL_CHANGED,
         Reason.SERVER_NOT_PROVED,
         Reason.NO_CREDENTIALS,
+        Reason.STS_UNREACHABLE,
         Reason.CERTIFICATE_NOT_REQUESTED,
     },
     facts=(AuthenticateFacts,),
