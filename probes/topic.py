@@ -216,13 +216,16 @@ async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int)
         Whether it was there.
 
     Raises:
-        TopicError: the broker refused.
+        TopicError: the broker refused; of what the client lacks, it names Describe before Delete.
         BrokenStreamError: the conversation broke; the topic may still exist.
     """
     request = DeleteTopicsRequest(topic_names=(TopicName(name),), timeout=_timeout(limit_ms))
     response = await connection.call(request, DeleteTopicsResponse)
     for result in response.responses:
         if result.error_code not in {ErrorCode.none, ErrorCode.unknown_topic_or_partition}:
+            if result.error_code is ErrorCode.topic_authorization_failed:
+                # Kafka refuses in the same words what may not be described (ControllerApis.deleteTopics): ask for that.
+                await find_partitions(connection, name)
             raise _refused("DeleteTopics", result.error_code, Permission.DELETE_TOPIC, name)
     return all(result.error_code is ErrorCode.none for result in response.responses)
 

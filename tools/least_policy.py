@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from brokerproof.probes.outcome import Stage
 from brokerproof.probes.outcome.permissions import CLUSTER_NAME, GRANTS, Permission, Resource
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "authentication.md"
@@ -21,26 +22,51 @@ _OF_ARN: Final = {
     Resource.TOPIC: f"{_ARN}:topic/demo/*/{OWN}-*",
     Resource.GROUP: f"{_ARN}:group/demo/*/{OWN}-*",
 }
-_WITHOUT: Final = {
-    Permission.DESCRIBE_CLUSTER: "`authorize` fails; unless `may_lack` has `describe_cluster`",
-    Permission.DESCRIBE_SETTINGS: "`identity` fails",
-    Permission.WRITE_IDEMPOTENTLY: "`authorize` fails; unless `may_lack` has `write_idempotently`",
-    Permission.CREATE_TOPIC: "`produce` fails; not needed with `existing_topic`",
-    Permission.DESCRIBE_TOPIC: "`produce` fails",
-    Permission.WRITE_TOPIC: "`produce` fails",
-    Permission.READ_TOPIC: "`consume` fails",
-    Permission.DELETE_TOPIC: "the topic is left behind, and the run says so; not needed with `existing_topic`",
-    Permission.DESCRIBE_GROUP: "`group` fails",
-    Permission.READ_GROUP: "`group` fails",
-    Permission.DELETE_GROUP: "the group is left behind, and the run says so",
-    Permission.DESCRIBE_TRANSACTIONAL_ID: "`authorize` fails; needed with `transactional_id` alone",
-    Permission.WRITE_TRANSACTIONAL_ID: "`authorize` fails; needed with `transactional_id` alone",
+FAILS: Final[Mapping[Permission, Stage | None]] = {
+    Permission.DESCRIBE_CLUSTER: Stage.AUTHORIZE,
+    Permission.DESCRIBE_SETTINGS: Stage.IDENTITY,
+    Permission.WRITE_IDEMPOTENTLY: Stage.AUTHORIZE,
+    Permission.CREATE_TOPIC: Stage.PRODUCE,
+    Permission.DESCRIBE_TOPIC: Stage.PRODUCE,
+    Permission.WRITE_TOPIC: Stage.PRODUCE,
+    Permission.READ_TOPIC: Stage.CONSUME,
+    Permission.DELETE_TOPIC: None,
+    Permission.DESCRIBE_GROUP: Stage.GROUP,
+    Permission.READ_GROUP: Stage.GROUP,
+    Permission.DELETE_GROUP: None,
+    Permission.DESCRIBE_TRANSACTIONAL_ID: Stage.AUTHORIZE,
+    Permission.WRITE_TRANSACTIONAL_ID: Stage.AUTHORIZE,
+}
+"""The stage whose check fails without a permission; None: what the run made is left behind, and it says so."""
+IMPLIED_BY_ACLS: Final = {
+    Permission.WRITE_IDEMPOTENTLY: "Write on any topic",
+    Permission.DESCRIBE_TOPIC: "Read, Write or Delete",
+    Permission.DESCRIBE_GROUP: "Read or Delete",
+    Permission.DESCRIBE_TRANSACTIONAL_ID: "Write",
+}
+"""What ACLs allow with others, and IAM policies do not.
+
+Apache Kafka, Authorization using ACLs (Describe comes with Read, Write and Delete); KIP-679, for brokers since 2.8; MSK
+developer guide, Semantics of IAM authorization policy actions and resources (required actions).
+"""
+_UNLESS: Final = {
+    Permission.DESCRIBE_CLUSTER: "unless `may_lack` has `describe_cluster`",
+    Permission.WRITE_IDEMPOTENTLY: "unless `may_lack` has `write_idempotently`",
+    Permission.CREATE_TOPIC: "not needed with `existing_topic`",
+    Permission.DELETE_TOPIC: "not needed with `existing_topic`",
+    Permission.DESCRIBE_TRANSACTIONAL_ID: "needed with `transactional_id` alone",
+    Permission.WRITE_TRANSACTIONAL_ID: "needed with `transactional_id` alone",
 }
 
 
-def least() -> tuple[Permission, ...]:
-    """What a client without a transactional id needs for every check."""
-    return tuple(each for each, grant in GRANTS.items() if grant.resource is not Resource.TRANSACTIONAL_ID)
+def least(*, by_acls: bool = False) -> tuple[Permission, ...]:
+    """What a client without a transactional id needs for every check, by IAM policies or by ACLs."""
+    implied = IMPLIED_BY_ACLS if by_acls else {}
+    return tuple(
+        each
+        for each, grant in GRANTS.items()
+        if grant.resource is not Resource.TRANSACTIONAL_ID and each not in implied
+    )
 
 
 def policy() -> dict[str, object]:
@@ -62,21 +88,35 @@ def acls() -> Iterator[str]:
         Resource.GROUP: f"--group {OWN}- --resource-pattern-type prefixed",
     }
     for resource, place in places.items():
-        operations = [f"--operation {GRANTS[each].operation}" for each in least() if GRANTS[each].resource is resource]
-        yield f"kafka-acls.sh --add --allow-principal User:... {place} {' '.join(operations)}"
+        needed = (GRANTS[each] for each in least(by_acls=True) if GRANTS[each].resource is resource)
+        operations = " ".join(f"--operation {grant.operation}" for grant in needed)
+        yield f"kafka-acls.sh --add --allow-principal User:... {place} {operations}"
+
+
+def _without(permission: Permission) -> str:
+    stage = FAILS[permission]
+    words = (
+        f"`{stage}` fails"
+        if stage
+        else f"the {GRANTS[permission].resource.lower()} is left behind, and the run says so"
+    )
+    implied = IMPLIED_BY_ACLS.get(permission)
+    more = [f"ACLs allow it with {implied}"] if implied else []
+    return "; ".join([words, *more, *filter(None, [_UNLESS.get(permission)])])
 
 
 def part() -> str:
     """What stands between the marks."""
     rows = [
         f"| {grant.operation} on {grant.resource} | `{grant.iam_action}` | {', '.join(grant.requests)} | "
-        f"{_WITHOUT[permission]} |"
+        f"{_without(permission)} |"
         for permission, grant in GRANTS.items()
     ]
     table = "\n".join(["| ACL | IAM action | asked by | without it |", "|---|---|---|---|", *rows])
     indented = "\n".join(f"    {line}" for line in json.dumps(policy(), indent=2).splitlines())
     commands = "\n".join(f"    {line}" for line in acls())
-    return f"{table}\n\nThe policy of a role, for cluster `demo`:\n\n{indented}\n\nThe same as ACLs:\n\n{commands}"
+    of_acls = "The same as ACLs, without those that come with others:"
+    return f"{table}\n\nThe policy of a role, for cluster `demo`:\n\n{indented}\n\n{of_acls}\n\n{commands}"
 
 
 def page(text: str) -> str:
