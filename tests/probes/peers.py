@@ -10,11 +10,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from brokerproof.probes.outcome import Reason
+
 T = TypeVar("T")
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 LOOPBACK = "127.0.0.1"
-TEST_LIMIT_S = 20.0
+TEST_LIMIT_S = 120.0
+PATIENT_MS = 10_000
+"""The limit where a peer answers: a machine that stands still for seconds changes no outcome."""
+SILENCE_MS = 600
+"""The limit where a test waits for its end, since a peer falls silent."""
+
+
+def limit_ms(expected: Reason | None) -> int:
+    """What is waited for an outcome with this reason."""
+    return SILENCE_MS if expected is Reason.TIMED_OUT else PATIENT_MS
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -22,7 +22,7 @@ from brokerproof.probes.outcome.permissions import ASKED_WITHOUT_EFFECT, GRANTS,
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.authorize import ASKED, ask_permissions
 from tests.probes.fake_kafka import CLOSE, Handler, api_versions, broker
-from tests.probes.peers import run
+from tests.probes.peers import PATIENT_MS, limit_ms, run
 from tests.probes.test_kafka_stages import connection_to
 
 NO_THROTTLE = i32Timedelta.parse(timedelta())
@@ -83,7 +83,7 @@ def asked(
     offered: dict[int, tuple[int, int]] | None = None,
     wanted: Sequence[Permission] = ASKED_WITHOUT_EFFECT,
     transactional_id: str = "orders",
-    limit_ms: int = 3000,
+    limit_ms: int = PATIENT_MS,
     **handlers: Handler,
 ) -> Observation:
     answering: dict[type, Handler] = {
@@ -96,7 +96,7 @@ def asked(
 
     async def work() -> Observation:
         async with connection_to(broker(answering)) as connection:
-            assert (await ask_versions(connection, limit_ms=3000)).is_ok
+            assert (await ask_versions(connection, limit_ms=PATIENT_MS)).is_ok
             return await ask_permissions(
                 connection, wanted, transactional_id=transactional_id, answered_by=1, limit_ms=limit_ms
             )
@@ -183,7 +183,7 @@ def test_what_a_broker_does_not_offer_or_tell_is_not_known() -> None:
     ids=["closes", "silent"],
 )
 def test_an_ending_keeps_what_was_answered_before(handler: Handler, reason: Reason) -> None:
-    seen = asked(producer_id=handler, limit_ms=300)
+    seen = asked(producer_id=handler, limit_ms=limit_ms(reason))
     assert seen.reason is reason
     assert [each.granted for each in facts_of(seen).asked] == [True]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from kio.schema.errors import ErrorCode
 
+from brokerproof.probes.engine import MAX_CLEAN_UP_S
 from brokerproof.probes.outcome import Reason, Stage, Status
 from tests.probes.fake_cluster import CREATE_TOPICS, DELETE_GROUPS, DELETE_TOPICS, FakeCluster
+from tests.probes.running import waiting
 from tests.probes.test_records import TO_CONSUME, TO_GROUP, probed
 
 
@@ -21,7 +23,9 @@ def test_a_connection_that_was_forgotten_without_a_word(key: int) -> None:
 
 
 def test_a_broker_that_is_unwell_by_then_is_not_the_only_one_to_ask() -> None:
-    result, cluster = probed(2, lambda cluster: setattr(cluster, "falls_ill", True), stages=TO_CONSUME)
+    result, cluster = probed(
+        2, lambda cluster: setattr(cluster, "falls_ill", True), stages=TO_CONSUME, limits=waiting(produce_ms=1500)
+    )
     assert len(cluster.unwell) == 1
     assert cluster.deleted == cluster.created
     assert len(cluster.created) == 1
@@ -33,7 +37,7 @@ def test_a_topic_that_comes_into_being_after_nobody_answered_is_removed() -> Non
         cluster.knows_topics = True
         cluster.creates_late_s = 2.8
 
-    result, cluster = probed(1, prepare, stages=TO_CONSUME)
+    result, cluster = probed(1, prepare, stages=TO_CONSUME, limits=waiting(produce_ms=1000))
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TOPIC_NOT_CREATED)
     assert len(cluster.created) == 1
@@ -46,7 +50,7 @@ def test_a_topic_that_may_yet_come_is_named() -> None:
         cluster.knows_topics = True
         cluster.silent_on.add(CREATE_TOPICS)
 
-    result, _ = probed(1, prepare, stages=TO_CONSUME)
+    result, _ = probed(1, prepare, stages=TO_CONSUME, limits=waiting(produce_ms=1000))
     [left] = result.closing.left_behind
     assert left.startswith("topic brokerproof-")
     assert left.endswith("it is not there, and may come into being yet: nobody answered its creation")
@@ -60,4 +64,4 @@ def test_what_was_refused_leaves_nothing_to_wait_for() -> None:
     result, cluster = probed(1, prepare, stages=TO_CONSUME)
     assert cluster.created == []
     assert result.closing.left_behind == ()
-    assert result.wall_s < 2
+    assert result.wall_s < MAX_CLEAN_UP_S

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from brokerproof.probes import engine
@@ -19,12 +18,11 @@ from brokerproof.probes.outcome import Closing, Outcome, Reason, Stage, Status
 from brokerproof.probes.plan import LatencyPlan, ThroughputPlan, encode_plan
 from tests.probes.fake_cluster import JOIN_GROUP, PRODUCE, FakeCluster, fake_cluster
 from tests.probes.peers import run
-from tests.probes.running import QUICK, TO_IDENTITY, Result, client_processes, plan, probe
+from tests.probes.running import TO_IDENTITY, Result, client_processes, plan, probe
 from tests.probes.test_entry import LONG, is_closing, probes, read_until
 
 TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
 SOON_S = 10.0
-PATIENT = msgspec.structs.replace(QUICK, request_ms=3000, produce_ms=10_000, consume_ms=10_000)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -49,7 +47,7 @@ def killed(
                     os.kill(pid, number)
 
             killing = asyncio.ensure_future(kill())
-            settings: dict[str, Any] = {"stages": TO_GROUP, "look_again": False, "limits": PATIENT}
+            settings: dict[str, Any] = {"stages": TO_GROUP, "look_again": False}
             result = await probe(plan(cluster.ports[1], **settings | fields))
             await killing
             return result, cluster

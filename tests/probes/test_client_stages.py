@@ -14,11 +14,11 @@ from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed
 from brokerproof.probes.outcome import ConsumeFacts, GroupFacts, Reason, Role, Status, Target
 from brokerproof.probes.stages.consume import Consuming
 from brokerproof.probes.stages.group import Grouping
+from tests.probes.peers import PATIENT_MS, SILENCE_MS, limit_ms
 
 NONCE = "0123456789ab"
 LEADER = Leader(Target(role=Role.BROKER, name="b-1", port=9094, broker_id=1), 1, 0, 7)
 VALUES = {offset: f"{NONCE}/0/{offset}/".encode() for offset in (7, 8, 9)}
-LIMIT_MS = 150
 
 
 def record(offset: int, value: bytes | None = None) -> Message:
@@ -98,13 +98,13 @@ class Consumer:
         return self._committed
 
 
-def consumed(consumer: Consumer) -> tuple[Timed, ConsumeFacts]:
+def consumed(consumer: Consumer, limit_ms: int = PATIENT_MS) -> tuple[Timed, ConsumeFacts]:
     reported: list[Timed] = []
     Consuming(
         consumer=consumer,  # type: ignore[arg-type]
         topic="t",
         nonce=NONCE,
-        limit_ms=LIMIT_MS,
+        limit_ms=limit_ms,
         report=lambda _leader, timed: reported.append(timed),
         stop=threading.Event(),
         deliveries={1: Delivery(VALUES, complete=True)},
@@ -131,7 +131,7 @@ def consumed(consumer: Consumer) -> tuple[Timed, ConsumeFacts]:
     ids=["all", "one lost", "one late", "none", "twice", "altered", "not authorized", "no topic", "no group"],
 )
 def test_consume(messages: list[Message], end: int, reason: Reason | None) -> None:
-    timed, facts = consumed(Consumer(messages, end=end))
+    timed, facts = consumed(Consumer(messages, end=end), limit_ms(reason))
     assert timed.seen.reason is reason, timed.seen
     assert facts.expected == 3
     assert facts.received + facts.lost == 3
@@ -151,14 +151,14 @@ def test_consume_asks_for_the_leaders_until_there_is_somebody_to_ask(deaf: int) 
     assert consumer.asked == deaf + 1
 
 
-def grouped(consumer: Consumer, partition_count: int = 1) -> tuple[Timed, GroupFacts]:
+def grouped(consumer: Consumer, partition_count: int = 1, limit_ms: int = PATIENT_MS) -> tuple[Timed, GroupFacts]:
     timed = Grouping(
         consumer=consumer,  # type: ignore[arg-type]
         topic="t",
         group="g",
         coordinator_id=1,
         partition_count=partition_count,
-        limit_ms=LIMIT_MS,
+        limit_ms=limit_ms,
         stop=threading.Event(),
         deliveries={1: Delivery(VALUES, complete=True)},
         log=ClientLog(),
@@ -169,6 +169,7 @@ def grouped(consumer: Consumer, partition_count: int = 1) -> tuple[Timed, GroupF
 
 
 ALL = [record(7), record(8), record(9)]
+NOTHING_MORE_COMES = {Reason.NOT_ASSIGNED, Reason.RECORDS_LOST, Reason.COMMIT_FAILED}
 
 
 def test_group_with_a_partition_the_probe_did_not_write_to() -> None:
@@ -201,12 +202,12 @@ def test_group_with_a_partition_the_probe_did_not_write_to() -> None:
     ids=["no partition", "too few", "records missing", "not read back", "refused", "not authorized", "a passing error"],
 )
 def test_group(consumer: Callable[[], Consumer], partition_count: int, reason: Reason | None) -> None:
-    timed, _ = grouped(consumer(), partition_count)
+    timed, _ = grouped(consumer(), partition_count, SILENCE_MS if reason in NOTHING_MORE_COMES else PATIENT_MS)
     assert timed.seen.reason is reason, timed.seen
 
 
 def test_a_commit_without_an_answer_is_none_also_where_the_offsets_are_there() -> None:
-    timed, facts = grouped(Consumer(ALL, answers_commits=False))
+    timed, facts = grouped(Consumer(ALL, answers_commits=False), limit_ms=SILENCE_MS)
     assert (timed.seen.reason, facts.committed) == (Reason.COMMIT_FAILED, 1)
     assert timed.seen.detail == "no answer to the commit; 1 of 1 offsets read back"
 
@@ -214,7 +215,7 @@ def test_a_commit_without_an_answer_is_none_also_where_the_offsets_are_there() -
 def test_the_answer_to_a_commit_ends_the_wait_for_it() -> None:
     timed, facts = grouped(Consumer(ALL))
     assert (timed.seen.status, facts.committed) == (Status.OK, 1)
-    assert timed.ended_ns - timed.started_ns < LIMIT_MS * 1_000_000 / 2
+    assert timed.ended_ns - timed.started_ns < PATIENT_MS * 1_000_000 / 2
 
 
 def _refuse(_offsets: list[TopicPartition]) -> list[TopicPartition]:

@@ -19,9 +19,9 @@ from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Statu
 from brokerproof.probes.paths import ProbedEndpoint, Verified
 from brokerproof.probes.plan import Endpoint, Limits, Plan, Tls
 from brokerproof.probes.stages.connect import connect
-from tests.probes.fake_cluster import CREATE_TOPICS, PRODUCE, FakeCluster, fake_cluster
+from tests.probes.fake_cluster import CREATE_TOPICS, JOIN_GROUP, PRODUCE, FakeCluster, fake_cluster
 from tests.probes.peers import peer, run, silent
-from tests.probes.running import TO_IDENTITY, Result, plan, probe
+from tests.probes.running import TO_IDENTITY, Result, plan, probe, waiting
 
 TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
 
@@ -86,7 +86,7 @@ def test_clients_that_started_from_what_proves_wrong_are_closed_unused(
 
             monkeypatch.setattr(brokerproof.probes.paths, "connect", slowly)
             bootstrap = (Endpoint(name="127.0.0.1", port=stranger),)
-            result = await probe(planned(cluster, bootstrap=bootstrap))
+            result = await probe(planned(cluster, bootstrap=bootstrap, limits=waiting(request_ms=1000)))
             return result, f"127.0.0.1:{stranger}", f"127.0.0.1:{cluster.ports[1]}"
 
     result, stranger, right = run(work())
@@ -110,7 +110,7 @@ def test_clients_that_started_from_another_cluster_are_not_used(known: dict[int,
 
 @pytest.mark.usefixtures("distance")
 def test_a_produce_that_fails_leaves_no_group() -> None:
-    result, cluster = probed(lambda cluster: cluster.silent_on.add(PRODUCE))
+    result, cluster = probed(lambda cluster: cluster.silent_on.add(PRODUCE), limits=waiting(produce_ms=1500))
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TIMED_OUT)
     for stage in (Stage.CONSUME, Stage.GROUP):
@@ -121,14 +121,14 @@ def test_a_produce_that_fails_leaves_no_group() -> None:
 
 @pytest.mark.usefixtures("distance")
 def test_the_plans_deadline_with_clients_nobody_took() -> None:
-    result, _ = probed(lambda cluster: cluster.silent_on.add(CREATE_TOPICS), limits=Limits(plan_ms=1000))
+    result, _ = probed(lambda cluster: cluster.silent_on.add(CREATE_TOPICS), limits=waiting(plan_ms=2000))
     assert not result.closing.complete
     assert result.one(Stage.GROUP).reason is Reason.DEADLINE_OF_PLAN
 
 
 @pytest.mark.usefixtures("distance")
 def test_the_plans_deadline_in_the_middle_of_a_group() -> None:
-    result, cluster = probed(limits=Limits(plan_ms=2000))
+    result, cluster = probed(lambda cluster: cluster.silent_on.add(JOIN_GROUP), limits=waiting(plan_ms=5000))
     assert result.one(Stage.GROUP).reason is Reason.DEADLINE_OF_PLAN
     assert cluster.deleted == cluster.created
     assert len(cluster.deleted_groups) == 1

@@ -12,15 +12,13 @@ import pytest
 
 from brokerproof.probes.outcome import ConnectFacts, Reason, Status
 from brokerproof.probes.stages.connect import connect, round_trip_ns
-from tests.probes.peers import LOOPBACK, closed_port, peer, run, silent
-
-LIMIT_MS = 200
+from tests.probes.peers import LOOPBACK, PATIENT_MS, SILENCE_MS, closed_port, peer, run, silent
 
 
 def test_an_open_port_is_ok_with_both_socket_addresses() -> None:
     async def work() -> None:
         async with peer(silent) as port:
-            seen, sock = await connect(LOOPBACK, port, limit_ms=LIMIT_MS)
+            seen, sock = await connect(LOOPBACK, port, limit_ms=PATIENT_MS)
             assert sock is not None
             assert seen.status is Status.OK
             local = sock.getsockname()
@@ -36,12 +34,13 @@ def test_an_open_port_is_ok_with_both_socket_addresses() -> None:
 def test_the_kernel_says_how_far_it_was() -> None:
     async def work() -> int:
         async with peer(silent) as port:
-            _, sock = await connect(LOOPBACK, port, limit_ms=LIMIT_MS)
+            _, sock = await connect(LOOPBACK, port, limit_ms=PATIENT_MS)
             assert sock is not None
             with sock:
                 return round_trip_ns(sock)
 
-    assert 0 < run(work()) < 10_000_000
+    # Of several, since a machine may stand still for one.
+    assert 0 < min(run(work()) for _ in range(20)) < 10_000_000
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["not connected", "not TCP"])
@@ -51,7 +50,7 @@ def test_without_a_connection_nothing_is_said_of_its_length(kind: socket.SocketK
 
 
 def test_a_closed_port_is_refused() -> None:
-    seen, sock = run(connect(LOOPBACK, closed_port(), limit_ms=LIMIT_MS))
+    seen, sock = run(connect(LOOPBACK, closed_port(), limit_ms=PATIENT_MS))
     assert (seen.status, seen.reason, sock) == (Status.FAILED, Reason.REFUSED, None)
     assert seen.detail == "ECONNREFUSED: Connection refused"
     assert isinstance(seen.facts, ConnectFacts)
@@ -68,7 +67,7 @@ def test_a_dropped_syn_times_out() -> None:
         for sock in waiting:
             sock.setblocking(False)
             sock.connect_ex((LOOPBACK, port))
-        seen, _ = run(connect(LOOPBACK, port, limit_ms=LIMIT_MS))
+        seen, _ = run(connect(LOOPBACK, port, limit_ms=SILENCE_MS))
         for sock in waiting:
             sock.close()
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.TIMED_OUT)
@@ -93,7 +92,7 @@ def test_each_errno_has_its_reason(
     monkeypatch: pytest.MonkeyPatch, code: int, address: str, status: Status, reason: Reason
 ) -> None:
     monkeypatch.setattr("asyncio.selector_events.BaseSelectorEventLoop.sock_connect", _raising(code))
-    seen, sock = run(connect(address, 9094, limit_ms=LIMIT_MS))
+    seen, sock = run(connect(address, 9094, limit_ms=PATIENT_MS))
     assert (seen.status, seen.reason, sock) == (status, reason, None)
 
 
@@ -116,13 +115,13 @@ def test_a_socket_that_cannot_be_made(
         return real(family, *args, **kwargs)
 
     monkeypatch.setattr("brokerproof.probes.stages.connect.socket.socket", refuse)
-    seen, _ = run(connect("2001:db8::1", 9094, limit_ms=LIMIT_MS))
+    seen, _ = run(connect("2001:db8::1", 9094, limit_ms=PATIENT_MS))
     assert (seen.status, seen.reason) == (status, reason)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_a_port_that_is_none_is_a_fault_of_who_advertised_it(port: int) -> None:
-    seen, _ = run(connect(LOOPBACK, port, limit_ms=LIMIT_MS))
+    seen, _ = run(connect(LOOPBACK, port, limit_ms=PATIENT_MS))
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.SOCKET_ERROR)
 
 

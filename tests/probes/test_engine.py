@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ from tests.probes.conftest import Names
 from tests.probes.fake_dns import SOA, answering, dns_server
 from tests.probes.fake_kafka import Handler, alone, broker, healthy
 from tests.probes.peers import LOOPBACK, Behaviour, closed_port, closing, endless, peer, resetting, run, silent
-from tests.probes.running import QUICK, TLS_TO_IDENTITY, TO_IDENTITY, Result, keys, plan, probe
+from tests.probes.running import PATIENT, TLS_TO_IDENTITY, TO_IDENTITY, Result, keys, plan, probe, waiting
 
 NAME = "b-1.demo.kafka.us-east-1.amazonaws.com"
 ANYBODYS = tuple(stage for stage in VERIFY_STAGES if not SPECS[stage].logged_in_only)
@@ -141,7 +142,8 @@ def test_a_bootstrap_where_the_advertised_broker_answers_is_not_probed_twice() -
 def test_everything_after_a_failure_waits_for_it(behaviour: Behaviour, root: Stage, reason: Reason) -> None:
     async def work() -> Result:
         async with peer(behaviour) as port:
-            return await probe(plan(port, stages=ANYBODYS))
+            limits = waiting(request_ms=500) if behaviour is silent else PATIENT
+            return await probe(plan(port, stages=ANYBODYS, limits=limits))
 
     result = run(work())
     assert result.one(root).reason is reason
@@ -277,7 +279,7 @@ def test_forbidden_is_only_knocked_at() -> None:
                 ForbiddenConnect(address=LOOPBACK, port=each, why=why)
                 for each, why in ((port, "open"), (shut, "shut"), (shut, "again"))
             )
-            planned = Plan(plan_id="p", client="c", bootstrap=(), forbidden=forbidden, limits=QUICK)
+            planned = Plan(plan_id="p", client="c", bootstrap=(), forbidden=forbidden, limits=PATIENT)
             return await probe(planned), port, shut
 
     result, port, shut = run(work())
@@ -309,8 +311,8 @@ def test_a_plan_that_cannot_be_used_is_refused(fields: dict[str, Any], words: st
     assert words in last.why
 
 
-PATIENT = Limits(
-    resolve_ms=60000, connect_ms=60000, handshake_ms=60000, request_ms=60000, produce_ms=60000, plan_ms=600
+ENDLESS = Limits(
+    resolve_ms=60000, connect_ms=60000, handshake_ms=60000, request_ms=60000, produce_ms=60000, plan_ms=2000
 )
 
 
@@ -323,7 +325,7 @@ def test_the_plans_deadline_is_kept_when_a_peer_falls_silent(
     async def work() -> Result:
         reply = answering() if stage is not Stage.RESOLVE else lambda _query, _tcp: []
         async with dns_server(reply) as server, peer(silent) as port:
-            fields: dict[str, Any] = {"limits": PATIENT, "stages": ANYBODYS, "resolver": str(server)}
+            fields: dict[str, Any] = {"limits": ENDLESS, "stages": ANYBODYS, "resolver": str(server)}
             if stage is Stage.RESOLVE:
                 return await probe(plan(port, name=NAME, **fields))
             if stage is Stage.HANDSHAKE:
@@ -343,11 +345,10 @@ def test_an_abort_ends_the_run_and_reports_the_rest() -> None:
         abort = asyncio.Event()
         asyncio.get_running_loop().call_later(0.1, abort.set)
         async with peer(silent) as port:
-            limits = Limits(request_ms=10000, plan_ms=10000)
-            return await probe(plan(port, limits=limits), abort)
+            return await probe(plan(port), abort)
 
     result = run(work())
-    assert result.wall_s < 1
+    assert result.wall_s < PATIENT.request_ms / 1000
     assert not result.closing.complete
     assert {each.detail for each in result.of(Stage.API)} == {"ended from outside"}
 
@@ -356,7 +357,7 @@ def test_one_thing_at_a_time_is_enough() -> None:
     async def work() -> Result:
         async with AsyncExitStack() as stack:
             ports = await cluster(stack, 3)
-            limits = Limits(concurrency=1, request_ms=2000)
+            limits = msgspec.structs.replace(PATIENT, concurrency=1)
             forbidden = (ForbiddenConnect(address=LOOPBACK, port=closed_port(), why=""),)
             planned = plan(ports[0], limits=limits, forbidden=forbidden, follow_advertised=AdvertisedScope.ANY)
             return await probe(planned)
@@ -452,7 +453,7 @@ def test_every_planned_stage_of_every_target_has_exactly_one_outcome(
                     index, lambda: tuple((each, LOOPBACK, port) for each, port in enumerate(ports, start=1))
                 )
                 ports.append(await stack.enter_async_context(peer(BEHAVIOURS[behaviour] or broker(handlers))))
-            limits = Limits(connect_ms=100, request_ms=100, concurrency=concurrency)
+            limits = waiting(request_ms=100, concurrency=concurrency)
             planned = plan(*ports, limits=limits, stages=tuple(stage for stage in ANYBODYS if stage in stages))
             return await probe(planned)
 

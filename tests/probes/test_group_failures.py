@@ -6,11 +6,11 @@ import pytest
 
 from brokerproof.probes.coordinator import OFFSETS_TOPIC, _java_hash
 from brokerproof.probes.outcome import GroupFacts, Reason, Stage, Status
-from brokerproof.probes.plan import Limits
 from tests.probes.fake_cluster import DESCRIBE_GROUPS, JOIN_GROUP, FakeCluster
+from tests.probes.running import waiting
 from tests.probes.test_records import TO_GROUP, probed
 
-LIMITS = Limits(request_ms=500, produce_ms=3000, consume_ms=3000, group_ms=1500, plan_ms=15000)
+LIMITS = waiting(request_ms=1000, group_ms=1500)
 
 
 def failed_group(*silent: int, min_in_sync: int = 1) -> GroupFacts:
@@ -37,7 +37,7 @@ def test_a_coordinator_that_answers_all_but_join_group() -> None:
 
 def test_a_coordinator_that_is_silent_from_join_group_on() -> None:
     facts = failed_group(JOIN_GROUP, DESCRIBE_GROUPS)
-    assert (facts.group_state, facts.client_host_unknown) == ("", "no DescribeGroups response within 450 ms")
+    assert (facts.group_state, facts.client_host_unknown) == ("", "no DescribeGroups response within 900 ms")
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,21 @@ from brokerproof.probes.stages.idle import hold_idle
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import Stream
 from tests.probes.fake_kafka import alone, broker
-from tests.probes.peers import LOOPBACK, Behaviour, closing, greeting, peer, resetting, run, silent
-from tests.probes.running import TO_IDENTITY, plan, probe
+from tests.probes.peers import (
+    LOOPBACK,
+    PATIENT_MS,
+    Behaviour,
+    closing,
+    greeting,
+    limit_ms,
+    peer,
+    resetting,
+    run,
+    silent,
+)
+from tests.probes.running import TO_IDENTITY, plan, probe, waiting
 
 HOLD_MS = 150
-LIMIT_MS = 250
 
 
 def ending_after(seconds: float, *, reset: bool = False) -> Behaviour:
@@ -36,13 +46,15 @@ def ending_after(seconds: float, *, reset: bool = False) -> Behaviour:
     return behaviour
 
 
-def held(behaviour: Behaviour) -> tuple[Observation, IdleFacts]:
+def held(
+    behaviour: Behaviour, *, hold_ms: int = HOLD_MS, expected: Reason | None = None
+) -> tuple[Observation, IdleFacts]:
     async def work() -> Observation:
         async with peer(behaviour) as port:
-            _, sock = await connect(LOOPBACK, port, limit_ms=1000)
+            _, sock = await connect(LOOPBACK, port, limit_ms=PATIENT_MS)
             assert sock is not None
             connection = KafkaConnection(Stream(sock))
-            seen = await hold_idle(connection, 1, hold_ms=HOLD_MS, limit_ms=LIMIT_MS)
+            seen = await hold_idle(connection, 1, hold_ms=hold_ms, limit_ms=limit_ms(expected))
             connection.close()
             return seen
 
@@ -74,7 +86,7 @@ def test_a_connection_that_outlives_the_silence_is_ok() -> None:
     ids=["closed", "reset", "no answer"],
 )
 def test_what_ends_with_the_first_request_after_the_silence(behaviour: Behaviour, reason: Reason) -> None:
-    seen, facts = held(behaviour)
+    seen, facts = held(behaviour, expected=reason)
     assert (seen.status, seen.reason) == (Status.FAILED, reason)
     assert seen.detail.startswith("after 0.15 s of silence")
     assert (facts.silent_ms, facts.asked) == (HOLD_MS, True)
@@ -82,9 +94,9 @@ def test_what_ends_with_the_first_request_after_the_silence(behaviour: Behaviour
 
 @pytest.mark.parametrize(("reset", "reason"), [(False, Reason.CLOSED), (True, Reason.RESET)])
 def test_what_ends_in_the_middle_of_the_silence(reset: bool, reason: Reason) -> None:
-    seen, facts = held(ending_after(0.05, reset=reset))
+    seen, facts = held(ending_after(0.05, reset=reset), hold_ms=PATIENT_MS)
     assert (seen.status, seen.reason) == (Status.FAILED, reason)
-    assert 50 <= facts.silent_ms < HOLD_MS
+    assert 50 <= facts.silent_ms < PATIENT_MS
     assert not facts.asked
 
 
@@ -97,10 +109,6 @@ def test_a_peer_that_speaks_unasked_is_no_broker() -> None:
 # In a run
 
 
-def _limits(**changed: int) -> Limits:
-    return Limits(**{"request_ms": 250, "connect_ms": 250, "plan_ms": 5000, **changed})
-
-
 def test_a_run_holds_a_connection_of_its_own() -> None:
     ports: list[int] = []
     stages = (*TO_IDENTITY, Stage.IDLE)
@@ -108,7 +116,7 @@ def test_a_run_holds_a_connection_of_its_own() -> None:
     async def work() -> None:
         async with peer(broker(alone(1, lambda: ports[0]))) as port:
             ports.append(port)
-            result = await probe(plan(port, stages=stages, idle_hold_ms=HOLD_MS, limits=_limits()))
+            result = await probe(plan(port, stages=stages, idle_hold_ms=HOLD_MS))
         assert result.all_ok(), result.verdicts()
         idle = result.one(Stage.IDLE)
         assert idle.target == result.one(Stage.IDENTITY).target
@@ -119,13 +127,19 @@ def test_a_run_holds_a_connection_of_its_own() -> None:
 
 def test_a_silence_that_the_plan_ends_is_not_the_paths_fault() -> None:
     ports: list[int] = []
+    connections: list[int] = []
+    abort = asyncio.Event()
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(len(connections))
+        if len(connections) == 2:  # that of the silence, which begins now
+            asyncio.get_running_loop().call_later(0.1, abort.set)
+        await broker(alone(1, lambda: ports[0]))(reader, writer)
 
     async def work() -> None:
-        async with peer(broker(alone(1, lambda: ports[0]))) as port:
+        async with peer(counted) as port:
             ports.append(port)
-            planned = plan(port, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=990, limits=_limits(plan_ms=1000))
-            abort = asyncio.Event()
-            asyncio.get_running_loop().call_later(0.3, abort.set)
+            planned = plan(port, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=50_000)
             result = await probe(planned, abort)
         assert (result.one(Stage.IDLE).status, result.one(Stage.IDLE).reason) == (
             Status.ERROR,
@@ -141,7 +155,7 @@ def test_a_silence_that_the_plan_ends_is_not_the_paths_fault() -> None:
         lambda: plan(1, idle_hold_ms=10),
         lambda: plan(1, stages=(*TO_IDENTITY, Stage.IDLE)),
         lambda: plan(1, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=-1),
-        lambda: plan(1, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=5000, limits=_limits()),
+        lambda: plan(1, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=5000, limits=Limits(plan_ms=5000)),
     ],
 )
 def test_a_silence_that_makes_no_sense_is_refused(wrong: Callable[[], object]) -> None:
@@ -178,11 +192,13 @@ def forgetting(port: Callable[[], int], after_s: float, *, all_of_it: bool) -> B
 
 @pytest.mark.parametrize("all_of_it", [False, True])
 def test_whether_a_new_connection_works_tells_a_forgotten_one_from_a_broker_that_is_gone(*, all_of_it: bool) -> None:
+    limits = waiting(request_ms=1000)
+
     async def work() -> IdleFacts:
         ports: list[int] = []
-        async with peer(forgetting(lambda: ports[0], 0.3, all_of_it=all_of_it)) as port:
+        async with peer(forgetting(lambda: ports[0], 0.8, all_of_it=all_of_it)) as port:
             ports.append(port)
-            result = await probe(plan(port, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=400))
+            result = await probe(plan(port, stages=(*TO_IDENTITY, Stage.IDLE), idle_hold_ms=1000, limits=limits))
             idle = result.one(Stage.IDLE)
             assert (idle.status, idle.reason) == (Status.FAILED, Reason.TIMED_OUT)
             assert isinstance(idle.facts, IdleFacts)

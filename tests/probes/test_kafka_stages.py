@@ -27,10 +27,12 @@ from brokerproof.probes.wire.stream import Stream
 from tests.probes.fake_kafka import Handler, api_versions, broker, described, frame, identify, metadata
 from tests.probes.peers import (
     LOOPBACK,
+    PATIENT_MS,
     Behaviour,
     closing,
     dripping,
     endless,
+    limit_ms,
     peer,
     resetting,
     run,
@@ -38,13 +40,11 @@ from tests.probes.peers import (
     silent,
 )
 
-LIMIT_MS = 250
-
 
 @asynccontextmanager
 async def connection_to(behaviour: Behaviour) -> AsyncIterator[KafkaConnection]:
     async with peer(behaviour) as port:
-        seen, sock = await connect(LOOPBACK, port, limit_ms=2000)
+        seen, sock = await connect(LOOPBACK, port, limit_ms=PATIENT_MS)
         assert sock is not None, seen
         connection = KafkaConnection(Stream(sock))
         try:
@@ -58,14 +58,13 @@ def asked(behaviour: Behaviour, ask: Callable[[KafkaConnection], Awaitable[Any]]
         async with connection_to(behaviour) as connection:
             return await ask(connection)
 
+    return run(work())
+
+
+def api(behaviour: Behaviour, expected: Reason | None = None) -> Observation:
     begin = time.monotonic()
-    result = run(work())
-    assert time.monotonic() - begin < 4 * LIMIT_MS / 1000
-    return result
-
-
-def api(behaviour: Behaviour) -> Observation:
-    seen: Observation = asked(behaviour, lambda connection: ask_versions(connection, limit_ms=LIMIT_MS))
+    seen: Observation = asked(behaviour, lambda connection: ask_versions(connection, limit_ms=limit_ms(expected)))
+    assert time.monotonic() - begin < PATIENT_MS / 1000
     return seen
 
 
@@ -97,7 +96,7 @@ BAD_PEERS = {
 
 @pytest.mark.parametrize(("behaviour", "reason"), BAD_PEERS.values(), ids=BAD_PEERS)
 def test_bad_peers(behaviour: Behaviour, reason: Reason) -> None:
-    seen = api(behaviour)
+    seen = api(behaviour, reason)
     assert (seen.status, seen.reason) == (Status.FAILED, reason), seen
 
 
@@ -111,7 +110,7 @@ def test_versions_are_noted() -> None:
     async def work() -> tuple[Observation, dict[int, tuple[int, int]]]:
         handlers: dict[type, Handler] = {ApiVersionsRequest: lambda _request: api_versions()}
         async with connection_to(broker(handlers)) as connection:
-            return await ask_versions(connection, limit_ms=LIMIT_MS), connection.versions
+            return await ask_versions(connection, limit_ms=PATIENT_MS), connection.versions
 
     seen, versions = run(work())
     assert isinstance(seen.facts, ApiFacts)
@@ -139,8 +138,8 @@ def test_api_error_codes(code: int, reason: Reason) -> None:
 @pytest.mark.parametrize("offered", [{18: (0, 3)}, {18: (0, 3), 3: (5, 12)}, {18: (0, 3), 3: (0, 3)}])
 def test_a_version_the_broker_does_not_offer_is_not_sent(offered: dict[int, tuple[int, int]]) -> None:
     async def ask(connection: KafkaConnection) -> Observation:
-        await ask_versions(connection, limit_ms=LIMIT_MS)
-        seen, _ = await ask_metadata(connection, limit_ms=LIMIT_MS)
+        await ask_versions(connection, limit_ms=PATIENT_MS)
+        seen, _ = await ask_metadata(connection, limit_ms=PATIENT_MS)
         return seen
 
     seen = asked(broker({ApiVersionsRequest: lambda _request: api_versions(offered)}), ask)
@@ -150,7 +149,7 @@ def test_a_version_the_broker_does_not_offer_is_not_sent(offered: dict[int, tupl
 def test_metadata_lists_what_is_advertised() -> None:
     seen, facts = asked(
         broker({MetadataRequest: lambda _request: metadata((2, "b-2", 9094), (1, "b-1", 8443))}),
-        lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS),
+        lambda connection: ask_metadata(connection, limit_ms=PATIENT_MS),
     )
     brokers = (
         AdvertisedBroker(broker_id=1, name="b-1", port=8443),
@@ -165,7 +164,7 @@ def test_a_broker_that_holds_answers_back_is_told() -> None:
         ApiVersionsRequest: lambda _request: api_versions(),
         MetadataRequest: lambda _request: metadata((1, "b-1", 9094), throttle_ms=1500),
     }
-    _, facts = asked(broker(handlers), lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS))
+    _, facts = asked(broker(handlers), lambda connection: ask_metadata(connection, limit_ms=PATIENT_MS))
     assert facts is not None
     assert facts.throttle_time_ms == 1500
 
@@ -177,7 +176,7 @@ def test_metadata_asks_for_no_topic_and_creates_none() -> None:
         asked_for.append(request)
         return metadata((1, "b-1", 9094))
 
-    asked(broker({MetadataRequest: handle}), lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS))
+    asked(broker({MetadataRequest: handle}), lambda connection: ask_metadata(connection, limit_ms=PATIENT_MS))
     assert asked_for == [MetadataRequest(topics=(), allow_auto_topic_creation=False)]
 
 
@@ -195,15 +194,15 @@ def test_metadata_asks_for_no_topic_and_creates_none() -> None:
 def test_metadata_that_is_none(answer: Any, reason: Reason) -> None:
     seen, facts = asked(
         broker({MetadataRequest: lambda _request: answer}),
-        lambda connection: ask_metadata(connection, limit_ms=LIMIT_MS),
+        lambda connection: ask_metadata(connection, limit_ms=limit_ms(reason)),
     )
     assert (seen.status, seen.reason, facts) == (Status.FAILED, reason, None)
 
 
-def identity(handler: Handler, broker_id: int | None) -> Observation:
+def identity(handler: Handler, broker_id: int | None, expected: Reason | None = None) -> Observation:
     seen: Observation = asked(
         broker({DescribeConfigsRequest: handler}),
-        lambda connection: ask_identity(connection, broker_id, limit_ms=LIMIT_MS),
+        lambda connection: ask_identity(connection, broker_id, limit_ms=limit_ms(expected)),
     )
     return seen
 
@@ -238,7 +237,7 @@ def test_who_answers(own_id: int, expected: int | None, status: Status, reason: 
     ],
 )
 def test_no_identity(answer: Any, reason: Reason) -> None:
-    seen = identity(lambda _request: answer, 1)
+    seen = identity(lambda _request: answer, 1, reason)
     assert (seen.status, seen.reason) == (Status.FAILED, reason)
 
 
@@ -256,7 +255,7 @@ def test_a_connection_that_broke_is_not_used_again() -> None:
 
 def test_requests_take_turns() -> None:
     async def ask(connection: KafkaConnection) -> list[Observation]:
-        answers = await asyncio.gather(*(ask_metadata(connection, limit_ms=2000) for _ in range(10)))
+        answers = await asyncio.gather(*(ask_metadata(connection, limit_ms=PATIENT_MS) for _ in range(10)))
         return [seen for seen, _ in answers]
 
     answer = metadata((1, "b-1", 9094))

@@ -18,14 +18,13 @@ from tests.probes.authority import Authority
 from tests.probes.fake_dns import answering, dns_server
 from tests.probes.fake_kafka import alone, broker
 from tests.probes.peers import LOOPBACK, Behaviour, closing, greeting, peer, resetting, run, saying, silent
-from tests.probes.running import QUICK, TLS_TO_IDENTITY, TO_IDENTITY, plan, probe
+from tests.probes.running import PATIENT, TLS_TO_IDENTITY, TO_IDENTITY, plan, probe, waiting
 
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.2p1\r\n"
-GENEROUS = Limits(handshake_ms=3000, request_ms=1000)
 
 
-def probed(port: int, stage: Stage, *, tls: Tls | None, limits: Limits = QUICK) -> Outcome:
+def probed(port: int, stage: Stage, *, tls: Tls | None, limits: Limits = PATIENT) -> Outcome:
     stages = TLS_TO_IDENTITY if tls is not None else TO_IDENTITY
 
     async def work() -> Outcome:
@@ -34,11 +33,11 @@ def probed(port: int, stage: Stage, *, tls: Tls | None, limits: Limits = QUICK) 
     return run(work())
 
 
-def probed_at(behaviour: Behaviour, stage: Stage, *, tls: Tls | None) -> Outcome:
+def probed_at(behaviour: Behaviour, stage: Stage, *, tls: Tls | None, limits: Limits = PATIENT) -> Outcome:
     async def work() -> Outcome:
         async with peer(behaviour) as port:
             stages = TLS_TO_IDENTITY if tls is not None else TO_IDENTITY
-            return (await probe(plan(port, stages=stages, tls=tls))).one(stage)
+            return (await probe(plan(port, stages=stages, tls=tls, limits=limits))).one(stage)
 
     return run(work())
 
@@ -89,9 +88,10 @@ def test_what_is_no_frame_is_kept(behaviour: Behaviour, said: str) -> None:
 
 
 def test_a_server_that_waits_for_a_line_is_made_to_speak(authority: Authority) -> None:
+    limits = waiting(handshake_ms=1000, request_ms=1000)
     with http_server() as port:
-        with_tls = probed(port, Stage.HANDSHAKE, tls=Tls(ca_file=str(authority.ca_file)))
-        without = probed(port, Stage.API, tls=None)
+        with_tls = probed(port, Stage.HANDSHAKE, tls=Tls(ca_file=str(authority.ca_file)), limits=limits)
+        without = probed(port, Stage.API, tls=None, limits=limits)
     assert isinstance(with_tls.facts, HandshakeFacts)
     assert isinstance(without.facts, ApiFacts)
     for said in (with_tls.facts.first_bytes, without.facts.first_bytes):
@@ -99,7 +99,8 @@ def test_a_server_that_waits_for_a_line_is_made_to_speak(authority: Authority) -
 
 
 def test_a_peer_that_stays_silent_said_nothing(authority: Authority) -> None:
-    seen = probed_at(silent, Stage.HANDSHAKE, tls=Tls(ca_file=str(authority.ca_file)))
+    tls = Tls(ca_file=str(authority.ca_file))
+    seen = probed_at(silent, Stage.HANDSHAKE, tls=tls, limits=waiting(handshake_ms=500))
     assert seen.reason is Reason.TIMED_OUT
     assert isinstance(seen.facts, HandshakeFacts)
     assert seen.facts.first_bytes == ""
@@ -109,7 +110,7 @@ def test_http_behind_tls_is_kept(authority: Authority) -> None:
     async def work() -> Outcome:
         async with peer(saying(BAD_REQUEST), context=authority.server(LOOPBACK)) as port:
             tls = Tls(ca_file=str(authority.ca_file))
-            return (await probe(plan(port, stages=TLS_TO_IDENTITY, tls=tls, limits=GENEROUS))).one(Stage.API)
+            return (await probe(plan(port, stages=TLS_TO_IDENTITY, tls=tls))).one(Stage.API)
 
     seen = run(work())
     assert seen.reason is Reason.NOT_KAFKA
@@ -121,7 +122,7 @@ def test_tls_that_closes_after_the_handshake_said_nothing(authority: Authority) 
     async def work() -> Outcome:
         async with peer(closing, context=authority.server(LOOPBACK)) as port:
             tls = Tls(ca_file=str(authority.ca_file))
-            return (await probe(plan(port, stages=TLS_TO_IDENTITY, tls=tls, limits=GENEROUS))).one(Stage.API)
+            return (await probe(plan(port, stages=TLS_TO_IDENTITY, tls=tls))).one(Stage.API)
 
     seen = run(work())
     assert seen.reason in {Reason.CLOSED, Reason.RESET}
@@ -166,7 +167,7 @@ def test_kafka_without_tls_is_known_by_its_answer(authority: Authority) -> None:
 def test_a_tls_listener_is_known_by_its_answer(authority: Authority) -> None:
     async def work() -> Outcome:
         async with peer(silent, context=authority.server(LOOPBACK)) as port:
-            return (await probe(plan(port, limits=GENEROUS))).one(Stage.API)
+            return (await probe(plan(port))).one(Stage.API)
 
     seen = run(work())
     assert isinstance(seen.facts, ApiFacts)
@@ -205,7 +206,6 @@ def with_and_without(context: ssl.SSLContext, ca_file: Path, *, planned: bool) -
                 resolver=str(server),
                 stages=TLS_TO_IDENTITY,
                 tls=tls,
-                limits=GENEROUS,
                 without_sni=planned,
             )
             found = [each.facts for each in (await probe(asked)).of(Stage.HANDSHAKE, address=LOOPBACK)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.probes.authority import Authority
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import answering, dns_server
 from tests.probes.peers import closed_port, peer, run, silent
-from tests.probes.running import QUICK, Result, plan, probe
+from tests.probes.running import PATIENT, Result, plan, probe, waiting
 
 NAME = "b-1.demo.test"
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
@@ -94,23 +95,54 @@ def test_what_does_not_connect_is_not_timed() -> None:
     assert result.of(Stage.LATENCY) == []
 
 
-def measuring(monkeypatch: pytest.MonkeyPatch, wanted: PathLatencyPlan, connect: Any) -> PathLatency:
+class MadeUpTime(threading.Event):
+    """A clock that goes on only while somebody sleeps, each thread's by itself: no stall of this machine is in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._main = threading.current_thread()
+        self._main_ns = 0
+        self._now_ns: dict[threading.Thread, int] = {}
+
+    def monotonic_ns(self) -> int:
+        thread = threading.current_thread()
+        if thread is self._main:  # which has joined the others
+            self._main_ns = max(self._now_ns.values(), default=0)
+            return self._main_ns
+        return self._now_ns.setdefault(thread, self._main_ns)
+
+    def sleep(self, seconds: float) -> None:
+        self._now_ns[threading.current_thread()] = self.monotonic_ns() + round(seconds * 1e9)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.sleep(timeout or 0)
+        return False
+
+
+Connect = Callable[[Target], float]
+"""How many seconds a connect to a target takes."""
+
+
+def measuring(
+    monkeypatch: pytest.MonkeyPatch, wanted: PathLatencyPlan, lasting: Connect, targets: Sequence[Target] = (TARGET,)
+) -> PathLatency:
+    clock = MadeUpTime()
+
+    def connect(_sock: object, target: Target, _limit_ms: int) -> tuple[int, int]:
+        began_ns = clock.monotonic_ns()
+        clock.sleep(lasting(target))
+        return began_ns, clock.monotonic_ns()
+
     monkeypatch.setattr(path_latency, "_connect", connect)
-    made = PathLatency(wanted, [TARGET], None, None, Limits(), threading.Event())
+    monkeypatch.setattr(path_latency, "time", clock)
+    made = PathLatency(wanted, targets, None, None, Limits(), clock)
     made.run()
     return made
 
 
-def stalling_at(turn: int, stall_ns: int) -> Any:
+def stalling_at(turn: int, stall_ns: int) -> Connect:
     turns = iter(range(1000))
-
-    def connect(*_: object) -> tuple[int, int]:
-        began = time.monotonic_ns()
-        if next(turns) == turn:
-            time.sleep(stall_ns / 1e9)
-        return began, time.monotonic_ns()
-
-    return connect
+    return lambda _: stall_ns / 1e9 if next(turns) == turn else 0.0001
 
 
 def test_a_stall_is_counted_for_all_it_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +171,8 @@ def test_what_holds_up_the_warm_up_is_not_measured_after_it(monkeypatch: pytest.
     assert facts.connect_scheduled.max_ns < stall_ns // 2
 
 
-def long_path(*_: object) -> tuple[int, int]:
-    began = time.monotonic_ns()
-    time.sleep(0.03)
-    return began, time.monotonic_ns()
+def long_path(_: Target) -> float:
+    return 0.03
 
 
 @pytest.mark.parametrize(("warm_up", "late"), [(0, True), (3, False)])
@@ -160,22 +190,15 @@ def test_a_long_path_is_sampled_no_longer_than_the_plan_says(monkeypatch: pytest
     made = measuring(monkeypatch, PathLatencyPlan(samples=1000, warm_up=3, rate_per_s=200, max_ms=400), long_path)
     facts = made.seen(TARGET).facts
     assert isinstance(facts, PathLatencyFacts)
-    assert 8 <= facts.connect.samples <= 11
+    # Turns of 30 ms are 37.5 ms apart.
+    assert facts.connect.samples == 10
 
 
 def test_a_stall_of_one_address_is_no_delay_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     beside = msgspec.structs.replace(TARGET, address="127.0.0.2")
 
-    def connect(_sock: object, target: Target, _limit_ms: int) -> tuple[int, int]:
-        began = time.monotonic_ns()
-        if target == beside:
-            time.sleep(0.2)
-        return began, time.monotonic_ns()
-
-    monkeypatch.setattr(path_latency, "_connect", connect)
     wanted = PathLatencyPlan(samples=6, warm_up=0, rate_per_s=100)
-    made = PathLatency(wanted, [TARGET, beside], None, None, Limits(), threading.Event())
-    made.run()
+    made = measuring(monkeypatch, wanted, lambda target: 0.2 if target == beside else 0.0001, [TARGET, beside])
     well = made.seen(TARGET).facts
     assert isinstance(well, PathLatencyFacts)
     assert well.connect_scheduled.max_ns < 150_000_000
@@ -184,10 +207,10 @@ def test_a_stall_of_one_address_is_no_delay_of_another(monkeypatch: pytest.Monke
 def test_a_sample_that_fails_is_no_sample_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = iter(range(1000))
 
-    def connect(*_: object) -> tuple[int, int]:
+    def connect(_: Target) -> float:
         if next(turns) % 4 == 3:
             raise ConnectionRefusedError(111, "Connection refused")
-        return time.monotonic_ns(), time.monotonic_ns()
+        return 0.0001
 
     made = measuring(monkeypatch, PathLatencyPlan(samples=8, warm_up=4, rate_per_s=1000), connect)
     seen = made.seen(TARGET)
@@ -202,7 +225,7 @@ def test_a_certificate_nobody_vouches_for_is_a_failed_sample(authority: Authorit
         async with peer(silent, context=authority.server("b-1")) as port:
             target = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=port)
             wanted = PathLatencyPlan(samples=2, warm_up=0, rate_per_s=100)
-            made = PathLatency(wanted, [target], trust(None), None, QUICK, threading.Event())
+            made = PathLatency(wanted, [target], trust(None), None, PATIENT, threading.Event())
             await in_thread(made.run, "latency")
             return made.seen(target)
 
@@ -216,7 +239,7 @@ def test_a_handshake_without_an_answer_is_said_as_such() -> None:
         async with peer(silent) as port:
             target = Target(role=Role.BROKER, name="b-1", address="127.0.0.1", port=port)
             wanted = PathLatencyPlan(samples=2, warm_up=0, rate_per_s=100)
-            limits = Limits(handshake_ms=50)
+            limits = waiting(handshake_ms=50)
             made = PathLatency(wanted, [target], trust(None), None, limits, threading.Event())
             await in_thread(made.run, "latency")
             return made.seen(target)

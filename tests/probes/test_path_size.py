@@ -24,7 +24,7 @@ from brokerproof.probes.wire.tcp_info import read_tcp_info
 from tests.probes.authority import Authority
 from tests.probes.fake_kafka import alone, broker, described, encode, frame, identify
 from tests.probes.peers import LOOPBACK, Behaviour, closing, peer, resetting, run, silent
-from tests.probes.running import QUICK, TO_IDENTITY, plan, probe
+from tests.probes.running import TO_IDENTITY, plan, probe
 
 MSS_BYTES = 1460
 LIMIT_MS = 250
@@ -298,8 +298,7 @@ def test_a_second_connection_is_judged_like_the_first(authority: Authority) -> N
             ports.append(number)
             stages = (*STAGES, Stage.HANDSHAKE)
             tls = Tls(ca_file=str(authority.ca_file))
-            limits = type(QUICK)(handshake_ms=5000, request_ms=5000)
-            result = await probe(plan(number, stages=stages, tls=tls, limits=limits))
+            result = await probe(plan(number, stages=stages, tls=tls))
         assert result.all_ok(), result.verdicts()
 
     run(work())

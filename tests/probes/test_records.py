@@ -30,12 +30,13 @@ from tests.probes.fake_cluster import (
     DELETE_TOPICS,
     FETCH,
     FIND_COORDINATOR,
+    JOIN_GROUP,
     PRODUCE,
     FakeCluster,
     fake_cluster,
 )
 from tests.probes.peers import run
-from tests.probes.running import QUICK, TO_IDENTITY, Result, plan, probe
+from tests.probes.running import PATIENT, TO_IDENTITY, Result, plan, probe, waiting
 
 TO_CONSUME = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME)
 TO_GROUP = (*TO_CONSUME, Stage.GROUP)
@@ -184,7 +185,7 @@ def test_without_kraft_the_controller_creates_and_deletes(controller_id: int) ->
         cluster.controller_id = controller_id
 
     stages = (*TO_IDENTITY, Stage.PRODUCE)
-    result, cluster = probed(2, prepare, stages=stages, limits=Limits(produce_ms=300, plan_ms=15000))
+    result, cluster = probed(2, prepare, stages=stages, limits=waiting(produce_ms=1500))
     assert len(cluster.created) == 1
     assert cluster.deleted == cluster.created
     assert result.closing.left_behind == ()
@@ -195,7 +196,7 @@ def test_records_that_failed_go_once_more_through_a_topic_of_their_own_which_is_
     def prepare(cluster: FakeCluster) -> None:
         cluster.silent_on.add(CREATE_TOPICS)
 
-    result, cluster = probed(1, prepare, look_again=True)
+    result, cluster = probed(1, prepare, look_again=True, limits=waiting(produce_ms=1000))
     reasons = [
         (each.look, each.reason) for each in (*result.of(Stage.PRODUCE), *result.again) if each.stage is Stage.PRODUCE
     ]
@@ -208,7 +209,7 @@ def test_a_topic_that_nobody_answers_for_is_removed_all_the_same() -> None:
     def prepare(cluster: FakeCluster) -> None:
         cluster.silent_on.add(CREATE_TOPICS)
 
-    result, cluster = probed(1, prepare)
+    result, cluster = probed(1, prepare, limits=waiting(produce_ms=1000))
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TOPIC_NOT_CREATED)
     # It may have come into being: over a fresh connection, the late answer would confuse the old one.
@@ -220,10 +221,11 @@ def test_a_produce_nobody_acknowledges() -> None:
     def prepare(cluster: FakeCluster) -> None:
         cluster.silent_on.add(PRODUCE)
 
-    result, cluster = probed(1, prepare, stages=TO_GROUP)
+    limits = waiting(produce_ms=1500)
+    result, cluster = probed(1, prepare, stages=TO_GROUP, limits=limits)
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TIMED_OUT)
-    assert produce.duration_ns < 1.25 * QUICK.produce_ms * 1e6
+    assert produce.duration_ns < 2 * limits.produce_ms * 1e6
     for stage in (Stage.CONSUME, Stage.GROUP):
         waits = result.one(stage).waited_for
         assert waits is not None
@@ -236,7 +238,7 @@ def test_records_that_do_not_come_back() -> None:
     def prepare(cluster: FakeCluster) -> None:
         cluster.silent_on.add(FETCH)
 
-    result, _ = probed(1, prepare)
+    result, _ = probed(1, prepare, limits=waiting(consume_ms=1000))
     assert result.one(Stage.PRODUCE).status is Status.OK
     consume = result.one(Stage.CONSUME)
     assert (consume.status, consume.reason) == (Status.FAILED, Reason.TIMED_OUT)
@@ -248,8 +250,7 @@ def test_a_group_without_a_coordinator() -> None:
     def prepare(cluster: FakeCluster) -> None:
         cluster.silent_on.add(FIND_COORDINATOR)
 
-    limits = Limits(group_ms=300, produce_ms=3000, plan_ms=15000)
-    result, cluster = probed(1, prepare, stages=TO_GROUP, limits=limits)
+    result, cluster = probed(1, prepare, stages=TO_GROUP, limits=waiting(group_ms=500))
     group = result.one(Stage.GROUP)
     assert (group.status, group.reason) == (Status.FAILED, Reason.COORDINATOR_UNAVAILABLE)
     assert result.one(Stage.CONSUME).status is Status.OK
@@ -278,15 +279,16 @@ def test_a_connection_that_died_while_idle_does_not_leave_the_topic_behind() -> 
     ids=["refused", "silent"],
 )
 def test_what_cannot_be_removed_is_named(prepare: Any, words: str) -> None:
-    result, cluster = probed(1, prepare, limits=Limits(plan_ms=1500))
+    result, cluster = probed(1, prepare, limits=waiting(plan_ms=5000))
     (left,) = result.closing.left_behind
     assert left.startswith(f"topic {cluster.created[0]}: ")
     assert words in left
 
 
 def test_the_plans_deadline_in_the_middle_of_a_group_removes_both() -> None:
-    """The mock cluster waits three seconds before it lets a first member in."""
-    result, cluster = probed(1, stages=TO_GROUP, limits=Limits(plan_ms=2000))
+    result, cluster = probed(
+        1, lambda cluster: cluster.silent_on.add(JOIN_GROUP), stages=TO_GROUP, limits=waiting(plan_ms=5000)
+    )
     assert not result.closing.complete
     group = result.one(Stage.GROUP)
     assert (group.status, group.reason) == (Status.ERROR, Reason.DEADLINE_OF_PLAN)
@@ -308,14 +310,13 @@ def test_an_abort_while_producing_removes_the_topic() -> None:
                 abort.set()
 
             watching = asyncio.ensure_future(once_created())
-            limits = Limits(produce_ms=10000, plan_ms=15000)
             begin = time.monotonic()
-            result = await probe(planned(cluster, limits=limits), abort)
+            result = await probe(planned(cluster), abort)
             await watching
             return result, cluster, time.monotonic() - begin
 
     result, cluster, wall_s = run(work())
-    assert wall_s < 2
+    assert wall_s < PATIENT.produce_ms / 1000
     assert result.one(Stage.PRODUCE).reason is Reason.DEADLINE_OF_PLAN
     assert cluster.deleted == cluster.created
 

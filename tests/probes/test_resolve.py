@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -25,24 +26,29 @@ from brokerproof.probes.wire.dns_exchange import Server, parse_server
 from brokerproof.running.planning import LIMITS
 from tests.probes.conftest import Names
 from tests.probes.fake_dns import SOA, Reply, answering, dns_server
-from tests.probes.peers import LOOPBACK, closed_port, run
+from tests.probes.peers import LOOPBACK, PATIENT_MS, SILENCE_MS, closed_port, limit_ms, run
 
 NAME = "b-1.demo.kafka.us-east-1.amazonaws.com"
 A = f"{NAME}. 30 IN A 10.0.0.2|10.0.0.10"
 AAAA = f"{NAME}. 20 IN AAAA fd00::1"
-LIMIT_MS = 250
 
 
 def resolved(
-    reply: Reply, name: str = NAME, *, host: HostFacts | None = None, by_host: bool = False, **server_is: Any
+    reply: Reply,
+    name: str = NAME,
+    *,
+    limit_ms: int = PATIENT_MS,
+    host: HostFacts | None = None,
+    by_host: bool = False,
+    **server_is: Any,
 ) -> tuple[Observation, ResolveFacts, Addresses]:
     async def work() -> tuple[Observation, Addresses]:
         async with dns_server(reply, **server_is) as server:
-            return await resolve(name, (server,), limit_ms=LIMIT_MS, host=host, by_host=by_host)
+            return await resolve(name, (server,), limit_ms=limit_ms, host=host, by_host=by_host)
 
     begin = time.monotonic()
     seen, addresses = run(work())
-    assert time.monotonic() - begin < 4 * LIMIT_MS / 1000
+    assert time.monotonic() - begin < 2 * PATIENT_MS / 1000
     assert isinstance(seen.facts, ResolveFacts)
     return seen, seen.facts, addresses
 
@@ -74,7 +80,7 @@ def test_a_name_of_the_host_alone_is_right_where_the_plan_says_so(os_names: Name
 
 @pytest.mark.parametrize("reply", [NO_NAME, answering(rcode=dns.rcode.SERVFAIL), lambda *_: []])
 def test_a_name_that_the_host_does_not_have_either_fails_as_ever(reply: Reply, os_names: Names) -> None:
-    seen, _, addresses = resolved(reply, by_host=True)
+    seen, _, addresses = resolved(reply, limit_ms=SILENCE_MS, by_host=True)
     assert (seen.status, addresses) == (Status.FAILED, ())
 
 
@@ -86,9 +92,9 @@ def test_a_resolver_that_fails_is_not_covered_by_the_hosts_own_names(os_names: N
 
 def test_a_host_without_a_resolver_may_know_the_name(os_names: Names) -> None:
     os_names["kafka"] = ("10.0.0.10",)
-    seen, addresses = run(resolve("kafka", (), limit_ms=LIMIT_MS, by_host=True))
+    seen, addresses = run(resolve("kafka", (), limit_ms=PATIENT_MS, by_host=True))
     assert (seen.status, addresses) == (Status.OK, ("10.0.0.10",))
-    seen, addresses = run(resolve("other", (), limit_ms=LIMIT_MS, by_host=True))
+    seen, addresses = run(resolve("other", (), limit_ms=PATIENT_MS, by_host=True))
     assert (seen.reason, addresses) == (Reason.NO_RESOLVER, ())
 
 
@@ -167,7 +173,7 @@ def _echo(query: dns.message.Message, _tcp: bool) -> list[bytes]:
 
 @pytest.mark.parametrize("reply", [_other_id, _other_question, _garbage, _garbage_with_the_right_id, _echo])
 def test_what_does_not_answer_the_question_is_malformed(reply: Reply) -> None:
-    seen, _, addresses = resolved(reply)
+    seen, _, addresses = resolved(reply, limit_ms=SILENCE_MS)
     assert (seen.status, seen.reason, addresses) == (Status.FAILED, Reason.MALFORMED_ANSWER, ())
 
 
@@ -182,13 +188,13 @@ def test_a_mismatched_packet_does_not_hide_the_answer_behind_it(os_names: Names)
 
 
 def test_silence_times_out() -> None:
-    seen, facts, addresses = resolved(lambda _query, _tcp: [])
+    seen, facts, addresses = resolved(lambda _query, _tcp: [], limit_ms=SILENCE_MS)
     assert (seen.status, seen.reason, addresses) == (Status.FAILED, Reason.TIMED_OUT, ())
     assert facts.rcode == ""
 
 
 def test_a_closed_port_is_refused() -> None:
-    seen, _ = run(resolve(NAME, (Server(LOOPBACK, closed_port()),), limit_ms=LIMIT_MS))
+    seen, _ = run(resolve(NAME, (Server(LOOPBACK, closed_port()),), limit_ms=PATIENT_MS))
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.REFUSED)
 
 
@@ -229,10 +235,10 @@ def test_an_answer_cut_short_whose_rest_cannot_be_had_is_no_silence() -> None:
 
 def test_a_filter_that_drops_tcp_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
-        await asyncio.sleep(10)
+        await asyncio.sleep(PATIENT_MS)
 
     monkeypatch.setattr(dns_exchange, "_ask_tcp", nothing)
-    seen, facts, _ = resolved(_truncated(answering(A)))
+    seen, facts, _ = resolved(_truncated(answering(A)), limit_ms=SILENCE_MS)
     assert (seen.reason, facts.truncated, facts.tcp_failure) == (Reason.TRUNCATED, True, Reason.TIMED_OUT)
 
 
@@ -278,39 +284,41 @@ def test_answers_that_rotate_are_seen_though_the_operating_system_drew_the_same(
 
 
 @pytest.mark.parametrize(
-    "second", [answering(f"{NAME}. 0 IN A 10.0.0.2"), lambda _query, _tcp: []], ids=["the same", "none"]
+    ("second", "limit_ms"),
+    [(answering(f"{NAME}. 0 IN A 10.0.0.2"), PATIENT_MS), (lambda _query, _tcp: [], SILENCE_MS)],
+    ids=["the same", "none"],
 )
-def test_the_same_answer_or_none_is_no_rotation(os_names: Names, second: Reply) -> None:
+def test_the_same_answer_or_none_is_no_rotation(os_names: Names, second: Reply, limit_ms: int) -> None:
     os_names[NAME] = ("10.0.0.2",)
-    seen, facts, _ = resolved(_in_turn(answering(f"{NAME}. 0 IN A 10.0.0.2"), second))
+    seen, facts, _ = resolved(_in_turn(answering(f"{NAME}. 0 IN A 10.0.0.2"), second), limit_ms=limit_ms)
     assert seen.status is Status.OK
     assert facts.again in {("10.0.0.2",), ()}
 
 
 @pytest.fixture
-def slow_from_60_ms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve_stage, "SLOW_NS", 60_000_000)
+def slow_from_800_ms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve_stage, "SLOW_NS", 800_000_000)
 
 
-@pytest.mark.usefixtures("slow_from_60_ms")
+@pytest.mark.usefixtures("slow_from_800_ms")
 def test_a_resolver_that_is_slow_each_time_is_slow_and_not_silent(os_names: Names) -> None:
     os_names[NAME] = ("10.0.0.2", "10.0.0.10")
-    seen, facts, addresses = resolved(answering(A), delay_s=lambda: 0.09)
+    seen, facts, addresses = resolved(answering(A), delay_s=lambda: 1.0)
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.SLOW)
     assert addresses == ("10.0.0.2", "10.0.0.10")
-    assert facts.query_ns >= 90_000_000
-    assert facts.again_ns >= 60_000_000
-    assert "took 0.1 s" in seen.detail
+    assert facts.query_ns >= 1_000_000_000
+    assert facts.again_ns >= 800_000_000
+    assert re.search(r"took \d\.\d s", seen.detail)
 
 
-@pytest.mark.usefixtures("slow_from_60_ms")
+@pytest.mark.usefixtures("slow_from_800_ms")
 def test_a_resolver_that_is_slow_once_is_not_slow(os_names: Names) -> None:
     """Its cache was cold, or this host was busy."""
     os_names[NAME] = ("10.0.0.2", "10.0.0.10")
-    delays = iter((0.09, 0.09))
+    delays = iter((1.0, 1.0))
     seen, facts, _ = resolved(answering(A), delay_s=lambda: next(delays, 0.0))
     assert seen.status is Status.OK
-    assert facts.query_ns >= 90_000_000
+    assert facts.query_ns >= 1_000_000_000
 
 
 def test_the_usual_limit_waits_for_an_answer_of_three_seconds() -> None:
@@ -318,10 +326,12 @@ def test_the_usual_limit_waits_for_an_answer_of_three_seconds() -> None:
     assert LIMITS.resolve_ms > 3000
 
 
-def _two_nameservers(first: Reply, second: Reply, **first_is: Any) -> tuple[Observation, ResolveFacts, list[str]]:
+def _two_nameservers(
+    first: Reply, second: Reply, limit_ms: int = PATIENT_MS, **first_is: Any
+) -> tuple[Observation, ResolveFacts, list[str]]:
     async def work() -> tuple[Observation, list[str]]:
         async with dns_server(first, **first_is) as one, dns_server(second) as other:
-            seen, _ = await resolve(NAME, (one, other), limit_ms=LIMIT_MS)
+            seen, _ = await resolve(NAME, (one, other), limit_ms=limit_ms)
             return seen, [str(one), str(other)]
 
     seen, servers = run(work())
@@ -339,7 +349,7 @@ def _two_nameservers(first: Reply, second: Reply, **first_is: Any) -> tuple[Obse
 )
 def test_the_first_of_two_nameservers_is_of_no_use(os_names: Names, first: Reply, reason: Reason) -> None:
     os_names[NAME] = ("10.0.0.2", "10.0.0.10")
-    seen, facts, servers = _two_nameservers(first, answering(A))
+    seen, facts, servers = _two_nameservers(first, answering(A), limit_ms(reason))
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.NAMESERVER_UNUSABLE)
     assert facts.resolver == servers[1]
     assert [(each.resolver, each.reason) for each in facts.unusable] == [(servers[0], reason)]
@@ -347,7 +357,7 @@ def test_the_first_of_two_nameservers_is_of_no_use(os_names: Names, first: Reply
 
 
 def test_where_no_nameserver_answers_the_first_is_told_and_the_others_too() -> None:
-    seen, facts, servers = _two_nameservers(lambda _query, _tcp: [], answering(rcode=dns.rcode.SERVFAIL))
+    seen, facts, servers = _two_nameservers(lambda _query, _tcp: [], answering(rcode=dns.rcode.SERVFAIL), SILENCE_MS)
     assert (seen.reason, facts.resolver) == (Reason.TIMED_OUT, servers[0])
     assert [each.resolver for each in facts.unusable] == [servers[1]]
 
@@ -418,13 +428,13 @@ def test_the_operating_system_may_fail() -> None:
 
 def test_an_operating_system_that_hangs_does_not_hold_up_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(5))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(60))
     try:
-        seen, facts, _ = resolved(answering(A))
+        seen, facts, _ = resolved(answering(A), limit_ms=SILENCE_MS)
     finally:
         release.set()
     assert (seen.status, seen.reason) == (Status.FAILED, Reason.OS_RESOLUTION_FAILED)
-    assert (facts.os_error, facts.os_failure) == (f"no answer within {LIMIT_MS} ms", LookupFailure.TIMED_OUT)
+    assert (facts.os_error, facts.os_failure) == (f"no answer within {SILENCE_MS} ms", LookupFailure.TIMED_OUT)
 
 
 @pytest.mark.parametrize(
@@ -444,14 +454,14 @@ def test_why_the_operating_system_failed_is_known_without_its_words(
 
 def test_an_address_is_a_name_already() -> None:
     for literal in ("10.0.0.2", "fd00::1"):
-        seen, addresses = run(resolve(literal, (), limit_ms=LIMIT_MS))
+        seen, addresses = run(resolve(literal, (), limit_ms=PATIENT_MS))
         assert (seen.status, addresses) == (Status.OK, (literal,))
         assert isinstance(seen.facts, ResolveFacts)
         assert seen.facts.rcode == "literal"
 
 
 def test_no_resolver_is_the_hosts_own_fault() -> None:
-    seen, addresses = run(resolve(NAME, (), limit_ms=LIMIT_MS))
+    seen, addresses = run(resolve(NAME, (), limit_ms=PATIENT_MS))
     assert (seen.status, seen.reason, addresses) == (Status.ERROR, Reason.NO_RESOLVER, ())
 
 

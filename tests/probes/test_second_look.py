@@ -17,7 +17,7 @@ from brokerproof.probes.second_look import failures, second_plan
 from brokerproof.probes.stages.connect import connect
 from tests.probes.fake_kafka import alone, broker
 from tests.probes.peers import LOOPBACK, closed_port, peer, run, silent
-from tests.probes.running import QUICK, Result, plan, probe
+from tests.probes.running import Result, plan, probe, waiting
 
 
 def test_nothing_is_looked_at_again_where_nothing_failed() -> None:
@@ -75,7 +75,7 @@ def test_no_time_for_a_second_look_is_said_and_leaves_the_run_complete() -> None
     async def work() -> Result:
         async with peer(silent) as port:
             # Of a silent peer it is asked once more what it speaks, which takes 400 ms.
-            limits = msgspec.structs.replace(QUICK, request_ms=1000, plan_ms=1800)
+            limits = waiting(request_ms=1000, plan_ms=2600)
             return await probe(plan(port, limits=limits))
 
     result = run(work())

@@ -15,7 +15,7 @@ from brokerproof.probes.wire import tcp_info
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import Stream
 from brokerproof.probes.wire.tcp_info import read_tcp_info
-from tests.probes.peers import LOOPBACK, peer, run, saying, silent
+from tests.probes.peers import LOOPBACK, PATIENT_MS, SILENCE_MS, peer, run, saying, silent
 
 MSS_BYTES = 1200
 ROUNDS = 3
@@ -88,10 +88,10 @@ def test_other_systems_and_other_sockets_say_nothing(monkeypatch: pytest.MonkeyP
 def _handshake_with_silence(ca_file: Path) -> TcpInfo:
     async def work() -> HandshakeFacts:
         async with peer(silent) as port:
-            _, sock = await connect(LOOPBACK, port, limit_ms=1000)
+            _, sock = await connect(LOOPBACK, port, limit_ms=PATIENT_MS)
             assert sock is not None
             with sock:
-                seen, _ = await handshake(sock, "b-1.example", trust(str(ca_file)), limit_ms=100)
+                seen, _ = await handshake(sock, "b-1.example", trust(str(ca_file)), limit_ms=SILENCE_MS)
         assert seen.reason is Reason.TIMED_OUT
         assert isinstance(seen.facts, HandshakeFacts)
         return seen.facts
@@ -109,10 +109,10 @@ def test_a_silent_peer_took_the_client_hello(ca_file: Path) -> None:
 def test_a_request_without_an_answer_still_tells_of_its_connection() -> None:
     async def work() -> None:
         async with peer(saying(b"\x00\x00")) as port:
-            _, sock = await connect(LOOPBACK, port, limit_ms=1000)
+            _, sock = await connect(LOOPBACK, port, limit_ms=PATIENT_MS)
             assert sock is not None
             connection = KafkaConnection(Stream(sock))
-            seen = await ask_versions(connection, limit_ms=100)
+            seen = await ask_versions(connection, limit_ms=SILENCE_MS)
             connection.close()
         assert seen.reason is Reason.TIMED_OUT
         assert isinstance(seen.facts, ApiFacts)

@@ -30,10 +30,9 @@ from brokerproof.probes.stages.throughput import Throughput
 from brokerproof.probes.threads import in_thread
 from tests.probes.fake_cluster import METADATA, FakeCluster, fake_cluster
 from tests.probes.peers import LOOPBACK, run
-from tests.probes.running import QUICK, TO_IDENTITY, Result, plan, probe
+from tests.probes.running import TO_IDENTITY, Result, plan, probe
 
 MB = 1_000_000
-LIMITS = msgspec.structs.replace(QUICK, request_ms=2000, produce_ms=5000, consume_ms=5000)
 STAGES = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME)
 
 
@@ -42,7 +41,7 @@ def measured(bytes_per_s: float = 0, **settings: Any) -> tuple[Result, Throughpu
         async with fake_cluster(1) as cluster:
             cluster.bytes_per_s = bytes_per_s
             wanted = ThroughputPlan(**{"record_bytes": 1000} | settings)
-            return await probe(plan(cluster.ports[1], stages=STAGES, throughput=wanted, limits=LIMITS)), cluster
+            return await probe(plan(cluster.ports[1], stages=STAGES, throughput=wanted)), cluster
 
     result, cluster = run(work())
     facts = result.one(Stage.THROUGHPUT, role=Role.CLUSTER).facts
