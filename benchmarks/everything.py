@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 KEPT = ROOT / "build" / "bench"
 BENCHMARKS = (
     "installed_size",
+    "first_packet",
     "throughput_vs_peers",
     "throughput_vs_iperf3",
     "sweep",

@@ -1,7 +1,8 @@
 """OCI images of the probe and of the tool, made of Debian's packages and of bundles, without a container engine.
 
 ``python -m tools.image FOLDER`` writes an OCI image layout; what reads one takes it (``podman pull oci:FOLDER``,
-``skopeo copy oci:FOLDER docker://...``). The same packages and the same source are the same digest.
+``skopeo copy oci:FOLDER docker://...``). The same packages and the same source are the same digest. ``--of tool`` makes
+the image of the whole command instead, for this machine's processor, from what is installed here.
 """
 
 from __future__ import annotations
@@ -9,25 +10,33 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import importlib.metadata
 import importlib.util
 import io
 import json
 import marshal
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from brokerproof.errors import CouldNotError
 from brokerproof.vantages.bundle import Bundle, FarPlatform, bundle_for, this_platform
 from brokerproof.vantages.own_far_side import HOME, NOBODY
 
+ROOT: Final = Path(__file__).resolve().parents[1]
 PYTHON: Final = "3.11"
 """Debian 12's."""
 PACKAGES: Final = (
@@ -49,6 +58,10 @@ PACKAGES: Final = (
     "zlib1g",
 )
 """Python and what its modules need; busybox has ``env`` and a shell for whoever looks in."""
+FOR_TOOL: Final = ("libsqlite3-0",)
+"""Beside these, for the canary's store."""
+EXTRAS: Final = frozenset({"aws", "canary", "otlp"})
+"""Of the tool: what runs where no file is drawn, and no lab."""
 MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 """As Debian and OCI call them."""
 PLACE: Final = "opt/brokerproof"
@@ -63,8 +76,28 @@ _BUSYBOX: Final = ("sh", "env", "cat", "ls", "sleep", "ps")
 _USERS: Final = "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65532:65532:nobody:/tmp:/bin/sh\n"
 _GROUPS: Final = "root:x:0:\nnobody:x:65532:\n"
 _NSSWITCH: Final = "passwd: files\ngroup: files\nhosts: files dns\n"
+_NOT_PACKED: Final = re.compile(
+    r"(^|/)(tests?|__pycache__|include)/|\.(pyi|h|pxd|pyc)$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
+)
+_NOT_BUILT_FROM: Final = (
+    *(".*", "results", "build", "dist", "*.egg-info", "__pycache__", "node_modules"),
+    *("tests", "benchmarks", "docs", "deploy"),
+)
 _CERTIFICATES: Final = "usr/share/ca-certificates/"
 _MEDIA: Final = "application/vnd.oci.image."
+
+
+class Of(StrEnum):
+    """What an image is of."""
+
+    PROBE = "probe"
+    TOOL = "tool"
+
+    @property
+    def entry_point(self) -> list[str]:
+        """The command that its arguments are handed to."""
+        module = {Of.PROBE: "brokerproof.probes", Of.TOOL: "brokerproof"}[self]
+        return ["python3", "-m", module]
 
 
 class ImageError(CouldNotError):
@@ -218,30 +251,82 @@ def probe_entries(bundle: Bundle) -> dict[str, Entry]:
         return {f"{PLACE}/{name}": Entry(data=archive.read(name)) for name in archive.namelist()}
 
 
-def debs(cache: Path, machine: str) -> tuple[Path, ...]:
+def tool_entries() -> dict[str, Entry]:
+    """The tool as its wheel has it, and the packages that it and its extras need, as they are installed here.
+
+    Raises:
+        ImageError: the wheel cannot be built, or a package is missing.
+    """
+    entries = {f"{PLACE}/{name}": Entry(data=data) for name, data in _own_wheel()}
+    for name in sorted(_needed_by_tool()):
+        for file in importlib.metadata.distribution(name).files or ():
+            path, relative = Path(str(file.locate())), str(file)
+            if path.is_file() and not relative.startswith("..") and not _NOT_PACKED.search(relative):
+                entries[f"{PLACE}/{relative}"] = Entry(data=path.read_bytes())
+    return entries
+
+
+def _own_wheel() -> Iterator[tuple[str, bytes]]:
+    with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder:
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        source = Path(folder, "source")
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*_NOT_BUILT_FROM))
+        done = subprocess.run([*command, f"--wheel-dir={folder}", source], capture_output=True, text=True, check=False)
+        wheels = [*Path(folder).glob("*.whl")]
+        if done.returncode or len(wheels) != 1:
+            raise ImageError(f"the wheel cannot be built: {done.stderr.strip()[-300:]}")
+        with zipfile.ZipFile(wheels[0]) as archive:
+            for name in archive.namelist():
+                if not name.endswith(("/", ".dist-info/RECORD")):
+                    yield name, archive.read(name)
+
+
+def _needed_by_tool() -> frozenset[str]:
+    found: set[str] = set()
+    left = [Requirement(f"brokerproof[{','.join(sorted(EXTRAS))}]")]
+    done: set[tuple[str, frozenset[str]]] = set()
+    while left:
+        wanted = left.pop()
+        key = (canonicalize_name(wanted.name), frozenset(wanted.extras))
+        if key in done:
+            continue
+        done.add(key)
+        try:
+            requires = importlib.metadata.requires(wanted.name) or []
+        except importlib.metadata.PackageNotFoundError:
+            raise ImageError(f"{wanted.name} is not installed here, so the tool's image cannot have it") from None
+        found.add(key[0])
+        for each in map(Requirement, requires):
+            extras = wanted.extras or {""}
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras):
+                left.append(each)
+    return frozenset(found - {"brokerproof"})
+
+
+def debs(cache: Path, machine: str, packages: Sequence[str] = PACKAGES) -> tuple[Path, ...]:
     """Debian's packages for a machine, downloaded by apt where they are not there yet.
 
     Raises:
         ImageError: apt cannot have them.
     """
-    named = [f"{name}:{MACHINES[machine]}" if name != "ca-certificates" else name for name in PACKAGES]
+    named = [f"{name}:{MACHINES[machine]}" if name != "ca-certificates" else name for name in packages]
     cache.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         ["apt-get", "download", "-qq", *named], cwd=cache, capture_output=True, text=True, check=False
     )
-    found = tuple(max(cache.glob(f"{name}_*.deb"), key=os.path.getmtime, default=None) for name in PACKAGES)
-    missing = [name for name, path in zip(PACKAGES, found, strict=True) if path is None]
+    found = tuple(max(cache.glob(f"{name}_*.deb"), key=os.path.getmtime, default=None) for name in packages)
+    missing = [name for name, path in zip(packages, found, strict=True) if path is None]
     if done.returncode and missing:
         said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise ImageError(f"apt-get cannot download {', '.join(missing)}: {said[0][-300:]}; run it on Debian 12")
     return tuple(path for path in found if path is not None)
 
 
-def make(folder: Path, *, cache: Path, machine: str) -> str:
-    """Write the image of the probe; returns its digest.
+def make(folder: Path, *, cache: Path, machine: str, of: Of = Of.PROBE) -> str:
+    """Write an image; returns its digest.
 
     Raises:
-        ImageError: the folder holds something else, or a package is missing.
+        ImageError: the folder holds something else, a package is missing, or the tool is asked for on another machine.
         BundleError: the probe's packages for this machine are missing.
     """
     if this_platform().python != PYTHON:
@@ -250,12 +335,15 @@ def make(folder: Path, *, cache: Path, machine: str) -> str:
         )
     if folder.exists() and any(folder.iterdir()):
         raise ImageError(f"{folder} is not empty: name a new folder")
-    bundle = bundle_for(FarPlatform(PYTHON, machine))
+    if of is Of.TOOL and machine != this_platform().machine:
+        raise ImageError(f"the tool's image is made of what is installed here: make it on {machine}")
+    packages = (*PACKAGES, *FOR_TOOL) if of is Of.TOOL else PACKAGES
+    own = tool_entries() if of is Of.TOOL else probe_entries(bundle_for(FarPlatform(PYTHON, machine)))
     layout = Layout(folder)
-    for entries in (base_entries(debs(cache / machine, machine)), probe_entries(bundle)):
+    for entries in (base_entries(debs(cache / machine, machine, packages)), own):
         layout.add_layer(entries | compiled(entries))
     return layout.finish(
-        "probe",
+        of,
         machine,
         {
             "Env": [
@@ -265,7 +353,7 @@ def make(folder: Path, *, cache: Path, machine: str) -> str:
                 f"HOME={HOME}",
                 "LANG=C.UTF-8",
             ],
-            "Entrypoint": ["python3", "-m", "brokerproof.probes"],
+            "Entrypoint": of.entry_point,
             "User": f"{NOBODY}:{NOBODY}",
             "WorkingDir": HOME,
         },
@@ -277,15 +365,18 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.image", description=__doc__)
     parser.add_argument("folder", type=Path, help="a new folder for the OCI image layout")
     parser.add_argument("--machine", choices=list(MACHINES), default=this_platform().machine)
+    parser.add_argument("--of", type=Of, choices=list(Of), default=Of.PROBE, help="the probe, or the whole tool")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "brokerproof" / "debs")
     options = parser.parse_args(words)
     try:
-        digest = make(options.folder, cache=options.cache, machine=options.machine)
+        digest = make(options.folder, cache=options.cache, machine=options.machine, of=options.of)
     except CouldNotError as error:
         sys.stderr.write(f"{error}\n")
         return 3
     size = sum(path.stat().st_size for path in (options.folder / "blobs" / "sha256").iterdir())
-    sys.stdout.write(f"{digest}\n{size / 1e6:.1f} MB in {options.folder}; podman pull oci:{options.folder}:probe\n")
+    sys.stdout.write(
+        f"{digest}\n{size / 1e6:.1f} MB in {options.folder}; podman pull oci:{options.folder}:{options.of}\n"
+    )
     return 0
 
 

@@ -22,7 +22,7 @@ from brokerproof.vantages.exec import Patience
 from tests.vantages.podman import containers, needs_podman, podman_with
 from tests.vantages.test_exec import eventually
 from tests.vantages.test_real_probe import ROOT, connects, plan
-from tools.image import PYTHON, ImageError, make
+from tools.image import MACHINES, PYTHON, ImageError, Of, make, tool_entries
 
 pytestmark = [
     pytest.mark.installed,
@@ -68,21 +68,50 @@ def unpacked(layout: Path, folder: Path) -> Path:
     return folder
 
 
-def test_it_runs_a_plan_by_itself(layout: Path, tmp_path: Path) -> None:
+def run_in(root: Path, *arguments: str, of: Of, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The image's own command with its root for a root, in a network without anybody but loopback."""
     apart = ("unshare", "--user", "--map-root-user", "--net", "--mount")
     if subprocess.run([*apart, "chroot", "/", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody change the root")
+    (root / "dev").mkdir(exist_ok=True)
+    for device in ("null", "urandom"):
+        (root / "dev" / device).touch()  # as every container engine has them
+    devices = " && ".join(f'mount --bind /dev/{device} "$0/dev/{device}"' for device in ("null", "urandom"))
+    script = f'ip link set lo up && {devices} && cd "$0/tmp" && exec chroot "$0" "$@"'
+    command = [*apart, "sh", "-c", script, str(root), *of.entry_point, *arguments]
+    variables = {"PYTHONPATH": "/opt/brokerproof", "PATH": "/usr/bin:/usr/sbin", "HOME": "/tmp", "LANG": "C.UTF-8"}
+    return subprocess.run(command, input=stdin, capture_output=True, env=variables, check=False)
+
+
+def test_it_runs_a_plan_by_itself(layout: Path, tmp_path: Path) -> None:
     root = unpacked(layout, tmp_path / "root")
-    (root / "dev").mkdir()
-    (root / "dev" / "null").touch()  # as every container engine has it
-    script = 'mount --bind /dev/null "$0/dev/null" && exec chroot "$0" /usr/bin/python3 -m brokerproof.probes'
-    command = [*apart, "sh", "-c", script, str(root)]
-    variables = {"PYTHONPATH": "/opt/brokerproof", "PATH": "/usr/bin:/usr/sbin", "HOME": "/tmp"}
-    ran = subprocess.run(command, input=encode_plan(plan(1)), capture_output=True, env=variables, check=False)
+    ran = run_in(root, of=Of.PROBE, stdin=encode_plan(plan(1)))
     assert ran.stdout, ran.stderr[-500:]
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert lines[0]["type"] == "started", ran.stderr[-500:]
     assert lines[-1]["type"] == "closing"
+
+
+def test_the_tools_own_image_verifies_a_cluster(tmp_path: Path) -> None:
+    try:
+        make(tmp_path / "tool", cache=CACHE, machine=MACHINE, of=Of.TOOL)
+    except ImageError as error:
+        pytest.skip(str(error))
+    root = unpacked(tmp_path / "tool", tmp_path / "root")
+    assert run_in(root, "--version", of=Of.TOOL).returncode == 0
+    nobody = run_in(root, "verify", "127.0.0.1:9", "--plaintext", "--run-dir", "/tmp/run", of=Of.TOOL)
+    assert nobody.returncode == 1, nobody.stderr[-500:]
+    document = json.loads((root / "tmp" / "run" / "result.json").read_text())
+    assert [finding["stage"] for finding in document["diagnosis"]["findings"]] == ["connect"], nobody.stdout[-500:]
+    for command in ("canary", "discover", "audit", "fleet"):
+        assert run_in(root, command, "--help", of=Of.TOOL).returncode == 0
+    assert all((root / name).read_bytes() == entry.data for name, entry in tool_entries().items())
+
+
+def test_the_tools_own_image_is_of_this_machine(tmp_path: Path) -> None:
+    other = next(machine for machine in MACHINES if machine != MACHINE)
+    with pytest.raises(ImageError, match=f"make it on {other}"):
+        make(tmp_path / "tool", cache=CACHE, machine=other, of=Of.TOOL)
 
 
 @pytest.fixture
