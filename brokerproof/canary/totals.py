@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from brokerproof.canary.rounds import Depth
 from brokerproof.canary.state import Reading
 from brokerproof.canary.timing import BUCKETS, brokers_of
@@ -83,8 +85,11 @@ class Totals:
                 for stage in stages:
                     if (SPECS[stage].judged is Per.CLUSTER) is not (broker == CLUSTER):
                         continue
-                    for status in (Status.OK, Status.FAILED):
-                        self.checks[CheckKey(client=view.client, broker=broker, stage=stage, status=status)] = 0
+                    key = CheckKey(client=view.client, broker=broker, stage=stage, status=Status.OK)
+                    self.checks[key] = 0
+                    # Prometheus does not see the first failure of a series that begins with it.
+                    for reason in sorted(SPECS[stage].reasons):
+                        self.checks[msgspec.structs.replace(key, status=Status.FAILED, reason=reason.value)] = 0
                     self.times[StageKey(client=view.client, broker=broker, stage=stage)] = Histogram()
 
     def add(self, done: RoundDone, readings: dict[Reading, int]) -> None:

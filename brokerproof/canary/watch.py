@@ -146,7 +146,8 @@ class Watch:
             before = self._standings[thing]
             if thing in held:
                 standing = before if thing in self._held else begun(done.began)
-                standing = Standing(since=standing.since, last_run=done.began, last_ok=before.last_ok)
+                last_run = before.last_run if Reading.DID_NOT_RUN in said.values() else done.began
+                standing = Standing(since=standing.since, last_run=last_run, last_ok=before.last_ok)
             elif thing in said or (late and thing.broker != ISOLATION):
                 standing = before
                 for place in range(late if thing.broker != ISOLATION else 0, 0, -1):

@@ -24,6 +24,7 @@ from brokerproof.canary.totals import Totals
 from brokerproof.canary.watch import RoundDone, Snapshot, Watch
 from brokerproof.canary.watched import CLUSTER
 from brokerproof.probes.outcome import Stage
+from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.running.planning import ClientRun
 from tests.canary.made import BEGAN, CLIENT, EVERY_S, VIEW, dead_address, done, run_of, well
 
@@ -74,7 +75,10 @@ def test_series_are_there_before_the_first_round(exporting: Exporting) -> None:
     values = exporting.scrape()
     assert of(values, "brokerproof_state", broker="broker-1", address=ADDRESS, state="failed") == [0]
     assert of(values, "brokerproof_state", broker="broker-1", address=ADDRESS, state="not_yet") == [1]
-    assert of(values, "brokerproof_check_total", broker="broker-2", stage="connect", status="failed") == [0]
+    assert of(values, "brokerproof_check_total", broker="broker-2", stage="connect", status="ok") == [0]
+    for reason in SPECS[Stage.CONNECT].reasons:
+        failed = of(values, "brokerproof_check_total", broker="broker-2", stage="connect", reason=reason.value)
+        assert failed == [0], "the rate of a series that begins at 1 does not have the first failure"
     assert of(values, "brokerproof_runs_total", depth="light", outcome="did_not_run") == [0]
     assert of(values, "brokerproof_last_run_timestamp_seconds", client=CLIENT) == [0]
     assert of(values, "brokerproof_stage_duration_seconds_count", broker="broker-1", stage="handshake") == [0]

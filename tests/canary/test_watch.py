@@ -199,6 +199,19 @@ def test_a_hold_keeps_alerts_back_and_what_was_read_meanwhile_is_not_held_agains
     assert State.FAILED in dict(alerts(after(watch, bad, 7))).values()
 
 
+def test_a_hold_does_not_hide_that_nobody_looks(tmp_path: Path) -> None:
+    """The alert on rounds that are old reads when the last one ran; a round that did not run is none."""
+    watch = watch_in(tmp_path)
+    after(watch, WELL, 0)
+    with Store(tmp_path, watch=False) as other:
+        other.hold(Hold(since=BEGAN + 1, until=BEGAN + 10 * EVERY_S, who="me"))
+    after(watch, WELL, 1)
+    for number in (2, 3, 4):
+        assert not alerts(after(watch, unreachable(), number))
+    snapshot = watch.snapshot(BEGAN + 4 * EVERY_S)
+    assert {each.last_run for each in snapshot.standings.values()} <= {0.0, BEGAN + EVERY_S}
+
+
 def test_a_restart_goes_on_where_the_other_ended(tmp_path: Path) -> None:
     store = Store(tmp_path, watch=True)
     watch = Watch((VIEW,), store, every_s=EVERY_S, now=BEGAN)
