@@ -14,6 +14,7 @@ from brokerproof.canary.events import Event, RoundEnded
 from brokerproof.canary.state import Reading
 from brokerproof.canary.watch import RoundDone, Snapshot
 from brokerproof.canary.watched import Watched
+from brokerproof.probes.outcome.base import Value
 
 NAMESPACE: Final = "Brokerproof"
 HEARTBEAT: Final = "CanaryHeartbeat"
@@ -31,7 +32,8 @@ class EmfLines:
         """Write the lines of every round among the events."""
         for event in events:
             if isinstance(event, RoundEnded):
-                for line in lines_of(event, self._snapshot(event.ended), target=self._target):
+                for each in measured_of(event, self._snapshot(event.ended), target=self._target):
+                    line = line_of(each, int(event.ended * 1000))
                     self._out.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         self._out.flush()
 
@@ -39,15 +41,24 @@ class EmfLines:
         """There is nothing left to write."""
 
 
-def lines_of(event: RoundEnded, snapshot: Snapshot, *, target: str) -> Iterator[dict[str, Any]]:
-    """The lines of one round."""
-    at_ms = int(event.ended * 1000)
+class Measured(Value, frozen=True, kw_only=True):
+    """Metrics that have their dimensions in common; ``sets`` names the dimensions that each is counted by."""
+
+    dimensions: dict[str, str]
+    metrics: dict[str, tuple[float, str]]
+    """Value and unit by name."""
+    sets: tuple[tuple[str, ...], ...]
+    causes: tuple[str, ...] | None = None
+    """What is named of a broker; None where it is of none."""
+
+
+def measured_of(event: RoundEnded, snapshot: Snapshot, *, target: str) -> Iterator[Measured]:
+    """What one round says: a heartbeat, and each broker."""
     ran = not event.readings.get(Reading.DID_NOT_RUN)
-    yield _line(
-        at_ms,
-        {"Target": target, "Client": event.client},
-        {HEARTBEAT: (float(ran), "Count"), "RoundSeconds": (event.ended - event.began, "Seconds")},
-        [["Target", "Client"], ["Target"]],
+    yield Measured(
+        dimensions={"Target": target, "Client": event.client},
+        metrics={HEARTBEAT: (float(ran), "Count"), "RoundSeconds": (event.ended - event.began, "Seconds")},
+        sets=(("Target", "Client"), ("Target",)),
     )
     for broker in _brokers(snapshot, event.client):
         things = [thing for thing in snapshot.states if (thing.client, thing.broker) == (event.client, broker)]
@@ -58,12 +69,11 @@ def lines_of(event: RoundEnded, snapshot: Snapshot, *, target: str) -> Iterator[
         if seen:
             metrics["Success"] = (sum(seen) / len(seen) * 100, "Percent")
         codes = sorted({snapshot.named[thing].known_as for thing in things if thing in snapshot.named})
-        yield _line(
-            at_ms,
-            {"Target": target, "Client": event.client, "Broker": broker},
-            metrics,
-            [["Target", "Client", "Broker"]],
-            Causes=codes,
+        yield Measured(
+            dimensions={"Target": target, "Client": event.client, "Broker": broker},
+            metrics=metrics,
+            sets=(("Target", "Client", "Broker"),),
+            causes=tuple(codes),
         )
 
 
@@ -76,21 +86,16 @@ def _last(snapshot: Snapshot, thing: Watched) -> bool | None:
     return recent[-1] is Reading.OK if recent and recent[-1].is_of_the_path else None
 
 
-def _line(
-    at_ms: int,
-    dimensions: dict[str, str],
-    metrics: dict[str, tuple[float, str]],
-    sets: list[list[str]],
-    **properties: object,
-) -> dict[str, Any]:
+def line_of(measured: Measured, at_ms: int) -> dict[str, Any]:
+    """The line."""
     directive = {
         "Namespace": NAMESPACE,
-        "Dimensions": sets,
-        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in metrics.items()],
+        "Dimensions": [list(names) for names in measured.sets],
+        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in measured.metrics.items()],
     }
     return {
         "_aws": {"Timestamp": at_ms, "CloudWatchMetrics": [directive]},
-        **dimensions,
-        **{name: round(value, 6) for name, (value, _) in metrics.items()},
-        **properties,
+        **measured.dimensions,
+        **{name: round(value, 6) for name, (value, _) in measured.metrics.items()},
+        **({} if measured.causes is None else {"Causes": list(measured.causes)}),
     }

@@ -144,6 +144,7 @@ def _state(function: Callable[..., None]) -> Callable[..., None]:
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Append CloudWatch EMF lines to this file; - is standard output.",
 )
+@click.option("--cloudwatch", is_flag=True, help="Send metrics to CloudWatch by PutMetricData, as this host may.")
 @click.option(
     "--json",
     "json_lines",
@@ -268,6 +269,13 @@ def _sinks(watch: Watch, totals: Totals, target: str, every_s: float, exports: d
             from brokerproof.canary.emf import EmfLines  # noqa: PLC0415  only where it is asked for
 
             sinks.append(EmfLines(stack.enter_context(_out(emf)), watch.snapshot, target=target))
+        if exports["cloudwatch"]:
+            require(Extra.AWS, "--cloudwatch")
+            import boto3  # noqa: PLC0415  an extra
+
+            from brokerproof.canary.cloudwatch import CloudWatch  # noqa: PLC0415  likewise
+
+            sinks.append(CloudWatch(boto3.session.Session(), watch.snapshot, target=target))
         if exports["otlp"]:
             require(Extra.OTLP, "--otlp")
             from brokerproof.canary.otlp import Otlp  # noqa: PLC0415  the SDK is an extra, and slow to import

@@ -15,7 +15,7 @@ import trustme
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from brokerproof.canary import otlp
-from brokerproof.canary.emf import HEARTBEAT, EmfLines, lines_of
+from brokerproof.canary.emf import HEARTBEAT, EmfLines, line_of, measured_of
 from brokerproof.canary.metrics import METRICS, Measurements, MetricType
 from brokerproof.canary.prometheus import Endpoint, Exported, registry_of
 from brokerproof.canary.rounds import PATH, RECORDS, Depth
@@ -204,8 +204,8 @@ def test_emf_lines_are_as_cloudwatch_specifies_and_have_a_heartbeat(exporting: E
 
 def test_a_round_that_did_not_run_has_no_heartbeat(exporting: Exporting) -> None:
     ended, _ = exporting.watch.took(done(run_of((), started=None, closing=None, error="gone"), BEGAN + 60))
-    lines = list(lines_of(ended, exporting.snapshot(), target="t"))
-    assert lines[0][HEARTBEAT] == 0
+    heartbeat, *_ = measured_of(ended, exporting.snapshot(), target="t")
+    assert line_of(heartbeat, 1)[HEARTBEAT] == 0
 
 
 def test_otlp_has_the_conventions_names_and_closed_reasons(exporting: Exporting) -> None:
