@@ -44,6 +44,8 @@ class LatencyMargin(_Model):
     """How much slower medians may be, as a share; both times of one kind must have been measured."""
 
     margin: Annotated[float, Field(gt=0, le=100)]
+    beside: dict[str, str] = Field(default_factory=dict)
+    """A client of the change, and one that goes the old way afterwards: they are timed in turns."""
 
 
 class Declaration(_Model):

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.probes.outcome import (
+    AuthenticateFacts,
     GroupFacts,
     HandshakeFacts,
     IdentityFacts,
@@ -35,6 +36,8 @@ class FactKind(StrEnum):
     """The name and port that the cluster advertises of each broker."""
     SOURCE = "source"
     """The address that the far end sees this client at: the path."""
+    PRINCIPAL = "principal"
+    """Who the client is to the cluster, where it logs in."""
     CLUSTER_ID = "cluster_id"
     BROKER_SET = "broker_set"
 
@@ -80,6 +83,8 @@ def _seen(view: ClientView, outcomes: Sequence[Outcome]) -> Iterator[tuple[FactK
             addresses = (*facts.a, *facts.aaaa)
             yield FactKind.ADDRESSES, subject, addresses
             yield FactKind.ENDPOINTS, subject, (owners.get(each, "none that the topology knows") for each in addresses)
+        elif isinstance(facts, AuthenticateFacts) and facts.principal and outcome.status is Status.OK:
+            yield FactKind.PRINCIPAL, "cluster", (facts.principal,)
         elif target.role is Role.BROKER:
             yield from _of_broker(f"broker-{target.broker_id}", outcome)
         elif isinstance(facts, GroupFacts) and facts.client_host:

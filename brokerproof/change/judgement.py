@@ -9,6 +9,7 @@ from typing import Final
 from brokerproof.change.declaration import Declaration, Interruption
 from brokerproof.change.facts import Fact, FactKind
 from brokerproof.change.look import Look
+from brokerproof.change.paired import Paired
 from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.survival.values import Gap, SurvivalReport
 from brokerproof.wording import listed
@@ -116,6 +117,7 @@ def judge_change(
     command_ended: float,
     command_failed: str = "",
     troubles: Sequence[str] = (),
+    paired: Sequence[Paired] = (),
 ) -> Judgement:
     """The judgement. What speaks for rejection outweighs what cannot be compared."""
     compared = compare_facts(before.facts, after.facts, declared)
@@ -129,11 +131,13 @@ def judge_change(
         *_of_facts(compared, gone=bool(after.wrong)),
         *(why for each in survivals for why in _of_survival(each, declared, command_began)),
         *_of_latency(before, after, declared),
+        *_of_pairs(paired, declared),
     ]
     remarks = (
         *_declared_in_vain(compared, declared),
         *(remark for each in survivals for remark in _remarks(each, declared, command_began)),
         *([] if declared.latency is not None else ["latency is not compared: no margin is declared"]),
+        *(_pair_words(each) for each in paired if each.low is not None),
     )
     answers = {why.answer for why in whys}
     answer = next((each for each in (Answer.REJECTED, Answer.NOT_COMPARABLE) if each in answers), Answer.ACCEPTED)
@@ -206,6 +210,8 @@ def _gaps(report: SurvivalReport, since: float) -> Iterator[Gap]:
 
 def _of_survival(report: SurvivalReport, declared: Declaration, command_began: float) -> Iterator[Why]:
     may, client, since = declared.interruption, report.client, command_began - BEFORE_S
+    if report.trouble:
+        yield _not_comparable(client, "a client that was to live through the change did not", report.trouble)
     early = [gap for gap in outages(report, report.began) if gap.began + gap.lasted_ms / 1000 < since]
     if early:
         yield _not_comparable(client, "the path was cut off before the change already", _gap_words(early))
@@ -297,8 +303,11 @@ def _remarks(report: SurvivalReport, declared: Declaration, command_began: float
 def _of_latency(before: Look, after: Look, declared: Declaration) -> Iterator[Why]:
     if declared.latency is None:
         return
-    common = sorted(before.medians_ms.keys() & after.medians_ms.keys())
-    if not common:
+    in_turns = declared.latency.beside.keys()
+    common = sorted(
+        key for key in before.medians_ms.keys() & after.medians_ms.keys() if key.partition(" ")[0] not in in_turns
+    )
+    if not common and not in_turns:
         yield _not_comparable("", "latency was not measured before and after")
     for key in common:
         client, _, what = key.partition(" ")
@@ -309,3 +318,30 @@ def _of_latency(before: Look, after: Look, declared: Declaration) -> Iterator[Wh
                 f"{what.replace('_', ' ')} is slower than the declared margin of {declared.latency.margin:.0%}",
                 f"median before: {old:.2f} ms, after: {new:.2f} ms",
             )
+
+
+def _of_pairs(paired: Sequence[Paired], declared: Declaration) -> Iterator[Why]:
+    """An interval beyond the margin rejects, one that holds it says neither."""
+    if declared.latency is None:
+        return
+    most = 1 + declared.latency.margin
+    timed = {each.client for each in paired}
+    for client in declared.latency.beside.keys() - timed:
+        yield _not_comparable(client, "latency was not measured beside the old way")
+    for each in paired:
+        what = each.what.replace("_", " ")
+        if each.low is None or each.high is None:
+            title = f"too few turns of {what} count beside {each.other}"
+            yield _not_comparable(each.client, title, f"{each.rounds} turns of each")
+        elif each.low > most:
+            title = f"{what} is slower than the declared margin of {declared.latency.margin:.0%} beside {each.other}"
+            yield _rejected(each.client, title, _pair_words(each))
+        elif each.high > most:
+            title = f"{what} beside {each.other} is not known well enough for a margin of {declared.latency.margin:.0%}"
+            yield _not_comparable(each.client, title, _pair_words(each))
+
+
+def _pair_words(each: Paired) -> str:
+    what = each.what.replace("_", " ")
+    times = f"{each.low:.2f} to {each.high:.2f} times as long as that of {each.other}"
+    return f"{each.client}: {what} takes {times}, by {each.rounds} turns of each"

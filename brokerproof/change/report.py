@@ -59,10 +59,11 @@ def survival_words(report: SurvivalReport) -> str:
     attempts = sum(each.attempts for each in report.fresh)
     failed = sum(len(each.failed) for each in report.fresh)
     pause = f"longest pause {longest:,.0f} ms" if longest else "no pause"
+    fresh = f", {failed:,} of {attempts:,} fresh connections failed" if report.fresh else ""
     return (
         f"{report.client}: {report.acknowledged:,} records acknowledged in {report.ended - report.began:.0f} s, "
         f"every {usual:.0f} ms a leader, {pause}, {report.lost:,} lost, {report.duplicated:,} twice, "
-        f"{report.rebalances} rebalances, {failed:,} of {attempts:,} fresh connections failed"
+        f"{report.rebalances} rebalances{fresh}"
     )
 
 

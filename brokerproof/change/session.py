@@ -10,12 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Final, Self
 
+import msgspec
+
 from brokerproof.change.look import Look, look_of
 from brokerproof.errors import CouldNotError, WrongUseError
 from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.plan import Limits
 from brokerproof.probes.survival.values import SurvivalReport
+from brokerproof.running.planning import LIMITS
 from brokerproof.running.site import Site
-from brokerproof.running.survivors import survival_plan, survivors_command
+from brokerproof.running.survivors import lab_java, survival_plan, survivors_command
 from brokerproof.topology.models import Client, Topology
 from brokerproof.vantages.survivors import Survivors, SurvivorsError
 
@@ -43,10 +47,23 @@ def watched_clients(topology: Topology, names: Sequence[str]) -> tuple[Client, .
     return chosen
 
 
-def look(topology: Topology, clients: Sequence[Client], *, measure: bool, lab: Lab | None = None) -> Look:
+def libraries_of(report: SurvivalReport) -> tuple[SurvivalReport, ...]:
+    """A report of each client library."""
+    alone = msgspec.structs.replace(report, beside=None)
+    return (alone,) if report.beside is None else (alone, report.beside)
+
+
+def look(
+    topology: Topology,
+    clients: Sequence[Client],
+    *,
+    measure: bool,
+    lab: Lab | None = None,
+    limits: Limits = LIMITS,
+) -> Look:
     """Verify all clients now."""
     began = time.time()
-    with Site(topology, lab=lab, journal=None, label=lambda _client: "") as site:
+    with Site(topology, lab=lab, journal=None, label=lambda _client: "", limits=limits) as site:
         names = [client.name for client in clients]
         if not measure:
             site.verify(names)
@@ -62,11 +79,13 @@ class Watching:
 
     def __init__(self, topology: Topology, clients: Sequence[Client], *, lab: Lab | None, progress: Progress) -> None:
         commands = [(client, survivors_command(client, lab)) for client in clients]
+        java = lab_java(topology) if lab is not None else ()
         self._stack = ExitStack()
         self._alive: list[Survivors] = []
         try:
             for client, command in commands:
-                started = Survivors(client.name, command, survival_plan(topology, client))
+                plan = msgspec.structs.replace(survival_plan(topology, client), java=java)
+                started = Survivors(client.name, command, plan)
                 self._stack.callback(started.close)
                 self._alive.append(started)
             progress(f"survivors of {len(self._alive)} clients are starting")
@@ -91,7 +110,7 @@ class Watching:
 
         with ThreadPoolExecutor(max_workers=max(1, len(self._alive))) as threads:
             answers = list(threads.map(ask, self._alive))
-        found = tuple(each for each in answers if isinstance(each, SurvivalReport))
+        found = tuple(report for each in answers if isinstance(each, SurvivalReport) for report in libraries_of(each))
         return found, tuple(each for each in answers if isinstance(each, str))
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from brokerproof.change.declaration import NOTHING, Declaration, load_declaration
 from brokerproof.change.judgement import Answer, Judgement, judge_change
 from brokerproof.change.look import Look
+from brokerproof.change.paired import Paired, check_beside, pairs
 from brokerproof.change.report import html, junit, lines_of
 from brokerproof.change.session import SETTLE_S, ChangeError, Watching, carry_out, look, watched_clients
 from brokerproof.cli.canary import Duration
@@ -34,7 +35,7 @@ BEGUN: Final = "begun.json"
 STEADY: Final = "steady"
 TROUBLE: Final = "trouble"
 NOTICED: Final = "noticed.json"
-STARTED_S: Final = 240.0
+STARTED_S: Final = 360.0
 ENDED_S: Final = 180.0
 
 
@@ -130,6 +131,7 @@ def change_run(
     topology, declared = _target(target), _declared(declare)
     chosen = watched_clients(topology, clients)
     measure = declared.latency is not None
+    check_beside(topology, _beside(declared))
     _say(f"verifying {len(chosen)} clients before the change")
     before = look(topology, chosen, measure=measure)
     with Watching(topology, chosen, lab=None, progress=_say) as watching:
@@ -154,6 +156,7 @@ def change_run(
             command_ended=ended,
             command_failed=failed,
             troubles=troubles,
+            paired=_paired(topology, declared),
         ),
         output,
     )
@@ -245,6 +248,7 @@ def change_end(*, folder: Path, declare: Path | None, settle: float, output: Pat
     except msgspec.DecodeError as wrong:
         raise Said(f"{folder / BEGUN}: {wrong}", WRONG_USE) from None
     topology = _target(Path(begun.target))
+    check_beside(topology, _beside(declared))
     ended = time.time()
     _say(f"watching for {settle:g} s more")
     time.sleep(settle)
@@ -261,6 +265,7 @@ def change_end(*, folder: Path, declare: Path | None, settle: float, output: Pat
             command_began=begun.at,
             command_ended=ended,
             troubles=noticed.troubles,
+            paired=_paired(topology, declared),
         ),
         output,
     )
@@ -290,6 +295,17 @@ def _target(target: Path) -> Topology:
 
 def _declared(path: Path | None) -> Declaration:
     return NOTHING if path is None else load_declaration(path)
+
+
+def _beside(declared: Declaration) -> dict[str, str]:
+    return {} if declared.latency is None else declared.latency.beside
+
+
+def _paired(topology: Topology, declared: Declaration) -> tuple[Paired, ...]:
+    beside = _beside(declared)
+    if beside:
+        _say(f"timing {', '.join(beside)} in turns with who goes the old way")
+    return pairs(topology, beside, lab=None)
 
 
 def _end(judgement: Judgement, output: Path | None) -> None:

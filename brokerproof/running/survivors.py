@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 from brokerproof.errors import WrongUseError
+from brokerproof.lab.daemons import kafka_dist
+from brokerproof.lab.life import preflight
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.plan import Endpoint, Tls
 from brokerproof.probes.survival.values import SurvivalPlan
@@ -58,3 +61,12 @@ def survivors_command(client: Client, lab: Lab | None, *, module: Sequence[str] 
                 f"client {client.name}: survivors are started by kinds local and exec alone, and where the probe is "
                 "present; state PYTHONPATH in its vantage's environment, or leave it out with --client"
             )
+
+
+def lab_java(topology: Topology) -> tuple[str, ...]:
+    """The words that run a class of the Kafka that the lab's brokers have; every client of the lab has them."""
+    java = preflight.find_java(os.environ)
+    if java is None:
+        return ()
+    distribution = kafka_dist.locate(topology.clusters[0].kafka_version, environ=os.environ)
+    return (str(java.path), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", distribution.classpath)

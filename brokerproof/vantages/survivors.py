@@ -22,8 +22,8 @@ from brokerproof.vantages.process import FarProcess
 from brokerproof.vantages.tail import Tail
 
 S = TypeVar("S", SurvivalReport, Lived)
-STEADY_S: Final = 120.0
-"""From the start to the first word: login, interpreter, topic, group."""
+STEADY_S: Final = 300.0
+"""From the start to the first word: login, interpreter, topic, group, and Java where it is present."""
 REPORT_S: Final = 120.0
 """From being told to stop to the report: what is under way is waited for, and what was made is removed."""
 LOOK_S: Final = 10.0

@@ -22,6 +22,7 @@ from brokerproof.probes.kafka_client.memory import bound_memory, bound_stacks
 from brokerproof.probes.outcome.bounds import CLIENT_LOAD_MEMORY_BYTES
 from brokerproof.probes.survival.bookkeeping import Resent, Stalls, lost
 from brokerproof.probes.survival.established import live
+from brokerproof.probes.survival.java import JavaClients, java_words
 from brokerproof.probes.survival.path import (
     FRESH_S,
     NAMES_S,
@@ -38,6 +39,8 @@ from brokerproof.probes.survival.records import DRAIN_S, CannotBeginError, Consu
 from brokerproof.probes.survival.values import Refused, Removal, Said, Steady, SurvivalPlan, SurvivalReport, encode
 
 STEADY_S: Final = 60.0
+JAVA_STEADY_S: Final = 180.0
+"""Two Java processes start slowly on a host that is busy."""
 LOOK_BACK_S: Final = 0.25
 """Segments are looked at now and then: one that was sent again is noted that much later."""
 
@@ -76,20 +79,28 @@ def survive(plan: SurvivalPlan, stop: threading.Event) -> SurvivalReport:
         # One after another: all handshakes at once would be a load of its own.
         *(Every(FRESH_S, each.attempt, "fresh", after_s=n * FRESH_S / len(fresh)) for n, each in enumerate(fresh)),
     ]
+    java: JavaClients | None = None
     try:
-        _settle(producing, consuming, stop)
+        words = java_words(plan)
+        if words:
+            java = JavaClients(words, plan, topic)
+        _settle(producing, consuming, java, stop)
         began = time.time()
         assignments = consuming.assignments
         say(Steady(at=began))
         stop.wait(plan.most_s)
     finally:
         producing.stop()
-        _drain(producing, consuming)
+        if java is not None:
+            java.stop_producing()
+        _drain(producing, consuming, java)
         ended = time.time()
         consuming.stop()
+        if java is not None:
+            java.stop()
         for loop in loops:
             loop.stop()
-        left = topic.remove(consuming.group)
+        left = topic.remove(consuming.group, *([java.group] if java is not None else []))
     leaders = tuple(producing.leaders.values())
     return SurvivalReport(
         client=plan.client,
@@ -110,28 +121,46 @@ def survive(plan: SurvivalPlan, stop: threading.Event) -> SurvivalReport:
         rebalances=consuming.assignments - assignments,
         host_late_ms=round(stalls.longest_ms(began, ended), 1),
         left_behind=left,
+        beside=None if java is None else java.report(began, ended, stalls, resent, look_back_s=LOOK_BACK_S),
     )
 
 
-def _settle(producing: Producing, consuming: Consuming, stop: threading.Event) -> None:
+def _settle(producing: Producing, consuming: Consuming, java: JavaClients | None, stop: threading.Event) -> None:
     until = time.monotonic() + STEADY_S
-    while not (producing.all_acknowledge and consuming.count):
-        if stop.is_set():
-            raise CannotBeginError("it was told to stop before it was steady")
+    while not (producing.all_acknowledge and producing.leaders.keys() <= consuming.received.keys()):
+        _unless_told(stop)
         if time.monotonic() > until:
             silent = [str(each.broker_id) for each in producing.leaders.values() if not each.sequences]
-            what = f"brokers {', '.join(silent)} acknowledge nothing" if silent else "no record comes back"
+            unread = [str(broker) for broker in producing.leaders.keys() - consuming.received.keys()]
+            what = f"no record of brokers {', '.join(unread)} comes back"
+            what = f"brokers {', '.join(silent)} acknowledge nothing" if silent else what
             raise CannotBeginError(f"{what} within {STEADY_S:g} s")
+        time.sleep(0.05)
+    until = time.monotonic() + JAVA_STEADY_S
+    while java is not None and (missing := java.missing):
+        _unless_told(stop)
+        if java.has_ended or time.monotonic() > until:
+            raise CannotBeginError(missing if java.has_ended else f"{missing} within {JAVA_STEADY_S:g} s")
         time.sleep(0.05)
     # The libraries' statistics come once a second.
     time.sleep(1.2)
     producing.noticed.settle()
     consuming.noticed.settle()
+    for each in producing.leaders.values():
+        each.settle()
+    if java is not None:
+        java.settle()
 
 
-def _drain(producing: Producing, consuming: Consuming) -> None:
+def _unless_told(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise CannotBeginError("it was told to stop before it was steady")
+
+
+def _drain(producing: Producing, consuming: Consuming, java: JavaClients | None) -> None:
     until = time.monotonic() + DRAIN_S
-    while lost(tuple(producing.leaders.values()), consuming.received) and time.monotonic() < until:
+    leaders = tuple(producing.leaders.values())
+    while (lost(leaders, consuming.received) or (java and java.lost)) and time.monotonic() < until:
         time.sleep(0.05)
 
 

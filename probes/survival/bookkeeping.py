@@ -61,6 +61,7 @@ class Acknowledged:
         self.sequences: set[int] = set()
         self.errors: Counter[str] = Counter()
         self.last = 0.0
+        self._start = -1
         self._least_ms = max(NOTED_MS, 4 * every_ms)
         self._paces: deque[float] = deque(maxlen=_PACES)
         self._gaps: list[tuple[float, float]] = []
@@ -74,6 +75,15 @@ class Acknowledged:
                 self._gaps.append((self.last, lasted_ms))
         self.last = at
         self.sequences.add(sequence)
+
+    def settle(self) -> None:
+        """What was so far was the start: a consumer that begins at the end of a topic may not have seen it."""
+        self._start = max(self.sequences, default=-1)
+
+    @property
+    def since_start(self) -> set[int]:
+        """The records that must come."""
+        return {sequence for sequence in tuple(self.sequences) if sequence > self._start}
 
     def end(self, at: float) -> None:
         """The last record was asked for: silence up to here is a gap as well."""
@@ -121,6 +131,6 @@ class Received:
 
 
 def lost(acknowledged: Sequence[Acknowledged], received: dict[int, Received]) -> int:
-    """Records that were acknowledged, and did not come."""
+    """Records that were acknowledged since the start was over, and did not come."""
     nothing = Received()
-    return sum(len(each.sequences - received.get(each.broker_id, nothing).sequences) for each in acknowledged)
+    return sum(len(each.since_start - received.get(each.broker_id, nothing).sequences) for each in acknowledged)

@@ -120,6 +120,8 @@ class Topic:
         admin = AdminClient(common(plan))
         self._own = not plan.topic
         self.name = plan.topic or f"brokerproof-survivor-{uuid.uuid4().hex[:12]}"
+        self.mark = uuid.uuid4().hex[:8]
+        """Before each record: others may use the same topic."""
         brokers = [int(broker.broker_id or 0) for broker in plan.brokers]
         try:
             if self._own:
@@ -131,26 +133,29 @@ class Topic:
                     config={"retention.ms": str(RETENTION_MS), "min.insync.replicas": "1"},
                 )
                 admin.create_topics([topic], operation_timeout=MADE_S)[self.name].result(MADE_S)
-            self.partitions = self._led_by(admin, brokers)
+            self.leads = self._leaders(admin, brokers)
         except (KafkaException, TimeoutError) as problem:
             raise CannotBeginError(f"topic {self.name}: {problem}") from problem
-
-    def _led_by(self, admin: AdminClient, brokers: list[int]) -> dict[int, int]:
+        led = {broker: number for number, broker in sorted(self.leads.items(), reverse=True)}
+        self.partitions = {broker: led[broker] for broker in brokers if broker in led}
         """A partition of each leader."""
+
+    def _leaders(self, admin: AdminClient, brokers: list[int]) -> dict[int, int]:
+        """The leader of each partition."""
         until = time.monotonic() + MADE_S
         while True:
             found = admin.list_topics(self.name, timeout=MADE_S).topics[self.name]
-            led = {int(each.leader): int(number) for number, each in sorted(found.partitions.items(), reverse=True)}
-            if set(brokers) <= set(led) or time.monotonic() > until or not self._own:
-                return {broker: led[broker] for broker in brokers if broker in led}
+            leads = {int(number): int(each.leader) for number, each in found.partitions.items()}
+            if set(brokers) <= set(leads.values()) or time.monotonic() > until or not self._own:
+                return leads
             time.sleep(0.05)
 
-    def remove(self, group: str) -> tuple[str, ...]:
+    def remove(self, *groups: str) -> tuple[str, ...]:
         """Remove what was made, in a process of its own; what could not be removed, and why.
 
         librdkafka ends its whole process where an answer comes amid a broken connection, which a change is full of.
         """
-        asked = Removal(plan=self._plan, topic=self.name if self._own else "", group=group)
+        asked = Removal(plan=self._plan, topic=self.name if self._own else "", groups=groups)
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "brokerproof.probes.survival", "--remove"],
@@ -161,18 +166,19 @@ class Topic:
             )
             return msgspec.json.decode(done.stdout, type=tuple[str, ...])
         except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError):
-            what = f"group {group}" + (f" and topic {self.name}" if self._own else "")
+            what = f"group {' and '.join(groups)}" + (f" and topic {self.name}" if self._own else "")
             return (f"{what}: the Kafka client that was to remove them ended",)
 
 
 def remove(asked: Removal) -> tuple[str, ...]:
-    """Remove a group and, where one is named, a topic; what could not be removed, and why."""
+    """Remove groups and, where one is named, a topic; what could not be removed, and why."""
     admin = AdminClient(common(asked.plan))
     left = []
-    try:
-        admin.delete_consumer_groups([asked.group], request_timeout=MADE_S)[asked.group].result(MADE_S)
-    except (KafkaException, TimeoutError) as problem:
-        left.append(f"group {asked.group}: {problem}")
+    for group in asked.groups:
+        try:
+            admin.delete_consumer_groups([group], request_timeout=MADE_S)[group].result(MADE_S)
+        except (KafkaException, TimeoutError) as problem:
+            left.append(f"group {group}: {problem}")
     if asked.topic:
         try:
             admin.delete_topics([asked.topic], operation_timeout=MADE_S)[asked.topic].result(MADE_S)
@@ -233,7 +239,7 @@ class Producing:
                 try:
                     self._producer.produce(
                         self._topic.name,
-                        value=f"{broker}:{number}".encode(),
+                        value=f"{self._topic.mark}:{broker}:{number}".encode(),
                         partition=partition,
                         on_delivery=partial(self._delivered, broker, number),
                     )
@@ -257,6 +263,7 @@ class Consuming:
         self.received: dict[int, Received] = {}
         self.count = 0
         self.assignments = 0
+        self._mark = f"{topic.mark}:"
         self._stop = threading.Event()
         self._consumer = Consumer(
             common(plan)
@@ -286,7 +293,8 @@ class Consuming:
             for message in self._consumer.consume(500, timeout=0.05):
                 if message.error() is not None:
                     continue
-                broker, _, number = (message.value() or b"").decode(errors="replace").partition(":")
-                if broker.isdecimal() and number.isdecimal():
+                value = (message.value() or b"").decode(errors="replace")
+                broker, _, number = value.removeprefix(self._mark).partition(":")
+                if value.startswith(self._mark) and broker.isdecimal() and number.isdecimal():
                     self.count += 1
                     self.received.setdefault(int(broker), Received()).take(int(number))

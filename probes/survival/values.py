@@ -26,6 +26,8 @@ class SurvivalPlan(Value, frozen=True, kw_only=True):
     topic: str = ""
     """An existing topic; empty is one of its own, a partition led by each broker, removed at the end."""
     every_ms: int = EVERY_MS
+    java: tuple[str, ...] = ()
+    """The words that run a class of Kafka's on the client's host, class path included; empty is by its KAFKA_HOME."""
     most_s: int = 4 * 3600
     """It stops by itself after so long."""
 
@@ -41,7 +43,7 @@ class Removal(Value, frozen=True, kw_only=True):
 
     plan: SurvivalPlan
     topic: str
-    group: str
+    groups: tuple[str, ...]
 
 
 class Gap(Value, frozen=True, kw_only=True):
@@ -155,6 +157,10 @@ class SurvivalReport(Value, frozen=True, kw_only=True, tag="survived", tag_field
     host_late_ms: float
     """The longest that this process itself was held up."""
     left_behind: tuple[str, ...] = ()
+    trouble: str = ""
+    """Why these clients did not live as long as they were meant to."""
+    beside: SurvivalReport | None = None
+    """Of another client library, which did the same beside it."""
 
 
 class Flow(Value, frozen=True, kw_only=True):

@@ -14,8 +14,10 @@ from brokerproof.change.declaration import NOTHING, Declaration, DeclarationErro
 from brokerproof.change.facts import Fact, FactKind, facts_of
 from brokerproof.change.judgement import Answer, Judgement, Standing, compare_facts, judge_change
 from brokerproof.change.look import Look, look_of
+from brokerproof.change.paired import Paired, check_beside
 from brokerproof.change.report import html, junit, lines_of
-from brokerproof.probes.outcome import HandshakeFacts, IdentityFacts, Outcome, ResolveFacts, Stage
+from brokerproof.errors import WrongUseError
+from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, IdentityFacts, Outcome, ResolveFacts, Stage
 from brokerproof.probes.survival.values import (
     Attempt,
     Client,
@@ -26,7 +28,7 @@ from brokerproof.probes.survival.values import (
     NameSeen,
     SurvivalReport,
 )
-from tests.canary.made import CLIENT, VIEW, dead_broker, run_of, well
+from tests.canary.made import CLIENT, TOPOLOGY, VIEW, dead_broker, run_of, well
 from tests.diagnosis.perfect import bend
 
 BEGAN = 1_700_000_000.0
@@ -145,6 +147,22 @@ def test_each_kind_of_fact_is_compared(kind: FactKind) -> None:
     assert judged(after, declared=may_differ(**{kind.value: "all"})).answer is Answer.ACCEPTED
 
 
+def logged_in(principal: str) -> Look:
+    first = next(each for each in WELL if each.stage is Stage.IDENTITY)
+    facts = AuthenticateFacts(mechanism="SCRAM-SHA-512", principal=principal)
+    login = msgspec.structs.replace(first, stage=Stage.AUTHENTICATE, facts=facts)
+    return Look(at=BEGAN, facts=facts_of(VIEW, (*WELL, login)))
+
+
+def test_who_the_client_is_to_the_cluster_is_compared() -> None:
+    before, after = logged_in("User:app"), logged_in("User:other")
+    assert judged(logged_in("User:app"), before=before).answer is Answer.ACCEPTED
+    [why] = judged(after, before=before).whys
+    assert why.title == "principal of cluster changed, which was not declared"
+    assert why.detail == "before: User:app; after: User:other"
+    assert judged(after, before=before, declared=may_differ(principal="all")).answer is Answer.ACCEPTED
+
+
 def test_a_path_that_is_wrong_afterwards_rejects_and_names_the_cause() -> None:
     judgement = judged(seen(dead_broker(2)(WELL)))
     assert judgement.answer is Answer.REJECTED
@@ -238,6 +256,42 @@ def test_latency_is_compared_by_a_declared_margin_alone() -> None:
     assert judged(timed(1.3), before=timed(1.0), declared=declared).answer is Answer.REJECTED
     assert judged(timed(1.1), before=timed(1.0), declared=declared).answer is Answer.ACCEPTED
     assert judged(declared=declared).answer is Answer.NOT_COMPARABLE, "it was not measured"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "answer"),
+    [
+        (0.9, 1.1, Answer.ACCEPTED),
+        (1.1, 1.2, Answer.ACCEPTED),
+        (1.21, 1.4, Answer.REJECTED),
+        (1.1, 1.3, Answer.NOT_COMPARABLE),
+        (None, None, Answer.NOT_COMPARABLE),
+    ],
+)
+def test_the_new_way_beside_the_old_one_is_judged_by_its_interval(
+    low: float | None, high: float | None, answer: Answer
+) -> None:
+    declared = Declaration.model_validate({"latency": {"margin": 0.2, "beside": {CLIENT: "old"}}})
+    one = Paired(client=CLIENT, other="old", what="connect", low=low, high=high, rounds=20)
+
+    def answered(*paired: Paired) -> Answer:
+        slow = msgspec.structs.replace(BEFORE, medians_ms={f"{CLIENT} connect": 9.0})
+        fast = msgspec.structs.replace(BEFORE, medians_ms={f"{CLIENT} connect": 1.0})
+        return judge_change(
+            fast, slow, (CALM,), declared, paired=paired, command_began=BEGAN, command_ended=BEGAN + 5
+        ).answer
+
+    assert answered(one) is answer, "the medians of two times say nothing where there are turns"
+    assert answered() is Answer.NOT_COMPARABLE
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [({CLIENT: "nobody"}, "has no client nobody; it has: "), ({CLIENT: CLIENT}, "is no other client of the cluster")],
+)
+def test_who_cannot_be_timed_beside_is_said_before_anything_is_changed(beside: dict[str, str], words: str) -> None:
+    with pytest.raises(WrongUseError, match=f"latency.beside: .*{words}"):
+        check_beside(TOPOLOGY, beside)
 
 
 FACTS = st.lists(
