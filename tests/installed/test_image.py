@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from brokerproof.probes.outcome import Stage
 from brokerproof.probes.plan import encode_plan
+from brokerproof.reports.document import decode_document
 from brokerproof.topology.models import ClientVantage
 from brokerproof.vantages.container import ContainerVantage
 from brokerproof.vantages.exec import Patience
@@ -101,8 +103,10 @@ def test_the_tools_own_image_verifies_a_cluster(tmp_path: Path) -> None:
     assert run_in(root, "--version", of=Of.TOOL).returncode == 0
     nobody = run_in(root, "verify", "127.0.0.1:9", "--plaintext", "--run-dir", "/tmp/run", of=Of.TOOL)
     assert nobody.returncode == 1, nobody.stderr[-500:]
-    document = json.loads((root / "tmp" / "run" / "result.json").read_text())
-    assert [finding["stage"] for finding in document["diagnosis"]["findings"]] == ["connect"], nobody.stdout[-500:]
+    document = decode_document((root / "tmp" / "run" / "result.json").read_bytes())
+    assert [found.stage for each in document.diagnoses for found in each.diagnosis.findings] == [Stage.CONNECT], (
+        nobody.stdout[-500:]
+    )
     for command in ("canary", "discover", "audit", "fleet"):
         assert run_in(root, command, "--help", of=Of.TOOL).returncode == 0
     assert all((root / name).read_bytes() == entry.data for name, entry in tool_entries().items())
