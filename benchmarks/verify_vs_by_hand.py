@@ -28,9 +28,13 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from brokerproof.probes.logins import client_settings  # noqa: E402
 from brokerproof.probes.outcome import Closing, Outcome, Started, Status, decode_line  # noqa: E402
+from brokerproof.probes.outcome.registry import SPECS  # noqa: E402
 from brokerproof.probes.plan import (  # noqa: E402
     VERIFY_STAGES,
+    Authentication,
+    AuthenticationScheme,
     Endpoint,
     Plan,
     Tls,
@@ -55,6 +59,8 @@ what each side does
             resolution, ApiVersions, identity (a broker behind another's name goes unseen), a commit
             read back, making and removing the topic (done beforehand, not timed), removing the group
             (done afterwards, not timed).
+With a user of SCRAM all but dig and openssl log in. The probe logs in twice a broker and second at most, as it always
+does, once on every address and once more with a repeated nonce; kcat logs in as often as it connects, and not at most.
 Interpreter start, and what the prefix costs once, are in every figure."""
 
 BY_HAND = r"""
@@ -85,6 +91,16 @@ for pair in "${found[@]}"; do
         failed "openssl $name $to: $(tail -n 3 "$scratch/openssl")"
 done
 mark openssl
+if [ -n "$username_file" ]; then
+    # Not on a command line, which everybody on a host reads.
+    {
+        echo security.protocol=SASL_SSL
+        echo sasl.mechanisms=SCRAM-SHA-512
+        echo "sasl.username=$(cat "$username_file")"
+        echo "sasl.password=$(cat "$password_file")"
+    } >"$scratch/kcat.conf"
+    kcat=(-F "$scratch/kcat.conf" "${kcat[@]}")
+fi
 kcat -L -b "$bootstrap" "${kcat[@]}" >"$scratch/list" || failed "kcat -L"
 mark kcat-L
 for partition in $partitions; do
@@ -123,6 +139,20 @@ class Setting(NamedTuple):
     python: str
     resolver: str | None
     replication_factor: int
+    username_file: str = ""
+    """Of a user of SCRAM, there; empty where nobody logs in."""
+    password_file: str = ""
+
+    @property
+    def authentication(self) -> Authentication | None:
+        """How the probe logs in."""
+        if not self.username_file:
+            return None
+        return Authentication(
+            scheme=AuthenticationScheme.SCRAM_SHA_512,
+            username=f"file:{self.username_file}",
+            password=f"file:{self.password_file}",
+        )
 
 
 class Timed(NamedTuple):
@@ -152,12 +182,15 @@ def in_client(setting: Setting, *words: str) -> list[str]:
 
 def probe(setting: Setting, topic: TopicPlan) -> Timed:
     """One `python -m brokerproof.probes` process for everything; every outcome must be ok."""
+    logs_in = setting.authentication is not None
+    stages = tuple(stage for stage in VERIFY_STAGES if SPECS[stage].applies(tls=True, logs_in=logs_in))
     plan = Plan(
         plan_id=f"benchmark-{uuid.uuid4().hex[:8]}",
         client="benchmark",
         bootstrap=tuple(Endpoint(name=name, port=port) for name, port in setting.bootstrap),
         brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in setting.brokers),
-        stages=VERIFY_STAGES,
+        stages=stages,
+        authentication=setting.authentication,
         tls=Tls(ca_file=setting.ca_file),
         resolver=setting.resolver,
         topic=topic,
@@ -189,7 +222,7 @@ def probe(setting: Setting, topic: TopicPlan) -> Timed:
     if bad or closing.left_behind:
         raise SideError(f"probe: not all ok: {bad[:3]} {closing.left_behind}")
     done = {outcome.stage for outcome in outcomes}
-    if missing := [stage for stage in VERIFY_STAGES if stage not in done]:
+    if missing := [stage for stage in stages if stage not in done]:
         raise SideError(f"probe: did not do {', '.join(missing)}")
     parts_s = {"to its first line": first_line_s, "stages": closing.duration_ns / 1e9}
     return Timed(whole_s, used_s, parts_s, f"{len(outcomes)} outcomes")
@@ -212,6 +245,8 @@ def commands(setting: Setting, topic: str) -> Timed:
         ports.setdefault(name, []).append(port)
     settings = {
         "ca": setting.ca_file,
+        "username_file": setting.username_file,
+        "password_file": setting.password_file,
         "bootstrap": ",".join(f"{name}:{port}" for name, port in setting.bootstrap),
         "topic": topic,
         "nonce": uuid.uuid4().hex,
@@ -221,7 +256,9 @@ def commands(setting: Setting, topic: str) -> Timed:
     script.append("declare -A ports")
     script += [f"ports[{name}]={shlex.quote(' '.join(map(str, at)))}" for name, at in ports.items()]
     script.append(f"dig=({shlex.quote('@' + setting.resolver)})" if setting.resolver else "dig=()")
-    kafka = ["-X", "security.protocol=SSL", "-X", f"ssl.ca.location={setting.ca_file}"]
+    kafka = ["-X", f"ssl.ca.location={setting.ca_file}"]
+    if not setting.username_file:
+        kafka += ["-X", "security.protocol=SSL"]
     script.append(f"kcat=({shlex.join(kafka)})")
     used_s, before = cpu_s(), time.perf_counter()
     done = subprocess.run(
@@ -270,19 +307,22 @@ def arguments_of(setting: Setting) -> list[str]:
         words += ["--broker", f"{broker.broker_id}={broker.name}:{broker.port}"]
     for name, port in setting.bootstrap:
         words += ["--bootstrap", f"{name}:{port}"]
+    if setting.username_file:
+        words += ["--username-file", setting.username_file, "--password-file", setting.password_file]
     return words
 
 
 def act_on_topic(setting: Setting, action: str, topic: str) -> None:
     """In the client's VPC: a topic with one partition led by each broker, or its end."""
-    admin = AdminClient(
-        {
-            "bootstrap.servers": ",".join(f"{name}:{port}" for name, port in setting.bootstrap),
-            "security.protocol": "SSL",
-            "ssl.ca.location": setting.ca_file,
-            "log_level": 4,
-        }
-    )
+    settings: dict[str, Any] = {
+        "bootstrap.servers": ",".join(f"{name}:{port}" for name, port in setting.bootstrap),
+        "security.protocol": "SASL_SSL" if setting.authentication else "SSL",
+        "ssl.ca.location": setting.ca_file,
+        "log_level": 4,
+    }
+    if setting.authentication:
+        settings |= client_settings(setting.authentication, setting.bootstrap[0][0])
+    admin = AdminClient(settings)
     if action == "delete":
         admin.delete_topics([topic], request_timeout=10)[topic].result(15)
         groups = [each.group_id for each in admin.list_consumer_groups(request_timeout=10).result(15).valid]
@@ -402,6 +442,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--python", help="interpreter there (default: this one)")
     parser.add_argument("--resolver", help="address to ask instead of the configured nameserver")
+    parser.add_argument("--username-file", help="log in by SCRAM-SHA-512 as the user in this file, there")
+    parser.add_argument("--password-file", help="the user's password is in this file, there")
     parser.add_argument("--replication-factor", type=int, help="of both topics (default: 1)")
     parser.add_argument("--rounds", type=int, default=10, help="default: %(default)s")
     parser.add_argument("--warm-up", type=int, default=1, help="rounds not counted (default: %(default)s)")
@@ -437,6 +479,8 @@ def setting_of(options: argparse.Namespace) -> Setting:
         python=options.python or written.get("python") or sys.executable,
         resolver=options.resolver or written.get("resolver"),
         replication_factor=options.replication_factor or written.get("replication_factor") or 1,
+        username_file=options.username_file or written.get("username_file") or "",
+        password_file=options.password_file or written.get("password_file") or "",
     )
 
 
