@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
@@ -12,6 +12,7 @@ from brokerproof.cli.endings import WRONG_USE, Said
 from brokerproof.cli.from_option import FROM_HELP, vantage_of
 from brokerproof.cli.login_options import LOGIN_NAMES, login_of, login_options
 from brokerproof.running.bootstrap import Wanted, looks_like, parse
+from brokerproof.topology.models.client import AskedPermission
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OF_A_FILE: Final = "@"
@@ -21,6 +22,7 @@ NAMES: Final = {
     "tls": "--tls",
     "ca_file": "--ca",
     "existing_topic": "--existing-topic",
+    "may_lack": "--may-lack",
     "prefix": "--from",
     **LOGIN_NAMES,
 }
@@ -38,6 +40,15 @@ def bootstrap_options(function: F) -> F:
             click.option("--ca", "ca_file", metavar="FILE", help="BOOTSTRAP: trust these authorities (PEM)."),
             click.option(
                 "--existing-topic", "existing_topic", metavar="NAME", help="BOOTSTRAP: write to it, and create none."
+            ),
+            click.option(
+                "--may-lack",
+                "may_lack",
+                type=click.Choice(get_args(AskedPermission)),
+                multiple=True,
+                callback=lambda _context, _option, values: values or None,
+                help="BOOTSTRAP: what the client does without, of what every client is asked to be allowed; may be "
+                "given again.",
             ),
             click.option("--from", "prefix", metavar="PLACE", help=f"BOOTSTRAP: from there: {FROM_HELP}."),
         )
@@ -85,6 +96,7 @@ def wanted_of(
     tls: bool | None,
     ca_file: str | None,
     existing_topic: str | None,
+    may_lack: tuple[AskedPermission, ...] | None,
     prefix: str | None,
     **login: str | None,
 ) -> Wanted:
@@ -101,6 +113,7 @@ def wanted_of(
         tls=tls,
         ca_file=ca_file,
         existing_topic=existing_topic,
+        may_lack=may_lack or (),
         authentication=scheme,
         credentials=credentials,
         vantage=vantage_of(prefix),

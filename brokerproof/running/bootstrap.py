@@ -39,6 +39,7 @@ from brokerproof.topology.models import (
     Topology,
     VantageKind,
 )
+from brokerproof.topology.models.client import AskedPermission
 from brokerproof.topology.models.cluster import ClientCertificate
 from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.vantages.protocol import Vantage, VantageRun
@@ -76,6 +77,7 @@ class Wanted:
     """None: by the port's convention, and where there is none, by what answers."""
     ca_file: str | None = None
     existing_topic: str | None = None
+    may_lack: tuple[AskedPermission, ...] = ()
     authentication: AuthenticationScheme = AuthenticationScheme.NONE
     credentials: Credentials = field(default_factory=Credentials)
     vantage: ClientVantage = field(default_factory=lambda: ClientVantage(kind=VantageKind.LOCAL))
@@ -222,6 +224,7 @@ def _client(wanted: Wanted, listener: str, cluster_name: str = CLUSTER) -> Clien
         vantage=wanted.vantage,
         ca_file=wanted.ca_file,
         existing_topic=wanted.existing_topic,
+        may_lack=wanted.may_lack,
         authentication=wanted.authentication,
         credentials=wanted.credentials,
     )

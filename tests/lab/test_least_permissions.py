@@ -7,8 +7,11 @@ comes with another.
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -78,9 +81,13 @@ def screaming(words: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", words).upper()
 
 
-def run_with(lab: Lab, permissions: Collection[Permission]) -> ClientRun:
+def allow(lab: Lab, permissions: Collection[Permission]) -> None:
     acls = (*map(acl, permissions), *(acl(each, NOBODY) for each in GRANTS))
     lab.apply(with_each(lab.intended, "clusters", kafka_acls=acls))
+
+
+def run_with(lab: Lab, permissions: Collection[Permission]) -> ClientRun:
+    allow(lab, permissions)
     view = expect(lab.topology, CLIENT)
     plan = make_plan(view, lab.topology.client(CLIENT), measure=False)
     assert plan.authentication is not None
@@ -118,3 +125,22 @@ def test_the_least_acls(by_acls: Lab, without: Permission | None) -> None:
 @pytest.mark.parametrize("without", [None, *BY_IAM], ids=name)
 def test_the_least_policy(by_iam: Lab, without: Permission | None) -> None:
     lacks(run_with(by_iam, [each for each in BY_IAM if each is not without]), without)
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["not said", "said"])
+def test_what_a_client_may_lack_is_said_beside_a_bootstrap_string_too(by_acls: Lab, tmp_path: Path, said: bool) -> None:
+    allow(by_acls, [each for each in BY_ACLS if each is not Permission.DESCRIBE_CLUSTER])
+    client, [broker] = by_acls.topology.client(CLIENT), expect(by_acls.topology, CLIENT).brokers
+    held = client.credentials
+    words = ["verify", f"{broker.name}:{broker.port}", "--ca", str(client.ca_file), "--run-dir", str(tmp_path / "run")]
+    words += ["--username", str(held.username), "--password", str(held.password), "--verdict-within", "20"]
+    words += ["--may-lack", "describe_cluster"] if said else []
+    done = subprocess.run(
+        [*by_acls.command_prefix(CLIENT), sys.executable, "-m", "brokerproof", *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == (0 if said else 1), done.stdout + done.stderr
+    assert ("auth.cluster_denied" in done.stdout) is not said
