@@ -140,6 +140,11 @@ def test_discover_keeps_the_answers_and_reads_them_again(intent: Path) -> None:
     assert len(load(again).security_groups) == len(as_seen(INTENDED).security_groups)
     assert "unknown:" not in replayed.stderr
     assert run("discover", intent, "--replay", folder).exit_code == 2
+    audited = run("audit", intent, "--format", "json")
+    files = [path for path in intent.parent.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    assert [path for path in files if SECRET in path.read_text()] == [], "what the account is read with"
+    assert SECRET not in kept.output + replayed.output + audited.output
 
 
 def test_discover_refuses_a_topology(tmp_path: Path) -> None:
