@@ -129,6 +129,23 @@ def test_a_tool_that_ends_by_itself_makes_a_change_not_comparable(tmp_path: Path
     assert (why.client, why.detail) == ("app by Java", report.trouble)
 
 
+def test_silence_up_to_the_end_is_a_gap_of_its_leader(tmp_path: Path) -> None:
+    producer = f"""
+for number in range(30):
+    record("producer_send_success", number, mark, at=int(1000 * time.time()) - (9000 if number % 3 == 0 else 0))
+{SLEEP}
+"""
+    consumer = f"""
+for number in range(30):
+    record("record_data", number, mark)
+{SLEEP}
+"""
+    clients = JavaClients(words(tmp_path, producer=producer, consumer=consumer), PLAN, TOPIC)
+    until(lambda: not clients.missing)
+    silent, _ = reported(clients).leaders
+    assert [gap.lasted_ms >= 9000 for gap in silent.gaps] == [True]
+
+
 def test_each_library_has_a_report_of_its_own() -> None:
     java = msgspec.structs.replace(CALM, client="app by Java")
     both = msgspec.structs.replace(CALM, beside=java)
