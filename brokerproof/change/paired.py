@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from brokerproof.comparison.series import Series
-from brokerproof.comparison.values import LEAST_ROUNDS
+from brokerproof.comparison.values import LEAST_ROUNDS, Compared
 from brokerproof.errors import WrongUseError
 from brokerproof.extras import Extra, require
 from brokerproof.lab.life.handle import Lab
@@ -90,12 +90,15 @@ def _of_pair(topology: Topology, pair: tuple[str, str], *, lab: Lab | None, roun
         return tuple(
             Paired(client=client, other=other, what=kind.value, low=None, high=None, rounds=0) for kind in kinds
         )
-    found = []
-    for one in compare_together(taken, seed=seed, whats=kinds).compared:
-        if one.contrast.quantile == MEDIAN:
-            ratio, turned = one.contrast.ratio, one.first.client != client
-            ends = None if ratio is None else (1 / ratio.high, 1 / ratio.low) if turned else (ratio.low, ratio.high)
-            low, high = ends or (None, None)
-            counted = min(one.contrast.rounds)
-            found.append(Paired(client=client, other=other, what=one.what.value, low=low, high=high, rounds=counted))
-    return tuple(found)
+    compared = compare_together(taken, seed=seed, whats=kinds).compared
+    return tuple(paired_of(one, client, other) for one in compared if one.contrast.quantile == MEDIAN)
+
+
+def paired_of(one: Compared, client: str, other: str) -> Paired:
+    """A comparison of the two as the new way by the old one, whichever it has first."""
+    ratio = one.contrast.ratio
+    low, high = (None, None) if ratio is None else (ratio.low, ratio.high)
+    if low is not None and high is not None and one.first.client != client:
+        low, high = 1 / high, 1 / low
+    rounds = min(one.contrast.rounds)
+    return Paired(client=client, other=other, what=one.what.value, low=low, high=high, rounds=rounds)

@@ -14,10 +14,19 @@ from brokerproof.change.declaration import NOTHING, Declaration, DeclarationErro
 from brokerproof.change.facts import Fact, FactKind, facts_of
 from brokerproof.change.judgement import Answer, Judgement, Standing, compare_facts, judge_change
 from brokerproof.change.look import Look, look_of
-from brokerproof.change.paired import Paired, check_beside
+from brokerproof.change.paired import Paired, check_beside, paired_of
 from brokerproof.change.report import html, junit, lines_of
+from brokerproof.comparison.values import Claim, Compared, Contrast, Estimate, Party
 from brokerproof.errors import WrongUseError
-from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, IdentityFacts, Outcome, ResolveFacts, Stage
+from brokerproof.probes.outcome import (
+    AuthenticateFacts,
+    HandshakeFacts,
+    IdentityFacts,
+    Measured,
+    Outcome,
+    ResolveFacts,
+    Stage,
+)
 from brokerproof.probes.survival.values import (
     Attempt,
     Client,
@@ -283,6 +292,23 @@ def test_the_new_way_beside_the_old_one_is_judged_by_its_interval(
 
     assert answered(one) is answer, "the medians of two times say nothing where there are turns"
     assert answered() is Answer.NOT_COMPARABLE
+
+
+def test_the_ratio_is_of_the_new_way_by_the_old_one_whichever_comes_first() -> None:
+    new, old = (Party(run_id="r", client=name, pattern="p") for name in (CLIENT, "old"))
+
+    def compared(first: Party, second: Party, ratio: Estimate | None) -> Compared:
+        contrast = Contrast(
+            quantile=0.5, verdict=Claim.MORE, rounds=(20, 19), samples=(9, 9), paired=True, level=0.95, ratio=ratio
+        )
+        return Compared(first=first, second=second, what=Measured.CONNECT, contrast=contrast)
+
+    forth = paired_of(compared(new, old, Estimate(value=2.0, low=1.6, high=2.5)), CLIENT, "old")
+    back = paired_of(compared(old, new, Estimate(value=0.5, low=0.4, high=0.625)), CLIENT, "old")
+    assert (forth.low, forth.high, forth.rounds) == (1.6, 2.5, 19)
+    assert back.low == pytest.approx(1.6)
+    assert back.high == pytest.approx(2.5)
+    assert paired_of(compared(old, new, None), CLIENT, "old").low is None
 
 
 @pytest.mark.parametrize(
