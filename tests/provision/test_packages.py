@@ -14,6 +14,8 @@ from tools.provision import packages
 from tools.provision.packages import Missing
 from tools.provision.step import Runner, SetupError
 
+BENCH: Final = {"kcat", "iperf3", "prometheus-blackbox-exporter"}
+
 
 class TestWhatIsMissing:
     @pytest.fixture(autouse=True)
@@ -34,12 +36,12 @@ class TestWhatIsMissing:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         assert self.found(bin_directory, bench=True) == {
             *("iproute2", "nftables", "unbound", "util-linux", preflight.java_package()),
-            *("procps", "bind9-dnsutils", "openssl", "graphviz", "maven", "kcat", "iperf3", f"python{version}-venv"),
+            *("procps", "bind9-dnsutils", "openssl", "graphviz", "maven", *BENCH, f"python{version}-venv"),
         }
 
     def test_only_what_is_wanted_is_asked_for(self, bin_directory: Path) -> None:
         everything = self.found(bin_directory, bench=True)
-        assert everything - self.found(bin_directory) == {"kcat", "iperf3"}
+        assert everything - self.found(bin_directory) == BENCH
         assert everything - self.found(bin_directory, bench=True, maven=False) == {"maven"}
 
     def test_a_browser_is_asked_for_by_tests_alone_and_any_of_the_family_will_do(

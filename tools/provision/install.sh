@@ -25,7 +25,7 @@ finish() {
 
 before=$(installed)
 quiet=
-for service in prometheus prometheus-alertmanager; do
+for service in prometheus prometheus-alertmanager prometheus-blackbox-exporter; do
   case " $* " in *" $service "*) [ "$(installed "$service")" = yes ] || quiet="$quiet $service" ;; esac
 done
 # What an earlier run left that was killed.

@@ -23,7 +23,11 @@ _COMMANDS: Final = {
     "openssl": "openssl",
     "dot": "graphviz",
 }
-_BENCH_COMMANDS: Final = {"kcat": "kcat", "iperf3": "iperf3"}
+_BENCH_COMMANDS: Final = {
+    "kcat": "kcat",
+    "iperf3": "iperf3",
+    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+}
 _TEST_COMMANDS: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
 """They judge the alert rules and routes that are shipped; their services are neither started nor left switched on."""
 _BROWSER_COMMANDS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
