@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from brokerproof.lab.daemons.kafka_config import data_dir
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.lab.life.lab_socket import running_labs
@@ -191,6 +192,19 @@ def test_a_client_has_its_vpcs_resolver_and_the_host_keeps_its_own(lab: Lab) -> 
     assert dig(lab, "overlapping", name) == {"10.0.0.150", "10.0.16.150", "10.0.32.150"}
     assert dig(lab, "cluster_vpc", name) == {"10.0.0.100", "10.0.16.100", "10.0.32.100"}
     assert Path("/etc/resolv.conf").read_text() == before
+
+
+def test_an_idle_cluster_writes_no_metadata(lab: Lab) -> None:
+    """By default it would every 500 ms, for every broker to fetch."""
+    log = Path(f"/proc/{lab.pid}/root{data_dir('demo', 1)}/__cluster_metadata-0/00000000000000000000.log")
+    deadline = time.monotonic() + 30  # what starts it may still make topics
+    size, known_since = 0, time.monotonic()
+    while time.monotonic() - known_since < 2:
+        assert time.monotonic() < deadline
+        if size != log.stat().st_size:
+            size, known_since = log.stat().st_size, time.monotonic()
+        time.sleep(0.05)
+    assert size > 0
 
 
 def test_a_change_of_records_takes_effect_without_a_broker_restart(lab: Lab) -> None:
