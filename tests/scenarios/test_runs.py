@@ -51,26 +51,32 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert CliRunner().invoke(main, ["lab", "down", "--name", NAME]).exit_code == 0
 
 
-def test_a_target_file_is_probed_like_the_lab(target: Path, tmp_path: Path) -> None:
-    done = run_pytest(*QUICK, f"--target={target}", "--run-dir", tmp_path / "run")
+@pytest.fixture(scope="module")
+def alone(target: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of a session with nothing wrong and without workers."""
+    run_dir = tmp_path_factory.mktemp("alone") / "run"
+    done = run_pytest(*QUICK, f"--target={target}", "--run-dir", run_dir)
     assert done.returncode == 0, done.stdout
-    document = result(tmp_path / "run")
+    return run_dir
+
+
+def test_a_target_file_is_probed_like_the_lab(alone: Path) -> None:
+    document = result(alone)
     assert document.complete
     assert document.run.target == "lab.yaml"
     assert {c.name for c in document.clients} == {
         f"privatelink_multi_nlb.{name}"
         for name in ("cluster_vpc", "account_b", "overlapping", "remote_by_peering", "remote_by_gateway")
     }
-    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
-    assert (tmp_path / "run" / "junit.xml").exists()
-    assert str(ROOT) not in (tmp_path / "run" / "result.json").read_text(), "a path of this machine"
+    assert (alone / "report.html").stat().st_size > 10_000
+    assert (alone / "junit.xml").exists()
+    assert str(ROOT) not in (alone / "result.json").read_text(), "a path of this machine"
 
 
-def test_with_workers_the_verdicts_are_the_same(target: Path, tmp_path: Path) -> None:
-    alone = run_pytest(*QUICK, f"--target={target}", "--run-dir", tmp_path / "one")
-    workers = run_pytest(*QUICK, "-n", "2", f"--target={target}", "--run-dir", tmp_path / "two")
-    assert (alone.returncode, workers.returncode) == (0, 0), workers.stdout
-    assert verdicts(tmp_path / "one") == verdicts(tmp_path / "two") != {}
+def test_with_workers_the_verdicts_are_the_same(target: Path, alone: Path, tmp_path: Path) -> None:
+    workers = run_pytest(*QUICK, "-n", "2", f"--target={target}", "--run-dir", tmp_path / "run")
+    assert workers.returncode == 0, workers.stdout
+    assert verdicts(alone) == verdicts(tmp_path / "run") != {}
 
 
 def test_a_fault_fails_the_right_test_with_the_finding_first(target: Path, tmp_path: Path) -> None:
