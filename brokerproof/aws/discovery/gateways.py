@@ -117,6 +117,8 @@ def _peerings(entries: dict[Any, list[tuple[Place, Item]]], gateways: set[str]) 
     associations = {(p, i["TransitGatewayAttachmentId"]): _association(i) for p, i in entries[ATTACHMENTS]}
     sides: dict[frozenset[str], dict[str, tuple[Place, Item]]] = {}
     for place, item in entries[GATEWAY_PEERINGS]:
+        if not {"RequesterTgwInfo", "AccepterTgwInfo"} <= set(item):
+            continue  # no peering of two gateways
         infos = (item["RequesterTgwInfo"], item["AccepterTgwInfo"])
         both = frozenset(i["TransitGatewayId"] for i in infos)
         if both <= gateways and item["State"] not in _GONE:
@@ -172,6 +174,10 @@ def _tables(
             to = [a["TransitGatewayAttachmentId"] for a in route.get("TransitGatewayAttachments", ())]
             if to and to[0] not in known:
                 why = f"the route of {table} to {route['DestinationCidrBlock']} leads to {to[0]}, which is not read"
+                reader.missing(place, GATEWAY_ROUTES, why, [table])
+                continue
+            if not to and route.get("State") == "active":  # only a blackhole leads nowhere
+                why = f"the route of {table} to {route['DestinationCidrBlock']} is active, and AWS names no attachment"
                 reader.missing(place, GATEWAY_ROUTES, why, [table])
                 continue
             routes.append(
