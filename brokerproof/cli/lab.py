@@ -24,6 +24,7 @@ from brokerproof.lab.life import preflight
 from brokerproof.lab.life.handle import Lab, run_in_client
 from brokerproof.lab.life.lab_socket import running_labs
 from brokerproof.lab.network.distance import distance_text, links_text
+from brokerproof.lab.twin import as_twin
 from brokerproof.topology.files import dumps
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
 from brokerproof.topology.patterns import PatternOptions
@@ -67,7 +68,7 @@ def lab_up(
 
     `brokerproof topology show --help` lists the patterns.
     """
-    topology = topology_of(what, chosen)
+    topology = as_twin(topology_of(what, chosen))
     if intent_file is not None:
         require(Extra.AWS, "answering the AWS API")
     console = Console(stderr=True, highlight=False)
@@ -242,6 +243,13 @@ def lab_fetch(kafka_version: str | None) -> None:
 
 
 lab.add_command(lab_aws)
+lab.add_command(
+    LateCommand(
+        "try",
+        "brokerproof.cli.lab_try:lab_try",
+        "Try a planned change on a running lab: which paths of its clients would break, and why.",
+    )
+)
 lab.add_command(
     LateCommand(
         "prove",
