@@ -45,6 +45,14 @@ def test_a_prefix_list_that_may_not_be_read_is_no_closed_door() -> None:
     assert {gap.action for gap in facts.gaps} == {"ec2:GetManagedPrefixListEntries"}
 
 
+def test_an_active_route_to_an_attachment_that_aws_does_not_name_is_no_blackhole() -> None:
+    topology = PATTERNS["transit_gateway"].build()
+    manners = Manners(without={("ec2", "SearchTransitGatewayRoutes"): ("TransitGatewayAttachments",)})
+    facts = discovered(topology, manners=manners)
+    assert audit(facts, topology).findings == ()
+    assert {gap.action for gap in facts.gaps} == {"ec2:SearchTransitGatewayRoutes"}
+
+
 def test_the_policy_has_every_call_that_is_made_and_no_other() -> None:
     made: set[str] = set()
 
