@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 KEPT = ROOT / "build" / "bench"
 BENCHMARKS = (
+    "discovery_scale",
     "installed_size",
     "first_packet",
     "throughput_vs_peers",
