@@ -27,12 +27,13 @@ BENCHMARKS = (
     "sweep",
     "accuracy_of_latency",
     "canary_cost",
+    "client_log",
     "on_the_lab",
     "pairs",
     "compare_rates",
 )
 """The longest last."""
-IN_ROUNDS = {"canary_cost", "on_the_lab", "throughput_vs_peers", "throughput_vs_iperf3", "sweep"}
+IN_ROUNDS = {"canary_cost", "client_log", "on_the_lab", "throughput_vs_peers", "throughput_vs_iperf3", "sweep"}
 BEGIN, END = "<!-- figures of {name} -->\n", "<!-- end of figures -->\n"
 INDENT = "    "
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from ruamel.yaml import YAML
@@ -324,24 +325,29 @@ def act_on_topic(setting: Setting, action: str, topic: str) -> None:
         settings |= client_settings(setting.authentication, setting.bootstrap[0][0])
     admin = AdminClient(settings)
     if action == "delete":
-        admin.delete_topics([topic], request_timeout=10)[topic].result(15)
-        groups = [each.group_id for each in admin.list_consumer_groups(request_timeout=10).result(15).valid]
+        admin.delete_topics([topic], request_timeout=60)[topic].result(90)
+        groups = [each.group_id for each in admin.list_consumer_groups(request_timeout=60).result(90).valid]
         if topic in groups:
             # The group of the commands by hand has the topic's name.
-            admin.delete_consumer_groups([topic], request_timeout=10)[topic].result(15)
+            try:
+                admin.delete_consumer_groups([topic], request_timeout=60)[topic].result(90)
+            except KafkaException as refused:
+                # An empty group may be gone with its topic, before it is removed.
+                if refused.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                    raise
         return
     ids = [broker.broker_id for broker in setting.brokers]
     replicas = min(setting.replication_factor, len(ids))
     assignment = [[ids[(first + n) % len(ids)] for n in range(replicas)] for first in range(len(ids))]
     new = NewTopic(topic, num_partitions=len(ids), replica_assignment=assignment)
-    admin.create_topics([new], request_timeout=10)[topic].result(15)
-    until = time.monotonic() + 15
+    admin.create_topics([new], request_timeout=60)[topic].result(90)
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         partitions = admin.list_topics(topic, timeout=10).topics[topic].partitions
         if [partitions[n].leader for n in sorted(partitions)] == ids:
             return
         time.sleep(0.1)
-    raise SystemExit(f"topic {topic}: its partitions have not got the leaders {ids} within 15 s")
+    raise SystemExit(f"topic {topic}: its partitions have not got the leaders {ids} within 60 s")
 
 
 def summary(label: str, turns: list[Timed]) -> str:

@@ -16,6 +16,7 @@ from brokerproof.probes.outcome import (
     NonceFacts,
     Reason,
     Stage,
+    TokenFacts,
 )
 from tests.diagnosis.bends import IN_VPC, SINGLE
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
@@ -95,6 +96,26 @@ def test_a_repeated_nonce_that_is_refused_is_an_advice_for_old_clients() -> None
     assert "librdkafka before 2.6.1" in advice.sentence
     assert diagnosis.findings == ()
     assert diagnosis_of(views, nonce(accepted=True)).advices == ()
+
+
+BY_REGION = "b-1.demo{}.a1b2c3.c2.kafka.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(("called", "advised"), [("-us-west-1-app", True), ("", False), ("-us-east-1", False)])
+def test_a_cluster_called_after_another_region_is_an_advice_for_clients_that_sign_for_that(
+    called: str, advised: bool
+) -> None:
+    facts = AuthenticateFacts(token=TokenFacts(region_name="us-east-1", broker_region_name="us-east-1"))
+
+    [view] = views_of(IN_VPC, authentication="iam")
+    first, *others = view.brokers
+    named = msgspec.structs.replace(first, name=BY_REGION.format(called))
+    view = msgspec.structs.replace(view, brokers=(named, *others), bootstrap=())
+    by_token = Bend(at(Stage.AUTHENTICATE, brokers=[1]), lambda o: msgspec.structs.replace(o, facts=facts))
+    diagnosis = diagnosis_of([view], by_token)
+    assert diagnosis.findings == ()
+    assert [each.code for each in diagnosis.advices] == ([AdviceCode.AUTH_REGION_IN_NAME] if advised else [])
+    assert all("us-west-1 stands in it" in each.observed for each in diagnosis.advices)
 
 
 # Client certificates

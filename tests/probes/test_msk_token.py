@@ -194,7 +194,7 @@ def test_sts_that_refuses_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not isinstance(refused.value, StsUnreachableError)
 
 
-def test_a_token_from_cached_credentials_takes_about_a_millisecond(tmp_path: Path) -> None:
+def test_a_token_from_cached_credentials_takes_less_than_a_millisecond(tmp_path: Path) -> None:
     source = TokenSource(settings(tmp_path))
     source.token(NAME)
     times = []
@@ -202,7 +202,7 @@ def test_a_token_from_cached_credentials_takes_about_a_millisecond(tmp_path: Pat
         began = time.thread_time_ns()
         source.token(NAME)
         times.append(time.thread_time_ns() - began)
-    assert min(times) < 2_000_000
+    assert min(times) < 1_000_000
 
 
 def test_a_probe_that_leaves_ssl_out_to_start_sooner_can_sign() -> None:

@@ -15,6 +15,7 @@ class AdviceCode(StrEnum):
     DNS_LONG_ANSWER = "dns.long_answer"
     TLS_SNI_NEEDED = "tls.sni_needed"
     AUTH_SCRAM_NONCE = "auth.scram_nonce"
+    AUTH_REGION_IN_NAME = "auth.region_in_name"
     METADATA_FINAL_DOT = "metadata.final_dot"
     KAFKA_OLD_VERSIONS = "kafka.old_versions"
     KAFKA_RACKS_ARE_IDS = "kafka.racks_are_ids"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,28 @@ from brokerproof.diagnosis.advice.advice import AdviceCode
 from brokerproof.diagnosis.advice.spec import AdviceSpec, Sighting
 from brokerproof.diagnosis.rules.case import Case
 from brokerproof.probes.outcome import AuthenticateFacts, Stage, Status
+
+_REGION: Final = re.compile(
+    r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov)?-(?:(?:north|south)(?:east|west)?|east|west|central)-\d", re.ASCII
+)
+"""How AWS calls its Regions (AWS general reference, Regional endpoints)."""
+
+
+def _region_in_name(case: Case) -> Iterator[Sighting]:
+    """A login by IAM to a broker whose cluster is called after another Region than the one that it is in."""
+    for view in case.views:
+        for outcome in case.of_stage(view, Stage.AUTHENTICATE):
+            token = outcome.facts.token if isinstance(outcome.facts, AuthenticateFacts) else None
+            found = _REGION.search(outcome.target.name.lower())
+            if outcome.status is not Status.OK or token is None or found is None or not token.broker_region_name:
+                continue
+            place = outcome.target.place
+            check = next((c for c in case.checks(view) if c.stage is Stage.AUTHENTICATE and c.place == place), None)
+            if found[0] != token.broker_region_name and check is not None:
+                words = (
+                    f"{outcome.target.name} is in {token.broker_region_name}, and {found[0]} stands in it before that"
+                )
+                yield Sighting(view, check.check_id, words)
 
 
 def _strict_nonce(case: Case) -> Iterator[Sighting]:
@@ -43,5 +66,15 @@ SPECS: Final = (
         change="update librdkafka to 2.6.1 or later; the user and the password are right",
         sources=("RFC 5802, section 5.1", "confluentinc/librdkafka pull request 4895", "CVE-2024-56128"),
         look=_strict_nonce,
+    ),
+    AdviceSpec(
+        code=AdviceCode.AUTH_REGION_IN_NAME,
+        title="brokers have another Region's name in theirs",
+        affected=("Java clients with aws-msk-iam-auth 2.2.0 to 2.3.x",),
+        because="they sign for the first Region that occurs anywhere in a broker's name, and are told Access denied",
+        change="set awsMskRegionProvider or the Region of these clients, or use aws-msk-iam-auth 2.1.1; role and "
+        "policy are right",
+        sources=("aws/aws-msk-iam-auth issue 245",),
+        look=_region_in_name,
     ),
 )
