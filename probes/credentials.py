@@ -19,6 +19,10 @@ class StsUnreachableError(CredentialsError):
     """Credentials are to be had of STS, which does not answer."""
 
 
+class CredentialsEndedError(CredentialsError):
+    """There are credentials, and they have ended."""
+
+
 def read(reference: str, *, environment: Mapping[str, str] | None = None) -> str:
     """The secret at a reference, without the end of line behind it.
 

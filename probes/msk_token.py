@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from brokerproof.probes.credentials import CredentialsError, StsUnreachableError
+from brokerproof.probes.credentials import CredentialsEndedError, CredentialsError, StsUnreachableError
 from brokerproof.probes.outcome import TokenFacts, TokenFlaw
 from brokerproof.probes.plan import Authentication
 
@@ -115,7 +115,11 @@ class TokenSource:
             # What asks metadata services of a host gives up without a word: this asked STS, or a service for it.
             where = (getattr(failure, "kwargs", None) or {}).get("endpoint_url", "STS")
             raise StsUnreachableError(f"AWS credentials: no answer from {where}: {_words(failure)}") from None
-        except (exceptions.BotoCoreError, exceptions.ClientError, RuntimeError, OSError) as failure:
+        except RuntimeError:
+            # botocore's one word for credentials that have ended, also after it had them renewed.
+            words = "AWS credentials: they have ended, and who gives them has no others"
+            raise CredentialsEndedError(words) from None
+        except (exceptions.BotoCoreError, exceptions.ClientError, OSError) as failure:
             raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
 
     def for_librdkafka(self, broker_name: str) -> tuple[str, float]:

@@ -17,6 +17,7 @@ from brokerproof.probes.outcome import (
     Reason,
     Stage,
     TokenFacts,
+    TokenFlaw,
 )
 from tests.diagnosis.bends import IN_VPC, SINGLE
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
@@ -57,6 +58,10 @@ def test_what_follows_a_refused_login_waits_for_it() -> None:
         (login(Reason.CREDENTIALS_REFUSED, [2], messages=1), {Code.AUTH_SCRAM_SECRET, Code.AUTH_SCRAM_PASSWORD}),
         (login(Reason.MECHANISM_NOT_OFFERED, offered=("OAUTHBEARER",)), {Code.AUTH_MECHANISM}),
         (login(Reason.NO_CREDENTIALS), {Code.AUTH_NO_CREDENTIALS}),
+        (
+            login(Reason.NO_CREDENTIALS, token=TokenFacts(flaws=(TokenFlaw.CREDENTIALS_ENDED,))),
+            {Code.AUTH_IAM_EXPIRED},
+        ),
         (login(Reason.STS_UNREACHABLE), {Code.AUTH_STS_UNREACHABLE}),
         (login(Reason.TIMED_OUT), {Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS}),
         (login(Reason.CLOSED), {Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from brokerproof.probes.credentials import CredentialsError, StsUnreachableError
+from brokerproof.probes.credentials import CredentialsEndedError, CredentialsError, StsUnreachableError
 from brokerproof.probes.msk_token import Bearer, TokenSource, caller_arn, region_in
 from brokerproof.probes.outcome import TokenFlaw
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
@@ -168,6 +169,14 @@ def test_sts_that_does_not_answer_is_told_from_no_credentials(
         with pytest.raises(StsUnreachableError, match=r"no answer from http://127\.0\.0\.1") as refused:
             source.refresh()
     assert time.monotonic() - began < 30, "once, and not as patiently as botocore"
+    assert SECRET not in str(refused.value)
+
+
+def test_credentials_that_have_ended_are_told_from_none(tmp_path: Path) -> None:
+    given = {"Version": 1, "AccessKeyId": KEY_ID, "SecretAccessKey": SECRET, "SessionToken": "t"}
+    (tmp_path / "ended.json").write_text(json.dumps({**given, "Expiration": "2026-01-01T00:00:00+00:00"}))
+    with pytest.raises(CredentialsEndedError, match="they have ended") as refused:
+        TokenSource(settings(tmp_path, f"[app]\ncredential_process = cat {tmp_path / 'ended.json'}\n")).refresh()
     assert SECRET not in str(refused.value)
 
 

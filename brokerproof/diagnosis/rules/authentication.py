@@ -46,6 +46,8 @@ def _login(case: Case, red: Red, reds: Sequence[Red]) -> Said | None:
             return _mechanism(case, red)
         case Reason.CREDENTIALS_REFUSED:
             return _refused(case, red, reds)
+        case Reason.NO_CREDENTIALS if TokenFlaw.CREDENTIALS_ENDED in _flaws(case, red):
+            return frozenset({Code.AUTH_IAM_EXPIRED}), ""
         case None:
             return None
         case reason:
@@ -72,11 +74,17 @@ def _refused(case: Case, red: Red, reds: Sequence[Red]) -> Said | None:
             return None
 
 
+def _flaws(case: Case, red: Red) -> tuple[TokenFlaw, ...]:
+    """What the client knows to be wrong with its token, or with what was to sign it."""
+    facts = case.facts(red, AuthenticateFacts)
+    return facts.token.flaws if facts is not None and facts.token is not None else ()
+
+
 def _refused_by_iam(case: Case, red: Red) -> Said:
     """MSK answers every fault with the same words; what the client knows of its token tells some apart."""
     facts = case.facts(red, AuthenticateFacts)
     token = facts.token if facts is not None else None
-    flaws = token.flaws if token is not None else ()
+    flaws = _flaws(case, red)
     if TokenFlaw.CREDENTIALS_ENDED in flaws:
         return frozenset({Code.AUTH_IAM_EXPIRED}), ""
     if TokenFlaw.OTHER_REGION in flaws:

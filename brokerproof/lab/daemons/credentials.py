@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import secrets
 import string
 from functools import cached_property
@@ -57,6 +58,9 @@ class LabCredentials:
         if judgement.given:
             keys = f"aws_access_key_id = {key_id}\naws_secret_access_key = {held}"
             role = f"role_arn = arn:aws:iam::111111111111:role/{user}\nregion = {judgement.region_name}"
+            if judgement.ended:
+                self._write("ended.json", _ended(key_id, held))
+                keys = f"credential_process = cat {self._directory / 'ended.json'}"
             by_role = f"[{user}]\n{role}\nsource_profile = keys\n[keys]\n{keys}"
             self._write("aws", by_role if judgement.by_role else f"[{user}]\n{keys}")
         else:
@@ -95,3 +99,10 @@ class LabCredentials:
         path = self._directory / name
         path.touch(mode=0o600)
         path.write_text(f"{text}\n")
+
+
+def _ended(key_id: str, secret: str) -> str:
+    """Credentials as a process hands them out (AWS SDKs, process credential provider), an hour too late."""
+    end = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    told = {"Version": 1, "AccessKeyId": key_id, "SecretAccessKey": secret, "SessionToken": "of-the-lab"}
+    return json.dumps({**told, "Expiration": end.isoformat()})

@@ -227,6 +227,13 @@ FAULTS: Final = (
         reasons=(Reason.NO_CREDENTIALS,),
     ),
     _iam(
+        "iam-credentials-ended",
+        "The client's credentials ended an hour ago, and what gives them has no others.",
+        partial(_judgement, ended=True),
+        Code.AUTH_IAM_EXPIRED,
+        reasons=(Reason.NO_CREDENTIALS,),
+    ),
+    _iam(
         "iam-sts-unreachable",
         "The client has to assume a role, and nothing leads to STS.",
         partial(_judgement, by_role=True),

@@ -186,6 +186,8 @@ class IamJudgement(Model):
     """That they take tokens for."""
     given: bool = True
     """Whether clients have credentials at all."""
+    ended: bool = False
+    """Whether what they have has ended, as of a process that no longer renews it."""
     by_role: bool = False
     """Whether clients have to assume a role for them; no STS is in a lab."""
     key_fits: bool = True
