@@ -288,8 +288,8 @@ ENTRIES: Final = (
         sits=Piece.CLIENT,
         title="the AWS credentials that signed the token had ended",
         patterns=EVERY,
-        evidence="nothing was sent: what gives the credentials has none but ended ones; or Access denied, and their own "
-        "end was before the token was signed",
+        evidence="nothing was sent: what gives the credentials has none but ended ones; or Access denied, and they had "
+        "ended before the token was signed",
         remedy="have {client} refresh its AWS credentials in time",
         call="sts GetCallerIdentity",
         sources=(_IAM, "aws/aws-msk-iam-sasl-signer-net issue 25"),
