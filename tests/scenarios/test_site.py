@@ -20,12 +20,18 @@ from brokerproof.vantages.protocol import OnOutcome, VantageRun
 TOPOLOGY = PATTERNS["privatelink_multi_nlb"].build(None)
 CLIENTS = [client.name for client in TOPOLOGY.clients if client.pattern is not None]
 A_LAB = cast(Lab, object())
+MEETING_LIMIT_S = 20
 
 
 class Counting:
-    """Vantages that count how many of them run a plan at the same time."""
+    """Vantages that count how many of them run a plan at the same time.
+
+    Where several are to be, the first of them wait until they are, however late this machine starts a thread.
+    """
 
     def __init__(self) -> None:
+        self.expected = 1
+        self._met = threading.Event()
         self.running = self.most = 0
         self.plans: list[str] = []
         self._lock = threading.Lock()
@@ -35,6 +41,10 @@ class Counting:
             self.plans.append(plan.client)
             self.running += 1
             self.most = max(self.most, self.running)
+            if self.running >= self.expected > 1:
+                self._met.set()
+        if self.expected > 1:
+            self._met.wait(MEETING_LIMIT_S)
         time.sleep(0.1)
         with self._lock:
             self.running -= 1
@@ -66,6 +76,7 @@ def test_how_many_clients_are_verified_at_once(
     vantages: Counting, monkeypatch: pytest.MonkeyPatch, lab: Lab | None, load: float, most: int
 ) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    vantages.expected = most
     with Site(TOPOLOGY, lab=lab, journal=None, label=lambda client: client.name) as opened:
         opened.verify(CLIENTS)
         assert vantages.most == most

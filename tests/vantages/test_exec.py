@@ -24,8 +24,8 @@ from brokerproof.vantages.tail import Tail
 from tests.vantages import far_side
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = Patience(first_line_ms=15_000, grace_ms=300, terminate_ms=1000)
-NO_LOGIN = Patience(first_line_ms=1500, grace_ms=300, terminate_ms=600)
+QUICK = Patience(first_line_ms=15_000, grace_ms=300, terminate_ms=2000)
+NO_LOGIN = Patience(first_line_ms=3000, grace_ms=300, terminate_ms=2000)
 
 
 ANSWERED = 5000
@@ -137,30 +137,30 @@ BAD = [
     ),
     Bad(
         "hangs_before_first_line",
-        r"no first line of the probe within 1500 ms; it was told to end and was killed by SIGTERM: waiting for a",
+        r"no first line of the probe within 3000 ms; it was told to end and was killed by SIGTERM: waiting for a",
         [],
         "waiting for a password",
         begun=False,
         patience=NO_LOGIN,
     ),
-    Bad("never_reads", r"no first line of the probe within 1500 ms", [], begun=False, patience=NO_LOGIN),
+    Bad("never_reads", r"no first line of the probe within 3000 ms", [], begun=False, patience=NO_LOGIN),
     Bad(
         "hangs_mid_run",
-        r"no closing line within 200 ms of the plan and 300 ms more \(1 outcomes arrived\); .* SIGTERM",
+        r"no closing line within 1500 ms of the plan and 300 ms more \(1 outcomes arrived\); .* SIGTERM",
         [0],
-        plan_ms=200,
+        plan_ms=1500,
     ),
     Bad(
         "cleans_up_when_told",
         r"\(1 outcomes arrived\); it was told to end and ended with exit status 0: topic removed",
         [0, 1],
         "topic removed",
-        plan_ms=200,
+        plan_ms=1500,
     ),
-    Bad("ignores_sigterm", r"no closing line .* was killed by SIGKILL", [0], plan_ms=200),
+    Bad("ignores_sigterm", r"no closing line .* was killed by SIGKILL", [0], plan_ms=1500),
     Bad(
         "only_rubbish",
-        r"no first line of the probe within 1500 ms",
+        r"no first line of the probe within 3000 ms",
         [],
         "bash: python: command not found\n\ufffd\ufffd\ufffd\ufffd[31m",
         begun=False,
@@ -199,7 +199,7 @@ def test_a_bad_far_side_is_an_error_and_loses_nothing_measured(bad: Bad) -> None
     assert bad.said in run.said
     assert len(run.said) <= 4200
     assert "\n" not in run.error
-    assert took_s < 8
+    assert took_s < 25, "nobody waits for the 30 s of a plan"
     assert pid is None, "a far side that broke the protocol is not used again"
 
 
@@ -213,7 +213,7 @@ def test_what_the_command_left_behind_is_ended_with_it() -> None:
 @pytest.mark.parametrize("behaviour", ["dies_mid_run", "hangs_mid_run", "rubbish_between", "dies_on_second_plan"])
 def test_after_a_bad_run_the_next_one_starts_another_process(behaviour: str) -> None:
     with far(behaviour) as vantage:
-        runs = [vantage.run(plan(f"plan-{n}", plan_ms=100)) for n in range(3)]
+        runs = [vantage.run(plan(f"plan-{n}", plan_ms=1500)) for n in range(3)]
     hosts = [run.started.host for run in runs if run.started]
     if behaviour == "dies_on_second_plan":
         assert [bool(run.error) for run in runs] == [False, True, False]
