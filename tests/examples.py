@@ -1,4 +1,7 @@
-"""How many examples a law is tried with: a quarter in every run of the tests, all of them in ``make laws``."""
+"""How many examples a law is tried with: a quarter in every run of the tests, all of them in ``make laws``.
+
+The same goes for what is tried pattern by pattern: a part of the pairs, or each.
+"""
 
 from __future__ import annotations
 

@@ -82,8 +82,13 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", sorted(OPTIONS))
-@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def pairs() -> list[tuple[str, str]]:
+    """Each option in each pattern; where not all are asked for, each option in a quarter of them, all in turn."""
+    named = [(o, option, p, pattern) for o, option in enumerate(sorted(OPTIONS)) for p, pattern in enumerate(PATTERNS)]
+    return sorted((pattern, option) for o, option, p, pattern in named if ALL or (o + p) % 4 == 0)
+
+
+@pytest.mark.parametrize(("pattern", "options"), pairs())
 def test_every_option(pattern: str, options: str) -> None:
     try:
         topology = PATTERNS[pattern].build(OPTIONS[options])
@@ -102,7 +107,10 @@ def faulty(name: str) -> list[tuple[Topology, Topology]]:
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_every_fault(name: str) -> None:
-    for intended, broken in faulty(name):
+    shown = [(intended, broken) for intended, broken in faulty(name) if ALL or as_seen(intended) != as_seen(broken)]
+    if not shown:
+        pytest.skip("the account does not show it, so it is the account of the builder")
+    for intended, broken in shown:
         holds(broken, intended=intended, page_size=100)
 
 

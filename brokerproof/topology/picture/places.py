@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from brokerproof.topology.models import Topology
@@ -11,8 +12,12 @@ from brokerproof.topology.picture.label import LISTED
 from brokerproof.topology.picture.way import Place, PlaceKind, broker_place
 
 
+@lru_cache(maxsize=4096)
 def node_name(*parts: str) -> str:
-    """A name in DOT text: every id fits, and none can be taken for a port (``:``)."""
+    """A name in DOT text: every id fits, and none can be taken for a port (``:``).
+
+    One picture asks for a name hundreds of times.
+    """
     return "/".join(quote(part, safe="@.-_") for part in parts)
 
 
