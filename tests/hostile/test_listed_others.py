@@ -27,7 +27,7 @@ from tests.probes.peers import LOOPBACK, peer
 from tests.probes.running import TLS_TO_IDENTITY, plan
 
 LIMITS = Limits(resolve_ms=1500, connect_ms=1500, handshake_ms=1500, request_ms=1500, plan_ms=6000)
-SLACK_S = 2.0
+SLACK_S = 5.0
 NAMES = tuple(Endpoint(name=f"b-{index}.fuzz.test", port=9, broker_id=index) for index in range(1, 4))
 FLOOD = 3000
 

@@ -168,7 +168,7 @@ def test_sts_that_does_not_answer_is_told_from_no_credentials(
         began = time.monotonic()
         with pytest.raises(StsUnreachableError, match=r"no answer from http://127\.0\.0\.1") as refused:
             source.refresh()
-    assert time.monotonic() - began < 30, "once, and not as patiently as botocore"
+    assert time.monotonic() - began < 55, "once, and not as patiently as botocore, which waits a minute each time"
     assert SECRET not in str(refused.value)
 
 
