@@ -46,7 +46,8 @@ def _import_engine() -> None:
 
     kio imports hypothesis where it is installed, and asyncio imports ssl. Collecting garbage finds
     none while modules are imported: together these cost as much as a whole run. Afterwards it finds next
-    to none either, and would fall into what is timed. Later they may be imported: botocore needs ssl.
+    to none either, and would fall into what is timed; a probe that serves collects between plans.
+    Later they may be imported: botocore needs ssl.
     """
     left_out = [name for name in ("hypothesis", "ssl") if name not in sys.modules]
     sys.modules |= dict.fromkeys(left_out)  # type: ignore[arg-type]  # None: "not installed"
@@ -126,6 +127,9 @@ async def _main(server: ForkServer, *, serve: bool) -> None:
     _in_thread(lambda: _read_plans(take, lambda: _tell(loop, end)) if serve else _read_plan(take))
     while (line := await plans.get()) is not None and not abort.is_set():
         await _probe(line, output, abort, server)
+        if serve:
+            # Here it falls into nothing that is timed, and what one plan leaves does not stay until many have.
+            gc.collect()
     output.drain()
 
 
