@@ -21,6 +21,7 @@ from brokerproof.diagnosis.check import Check
 from brokerproof.diagnosis.finding import Diagnosis
 from brokerproof.probes.outcome import Closing, Outcome, Started
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.reports.files import write_atomically
 from brokerproof.reports.formats import ReportFormat
 from brokerproof.topology.expectation.view import ClientView
@@ -219,7 +220,6 @@ class _Versioned(msgspec.Struct, frozen=True):
     document_version: int
 
 
-_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(ResultDocument)
 _version_decoder: Final = msgspec.json.Decoder(_Versioned)
 _BROKER: Final = re.compile(r"broker-(\d+)", re.ASCII)
@@ -227,22 +227,22 @@ _BROKER: Final = re.compile(r"broker-(\d+)", re.ASCII)
 
 def encode_document(document: ResultDocument) -> bytes:
     """The document as JSON, one line."""
-    return _encoder.encode(document) + b"\n"
+    return encode_json(document) + b"\n"
 
 
 def document_pieces(document: ResultDocument) -> Iterator[bytes]:
     """What :func:`encode_document` makes, a client at a time: a large run need not stand in memory twice."""
     for number, field in enumerate(document.__struct_fields__):
-        yield (b"," if number else b"{") + _encoder.encode(field) + b":"
+        yield (b"," if number else b"{") + encode_json(field) + b":"
         value = getattr(document, field)
         if field != "clients":
-            yield _encoder.encode(value)
+            yield encode_json(value)
             continue
         yield b"["
         for place, client in enumerate(document.clients):
             if place:
                 yield b","
-            yield _encoder.encode(client)
+            yield encode_json(client)
         yield b"]"
     yield b"}\n"
 

@@ -19,6 +19,7 @@ from brokerproof.comparison.values import Comparison
 from brokerproof.diagnosis.check import Check
 from brokerproof.errors import WrongUseError
 from brokerproof.probes.outcome import Line, SampleBlock, Started
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.reports.document import Drawing, Run, TestResult, TopologyAudit, UtcTime
 from brokerproof.reports.line_file import LineFile
 from brokerproof.reports.words import encodable
@@ -144,8 +145,6 @@ Event = (
     | Closed
 )
 
-_encoder: Final = msgspec.json.Encoder()
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -153,10 +152,10 @@ def _now() -> datetime:
 
 def _line(event: Event) -> bytes:
     try:
-        return _encoder.encode(event)
+        return encode_json(event)
     except UnicodeEncodeError:
         # What a broken vantage said may hold bytes that were no text. A word spelt out beats a lost line.
-        return _encoder.encode(_encodable(msgspec.to_builtins(event)))
+        return encode_json(_encodable(msgspec.to_builtins(event)))
 
 
 def _encodable(value: Any) -> Any:

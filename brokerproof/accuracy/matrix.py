@@ -17,6 +17,7 @@ import msgspec
 from brokerproof.accuracy.score import NAMED, OVERRUN_ALLOWED, Attribution, is_alone, score, set_size
 from brokerproof.accuracy.trial import Count, Header, Injected, Trial, TrialKind
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 
 MATRIX_VERSION: Final = 2
 """Raised with every change of shape: counts are made anew from the trials, so an older document has other ones."""
@@ -293,14 +294,13 @@ class _Versioned(msgspec.Struct, frozen=True):
     matrix_version: int
 
 
-_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Matrix)
 _version_decoder: Final = msgspec.json.Decoder(_Versioned)
 
 
 def encode_matrix(matrix: Matrix) -> bytes:
     """The matrix as JSON, one line."""
-    return _encoder.encode(matrix) + b"\n"
+    return encode_json(matrix) + b"\n"
 
 
 def decode_matrix(text: bytes | str) -> Matrix:

@@ -17,13 +17,12 @@ from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
 from brokerproof.diagnosis.judge import RunOutcomes, judge
 from brokerproof.probes.outcome import HostFacts, Outcome
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.plan import VERIFY_STAGES
 from brokerproof.reports.files import write_atomically
 from brokerproof.topology.expectation.view import ClientView
 
 FOLDER: Final = "evidence"
-
-_encoder: Final = msgspec.json.Encoder()
 
 
 class _Stored(Value, frozen=True, kw_only=True):
@@ -52,7 +51,7 @@ def keep(folder: Path, case_id: str, seen: Sequence[ClientEvidence]) -> None:
     """
     path = _path(folder, case_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, gzip.compress(_encoder.encode(tuple(seen)), compresslevel=3, mtime=0))
+    write_atomically(path, gzip.compress(encode_json(tuple(seen)), compresslevel=3, mtime=0))
 
 
 def is_in(folder: Path) -> bool:

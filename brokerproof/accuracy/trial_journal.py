@@ -15,13 +15,13 @@ import msgspec
 
 from brokerproof.accuracy.trial import Header, Trial
 from brokerproof.errors import WrongUseError
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.reports.line_file import LineFile
 
 T = TypeVar("T")
 
 NAME: Final = "trials.jsonl"
 
-_encoder: Final = msgspec.json.Encoder()
 _headers: Final = msgspec.json.Decoder(Header)
 _trials: Final = msgspec.json.Decoder(Trial)
 
@@ -88,7 +88,7 @@ class TrialJournal:
         except OSError as error:
             raise JournalError(f"{folder}: cannot be made: {error.strerror or error}") from None
         try:
-            file = LineFile.create(path, _encoder.encode(header), synced=True)
+            file = LineFile.create(path, encode_json(header), synced=True)
         except FileExistsError:
             raise JournalError(
                 f"{path} is there already: continue it with --resume, or choose another folder"
@@ -125,7 +125,7 @@ class TrialJournal:
             JournalError: it cannot be written.
         """
         try:
-            self._file.append(_encoder.encode(trial))
+            self._file.append(encode_json(trial))
         except OSError as error:
             raise JournalError(f"{self.path}: cannot be written: {error.strerror or error}") from None
         self.trials.append(trial)

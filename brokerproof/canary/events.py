@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from brokerproof.canary.rounds import Depth
 from brokerproof.canary.state import Reading, State
 from brokerproof.canary.watched import Watched
 from brokerproof.diagnosis.finding import Finding
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 
 LONGEST: Final = 500
 """Characters of a remedy that travel with an alert; the report has all of them."""
@@ -84,9 +83,8 @@ class HoldChanged(Value, frozen=True, kw_only=True, tag="hold", tag_field="event
 
 
 Event = RoundEnded | StateChanged | HoldChanged
-_encoder: Final = msgspec.json.Encoder()
 
 
 def encode_event(event: Event) -> bytes:
     """One JSON line, newline included."""
-    return _encoder.encode(event) + b"\n"
+    return encode_json(event) + b"\n"

@@ -24,6 +24,7 @@ from brokerproof.canary.timing import BUCKETS
 from brokerproof.canary.watched import Watched
 from brokerproof.errors import CouldNotError
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 
 FOLDER: Final = Path("results") / "canary"
 """Where it is by default."""
@@ -163,7 +164,7 @@ class Store:
             )
             self._db.executemany(
                 "INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?)",
-                [(*_key(thing), msgspec.json.encode(standing)) for thing, standing in record.standings.items()],
+                [(*_key(thing), encode_json(standing)) for thing, standing in record.standings.items()],
             )
             for thing, reading in record.readings.items():
                 self._count(hour, thing, reading, record)
@@ -177,7 +178,7 @@ class Store:
     def _note(self, changes: Sequence[StateChanged]) -> None:
         self._db.executemany(
             "INSERT INTO changes (at, client, broker, address, before, after, found) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(e.at, *_key(e.watched), e.before, e.after, msgspec.json.encode(e.found)) for e in changes],
+            [(e.at, *_key(e.watched), e.before, e.after, encode_json(e.found)) for e in changes],
         )
 
     def _count(self, hour: int, thing: Watched, reading: Reading, record: RoundRecord) -> None:

@@ -16,6 +16,7 @@ from brokerproof.aws.audit.text import lines_of, sarif, verdict
 from brokerproof.aws.audit.values import Audit, State
 from brokerproof.cli.account import facts_from
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, as_sentences
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.topology.files import load
 from brokerproof.wording import printable
 
@@ -62,7 +63,7 @@ def audit(what: Path, intended: Path | None, *, traces: bool, rendering: str) ->
                 click.echo(printable(line))
             click.echo(verdict(found))
         case Rendering.JSON:
-            click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            click.echo(msgspec.json.format(encode_json(found), indent=2).decode())
         case Rendering.SARIF:
             click.echo(json.dumps(sarif(found, str(what)), indent=2))
     sys.exit(code_of(found))

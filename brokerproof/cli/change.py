@@ -25,6 +25,7 @@ from brokerproof.change.report import html, junit, lines_of
 from brokerproof.change.session import SETTLE_S, ChangeError, Watching, carry_out, look, watched_clients
 from brokerproof.cli.canary import Duration
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, WRONG_USE, Said, as_sentences
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.survival.values import SurvivalReport
 from brokerproof.reports.files import write_atomically
 from brokerproof.running.site import load_target
@@ -195,7 +196,7 @@ def change_begin(target: Path, *, folder: Path, clients: tuple[str, ...]) -> Non
             keeper.terminate()
         raise
     begun = Begun(target=str(target.resolve()), clients=clients, keeper=keeper.pid, at=time.time(), before=before)
-    write_atomically(folder / BEGUN, msgspec.json.encode(begun))
+    write_atomically(folder / BEGUN, encode_json(begun))
     click.echo(f"begun: make the change, then: brokerproof change end --state {folder}")
 
 
@@ -226,7 +227,7 @@ def change_keep(target: Path, folder: Path, clients: tuple[str, ...]) -> None:
     except ChangeError as problem:
         write_atomically(folder / TROUBLE, str(problem).encode())
         return
-    write_atomically(folder / NOTICED, msgspec.json.encode(Noticed(reports=reports, troubles=troubles)))
+    write_atomically(folder / NOTICED, encode_json(Noticed(reports=reports, troubles=troubles)))
 
 
 @change.command("end")
@@ -315,7 +316,7 @@ def _end(judgement: Judgement, output: Path | None) -> None:
     files: dict[str, Callable[[], bytes]] = {
         "change.html": lambda: html(judgement).encode(),
         "junit.xml": lambda: junit(judgement),
-        "change.json": lambda: msgspec.json.encode(judgement),
+        "change.json": lambda: encode_json(judgement),
     }
     for line in lines_of(judgement):
         click.echo(line)

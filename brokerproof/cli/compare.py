@@ -23,6 +23,7 @@ from brokerproof.diagnosis.check import Verdict
 from brokerproof.extras import Extra, require
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.outcome import Measured
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.reports.comparison import claims, markdown, markdown_of, print_comparison
 from brokerproof.reports.document import Run
 from brokerproof.reports.environment import describe_host, describe_tool
@@ -322,4 +323,4 @@ def _show(found: Comparison, text: str, shape: str, files: tuple[tuple[str, str]
 
 
 def _json(found: Comparison) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+    return msgspec.json.format(encode_json(found), indent=2) + b"\n"

@@ -14,6 +14,7 @@ from brokerproof.extras import Extra, require
 from brokerproof.running.account import is_arn
 from brokerproof.topology.files import dumps
 from brokerproof.topology.rules import problems
+from brokerproof.wording import one_line
 
 
 @click.command("discover")
@@ -88,7 +89,7 @@ def _write(facts: AccountFacts, output: Path | None) -> None:
     )
     for gap in facts.gaps:
         where = f"account {gap.account_id}, Region {gap.region_name}"
-        click.echo(f"unknown: {', '.join(gap.unknown)}: {gap.action} in {where}: {gap.why}", err=True)
+        click.echo(one_line(f"unknown: {', '.join(gap.unknown)}: {gap.action} in {where}: {gap.why}"), err=True)
     broken = problems(topology)
     if broken:
         click.echo(

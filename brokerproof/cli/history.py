@@ -12,6 +12,7 @@ from rich.console import Console
 from brokerproof.cli.endings import WRONG_USE, Said, as_sentences
 from brokerproof.comparison.history import STORE, Trend, append, trend
 from brokerproof.extras import Extra, require
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.reports.document import RESULT_FILE, DocumentError, ResultDocument, decode_document
 from brokerproof.reports.history import points_of, print_history
 
@@ -69,7 +70,7 @@ def history(
     if not points:
         raise Said(f"{store}: no run with that; --add results/RUN appends one", WRONG_USE)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(points), indent=2).decode())
+        click.echo(msgspec.json.format(encode_json(points), indent=2).decode())
         return
     print_history(points, Console(highlight=False))
 

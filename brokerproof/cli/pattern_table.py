@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from brokerproof.cli.endings import WRONG_USE, Said, as_sentences
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.reports.document import RESULT_FILE, DocumentError, decode_document
 from brokerproof.reports.pattern_table import measured_of, pattern_markdown
 from brokerproof.topology.comparison.facts import Statement
@@ -64,7 +65,7 @@ def patterns(
             measured[key] = (*measured.get(key, ()), *statements)
     table = pattern_table(topology, tuple(dict.fromkeys(clients)) or there, prices=listed, measured=measured)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(table), indent=2).decode())
+        click.echo(msgspec.json.format(encode_json(table), indent=2).decode())
     else:
         click.echo(pattern_markdown(table), nl=False)
 

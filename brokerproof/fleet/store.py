@@ -24,6 +24,7 @@ from brokerproof.fleet.far.values import (
 )
 from brokerproof.fleet.hub import ENGINE, FleetError, Hub
 from brokerproof.fleet.items import FleetSet
+from brokerproof.probes.outcome.foreign_text import encode_json, escape_json
 from brokerproof.topology.models import Topology
 
 AT_ONCE: Final = 16
@@ -54,8 +55,10 @@ class Store:
             StoreError: S3 refused.
         """
         bodies = [(item.plan_key, plans[item.client]) for item in made.items]
-        bodies.append((self._key(made.name, TOPOLOGY), made.topology.model_dump_json(exclude_defaults=True).encode()))
-        bodies.append((self._key(made.name, AUDIT), msgspec.json.encode(made.audit)))
+        bodies.append(
+            (self._key(made.name, TOPOLOGY), escape_json(made.topology.model_dump_json(exclude_defaults=True).encode()))
+        )
+        bodies.append((self._key(made.name, AUDIT), encode_json(made.audit)))
         with ThreadPoolExecutor(AT_ONCE) as threads:
             for number, _ in enumerate(threads.map(lambda pair: self._put(*pair), bodies)):
                 heard(number)

@@ -69,6 +69,7 @@ def written(version: int, model: BaseModel, *, flow: bool | None = False) -> str
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = flow
     yaml.width = 110
+    yaml.allow_unicode = False  # names of an account or a peer may have what acts on a terminal: it is spelt out
     yaml.representer.sort_base_mapping_type_on_output = False
     out = StringIO()
     yaml.dump({"version": version, **model.model_dump(mode="json", exclude_defaults=True)}, out)

@@ -58,7 +58,8 @@ def balancer_name(cluster: Cluster, scheme: VpcAuthentication) -> str:
 def with_managed(topology: Topology) -> Topology:
     """The topology with what MSK builds added as ordinary resources; itself where multi-VPC connectivity is off."""
     placed = [cluster for cluster in topology.clusters if _is_placed(cluster)]
-    schemes = [(cluster, scheme) for cluster in placed for scheme in cluster.vpc_connectivity]
+    # A scheme without its listener breaks a rule; an account that is read may be in that state all the same.
+    schemes = [(c, s) for c in placed for s in c.vpc_connectivity if s.listener in {each.name for each in c.listeners}]
     if not schemes:
         return topology
     names = {cluster.cluster_name for cluster in placed}

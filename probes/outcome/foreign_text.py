@@ -1,4 +1,4 @@
-"""The one place where text of a peer becomes ours: printable, of bounded length, and valid Unicode.
+"""The one place where text of a peer becomes ours: printable, of bounded length, valid Unicode, and harmless as JSON.
 
 What a peer says stands in terminals, logs and reports. A control character there is an attack on who reads; a
 bidirectional one makes text read as another; a lone surrogate cannot be written at all.
@@ -6,6 +6,8 @@ bidirectional one makes text read as another; a lone surrogate cannot be written
 
 from __future__ import annotations
 
+import json
+import re
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -16,6 +18,9 @@ from brokerproof.probes.outcome.measured import Distribution
 
 T = TypeVar("T")
 
+_encoder: Final = msgspec.json.Encoder()  # noqa: TID251  the one
+_NOT_PLAIN: Final = re.compile(r"[^ -~\n]")
+_DELETE: Final = b"\x7f"
 _INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
 _NUMBER_DIGITS: Final = 18
 """What has more digits is no number of a peer's that anything here counts in."""
@@ -45,6 +50,30 @@ def decoded(raw: bytes, most: int = TEXT_CHARACTERS) -> str:
 def number(text: str) -> int | None:
     """A number that a peer wrote in ASCII digits; None where it is none, or out of all proportion."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS else None
+
+
+def encode_json(value: Any) -> bytes:
+    r"""The value as JSON in which nothing acts on who prints it: what is not printable stands as ``\u202e``.
+
+    JSON itself asks that of C0 characters alone (RFC 8259): C1, delete and bidirectional ones could stand as they are.
+    Everything that writes JSON for others writes it by this function.
+
+    Raises:
+        UnicodeEncodeError: a lone surrogate is in it.
+    """
+    return escape_json(_encoder.encode(value))
+
+
+def escape_json(encoded: bytes) -> bytes:
+    """Another encoder's JSON, made as harmless; its line ends stay."""
+    if encoded.isascii() and _DELETE not in encoded:
+        return encoded
+    return _NOT_PLAIN.sub(_escaped, encoded.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 class _Cleaning:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.outcome.host import HostFacts
 from brokerproof.probes.outcome.registry import STAGE_REASONS, Facts
 from brokerproof.probes.outcome.stages import ERROR_REASONS, SKIP_REASONS, Reason, Role, Stage, Status
@@ -176,8 +177,6 @@ class Refused(Value, frozen=True, tag="refused", tag_field="type"):
 
 Line = Started | Outcome | SampleBlock | Closing | Refused
 
-_encoder: Final = msgspec.json.Encoder()
-
 
 @cache
 def _line_decoder() -> msgspec.json.Decoder[Line]:
@@ -187,7 +186,7 @@ def _line_decoder() -> msgspec.json.Decoder[Line]:
 
 def encode_line(line: Line) -> bytes:
     """One JSON line, newline included."""
-    return _encoder.encode(line) + b"\n"
+    return encode_json(line) + b"\n"
 
 
 def decode_line(text: bytes | str) -> Line:

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException
 from brokerproof.probes.credentials import CredentialsError
 from brokerproof.probes.kafka_client.memory import bound_memory, bound_stacks
 from brokerproof.probes.outcome.bounds import CLIENT_LOAD_MEMORY_BYTES
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.survival.bookkeeping import Resent, Stalls, lost
 from brokerproof.probes.survival.established import live
 from brokerproof.probes.survival.java import JavaClients, java_words
@@ -170,7 +171,7 @@ def main() -> int:
     bound_memory(CLIENT_LOAD_MEMORY_BYTES)
     if sys.argv[1:] == ["--remove"]:
         left = remove(msgspec.json.decode(sys.stdin.buffer.read(), type=Removal))
-        sys.stdout.buffer.write(msgspec.json.encode(left))
+        sys.stdout.buffer.write(encode_json(left))
         return 0
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

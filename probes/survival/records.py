@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from brokerproof.probes.logins import client_settings
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received
 from brokerproof.probes.survival.values import Client, Removal, SurvivalPlan
 from brokerproof.probes.topic import RETENTION_MS, spread
@@ -159,7 +160,7 @@ class Topic:
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "brokerproof.probes.survival", "--remove"],
-                input=msgspec.json.encode(asked),
+                input=encode_json(asked),
                 capture_output=True,
                 check=False,
                 timeout=3 * MADE_S,

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.plan import Authentication, Endpoint, Tls
 
 EVERY_MS: Final = 25
@@ -192,13 +193,12 @@ class Lived(Value, frozen=True, kw_only=True, tag="lived", tag_field="type"):
 
 
 Said = Steady | Refused | SurvivalReport | Lived
-_encoder: Final = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Said]] = msgspec.json.Decoder(Said)
 
 
 def encode(said: Said | SurvivalPlan) -> bytes:
     """One JSON line, newline included."""
-    return _encoder.encode(said) + b"\n"
+    return encode_json(said) + b"\n"
 
 
 def decode_said(line: bytes) -> Said:

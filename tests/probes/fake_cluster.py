@@ -46,6 +46,8 @@ PROXIED = (CREATE_TOPICS, DELETE_TOPICS, DESCRIBE_GROUPS, DESCRIBE_CONFIGS, DELE
 """What the mock does not offer."""
 OF_TOPICS = (CREATE_TOPICS, DELETE_TOPICS)
 TOPIC_RESOURCE = 2
+PATIENCE_S = 60.0
+"""The mock answers at once; a machine that others use as well may not."""
 LATE_S = 0.1
 """By so much a busy machine may wake a sleeper too late without that being a slower path."""
 
@@ -111,19 +113,19 @@ class FakeCluster:
     def __post_init__(self) -> None:
         # The mock logs that bootstrap.servers is ignored; it need not.
         self._mock = Producer({"test.mock.num.brokers": self.brokers, "log_level": 0})
-        listed = self._mock.list_topics(timeout=5).brokers
+        listed = self._mock.list_topics(timeout=PATIENCE_S).brokers
         self.behind = {broker.id: broker.port for broker in listed.values()}
         self._closed: set[tuple[int, int]] = set()
 
     def leaders(self, topic: str) -> dict[int, int]:
         """Make ``topic`` in the mock; the leader of each of its partitions."""
-        partitions = self._mock.list_topics(topic, timeout=5).topics[topic].partitions
+        partitions = self._mock.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions
         return {index: each.leader for index, each in partitions.items()}
 
     def put(self, topic: str, partition: int, value: bytes) -> None:
         """A record of somebody else."""
         self._mock.produce(topic, value=value, partition=partition)
-        assert self._mock.flush(5) == 0
+        assert self._mock.flush(PATIENCE_S) == 0
 
     def sent(self, key: int, version: int, payload: bytes) -> bytes:
         """What goes to the client instead of a response."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
@@ -102,7 +103,13 @@ def discover(
     began = time.monotonic()
     try:
         facts = _discovered(reader, intent, here)
-    except ValidationError as error:
+    except (KeyError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            reading = traceback.extract_tb(error.__traceback__)[-1].name.strip("_").replace("_", " ")
+            raise DiscoveryError(
+                f"an answer of AWS has what brokerproof cannot read ({reading}): {type(error).__name__}: {error}; "
+                "record the answers with --record and compare them with the API's documentation"
+            ) from None
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise DiscoveryError(

@@ -35,6 +35,26 @@ class DiscoveryError(WrongUseError):
     """The account cannot be read as far as it must be; one sentence states why and what to do."""
 
 
+class Told(dict[str, Any]):
+    """A part of an answer. What it lacks and every answer has is said with the call, and no KeyError."""
+
+    def __init__(self, members: Item, call: str) -> None:
+        super().__init__((name, _told(value, call)) for name, value in members.items())
+        self._call = call
+
+    def __missing__(self, member: str) -> Any:
+        raise DiscoveryError(
+            f"an answer to {self._call} has no {member}, which AWS documents for every one: the answer may be a "
+            "stand-in's; compare it with the call made by the AWS CLI"
+        )
+
+
+def _told(value: Any, call: str) -> Any:
+    if isinstance(value, dict):
+        return Told(value, call)
+    return [_told(each, call) for each in value] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """An account and a Region."""
@@ -122,7 +142,7 @@ class Reader:
     def _read(self, ask: Ask) -> Read:
         try:
             client = self._clients.client(ask.place, ask.call.service)
-            entries = tuple(self._entries(client, ask))
+            entries = tuple(Told(each, ask.call.action) for each in self._entries(client, ask))
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in ask.absent:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.outcome.base import Value
+from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.vantages.protocol import VantageRun
 
 VERSION: Final = 1
@@ -122,12 +123,11 @@ def _below(prefix: str) -> str:
 
 _result_decoder: Final = msgspec.json.Decoder(ItemResult)
 _items_decoder: Final = msgspec.json.Decoder(tuple[Item, ...])
-_encoder: Final = msgspec.json.Encoder()
 
 
 def encode(value: Invocation | ItemResult | Summary | tuple[Item, ...]) -> bytes:
     """As JSON."""
-    return _encoder.encode(value)
+    return encode_json(value)
 
 
 def decode_items(text: bytes) -> tuple[Item, ...]:
