@@ -24,6 +24,7 @@ WIDE, NARROW = 1280, 400
 HEIGHT: Final = 900
 KINDS: Final[dict[str, Callable[[], ResultDocument]]] = {
     "failing": documents.failing,
+    "few": lambda: documents.failing(few=True),
     "passing": documents.passing,
     "marked": documents.marked,
     "large": lambda: documents.large(1_000),

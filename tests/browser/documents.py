@@ -20,8 +20,11 @@ ONE_BROKER_SILENT = Bend(at(Stage.CONNECT, clients=["account_b"], brokers=[2]), 
 BROKERS = 10
 
 
-def failing() -> ResultDocument:
-    """Two topologies and nine clients: a finding with a set of causes, a probe that died, a test that failed."""
+def failing(*, few: bool = False) -> ResultDocument:
+    """Two topologies and nine clients: a finding with a set of causes, a probe that died, a test that failed.
+
+    ``few``: five clients, who have all that the others have.
+    """
     pattern = "privatelink_single_nlb"
     clients = [
         timed(msgspec.structs.replace(result, started=started(result.view)), slower=1 + place / 2)
@@ -29,6 +32,8 @@ def failing() -> ResultDocument:
         if result.view.brokers
     ]
     whole, broken = mixed().clients
+    if few:
+        clients = [each for each in clients if each.view.client in {"cluster_vpc", "account_b"}]
     every = (*clients, measured(view("orders"), slower=3), whole, broken)
     run = document(*every, tests=mixed().tests)
     return msgspec.structs.replace(run, diagnoses=diagnosed(clients), drawings=(drawn(pattern),))

@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 from pypdf import PdfReader
 
@@ -166,7 +165,7 @@ def test_without_script_the_page_says_the_same(opened: Opener) -> None:
     assert said[0].replace("↕", "") == said[1]
 
 
-# Screens, print, contrast
+# Screens, print, dark and light
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -175,34 +174,6 @@ def test_the_page_never_scrolls_sideways(opened: Opener, kind: str, width: int) 
     page = opened(kind, width)
     page.get_by_role("button", name="Open all detail").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def rules(page: Page, *only: str) -> list[str]:
-    """Rules of axe-core that the page breaks, with the first place of each; all of them where none is named.
-
-    axe-core is put into the page by the browser's debugger, which the page's own policy does not bind.
-    """
-    options: dict[str, object] = {"resultTypes": ["violations"]}
-    if only:
-        options["runOnly"] = list(only)
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found]
-
-
-@pytest.mark.parametrize(("kind", "width"), [("failing", NARROW), ("passing", WIDE), ("large", WIDE), ("marked", WIDE)])
-def test_no_rule_of_accessibility_is_broken(opened: Opener, kind: str, width: int) -> None:
-    assert rules(opened(kind, width)) == []
-
-
-def test_no_rule_of_accessibility_is_broken_in_what_is_folded(opened: Opener) -> None:
-    page = opened("failing")
-    page.get_by_role("button", name="Open all detail").click()
-    assert rules(page) == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_dark_has_contrast(opened: Opener, kind: str) -> None:
-    assert rules(opened(kind, dark=True), "color-contrast") == []
 
 
 def test_dark_is_dark_and_paper_is_white(opened: Opener) -> None:
