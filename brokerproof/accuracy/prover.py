@@ -7,9 +7,7 @@ labs is in :mod:`brokerproof.accuracy.campaign`.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -82,10 +80,7 @@ class Prover:
     def abandon(self) -> None:
         """End the lab at once, from another thread: whatever is being done there fails, and nothing more begins."""
         self._abandoned = True
-        lab = self._lab
-        if lab is not None:
-            with suppress(ProcessLookupError):
-                os.kill(lab.pid, signal.SIGKILL)
+        self._pool.kill()
 
     def close(self) -> None:
         """End the lab, if there is one."""

@@ -32,6 +32,9 @@ class LabPool:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._lab: Lab | None = None
+        self._newest: Lab | None = None
+        """The last one that was begun; it may not be built yet."""
+        self._killed = False
 
     def lab(self, topology: Topology) -> Lab:
         """A lab that is this topology, as intended.
@@ -50,6 +53,13 @@ class LabPool:
             self.close()
             raise
         return self._lab
+
+    def kill(self) -> None:
+        """End the lab at once, from another thread, also one that is being built; none is started any more."""
+        self._killed = True
+        newest = self._newest
+        if newest is not None:
+            newest.kill()
 
     def close(self) -> None:
         """End the lab, if there is one."""
@@ -77,7 +87,12 @@ class LabPool:
         def progress(text: str) -> None:
             self._progress(f"lab {topology.name}: {time.monotonic() - began:4.1f} s  {text}")
 
-        return Lab.start(topology, progress=progress)
+        def spawned(lab: Lab) -> None:
+            self._newest = lab
+            if self._killed:
+                lab.kill()
+
+        return Lab.start(topology, progress=progress, spawned=spawned)
 
     def _change(self, lab: Lab, topology: Topology) -> None:
         began = time.monotonic()

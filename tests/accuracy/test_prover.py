@@ -107,6 +107,8 @@ class FakeLab:
         return {"brokers": self.brokers}
 
     # LabPool
+    def kill(self) -> None: ...
+
     def lab(self, topology: Topology) -> FakeLab:
         self.started += 1
         self.topology = self.intended = topology

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from brokerproof.lab.daemons.kafka_config import data_dir
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.life.handle import Lab
 from brokerproof.lab.life.lab_socket import running_labs
+from brokerproof.running.lab_pool import LabPool
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.lab.traces import MARK, traces
@@ -56,6 +59,26 @@ def nothing_left() -> Iterator[None]:
     while (left := traces() - before) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_lab_that_is_being_built_can_be_ended_from_another_thread() -> None:
+    begun = threading.Event()
+    pool = LabPool(lambda _text: begun.set())
+
+    def start() -> str:
+        try:
+            pool.lab(small())
+        except LabError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        starting = threads.submit(start)
+        assert begun.wait(60)
+        pool.kill()
+        assert starting.result(timeout=30)
+        assert threads.submit(start).result(timeout=30), "what is ended begins nothing more"
 
 
 def owner(name: str, *words: str) -> subprocess.Popen[str]:

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -66,9 +67,17 @@ class Lab:
         *,
         name: str | None = None,
         progress: Progress = _quiet,
+        spawned: Callable[[Lab], None] = lambda _lab: None,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Build a lab and wait until its brokers serve.
+
+        Args:
+            topology: What is built.
+            name: Of the lab; None for one of its own.
+            progress: Told each step.
+            spawned: Given the lab before anything is built, for another thread to call :meth:`kill`.
+            environ: Where tools and Kafka are looked for.
 
         Raises:
             LabError: a tool is missing, the name is taken, or the lab does not come up; nothing is
@@ -99,6 +108,7 @@ class Lab:
                 raise LabError(str(error)) from None
         options = jvm.arguments(distribution, java, environ, judges)
         lab = cls._spawn(name)
+        spawned(lab)
         lab.build(topology, java=str(java.path), jvm=options, progress=progress)
         return lab
 
@@ -277,6 +287,14 @@ class Lab:
                 self._process.wait()
             if self._process.stderr is not None:
                 self._process.stderr.close()
+
+    def kill(self) -> None:
+        """End the lab at once, from any thread: whoever waits for it gets a LabError."""
+        if self._process is not None:
+            self._process.kill()
+        elif self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Close the connection; an owned lab that was not detached ends."""
