@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -11,24 +11,45 @@ import pytest
 
 from brokerproof.change.declaration import NOTHING, Declaration, load_declaration
 from brokerproof.change.judgement import Answer, Judgement, judge_change
+from brokerproof.change.paired import pairs
 from brokerproof.change.session import Watching, look
 from brokerproof.lab.life.handle import Lab
+from brokerproof.probes.plan import Limits
 from brokerproof.topology.edit import with_added, with_changed
 from brokerproof.topology.models import (
+    AliasTarget,
+    HostedZone,
     IpPermission,
+    ResourceRecordSet,
     Route,
     RouteTable,
     SecurityGroup,
     Topology,
     TransitGatewayAttachment,
+    VpcEndpoint,
 )
-from brokerproof.topology.patterns import PATTERNS, PatternName
+from brokerproof.topology.patterns import PATTERNS, PatternName, PatternOptions
 
 pytestmark = pytest.mark.lab
 
 DECLARATIONS = Path(__file__).parents[2] / "deploy" / "declarations"
 TOPOLOGY = PATTERNS["combination"].build()
+ENDPOINT = "vpce-b-b1"
 SETTLE_S = 3.0
+TURNS = 14
+PATIENCE = 6
+LONGEST_PAUSE_MS = 120_000
+MOST_FAILED = 10
+PATIENT = Limits(
+    resolve_ms=15_000,
+    connect_ms=10_000,
+    handshake_ms=20_000,
+    request_ms=20_000,
+    produce_ms=40_000,
+    consume_ms=40_000,
+    group_ms=60_000,
+    plan_ms=200_000,
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,20 +93,25 @@ def peering_to_gateway(topology: Topology) -> Topology:
     return with_changed(topology, "clients", lambda c: c.name == "peered", pattern=PatternName.TRANSIT_GATEWAY)
 
 
-def watched(lab: Lab, client: str, change: Callable[[Topology], Topology]) -> Callable[[Declaration], Judgement]:
+def watched(
+    lab: Lab, client: str, steps: Sequence[Topology], *, between_s: float = 0.0
+) -> Callable[[Declaration], Judgement]:
     """Make the change, and return what judges it by a declaration; the lab is as it was then."""
-    after_it = change(TOPOLOGY)
-    before = look(TOPOLOGY, [TOPOLOGY.client(client)], measure=False, lab=lab)
+    before_it, after_it = lab.intended, steps[-1]
+    before = look(before_it, [before_it.client(client)], measure=False, lab=lab, limits=PATIENT)
     try:
-        with Watching(TOPOLOGY, [TOPOLOGY.client(client)], lab=lab, progress=print) as watching:
+        with Watching(before_it, [before_it.client(client)], lab=lab, progress=print) as watching:
             began = time.time()
-            lab.apply(after_it)
+            for number, step in enumerate(steps):
+                time.sleep(between_s if number else 0)
+                lab.apply(step)
             ended = time.time()
             time.sleep(SETTLE_S)
             survivals, troubles = watching.reports()
-        after = look(after_it, [after_it.client(client)], measure=False, lab=lab)
+        after = look(after_it, [after_it.client(client)], measure=False, lab=lab, limits=PATIENT)
     finally:
-        lab.apply(TOPOLOGY)
+        lab.apply(before_it)
+    assert [each.producer.library for each in survivals] == ["librdkafka", "Kafka's Java client"]
 
     def judged(declared: Declaration) -> Judgement:
         declared = declared.model_copy(update={"latency": None})
@@ -94,6 +120,18 @@ def watched(lab: Lab, client: str, change: Callable[[Topology], Topology]) -> Ca
         )
 
     return judged
+
+
+def declared_for(change: str) -> Declaration:
+    """The example, patient enough for a busy machine: there the lab's brokers start slowly, and pause by themselves."""
+    found = load_declaration(DECLARATIONS / f"{change}.yaml")
+    may = found.interruption
+    longer = {
+        "outage_ms": may.outage_ms * PATIENCE,
+        "pause_ms": max(may.pause_ms * PATIENCE, LONGEST_PAUSE_MS),
+        "failed_connections": max(may.failed_connections * PATIENCE, MOST_FAILED),
+    }
+    return found.model_copy(update={"interruption": may.model_copy(update=longer)})
 
 
 @pytest.mark.parametrize(
@@ -112,10 +150,93 @@ def test_a_change_is_judged_by_what_was_declared(
     undeclared: Answer | None,
 ) -> None:
     """Where packets take another way, they may be lost while they do: undeclared that is the one or the other."""
-    judged = watched(lab, client, change)
-    by_words = judged(load_declaration(DECLARATIONS / f"{declaration}.yaml"))
+    judged = watched(lab, client, [change(TOPOLOGY)])
+    by_words = judged(declared_for(declaration))
     assert by_words.whys == ()
     assert by_words.answer is Answer.ACCEPTED
     without = judged(NOTHING)
     if undeclared is not None:
         assert without.answer is undeclared
+
+
+def test_a_way_is_timed_in_turns_with_the_other_one(lab: Lab) -> None:
+    """By the gateway a packet has twice the links, and a machine that is busy meets both ways alike."""
+    connect, handshake = pairs(TOPOLOGY, {"by_gateway": "peered"}, lab=lab, rounds=TURNS)
+    assert (connect.what, handshake.what) == ("connect", "handshake")
+    for each in (connect, handshake):
+        assert each.low is not None
+        assert each.high is not None
+        assert each.low < each.high
+        assert each.rounds <= TURNS
+    assert connect.high is not None
+    assert connect.high > 1.0
+
+
+# Behind a load balancer for each broker
+
+
+@pytest.fixture(scope="module")
+def behind_balancers() -> Iterator[Lab]:
+    with Lab.start(BEHIND_BALANCERS) as built:
+        yield built
+
+
+def endpoint_of(topology: Topology, number: int, endpoint_id: str) -> VpcEndpoint:
+    """An endpoint of broker 1 like the one that there is, at addresses of its own."""
+    [first] = [each for each in topology.vpc_endpoints if each.vpc_endpoint_id == ENDPOINT]
+    interfaces = tuple(
+        each.model_copy(update={"private_ip_address": each.private_ip_address + number})
+        for each in first.network_interfaces
+    )
+    name = first.dns_name.replace(ENDPOINT, endpoint_id)
+    changes = {"vpc_endpoint_id": endpoint_id, "dns_name": name, "network_interfaces": interfaces}
+    return first.model_copy(update=changes)
+
+
+def record_at(topology: Topology, endpoint: VpcEndpoint) -> Topology:
+    """The record of broker 1 leads to this endpoint."""
+
+    def led(zone: HostedZone) -> tuple[ResourceRecordSet, ...]:
+        first, *others = zone.record_sets
+        return (first.model_copy(update={"alias_target": AliasTarget(dns_name=endpoint.dns_name)}), *others)
+
+    return with_changed(topology, "hosted_zones", lambda zone: "vpc-b" in zone.vpc_ids, record_sets=led)
+
+
+# Of several endpoints of one service in a VPC, the first is the one that the names of its clients are to lead to.
+def with_spare(topology: Topology) -> Topology:
+    return with_added(topology, "vpc_endpoints", endpoint_of(topology, 20, "vpce-b-spare"))
+
+
+BEHIND_BALANCERS = with_spare(PATTERNS["privatelink_multi_nlb"].build(PatternOptions(brokers=2, zones=2)))
+
+
+def record_moved(topology: Topology) -> Iterator[Topology]:
+    *others, spare = topology.vpc_endpoints
+    yield record_at(topology.model_copy(update={"vpc_endpoints": (spare, *others)}), spare)
+
+
+def target_replaced(topology: Topology) -> Iterator[Topology]:
+    yield with_changed(topology, "target_groups", lambda group: group.target_group_name == "tg-b1-b1", targets=())
+    yield topology
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("change", "declaration", "undeclared"),
+    [
+        (record_moved, "record-moved", "addresses of broker-1 changed, which was not declared"),
+        (target_replaced, "nlb-target-replaced", "connections to broker 1"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
+)
+def test_a_replacement_is_rejected_unless_it_was_declared(
+    behind_balancers: Lab, change: Callable[[Topology], Iterator[Topology]], declaration: str, undeclared: str
+) -> None:
+    judged = watched(behind_balancers, "account_b", tuple(change(behind_balancers.intended)), between_s=3.0)
+    by_words = judged(declared_for(declaration))
+    assert by_words.whys == ()
+    assert by_words.answer is Answer.ACCEPTED
+    without = judged(NOTHING)
+    assert without.answer is Answer.REJECTED
+    assert undeclared in " ".join(why.title for why in without.whys)
