@@ -30,7 +30,7 @@ check: setup ## all gates, and every test but those of lab, browser and installe
 quick-tests: setup ## every test but those of lab, browser and installed use
 	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
 
-# Branch coverage traces every process of a lab too, probes above all: there it costs more time than it tells.
+# Branch coverage is of the tests' own process: in probes, commands and labs it costs more time than it tells.
 test: gates ## all gates, then every test; with branch coverage where no lab is needed
 	@tools/setup.sh --test
 	$(BIN)/pytest tests -n 2 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
