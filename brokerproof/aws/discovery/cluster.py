@@ -67,12 +67,15 @@ def _broker(node: Item, read: ReadCluster, advertised: str) -> Broker:
     broker_id = int(node["BrokerId"])
     eni = read.interfaces.get(node.get("AttachedENIId", ""), {})
     names = node["Endpoints"]
+    four = next((name for name in names if not _IPV6.match(name)), None)
+    if four is None:
+        raise ValueError(f"broker {broker_id} has no endpoint of IPv4 among {', '.join(names) or 'none'}")
     six = next((a["Ipv6Address"] for a in eni.get("Ipv6Addresses", ())), None)
     given: Item = read.provisioned.get("BrokerNodeGroupInfo", {})
     groups = [g["GroupId"] for g in eni.get("Groups", ())] or given.get("SecurityGroups", ())
     return Broker(
         broker_id=broker_id,
-        endpoint=next(name for name in names if not _IPV6.match(name)),
+        endpoint=four,
         client_vpc_ip_address=node["ClientVpcIpAddress"],
         ipv6_endpoint=next((name for name in names if _IPV6.match(name)), None),
         ipv6_address=six,

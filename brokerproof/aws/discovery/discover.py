@@ -252,7 +252,9 @@ def _topology(
 def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Client:
     wanted, spot = host.client, host.spot
     name = intent.cluster_of(wanted).split("/")[1]
-    cluster = next(c for c in clusters if c.cluster_name == name)
+    cluster = next((c for c in clusters if c.cluster_name == name), None)
+    if cluster is None:
+        raise ValueError(f"no cluster has the name {name} of its ARN: {', '.join(c.cluster_name for c in clusters)}")
     scheme = _scheme(wanted, cluster)
     return Client(
         name=wanted.name,
