@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from brokerproof.probes.kafka_client import serving
 from brokerproof.probes.kafka_client.fork_server import Connection, ForkServer
 from brokerproof.probes.kafka_client.serving import serve
 from tests.probes.authority import Authority
@@ -63,3 +64,5 @@ def client_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return Connection(ours, ending)
 
     monkeypatch.setattr(ForkServer, "fork", fork)
+    # The limits are of a process that is made for a client, and would stay with this one.
+    monkeypatch.setattr(serving, "bound_memory", lambda _most_bytes: None)
