@@ -149,8 +149,9 @@ async def _by_any(ways: Sequence[Way], limit_s: float) -> tuple[bool, str]:
             done, under_way = await asyncio.wait(
                 under_way, timeout=min(NEXT_WAY_S, wait_s) if untried else wait_s, return_when=asyncio.FIRST_COMPLETED
             )
-            for each in done:
-                failure = each.exception()
+            # All of them are read: one that nobody reads is a traceback when it is collected.
+            ended = [(each, each.exception()) for each in done]
+            for each, failure in ended:
                 if failure is None:
                     return each.result(), ""
                 if not isinstance(failure, REFUSALS):

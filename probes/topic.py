@@ -50,6 +50,8 @@ _REASONS: Final = {
     ErrorCode.not_leader_or_follower: Reason.NOT_LEADER,
     ErrorCode.leader_not_available: Reason.NO_LEADER,
 }
+_NOT_THERE: Final = frozenset({ErrorCode.unknown_topic_or_partition, ErrorCode.unknown_topic_id})
+"""The second where another request deletes it at the same time: the controller knew its id and no longer has it."""
 _NOT_YET: Final = frozenset(
     {
         ErrorCode.unknown_topic_or_partition,
@@ -222,7 +224,7 @@ async def delete_topic(connection: KafkaConnection, name: str, *, limit_ms: int)
     request = DeleteTopicsRequest(topic_names=(TopicName(name),), timeout=_timeout(limit_ms))
     response = await connection.call(request, DeleteTopicsResponse)
     for result in response.responses:
-        if result.error_code not in {ErrorCode.none, ErrorCode.unknown_topic_or_partition}:
+        if result.error_code is not ErrorCode.none and result.error_code not in _NOT_THERE:
             if result.error_code is ErrorCode.topic_authorization_failed:
                 # Kafka refuses in the same words what may not be described (ControllerApis.deleteTopics): ask for that.
                 await find_partitions(connection, name)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+
 import pytest
 from kio.schema.errors import ErrorCode
 
+from brokerproof.probes.clean_up import remove
 from brokerproof.probes.engine import MAX_CLEAN_UP_S
 from brokerproof.probes.outcome import Reason, Stage, Status
+from brokerproof.probes.topic import TopicError
 from tests.probes.fake_cluster import CREATE_TOPICS, DELETE_GROUPS, DELETE_TOPICS, FakeCluster
 from tests.probes.running import waiting
 from tests.probes.test_records import TO_CONSUME, TO_GROUP, probed
@@ -65,3 +70,33 @@ def test_what_was_refused_leaves_nothing_to_wait_for() -> None:
     assert cluster.created == []
     assert result.closing.left_behind == ()
     assert result.wall_s < MAX_CLEAN_UP_S
+
+
+def test_what_another_request_deletes_at_the_same_time_is_gone() -> None:
+    result, _ = probed(
+        1, lambda cluster: setattr(cluster, "delete_code", ErrorCode.unknown_topic_id), stages=TO_CONSUME
+    )
+    assert result.closing.left_behind == ()
+
+
+def test_a_way_that_fails_while_another_succeeds_is_not_told_to_anybody() -> None:
+    told: list[object] = []
+
+    async def work() -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["message"]))
+        second_began = asyncio.Event()
+
+        async def first() -> bool:
+            await second_began.wait()
+            return True
+
+        async def second() -> bool:
+            second_began.set()
+            raise TopicError(Reason.KAFKA_ERROR, "refused")
+
+        left = await remove("topic t", [first, second], 10.0)
+        gc.collect()
+        return left
+
+    assert asyncio.run(work()) == ""
+    assert told == []
