@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,6 +21,8 @@ ALIVE_S: Final = 5
 CONNECT_S: Final = 10
 PERSIST_S: Final = 60
 """How long a kept connection outlives its last process: a client that is probed again soon has it still."""
+_LEAVES: Final = 'folder=$1; shift; read -r _; "$@"; rm -rf -- "$folder"'
+"""Waits for the end of its standard input, however that comes; then ends the kept connection and removes its folder."""
 
 
 class SshSettings(ExecSettings, Protocol):
@@ -112,6 +113,8 @@ class SshVantage(ExecVantage):
         # Short, since a socket's path has 108 bytes at most; made with the first process, and nobody else may enter it.
         self._folder = Path(tempfile.gettempdir()) / f"bp-ssh-{secrets.token_hex(6)}"
         self._prefix = ssh_command(settings, self._folder / "c")
+        self._keeper: subprocess.Popen[bytes] | None = None
+        """Outlives this process by as long as it takes to leave nothing behind, also when this one is killed."""
         super().__init__(
             name,
             self._prefix,
@@ -124,13 +127,27 @@ class SshVantage(ExecVantage):
 
     def _prepare(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
+        if self._keeper is None:
+            leave = (*self._prefix[:-2], "-O", "exit", *self._prefix[-2:])
+            self._keeper = subprocess.Popen(
+                ["sh", "-c", _LEAVES, "sh", str(self._folder), *leave],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # an interruption at the terminal is not for it
+            )
 
     def close(self) -> None:
         """End the probe, then the connection, and whatever of it is on this host."""
         super().close()
-        if not self._folder.exists():
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
             return
-        with suppress(OSError, subprocess.TimeoutExpired):
-            leave = [*self._prefix[:-2], "-O", "exit", *self._prefix[-2:]]
-            subprocess.run(leave, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=CONNECT_S)
+        if keeper.stdin is not None:
+            keeper.stdin.close()
+        try:
+            keeper.wait(CONNECT_S)
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
