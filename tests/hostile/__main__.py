@@ -16,6 +16,7 @@ import itertools
 import subprocess
 import sys
 import time
+from tempfile import TemporaryDirectory
 
 from tests.hostile import network
 from tests.hostile.corpus import Found, keep
@@ -67,9 +68,9 @@ def guided(first_seed: int, seconds: int, parsers: list[str]) -> list[str]:
     found = []
     for name in parsers:
         words = [name, "--seed", str(first_seed), "--seconds", str(seconds), "--found", str(INPUTS / name)]
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.hostile.guided", *words], capture_output=True, text=True, check=False
-        )
+        with TemporaryDirectory(prefix="brokerproof-") as folder:
+            command = [sys.executable, "-m", "tests.hostile.guided", *words, "--inputs", folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
         runs = next((each.split()[-1] for each in done.stderr.splitlines() if "number_of_executed_units" in each), "?")
         print(
             f"{name}: {runs} inputs in {seconds} s, guided: {'found' if done.returncode else 'nothing found'}",

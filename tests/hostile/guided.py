@@ -1,7 +1,8 @@
 """One parser under atheris: inputs that reach code which none before has reached are kept and changed further.
 
-    python -m tests.hostile.guided topology_yaml --seed 1 --seconds 60 --found FOLDER
+    python -m tests.hostile.guided topology_yaml --seed 1 --seconds 60 --found FOLDER --inputs ANOTHER
 
+``--inputs`` is a folder to work in, which the caller removes: libFuzzer ends the process without another word.
 Exit code 0: nothing was found. Anything else: an input that fails stands in the folder, named by its digest.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import atheris
 
@@ -35,14 +35,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--found", type=Path, required=True)
+    parser.add_argument("--inputs", type=Path, required=True)
     asked = parser.parse_args()
     with atheris.instrument_imports(include=WATCHED[asked.parser], enable_loader_override=False):
         from tests.hostile.parsers import PARSERS, kept  # noqa: PLC0415  watched from their import on
     chosen = PARSERS[asked.parser]
     asked.found.mkdir(parents=True, exist_ok=True)
-    folder = TemporaryDirectory()
     for number, example in enumerate([*chosen.examples(), *kept(asked.parser)]):
-        Path(folder.name, str(number)).write_bytes(example)
+        (asked.inputs / str(number)).write_bytes(example)
     atheris.Setup(
         [
             sys.argv[0],
@@ -54,7 +54,7 @@ def main() -> None:
             f"-artifact_prefix={asked.found}/",
             "-print_final_stats=1",
             "-verbosity=0",
-            folder.name,
+            str(asked.inputs),
         ],
         chosen.read,
     )

@@ -125,8 +125,9 @@ class Topology(Model):
         return next((a for a in self.network_acls if subnet_id in a.subnet_ids), None)
 
     def zone_of(self, subnet_id: str) -> str:
-        """The availability zone id of a subnet; empty where that is unknown."""
-        return "" if subnet_id == UNKNOWN else self.subnet(subnet_id).availability_zone_id
+        """The availability zone id of a subnet; empty where that, or the subnet, is unknown."""
+        known = self._index.subnets.get(subnet_id)
+        return "" if known is None else known.availability_zone_id
 
     def target_group(self, name: str) -> TargetGroup:
         """The target group of that name."""
