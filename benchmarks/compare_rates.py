@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     false = told = times = failed = 0
-    with Lab.start(topology_of()) as lab, Site(lab.topology, lab=lab, journal=None, label=lambda _client: "") as site:
+    with Lab.start(topology_of()) as lab, Site(lab.topology, lab=lab, journal=None) as site:
         runs = [without_tls(site.run(name, measure=False)) for name in dict.fromkeys((*IDENTICAL, *APART))]
         began = time.monotonic()
         while times < chosen.times and time.monotonic() - began < chosen.seconds:

@@ -32,7 +32,7 @@ def compared(lab: Lab, wanted: Wanted, what: str) -> None:
             raise SystemExit(f"round {turn.number}, {turn.client}: {turn.trouble}")
         taken.extend(turn.series)
 
-    with Site(lab.topology, lab=lab, journal=None, label=lambda _client: "") as site:
+    with Site(lab.topology, lab=lab, journal=None) as site:
         runs = [site.run(name, measure=False) for name in CLIENTS]
         measure_in_rounds(site, runs, wanted, run_id="benchmark", on_part=on_part)
     comparison = compare_together(taken, seed=wanted.seed, whats=(Measured.CONNECT,))

@@ -149,7 +149,7 @@ class ScenarioSession:
             load=self.config.getoption("--load"),
             amount=self.config.getoption("--measure"),
             audit=self.audit if lab is None else None,
-            watcher=self.screen,
+            onlooker=self.screen,
         )
 
     @property

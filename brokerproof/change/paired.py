@@ -80,7 +80,7 @@ def _of_pair(topology: Topology, pair: tuple[str, str], *, lab: Lab | None, roun
             taken.extend(part.series)
 
     seed = secrets.randbelow(2**31)
-    with Site(topology, lab=lab, journal=None, label=lambda _client: "") as site:
+    with Site(topology, lab=lab, journal=None) as site:
         runs = [site.run(name, measure=False) for name in pair]
         wanted = Wanted(seed=seed, rounds=rounds, samples=SAMPLES)
         measure_in_rounds(site, runs, wanted, run_id=f"change-{seed}", on_part=on_part)

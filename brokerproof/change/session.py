@@ -63,7 +63,7 @@ def look(
 ) -> Look:
     """Verify all clients now."""
     began = time.time()
-    with Site(topology, lab=lab, journal=None, label=lambda _client: "", limits=limits) as site:
+    with Site(topology, lab=lab, journal=None, limits=limits) as site:
         names = [client.name for client in clients]
         if not measure:
             site.verify(names)

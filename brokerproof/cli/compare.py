@@ -254,12 +254,12 @@ def _refuse(rendered: Rendered, failed: Sequence[RoundPart], parts: Sequence[Rou
 @contextmanager
 def _site(topology: Topology, journal: Journal, console: Console, *, in_lab: bool) -> Iterator[Site]:
     if not in_lab:
-        with Site(topology, lab=None, journal=journal, label=lambda _client: "") as site:
+        with Site(topology, lab=None, journal=journal) as site:
             yield site
         return
     with (
         Lab.start(topology, progress=lambda text: console.print(f"  {text}", markup=False)) as lab,
-        Site(topology, lab=lab, journal=journal, label=lambda _client: "") as site,
+        Site(topology, lab=lab, journal=journal) as site,
     ):
         yield site
 

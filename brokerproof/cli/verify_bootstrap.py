@@ -105,14 +105,13 @@ def _verify(
         topology,
         lab=None,
         journal=journal,
-        label=lambda _: "",
         limits=options.limits,
         idle_hold_ms=options.idle_hold_ms,
         amount=options.amount or Amount.BRIEF,
         load=options.load,
         stages=READ_ONLY if options.read_only else VERIFY_STAGES,
         opened={wanted.name: vantage},
-        watcher=progress,
+        onlooker=progress,
     ) as site:
         site.run(wanted.name, measure=options.amount is not None, isolation=True)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from brokerproof.probes.outcome import Outcome, Role, Status
 from brokerproof.topology.models import ClientVantage, VantageKind
@@ -38,8 +38,8 @@ def from_where(vantage: ClientVantage) -> str:
     return f"from {next(filter(None, places), '')} by {vantage.kind}"
 
 
-class Watcher(Protocol):
-    """Who is told how far clients' runs are; from any thread."""
+class Onlooker:
+    """Is told how far clients' runs are, from any thread; this one does nothing with it."""
 
     def awaits(self, clients: Iterable[str]) -> None:
         """These clients' runs are to come."""
@@ -52,22 +52,6 @@ class Watcher(Protocol):
 
     def ends(self, client: str) -> None:
         """It is over, however it ended."""
-
-
-class Nobody:
-    """Is told and does nothing."""
-
-    def awaits(self, clients: Iterable[str]) -> None:
-        """Nothing."""
-
-    def begins(self, client: str, where: str) -> None:
-        """Nothing."""
-
-    def heard(self, client: str, outcome: Outcome) -> None:
-        """Nothing."""
-
-    def ends(self, client: str) -> None:
-        """Nothing."""
 
 
 @dataclass(slots=True)
@@ -99,7 +83,7 @@ def _nothing() -> None:
 
 
 @dataclass(slots=True)
-class Screen:
+class Screen(Onlooker):
     """Standard error: a line a step, and on a terminal a row a client while any of them is probed.
 
     Rows are gone when the block ends. What is said goes above them.
@@ -213,11 +197,10 @@ class Screen:
         from rich.text import Text  # noqa: PLC0415  likewise
 
         now = time.monotonic()
-        table = Table(box=None, pad_edge=False, show_edge=False)
-        for heading in ("client", "outcomes", "failed", "time", "where it is"):
-            table.add_column(
-                heading, no_wrap=True, overflow="ellipsis", justify="right" if heading == "time" else "left"
-            )
+        table = Table(box=None, pad_edge=False, show_edge=False, expand=True)
+        for heading in ("client", "outcomes", "failed", "time"):
+            table.add_column(heading, no_wrap=True, min_width=len(heading))
+        table.add_column("where it is", no_wrap=True, overflow="ellipsis", ratio=1)
         with self._lock:
             rows, status = list(self._rows.values()), self._status
         for row in rows:

@@ -21,7 +21,7 @@ from brokerproof.reports.document import Drawing, TopologyAudit
 from brokerproof.reports.journal import ClientJournal, Journal
 from brokerproof.running.amount import Amount
 from brokerproof.running.planning import LIMITS, ClientRun, conclude, make_plan, without_isolation
-from brokerproof.running.screen import Nobody, Watcher, from_where
+from brokerproof.running.screen import Onlooker, from_where
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.files import digest, load
@@ -75,21 +75,21 @@ class _PreparedRun:
     vantage: Vantage
     written: ClientJournal | None
     where: str
-    watcher: Watcher
+    onlooker: Onlooker
 
     def _heard(self, outcome: Outcome) -> None:
         if self.written is not None:
             self.written.line(outcome)
-        self.watcher.heard(self.view.client, outcome)
+        self.onlooker.heard(self.view.client, outcome)
 
     def run(self) -> ClientRun:
         """Run it, write down what comes, and judge it."""
         written = self.written
-        self.watcher.begins(self.view.client, self.where)
+        self.onlooker.begins(self.view.client, self.where)
         try:
             run = self.vantage.run(self.plan, self._heard)
         finally:
-            self.watcher.ends(self.view.client)
+            self.onlooker.ends(self.view.client)
         concluded = conclude(self.view, self.plan, run)
         if written is not None:
             write_end(written, concluded)
@@ -124,14 +124,14 @@ class Site:
         *,
         lab: Lab | None,
         journal: Journal | None,
-        label: Callable[[Client], str],
+        label: Callable[[Client], str] = lambda _client: "",
         limits: Limits = LIMITS,
         idle_hold_ms: int = 0,
         amount: Amount = Amount.FULL,
         load: ThroughputPlan | None = None,
         stages: Sequence[Stage] = VERIFY_STAGES,
         opened: Mapping[str, Vantage] | None = None,
-        watcher: Watcher | None = None,
+        onlooker: Onlooker | None = None,
         audit: Audit | None = None,
     ) -> None:
         self._audit = audit
@@ -147,7 +147,7 @@ class Site:
         self._stack = ExitStack()
         self._vantages: dict[str, Vantage] = dict(opened or {})
         self._stages = stages
-        self._watcher = watcher or Nobody()
+        self._onlooker = onlooker or Onlooker()
         self._runs: dict[str, ClientRun] = {}
         self._written: dict[str, ClientJournal] = {}
 
@@ -168,7 +168,7 @@ class Site:
             for name in names
             if name not in self._runs
         ]
-        self._watcher.awaits(each.view.client for each in ahead)
+        self._onlooker.awaits(each.view.client for each in ahead)
         with ThreadPoolExecutor(max_workers=1 if self._lab is None else _at_once()) as threads:
             try:
                 runs = list(threads.map(_PreparedRun.run, ahead))
@@ -199,7 +199,7 @@ class Site:
                 self._journal.audited(TopologyAudit(topology_digest=known_as, audit=self._audit))
             written = self._journal.client(view, label=self._label(client), topology_digest=known_as)
             self._written[name] = written
-        return _PreparedRun(view, plan, self._vantage(client), written, from_where(client.vantage), self._watcher)
+        return _PreparedRun(view, plan, self._vantage(client), written, from_where(client.vantage), self._onlooker)
 
     def measure_part(self, name: str, number: int, plan: Plan) -> VantageRun:
         """Another plan of a client that was run, in round ``number`` of a comparison; its samples are written down."""

@@ -107,7 +107,7 @@ def _same_clients(now: Topology, changed: Topology) -> None:
 
 def _verified(lab: Lab, topology: Topology) -> ClientRuns:
     names = [client.name for client in topology.clients]
-    with Site(topology, lab=lab, journal=None, label=lambda client: client.name) as site:
+    with Site(topology, lab=lab, journal=None) as site:
         site.verify(names)
         return ClientRuns({name: site.run(name, measure=False) for name in names})
 

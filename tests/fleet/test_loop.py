@@ -84,7 +84,6 @@ def locally(folder: Path, bent: Bend) -> ResultDocument:
             topology,
             lab=None,
             journal=journal,
-            label=lambda _: "",
             opened={client.name: vantage for client in topology.clients},
         ) as site,
     ):

@@ -66,7 +66,7 @@ def found(lab: Lab, client: str) -> Topology:
 
 
 def verified(topology: Topology, client: str) -> ClientRun:
-    with Site(topology, lab=None, journal=None, label=lambda _: "", amount=Amount.BRIEF) as site:
+    with Site(topology, lab=None, journal=None, amount=Amount.BRIEF) as site:
         return site.run(client, measure=False)
 
 

@@ -39,7 +39,7 @@ def test_the_least_file_is_green_on_a_healthy_cluster(plain: LoopbackKafka, tmp_
     text = least(plain, listener="CLIENT", broker_id=1001)
     assert len(text.splitlines()) <= 10
     topology = loads(text, source="least.yaml")
-    with Site(topology, lab=None, journal=None, label=lambda _: "", amount=Amount.BRIEF) as site:
+    with Site(topology, lab=None, journal=None, amount=Amount.BRIEF) as site:
         run = site.run("here", measure=True)
     assert run.run.error == ""
     assert {c.check_id: c.verdict for c in run.checks if c.verdict is not Verdict.PASSED} == {}
@@ -48,7 +48,7 @@ def test_the_least_file_is_green_on_a_healthy_cluster(plain: LoopbackKafka, tmp_
 
 def test_another_broker_than_the_file_says_is_red(plain: LoopbackKafka) -> None:
     topology = loads(least(plain, listener="CLIENT", broker_id=7), source="least.yaml")
-    with Site(topology, lab=None, journal=None, label=lambda _: "", amount=Amount.BRIEF) as site:
+    with Site(topology, lab=None, journal=None, amount=Amount.BRIEF) as site:
         run = site.run("here", measure=False)
     red = {c.check_id for c in run.checks if c.verdict is Verdict.FAILED}
     assert any("identity" in each for each in red), red

@@ -49,7 +49,7 @@ def test_the_twin_of_an_account_is_green(lab: Lab) -> None:
     assert [b.client_vpc_ip_address for b in topology.clusters[0].brokers] == [
         b.client_vpc_ip_address for b in account().clusters[0].brokers
     ]
-    with Site(topology, lab=lab, journal=None, label=lambda client: client.name) as site:
+    with Site(topology, lab=lab, journal=None) as site:
         runs = ClientRuns({c.name: site.run(c.name, measure=False) for c in topology.clients})
     assert runs.diagnosis.answer is Answer.NOTHING_WRONG, runs.findings
 

@@ -74,6 +74,8 @@ def test_every_client_has_a_row_that_says_where_it_is(monkeypatch: pytest.Monkey
         screen.heard("account_b", msgspec.structs.replace(outcome(Stage.CONNECT, Status.FAILED), target=NOBODY))
         eventually(so_far, r"account_b +3 +1 .*connect of control at 10.0.0.9, from far by ssh")
         eventually(so_far, r"peered .*waiting")
+        headings = re.sub(r"\x1b\[[0-9;]*m", "", so_far())
+        assert re.search(r"client +outcomes +failed +time +where it is", headings), headings
         screen.ends("account_b")
         eventually(so_far, r"account_b .*done")
 

@@ -77,7 +77,7 @@ def test_how_many_clients_are_verified_at_once(
 ) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
     vantages.expected = most
-    with Site(TOPOLOGY, lab=lab, journal=None, label=lambda client: client.name) as opened:
+    with Site(TOPOLOGY, lab=lab, journal=None) as opened:
         opened.verify(CLIENTS)
         assert vantages.most == most
         assert sorted(vantages.plans) == sorted(CLIENTS)

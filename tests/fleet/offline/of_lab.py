@@ -116,7 +116,7 @@ def locally(intended: Topology, lab: Lab, run_dir: Path) -> ResultDocument:
     about = Run(run_id="local", target=intended.name, tool=describe_tool(), host=describe_host())
     with (
         Journal.open(run_dir, about) as journal,
-        Site(intended, lab=lab, journal=journal, label=lambda _: "") as site,
+        Site(intended, lab=lab, journal=journal) as site,
     ):
         site.verify([client.name for client in intended.clients])
         journal.finish_run()
