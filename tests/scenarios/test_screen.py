@@ -69,6 +69,7 @@ def test_every_client_has_a_row_that_says_where_it_is(monkeypatch: pytest.Monkey
     with terminal(monkeypatch) as so_far, Screen() as screen:
         screen.awaits(["account_b", "peered"])
         screen.begins("account_b", "from far by ssh")
+        screen.begins("overlapping", f"from {'far' * 60} by ssh")
         screen.heard("account_b", outcome(Stage.CONNECT))
         screen.heard("account_b", outcome(Stage.HANDSHAKE, Status.FAILED))
         screen.heard("account_b", msgspec.structs.replace(outcome(Stage.CONNECT, Status.FAILED), target=NOBODY))
