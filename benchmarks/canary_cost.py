@@ -31,6 +31,7 @@ from typing import Final, NamedTuple
 import msgspec
 from ruamel.yaml import YAML
 
+from benchmarks.processes import below
 from brokerproof.canary.metrics import Measurements
 from brokerproof.canary.rounds import PATH, RECORDS, Depth, round_plan
 from brokerproof.canary.store import Store
@@ -72,22 +73,6 @@ class Cost(NamedTuple):
     connections: int
     bytes_moved: int
     seconds: float
-
-
-def below(pid: int) -> list[int]:
-    """A process and all below it."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found, waiting = [pid], [pid]
-    while waiting:
-        more = children.get(waiting.pop(), [])
-        found += more
-        waiting += more
-    return found
 
 
 def processor_ms(pid: int) -> float:

@@ -28,6 +28,7 @@ from urllib.request import urlopen
 import msgspec
 from ruamel.yaml import YAML
 
+from benchmarks.processes import below
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.life.handle import Lab
 from brokerproof.topology.edit import with_changes
@@ -247,18 +248,7 @@ class Watched:
 
     def probe(self) -> list[int]:
         """The processes of its probe."""
-        found, waiting = [], [self.process.pid]
-        children: dict[int, list[int]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with suppress(OSError):
-                    parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                    children.setdefault(parent, []).append(int(entry.name))
-        while waiting:
-            below = children.get(waiting.pop(), [])
-            found += below
-            waiting += below
-        return found
+        return below(self.process.pid)[1:]
 
 
 def outside(topology: Topology, lab: Lab) -> Topology:

@@ -10,30 +10,19 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from brokerproof.topology.patterns.names import MULTI, SINGLE
-
+from benchmarks.processes import below
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.lab.life.handle import Lab
 from brokerproof.running.planning import conclude, make_plan
 from brokerproof.running.site import lab_vantage
 from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.topology.patterns import PATTERNS, PatternName, PatternOptions
 
 
 def memory_mb(lab: Lab) -> float:
     """Of the lab's first process and everything below it."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-            parents.setdefault(parent, []).append(int(entry.name))
-    waiting, total_kb = [lab.pid], 0
-    while waiting:
-        pid = waiting.pop()
-        waiting += parents.get(pid, [])
+    total_kb = 0
+    for pid in below(lab.pid):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         total_kb += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
     return total_kb / 1024
@@ -45,7 +34,7 @@ def main() -> None:
     parser.add_argument("--client", default="account_b")
     chosen = parser.parse_args()
     red = 0
-    for pattern in (SINGLE, MULTI):
+    for pattern in (PatternName.PRIVATELINK_SINGLE_NLB, PatternName.PRIVATELINK_MULTI_NLB):
         topology = PATTERNS[pattern].build(PatternOptions(brokers=chosen.brokers))
         view = expect(topology, chosen.client)
         began = time.monotonic()

@@ -12,7 +12,7 @@ from brokerproof.lab.daemons import kafka_dist
 from brokerproof.lab.life import preflight
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.plan import Endpoint, Tls
-from brokerproof.probes.survival.values import SurvivalPlan
+from brokerproof.probes.survival.values import SMALL_JVM, SurvivalPlan
 from brokerproof.running.planning import authentication_of
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Client, Topology, VantageKind
@@ -69,4 +69,4 @@ def lab_java(topology: Topology) -> tuple[str, ...]:
     if java is None:
         return ()
     distribution = kafka_dist.locate(topology.clusters[0].kafka_version, environ=os.environ)
-    return (str(java.path), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", distribution.classpath)
+    return (str(java.path), *SMALL_JVM, "-cp", distribution.classpath)

@@ -22,7 +22,7 @@ import msgspec
 
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received, Resent, Stalls
 from brokerproof.probes.survival.records import DELIVERY_MS, FLUSH_S, STEADY_RECORDS, CannotBeginError, Topic
-from brokerproof.probes.survival.values import Client, SurvivalPlan, SurvivalReport
+from brokerproof.probes.survival.values import SMALL_JVM, Client, SurvivalPlan, SurvivalReport
 
 LIBRARY: Final = "Kafka's Java client"
 HOME_VARIABLE: Final = "KAFKA_HOME"
@@ -134,7 +134,7 @@ def java_words(plan: SurvivalPlan, environ: Mapping[str, str] = os.environ) -> t
     java = shutil.which("java", path=environ.get("PATH"))
     if not home or java is None or not Path(home, "libs").is_dir():
         return ()
-    return (java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{Path(home, 'libs')}/*")
+    return (java, *SMALL_JVM, "-cp", f"{Path(home, 'libs')}/*")
 
 
 def settings_of(plan: SurvivalPlan) -> bytes:

@@ -16,6 +16,9 @@ SLOWEST_MS: Final = 1000
 NOTED_MS: Final = 100.0
 """A pause between two acknowledgements that is longer than this, and than four intervals, is noted."""
 
+SMALL_JVM: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Options of a Java process that is to start quickly and take little."""
+
 
 class SurvivalPlan(Value, frozen=True, kw_only=True):
     """What clients of one VPC do until they are told to stop."""

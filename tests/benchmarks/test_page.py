@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
-from benchmarks.everything import BEGIN, BENCHMARKS, END, PAGE, PageError, figures_of, with_figures
+from benchmarks.everything import BEGIN, BENCHMARKS, END, PAGE, ROOT, PageError, figures_of, with_figures
 
+OF_ANOTHER_ENVIRONMENT = {"sslyze_scan"}
+SCRIPTS = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - OF_ANOTHER_ENVIRONMENT)
 PAGE_OF_TWO = f"# A\n\n{BEGIN.format(name='sweep')}\n    old\n\n{END}\ntext\n{BEGIN.format(name='pairs')}{END}"
 
 
@@ -36,3 +40,8 @@ def test_the_page_has_a_place_for_every_figure_that_it_promises() -> None:
     places = [name for name in BENCHMARKS if BEGIN.format(name=name) in page]
     assert places == [name for name in BENCHMARKS if name != "on_the_lab"]  # of which the page tells the story
     assert page.count(END) == len(places)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_finds_what_it_imports(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")
