@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
-import importlib.metadata
 import importlib.util
 import io
 import json
@@ -29,11 +28,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from brokerproof.errors import CouldNotError
-from brokerproof.vantages.bundle import Bundle, FarPlatform, bundle_for, this_platform
+from brokerproof.vantages.bundle import Bundle, FarPlatform, bundle_for, files_of, needed, this_platform
 from brokerproof.vantages.own_far_side import HOME, NOBODY
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -76,9 +72,7 @@ _BUSYBOX: Final = ("sh", "env", "cat", "ls", "sleep", "ps")
 _USERS: Final = "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65532:65532:nobody:/tmp:/bin/sh\n"
 _GROUPS: Final = "root:x:0:\nnobody:x:65532:\n"
 _NSSWITCH: Final = "passwd: files\ngroup: files\nhosts: files dns\n"
-_NOT_PACKED: Final = re.compile(
-    r"(^|/)(tests?|__pycache__|include)/|\.(pyi|h|pxd|pyc)$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
-)
+_NOT_PACKED: Final = re.compile(r"(^|/)(tests?|__pycache__|include)/|\.(pyi|h|pxd|pyc)$")
 _NOT_BUILT_FROM: Final = (
     *(".*", "results", "build", "dist", "*.egg-info", "__pycache__", "node_modules"),
     *("tests", "benchmarks", "docs", "deploy"),
@@ -255,14 +249,17 @@ def tool_entries() -> dict[str, Entry]:
     """The tool as its wheel has it, and the packages that it and its extras need, as they are installed here.
 
     Raises:
-        ImageError: the wheel cannot be built, or a package is missing.
+        ImageError: the wheel cannot be built.
+        BundleError: a package is missing.
     """
     entries = {f"{PLACE}/{name}": Entry(data=data) for name, data in _own_wheel()}
-    for name in sorted(_needed_by_tool()):
-        for file in importlib.metadata.distribution(name).files or ():
-            path, relative = Path(str(file.locate())), str(file)
-            if path.is_file() and not relative.startswith("..") and not _NOT_PACKED.search(relative):
-                entries[f"{PLACE}/{relative}"] = Entry(data=path.read_bytes())
+    extras = ",".join(sorted(EXTRAS))
+    for name in sorted(needed([f"brokerproof[{extras}]"], extra=extras) - {"brokerproof"}):
+        entries |= {
+            f"{PLACE}/{relative}": Entry(data=path.read_bytes())
+            for relative, path in files_of(name)
+            if not _NOT_PACKED.search(relative)
+        }
     return entries
 
 
@@ -279,28 +276,6 @@ def _own_wheel() -> Iterator[tuple[str, bytes]]:
             for name in archive.namelist():
                 if not name.endswith(("/", ".dist-info/RECORD")):
                     yield name, archive.read(name)
-
-
-def _needed_by_tool() -> frozenset[str]:
-    found: set[str] = set()
-    left = [Requirement(f"brokerproof[{','.join(sorted(EXTRAS))}]")]
-    done: set[tuple[str, frozenset[str]]] = set()
-    while left:
-        wanted = left.pop()
-        key = (canonicalize_name(wanted.name), frozenset(wanted.extras))
-        if key in done:
-            continue
-        done.add(key)
-        try:
-            requires = importlib.metadata.requires(wanted.name) or []
-        except importlib.metadata.PackageNotFoundError:
-            raise ImageError(f"{wanted.name} is not installed here, so the tool's image cannot have it") from None
-        found.add(key[0])
-        for each in map(Requirement, requires):
-            extras = wanted.extras or {""}
-            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras):
-                left.append(each)
-    return frozenset(found - {"brokerproof"})
 
 
 def debs(cache: Path, machine: str, packages: Sequence[str] = PACKAGES) -> tuple[Path, ...]:
@@ -327,7 +302,7 @@ def make(folder: Path, *, cache: Path, machine: str, of: Of = Of.PROBE) -> str:
 
     Raises:
         ImageError: the folder holds something else, a package is missing, or the tool is asked for on another machine.
-        BundleError: the probe's packages for this machine are missing.
+        BundleError: packages of the probe or of the tool are missing.
     """
     if this_platform().python != PYTHON:
         raise ImageError(

@@ -15,14 +15,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import brokerproof
 from brokerproof.errors import CouldNotError
@@ -47,7 +48,7 @@ _LEFT_OUT: Final = frozenset({"pbr", "setuptools", "pycparser"})
 _FOR_MEASURING: Final = "hdrhistogram"
 """Not every machine has a wheel of it (aarch64 has none), and a verification does without."""
 _NOT_RUN: Final = re.compile(r"(^|/)(tests?|__pycache__|docs|include|bin|share)(/|$)|\.pyi$|\.h$|\.pxd$|\.pyc$")
-_OF_THE_INSTALLATION: Final = re.compile(r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$")
+OF_THE_INSTALLATION: Final = re.compile(r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$")
 """Says where and by what a package was installed: the same package would be other bytes."""
 _OF_OTHER_SERVICES: Final = re.compile(r"^botocore/(data/(?!(sts|sso|sso-oidc|signin)/)[^/]+/)")
 """botocore describes all of AWS; credentials are had of these alone."""
@@ -170,54 +171,70 @@ def _make(folder: Path, far: FarPlatform, besides: Files) -> Path:
 def _installed() -> Iterator[tuple[str, Path]]:
     """The files of the packages as they are installed here."""
     for name in sorted(_needed(this_platform())):
-        files = importlib.metadata.distribution(name).files
-        if files is None:
-            raise BundleError(f"{name} does not list its files, so it cannot be bundled: install it with pip")
-        for file in files:
-            path = Path(str(file.locate()))
-            relative = str(file)
-            if not relative.startswith("..") and not _left_out(relative) and path.is_file():
-                yield relative, path
+        yield from ((relative, path) for relative, path in files_of(name) if not _left_out(relative))
+
+
+def files_of(package: str) -> Iterator[tuple[str, Path]]:
+    """What an installed package brings to where Python imports from: the names there, and where the contents are.
+
+    Raises:
+        BundleError: it does not list its files.
+    """
+    files = importlib.metadata.distribution(package).files
+    if files is None:
+        raise BundleError(f"{package} does not list its files, so it cannot be bundled: install it with pip")
+    for file in files:
+        path, relative = Path(str(file.locate())), str(file)
+        if not relative.startswith("..") and not OF_THE_INSTALLATION.search(relative) and path.is_file():
+            yield relative, path
 
 
 def _left_out(relative: str) -> bool:
     """Whether a package's file is of no use to a probe."""
-    if _OF_THE_INSTALLATION.search(relative):
-        return True
     not_run = _NOT_RUN.search(relative) and not relative.startswith("botocore/docs/")  # which its clients import
-    return bool(not_run or _OF_OTHER_SERVICES.search(relative))
+    return bool(not_run or OF_THE_INSTALLATION.search(relative) or _OF_OTHER_SERVICES.search(relative))
 
 
 def _needed(far: FarPlatform) -> frozenset[str]:
     """The packages and what these need in turn on a platform, by the names they are installed under."""
-    found: set[str] = set()
-    left = [*PACKAGES, *([FOR_IAM] if find_spec(FOR_IAM) else [])]
+    there = {"python_version": far.python, "platform_machine": far.machine, "python_full_version": f"{far.python}.0"}
+    wanted = [*PACKAGES, *([FOR_IAM] if find_spec(FOR_IAM) else [])]
+    return needed(wanted, extra="probe", environment=there, without=_LEFT_OUT)
+
+
+def needed(
+    wanted: Iterable[str], *, extra: str, environment: Mapping[str, str] | None = None, without: Collection[str] = ()
+) -> frozenset[str]:
+    """What these requirements need in turn, and what they name, by the names of packages.
+
+    Args:
+        wanted: Requirements (PEP 508), extras included.
+        extra: Of this project: brings what is missing.
+        environment: What differs from this platform, as markers name it.
+        without: Packages that are left out, with what they alone need.
+
+    Raises:
+        BundleError: one of them is not installed here.
+    """
+    left, seen = [Requirement(each) for each in wanted], set[tuple[str, frozenset[str]]]()
     while left:
-        name = left.pop()
-        if name in found or name in _LEFT_OUT:
+        one = left.pop()
+        key = (canonicalize_name(one.name), frozenset(one.extras))
+        if key in seen or key[0] in without:
             continue
         try:
-            needs = importlib.metadata.requires(name) or []
+            needs = importlib.metadata.requires(one.name) or []
         except importlib.metadata.PackageNotFoundError:
-            why = f"the probe's package {name} is not installed here: pip install 'brokerproof[probe]'"
+            why = f"the {extra}'s package {one.name} is not installed here: pip install 'brokerproof[{extra}]'"
             raise BundleError(why) from None
-        found.add(name)
-        left += [_name(each) for each in needs if _is_for(far, each)]
-    return frozenset(found)
+        seen.add(key)
+        markers = [{**(environment or {}), "extra": chosen} for chosen in one.extras or {""}]
+        left += [each for each in map(Requirement, needs) if _holds(each, markers)]
+    return frozenset(name for name, _ in seen)
 
 
-def _name(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
-
-
-def _is_for(far: FarPlatform, requirement: str) -> bool:
-    """Whether a requirement is none of an extra, and of this Python and machine."""
-    marker = requirement.partition(";")[2]
-    if "extra" in marker:
-        return False
-    there = {"python_version": far.python, "platform_machine": far.machine, "python_full_version": f"{far.python}.0"}
-    return not marker.strip() or Marker(marker).evaluate(there)
+def _holds(requirement: Requirement, markers: Sequence[dict[str, str]]) -> bool:
+    return requirement.marker is None or any(requirement.marker.evaluate(marker) for marker in markers)
 
 
 def _wheels(folder: Path, far: FarPlatform) -> Iterator[tuple[str, Path]]:
