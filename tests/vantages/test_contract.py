@@ -20,8 +20,9 @@ from brokerproof.vantages.exec import ExecVantage, Patience
 from brokerproof.vantages.protocol import VantageRun
 from brokerproof.vantages.registry import open_vantage
 from tests.vantages.far_sides import FAR_SIDES, KINDS, Opened
+from tests.vantages.owner import owner_of
 from tests.vantages.test_exec import alive, eventually
-from tests.vantages.test_real_probe import ROOT, closed_port, connects, plan, silent_port
+from tests.vantages.test_real_probe import closed_port, connects, plan, silent_port
 
 __all__ = ["closed_port", "silent_port"]  # fixtures
 
@@ -152,18 +153,7 @@ def test_an_interrupt_ends_what_runs_there(far: Opened, tmp_path: Path, silent_p
 
 
 def test_what_runs_there_ends_with_an_owner_that_is_killed(far: Opened, tmp_path: Path, silent_port: int) -> None:
-    script = (
-        "import sys\n"
-        "from brokerproof.topology.models import ClientVantage\n"
-        "from brokerproof.vantages.registry import open_vantage\n"
-        "from tests.vantages.test_real_probe import plan\n"
-        "settings = ClientVantage.model_validate_json(sys.argv[2])\n"
-        "vantage = open_vantage(settings.kind, 'app', settings)\n"
-        "run = vantage.run(plan(int(sys.argv[1])), lambda _: print('amid', flush=True))\n"
-        "print(run.error, flush=True)\n"
-    )
-    command = [sys.executable, "-c", script, str(silent_port), far().model_dump_json()]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+    with owner_of(far(), silent_port) as owner:
         assert owner.stdout
         assert owner.stdout.readline() == "amid\n"
         owner.kill()

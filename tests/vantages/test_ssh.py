@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,10 @@ import pytest
 from brokerproof.topology.models import ClientVantage, VantageKind
 from brokerproof.vantages.exec import Patience
 from brokerproof.vantages.ssh import SshVantage, ssh_command
+from tests.vantages.owner import owner_of
 from tests.vantages.sshd import SshHost, listening, needs_sshd, separation
 from tests.vantages.test_exec import eventually
-from tests.vantages.test_real_probe import ROOT, closed_port, connects, plan
+from tests.vantages.test_real_probe import closed_port, connects, plan
 
 __all__ = ["closed_port"]  # a fixture
 
@@ -59,21 +59,11 @@ def test_the_connection_is_kept_and_ends_with_the_vantage(far: SshHost, closed_p
 
 
 def test_nothing_of_it_is_left_here_when_its_owner_is_killed(far: SshHost, closed_port: int) -> None:
-    script = (
-        "import sys\n"
-        "from brokerproof.topology.models import ClientVantage\n"
-        "from brokerproof.vantages.registry import open_vantage\n"
-        "from tests.vantages.test_real_probe import plan\n"
-        "settings = ClientVantage.model_validate_json(sys.argv[2])\n"
-        "vantage = open_vantage(settings.kind, 'app', settings)\n"
-        "assert vantage.run(plan(int(sys.argv[1]))).error == ''\n"
-        "print(vantage._folder, flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    command = [sys.executable, "-c", script, str(closed_port), far.vantage().model_dump_json()]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+    with owner_of(far.vantage(), closed_port) as owner:
         assert owner.stdout
-        folder = owner.stdout.readline().strip()
+        lines = (line.strip() for line in owner.stdout)
+        assert "ran" in lines
+        folder = next(lines)
         assert Path(folder).exists()
         owner.kill()
     assert eventually(lambda: not Path(folder).exists())
