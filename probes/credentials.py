@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
+
+from brokerproof.probes.outcome import Reason, TokenFacts, TokenFlaw
 
 MOST_BYTES: Final = 1 << 20
 """Of a file: a certificate with its chain has a few kilobytes."""
@@ -14,13 +16,22 @@ MOST_BYTES: Final = 1 << 20
 class CredentialsError(Exception):
     """A reference leads to nothing that can be used; the message names the reference."""
 
+    reason: ClassVar[Reason] = Reason.NO_CREDENTIALS
+    """What an outcome says of it."""
+    token: ClassVar[TokenFacts | None] = None
+    """What is known of the token that was not made."""
+
 
 class StsUnreachableError(CredentialsError):
     """Credentials are to be had of STS, which does not answer."""
 
+    reason = Reason.STS_UNREACHABLE
+
 
 class CredentialsEndedError(CredentialsError):
     """There are credentials, and they have ended."""
+
+    token = TokenFacts(flaws=(TokenFlaw.CREDENTIALS_ENDED,))
 
 
 def read(reference: str, *, environment: Mapping[str, str] | None = None) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Hashable
 from typing import Any
 
 from brokerproof.probes.budget import Budget
-from brokerproof.probes.credentials import CredentialsEndedError, CredentialsError, StsUnreachableError, read
+from brokerproof.probes.credentials import CredentialsError, read
 from brokerproof.probes.msk_token import Bearer, TokenSource
 from brokerproof.probes.observation import Observation, failed, ok
-from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason, TokenFacts, TokenFlaw
+from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
 from brokerproof.probes.spending import current
 from brokerproof.probes.stages.authenticate import Login, authenticate
@@ -77,11 +77,8 @@ class Logins:
         try:
             login = self._new(name, repeats_nonce=repeats_nonce)
         except CredentialsError as problem:
-            ended = isinstance(problem, CredentialsEndedError)
-            token = TokenFacts(flaws=(TokenFlaw.CREDENTIALS_ENDED,)) if ended else None
-            facts = AuthenticateFacts(mechanism=self._settings.scheme.mechanism, token=token)
-            far = isinstance(problem, StsUnreachableError)
-            return failed(Reason.STS_UNREACHABLE if far else Reason.NO_CREDENTIALS, str(problem), facts)
+            facts = AuthenticateFacts(mechanism=self._settings.scheme.mechanism, token=problem.token)
+            return failed(problem.reason, str(problem), facts)
         current().note_authentication()
         return await authenticate(connection, login, limit_ms=limit_ms)
 

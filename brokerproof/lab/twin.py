@@ -17,9 +17,8 @@ def as_twin(topology: Topology) -> Topology:
     """
 
     def twin(client: Client) -> Client:
-        ca = client.ca_file if (client.ca_file or "").startswith(_OF_THE_LAB) else CA_FILE
-        if client.listener == "CLIENT":
-            ca = client.ca_file
-        return client.model_copy(update={"vantage": ClientVantage(), "ca_file": ca})
+        keeps = client.listener == "CLIENT" or (client.ca_file or "").startswith(_OF_THE_LAB)
+        ca_file = client.ca_file if keeps else CA_FILE
+        return client.model_copy(update={"vantage": ClientVantage(), "ca_file": ca_file})
 
     return topology.model_copy(update={"clients": tuple(twin(client) for client in topology.clients)})
