@@ -241,8 +241,9 @@ class _Moving:
             self._serving.tell_used()
             self._serving.tell(read)
             if consumer is not None:
-                # Leaves the group, so that it can be removed at once.
-                consumer.close()
+                # Leaves the group, so that it can be removed at once. What a broker said last may be no text.
+                with suppress(UnicodeDecodeError):
+                    consumer.close()
             self._serving.tell_used()
             self._serving.tell(Left())
 

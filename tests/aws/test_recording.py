@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -31,12 +32,14 @@ class Heard:
         self._sessions.account = Account(lambda: topology, manners)
         self._recorder = recorder
         self._heard: set[int] = set()
+        self._lock = Lock()
 
     def client(self, place: Place, service: str) -> object:
-        made = self._sessions.client(place, service)
-        if id(made) not in self._heard:
-            self._heard.add(id(made))
-            self._recorder.listen(place, made)
+        with self._lock:  # no call is made before the recorder hears it
+            made = self._sessions.client(place, service)
+            if id(made) not in self._heard:
+                self._heard.add(id(made))
+                self._recorder.listen(place, made)
         return made
 
 

@@ -124,7 +124,10 @@ def test_what_the_kafka_client_cannot_take_is_an_outcome(hostile: Hostile) -> No
 def test_a_coordinator_that_is_no_utf8_is_an_outcome() -> None:
     hostile = changed(FIND_COORDINATOR, range(2, 100), as_it_is, not_utf8("127.0.0.1"))
     result, _ = probed(hostile, stages=TO_GROUP)
-    assert one(result, Stage.GROUP).status is Status.FAILED
+    # Now and then confluent-kafka ends the client's process on it, while records are still read.
+    first = next(each for stage in (Stage.CONSUME, Stage.GROUP) if (each := one(result, stage)).status is not Status.OK)
+    assert first.status is Status.FAILED
+    assert first.reason in {Reason.KAFKA_ERROR, Reason.CLIENT_DIED}
 
 
 def expected(words: str) -> Hostile:

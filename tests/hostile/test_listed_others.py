@@ -81,8 +81,10 @@ def test_answers_to_another_question_hold_up_no_deadline() -> None:
 def test_a_name_of_thousands_of_addresses_is_too_much() -> None:
     many = tuple(Endpoint(name=f"b-{index}.fuzz.test", port=9, broker_id=index) for index in range(1, 101))
     run = resolved(lambda query, _tcp: [records(query, 3900)], many)
-    # On a busy machine this resolver is late as well.
-    assert {each.reason for each in of(run, Stage.RESOLVE)} <= {Reason.TOO_MUCH, Reason.TIMED_OUT}
+    reasons = {each.reason for each in of(run, Stage.RESOLVE)}
+    assert Reason.TOO_MUCH in reasons
+    # On a busy machine this resolver is late as well, and its late answer reaches who has the port by then.
+    assert reasons <= {Reason.TOO_MUCH, Reason.TIMED_OUT, Reason.MALFORMED_ANSWER}
 
 
 @pytest.mark.parametrize(("count", "status"), [(65, Status.FAILED), (64, Status.OK)])
