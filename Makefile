@@ -33,8 +33,8 @@ quick-tests: setup ## every test but those of lab, browser and installed use
 # Branch coverage is of the tests' own process: in probes, commands and labs it costs more time than it tells.
 test: gates ## all gates, then every test; with branch coverage where no lab is needed
 	@tools/setup.sh --test
-	$(BIN)/pytest tests -n 4 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
-	$(BIN)/pytest -n 2 -m "lab or browser" $(PYTEST_ARGS)
+	$(BIN)/python -m tools.run_tests tests -n 4 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m tools.run_tests -n 2 -m "lab or browser" $(PYTEST_ARGS)
 
 laws: setup ## the tests that need no lab again, laws with all their examples
 	BROKERPROOF_ALL_EXAMPLES=1 $(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
