@@ -1,4 +1,4 @@
-"""The OCI image of the probe: made twice it is the same, it runs by itself, and in podman it is a client's far side."""
+"""The OCI image of the probe: made twice it is the same, it runs alone, and in podman and Docker it is a far side."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from brokerproof.reports.document import decode_document
 from brokerproof.topology.models import ClientVantage
 from brokerproof.vantages.container import ContainerVantage
 from brokerproof.vantages.exec import Patience
+from tests.vantages.docker import docker_with
 from tests.vantages.podman import containers, needs_podman, podman_with
 from tests.vantages.test_exec import eventually
 from tests.vantages.test_real_probe import ROOT, connects, plan
@@ -118,35 +119,45 @@ def test_the_tools_own_image_is_of_this_machine(tmp_path: Path) -> None:
         make(tmp_path / "tool", cache=CACHE, machine=other, of=Of.TOOL)
 
 
-@pytest.fixture
-def image(layout: Path, tmp_path: Path) -> Iterator[str]:
-    with podman_with(tmp_path, layout) as pulled:
-        yield pulled
+Engine = tuple[str, str]
+"""A program, and what the image is called in it."""
 
 
-@needs_podman
+@pytest.fixture(scope="module", params=[pytest.param("podman", marks=needs_podman), "docker"])
+def engine(request: pytest.FixtureRequest, layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = tmp_path_factory.mktemp("e")
+    opened = podman_with(folder, layout) if request.param == "podman" else docker_with(folder, layout, CACHE)
+    with opened as image:
+        yield request.param, image
+
+
+def far_side(engine: Engine, **more: str) -> ClientVantage:
+    program, image = engine
+    return ClientVantage.model_validate({"kind": program, "image": image, "network": "none", **more})
+
+
 @pytest.mark.parametrize("mode", ["present", "install"])
-def test_a_container_of_its_own_answers_and_is_gone(image: str, mode: str) -> None:
-    settings = ClientVantage.model_validate({"kind": "podman", "image": image, "network": "none", "probe": mode})
+def test_a_container_of_its_own_answers_and_is_gone(engine: Engine, mode: str) -> None:
+    settings = far_side(engine, probe=mode)
     with ContainerVantage("app", settings, patience=PATIENCE) as vantage:
         runs = [vantage.run(plan(1, plan_id)) for plan_id in ("one", "two")]
-        assert len(containers()) == 1
+        assert len(containers(engine[0])) == 1
     assert [run.error for run in runs] == ["", ""], runs[0].said
     assert [status for status, _ in connects(runs[0].outcomes)] == ["failed"]
-    assert containers() == []
+    assert containers(engine[0]) == []
 
 
-@needs_podman
-def test_an_image_that_is_not_there_is_an_error(image: str) -> None:
-    settings = ClientVantage.model_validate({"kind": "podman", "image": f"oci:/nonexistent/{image[:12]}"})
+def test_an_image_that_is_not_there_is_an_error(engine: Engine) -> None:
+    settings = far_side(engine, image="localhost:1/nobody/has-it:1")
     with ContainerVantage("app", settings, patience=PATIENCE) as vantage:
         run = vantage.run(plan(1))
-    assert "no container of oci:/nonexistent" in run.error
+    assert "no container of localhost:1/nobody/has-it:1: " in run.error
     assert not run.outcomes
 
 
-@needs_podman
-def test_a_container_ends_by_itself_after_a_kill(image: str, tmp_path: Path) -> None:
+def test_a_container_ends_by_itself_after_a_kill(engine: Engine) -> None:
     script = (
         "import sys\n"
         "from brokerproof.topology.models import ClientVantage\n"
@@ -159,7 +170,7 @@ def test_a_container_ends_by_itself_after_a_kill(image: str, tmp_path: Path) -> 
         "print(vantage.run(plan(1)).error or 'ran', flush=True)\n"
         "sys.stdin.read()\n"
     )
-    settings = ClientVantage.model_validate({"kind": "podman", "image": image, "network": "none", "probe": "present"})
+    settings = far_side(engine, probe="present")
     with subprocess.Popen(
         [sys.executable, "-c", script, settings.model_dump_json()],
         cwd=ROOT,
@@ -169,12 +180,12 @@ def test_a_container_ends_by_itself_after_a_kill(image: str, tmp_path: Path) -> 
     ) as owner:
         assert owner.stdout
         assert owner.stdout.readline() == "ran\n"
-        assert len(containers()) == 1
+        assert len(containers(engine[0])) == 1
         owner.send_signal(signal.SIGKILL)
-    assert eventually(_none_runs, 120)
+    assert eventually(lambda: _none_runs(engine[0]), 120)
 
 
-def _none_runs() -> bool:
+def _none_runs(program: str) -> bool:
     """Asked once a second: podman holds its storage meanwhile."""
     time.sleep(1)
-    return containers(running=True) == []
+    return containers(program, running=True) == []

@@ -54,8 +54,8 @@ def podman_with(folder: Path, layout: Path) -> Iterator[str]:
             subprocess.run(["podman", "rmi", "--all", "--force"], capture_output=True, check=False)
 
 
-def containers(*, running: bool = False) -> list[str]:
-    """Those that there are, running or not; or those that run."""
+def containers(program: str, *, running: bool = False) -> list[str]:
+    """Those of podman or Docker, running or not; or those that run."""
     which = [] if running else ["--all"]
-    listed = subprocess.run(["podman", "ps", *which, "--quiet"], capture_output=True, text=True, check=True)
+    listed = subprocess.run([program, "ps", *which, "--quiet"], capture_output=True, text=True, check=True)
     return listed.stdout.split()
