@@ -17,7 +17,7 @@ from brokerproof.cli.lab_aws import PORT, lab_aws, start_beside, write_intent
 from brokerproof.cli.late import LateCommand
 from brokerproof.cli.pattern_options import options_of, topology_of
 from brokerproof.extras import Extra, require
-from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.daemons import crypto, jvm, kafka_dist, maven
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.life import preflight
@@ -233,6 +233,10 @@ def lab_fetch(kafka_version: str | None) -> None:
     wanted = kafka_version or kafka_dist.wanted_version(os.environ)
     found = kafka_dist.fetch(wanted, lambda text: click.echo(text, err=True), environ=os.environ)
     click.echo(f"Kafka {found.version}: {len(found.jars)} jars ({found.source.value})")
+    try:
+        crypto.fetch(os.environ)
+    except (maven.MavenError, OSError) as error:
+        click.echo(f"{error}. {crypto.WITHOUT}", err=True)
     java = preflight.find_java(os.environ)
     if java is None:
         return

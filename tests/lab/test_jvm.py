@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.daemons import crypto, jvm, kafka_dist
 from brokerproof.lab.daemons.kafka_dist import KafkaDistribution
 from brokerproof.lab.life import preflight
 from brokerproof.lab.life.preflight import Java
@@ -64,12 +64,15 @@ def test_an_archive_is_made_once_and_brokers_are_started_from_it(
     java: Java, distribution: KafkaDistribution, environ: dict[str, str]
 ) -> None:
     before = traces()
+    _with_the_provider(environ)
     assert "-cp" in jvm.arguments(distribution, java, environ)
     assert not any("SharedArchiveFile" in option for option in jvm.arguments(distribution, java, environ))
     archive = jvm.make(distribution, java, environ=environ)
     options = jvm.arguments(distribution, java, environ)
     assert f"-XX:SharedArchiveFile={archive}" in options
     assert str(archive) in shared_classes(options, java)
+    # The broker has used the provider, and its classes are in the archive.
+    assert b"com/amazon/corretto/crypto/provider/AmazonCorrettoCryptoProvider" in archive.read_bytes()
     made = archive.stat().st_mtime_ns
     assert jvm.make(distribution, java, environ=environ).stat().st_mtime_ns == made
     assert [each.name for each in archive.parent.iterdir()] == [archive.name]
@@ -109,6 +112,13 @@ def test_a_killed_maker_leaves_no_process_and_the_next_one_no_file(
     stale.touch()
     jvm.make(distribution, java, environ=environ)
     assert [each.name for each in archive.parent.iterdir()] == [archive.name]
+
+
+def _with_the_provider(environ: dict[str, str]) -> None:
+    """Put what set-up fetched into this cache."""
+    folder = crypto.directory(environ)
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(crypto.directory(os.environ))
 
 
 def _until_equal(before: set[str]) -> None:

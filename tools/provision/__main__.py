@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,7 +17,7 @@ from threading import Event
 from types import FrameType
 from typing import Final
 
-from brokerproof.lab.daemons import jvm, kafka_dist
+from brokerproof.lab.daemons import crypto, jvm, kafka_dist, maven
 from brokerproof.lab.life import preflight
 from tools.provision import environment, packages
 from tools.provision.step import POLL_S, Runner, SetupError, Stop, StoppedError, say
@@ -85,6 +86,7 @@ def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop, t
     for problem in problems:
         say(f"the lab will not run here: {problem}")
     if not problems:
+        _fetch_crypto(environ, stop)
         _archive_classes(environ, stop)
     return bool(lacking) or not made or not kafka
 
@@ -117,6 +119,18 @@ def _fetching(environ: Mapping[str, str], stop: Stop) -> Iterator[None]:
             failed.set()
             raise
         fetch.result()
+
+
+def _fetch_crypto(environ: Mapping[str, str], stop: Stop) -> None:
+    """Once, where Maven is here. The lab runs without, only handshakes with its brokers take longer."""
+    if crypto.fetched(environ) or shutil.which("mvn", path=environ.get("PATH")) is None:
+        return
+    try:
+        crypto.fetch(environ)
+    except (maven.MavenError, OSError) as error:
+        if stop.wanted:
+            raise StoppedError from None
+        say(f"{error}. {crypto.WITHOUT}")
 
 
 def _archive_classes(environ: Mapping[str, str], stop: Stop) -> None:

@@ -13,16 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from brokerproof.lab.daemons import kafka_dist
+from brokerproof.lab.daemons import kafka_dist, maven
 from brokerproof.lab.life import preflight
 
 HANDLER: Final = "brokerproof.IamLoginHandler"
 AUTHORIZER: Final = "brokerproof.IamAuthorizer"
 _FOLDER: Final = Path(__file__).with_name("kafka")
 SOURCES: Final = (_FOLDER / "IamLoginHandler.java", _FOLDER / "IamAuthorizer.java")
-_COMPILER: Final = ("org.eclipse.jdt", "ecj", "3.38.0")
+_COMPILER: Final = "org.eclipse.jdt:ecj:3.38.0"
 _RELEASE: Final = "17"
-_MAVEN_S: Final = 300.0
 _COMPILE_S: Final = 120.0
 
 
@@ -51,7 +50,7 @@ def compiled(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, e
     made.parent.mkdir(parents=True, exist_ok=True)
     command = [str(java.path), "-jar", str(compiler), f"-{_RELEASE}", "-nowarn", "-cp", distribution.classpath]
     try:
-        _run([*command, "-d", str(partial), *map(str, SOURCES)], environ, _COMPILE_S, "the Eclipse compiler")
+        _run([*command, "-d", str(partial), *map(str, SOURCES)], environ)
         if not made.exists():
             partial.rename(made)
     finally:
@@ -60,28 +59,20 @@ def compiled(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, e
 
 
 def _compiler(environ: Mapping[str, str]) -> Path:
-    group, artifact, version = _COMPILER
-    folder = kafka_dist.cache_directory(environ) / "handlers"
-    jar = folder / f"{artifact}-{version}.jar"
-    if jar.exists():
-        return jar
-    maven = shutil.which("mvn", path=environ.get("PATH"))
-    if maven is None:
-        raise HandlerError("mvn is not on PATH: a lab of IAM needs it once, for the Eclipse compiler; run `make setup`")
-    folder.mkdir(parents=True, exist_ok=True)
-    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
-    wanted = [f"-Dartifact={group}:{artifact}:{version}", f"-DoutputDirectory={folder}"]
-    _run([maven, "--batch-mode", "--quiet", "--strict-checksums", goal, *wanted], environ, _MAVEN_S, "Maven")
-    return jar
+    try:
+        return maven.copy(_COMPILER, kafka_dist.cache_directory(environ) / "handlers", environ)
+    except maven.MavenError as failure:
+        raise HandlerError(f"a lab of IAM needs the Eclipse compiler once: {failure}") from None
 
 
-def _run(command: list[str], environ: Mapping[str, str], limit_s: float, what: str) -> None:
+def _run(command: list[str], environ: Mapping[str, str]) -> None:
+    lead = "the Eclipse compiler could not make the lab's IAM listener:"
     try:
         done = subprocess.run(
-            command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
+            command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=_COMPILE_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as failure:
-        raise HandlerError(f"{what} could not make the lab's IAM listener: {failure}") from None
+        raise HandlerError(f"{lead} {failure}") from None
     if done.returncode:
         said = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
-        raise HandlerError(f"{what} could not make the lab's IAM listener: {' '.join(said[-3:])}")
+        raise HandlerError(f"{lead} {' '.join(said[-3:])}")

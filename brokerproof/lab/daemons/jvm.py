@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from brokerproof.lab.daemons import kafka_dist
+from brokerproof.lab.daemons import crypto, kafka_dist
 from brokerproof.lab.life import preflight
 
 STATE_DIR: Final = "/run/brokerproof"
@@ -54,7 +54,7 @@ class ArchiveError(Exception):
 
 def path_of(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, environ: Mapping[str, str]) -> Path:
     """Where the archive of this Kafka and this Java is, or would be."""
-    jars = (f"{jar}:{jar.stat().st_size}" for jar in distribution.jars)
+    jars = (f"{jar}:{jar.stat().st_size}" for jar in _jars(distribution, environ))
     known = hashlib.sha256("\n".join([str(java.path.resolve()), str(java.major), *jars]).encode()).hexdigest()
     return kafka_dist.cache_directory(environ) / "classes" / f"{distribution.version}-{known[:16]}.jsa"
 
@@ -70,18 +70,23 @@ def arguments(
     ``more_classes`` is a directory of classes beside Kafka's own; behind them, so that the archive still fits.
     """
     archive = path_of(distribution, java, environ)
-    own = _own(distribution)
+    own = _own(distribution, environ)
     if more_classes is not None:
         own = (*own[:-1], os.pathsep.join([own[-1], str(more_classes)]))
     return (f"-XX:SharedArchiveFile={archive}", *_QUIET, *own) if archive.exists() else own
 
 
-def _own(distribution: kafka_dist.KafkaDistribution) -> tuple[str, ...]:
+def _jars(distribution: kafka_dist.KafkaDistribution, environ: Mapping[str, str]) -> list[Path]:
+    return [*distribution.jars, *([crypto.jar(environ)] if crypto.fetched(environ) else [])]
+
+
+def _own(distribution: kafka_dist.KafkaDistribution, environ: Mapping[str, str]) -> tuple[str, ...]:
     return (
         *("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
         f"-Djava.io.tmpdir={STATE_DIR}/tmp",  # noqa: S108  the lab's own tmpfs
         *distribution.logging_options,
-        *("-cp", distribution.classpath),
+        *(crypto.options(environ) if crypto.fetched(environ) else ()),
+        *("-cp", os.pathsep.join(map(str, _jars(distribution, environ)))),
     )
 
 
@@ -111,7 +116,7 @@ def make(
         stale.unlink(missing_ok=True)  # of one that was killed
     written = archive.with_name(f".{archive.name}.{os.getpid()}")
     try:
-        _run([str(java.path), f"-XX:ArchiveClassesAtExit={written}", *_own(distribution)], environ, stopped)
+        _run([str(java.path), f"-XX:ArchiveClassesAtExit={written}", *_own(distribution, environ)], environ, stopped)
         written.replace(archive)
     except OSError as error:
         raise ArchiveError(f"Kafka's classes were not archived: {error.strerror or error}") from None
