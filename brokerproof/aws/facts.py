@@ -30,6 +30,7 @@ class Part(StrEnum):
     SECURITY_GROUPS = "security_groups"
     PEERINGS = "vpc_peering_connections"
     GATEWAYS = "transit_gateways"
+    GATEWAY_ZONES = "zones of gateway attachments"
     GATEWAY_ROUTES = "transit_gateway_route_tables"
     ENDPOINTS = "vpc_endpoints"
     ENDPOINT_SERVICES = "endpoint_services"
@@ -62,6 +63,10 @@ class Gap(Model):
 
 
 DENIED: Final = "the permission is missing"
+
+
+ATTACHED_SUBNETS: Final = "subnets of transit_gateway_attachments"
+"""Stands for a collection where a source is told: a second call tells this of attachments."""
 
 
 class Source(Model):

@@ -82,6 +82,8 @@ BY_PEERING: Final[CodeSet] = frozenset({Code.ROUTE_PEERING_NOT_ACTIVE, Code.SECU
 BY_GATEWAY: Final[CodeSet] = frozenset(
     {Code.ROUTE_GATEWAY_NOT_ASSOCIATED, Code.ROUTE_GATEWAY_NOT_PROPAGATED, Code.ROUTE_GATEWAY_BLACKHOLE}
 )
+ATTACHED_ZONE: Final[CodeSet] = frozenset({Code.ROUTE_GATEWAY_ZONE_MISSING})
+"""Possible where one VPC alone is affected, and none of its clients in the same zone gets through."""
 BETWEEN_GATEWAYS: Final[CodeSet] = frozenset(
     {
         Code.ROUTE_GATEWAY_STATIC_MISSING,
@@ -95,7 +97,7 @@ ONE_SUBNET: Final[CodeSet] = frozenset({Code.ROUTE_MISSING_SUBNET, Code.ROUTE_OV
 """The brokers of one zone are silent, and not for clients inside the cluster VPC."""
 ONE_SUBNET_BY_GATEWAY: Final[CodeSet] = ONE_SUBNET | {
     Code.ROUTE_GATEWAY_BLACKHOLE,
-    Code.ROUTE_GATEWAY_ZONE_MISSING,
+    *ATTACHED_ZONE,
 }
 
 # Silence behind a load balancer

@@ -28,6 +28,7 @@ _OF_ROUTES: Final = frozenset(
         Code.ROUTE_GATEWAY_BLACKHOLE,
         Code.ROUTE_GATEWAY_STATIC_MISSING,
         Code.ROUTE_GATEWAY_PEERING_PENDING,
+        Code.ROUTE_GATEWAY_ZONE_MISSING,
     }
 )
 _OF_NAMES: Final = frozenset(

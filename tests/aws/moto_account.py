@@ -264,11 +264,10 @@ class Made:
         for key, attachment in known.items():
             gateway = attachment.transit_gateway_id
             if attachment.vpc_id is not None:
-                subnets = [s.subnet_id for s in self.topology.subnets if s.vpc_id == attachment.vpc_id]
                 made = at[gateway].create_transit_gateway_vpc_attachment(
                     TransitGatewayId=self.ids[gateway],
                     VpcId=self.ids[attachment.vpc_id],
-                    SubnetIds=[self.ids[subnet] for subnet in subnets],
+                    SubnetIds=[self.ids[subnet] for subnet in attachment.subnet_ids or ()],
                 )["TransitGatewayVpcAttachment"]
                 self.ids[key] = made["TransitGatewayAttachmentId"]
             elif key not in self.ids and attachment.peer_attachment_id is not None:

@@ -7,6 +7,7 @@ import pytest
 from brokerproof.aws.answers.seen import as_seen
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import State
+from brokerproof.aws.facts import facts_of
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -75,3 +76,24 @@ def test_each_hop_of_a_trace_says_what_it_rests_on() -> None:
         "is healthy [elasticloadbalancing:DescribeTargetHealth]",
     ):
         assert piece in told
+
+
+def test_which_zones_an_attachment_serves_is_unknown_where_a_file_does_not_tell() -> None:
+    topology = PATTERNS["transit_gateway"].build()
+    untold = tuple(a.model_copy(update={"subnet_ids": None}) for a in topology.transit_gateway_attachments)
+    found = audit(facts_of(topology.model_copy(update={"transit_gateway_attachments": untold})))
+    assert found.findings == ()
+    states = {trace.client: trace.state for trace in found.traces}
+    assert states.pop("cluster_vpc") is State.OPEN
+    assert set(states.values()) == {State.UNKNOWN}
+    says = {hop.says for trace in found.traces for hop in trace.hops if hop.state is State.UNKNOWN}
+    assert says == {"has subnets in zones that are not known"}
+
+
+def test_the_zone_of_an_attachment_rests_on_the_call_that_tells_it() -> None:
+    broken = FAULTS["gateway-zone-missing"].edit(PATTERNS["transit_gateway"].build())
+    [finding] = audit(discovered(broken)).findings
+    [says] = finding.says
+    assert "tgw-attach-cluster has no subnet in use1-az2, the zone of subnet-cluster-2, but in use1-az1" in says
+    assert "ec2:DescribeTransitGatewayVpcAttachments tgw-attach-cluster" in finding.sources
+    assert set(finding.broker_ids) == {2}

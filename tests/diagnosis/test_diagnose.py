@@ -200,7 +200,7 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "one VPC at the gateway",
         GATEWAY,
         [Bend(at(Stage.CONNECT, clients=["by_gateway"]), SILENT)],
-        [(sets.BACK_AND_IN | sets.ONE_VPC | sets.BY_GATEWAY, {"by_gateway"}, {1, 2, 3})],
+        [(sets.BACK_AND_IN | sets.ONE_VPC | sets.BY_GATEWAY | sets.ATTACHED_ZONE, {"by_gateway"}, {1, 2, 3})],
     ),
     (
         "the other Region's gateway",
@@ -291,7 +291,13 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
         "remote VPC by gateway",
         SINGLE,
         [Bend(at(Stage.CONNECT, clients=["remote_by_gateway"]), SILENT)],
-        [(sets.ACCESS | sets.ONE_VPC | sets.BY_GATEWAY | sets.BETWEEN_GATEWAYS, {"remote_by_gateway"}, {1, 2, 3})],
+        [
+            (
+                sets.ACCESS | sets.ONE_VPC | sets.BY_GATEWAY | sets.BETWEEN_GATEWAYS | sets.ATTACHED_ZONE,
+                {"remote_by_gateway"},
+                {1, 2, 3},
+            )
+        ],
     ),
     (
         "remote VPCs by peering and by gateway: what joins one of them explains not the other",
@@ -822,3 +828,18 @@ def test_bent_runs_end_in_their_cause(pattern: str, bends: list[Bend], expected:
         assert finding.change
         assert bool(finding.next_step) == (len(finding.codes) > 1)
         assert "{" not in finding.change
+
+
+@pytest.mark.parametrize(
+    ("zone_of_the_other", "possible"), [("use1-az2", sets.ATTACHED_ZONE), ("use1-az1", frozenset())]
+)
+def test_a_client_of_the_same_vpc_that_gets_through_leaves_the_zones_of_the_attachment(
+    zone_of_the_other: str, possible: frozenset[Code]
+) -> None:
+    views = {view.client: view for view in views_of(GATEWAY)}
+    mine = views["by_gateway"]
+    assert mine.zone_id == "use1-az1"
+    other = msgspec.structs.replace(mine, client="beside", zone_id=zone_of_the_other)
+    silent = Bend(at(Stage.CONNECT, clients=["by_gateway"]), SILENT)
+    [found] = diagnosis_of((*views.values(), other), silent).findings
+    assert set(found.codes) & (sets.ATTACHED_ZONE | sets.BY_GATEWAY) == possible

@@ -276,6 +276,40 @@ def test_an_attachment_that_is_not_available_passes_nothing() -> None:
     assert [line for line in whole["tgw-east"] if f"iif att{index} " in line]
 
 
+@pytest.mark.parametrize(
+    ("fault", "router", "address", "to"),
+    [
+        ("gateway-zone-missing", "r-vpc-cluster", "10.0.16.10", "10.0.0.0/8"),
+        ("gateway-client-zone-missing", "r-vpc-b", "10.1.0.201", "10.0.0.0/8"),
+    ],
+)
+@pytest.mark.parametrize("one_table", [False, True])
+def test_a_gateway_takes_nothing_from_a_zone_without_an_attachment(
+    fault: str, router: str, address: str, to: str, one_table: bool
+) -> None:
+    """Also where the subnets of several zones share a route table."""
+    intended = PATTERNS["transit_gateway"].build()
+    if one_table:
+        shared = [t for t in intended.route_tables if f"r-{t.vpc_id}" == router]
+        first = shared[0].model_copy(update={"subnet_ids": tuple(s for t in shared for s in t.subnet_ids)})
+        rest = tuple(t for t in intended.route_tables if t not in shared)
+        intended = intended.model_copy(update={"route_tables": (first, *rest)})
+    whole, broken = (compile_topology(topology) for topology in (intended, FAULTS[fault].edit(intended)))
+    assert led(whole, router, address, to).startswith("route add 10.0.0.0/8 via ")
+    assert led(broken, router, address, to).startswith("route add blackhole 10.0.0.0/8 ")
+    others = [f"10.0.{16 * zone}.10" for zone in (0, 2)] if router == "r-vpc-cluster" else []
+    assert all(led(broken, router, other, to) == led(whole, router, other, to) for other in others)
+
+
+def led(blueprint: Blueprint, router: str, address: str, to: str) -> str:
+    """The route to a block in the table in which what an address sends is looked up."""
+    [namespace] = [n for n in blueprint.namespaces if n.name == router]
+    [interface] = [line.split()[-1] for line in namespace.ip_lines if line.startswith(f"route add {address}/32 ")]
+    [table] = [line.split()[-1] for line in namespace.routing if f" iif {interface} " in line and "rule" in line]
+    [route] = [r for r in namespace.routing if f" {to} " in r and r.endswith(f" table {table}")]
+    return route
+
+
 def test_names_that_lead_back_to_themselves_are_given_up_on() -> None:
     topology = FAULTS["cname-loop"].edit(single())
     looped = resolver(topology, "vpc-b")

@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.facts import facts_of
 from brokerproof.diagnosis.between_clients import compared
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
@@ -21,7 +23,7 @@ from brokerproof.lab.daemons.kafka_config import data_dir
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import afflicted
 from brokerproof.lab.life.handle import Lab
-from brokerproof.probes.outcome import Stage
+from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.probes.plan import Limits
 from brokerproof.running.lab_pool import LabPool, brokers_of
 from brokerproof.running.planning import ClientRun, conclude, make_plan
@@ -29,7 +31,7 @@ from brokerproof.running.site import lab_vantage
 from brokerproof.topology.edit import with_lab
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import FrozenBroker
-from brokerproof.topology.patterns import PATTERNS
+from brokerproof.topology.patterns import PATTERNS, client_names
 
 pytestmark = pytest.mark.lab
 
@@ -154,6 +156,27 @@ def test_what_is_advised_is_not_red(pattern: str, fault: Fault, labs: LabPool) -
     assert [(c.check_id, c.observed) for c in result.checks if c.verdict is not Verdict.PASSED] == []
     seen = ClientEvidence(view=result.view, checks=result.checks, outcomes=result.run.outcomes)
     assert fault.advice in {advice.code.value for advice in diagnose([seen]).advices}
+
+
+@pytest.mark.parametrize("name", ["gateway-zone-missing", "gateway-client-zone-missing"])
+def test_a_zone_that_a_gateway_does_not_serve_is_named_by_both_witnesses(name: str, labs: LabPool) -> None:
+    fault = FAULTS[name]
+    lab = lab_of("transit_gateway", labs)
+    broken = fault.edit(lab.intended)
+    lab.apply(broken)
+    try:
+        result = run(lab, client_names.BY_GATEWAY)
+    finally:
+        lab.apply(lab.intended)
+    red = {(c.stage, c.label, c.reason) for c in result.checks if c.verdict is Verdict.FAILED}
+    assert red - {(fault.stage, "bootstrap", Reason.TIMED_OUT)} == {
+        (fault.stage, f"broker-{broker}", Reason.TIMED_OUT) for broker in fault.brokers
+    }
+    evidence = [ClientEvidence(view=result.view, checks=result.checks, outcomes=result.run.outcomes)]
+    [alone] = diagnose(evidence).findings
+    assert fault.cause in alone.codes
+    [settled] = diagnose(evidence, audit(facts_of(broken), lab.intended)).findings
+    assert settled.codes == (fault.cause,)
 
 
 def active_controller(lab: Lab) -> int:

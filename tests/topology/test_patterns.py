@@ -218,3 +218,29 @@ def test_a_route_to_a_gateway_needs_an_attachment_to_it() -> None:
     found = [str(p) for p in problems(gateway(transit_gateway_attachments=rest))]
     assert found
     assert all("vpc-b is not attached to tgw-east" in p for p in found)
+
+
+@pytest.mark.parametrize(
+    ("vpc_id", "subnet_ids", "words"),
+    [
+        ("vpc-b", (), "name at least one subnet (AWS: MissingParameter)"),
+        ("vpc-b", ("subnet-c-1",), "subnet-c-1 is not in vpc-b"),
+        ("vpc-b", ("subnet-b-1", "subnet-b-1"), "as subnet-b-1 is (AWS: DuplicateSubnetsInSameZone)"),
+        ("vpc-b", ("subnet-gone",), "no subnets entry has subnet_id 'subnet-gone'"),
+        (None, ("subnet-b-1",), "a gateway peering has no subnets"),
+    ],
+)
+def test_an_attachment_has_one_subnet_a_zone_of_its_vpc(
+    vpc_id: str | None, subnet_ids: tuple[str, ...], words: str
+) -> None:
+    attachments = list(PATTERNS["transit_gateway"].build().transit_gateway_attachments)
+    chosen = next(i for i, a in enumerate(attachments) if a.vpc_id == vpc_id)
+    attachments[chosen] = attachments[chosen].model_copy(update={"subnet_ids": subnet_ids})
+    [found] = [str(p) for p in problems(gateway(transit_gateway_attachments=tuple(attachments)))]
+    assert words in found
+
+
+def test_an_attachment_need_not_tell_its_subnets() -> None:
+    attachments = PATTERNS["transit_gateway"].build().transit_gateway_attachments
+    untold = tuple(a.model_copy(update={"subnet_ids": None}) for a in attachments)
+    assert list(problems(gateway(transit_gateway_attachments=untold))) == []

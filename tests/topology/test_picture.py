@@ -162,6 +162,12 @@ def test_of_two_paths_the_wrong_one_is_drawn_without_the_clients_colour() -> Non
             "by_gateway",
             "tgw-rtb-east has no route to 10.0.16.10, or a blackhole",
         ),
+        (
+            "transit_gateway",
+            "gateway-client-zone-missing",
+            "by_gateway",
+            "tgw-attach-b has no subnet in the zone of subnet-b-1",
+        ),
     ],
 )
 def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, says: str) -> None:

@@ -73,6 +73,26 @@ def _attachment(asked: Asked, attachment: TransitGatewayAttachment, *, owned: bo
     return item
 
 
+def describe_transit_gateway_vpc_attachments(asked: Asked) -> Item:
+    """DescribeTransitGatewayVpcAttachments: those of one's own VPCs, and of all VPCs at one's own gateways."""
+    found = []
+    for attachment in asked.topology.transit_gateway_attachments:
+        vpc_id = attachment.vpc_id
+        if vpc_id is None or not (_owned(asked, attachment.transit_gateway_id) or asked.here(vpc_id)):
+            continue
+        item: Item = {
+            "TransitGatewayAttachmentId": attachment.transit_gateway_attachment_id,
+            "TransitGatewayId": attachment.transit_gateway_id,
+            "VpcId": vpc_id,
+            "VpcOwnerId": asked.organization.place(vpc_id)[0],
+            "State": attachment.state.value,
+        }
+        if attachment.subnet_ids is not None:
+            item["SubnetIds"] = list(attachment.subnet_ids)
+        found.append(item)
+    return {"TransitGatewayVpcAttachments": filtered(asked, found, {"vpc-id": lambda item: [item["VpcId"]]})}
+
+
 def _peer(asked: Asked, attachment: TransitGatewayAttachment) -> TransitGatewayAttachment:
     return next(
         a

@@ -32,6 +32,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Answer]] = {
     ("ec2", "GetManagedPrefixListEntries"): prefixes.get_managed_prefix_list_entries,
     ("ec2", "DescribeTransitGateways"): gateways.describe_transit_gateways,
     ("ec2", "DescribeTransitGatewayAttachments"): gateways.describe_transit_gateway_attachments,
+    ("ec2", "DescribeTransitGatewayVpcAttachments"): gateways.describe_transit_gateway_vpc_attachments,
     ("ec2", "DescribeTransitGatewayPeeringAttachments"): gateways.describe_transit_gateway_peering_attachments,
     ("ec2", "DescribeTransitGatewayRouteTables"): gateways.describe_transit_gateway_route_tables,
     ("ec2", "GetTransitGatewayAttachmentPropagations"): gateways.get_transit_gateway_attachment_propagations,

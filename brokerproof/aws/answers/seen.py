@@ -83,7 +83,8 @@ def _table(table: RouteTable) -> Any:
 
 
 def _attachment(attachment: TransitGatewayAttachment) -> Any:
-    return _with(attachment, propagations=tuple(sorted(attachment.propagations)))
+    subnet_ids = None if attachment.subnet_ids is None else tuple(sorted(attachment.subnet_ids))
+    return _with(attachment, propagations=tuple(sorted(attachment.propagations)), subnet_ids=subnet_ids)
 
 
 def _gateway_table(table: TransitGatewayRouteTable) -> Any:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.aws.audit.values import Hop, State
-from brokerproof.aws.facts import AccountFacts, Part
+from brokerproof.aws.facts import ATTACHED_SUBNETS, AccountFacts, Part
 from brokerproof.causes.codes import Code
 from brokerproof.topology.acl import connects
 from brokerproof.topology.models import (
@@ -153,29 +153,11 @@ def _gateways(facts: AccountFacts, here: End, there: End, gateway_id: str) -> It
         )
         return
     for _ in range(MOST_GATEWAYS):
-        name = attachment.transit_gateway_attachment_id
-        if attachment.state is not TransitGatewayAttachmentState.AVAILABLE:
-            yield _closed(f"attachment {name}", f"is {attachment.state}", _not_available(attachment), name)
-            return
-        # Whose gateway it is may not let its tables be read.
-        owner = next(g for g in topology.transit_gateways if g.transit_gateway_id == attachment.transit_gateway_id)
-        gap = next(
-            (
-                g
-                for kind in (Part.GATEWAY_ROUTES, Part.GATEWAYS)
-                if (g := _gap_at(facts, kind, owner.owner_id, owner.region_name)) is not None
-            ),
-            None,
-        )
-        if gap is not None:
-            yield gap
-            return
-        if attachment.association is None:
-            yield _closed(
-                f"attachment {name}", "is associated with no route table", Code.ROUTE_GATEWAY_NOT_ASSOCIATED, name
-            )
-            return
-        step = _looked_up(facts, attachment.association, there)
+        for hop in _into(facts, attachment, here):
+            yield hop
+            if hop.state is not State.OPEN:
+                return
+        step = _looked_up(facts, str(attachment.association), there)
         if isinstance(step, Hop):
             yield step
             return
@@ -195,6 +177,46 @@ def _gateways(facts: AccountFacts, here: End, there: End, gateway_id: str) -> It
             continue
         peer = attachment.peer_attachment_id
         attachment = next(a for a in topology.transit_gateway_attachments if a.transit_gateway_attachment_id == peer)
+
+
+def _into(facts: AccountFacts, attachment: TransitGatewayAttachment, here: End) -> Iterator[Hop]:
+    """From an attachment into a table of its gateway; what is not open ends the way."""
+    name = attachment.transit_gateway_attachment_id
+    if attachment.state is not TransitGatewayAttachmentState.AVAILABLE:
+        yield _closed(f"attachment {name}", f"is {attachment.state}", _not_available(attachment), name)
+        return
+    if attachment.vpc_id is not None:
+        yield _taken_in(facts, attachment, here)
+    # Whose gateway it is may not let its tables be read.
+    owner = next(g for g in facts.topology.transit_gateways if g.transit_gateway_id == attachment.transit_gateway_id)
+    gaps = (_gap_at(facts, kind, owner.owner_id, owner.region_name) for kind in (Part.GATEWAY_ROUTES, Part.GATEWAYS))
+    gap = next((each for each in gaps if each is not None), None)
+    if gap is not None:
+        yield gap
+    elif attachment.association is None:
+        yield _closed(
+            f"attachment {name}", "is associated with no route table", Code.ROUTE_GATEWAY_NOT_ASSOCIATED, name
+        )
+
+
+def _taken_in(facts: AccountFacts, attachment: TransitGatewayAttachment, here: End) -> Hop:
+    """Whether a gateway takes what leaves a subnet: it has to have an interface in the subnet's zone.
+
+    Source: Transit Gateways guide, VPC attachments, limits. What comes from the gateway reaches every zone.
+    """
+    name = attachment.transit_gateway_attachment_id
+    what, zone = f"attachment {name}", facts.topology.zone_of(here.subnet_id)
+    zones = facts.topology.attached_zones(attachment)
+    if zones is None or not zone:
+        says = "has subnets in zones that are not known"
+        return unknown_hop(facts, Part.GATEWAY_ZONES, what, vpc_id=here.vpc_id) or Hop(
+            what=what, says=says, state=State.UNKNOWN, resource=name
+        )
+    if zone not in zones:
+        says = f"has no subnet in {zone}, the zone of {here.subnet_id}, but in {', '.join(sorted(zones))}"
+        return _closed(what, says, Code.ROUTE_GATEWAY_ZONE_MISSING, name)
+    source = str(facts.source(ATTACHED_SUBNETS, name) or "")
+    return Hop(what=what, says=f"has a subnet in {zone}", resource=name, source=source)
 
 
 def _gap_at(facts: AccountFacts, kind: Part, account_id: str, region_name: str) -> Hop | None:

@@ -57,6 +57,9 @@ PREFIX_LIST: Final = Call("ec2", "GetManagedPrefixListEntries", "Entries", (Part
 PEERINGS: Final = Call("ec2", "DescribeVpcPeeringConnections", "VpcPeeringConnections", (Part.PEERINGS,))
 GATEWAYS: Final = Call("ec2", "DescribeTransitGateways", "TransitGateways", (Part.GATEWAYS,))
 ATTACHMENTS: Final = Call("ec2", "DescribeTransitGatewayAttachments", "TransitGatewayAttachments", (Part.GATEWAYS,))
+VPC_ATTACHMENTS: Final = Call(
+    "ec2", "DescribeTransitGatewayVpcAttachments", "TransitGatewayVpcAttachments", (Part.GATEWAY_ZONES,)
+)
 GATEWAY_PEERINGS: Final = Call(
     "ec2", "DescribeTransitGatewayPeeringAttachments", "TransitGatewayPeeringAttachments", (Part.GATEWAYS,)
 )

@@ -28,6 +28,7 @@ from brokerproof.aws.discovery.calls import (
     SERVICES,
     SUBNETS,
     TARGET_GROUPS,
+    VPC_ATTACHMENTS,
     VPCS,
     Call,
 )
@@ -52,7 +53,7 @@ from brokerproof.aws.discovery.network import (
 from brokerproof.aws.discovery.reader import AT_ONCE, Ask, Clients, DiscoveryError, Place, Reader, where
 from brokerproof.aws.discovery.scope import ReadCluster, find_vpcs, read_clusters
 from brokerproof.aws.discovery.services import ReadServices, read_services
-from brokerproof.aws.facts import AccountFacts, Source
+from brokerproof.aws.facts import ATTACHED_SUBNETS, AccountFacts, Source
 from brokerproof.aws.intent.models import IntendedClient, Intent, Whereabouts
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.managed import connection_name
@@ -358,10 +359,12 @@ _READ_BY: Final[tuple[tuple[str, str, Call], ...]] = (
 
 def _sources(topology: Topology, network: ReadNetwork) -> dict[str, Source]:
     found = {}
-    for collection, key, call in _READ_BY:
+    told = [(collection, collection, key, call) for collection, key, call in _READ_BY]
+    told.append((ATTACHED_SUBNETS, "transit_gateway_attachments", "transit_gateway_attachment_id", VPC_ATTACHMENTS))
+    for name, collection, key, call in told:
         for item in getattr(topology, collection):
             place = network.places.get(getattr(item, "vpc_id", ""))
-            found[f"{collection}/{getattr(item, key)}"] = Source(
+            found[f"{name}/{getattr(item, key)}"] = Source(
                 action=call.action,
                 resource=getattr(item, key),
                 account_id=place.account_id if place else "",

@@ -14,6 +14,7 @@ from brokerproof.aws.discovery.calls import (
     GATEWAY_TABLES,
     GATEWAYS,
     PROPAGATIONS,
+    VPC_ATTACHMENTS,
 )
 from brokerproof.aws.discovery.network import Network, ReadNetwork, overlaps
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Reader, where
@@ -71,11 +72,17 @@ def read_gateways(reader: Reader, network: ReadNetwork, blocks: Sequence[Network
     ]
     peerings = list(_peerings(entries, set(owners)))
     propagated = _propagations(reader, owners, ours)
+    subnets = {
+        i["TransitGatewayAttachmentId"]: tuple(sorted(i["SubnetIds"]))
+        for i in network.items(VPC_ATTACHMENTS)
+        if "SubnetIds" in i
+    }
     found.attachments = [
         TransitGatewayAttachment(
             transit_gateway_attachment_id=key,
             transit_gateway_id=item["TransitGatewayId"],
             vpc_id=item["ResourceId"],
+            subnet_ids=subnets.get(key),
             association=_association(item),
             propagations=propagated.get(key, ()),
             state=item["State"],

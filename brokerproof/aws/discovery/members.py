@@ -213,6 +213,7 @@ READ: Final = frozenset(
         "TransitGatewayPeeringAttachments",
         "TransitGatewayRouteTableId",
         "TransitGatewayRouteTables",
+        "TransitGatewayVpcAttachments",
         "TransitGateways",
         "Type",
         "Unauthenticated",

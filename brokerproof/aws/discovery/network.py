@@ -19,6 +19,7 @@ from brokerproof.aws.discovery.calls import (
     ROUTE_TABLES,
     RULE_ASSOCIATIONS,
     SUBNETS,
+    VPC_ATTACHMENTS,
     VPC_ATTRIBUTE,
     VPCS,
     ZONES,
@@ -51,6 +52,7 @@ _LISTED: Final[tuple[tuple[Call, str], ...]] = (
     (NETWORK_ACLS, "vpc-id"),
     (ENDPOINTS, "vpc-id"),
     (ATTACHMENTS, "resource-id"),
+    (VPC_ATTACHMENTS, "vpc-id"),
     (PEERINGS, "requester-vpc-info.vpc-id"),
     (PEERINGS, "accepter-vpc-info.vpc-id"),
     (RULE_ASSOCIATIONS, "VPCId"),
@@ -90,6 +92,7 @@ _IDS: Final = {
     NETWORK_ACLS: "NetworkAclId",
     ENDPOINTS: "VpcEndpointId",
     ATTACHMENTS: "TransitGatewayAttachmentId",
+    VPC_ATTACHMENTS: "TransitGatewayAttachmentId",
     PEERINGS: "VpcPeeringConnectionId",
 }
 

@@ -242,12 +242,15 @@ def from_outside(shape: Shape, group: Sequence[ClientView]) -> frozenset[Code]:
 def by_way(shape: Shape, views: Sequence[ClientView], group: Sequence[ClientView]) -> frozenset[Code]:
     """The causes of the peerings and gateways these clients come by, less what other clients exclude."""
     vpcs = {view.vpc_id for view in group}
-    if any(shape.connects(view) for view in views if view.vpc_id in vpcs and view not in group):
-        return frozenset()  # another client of the same VPC gets through, so what joins the VPCs works
+    by_gateway = [view for view in group if view.way is Way.TRANSIT_GATEWAY]
+    through = [view for view in views if view.vpc_id in vpcs and view not in group and shape.connects(view)]
+    if through:  # another client of the same VPC gets through, so what joins the VPCs works, there
+        zones = {view.zone_id for view in through}
+        elsewhere = len(by_gateway) == len(group) and zones.isdisjoint(view.zone_id for view in group)
+        return sets.ATTACHED_ZONE if elsewhere else frozenset()
     codes: frozenset[Code] = frozenset()
     if any(view.way is Way.PEERING for view in group):
         codes |= sets.BY_PEERING
-    by_gateway = [view for view in group if view.way is Way.TRANSIT_GATEWAY]
     if not by_gateway:
         return codes
     if len(by_gateway) < len(group):
@@ -259,7 +262,7 @@ def by_way(shape: Shape, views: Sequence[ClientView], group: Sequence[ClientView
         codes |= sets.BETWEEN_GATEWAYS - ({Code.ROUTE_GATEWAY_PEERING_PENDING} if others_far else frozenset())
     if not far or len(vpcs) == 1 or not any(shape.connects(view) for view in near):
         codes |= sets.BY_GATEWAY
-    return codes
+    return codes | sets.ATTACHED_ZONE if len(vpcs) == 1 else codes
 
 
 def _single(shape: Shape, views: list[ClientView]) -> Iterator[Draft]:

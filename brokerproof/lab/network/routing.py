@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
+from itertools import count
 
 from brokerproof.lab.network import ipv6, packet_filter
 from brokerproof.lab.network.layout import Host, Layout, NextHop, namespace_name
 from brokerproof.topology.models import (
     PeeringStatus,
     Route,
+    RouteTable,
     Topology,
     TransitGatewayAttachment,
     TransitGatewayAttachmentState,
@@ -16,6 +19,7 @@ from brokerproof.topology.models import (
 )
 
 _FIRST_TABLE = 1000
+_FIRST_WITHOUT_GATEWAY = 2000
 _FIRST_PREFERENCE = 33000
 _LAST_PREFERENCE = 60000
 
@@ -97,27 +101,48 @@ def lay_routes(layout: Layout, vpc_id: str) -> None:
 
     The ``local`` route is the main table. What comes in from a peering is looked up there alone, so
     peering is not transitive. What no table knows is dropped in silence, as a VPC does; a route to a
-    connection that is not active is a blackhole.
+    connection that is not active is a blackhole, as is one to a gateway that has no interface in the ENI's zone.
     """
     router = layout.routers[vpc_id]
+    without_gateway = count(_FIRST_WITHOUT_GATEWAY)
     for index, table in enumerate(t for t in layout.topology.route_tables if t.vpc_id == vpc_id):
-        number = _FIRST_TABLE + index
-        for route in table.routes:
-            target = route.vpc_peering_connection_id or route.transit_gateway_id or ""
-            hop = layout.next_hops[vpc_id, target] if _leads_on(layout.topology, vpc_id, route) else None
-            router.routing.append(_route(route.destination, hop, number))
-        for eni in layout.enis[vpc_id]:
-            if eni.subnet_id in table.subnet_ids:
-                _look_up(router, eni.interface, number)
+        numbers: dict[tuple[Route, ...], int] = {}
+        enis = [eni for eni in layout.enis[vpc_id] if eni.subnet_id in table.subnet_ids]
+        for eni in enis:
+            leading = _leading(layout.topology, table, eni.subnet_id)
+            if leading not in numbers:
+                numbers[leading] = next(without_gateway) if numbers else _FIRST_TABLE + index
+                router.routing += _routes(layout, table, leading, numbers[leading])
+            _look_up(router, eni.interface, numbers[leading])
     _close(router)
 
 
-def _leads_on(topology: Topology, vpc_id: str, route: Route) -> bool:
-    """Whether the peering or the VPC's attachment that a route leads to passes traffic."""
+def _routes(layout: Layout, table: RouteTable, leading: tuple[Route, ...], number: int) -> Iterator[str]:
+    for route in table.routes:
+        target = route.vpc_peering_connection_id or route.transit_gateway_id or ""
+        hop = layout.next_hops[table.vpc_id, target] if route in leading else None
+        yield _route(route.destination, hop, number)
+
+
+def _leading(topology: Topology, table: RouteTable, subnet_id: str) -> tuple[Route, ...]:
+    """The routes of a table that pass what leaves a subnet."""
+    return tuple(route for route in table.routes if _leads_on(topology, table.vpc_id, route, subnet_id))
+
+
+def _leads_on(topology: Topology, vpc_id: str, route: Route, subnet_id: str) -> bool:
+    """Whether the peering or the VPC's attachment that a route leads to passes what leaves a subnet."""
     if route.vpc_peering_connection_id is not None:
         return topology.peering(route.vpc_peering_connection_id).status is PeeringStatus.ACTIVE
     mine = (a for a in topology.transit_gateway_attachments if a.vpc_id == vpc_id)
-    return any(a.transit_gateway_id == route.transit_gateway_id and _passes(a) for a in mine)
+    return any(
+        a.transit_gateway_id == route.transit_gateway_id and _passes(a) and _takes(topology, a, subnet_id) for a in mine
+    )
+
+
+def _takes(topology: Topology, attachment: TransitGatewayAttachment, subnet_id: str) -> bool:
+    """Whether the gateway has an interface in the subnet's zone; where the file does not tell its zones, it has."""
+    zones = topology.attached_zones(attachment)
+    return zones is None or topology.zone_of(subnet_id) in zones
 
 
 def _passes(attachment: TransitGatewayAttachment) -> bool:

@@ -37,6 +37,8 @@ class TransitGatewayAttachmentState(StrEnum):
 class TransitGatewayAttachment(Model):
     """A VPC, or another gateway (peering), attached to a gateway.
 
+    ``subnet_ids``: the subnets in which the gateway has an interface, one a zone at most. What a VPC sends from a zone
+    without one is dropped (Transit Gateways guide, VPC attachments). None: not known which.
     ``association``: the one table that traffic coming in by this attachment is looked up in.
     ``propagations``: the tables that learn the VPC's CIDRs; a gateway peering propagates nothing.
     """
@@ -46,6 +48,7 @@ class TransitGatewayAttachment(Model):
     vpc_id: Id | None = None
     peer_attachment_id: Id | None = None
     """For a gateway peering: the attachment of the other gateway; each names the other."""
+    subnet_ids: tuple[Id, ...] | None = None
     association: Id | None = None
     propagations: tuple[Id, ...] = ()
     state: TransitGatewayAttachmentState = TransitGatewayAttachmentState.AVAILABLE

@@ -129,6 +129,11 @@ class Topology(Model):
         known = self._index.subnets.get(subnet_id)
         return "" if known is None else known.availability_zone_id
 
+    def attached_zones(self, attachment: TransitGatewayAttachment) -> frozenset[str] | None:
+        """The zone ids from which a VPC's attachment takes what the VPC sends; None where one is not known."""
+        zones = None if attachment.subnet_ids is None else frozenset(map(self.zone_of, attachment.subnet_ids))
+        return None if zones is None or "" in zones else zones
+
     def target_group(self, name: str) -> TargetGroup:
         """The target group of that name."""
         return self._index.target_groups[name]

@@ -82,9 +82,9 @@ def build(options: PatternOptions) -> Topology:
             vpc_peering_connections=(_peering("b"), _peering("w")),
             transit_gateways=gateways(),
             transit_gateway_attachments=(
-                attachment(CLUSTER_VPC, EAST),
-                attachment("vpc-g", EAST),
-                attachment("vpc-t", WEST),
+                attachment(CLUSTER_VPC, EAST, parts.subnets),
+                attachment("vpc-g", EAST, near),
+                attachment("vpc-t", WEST, attached),
                 *gateway_peering(),
             ),
             transit_gateway_route_tables=(

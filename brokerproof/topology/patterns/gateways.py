@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from brokerproof.topology.models import (
+    Subnet,
     TransitGateway,
     TransitGatewayAttachment,
     TransitGatewayRoute,
@@ -24,13 +25,20 @@ def gateways() -> tuple[TransitGateway, ...]:
     return tuple(TransitGateway(transit_gateway_id=gateway, region_name=region) for region, gateway in GATEWAYS.items())
 
 
-def attachment(vpc_id: str, gateway: str, *, routed: bool = True) -> TransitGatewayAttachment:
-    """A VPC's attachment: associated with the gateway's table and propagating to it, or neither."""
+def attachment(
+    vpc_id: str, gateway: str, attached: Iterable[Subnet], *, routed: bool = True
+) -> TransitGatewayAttachment:
+    """A VPC's attachment, by one of these subnets a zone.
+
+    It is associated with the gateway's table and propagates to it, or neither.
+    """
     tables = table_of(gateway)
+    by_zone = {subnet.availability_zone_id: subnet.subnet_id for subnet in reversed(list(attached))}
     return TransitGatewayAttachment(
         transit_gateway_attachment_id=f"tgw-attach-{vpc_id.removeprefix('vpc-')}",
         transit_gateway_id=gateway,
         vpc_id=vpc_id,
+        subnet_ids=tuple(sorted(by_zone.values())),
         association=tables if routed else None,
         propagations=(tables,) if routed else (),
     )

@@ -74,7 +74,11 @@ def remote_parts(pattern: PatternName, near: Vpc, near_subnets: tuple[Subnet, ..
             vpc_peering_connection_id=connection, requester_vpc_id="vpc-r", accepter_vpc_id=near.vpc_id
         ),
         transit_gateways=gateways(),
-        transit_gateway_attachments=(attachment(near.vpc_id, EAST), attachment("vpc-t", WEST), *gateway_peering()),
+        transit_gateway_attachments=(
+            attachment(near.vpc_id, EAST, near_subnets),
+            attachment("vpc-t", WEST, attached),
+            *gateway_peering(),
+        ),
         transit_gateway_route_tables=(
             gateway_table(EAST, far=(BY_GATEWAY,)),
             gateway_table(WEST, far=(home,)),

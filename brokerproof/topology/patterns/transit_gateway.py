@@ -89,7 +89,8 @@ def build(options: PatternOptions) -> Topology:
         route_tables=tuple(_table(subnet, gateway_of[subnet.vpc_id]) for subnet in everything),
         transit_gateways=gateways(),
         transit_gateway_attachments=(
-            *(attachment(m.vpc_id, m.gateway, routed=m.routed) for m in (_CLUSTER, *_MEMBERS)),
+            attachment(CLUSTER_VPC, _CLUSTER.gateway, parts.subnets),
+            *(attachment(m.vpc_id, m.gateway, nets[m.key], routed=m.routed) for m in _MEMBERS),
             *gateway_peering(),
         ),
         transit_gateway_route_tables=tuple(

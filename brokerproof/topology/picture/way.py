@@ -190,7 +190,7 @@ def _by_route(topology: Topology, client: Client, address: str, vpc_id: str) -> 
                 trouble = f"{connection_id} does not lead to {vpc_id}, and peering is not transitive"
             return [Place(PlaceKind.PEERING, connection_id)], trouble
         case Route(transit_gateway_id=gateway_id):
-            return _through_gateways(topology, client.vpc_id, str(gateway_id), address, vpc_id)
+            return _through_gateways(topology, client, str(gateway_id), address, vpc_id)
 
 
 def _table_of(topology: Topology, subnet_id: str) -> RouteTable | None:
@@ -204,31 +204,52 @@ def _best(table: RouteTable | None, address: str) -> Route | None:
 
 
 def _through_gateways(
-    topology: Topology, from_vpc: str, gateway_id: str, address: str, vpc_id: str
+    topology: Topology, client: Client, gateway_id: str, address: str, vpc_id: str
 ) -> tuple[list[Place], str]:
     places = [Place(PlaceKind.GATEWAY, gateway_id)]
     attachments = {a.transit_gateway_attachment_id: a for a in topology.transit_gateway_attachments}
     came_by = next(
-        (a for a in attachments.values() if a.vpc_id == from_vpc and a.transit_gateway_id == gateway_id), None
+        (a for a in attachments.values() if a.vpc_id == client.vpc_id and a.transit_gateway_id == gateway_id), None
     )
-    while True:
-        if came_by is None:
-            return places, f"{from_vpc} is not attached to {gateway_id}"
-        if came_by.association is None:
-            return places, f"{came_by.transit_gateway_attachment_id} is associated with no route table"
-        leaves_by = _lookup(topology, came_by.association, address)
-        if leaves_by is None:
-            return places, f"{came_by.association} has no route to {address}, or a blackhole for it"
-        if leaves_by.peer_attachment_id is None:
-            if leaves_by.vpc_id == vpc_id:
-                return places, ""
-            return places, f"{came_by.association} sends {address} to {leaves_by.vpc_id}, not to {vpc_id}"
+    trouble = _before_the_gateway(topology, client, came_by, gateway_id)
+    if trouble:
+        return places, trouble
+    while came_by is not None:
+        leaves_by, trouble = _leaving(topology, came_by, address, vpc_id)
+        if leaves_by is None or leaves_by.peer_attachment_id is None:
+            return places, trouble
         came_by = attachments.get(leaves_by.peer_attachment_id)
         if came_by is not None:
             place = Place(PlaceKind.GATEWAY, came_by.transit_gateway_id)
             if place in places:
                 return places, f"{address} goes round between transit gateways"
             places.append(place)
+    return places, "a gateway peering leads to no attachment that is known"
+
+
+def _before_the_gateway(
+    topology: Topology, client: Client, attachment: TransitGatewayAttachment | None, gateway_id: str
+) -> str:
+    if attachment is None:
+        return f"{client.vpc_id} is not attached to {gateway_id}"
+    zones = topology.attached_zones(attachment)
+    if zones is not None and topology.zone_of(client.subnet_id) not in zones:
+        return f"{attachment.transit_gateway_attachment_id} has no subnet in the zone of {client.subnet_id}"
+    return ""
+
+
+def _leaving(
+    topology: Topology, came_by: TransitGatewayAttachment, address: str, vpc_id: str
+) -> tuple[TransitGatewayAttachment | None, str]:
+    """The attachment by which a packet leaves the gateway, and why that is not the way."""
+    if came_by.association is None:
+        return None, f"{came_by.transit_gateway_attachment_id} is associated with no route table"
+    leaves_by = _lookup(topology, came_by.association, address)
+    if leaves_by is None:
+        return None, f"{came_by.association} has no route to {address}, or a blackhole for it"
+    astray = leaves_by.peer_attachment_id is None and leaves_by.vpc_id != vpc_id
+    trouble = f"{came_by.association} sends {address} to {leaves_by.vpc_id}, not to {vpc_id}" if astray else ""
+    return leaves_by, trouble
 
 
 def _lookup(topology: Topology, table_id: str, address: str) -> TransitGatewayAttachment | None:

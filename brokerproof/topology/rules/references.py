@@ -38,6 +38,7 @@ _REFERENCES = (
     ("vpc_peering_connections", "accepter_vpc_id", "vpcs"),
     ("transit_gateway_attachments", "transit_gateway_id", "transit_gateways"),
     ("transit_gateway_attachments", "vpc_id", "vpcs"),
+    ("transit_gateway_attachments", "subnet_ids", "subnets"),
     ("transit_gateway_attachments", "peer_attachment_id", "transit_gateway_attachments"),
     ("transit_gateway_attachments", "association", "transit_gateway_route_tables"),
     ("transit_gateway_attachments", "propagations", "transit_gateway_route_tables"),

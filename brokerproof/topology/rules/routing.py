@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
-from brokerproof.topology.models import PeeringStatus, Route, Topology
+from brokerproof.topology.models import PeeringStatus, Route, Topology, TransitGatewayAttachment
 from brokerproof.topology.rules.problem import Path, Problem
 
 
@@ -107,10 +107,31 @@ def attachments(topology: Topology) -> Iterator[Problem]:
             attached.add(key)
         elif attachment.peer_attachment_id is not None and attachment.propagations:
             yield Problem((*path, "propagations"), "a gateway peering propagates nothing; it needs static routes")
+        yield from _attached_subnets(topology, attachment, (*path, "subnet_ids"))
         tables = {*attachment.propagations, attachment.association} - {None}
         for name in sorted(t for t in tables if t is not None and gateway_of[t] != attachment.transit_gateway_id):
             yield Problem(path, f"{name} is a table of {gateway_of[name]}")
     yield from _gateway_peerings(topology)
+
+
+def _attached_subnets(topology: Topology, attachment: TransitGatewayAttachment, path: Path) -> Iterator[Problem]:
+    if attachment.subnet_ids is None:
+        return
+    if attachment.vpc_id is None:
+        yield Problem(path, "a gateway peering has no subnets")
+        return
+    if not attachment.subnet_ids:
+        yield Problem(path, "name at least one subnet (AWS: MissingParameter), or leave subnet_ids out where unknown")
+    taken: dict[str, str] = {}
+    for j, subnet_id in enumerate(attachment.subnet_ids):
+        zone = topology.zone_of(subnet_id)
+        if topology.subnet(subnet_id).vpc_id != attachment.vpc_id:
+            yield Problem((*path, j), f"{subnet_id} is not in {attachment.vpc_id}")
+        elif zone in taken:
+            yield Problem(
+                (*path, j), f"{subnet_id} is in {zone}, as {taken[zone]} is (AWS: DuplicateSubnetsInSameZone)"
+            )
+        taken.setdefault(zone, subnet_id)
 
 
 def _gateway_peerings(topology: Topology) -> Iterator[Problem]:

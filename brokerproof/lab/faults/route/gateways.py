@@ -40,6 +40,22 @@ def _gateway_blackhole(topology: Topology) -> Topology:
     return topology
 
 
+def _without_zone(vpc_id: str, subnet_id: str, topology: Topology) -> Topology:
+    """The VPC's attachment without its subnet of one zone."""
+    [attached] = [a.subnet_ids or () for a in topology.transit_gateway_attachments if a.vpc_id == vpc_id]
+    return _attachment(vpc_id, topology, subnet_ids=tuple(each for each in attached if each != subnet_id))
+
+
+def _cluster_without_zone(topology: Topology) -> Topology:
+    second = next(b for b in topology.clusters[0].brokers if b.broker_id == 2)  # noqa: PLR2004 - a broker's id
+    return _without_zone("vpc-cluster", second.client_subnet, topology)
+
+
+def _client_without_zone(topology: Topology) -> Topology:
+    client = next(c for c in topology.clients if c.vpc_id == "vpc-b")
+    return _without_zone("vpc-b", client.subnet_id, topology)
+
+
 def _far_static_route_missing(topology: Topology) -> Topology:
     """The gateway of the other Region has no static route to this one's VPCs."""
     for index, table in enumerate(topology.transit_gateway_route_tables):
@@ -148,6 +164,37 @@ FAULTS: Final = (
             Code.ROUTE_MISSING_SUBNET,
             Code.ROUTE_OVERLAP,
             Code.SECURITY_BROKER_GROUP,
+            Code.SECURITY_NETWORK_ACL,
+        ),
+    ),
+    _fault(
+        "gateway-zone-missing",
+        "The cluster VPC's gateway attachment has no subnet in broker 2's zone; its answers do not leave the VPC.",
+        _cluster_without_zone,
+        Code.ROUTE_GATEWAY_ZONE_MISSING,
+        brokers=(2,),
+        alike=(
+            Code.ROUTE_GATEWAY_BLACKHOLE,
+            Code.ROUTE_MISSING_SUBNET,
+            Code.ROUTE_OVERLAP,
+            Code.SECURITY_BROKER_GROUP,
+            Code.SECURITY_NETWORK_ACL,
+        ),
+    ),
+    _fault(
+        "gateway-client-zone-missing",
+        "The client VPC's gateway attachment has no subnet in the client's zone.",
+        _client_without_zone,
+        Code.ROUTE_GATEWAY_ZONE_MISSING,
+        alike=(
+            Code.ROUTE_MISSING_CLIENT,
+            Code.ROUTE_MISSING_RETURN,
+            Code.ROUTE_OVERLAP,
+            Code.ROUTE_GATEWAY_BLACKHOLE,
+            Code.ROUTE_GATEWAY_NOT_ASSOCIATED,
+            Code.ROUTE_GATEWAY_NOT_PROPAGATED,
+            Code.SECURITY_BROKER_GROUP,
+            Code.SECURITY_CLIENT_GROUP,
             Code.SECURITY_NETWORK_ACL,
         ),
     ),
