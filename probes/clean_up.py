@@ -15,8 +15,9 @@ import msgspec
 from kio.schema.errors import ErrorCode
 
 from brokerproof.probes.coordinator import CoordinatorError, delete_group, find_coordinator, member_ids
+from brokerproof.probes.endpoints import Verified
 from brokerproof.probes.outcome import Reason
-from brokerproof.probes.paths import Paths, Verified
+from brokerproof.probes.paths import Paths
 from brokerproof.probes.plan import Limits
 from brokerproof.probes.topic import TopicError, delete_topic
 from brokerproof.probes.wire.kafka_connection import KafkaConnection

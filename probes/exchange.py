@@ -26,6 +26,7 @@ from brokerproof.probes.coordinator import (
     find_coordinator,
     offsets_partition,
 )
+from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.kafka_client.client_process import ClientProcess
 from brokerproof.probes.kafka_client.fork_server import ForkServer
 from brokerproof.probes.kafka_client.messages import Drop, Prepare, Stop
@@ -47,7 +48,7 @@ from brokerproof.probes.outcome import (
 )
 from brokerproof.probes.outcome.registry import SPECS, run_per
 from brokerproof.probes.outcome.spec import Per
-from brokerproof.probes.paths import Paths, ProbedEndpoint, Verified
+from brokerproof.probes.paths import Paths
 from brokerproof.probes.plan import Plan, TopicMode
 from brokerproof.probes.records import CLUSTER, Records
 from brokerproof.probes.spending import Used

@@ -62,7 +62,7 @@ def test_attempts_that_fail_now_and_then_are_told_apart(monkeypatch: pytest.Monk
 
     async def work() -> Result:
         async with counted() as (port, _):
-            monkeypatch.setattr("brokerproof.probes.paths.connect", every_other)
+            monkeypatch.setattr("brokerproof.probes.path_stages.connect", every_other)
             return await probe(plan(port, connect_attempts=ATTEMPTS))
 
     result = run(work())

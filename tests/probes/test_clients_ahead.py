@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaException
 
-import brokerproof.probes.paths
+import brokerproof.probes.path_stages
+from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.exchange import Exchange
 from brokerproof.probes.kafka_client.client_process import ClientProcess
 from brokerproof.probes.kafka_client.messages import Order, Prepare
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.librdkafka import Settings
 from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
-from brokerproof.probes.paths import ProbedEndpoint, Verified
 from brokerproof.probes.plan import Endpoint, Limits, Plan, Tls
 from brokerproof.probes.stages.connect import connect
 from tests.probes.fake_cluster import CREATE_TOPICS, JOIN_GROUP, PRODUCE, FakeCluster, fake_cluster
@@ -29,7 +29,7 @@ TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
 @pytest.fixture(params=["near", "far"])
 def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Near, the clients are made when they are needed; far, with the first connection."""
-    monkeypatch.setattr(brokerproof.probes.paths, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
+    monkeypatch.setattr(brokerproof.probes.path_stages, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
     return str(request.param)
 
 
@@ -84,7 +84,7 @@ def test_clients_that_started_from_what_proves_wrong_are_closed_unused(
                 await asyncio.sleep(0 if port == stranger else 0.05)
                 return await connect(address, port, limit_ms=limit_ms)
 
-            monkeypatch.setattr(brokerproof.probes.paths, "connect", slowly)
+            monkeypatch.setattr(brokerproof.probes.path_stages, "connect", slowly)
             bootstrap = (Endpoint(name="127.0.0.1", port=stranger),)
             result = await probe(planned(cluster, bootstrap=bootstrap, limits=waiting(request_ms=1000)))
             return result, f"127.0.0.1:{stranger}", f"127.0.0.1:{cluster.ports[1]}"

@@ -61,7 +61,7 @@ def test_what_is_over_by_then_passes_and_the_first_look_stays_red(monkeypatch: p
         ports: list[int] = []
         async with peer(broker(alone(1, lambda: ports[0]))) as port:
             ports.append(port)
-            monkeypatch.setattr("brokerproof.probes.paths.connect", refused_once)
+            monkeypatch.setattr("brokerproof.probes.path_stages.connect", refused_once)
             return await probe(plan(port))
 
     result = run(work())

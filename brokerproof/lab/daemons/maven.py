@@ -22,8 +22,8 @@ def copy(artifact: str, folder: Path, environ: Mapping[str, str]) -> Path:
     Raises:
         MavenError: Maven is not here, or does not bring it.
     """
-    _, name, version, *rest = artifact.split(":")
-    jar = folder / f"{'-'.join([name, version, *rest[1:]])}.jar"
+    _, name, version, *more = artifact.split(":")
+    jar = folder / f"{'-'.join([name, version, *more[1:]])}.jar"
     if jar.exists():
         return jar
     maven = shutil.which("mvn", path=environ.get("PATH"))
