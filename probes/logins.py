@@ -6,17 +6,22 @@ What is read at a reference stays here and goes to the broker: it is in no value
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from brokerproof.probes.budget import Budget
+from brokerproof.probes.caller_identity import caller_words
 from brokerproof.probes.credentials import CredentialsError, read
 from brokerproof.probes.msk_token import Bearer, TokenSource
 from brokerproof.probes.observation import Observation, failed, ok
-from brokerproof.probes.outcome import AuthenticateFacts, HandshakeFacts, Reason
+from brokerproof.probes.outcome import AuthenticateFacts, CallerFacts, HandshakeFacts, Reason, StsAnswer, TokenFlaw
 from brokerproof.probes.plan import Authentication, AuthenticationScheme
 from brokerproof.probes.spending import current
 from brokerproof.probes.stages.authenticate import Login, authenticate
+from brokerproof.probes.threads import in_thread
 from brokerproof.probes.wire.client_certificate import Identity, identity_of
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.scram import Scram
@@ -48,6 +53,7 @@ class Logins:
         self.logs_in_again = True
         """Once a run, where the session has a lifetime."""
         self._tokens: TokenSource | CredentialsError | None = None
+        self._caller: asyncio.Task[CallerFacts] | None = None
 
     async def prepare(self) -> None:
         """Find the credentials of AWS before anything is timed: botocore is slow to import, and may ask a network."""
@@ -82,6 +88,31 @@ class Logins:
         current().note_authentication()
         return await authenticate(connection, login, limit_ms=limit_ms)
 
+    async def with_caller(self, seen: Observation, *, limit_ms: int) -> Observation:
+        """A login whose token was refused without a flaw that the client knows, with who STS says the client is.
+
+        Every refused login of the run waits for the one answer; it is not in the stage's time.
+        """
+        facts, tokens = seen.facts, self._tokens
+        if seen.reason is not Reason.CREDENTIALS_REFUSED or not isinstance(facts, AuthenticateFacts):
+            return seen
+        token = facts.token
+        if token is None or _TELLING.intersection(token.flaws) or not isinstance(tokens, TokenSource):
+            return seen
+        if not self._settings.asks_sts:
+            return seen
+        ended_ns = seen.ended_ns or time.monotonic_ns()
+        if self._caller is None:
+            current().note_sts_call()
+            self._caller = asyncio.create_task(_caller(tokens, token.region_name, limit_ms))
+        caller = await asyncio.shield(self._caller)
+        return msgspec.structs.replace(
+            seen,
+            detail=f"{seen.detail}; {caller_words(caller)}",
+            facts=msgspec.structs.replace(facts, caller=caller),
+            ended_ns=ended_ns,
+        )
+
     async def again(self, connection: KafkaConnection, name: str, broker: Hashable, *, limit_ms: int) -> None:
         """Log in on a further connection to where it went well before.
 
@@ -104,6 +135,19 @@ class Logins:
                 raise tokens
             return Bearer(tokens.token(name))
         return Scram(read(settings.username), read(settings.password), repeats_nonce=repeats_nonce)
+
+
+_TELLING: Final = frozenset({TokenFlaw.OTHER_REGION, TokenFlaw.CREDENTIALS_ENDED})
+"""Flaws that say by themselves why a token is refused."""
+
+
+async def _caller(tokens: TokenSource, region_name: str, limit_ms: int) -> CallerFacts:
+    limit_s = limit_ms / 1000
+    try:
+        async with asyncio.timeout(limit_s):
+            return await in_thread(lambda: tokens.caller(region_name, limit_s=limit_s), "sts")
+    except (TimeoutError, CredentialsError):
+        return CallerFacts(answer=StsAnswer.NOT_REACHED)
 
 
 def _token_source(settings: Authentication) -> TokenSource | CredentialsError:

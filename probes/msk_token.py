@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from brokerproof.probes.caller_identity import ask_caller
 from brokerproof.probes.credentials import CredentialsEndedError, CredentialsError, StsUnreachableError
-from brokerproof.probes.outcome import TokenFacts, TokenFlaw
+from brokerproof.probes.outcome import CallerFacts, TokenFacts, TokenFlaw
 from brokerproof.probes.plan import Authentication
 
 MECHANISM: Final = "OAUTHBEARER"
@@ -66,7 +67,7 @@ class TokenSource:
 
     def __init__(self, settings: Authentication) -> None:
         self._settings = settings
-        self._credentials, self._default_region = _credentials(settings)
+        self._session, self._credentials, self._default_region = _credentials(settings)
 
     def refresh(self) -> None:
         """Have credentials that do not end at once; this may ask a network, once.
@@ -105,6 +106,14 @@ class TokenSource:
                 flaws=tuple(_flaws(region, of_broker, now, ends)),
             ),
         )
+
+    def caller(self, region_name: str, *, limit_s: float) -> CallerFacts:
+        """Who STS says that signs these tokens, asked in the Region they are signed for; blocks.
+
+        Raises:
+            CredentialsError: the credentials cannot be refreshed.
+        """
+        return ask_caller(self._session, self._frozen(), region_name, limit_s=limit_s)
 
     def _frozen(self) -> Any:
         from botocore import exceptions  # noqa: PLC0415 - a second, for clients that log in by IAM alone
@@ -153,7 +162,7 @@ class Bearer:
         return b"\x01" if said else None
 
 
-def _credentials(settings: Authentication) -> tuple[Any, str]:
+def _credentials(settings: Authentication) -> tuple[Any, Any, str]:
     try:
         from botocore.config import Config  # noqa: PLC0415 - likewise
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
@@ -175,7 +184,7 @@ def _credentials(settings: Authentication) -> tuple[Any, str]:
         raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
     if found is None:
         raise CredentialsError("AWS credentials: no provider has any (environment, files, container, instance)")
-    return found, region
+    return session, found, region
 
 
 def _assumed(session: Any, found: Any, settings: Authentication, region: str) -> Any:

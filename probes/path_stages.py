@@ -148,6 +148,7 @@ class PathStages:
         if (told := logins.by_certificate(handshake_facts)) is not None:
             return told, None
         seen = await logins.log_in(connection, endpoint.name, limit_ms=limit_ms)
+        seen = await logins.with_caller(seen, limit_ms=self._plan.limits.sts_ms)
         if seen.is_ok and logins.logs_in_again and _session_ends(seen):
             logins.logs_in_again = False
             ended_ns = time.monotonic_ns()

@@ -119,6 +119,8 @@ class Authentication(Value, frozen=True):
     """Authentications a broker and second: MSK takes 100 new IAM connections of all clients, small ones 4 (quotas)."""
     checks_nonce: bool = True
     """Whether one SCRAM login of the run is tried again, on a connection of its own, as librdkafka before 2.6.1 did."""
+    asks_sts: bool = True
+    """Whether STS is asked, once in the run, who the client is, where a broker refuses its IAM token."""
 
     def __post_init__(self) -> None:
         if not 0 < self.most_per_s <= MAX_AUTHENTICATIONS_PER_S:
@@ -174,6 +176,8 @@ class Limits(Value, frozen=True):
     produce_ms: int = 8000
     consume_ms: int = 8000
     group_ms: int = 12000
+    sts_ms: int = 3000
+    """For STS to say who the client is, where a token was refused: once a run, all in all."""
     plan_ms: int = 60000
     concurrency: int = 64
 

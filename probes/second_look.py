@@ -46,7 +46,7 @@ def second_plan(plan: Plan, failed: Iterable[Outcome]) -> Plan | None:
     others = tuple(name for name in plan.other_names if name in names)
     if not paths and not forbidden and not others:
         return None
-    login = plan.authentication and msgspec.structs.replace(plan.authentication, checks_nonce=False)
+    login = plan.authentication and msgspec.structs.replace(plan.authentication, checks_nonce=False, asks_sts=False)
     own = {outcome.stage for outcome in failed}
     stages = tuple(
         stage

@@ -40,6 +40,7 @@ class Spending:
         self._one_at_a_time = threading.Lock()
         self._connections = 0
         self._authentications = 0
+        self._sts_calls = 0
 
     def note_connection(self) -> None:
         """One SYN more, whatever becomes of it."""
@@ -51,6 +52,11 @@ class Spending:
         with self._one_at_a_time:
             self._authentications += 1
 
+    def note_sts_call(self) -> None:
+        """STS was asked once more who the client is."""
+        with self._one_at_a_time:
+            self._sts_calls += 1
+
     def with_clients(self, used: Used) -> Spent:
         """The whole, with what its Kafka clients used."""
         return Spent(
@@ -60,6 +66,7 @@ class Spending:
             client_authentications=used.authentications,
             records=used.records,
             record_bytes=used.record_bytes,
+            sts_calls=self._sts_calls,
         )
 
 

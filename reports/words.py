@@ -83,6 +83,8 @@ def spent(what: Spent | None) -> str:
         said.append(f"{count(what.authentications, 'authentication')} {own}")
     if what.records:
         said.append(f"{count(what.records, 'record')} of {what.record_bytes:,} bytes together")
+    if what.sts_calls:
+        said.append(f"{count(what.sts_calls, 'call')} of STS")
     return f"used {', '.join(said)}"
 
 

@@ -130,6 +130,7 @@ class Code(StrEnum):
     AUTH_CONNECT_RATE = "auth.connect_rate"
     AUTH_IAM_REGION = "auth.iam_region"
     AUTH_IAM_KEY = "auth.iam_key"
+    AUTH_IAM_SECRET = "auth.iam_secret"  # noqa: S105 - what is said of one
     AUTH_IAM_EXPIRED = "auth.iam_expired"
     AUTH_STS_UNREACHABLE = "auth.sts_unreachable"
     AUTH_CLOCK_SKEW = "auth.clock_skew"

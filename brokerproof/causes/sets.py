@@ -299,5 +299,11 @@ CLIENT_AUTHORITY_NOT_NAMED: Final[CodeSet] = frozenset(
 """The client has its certificate alone, and none of the authorities that the listener names issued that."""
 CLIENT_CERTIFICATE_REFUSED: Final[CodeSet] = CLIENT_AUTHORITY_NOT_NAMED | {Code.TLS_CLIENT_CERTIFICATE_DATES}
 """The client's certificate is refused, and nothing that the client knows of it explains that."""
-IAM_REFUSED: Final[CodeSet] = frozenset({Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW})
-"""Access denied, to a token in which the client knows no flaw."""
+IAM_REFUSED: Final[CodeSet] = frozenset(
+    {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}
+)
+"""Access denied, to a token in which the client knows no flaw, and STS says nothing of who signed it."""
+SIGNATURE_REFUSED: Final[CodeSet] = frozenset({Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW})
+"""Access denied, and STS takes the signature of the same credentials for none."""
+DENIED_OR_SKEW: Final[CodeSet] = frozenset({Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW})
+"""Access denied, and STS takes the signature, by a clock that may be too far off for MSK."""

@@ -26,7 +26,9 @@ from brokerproof.probes.outcome.specs.api import ApiFacts
 from brokerproof.probes.outcome.specs.authenticate import (
     AgainFacts,
     AuthenticateFacts,
+    CallerFacts,
     NonceFacts,
+    StsAnswer,
     TokenFacts,
     TokenFlaw,
 )
@@ -65,6 +67,7 @@ __all__ = [
     "ApiFacts",
     "AuthenticateFacts",
     "AuthorizeFacts",
+    "CallerFacts",
     "ClientCertificateFacts",
     "Closing",
     "Compression",
@@ -106,6 +109,7 @@ __all__ = [
     "Stage",
     "Started",
     "Status",
+    "StsAnswer",
     "Target",
     "TcpInfo",
     "ThroughputFacts",

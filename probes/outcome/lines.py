@@ -151,6 +151,8 @@ class Spent(Value, frozen=True):
     """Handed to the Kafka client to be written."""
     record_bytes: int
     """Their values, uncompressed."""
+    sts_calls: int = 0
+    """Of GetCallerIdentity, where an IAM token was refused; what asks STS for credentials is not among them."""
 
 
 class Closing(Value, frozen=True, tag="closing", tag_field="type"):

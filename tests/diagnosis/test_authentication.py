@@ -11,15 +11,17 @@ from brokerproof.diagnosis.check import Verdict
 from brokerproof.probes.outcome import (
     ApiFacts,
     AuthenticateFacts,
+    CallerFacts,
     ClientCertificateFacts,
     HandshakeFacts,
     NonceFacts,
     Reason,
     Stage,
+    StsAnswer,
     TokenFacts,
     TokenFlaw,
 )
-from tests.diagnosis.bends import IN_VPC, SINGLE
+from tests.diagnosis.bends import IN_VPC, MANAGED, SINGLE
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, seen, views_of
 
 
@@ -71,6 +73,87 @@ def test_what_follows_a_refused_login_waits_for_it() -> None:
 )
 def test_a_refused_login_is_told_by_what_was_answered(bend: Bend, codes: set[Code]) -> None:
     assert scram(IN_VPC, bend) == {frozenset(codes)}
+
+
+IN_NAME = TokenFacts(broker_region_name="us-east-1", access_key_id="AKIA...MNOP")
+SAID_ALIKE = {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}
+
+
+@pytest.mark.parametrize(
+    ("token", "caller", "codes"),
+    [
+        (IN_NAME, None, SAID_ALIKE),
+        (IN_NAME, CallerFacts(StsAnswer.NOT_REACHED), SAID_ALIKE),
+        (IN_NAME, CallerFacts(StsAnswer.OTHER_ERROR, "AccessDenied", clock_ahead_s=0), SAID_ALIKE),
+        (TokenFacts(access_key_id="AKIA...MNOP"), None, SAID_ALIKE | {Code.AUTH_IAM_REGION}),
+        (
+            msgspec.structs.replace(IN_NAME, access_key_id="ASIA...MNOP"),
+            None,
+            SAID_ALIKE | {Code.AUTH_IAM_EXPIRED},
+        ),
+        (
+            msgspec.structs.replace(IN_NAME, access_key_id="ASIA...MNOP", credentials_end="2026-01-01T00:00:00+00:00"),
+            None,
+            SAID_ALIKE,
+        ),
+        (IN_NAME, CallerFacts(StsAnswer.KEY_UNKNOWN), {Code.AUTH_IAM_KEY}),
+        (IN_NAME, CallerFacts(StsAnswer.SESSION_ENDED), {Code.AUTH_IAM_EXPIRED}),
+        (IN_NAME, CallerFacts(StsAnswer.REQUEST_EXPIRED), {Code.AUTH_CLOCK_SKEW}),
+        *(
+            (IN_NAME, CallerFacts(StsAnswer.SIGNATURE_REFUSED, clock_ahead_s=ahead_s), codes)
+            for ahead_s, codes in (
+                (0, {Code.AUTH_IAM_SECRET}),
+                (-299, {Code.AUTH_IAM_SECRET}),
+                (299, {Code.AUTH_IAM_SECRET}),
+                (300, {Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}),
+                (-900, {Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}),
+                (-901, {Code.AUTH_CLOCK_SKEW}),
+                (901, {Code.AUTH_CLOCK_SKEW}),
+                (None, {Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}),
+            )
+        ),
+        (IN_NAME, CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=0), {Code.AUTH_IAM_DENIED}),
+        (
+            TokenFacts(),
+            CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=0),
+            {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_REGION},
+        ),
+        (IN_NAME, CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=400), {Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW}),
+        (IN_NAME, CallerFacts(StsAnswer.ACCEPTED), {Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW}),
+    ],
+)
+def test_access_denied_is_told_by_what_sts_says_of_the_credentials(
+    token: TokenFacts, caller: CallerFacts | None, codes: set[Code]
+) -> None:
+    bend = login(Reason.CREDENTIALS_REFUSED, token=token, caller=caller)
+    found = diagnosis_of(views_of(IN_VPC, authentication="iam"), bend).findings
+    assert {frozenset(each.codes) for each in found} == {frozenset(codes)}
+
+
+@pytest.mark.parametrize(
+    ("own_key", "refused", "codes"),
+    [
+        ("AKIA...MNOP", False, {Code.AUTH_CLUSTER_POLICY}),
+        ("AKIA...QRST", False, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
+        ("...", False, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
+        ("AKIA...MNOP", True, {Code.AUTH_IAM_DENIED}),
+    ],
+)
+def test_the_clusters_own_listener_tells_whose_policy_it_is(own_key: str, refused: bool, codes: set[Code]) -> None:
+    caller = CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=0)
+    key = "..." if own_key == "..." else IN_NAME.access_key_id
+    token = msgspec.structs.replace(IN_NAME, access_key_id=key)
+    denied = failed(Reason.CREDENTIALS_REFUSED, AuthenticateFacts(token=token, caller=caller))
+    own = AuthenticateFacts(token=msgspec.structs.replace(IN_NAME, access_key_id=own_key))
+    bends = [
+        Bend(at(Stage.AUTHENTICATE, clients=["account_b", "overlapping"]), denied),
+        Bend(
+            at(Stage.AUTHENTICATE, clients=["cluster_vpc"]),
+            denied if refused else lambda o: msgspec.structs.replace(o, facts=own),
+        ),
+    ]
+    found = diagnosis_of(views_of(MANAGED, authentication="iam"), *bends).findings
+    assert {frozenset(each.codes) for each in found} == {frozenset(codes)}
 
 
 def test_behind_a_load_balancer_another_listener_may_be_the_target() -> None:

@@ -24,6 +24,7 @@ from brokerproof.probes.outcome import (
     ApiFacts,
     AuthenticateFacts,
     AuthorizeFacts,
+    CallerFacts,
     ClientCertificateFacts,
     ConnectFacts,
     GroupFacts,
@@ -42,6 +43,7 @@ from brokerproof.probes.outcome import (
     Role,
     Stage,
     Status,
+    StsAnswer,
     TcpInfo,
     TokenFacts,
     TokenFlaw,
@@ -94,6 +96,26 @@ def logging_in(pattern: str, *bends: Bend, scheme: str = "scram_sha_512") -> Evi
 def login(reason: Reason, **facts: object) -> Change:
     """A login that ends so."""
     return failed(reason, AuthenticateFacts(**facts))  # type: ignore[arg-type]
+
+
+def denied(caller: CallerFacts | None, clients: list[str] | None = None) -> Bend:
+    """A token without a flaw that is refused, and what STS says of who signed it."""
+    token = TokenFacts(broker_region_name="us-east-1", access_key_id="AKIA...MNOP")
+    return Bend(at(Stage.AUTHENTICATE, clients=clients), login(Reason.CREDENTIALS_REFUSED, token=token, caller=caller))
+
+
+def accepted_at_own() -> Bend:
+    """The same access key, at the cluster's own listener."""
+    token = TokenFacts(broker_region_name="us-east-1", access_key_id="AKIA...MNOP")
+    return Bend(
+        at(Stage.AUTHENTICATE, clients=["cluster_vpc"]),
+        lambda o: msgspec.structs.replace(o, facts=AuthenticateFacts(token=token)),
+    )
+
+
+ACCEPTED: Final = CallerFacts(StsAnswer.ACCEPTED, caller_arn="arn:aws:iam::111122223333:user/app", clock_ahead_s=1)
+OTHER_SIGNATURE: Final = CallerFacts(StsAnswer.SIGNATURE_REFUSED, "SignatureDoesNotMatch", clock_ahead_s=1)
+OTHER_TIME: Final = msgspec.structs.replace(OTHER_SIGNATURE, clock_ahead_s=-1200)
 
 
 def refused_after(**facts: object) -> tuple[Bend, Bend]:
@@ -773,6 +795,49 @@ MUTATIONS: Final = (
             (Code.AUTH_IAM_REGION, TokenFlaw.OTHER_REGION),
             (Code.AUTH_IAM_EXPIRED, TokenFlaw.CREDENTIALS_ENDED),
         )
+    ),
+    *(
+        Mutation(
+            code,
+            witness,
+            logging_in(IN_VPC, denied(there), scheme="iam"),
+            logging_in(IN_VPC, denied(gone), scheme="iam"),
+        )
+        for code, witness, there, gone in (
+            (Code.AUTH_IAM_KEY, "that STS does not know the key", CallerFacts(StsAnswer.KEY_UNKNOWN), None),
+            (Code.AUTH_IAM_EXPIRED, "that STS says so", CallerFacts(StsAnswer.SESSION_ENDED), None),
+            (Code.AUTH_CLOCK_SKEW, "that STS says so", CallerFacts(StsAnswer.REQUEST_EXPIRED), None),
+            (
+                Code.AUTH_IAM_SECRET,
+                "that the Date of STS's refusal agrees with the client's clock",
+                OTHER_SIGNATURE,
+                msgspec.structs.replace(OTHER_SIGNATURE, clock_ahead_s=None),
+            ),
+            (
+                Code.AUTH_CLOCK_SKEW,
+                "a Date of STS's refusal that is further off than STS takes",
+                OTHER_TIME,
+                msgspec.structs.replace(OTHER_TIME, clock_ahead_s=-600),
+            ),
+            (
+                Code.AUTH_IAM_DENIED,
+                "that STS takes the credentials, and the Date of its answer agrees with the client's clock",
+                ACCEPTED,
+                msgspec.structs.replace(ACCEPTED, clock_ahead_s=600),
+            ),
+        )
+    ),
+    Mutation(
+        Code.AUTH_CLUSTER_POLICY,
+        "that the cluster's own listener accepts the same access key",
+        logging_in(MANAGED, accepted_at_own(), denied(ACCEPTED, clients=["account_b", "overlapping"]), scheme="iam"),
+        logging_in(MANAGED, denied(ACCEPTED, clients=["account_b", "overlapping"]), scheme="iam"),
+    ),
+    Mutation(
+        Code.AUTH_IAM_DENIED,
+        "that the cluster's own listener refuses the same access key",
+        logging_in(MANAGED, denied(ACCEPTED), scheme="iam"),
+        logging_in(MANAGED, denied(ACCEPTED, clients=["account_b", "overlapping"]), scheme="iam"),
     ),
     Mutation(
         Code.TLS_CLIENT_CERTIFICATE_DATES,

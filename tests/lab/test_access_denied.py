@@ -1,6 +1,6 @@
 """What MSK's IAM listener answers, and what is said of it: the table of docs/authentication.md, held in a lab.
 
-MSK says `Access denied` to most of it. What the client knows of its own token and credentials tells some apart.
+MSK says `Access denied` to most of it. What the client knows of its own token, and what STS says, tells it apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from brokerproof.probes.outcome.registry import up_to
 from brokerproof.probes.plan import AuthenticationScheme, Limits
 from brokerproof.running.planning import conclude, make_plan, without_isolation
 from brokerproof.running.site import lab_vantage
-from brokerproof.topology.edit import with_each
+from brokerproof.topology.edit import with_changes, with_each
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.lab
 PAGE: Final = Path(__file__).parents[2] / "docs" / "authentication.md"
 BEGIN, END = "<!-- answers of a lab -->\n", "<!-- end of answers -->"
 CLIENT = "cluster_vpc"
-PATIENT = Limits(connect_ms=10_000, handshake_ms=20_000, request_ms=20_000, plan_ms=120_000)
+PATIENT = Limits(connect_ms=10_000, handshake_ms=20_000, request_ms=20_000, sts_ms=20_000, plan_ms=120_000)
 REQUEST = re.compile(r"\[[0-9a-f-]{36}\]: ")
 
 
@@ -39,8 +39,15 @@ def of_another_region(topology: Topology) -> Topology:
     return with_each(topology, "clients", credentials=held)
 
 
+def wrong_key_and_no_sts(topology: Topology) -> Topology:
+    """Nobody says of the client's credentials that they are not good."""
+    judgement = topology.clusters[0].iam.model_copy(update={"key_fits": False, "reaches_sts": False})
+    return with_changes(topology, "clusters", 0, iam=judgement)
+
+
 EDITS: Final = {
     "the client signs for another Region": of_another_region,
+    "the secret is another key's, and STS is not reached": wrong_key_and_no_sts,
     **{
         words: FAULTS[fault].edit
         for words, fault in (
@@ -49,6 +56,7 @@ EDITS: Final = {
             ("no policy allows kafka-cluster:Connect", "iam-denied"),
             ("the client's clock is late", "iam-clock-skew"),
             ("the credentials have ended", "iam-credentials-ended"),
+            ("the session has ended, and the client does not know", "iam-session-ended"),
             ("the credentials end in two minutes", "iam-credentials-ending"),
             ("others take all new connections", "iam-rate"),
             ("the session name changes each time", "iam-principal-changed"),

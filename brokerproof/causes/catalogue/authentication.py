@@ -10,6 +10,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.causes.pieces import Piece
 
 _IAM = "aws-msk-iam-auth documentation"
+_STS = "AWS STS API reference, GetCallerIdentity and common errors"
 
 ENTRIES: Final = (
     Entry(
@@ -30,10 +31,11 @@ ENTRIES: Final = (
         sits=Piece.CLIENT,
         title="IAM denies the client's role",
         patterns=EVERY,
-        evidence="the token is as it must be for all the client knows, and it is answered by Access denied",
+        evidence="the token is as it must be for all the client knows, it is answered by Access denied, and STS takes "
+        "the same credentials for valid (GetCallerIdentity, which needs no permission)",
         remedy="allow kafka-cluster:Connect on cluster {cluster} to the role of {client}",
         call="iam SimulatePrincipalPolicy",
-        sources=(_IAM,),
+        sources=(_IAM, _STS),
         facts=("auth-iam-denied",),
     ),
     Entry(
@@ -41,7 +43,9 @@ ENTRIES: Final = (
         sits=Piece.CLUSTER,
         title="the cluster policy does not allow the client's account",
         patterns=THROUGH_LOAD_BALANCER,
-        evidence="Access denied from another account, where the same role works in the cluster's",
+        evidence="Access denied through a managed VPC connection, with credentials that STS takes for valid and that "
+        "the cluster's own listener accepts",
+        confused_with=((Code.AUTH_IAM_DENIED, "there the cluster's own listener refuses the same credentials"),),
         remedy="name the account of {client}, and the topics and groups, in the cluster policy",
         call="kafka GetClusterPolicy, PutClusterPolicy",
         sources=(MSK, "aws/aws-msk-iam-auth issue 178"),
@@ -87,9 +91,12 @@ ENTRIES: Final = (
         sits=Piece.CLIENT,
         title="the client's clock is too far off for a signed request",
         patterns=EVERY,
-        evidence="Access denied on one host",
+        evidence="Access denied, and STS refuses the signature too (SignatureDoesNotMatch, RequestExpired): the Date "
+        "of its answer is more than 15 minutes from the host's clock",
+        confused_with=((Code.AUTH_IAM_SECRET, "there the host's clock agrees with the answer's Date"),),
         remedy="set the clock of the host (Amazon Time Sync Service)",
-        sources=("AWS Signature Version 4",),
+        call="sts GetCallerIdentity",
+        sources=("AWS Signature Version 4", _STS, "aws/aws-cli issue 6676"),
         facts=("auth-clock-skew",),
     ),
     Entry(
@@ -275,13 +282,26 @@ ENTRIES: Final = (
     Entry(
         code=Code.AUTH_IAM_KEY,
         sits=Piece.CLIENT,
-        title="the client's AWS credentials are not valid: an access key that is gone, or another's secret",
+        title="the client's access key does not exist, is turned off, or is not valid in this Region",
         patterns=EVERY,
-        evidence="Access denied to every token that these credentials sign",
-        confused_with=((Code.AUTH_IAM_DENIED, "sts GetCallerIdentity with the same credentials is answered there"),),
-        remedy="renew the AWS credentials of {client}",
+        evidence="Access denied, and STS does not know the access key, or its token, either (InvalidClientTokenId)",
+        confused_with=((Code.AUTH_IAM_SECRET, "there STS knows the access key, and refuses the signature"),),
+        remedy="renew the AWS credentials of {client}; with temporary ones, give it the session token that belongs to "
+        "them",
         call="sts GetCallerIdentity",
-        sources=(_IAM, "AWS Signature Version 4"),
+        sources=(_IAM, _STS),
+    ),
+    Entry(
+        code=Code.AUTH_IAM_SECRET,
+        sits=Piece.CLIENT,
+        title="the client's secret key is not that of its access key",
+        patterns=EVERY,
+        evidence="Access denied, and STS refuses the signature of the same credentials (SignatureDoesNotMatch), though "
+        "the Date of its answer agrees with the host's clock",
+        confused_with=((Code.AUTH_IAM_KEY, "there STS does not know the access key (InvalidClientTokenId)"),),
+        remedy="give {client} the secret key that was issued with its access key, whole and with nothing around it",
+        call="sts GetCallerIdentity",
+        sources=(_IAM, _STS, "AWS Signature Version 4"),
     ),
     Entry(
         code=Code.AUTH_IAM_EXPIRED,
@@ -289,9 +309,9 @@ ENTRIES: Final = (
         title="the AWS credentials that signed the token had ended",
         patterns=EVERY,
         evidence="nothing was sent: what gives the credentials has none but ended ones; or Access denied, and they had "
-        "ended before the token was signed",
+        "ended before the token was signed, by what the client knows or by what STS says (ExpiredToken)",
         remedy="have {client} refresh its AWS credentials in time",
         call="sts GetCallerIdentity",
-        sources=(_IAM, "aws/aws-msk-iam-sasl-signer-net issue 25"),
+        sources=(_IAM, _STS, "aws/aws-msk-iam-sasl-signer-net issue 25"),
     ),
 )

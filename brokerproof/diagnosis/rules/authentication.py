@@ -8,7 +8,16 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.case import TWICE, Case, Draft, Named, Red, Said, behind_own, grouped, managed
-from brokerproof.probes.outcome import AuthenticateFacts, Reason, Stage, TokenFlaw
+from brokerproof.probes.outcome import (
+    AuthenticateFacts,
+    CallerFacts,
+    Reason,
+    Stage,
+    Status,
+    StsAnswer,
+    TokenFacts,
+    TokenFlaw,
+)
 from brokerproof.probes.plan import AuthenticationScheme
 
 
@@ -81,7 +90,7 @@ def _flaws(case: Case, red: Red) -> tuple[TokenFlaw, ...]:
 
 
 def _refused_by_iam(case: Case, red: Red) -> Said:
-    """MSK answers every fault with the same words; what the client knows of its token tells some apart."""
+    """MSK answers every fault with the same words; what the client and STS know of its token tells them apart."""
     facts = case.facts(red, AuthenticateFacts)
     token = facts.token if facts is not None else None
     flaws = _flaws(case, red)
@@ -89,12 +98,87 @@ def _refused_by_iam(case: Case, red: Red) -> Said:
         return frozenset({Code.AUTH_IAM_EXPIRED}), ""
     if TokenFlaw.OTHER_REGION in flaws:
         return frozenset({Code.AUTH_IAM_REGION}), ""
-    codes = sets.IAM_REFUSED
-    if token is None or not token.broker_region_name:
-        codes |= {Code.AUTH_IAM_REGION}
-    if managed(red.view):
-        codes |= {Code.AUTH_CLUSTER_POLICY}
+    caller = facts.caller if facts is not None else None
+    said = None if caller is None else _by_sts(case, red, caller)
+    if said is not None:
+        return said
+    codes = sets.IAM_REFUSED | _by_place(red, token)
+    if token is not None and token.access_key_id.startswith(_TEMPORARY) and not token.credentials_end:
+        codes |= {Code.AUTH_IAM_EXPIRED}
     return codes, "access is denied, and nothing is wrong with the token for all that the client knows"
+
+
+_TEMPORARY: Final = "ASIA"
+"""How access keys begin that have an end (IAM user guide, unique identifiers)."""
+TOLERATED_S: Final = 300
+"""Clocks may be so far apart for every service (AWS Signature Version 4)."""
+STS_TOLERATES_S: Final = 900
+"""For STS by so much (aws/aws-cli issue 6676); less was seen too."""
+
+
+def _by_place(red: Red, token: TokenFacts | None) -> frozenset[Code]:
+    """What is possible because of where the client logs in."""
+    region = {Code.AUTH_IAM_REGION} if token is None or not token.broker_region_name else set()
+    return frozenset(region | ({Code.AUTH_CLUSTER_POLICY} if managed(red.view) else set()))
+
+
+def _by_sts(case: Case, red: Red, caller: CallerFacts) -> Said | None:
+    """What STS says of the same credentials, by its error code and its Date; None where that is nothing."""
+    match caller.answer:
+        case StsAnswer.KEY_UNKNOWN:
+            return frozenset({Code.AUTH_IAM_KEY}), ""
+        case StsAnswer.SESSION_ENDED:
+            return frozenset({Code.AUTH_IAM_EXPIRED}), ""
+        case StsAnswer.REQUEST_EXPIRED:
+            return frozenset({Code.AUTH_CLOCK_SKEW}), ""
+        case StsAnswer.SIGNATURE_REFUSED:
+            return _signature(caller)
+        case StsAnswer.ACCEPTED:
+            return _denied(case, red, caller)
+        case StsAnswer.OTHER_ERROR | StsAnswer.NOT_REACHED:
+            return None
+
+
+def _signature(caller: CallerFacts) -> Said:
+    """Another secret and another time are refused by one error code; the Date tells them apart."""
+    ahead_s = caller.clock_ahead_s
+    if ahead_s is not None and abs(ahead_s) < TOLERATED_S:
+        return frozenset({Code.AUTH_IAM_SECRET}), ""
+    if ahead_s is not None and abs(ahead_s) > STS_TOLERATES_S:
+        return frozenset({Code.AUTH_CLOCK_SKEW}), ""
+    return sets.SIGNATURE_REFUSED, "access is denied, and STS refuses the signature of the same credentials"
+
+
+def _denied(case: Case, red: Red, caller: CallerFacts) -> Said:
+    """The credentials are good: what is left is what they are allowed, and where."""
+    facts = case.facts(red, AuthenticateFacts)
+    codes = frozenset({Code.AUTH_IAM_DENIED}) | _by_place(red, facts.token if facts is not None else None)
+    if caller.clock_ahead_s is None or abs(caller.clock_ahead_s) >= TOLERATED_S:
+        codes |= sets.DENIED_OR_SKEW
+    if Code.AUTH_CLUSTER_POLICY in codes and facts is not None:
+        codes -= _excluded_at_own(case, red, facts)
+    return codes, "" if len(codes) == 1 else "access is denied, and STS takes the same credentials for valid"
+
+
+def _excluded_at_own(case: Case, red: Red, mine: AuthenticateFacts) -> frozenset[Code]:
+    """What these credentials exclude by how they fare at the cluster's own listener.
+
+    A policy of the identity's own allows there what it allows here; the managed connection is the cluster policy's.
+    """
+    own = [view for view in case.views if view.cluster_name == red.view.cluster_name and not managed(view)]
+    logins = [outcome for view in own for outcome in case.of_stage(view, Stage.AUTHENTICATE)]
+    same = [o for o in logins if isinstance(o.facts, AuthenticateFacts) and _same_credentials(o.facts, mine)]
+    if any(o.status is Status.OK for o in same):
+        return frozenset({Code.AUTH_IAM_DENIED})
+    if any(o.reason is Reason.CREDENTIALS_REFUSED for o in same):
+        return frozenset({Code.AUTH_CLUSTER_POLICY})
+    return frozenset()
+
+
+def _same_credentials(one: AuthenticateFacts, other: AuthenticateFacts) -> bool:
+    """Whether one access key signed for both, by what is told of it."""
+    ids = {facts.token.access_key_id for facts in (one, other) if facts.token is not None}
+    return len(ids) == 1 and len(ids.pop()) > len("...") and one.token is not None and other.token is not None
 
 
 def _refused_by_scram(case: Case, red: Red, reds: Sequence[Red]) -> Said:

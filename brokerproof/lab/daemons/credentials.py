@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from brokerproof.lab.daemons import sts
 from brokerproof.lab.daemons.certificates import Authority, make_authority, make_client_pems
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.topology.models import ClientIdentity, IamJudgement
@@ -61,6 +62,8 @@ class LabCredentials:
             if judgement.ended:
                 self._write("ended.json", _ended(key_id, held))
                 keys = f"credential_process = cat {self._directory / 'ended.json'}"
+            if judgement.reaches_sts:
+                keys += f"\nendpoint_url = {sts.URL}"
             by_role = f"[{user}]\n{role}\nsource_profile = keys\n[keys]\n{keys}"
             self._write("aws", by_role if judgement.by_role else f"[{user}]\n{keys}")
         else:
@@ -75,6 +78,8 @@ class LabCredentials:
             told["renames"] = key_id
         if judgement.known:
             told[f"secret.{key_id}"] = secret
+        if judgement.session_ended:
+            told[f"session_ended.{key_id}"] = "yes"
         if judgement.denied_at:
             at = "" if judgement.denied_at == "every" else f".{judgement.denied_at}"
             told[f"denied{at}"] = key_id

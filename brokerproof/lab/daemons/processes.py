@@ -36,6 +36,7 @@ from brokerproof.lab.daemons.kafka_config import (
     data_dir,
     properties_text,
 )
+from brokerproof.lab.daemons.sts import Sts
 from brokerproof.lab.daemons.told import Told
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
@@ -81,6 +82,7 @@ class Daemons:
         self._proxies: Told[Proxy] = Told("proxy")
         self._strangers: Told[StrangerProcess] = Told("stranger")
         self._witnesses: dict[Witness, socket.socket] = {}
+        self._sts: dict[str, Sts] = {}
         self._trusted: Authority | None = None
         self._corporate: Authority | None = None
         """Whose certificates clients trust as well, as a company's own for what inspects TLS."""
@@ -146,6 +148,14 @@ class Daemons:
         """Have IAM listeners judge so, from the next login on, and clients have what they are to have."""
         for judgement in judgements:
             self._credentials.sign_for_iam(judgement, Path(IAM_STATE), USER)
+
+    def set_sts(self, namespaces: Sequence[str]) -> None:
+        """Have STS answer in these, and in no other."""
+        for namespace in [each for each in self._sts if each not in namespaces]:
+            self._sts.pop(namespace).end()
+        for namespace in namespaces:
+            if namespace not in self._sts:
+                self._sts[namespace] = kernel.in_namespace(namespace, partial(Sts, Path(IAM_STATE)))
 
     # brokers
 

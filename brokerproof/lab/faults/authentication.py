@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -65,18 +64,6 @@ def _not_requested(topology: Topology) -> Topology:
 
 
 _iam = partial(_fault, authentication=AuthenticationScheme.IAM, reasons=(Reason.CREDENTIALS_REFUSED,))
-_SAID_ALIKE: Final = (Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_CLOCK_SKEW)
-"""What MSK answers in the same words to a token in which the client knows no flaw."""
-
-
-def _said_as(cause: Code) -> Mapping[tuple[str, ...], tuple[Code, ...]]:
-    """What cannot be told from the cause: where MSK's own endpoints are crossed, the cluster policy too."""
-    others = tuple(code for code in _SAID_ALIKE if code is not cause)
-    crossed = (*MULTI_VPC, *COMBINATION)
-    return {
-        tuple(name for name in EVERY if name not in crossed): others,
-        crossed: (*others, Code.AUTH_CLUSTER_POLICY),
-    }
 
 
 def _judgement(topology: Topology, **changes: Any) -> Topology:
@@ -165,22 +152,19 @@ FAULTS: Final = (
         "iam-wrong-key",
         "The client has the secret of another access key.",
         partial(_judgement, key_fits=False),
-        Code.AUTH_IAM_KEY,
-        alike=_said_as(Code.AUTH_IAM_KEY),
+        Code.AUTH_IAM_SECRET,
     ),
     _iam(
         "iam-key-gone",
         "The client's access key was deleted.",
         partial(_judgement, known=False),
         Code.AUTH_IAM_KEY,
-        alike=_said_as(Code.AUTH_IAM_KEY),
     ),
     _iam(
         "iam-denied",
         "No policy allows kafka-cluster:Connect to the client's role.",
         partial(_judgement, denied_at="every"),
         Code.AUTH_IAM_DENIED,
-        alike=_said_as(Code.AUTH_IAM_DENIED),
     ),
     _iam(
         "iam-no-cluster-policy",
@@ -188,14 +172,12 @@ FAULTS: Final = (
         partial(_judgement, denied_at="CLIENT_IAM_VPCE"),
         Code.AUTH_CLUSTER_POLICY,
         patterns=MULTI_VPC,
-        alike=_SAID_ALIKE,
     ),
     _iam(
         "iam-clock-skew",
         "The client's clock is twenty minutes late.",
         partial(_judgement, clock_offset_s=1200),
         Code.AUTH_CLOCK_SKEW,
-        alike=_said_as(Code.AUTH_CLOCK_SKEW),
     ),
     _iam(
         "iam-credentials-ending",
@@ -234,9 +216,15 @@ FAULTS: Final = (
         reasons=(Reason.NO_CREDENTIALS,),
     ),
     _iam(
+        "iam-session-ended",
+        "The session that the client has credentials of has ended, and a file does not say when.",
+        partial(_judgement, session_ended=True),
+        Code.AUTH_IAM_EXPIRED,
+    ),
+    _iam(
         "iam-sts-unreachable",
         "The client has to assume a role, and nothing leads to STS.",
-        partial(_judgement, by_role=True),
+        partial(_judgement, by_role=True, reaches_sts=False),
         Code.AUTH_STS_UNREACHABLE,
         reasons=(Reason.STS_UNREACHABLE,),
     ),

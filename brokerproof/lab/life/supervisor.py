@@ -140,6 +140,7 @@ class Supervisor:
         answer({"progress": f"resolvers: {len(blueprint.resolvers)}"})
         daemons.set_resolvers(blueprint.resolvers)
         daemons.set_witnesses(blueprint.witnesses)
+        daemons.set_sts(blueprint.sts)
         daemons.set_proxies(blueprint.proxies)
         daemons.set_strangers(blueprint.strangers)
         daemons.wait_for_brokers([b for b in blueprint.brokers if b.running], lambda text: answer({"progress": text}))
@@ -234,6 +235,7 @@ def _carry_out(
             _write_lookups(namespace)
     daemons.set_resolvers(new.resolvers)
     daemons.set_witnesses(new.witnesses)
+    daemons.set_sts(new.sts)
     daemons.set_proxies(new.proxies)
     daemons.set_strangers(new.strangers)
     changed = [c for c in new.certificates if c not in old.certificates or c.cluster_name in anew]

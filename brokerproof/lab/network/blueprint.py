@@ -147,6 +147,8 @@ class Blueprint:
     """What clients of mutual TLS come with; one, where there are any."""
     iam: tuple[IamJudgement, ...] = ()
     """How IAM listeners judge; one, where there are any."""
+    sts: tuple[str, ...] = ()
+    """The namespaces in which STS answers."""
     scram_users: tuple[tuple[str, tuple[ScramUser, ...]], ...] = ()
     """(cluster name, its users), of those that have any."""
 
@@ -184,6 +186,9 @@ def compile_topology(topology: Topology) -> Blueprint:
         router.ip_lines += [f"route add blackhole {block}" for block in vpc.blocks]
         lay_routes(layout, vpc.vpc_id)
         router.ruleset = packet_filter.vpc_router(layout.enis[vpc.vpc_id], members, topology, vpc, ipv6=router.ipv6)
+    judgements = tuple(
+        c.iam for c in topology.clusters if any(each.sasl is AuthenticationScheme.IAM for each in c.listeners)
+    )[:1]
     return Blueprint(
         kafka_version=versions.pop(),
         links=tuple(layout.links),
@@ -199,9 +204,8 @@ def compile_topology(topology: Topology) -> Blueprint:
             for c in topology.clusters
             if any(each.client_certificate is not ClientCertificate.NONE for each in c.listeners)
         )[:1],
-        iam=tuple(
-            c.iam for c in topology.clusters if any(each.sasl is AuthenticationScheme.IAM for each in c.listeners)
-        )[:1],
+        iam=judgements,
+        sts=tuple(dict.fromkeys(namespace for _, namespace in clients)) if judgements else (),
         scram_users=tuple((c.cluster_name, c.scram_users) for c in topology.clusters if c.scram_users),
         proxies=tuple(p for p in proxies if p.listeners),
         strangers=tuple(_strangers(topology)),

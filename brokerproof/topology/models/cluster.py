@@ -189,7 +189,11 @@ class IamJudgement(Model):
     ended: bool = False
     """Whether what they have has ended, as of a process that no longer renews it."""
     by_role: bool = False
-    """Whether clients have to assume a role for them; no STS is in a lab."""
+    """Whether clients have to assume a role for them; STS of a lab gives none."""
+    session_ended: bool = False
+    """Whether the session that they are of has ended, without clients being told when."""
+    reaches_sts: bool = True
+    """Whether clients have an endpoint of STS."""
     key_fits: bool = True
     """Whether clients have the secret of their access key."""
     known: bool = True

@@ -44,6 +44,34 @@ class TokenFacts(Value, frozen=True):
     flaws: tuple[TokenFlaw, ...] = ()
 
 
+class StsAnswer(StrEnum):
+    """What STS says of the credentials that a client has, by its error code."""
+
+    ACCEPTED = "accepted"
+    SIGNATURE_REFUSED = "signature_refused"
+    """SignatureDoesNotMatch: another secret, or another time than STS's own by more than it takes."""
+    KEY_UNKNOWN = "key_unknown"
+    """InvalidClientTokenId."""
+    SESSION_ENDED = "session_ended"
+    """ExpiredToken."""
+    REQUEST_EXPIRED = "request_expired"
+    """RequestExpired: the time alone."""
+    OTHER_ERROR = "other_error"
+    NOT_REACHED = "not_reached"
+
+
+class CallerFacts(Value, frozen=True):
+    """What came of asking STS who the client is (GetCallerIdentity), after a broker refused it."""
+
+    answer: StsAnswer
+    error_code: str = ""
+    """As STS has it; empty where it is accepted or not reached."""
+    caller_arn: str = ""
+    """Who the credentials are; empty unless they are accepted."""
+    clock_ahead_s: int | None = None
+    """How far the client's clock is ahead of the answer's Date; negative is behind, None is without a Date."""
+
+
 class NonceFacts(Value, frozen=True):
     """How a SCRAM login ended, on a connection of its own, that repeated its nonce as librdkafka before 2.6.1 does."""
 
@@ -85,6 +113,8 @@ class AuthenticateFacts(StageFacts, frozen=True, tag="authenticate"):
     """SaslAuthenticate: all of its messages."""
     token: TokenFacts | None = None
     """What IAM was asked with."""
+    caller: CallerFacts | None = None
+    """None where STS was not asked: it is where a token is refused in which the client knows no flaw, once a run."""
     again: AgainFacts | None = None
     """None where that was not tried; once a run it is, where the session has a lifetime."""
     repeated_nonce: NonceFacts | None = None

@@ -109,6 +109,7 @@ public class IamLoginHandler implements AuthenticateCallbackHandler {
         Instant expires = signed.plusSeconds(Long.parseLong(query.getOrDefault("X-Amz-Expires", "0")));
         if (now.isBefore(signed.minusSeconds(CLOCKS_APART_S)) || !now.isBefore(expires)) throw refused(DENIED);
         if (!signature(url, query, scope, secret).equals(query.get("X-Amz-Signature"))) throw refused(DENIED);
+        if (settings.containsKey("session_ended." + scope[0])) throw refused(DENIED);
         String denied = settings.getOrDefault("denied." + listener, settings.getOrDefault("denied", ""));
         if (denied.equals(scope[0])) throw refused(DENIED);
         long left = number(settings, "credentials_left_s." + scope[0], Long.MAX_VALUE);
