@@ -1,18 +1,16 @@
-"""OCI images of the probe and of the tool, made of Debian's packages and of bundles, without a container engine.
+"""OCI images of the probe, the tool and a fleet's function: Debian's packages and bundles, no container engine needed.
 
 ``python -m tools.image FOLDER`` writes an OCI image layout; what reads one takes it (``podman pull oci:FOLDER``,
 ``skopeo copy oci:FOLDER docker://...``). The same packages and the same source are the same digest. ``--of tool`` makes
-the image of the whole command instead, for this machine's processor, from what is installed here.
+the image of the whole command instead, for this machine's processor, from what is installed here; ``--of function``
+that of a fleet's function, which Lambda runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import hashlib
 import importlib.util
 import io
-import json
 import marshal
 import os
 import re
@@ -23,14 +21,24 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from brokerproof.errors import CouldNotError
-from brokerproof.vantages.bundle import Bundle, FarPlatform, bundle_for, files_of, needed, this_platform
+from brokerproof.fleet import bundle as fleet_bundle
+from brokerproof.fleet.bundle import HANDLER
+from brokerproof.vantages.bundle import (
+    Bundle,
+    FarPlatform,
+    bundle_for,
+    download_wheels,
+    files_of,
+    needed,
+    this_platform,
+)
 from brokerproof.vantages.own_far_side import HOME, NOBODY
+from tools.oci import MACHINES, Entry, Layout
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PYTHON: Final = "3.11"
@@ -56,10 +64,12 @@ PACKAGES: Final = (
 """Python and what its modules need; busybox has ``env`` and a shell for whoever looks in."""
 FOR_TOOL: Final = ("libsqlite3-0",)
 """Beside these, for the canary's store."""
+FOR_FUNCTION: Final = ("libstdc++6",)
+"""Likewise, for AWS's runtime client."""
+RUNTIME: Final = ("awslambdaric==4.2.2", "simplejson==4.3.0", "snapshot-restore-py==1.0.0")
+"""AWS's runtime client for Python, and what it needs; of a function."""
 EXTRAS: Final = frozenset({"aws", "canary", "otlp"})
 """Of the tool: what runs where no file is drawn, and no lab."""
-MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-"""As Debian and OCI call them."""
 PLACE: Final = "opt/brokerproof"
 _LEFT_OUT: Final = re.compile(
     r"^usr/share/(doc|man|locale|lintian|bug|doc-base|applications|pixmaps|binfmts|initramfs-tools)(/|$)"
@@ -78,7 +88,6 @@ _NOT_BUILT_FROM: Final = (
     *("tests", "benchmarks", "docs", "deploy"),
 )
 _CERTIFICATES: Final = "usr/share/ca-certificates/"
-_MEDIA: Final = "application/vnd.oci.image."
 
 
 class Of(StrEnum):
@@ -86,96 +95,30 @@ class Of(StrEnum):
 
     PROBE = "probe"
     TOOL = "tool"
+    FUNCTION = "function"
 
     @property
     def entry_point(self) -> list[str]:
         """The command that its arguments are handed to."""
-        module = {Of.PROBE: "brokerproof.probes", Of.TOOL: "brokerproof"}[self]
-        return ["python3", "-m", module]
+        modules = {Of.PROBE: "brokerproof.probes", Of.TOOL: "brokerproof", Of.FUNCTION: "awslambdaric"}
+        return ["python3", "-m", modules[self]]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Debian's."""
+        more = {Of.PROBE: (), Of.TOOL: FOR_TOOL, Of.FUNCTION: FOR_FUNCTION}
+        return (*PACKAGES, *more[self])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of its configuration, what differs: Lambda gives the user, and a root that cannot be written to."""
+        if self is Of.FUNCTION:
+            return {"Cmd": [HANDLER], "WorkingDir": f"/{PLACE}"}
+        return {"User": f"{NOBODY}:{NOBODY}", "WorkingDir": HOME}
 
 
 class ImageError(CouldNotError):
     """An image cannot be made here; one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file, folder or link of an image."""
-
-    mode: int = 0o644
-    data: bytes = b""
-    link: str = ""
-    folder: bool = False
-
-
-@dataclass(slots=True)
-class Layout:
-    """An OCI image layout that is being written."""
-
-    folder: Path
-    layers: list[dict[str, Any]] = field(default_factory=list)
-    diff_ids: list[str] = field(default_factory=list)
-
-    def add_layer(self, entries: Mapping[str, Entry]) -> None:
-        """A layer of these entries, in the order of their names, without owners and times."""
-        text = tar_of(entries)
-        self.diff_ids.append(f"sha256:{hashlib.sha256(text).hexdigest()}")
-        self.layers.append(self._blob(gzip.compress(text, compresslevel=6, mtime=0), "layer.v1.tar+gzip"))
-
-    def finish(self, name: str, machine: str, config: Mapping[str, Any]) -> str:
-        """Write configuration, manifest and index; returns the image's digest."""
-        settings = {
-            "architecture": MACHINES[machine],
-            "os": "linux",
-            "config": dict(config),
-            "rootfs": {"type": "layers", "diff_ids": self.diff_ids},
-        }
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": f"{_MEDIA}manifest.v1+json",
-            "config": self._blob(_json(settings), "config.v1+json"),
-            "layers": self.layers,
-        }
-        of_manifest = self._blob(_json(manifest), "manifest.v1+json")
-        tagged = {**of_manifest, "annotations": {"org.opencontainers.image.ref.name": name}}
-        index = {"schemaVersion": 2, "mediaType": f"{_MEDIA}index.v1+json", "manifests": [tagged]}
-        (self.folder / "index.json").write_bytes(_json(index))
-        (self.folder / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
-        return str(of_manifest["digest"])
-
-    def _blob(self, data: bytes, kind: str) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        blobs = self.folder / "blobs" / "sha256"
-        blobs.mkdir(parents=True, exist_ok=True)
-        (blobs / digest).write_bytes(data)
-        return {"mediaType": f"{_MEDIA}{kind}", "digest": f"sha256:{digest}", "size": len(data)}
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def tar_of(entries: Mapping[str, Entry]) -> bytes:
-    """The entries, and the folders they are in, as a tar file that their contents alone decide."""
-    whole = dict(entries)
-    for name in entries:
-        for parent in Path(name).parents:
-            if str(parent) != ".":
-                whole.setdefault(str(parent), Entry(mode=0o755, folder=True))
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name in sorted(whole):
-            entry = whole[name]
-            info = tarfile.TarInfo(name)
-            info.mode = entry.mode
-            if entry.folder:
-                info.type = tarfile.DIRTYPE
-            elif entry.link:
-                info.type, info.linkname = tarfile.SYMTYPE, entry.link
-            else:
-                info.size = len(entry.data)
-            tar.addfile(info, io.BytesIO(entry.data))
-    return out.getvalue()
 
 
 def base_entries(debs: Iterable[Path]) -> dict[str, Entry]:
@@ -245,6 +188,42 @@ def probe_entries(bundle: Bundle) -> dict[str, Entry]:
         return {f"{PLACE}/{name}": Entry(data=archive.read(name)) for name in archive.namelist()}
 
 
+def function_entries(machine: str) -> dict[str, Entry]:
+    """A fleet's function, and AWS's runtime client, which the image of a function brings along.
+
+    Raises:
+        BundleError: packages are missing.
+        ImageError: pip cannot have the runtime client.
+    """
+    [architecture] = [name for name, of_wheels in fleet_bundle.MACHINES.items() if of_wheels == machine]
+    entries = probe_entries(fleet_bundle.function_bundle(architecture, PYTHON))
+    with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder:
+        said = download_wheels(Path(folder), FarPlatform(PYTHON, machine), RUNTIME)
+        if said:
+            raise ImageError(f"pip cannot have {', '.join(RUNTIME)}: {said[-300:]}")
+        for wheel in sorted(Path(folder).glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                names = [each for each in archive.namelist() if not each.endswith(("/", ".dist-info/RECORD"))]
+                entries |= {f"{PLACE}/{name}": Entry(data=archive.read(name)) for name in names}
+    return entries
+
+
+def own_entries(of: Of, machine: str) -> dict[str, Entry]:
+    """What an image has beside Debian's packages.
+
+    Raises:
+        ImageError: it cannot be made.
+        BundleError: packages are missing.
+    """
+    match of:
+        case Of.PROBE:
+            return probe_entries(bundle_for(FarPlatform(PYTHON, machine)))
+        case Of.FUNCTION:
+            return function_entries(machine)
+        case Of.TOOL:
+            return tool_entries()
+
+
 def tool_entries() -> dict[str, Entry]:
     """The tool as its wheel has it, and the packages that it and its extras need, as they are installed here.
 
@@ -284,17 +263,35 @@ def debs(cache: Path, machine: str, packages: Sequence[str] = PACKAGES) -> tuple
     Raises:
         ImageError: apt cannot have them.
     """
-    named = [f"{name}:{MACHINES[machine]}" if name != "ca-certificates" else name for name in packages]
     cache.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["apt-get", "download", "-qq", *named], cwd=cache, capture_output=True, text=True, check=False
-    )
+    apt = ["apt-get", "-qq", *_apt_for(cache, machine)]
+    if machine != this_platform().machine and not any(cache.glob("apt/lists/*_Packages*")):
+        subprocess.run([*apt, "update"], capture_output=True, check=False)
+    done = subprocess.run([*apt, "download", *packages], cwd=cache, capture_output=True, text=True, check=False)
     found = tuple(max(cache.glob(f"{name}_*.deb"), key=os.path.getmtime, default=None) for name in packages)
     missing = [name for name, path in zip(packages, found, strict=True) if path is None]
     if done.returncode and missing:
         said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise ImageError(f"apt-get cannot download {', '.join(missing)}: {said[0][-300:]}; run it on Debian 12")
     return tuple(path for path in found if path is not None)
+
+
+def _apt_for(cache: Path, machine: str) -> list[str]:
+    """What has apt choose packages of another machine than this one, with lists of its own and nothing installed."""
+    if machine == this_platform().machine:
+        return []
+    folder = cache / "apt"
+    (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+    named = {
+        "APT::Architecture": MACHINES[machine],
+        "APT::Architectures": MACHINES[machine],
+        "APT::Sandbox::User": "root",
+        "Dir::State": str(folder),
+        "Dir::State::Lists": str(folder / "lists"),
+        "Dir::State::Status": os.devnull,
+        "Dir::Cache": str(folder),
+    }
+    return [f"--option={key}={value}" for key, value in named.items()]
 
 
 def make(folder: Path, *, cache: Path, machine: str, of: Of = Of.PROBE) -> str:
@@ -312,27 +309,22 @@ def make(folder: Path, *, cache: Path, machine: str, of: Of = Of.PROBE) -> str:
         raise ImageError(f"{folder} is not empty: name a new folder")
     if of is Of.TOOL and machine != this_platform().machine:
         raise ImageError(f"the tool's image is made of what is installed here: make it on {machine}")
-    packages = (*PACKAGES, *FOR_TOOL) if of is Of.TOOL else PACKAGES
-    own = tool_entries() if of is Of.TOOL else probe_entries(bundle_for(FarPlatform(PYTHON, machine)))
     layout = Layout(folder)
-    for entries in (base_entries(debs(cache / machine, machine, packages)), own):
+    for entries in (base_entries(debs(cache / machine, machine, of.packages)), own_entries(of, machine)):
         layout.add_layer(entries | compiled(entries))
-    return layout.finish(
-        of,
-        machine,
-        {
-            "Env": [
-                "PATH=/usr/bin",
-                f"PYTHONPATH=/{PLACE}",
-                "PYTHONSAFEPATH=1",
-                f"HOME={HOME}",
-                "LANG=C.UTF-8",
-            ],
-            "Entrypoint": of.entry_point,
-            "User": f"{NOBODY}:{NOBODY}",
-            "WorkingDir": HOME,
-        },
-    )
+    return layout.finish(of, machine, config_of(of))
+
+
+def config_of(of: Of) -> dict[str, Any]:
+    """How a container of an image is run (OCI image configuration)."""
+    variables = {
+        "PATH": "/usr/bin",
+        "PYTHONPATH": f"/{PLACE}",
+        "PYTHONSAFEPATH": "1",
+        "HOME": HOME,
+        "LANG": "C.UTF-8",
+    }
+    return {"Env": [f"{key}={value}" for key, value in variables.items()], "Entrypoint": of.entry_point, **of.settings}
 
 
 def main(words: list[str] | None = None) -> int:
@@ -340,7 +332,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.image", description=__doc__)
     parser.add_argument("folder", type=Path, help="a new folder for the OCI image layout")
     parser.add_argument("--machine", choices=list(MACHINES), default=this_platform().machine)
-    parser.add_argument("--of", type=Of, choices=list(Of), default=Of.PROBE, help="the probe, or the whole tool")
+    parser.add_argument("--of", type=Of, choices=list(Of), default=Of.PROBE, help="what it is of")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "brokerproof" / "debs")
     options = parser.parse_args(words)
     try:

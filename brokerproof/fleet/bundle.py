@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import brokerproof
-from brokerproof.vantages.bundle import Bundle, FarPlatform, Files, bundle_for
+from brokerproof.vantages.bundle import FOR_IAM, Bundle, FarPlatform, Files, bundle_for
 
 HANDLER: Final = "brokerproof.fleet.far.entry.handle"
 """What a function's configuration names."""
@@ -33,7 +34,17 @@ def function_files() -> Files:
     files = [root / "errors.py", root / "wording.py", root / "fleet" / "__init__.py"]
     files += [root / "vantages" / f"{name}.py" for name in _VANTAGE]
     files += sorted((root / "fleet" / "far").glob("*.py"))
-    return tuple((f"brokerproof/{path.relative_to(root)}", path) for path in files)
+    return (*((f"brokerproof/{path.relative_to(root)}", path) for path in files), *_of_s3())
+
+
+def _of_s3() -> Files:
+    """What botocore says of S3, where the probe's bundle has botocore: that leaves out what a login does not need."""
+    found = find_spec(FOR_IAM)
+    if found is None or found.origin is None:
+        return ()
+    root = Path(found.origin).parents[1]
+    data = sorted((root / FOR_IAM / "data" / "s3").rglob("*.json*"))
+    return tuple((str(path.relative_to(root)), path) for path in data if not path.name.startswith("examples"))
 
 
 def function_bundle(architecture: str, python: str = PYTHON) -> Bundle:

@@ -240,14 +240,11 @@ def _holds(requirement: Requirement, markers: Sequence[dict[str, str]]) -> bool:
 def _wheels(folder: Path, far: FarPlatform) -> Iterator[tuple[str, Path]]:
     """The files of the packages for another platform, from wheels of the same versions."""
     wheels, unpacked = folder / "wheels", folder / "unpacked"
-    platforms = [each.format(far.machine) for each in _WHEELS.get(far.libc, ())]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", f"--python-version={far.python}", "--implementation=cp", f"--dest={wheels}"]
-    command += [f"--platform={each}" for each in platforms]
-    names = sorted(_needed(far))
-    said = _downloaded(command, names)
+    wanted = {name: f"{name}=={importlib.metadata.version(name)}" for name in sorted(_needed(far))}
+    said = download_wheels(wheels, far, [*wanted.values()])
     if _FOR_MEASURING in said:
-        said = _downloaded(command, [name for name in names if name != _FOR_MEASURING])
+        del wanted[_FOR_MEASURING]
+        said = download_wheels(wheels, far, [*wanted.values()])
     if said:
         raise BundleError(
             f"no bundle of the probe for {far.words()} is here, and pip could not make one: {said[-_LAST_WORDS:]}; "
@@ -263,9 +260,11 @@ def _wheels(folder: Path, far: FarPlatform) -> Iterator[tuple[str, Path]]:
             yield relative, path
 
 
-def _downloaded(command: list[str], names: list[str]) -> str:
-    """Have pip download these packages, in the versions that are installed here; its last words where it does not."""
-    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in names]
+def download_wheels(folder: Path, far: FarPlatform, wanted: Sequence[str]) -> str:
+    """Have pip download the wheels of these requirements alone; its last words where it does not, else nothing."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", f"--python-version={far.python}", "--implementation=cp", f"--dest={folder}"]
+    command += [f"--platform={each.format(far.machine)}" for each in _WHEELS.get(far.libc, ())]
     done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if not done.returncode:
         return ""

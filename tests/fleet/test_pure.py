@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerproof.fleet.bundle import function_files
+from brokerproof.fleet.bundle import MACHINES, function_bundle, function_files
 from brokerproof.fleet.calls import CALLS, Who
 from brokerproof.fleet.hub import Hub
 from brokerproof.fleet.machine import calls_in, definition
@@ -95,6 +95,24 @@ def test_what_travels_with_the_probe_imports_nothing_that_does_not(tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert str(tmp_path) in done.stdout
+
+
+def test_the_zip_has_all_that_its_start_needs(tmp_path: Path) -> None:
+    platform = bundle.this_platform()
+    if platform.machine not in MACHINES.values():
+        pytest.skip("no machine of Lambda's")
+    [architecture] = [name for name, machine in MACHINES.items() if machine == platform.machine]
+    with zipfile.ZipFile(function_bundle(architecture, platform.python).path) as archive:
+        archive.extractall(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "from brokerproof.fleet.far import entry; print(entry.handle.__name__)"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "handle\n", done.stderr[-500:]
 
 
 def test_a_functions_zip_is_made_anew_where_what_travels_with_the_probe_differs(

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +20,13 @@ from brokerproof.reports.document import decode_document
 from brokerproof.topology.models import ClientVantage
 from brokerproof.vantages.container import ContainerVantage
 from brokerproof.vantages.exec import Patience
+from tests.installed.oci_layout import unpacked
 from tests.vantages.docker import docker_with
 from tests.vantages.podman import containers, needs_podman, podman_with
 from tests.vantages.test_exec import eventually
 from tests.vantages.test_real_probe import ROOT, connects, plan
-from tools.image import MACHINES, PYTHON, ImageError, Of, make, tool_entries
+from tools.image import PYTHON, ImageError, Of, make, tool_entries
+from tools.oci import MACHINES
 
 pytestmark = [
     pytest.mark.installed,
@@ -60,15 +61,6 @@ def test_made_twice_it_is_the_same(layout: Path, tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_left_alone(layout: Path) -> None:
     with pytest.raises(ImageError, match="is not empty"):
         make(layout, cache=CACHE, machine=MACHINE)
-
-
-def unpacked(layout: Path, folder: Path) -> Path:
-    [entry] = json.loads((layout / "index.json").read_text())["manifests"]
-    manifest = json.loads((layout / "blobs" / entry["digest"].replace(":", "/")).read_text())
-    for layer in manifest["layers"]:
-        with tarfile.open(layout / "blobs" / layer["digest"].replace(":", "/")) as tar:
-            tar.extractall(folder, filter="fully_trusted")
-    return folder
 
 
 def run_in(root: Path, *arguments: str, of: Of, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -19,6 +19,7 @@ from typing import Final
 
 import pytest
 
+from tests.installed.oci_layout import blob, configuration, manifest
 from tools.image import ImageError, debs
 
 _PACKAGES: Final = ("containerd", "docker.io", "runc")
@@ -108,14 +109,10 @@ def _remove_groups(group: str) -> None:
 def _archive(layout: Path) -> bytes:
     """The image as ``docker load`` of versions before 25 reads one (``manifest.json`` of ``docker save``)."""
 
-    def blob(digest: str) -> bytes:
-        return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
-
-    [entry] = json.loads((layout / "index.json").read_text())["manifests"]
-    manifest = json.loads(blob(entry["digest"]))
-    layers = {f"{digest[7:19]}.tar": gzip.decompress(blob(digest)) for digest in map(_digest, manifest["layers"])}
-    said = [{"Config": "config.json", "RepoTags": [_TAG], "Layers": list(layers)}]
-    files = {**layers, "config.json": blob(_digest(manifest["config"])), "manifest.json": json.dumps(said).encode()}
+    layers = {each["digest"][7:19]: blob(layout, each["digest"]).read_bytes() for each in manifest(layout)["layers"]}
+    said = [{"Config": "config.json", "RepoTags": [_TAG], "Layers": [f"{name}.tar" for name in layers]}]
+    files = {f"{name}.tar": gzip.decompress(data) for name, data in layers.items()}
+    files |= {"config.json": json.dumps(configuration(layout)).encode(), "manifest.json": json.dumps(said).encode()}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
@@ -123,7 +120,3 @@ def _archive(layout: Path) -> bytes:
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
-
-
-def _digest(described: dict[str, str]) -> str:
-    return described["digest"]

@@ -1,6 +1,7 @@
 """``python -m tests.fleet.offline``: a fleet end to end, without an account.
 
 lab PATTERN [FAULT]   the lab's clients, each probed by its function inside its namespace; compared with a local run
+image PATTERN         the same with each function run from its image instead of its zip
 scale [CLIENTS]       that many clients with a stub probe; one in ten is dead and one in a hundred hangs
 """
 
@@ -16,6 +17,8 @@ if __name__ == "__main__":
             sys.exit(of_lab.main(pattern, ""))
         case ["lab", str(pattern), str(fault)]:
             sys.exit(of_lab.main(pattern, fault))
+        case ["image", str(pattern)]:
+            sys.exit(of_lab.main(pattern, "", image=True))
         case ["schedule"]:
             sys.exit(of_schedule.main())
         case ["scale"]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-PINS: Final = ("ministack==1.5.33", "awslambdaric==4.2.2", "boto3==1.43.106")
+from tools.image import RUNTIME
+
+PINS: Final = ("ministack==1.5.33", RUNTIME[0], "boto3==1.43.106")
 """ministack pins botocore, so that it cannot live beside the project's own."""
 ROOT: Final = Path(__file__).resolve().parents[3]
 FOLDER: Final = ROOT / "build" / "ministack"

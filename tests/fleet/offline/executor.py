@@ -44,11 +44,12 @@ class Function:
     Args:
         name: Of the client.
         prefix: What runs a command there.
-        task: The unpacked zip.
+        task: The unpacked zip; or an unpacked image, see ``image``.
         handler: What of it is called.
         sockets: A folder that both sides see; paths of sockets have 108 bytes at most.
         s3: The address of S3 on this side.
         environment: Of the function.
+        image: Whether ``task`` is the root of an image, which brings its own Python and runtime client.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Function:
         sockets: Path,
         s3: tuple[str, int],
         environment: Mapping[str, str],
+        image: bool = False,
     ) -> None:
         self.name = name
         self.inits_ms: list[int] = []
@@ -72,9 +74,11 @@ class Function:
         self._process: subprocess.Popen[bytes] | None = None
         self._runtime = _unix_server(sockets / f"{name}.r", _runtime_handler(self))
         self._s3 = _unix_server(sockets / f"{name}.s", _forwarding_to(s3))
-        words = (str(SANDBOX), str(task), handler, str(sockets / f"{name}.r"), str(sockets / f"{name}.s"))
+        kind = "image" if image else "zip"
+        words = (str(SANDBOX), kind, str(task), handler, str(sockets / f"{name}.r"), str(sockets / f"{name}.s"))
         settings = {**environment, "AWS_LAMBDA_FUNCTION_NAME": f"brokerproof-probe-{name}"}
-        self._command = [*prefix, "env", *(f"{key}={value}" for key, value in settings.items()), str(PYTHON), *words]
+        python = ("unshare", "--mount", sys.executable) if image else (str(PYTHON),)
+        self._command = [*prefix, "env", *(f"{key}={value}" for key, value in settings.items()), *python, *words]
 
     def invoke(self, event: bytes, arn: str, timeout_s: float) -> tuple[bytes, bytes]:
         """Answer and error, one of them empty."""

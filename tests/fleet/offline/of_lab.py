@@ -34,17 +34,20 @@ from brokerproof.vantages.bundle import this_platform
 from tests.fleet.offline.deployment import HUB_ACCOUNT, deploy_hub, deploy_probes
 from tests.fleet.offline.emulator import REGION, ROOT, Emulator, install, running
 from tests.fleet.offline.executor import Executor, Function
+from tests.installed.oci_layout import unpacked
+from tools.image import Of, make
 
 AT_ONCE: Final = 2
 TURNS: Final = 7
 MEMORY_MB: Final = "1024"
+DEBS: Final = Path.home() / ".cache" / "brokerproof" / "debs"
 
 
-def main(pattern: str, fault: str) -> int:
-    """0 where both runs say the same."""
+def main(pattern: str, fault: str, *, image: bool = False) -> int:
+    """0 where both runs say the same; ``image`` has the functions run from their image instead of their zip."""
     intended = in_one_place(PATTERNS[pattern].build())
     install()
-    with fleet_in_lab(intended) as (lab, emulator, hub, folder, functions):
+    with fleet_in_lab(intended, image=image) as (lab, emulator, hub, folder, functions):
         if fault:
             lab.apply(FAULTS[fault].edit(intended))
         began = time.monotonic()
@@ -64,15 +67,21 @@ def main(pattern: str, fault: str) -> int:
 
 
 @contextmanager
-def fleet_in_lab(intended: Topology) -> Iterator[tuple[Lab, Emulator, Hub, Path, list[Function]]]:
+def fleet_in_lab(
+    intended: Topology, *, image: bool = False
+) -> Iterator[tuple[Lab, Emulator, Hub, Path, list[Function]]]:
     """A lab, and a hub whose functions stand in its client VPCs."""
     with tempfile.TemporaryDirectory(dir=ROOT / "build", prefix="fleet-") as name:
         folder = Path(name)
         platform = this_platform()
         architecture = next(each for each, machine in MACHINES.items() if machine == platform.machine)
         bundle = function_bundle(architecture, platform.python)
-        with zipfile.ZipFile(bundle.path) as archive:
-            archive.extractall(folder / "task")
+        if image:
+            make(folder / "layout", cache=DEBS, machine=platform.machine, of=Of.FUNCTION)
+            unpacked(folder / "layout", folder / "task")
+        else:
+            with zipfile.ZipFile(bundle.path) as archive:
+                archive.extractall(folder / "task")
         with running(folder / "ministack.log", HUB_ACCOUNT) as emulator, Lab.start(intended) as lab:
             functions = [
                 Function(
@@ -87,6 +96,7 @@ def fleet_in_lab(intended: Topology) -> Iterator[tuple[Lab, Emulator, Hub, Path,
                         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": MEMORY_MB,
                         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
                     },
+                    image=image,
                 )
                 for client in intended.clients
             ]
