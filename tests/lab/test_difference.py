@@ -18,6 +18,7 @@ from brokerproof.lab.network.difference import (
     interface_of,
     inverse,
 )
+from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.topology.unknown import known
 from tests.examples import examples
@@ -157,6 +158,49 @@ def test_of_the_same_brokers_none_is_touched(pattern: str, other: str, chosen: P
     assert not homes & {*steps.namespaces_removed, *(n.name for n in steps.namespaces_added)}
     assert not homes & {c.namespace.name for c in steps.namespaces_changed}
     assert not homes & {at for link in (*steps.links_removed, *steps.links_added) for at, _ in ends(link)}
+
+
+def beside_each(topology: Topology) -> Topology:
+    """An endpoint more of every service, before those that are there."""
+    beside = tuple(
+        each.model_copy(
+            update={
+                "vpc_endpoint_id": f"{each.vpc_endpoint_id}-beside",
+                "network_interfaces": tuple(
+                    eni.model_copy(update={"private_ip_address": eni.private_ip_address + 100, "ipv6_address": None})
+                    for eni in each.network_interfaces
+                ),
+            }
+        )
+        for each in topology.vpc_endpoints
+    )
+    return topology.model_copy(update={"vpc_endpoints": (*beside, *topology.vpc_endpoints)})
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(pattern=patterns, chosen=options)
+def test_an_endpoint_beside_others_and_another_order_touch_no_link(pattern: str, chosen: PatternOptions) -> None:
+    """What is there keeps its interfaces, so that its connections go on."""
+    one = PATTERNS[pattern].build(chosen)
+    there = compile_topology(one)
+    more = compile_topology(beside_each(one), there)
+    steps = difference(there, more)
+    assert len(steps.namespaces_added) == len(one.vpc_endpoints)
+    assert steps.links_removed == steps.namespaces_removed == ()
+    assert all(change.undone == () for change in steps.namespaces_changed)
+    backwards = {
+        name: tuple(reversed(getattr(one, name)))
+        for name in ("vpc_endpoints", "load_balancers", "clients", "vpc_peering_connections")
+    }
+    turned = difference(there, compile_topology(one.model_copy(update=backwards), there))
+    assert turned.links_removed == turned.links_added == turned.namespaces_removed == ()
+    gone = difference(more, compile_topology(one, more))
+    assert len(gone.namespaces_removed) == len(one.vpc_endpoints)
+    assert gone.links_added == gone.namespaces_added == ()
+    kernel = Kernel()
+    for steps, after in ((from_nothing(there), there), (difference(there, more), more), (gone, there)):
+        kernel.carry_out(steps)
+        assert_is(kernel, after)
 
 
 def blueprint(*namespaces: Namespace, links: tuple[Link, ...] = ()) -> Blueprint:

@@ -160,7 +160,8 @@ class Supervisor:
         if self._unknown:
             raise LabError(self._unknown)
         topology = Topology.model_validate(request["topology"])
-        old, new = self._blueprint, compile_topology(topology)
+        old = self._blueprint
+        new = compile_topology(topology, old)
         if old.kafka_version != new.kafka_version:
             raise LabError(f"this lab runs Kafka {old.kafka_version}; Kafka {new.kafka_version} needs a new lab")
         self._unknown = "the lab is in the middle of a change"

@@ -7,14 +7,14 @@ by its difference alone. docs/lab.md lists what each AWS resource becomes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from brokerproof.lab.daemons import kafka_config, nameserver
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import disturbance, packet_filter
 from brokerproof.lab.network import ipv6 as families
-from brokerproof.lab.network.layout import ROUTER, Host, Layout, Link, Namespace, namespace_name, router_name
+from brokerproof.lab.network.layout import ROUTER, Host, Layout, Link, Namespace, Place, namespace_name, router_name
 from brokerproof.lab.network.routing import join_peerings, lay_routes, lay_transit_gateways
 from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.topology.expectation.isolation import address_of
@@ -151,10 +151,12 @@ class Blueprint:
     """The namespaces in which STS answers."""
     scram_users: tuple[tuple[str, tuple[ScramUser, ...]], ...] = ()
     """(cluster name, its users), of those that have any."""
+    numbers: tuple[tuple[Place, int], ...] = field(default=(), compare=False)
+    """Of interfaces and links, for the blueprint that this one becomes."""
 
 
-def compile_topology(topology: Topology) -> Blueprint:
-    """Lay a topology out on one machine.
+def compile_topology(topology: Topology, before: Blueprint | None = None) -> Blueprint:
+    """Lay a topology out on one machine; what is in the blueprint before keeps the interfaces that it has there.
 
     Raises:
         LabError: it asks for something the lab cannot build.
@@ -167,7 +169,7 @@ def compile_topology(topology: Topology) -> Blueprint:
     if len(versions) > 1:
         raise LabError(f"one Kafka version a lab, but the topology has {', '.join(sorted(versions))}")
     topology = with_managed(topology)
-    layout = Layout(topology)
+    layout = Layout(topology, {} if before is None else dict(before.numbers))
     for cluster in topology.clusters:
         for broker in cluster.brokers:
             host = layout.host(f"{cluster.cluster_name}-b{broker.broker_id}")
@@ -209,6 +211,7 @@ def compile_topology(topology: Topology) -> Blueprint:
         scram_users=tuple((c.cluster_name, c.scram_users) for c in topology.clusters if c.scram_users),
         proxies=tuple(p for p in proxies if p.listeners),
         strangers=tuple(_strangers(topology)),
+        numbers=layout.numbers.given,
     )
 
 
@@ -339,17 +342,15 @@ def _lay_load_balancer(layout: Layout, balancer: LoadBalancer) -> Proxy:
         if s.network_load_balancer_name == balancer.load_balancer_name
     }
     admitted = packet_filter.by_private_link(topology, balancer, _group_members(layout), ipv6=nlb.ipv6)
-    links = 0
     for endpoint in topology.vpc_endpoints:
         if endpoint.service_name not in services:
             continue
         regions = topology.vpc(endpoint.vpc_id).region_name, topology.vpc(balancer.vpc_id).region_name
-        laid = _lay_endpoint(layout, endpoint, nlb, links, regions=regions, admitted=admitted)
+        laid = _lay_endpoint(layout, endpoint, nlb, regions=regions, admitted=admitted)
         for index, (nlb_interface, address, ipv6_address) in enumerate(laid):
             zone = node_zone(topology, endpoint, balancer, index)
             mark = [entry.zone_id for entry in entries].index(zone) + 1
             entries.append(packet_filter.Entry(nlb_interface, mark, zone, address, ipv6_address))
-            links += 1
     nlb.ruleset = packet_filter.load_balancer(topology, balancer, entries, nodes, ipv6=nlb.ipv6)
     return Proxy(nlb.name, tuple(packet_filter.proxied(topology, balancer, entries)))
 
@@ -365,7 +366,6 @@ def _lay_endpoint(
     layout: Layout,
     endpoint: VpcEndpoint,
     nlb: Host,
-    first_link: int,
     *,
     regions: tuple[str, str],
     admitted: Sequence[str],
@@ -380,7 +380,8 @@ def _lay_endpoint(
         layout.attach(host, interface, eni.subnet_id, address, endpoint.security_groups, ipv6_address=beside)
         dual = beside is not None and nlb.ipv6
         host.ip_lines += _mark_routes(interface, mark, ipv6=dual)
-        nlb_interface, link = f"pl{first_link + index}", layout.transit_links
+        nlb_interface = f"pl{layout.numbers.number(nlb.name, f'{host.name} {inner}')}"
+        link = layout.joint(host, inner, nlb)
         _, nlb_address = layout.join(host, inner, nlb, nlb_interface, regions=regions)
         forward = packet_filter.Forward(interface, mark, str(address), inner, nlb_address)
         if dual:

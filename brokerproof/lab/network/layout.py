@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
@@ -85,10 +86,43 @@ class Host:
         )
 
 
+Place = tuple[str, str]
+"""What numbers are given out for, such as the ENIs of a VPC, and who has one."""
+
+
+class Numbers:
+    """The numbers of interfaces and links: who had one in the layout before keeps it, others have the lowest free.
+
+    So what is laid beside something does not rename it, and its connections go on.
+    """
+
+    def __init__(self, before: Mapping[Place, int]) -> None:
+        self._before = before
+        self._given: dict[Place, int] = {}
+        self._taken: dict[str, set[int]] = {}
+        for (kind, _), number in before.items():
+            self._taken.setdefault(kind, set()).add(number)
+
+    def number(self, kind: str, whose: str) -> int:
+        """That of one thing; the same each time."""
+        place = kind, whose
+        if place not in self._given:
+            taken = self._taken.setdefault(kind, set())
+            free = next(number for number in range(len(taken) + 1) if number not in taken)
+            self._given[place] = self._before.get(place, free)
+            taken.add(self._given[place])
+        return self._given[place]
+
+    @property
+    def given(self) -> tuple[tuple[Place, int], ...]:
+        """All of this layout."""
+        return tuple(self._given.items())
+
+
 class Layout:
     """Collects hosts and links; one router namespace a VPC."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, before: Mapping[Place, int]) -> None:
         self.topology = topology
         self.links: list[Link] = []
         self.hosts: dict[str, Host] = {}
@@ -96,7 +130,7 @@ class Layout:
             v.vpc_id: Host(router_name(v.vpc_id), forwards=True, ipv6=bool(v.ipv6_cidr_blocks)) for v in topology.vpcs
         }
         self.enis: dict[str, list[packet_filter.Eni]] = {v.vpc_id: [] for v in topology.vpcs}
-        self.transit_links = 0
+        self.numbers = Numbers(before)
         self.next_hops: dict[tuple[str, str], NextHop] = {}
         """(VPC, peering connection or gateway) -> the other side of the link between them."""
 
@@ -117,7 +151,7 @@ class Layout:
         """Give the host an ENI in a subnet: a link to the VPC's router and a host route there."""
         vpc_id = self.topology.subnet(subnet_id).vpc_id
         enis = self.enis[vpc_id]
-        router_side = f"eni{len(enis)}"
+        router_side = f"eni{self.numbers.number(vpc_id, f'{host.name} {interface}')}"
         router = self.routers[vpc_id]
         self.links.append(Link(router.name, router_side, host.name, interface))
         enis.append(packet_filter.Eni(router_side, address, groups, subnet_id, ipv6_address))
@@ -156,6 +190,10 @@ class Layout:
         self.attach(host, "eth0", subnet_id, address, ())
         host.ip_lines.append(f"route add default via {ROUTER} dev eth0 onlink")
 
+    def joint(self, host: Host, interface: str, peer: Host) -> int:
+        """The number of the link between two hosts that is on this interface of the first."""
+        return self.numbers.number("joints", f"{host.name} {interface} {peer.name}")
+
     def join(
         self, host: Host, interface: str, peer: Host, peer_interface: str, *, regions: tuple[str, str]
     ) -> tuple[str, str]:
@@ -163,8 +201,7 @@ class Layout:
 
         Where both have IPv6, :data:`brokerproof.lab.network.ipv6.JOINED` are theirs.
         """
-        base = int(IPv4Address("169.254.128.0")) + 4 * self.transit_links
-        self.transit_links += 1
+        base = int(IPv4Address("169.254.128.0")) + 4 * self.joint(host, interface, peer)
         ours, theirs = str(IPv4Address(base + 1)), str(IPv4Address(base + 2))
         shape = self.topology.lab.link(*regions)
         if shape.is_plain:

@@ -26,8 +26,8 @@ _LAST_PREFERENCE = 60000
 
 def join_peerings(layout: Layout) -> None:
     """A link between two routers for each peering connection, whatever its status: routes decide what uses it."""
-    for index, peering in enumerate(layout.topology.vpc_peering_connections):
-        name = f"pcx{index}"
+    for peering in layout.topology.vpc_peering_connections:
+        name = f"pcx{layout.numbers.number('peerings', peering.vpc_peering_connection_id)}"
         requester, accepter = peering.sides
         regions = layout.topology.vpc(requester).region_name, layout.topology.vpc(accepter).region_name
         ours, theirs = layout.join(layout.routers[requester], name, layout.routers[accepter], name, regions=regions)
@@ -46,9 +46,10 @@ def lay_transit_gateways(layout: Layout) -> list[Host]:
     region_of = {g.transit_gateway_id: g.region_name for g in topology.transit_gateways}
     ends: dict[str, NextHop] = {}
     """Attachment -> what is beyond it."""
-    for index, attachment in enumerate(topology.transit_gateway_attachments):
-        name, gateway = f"att{index}", gateways[attachment.transit_gateway_id]
+    for attachment in topology.transit_gateway_attachments:
         own, region = attachment.transit_gateway_attachment_id, region_of[attachment.transit_gateway_id]
+        index = layout.numbers.number("attachments", own)
+        name, gateway = f"att{index}", gateways[attachment.transit_gateway_id]
         if attachment.vpc_id is not None:
             regions = region, topology.vpc(attachment.vpc_id).region_name
             router = layout.routers[attachment.vpc_id]
