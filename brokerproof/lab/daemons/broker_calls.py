@@ -126,6 +126,16 @@ def is_listed(asked: BrokerProcess, broker_id: int) -> bool | None:
         return None
 
 
+def all_in_sync(asked: BrokerProcess) -> bool:
+    """Whether a broker says that every replica of every partition is in sync."""
+    try:
+        topics = admin_of([asked]).list_topics(timeout=2).topics.values()
+    except KafkaException:
+        return False
+    partitions = [each for topic in topics for each in topic.partitions.values()]
+    return all(set(each.isrs) == set(each.replicas) for each in partitions)
+
+
 def ask_controller(broker: BrokerProcess) -> None:
     """Have this broker ask its controller to look at a change, which is not made: so it finds out which one that is.
 

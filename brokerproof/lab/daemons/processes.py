@@ -57,6 +57,9 @@ RESOLVER_START_S = 10
 ANNOUNCED_S = 0.4
 """Within which a controller has heard that a broker is shutting down."""
 ELECTION_S = 20
+ORDERLY_S = 30
+"""Within which a broker that is told to end has handed its leaders over."""
+IN_SYNC_S = 60
 SETTLED_S = 2 * HEARTBEAT_MS / 1000
 """For which a broker must be listed to be back: a heartbeat of its own, and one in which others hear of it."""
 STARTED = "Kafka Server started"
@@ -253,6 +256,25 @@ class Daemons:
             for broker in start:
                 # To itself, so that no group or route of a fault is in the way.
                 kernel.in_namespace(broker.namespace, partial(broker_calls.shake_hands, broker))
+
+    def restart(self, key: str, progress: Progress) -> None:
+        """End a broker as an operator does, start it again, and wait until all replicas are in sync.
+
+        Raises:
+            LabError: it does not come back.
+        """
+        broker, process = self._brokers[key]
+        progress(f"brokers: stopping {key}")
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ORDERLY_S)
+        self._stop(key)
+        self.set_brokers([broker], progress)
+        waits = Retrying(stop=stop_after_delay(IN_SYNC_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
+        try:
+            waits(partial(kernel.in_namespace, broker.namespace, partial(broker_calls.all_in_sync, broker)))
+        except RetryError:
+            raise LabError(f"broker {key} is back, and not all replicas are in sync after {IN_SYNC_S} s") from None
 
     def stop_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
         """End those that are not to run."""

@@ -233,6 +233,18 @@ class Lab:
         """
         self._change({"op": "apply", "topology": topology.model_dump(mode="json"), "intended": True}, progress)
 
+    def restart(self, broker: str, progress: Progress = _quiet) -> None:
+        """Restart a broker as an operator does: it hands its leaders over, and is back once all replicas are in sync.
+
+        Args:
+            broker: As :meth:`status` lists it.
+            progress: Told each step.
+
+        Raises:
+            LabError: it does not run, or does not come back.
+        """
+        self._change({"op": "restart", "broker": broker}, progress)
+
     def _change(self, request: dict[str, Any], progress: Progress) -> None:
         self._require_known()
         try:

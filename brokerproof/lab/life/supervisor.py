@@ -15,7 +15,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,9 @@ class Supervisor:
                 case "apply":
                     with self._changing:
                         self._apply(request, answer)
+                case "restart":
+                    with self._changing:
+                        self._restart(request, answer)
                 case "status":
                     answer({"done": self._status()})
                 case "detach":
@@ -154,27 +158,47 @@ class Supervisor:
         daemons.freeze(blueprint.brokers)
         answer({"done": self._status()})
 
-    def _apply(self, request: dict[str, Any], answer: Answer) -> None:
+    def _built(self) -> tuple[Blueprint, Daemons]:
         if self._blueprint is None or self._daemons is None:
             raise LabError("this lab is not built yet")
         if self._unknown:
             raise LabError(self._unknown)
-        topology = Topology.model_validate(request["topology"])
-        old = self._blueprint
-        new = compile_topology(topology, old)
-        if old.kafka_version != new.kafka_version:
-            raise LabError(f"this lab runs Kafka {old.kafka_version}; Kafka {new.kafka_version} needs a new lab")
+        return self._blueprint, self._daemons
+
+    def _restart(self, request: dict[str, Any], answer: Answer) -> None:
+        _, daemons = self._built()
+        broker = str(request["broker"])
+        running = daemons.broker_pids()
+        if broker not in running:
+            raise LabError(f"no broker {broker!r} runs in this lab; there are: {', '.join(running)}")
+        with self._half_way(f"restart of broker {broker}"):
+            daemons.restart(broker, lambda text: answer({"progress": text}))
+        answer({"done": self._status()})
+
+    @contextmanager
+    def _half_way(self, change: str) -> Iterator[None]:
+        """Until the change is whole, the state of the lab is unknown, and stays so where it fails."""
         self._unknown = "the lab is in the middle of a change"
         try:
-            _carry_out(old, new, self._daemons, self._distance, lambda text: answer({"progress": text}))
+            yield
         except Exception as error:  # noqa: BLE001 - whatever it is, the lab is half changed
             words = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
             self._unknown = (
                 f"a change of this lab failed half-way, so its state is unknown; end it and start a new one. "
-                f"The change to {topology.name} failed: {words}"
+                f"The {change} failed: {words}"
             )
             raise LabError(self._unknown) from None
-        self._topology, self._blueprint, self._unknown = topology, new, ""
+        self._unknown = ""
+
+    def _apply(self, request: dict[str, Any], answer: Answer) -> None:
+        old, daemons = self._built()
+        topology = Topology.model_validate(request["topology"])
+        new = compile_topology(topology, old)
+        if old.kafka_version != new.kafka_version:
+            raise LabError(f"this lab runs Kafka {old.kafka_version}; Kafka {new.kafka_version} needs a new lab")
+        with self._half_way(f"change to {topology.name}"):
+            _carry_out(old, new, daemons, self._distance, lambda text: answer({"progress": text}))
+        self._topology, self._blueprint = topology, new
         if request.get("intended"):
             self._intended = topology
         answer({"done": self._status()})
