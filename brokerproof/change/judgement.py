@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import Final
 
@@ -11,7 +12,7 @@ from brokerproof.change.facts import Fact, FactKind
 from brokerproof.change.look import Look
 from brokerproof.change.paired import Paired
 from brokerproof.probes.outcome.base import Value
-from brokerproof.probes.survival.values import Gap, SurvivalReport
+from brokerproof.probes.survival.values import NOTED_MS, Attempt, Gap, SurvivalReport
 from brokerproof.wording import listed
 
 BEFORE_S: Final = 0.5
@@ -191,14 +192,17 @@ def _declared_in_vain(compared: Sequence[Compared], declared: Declaration) -> It
 
 def outages(report: SurvivalReport, since: float) -> tuple[Gap, ...]:
     """Gaps in which the path carried nothing: segments had to be sent again."""
-    return tuple(gap for gap in _gaps(report, since) if gap.retransmitted >= LEAST_RESENT)
+    return tuple(gap for gap in _gaps(report, since) if gap.retransmitted >= LEAST_RESENT and not _stood_still(gap))
 
 
 def pauses(report: SurvivalReport, since: float) -> tuple[Gap, ...]:
     """Gaps in which nothing was lost on the path and this host ran: a broker that paused."""
-    return tuple(
-        gap for gap in _gaps(report, since) if gap.retransmitted < LEAST_RESENT and gap.host_late_ms < gap.lasted_ms / 2
-    )
+    return tuple(gap for gap in _gaps(report, since) if gap.retransmitted < LEAST_RESENT and not _stood_still(gap))
+
+
+def _stood_still(seen: Gap | Attempt) -> bool:
+    """Whether the host that watched did not run for half of this time or more: then it is no evidence of the path."""
+    return seen.host_late_ms > 0 and seen.host_late_ms >= seen.lasted_ms / 2
 
 
 def _gaps(report: SurvivalReport, since: float) -> Iterator[Gap]:
@@ -224,8 +228,26 @@ def _of_survival(report: SurvivalReport, declared: Declaration, command_began: f
     paused = [gap for gap in pauses(report, since) if gap.lasted_ms > may.pause_ms]
     if paused:
         yield _rejected(client, f"acknowledgements paused for longer than {may.pause_ms:g} ms", _gap_words(paused))
+    yield from _unseen(report, may, since, beyond={*cut, *paused})
     yield from _of_records(report, may)
     yield from _of_connections(report, may, since)
+
+
+def _unseen(report: SurvivalReport, may: Interruption, since: float, *, beyond: AbstractSet[Gap]) -> Iterator[Why]:
+    """Gaps of which it is not known how long the path or a broker made them."""
+    lasting = [gap for gap in _gaps(report, since) if gap.lasts and gap not in beyond]
+    if lasting:
+        title = "acknowledgements were still missing when the clients were ended; let them live on (--settle)"
+        yield _not_comparable(report.client, title, _gap_words(lasting))
+    still = [
+        gap
+        for gap in _gaps(report, since)
+        if _stood_still(gap)
+        and gap.lasted_ms > (may.pause_ms if gap.retransmitted < LEAST_RESENT else max(may.outage_ms, NOTED_MS))
+    ]
+    if still:
+        longest_s = max(gap.host_late_ms for gap in still) / 1000
+        yield _not_comparable(report.client, f"this host stood still for {longest_s:.1f} s", _gap_words(still))
 
 
 def _of_records(report: SurvivalReport, may: Interruption) -> Iterator[Why]:
@@ -250,12 +272,14 @@ def _of_connections(report: SurvivalReport, may: Interruption, since: float) -> 
     client = report.client
     for fresh in report.fresh:
         missed = [each for each in fresh.failed if each.at >= since]
-        if len(missed) > may.failed_connections:
-            yield _rejected(
-                client,
-                f"{len(missed):,} fresh connections to broker {fresh.broker_id} at {fresh.address} failed",
-                f"of {fresh.attempts:,}; the first: {missed[0].why}",
-            )
+        where = f"to broker {fresh.broker_id} at {fresh.address} failed"
+        counted = [each for each in missed if not _stood_still(each)]
+        if len(counted) > may.failed_connections:
+            words = f"of {fresh.attempts:,}; the first: {counted[0].why}"
+            yield _rejected(client, f"{len(counted):,} fresh connections {where}", words)
+        elif len(missed) > may.failed_connections:
+            title = f"{len(missed):,} fresh connections {where}, some while this host stood still"
+            yield _not_comparable(client, title, f"of {fresh.attempts:,}")
     ended = [
         each
         for each in report.idle
@@ -292,7 +316,7 @@ def _remarks(report: SurvivalReport, declared: Declaration, command_began: float
     for each in changes:
         after = f"{each.at - command_began:.1f} s after the command began"
         yield f"{report.client}: {each.name} resolved to {listed(each.addresses)} {after}"
-    held_up = [gap for gap in _gaps(report, since) if gap.host_late_ms >= gap.lasted_ms / 2]
+    held_up = [gap for gap in _gaps(report, since) if _stood_still(gap)]
     if held_up:
         worst = max(gap.host_late_ms for gap in held_up)
         yield f"{report.client}: its own host was held up for up to {worst:,.0f} ms, which is not the path's"

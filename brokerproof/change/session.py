@@ -73,13 +73,23 @@ def look(
 class Watching:
     """Survivors of several clients, until they are asked how it went.
 
+    In a lab, ``with_java`` has Kafka's own clients live beside them; elsewhere that is up to their hosts.
+
     Raises:
         ChangeError: those of a client do not live as they are meant to; nothing is left of any.
     """
 
-    def __init__(self, topology: Topology, clients: Sequence[Client], *, lab: Lab | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        clients: Sequence[Client],
+        *,
+        lab: Lab | None,
+        progress: Progress,
+        with_java: bool = True,
+    ) -> None:
         commands = [(client, survivors_command(client, lab)) for client in clients]
-        java = lab_java(topology) if lab is not None else ()
+        java = lab_java(topology) if lab is not None and with_java else ()
         self._stack = ExitStack()
         self._alive: list[Survivors] = []
         try:

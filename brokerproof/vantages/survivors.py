@@ -24,7 +24,7 @@ from brokerproof.vantages.tail import Tail
 S = TypeVar("S", SurvivalReport, Lived)
 STEADY_S: Final = 300.0
 """From the start to the first word: login, interpreter, topic, group, and Java where it is present."""
-REPORT_S: Final = 120.0
+REPORT_S: Final = 240.0
 """From being told to stop to the report: what is under way is waited for, and what was made is removed."""
 LOOK_S: Final = 10.0
 """What long-lived clients noticed is at hand: only the way there and back takes time."""

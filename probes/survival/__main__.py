@@ -69,7 +69,7 @@ def survive(plan: SurvivalPlan, stop: threading.Event) -> SurvivalReport:
     topic = Topic(plan)
     consuming = Consuming(plan, topic)
     producing = Producing(plan, topic)
-    fresh = [Fresh(broker, address, context) for broker, address in places]
+    fresh = [Fresh(broker, address, context, stalls) for broker, address in places]
     idle = [Idle(broker, address, context) for broker, address in places]
     segments = Segments(names, plan.brokers, resent)
     loops = [

@@ -32,6 +32,12 @@ class Stalls:
             noted = tuple(self._noted)
         return max((late for end, late in noted if end >= began and end - late / 1000 <= ended), default=0.0)
 
+    def within_ms(self, began: float, ended: float) -> float:
+        """All that falls into this time."""
+        with self._alone:
+            noted = tuple(self._noted)
+        return sum(max(0.0, min(end, ended) - max(end - late / 1000, began)) * 1000 for end, late in noted)
+
 
 class Resent:
     """Segments that were sent again, by broker: a running count whose past is known."""
@@ -60,7 +66,10 @@ class Acknowledged:
         self.broker_id = broker_id
         self.sequences: set[int] = set()
         self.errors: Counter[str] = Counter()
+        self.asked = 0
+        """Records that it was to acknowledge, where they are counted."""
         self.last = 0.0
+        self._lasts = False
         self._start = -1
         self._least_ms = max(NOTED_MS, 4 * every_ms)
         self._paces: deque[float] = deque(maxlen=_PACES)
@@ -85,10 +94,16 @@ class Acknowledged:
         """The records that must come."""
         return {sequence for sequence in tuple(self.sequences) if sequence > self._start}
 
-    def end(self, at: float) -> None:
-        """The last record was asked for: silence up to here is a gap as well."""
+    @property
+    def owes(self) -> bool:
+        """Whether there are records of which nothing is known."""
+        return self.asked > len(self.sequences) + sum(self.errors.values())
+
+    def end(self, at: float, *, lasts: bool) -> None:
+        """Silence up to here is a gap as well; ``lasts`` where an acknowledgement is still owed then."""
         if self.last and (at - self.last) * 1000 >= self._least_ms:
             self._gaps.append((self.last, (at - self.last) * 1000))
+            self._lasts = lasts
 
     def survival(self, stalls: Stalls, resent: Resent, *, look_back_s: float) -> LeaderSurvival:
         """What to say of it; ``look_back_s`` is how late a repeated segment may be noted."""
@@ -103,9 +118,10 @@ class Acknowledged:
                     began=began,
                     lasted_ms=round(lasted_ms, 1),
                     retransmitted=resent.between(self.broker_id, began, began + lasted_ms / 1000 + look_back_s),
-                    host_late_ms=round(stalls.longest_ms(began, began + lasted_ms / 1000), 1),
+                    host_late_ms=round(stalls.within_ms(began, began + lasted_ms / 1000), 1),
+                    lasts=self._lasts and number == len(self._gaps),
                 )
-                for began, lasted_ms in self._gaps
+                for number, (began, lasted_ms) in enumerate(self._gaps, 1)
             ),
             errors=dict(self.errors),
         )

@@ -22,7 +22,7 @@ import msgspec
 
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received, Resent, Stalls
 from brokerproof.probes.survival.records import DELIVERY_MS, FLUSH_S, STEADY_RECORDS, CannotBeginError, Topic
-from brokerproof.probes.survival.values import SMALL_JVM, Client, SurvivalPlan, SurvivalReport
+from brokerproof.probes.survival.values import NOTED_MS, SMALL_JVM, Client, SurvivalPlan, SurvivalReport
 
 LIBRARY: Final = "Kafka's Java client"
 HOME_VARIABLE: Final = "KAFKA_HOME"
@@ -348,9 +348,12 @@ class JavaClients:
         told = time.time()
         self._producer.stop()
         # A Java process takes its time to end, in which nothing is sent; one that did not end waited for a broker.
-        until = told if self._producer.ended else time.time()
+        waited = not self._producer.ended
+        until = time.time() if waited else told
         for each in self._producer.leaders.values():
-            each.end(until)
+            # Which broker was waited for is not said: one that answered to the last, until it was told.
+            silent = waited and (told - each.last) * 1000 >= NOTED_MS
+            each.end(until if silent else told, lasts=silent)
 
     @property
     def lost(self) -> int:

@@ -110,10 +110,11 @@ def open_connection(address: str, broker: Endpoint, context: ssl.SSLContext | No
 class Fresh:
     """A connection a second to one address of a broker."""
 
-    def __init__(self, broker: Endpoint, address: str, context: ssl.SSLContext | None) -> None:
+    def __init__(self, broker: Endpoint, address: str, context: ssl.SSLContext | None, stalls: Stalls) -> None:
         self._broker = broker
         self._address = address
         self._context = context
+        self._stalls = stalls
         self._attempts = 0
         self._failed: list[Attempt] = []
 
@@ -125,10 +126,17 @@ class Fresh:
             open_connection(self._address, self._broker, self._context).close()
         except OSError as problem:
             if len(self._failed) < MOST_ATTEMPTS:
-                why = type(problem).__name__ if isinstance(problem, TimeoutError) else str(problem)
-                self._failed.append(
-                    Attempt(at=at, broker_id=self._broker.broker_id or 0, address=self._address, why=why)
-                )
+                self._failed.append(self._attempt(at, time.time(), problem))
+
+    def _attempt(self, began: float, ended: float, problem: OSError) -> Attempt:
+        return Attempt(
+            at=began,
+            broker_id=self._broker.broker_id or 0,
+            address=self._address,
+            why=type(problem).__name__ if isinstance(problem, TimeoutError) else str(problem),
+            lasted_ms=round((ended - began) * 1000, 1),
+            host_late_ms=round(self._stalls.within_ms(began, ended), 1),
+        )
 
     def survival(self) -> FreshSurvival:
         """What to say of it."""
@@ -192,10 +200,13 @@ class Segments:
 
     def look(self) -> None:
         """Note what came since the last look."""
+        # Connections go on to addresses that a name no longer leads to; what it leads to last is the broker's.
         owners = {
             (address, broker.port): broker.broker_id or 0
+            for seen in tuple(self._names.seen)
             for broker in self._brokers
-            for address in self._names.current.get(broker.name, ())
+            if broker.name == seen.name
+            for address in seen.addresses
         }
         now, after = time.time(), {}
         for local_port, peer, count in resent_by_peer():

@@ -31,7 +31,8 @@ STATISTICS_MS: Final = 1000
 DELIVERY_MS: Final = 60_000
 """As MSK advises for maintenance: 60 s or more."""
 FLUSH_S: Final = 20.0
-DRAIN_S: Final = 15.0
+DRAIN_S: Final = 75.0
+"""For which records may still come: a consumer whose connection was cut off waits for 60 s (socket.timeout.ms)."""
 MADE_S: Final = 30.0
 STEADY_RECORDS: Final = 6
 _TICK_S: Final = 0.005
@@ -221,10 +222,12 @@ class Producing:
         """Send no more, and wait for what is under way."""
         self._stop.set()
         self._thread.join()
+        told = time.time()
         self._producer.flush(FLUSH_S)
         now = time.time()
         for each in self.leaders.values():
-            each.end(now)
+            # One that owes nothing was sent nothing since: its silence is no gap.
+            each.end(now if each.owes else told, lasts=each.owes)
 
     def _run(self) -> None:
         due, number = time.monotonic(), 0
@@ -237,6 +240,7 @@ class Producing:
             due = max(due + self._every_s, now)
             number += 1
             for broker, partition in self._topic.partitions.items():
+                self.leaders[broker].asked += 1
                 try:
                     self._producer.produce(
                         self._topic.name,

@@ -60,7 +60,9 @@ class Gap(Value, frozen=True, kw_only=True):
     retransmitted: int = 0
     """Segments that this host's connections to the broker sent again meanwhile."""
     host_late_ms: float = 0.0
-    """The longest that this process itself was held up meanwhile."""
+    """For how long in all this process itself was held up meanwhile."""
+    lasts: bool = False
+    """Whether it still went on when nothing more was waited for, so that its whole length is not known."""
 
 
 class LeaderSurvival(Value, frozen=True, kw_only=True):
@@ -84,6 +86,9 @@ class Attempt(Value, frozen=True, kw_only=True):
     broker_id: int
     address: str
     why: str
+    lasted_ms: float = 0.0
+    host_late_ms: float = 0.0
+    """For how long in all this process itself was held up meanwhile."""
 
 
 class FreshSurvival(Value, frozen=True, kw_only=True):

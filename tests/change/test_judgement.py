@@ -203,8 +203,8 @@ def gap(**given: object) -> SurvivalReport:
 FAILED_ONCE = Attempt(at=BEGAN + 2, broker_id=1, address=OF_BROKER_1, why="timed out")
 
 
-def fresh(failed: Attempt) -> SurvivalReport:
-    return survived(fresh=(msgspec.structs.replace(CALM.fresh[0], failed=(failed,)),))
+def fresh(*failed: Attempt) -> SurvivalReport:
+    return survived(fresh=(msgspec.structs.replace(CALM.fresh[0], failed=failed),))
 
 
 def idle(ended_at: float) -> SurvivalReport:
@@ -242,7 +242,7 @@ def test_what_clients_notice_rejects_unless_it_was_declared(
     [
         gap(retransmitted=1),  # a lost packet
         gap(retransmitted=0, lasted_ms=400.0),  # a broker that paused
-        gap(retransmitted=0, lasted_ms=9000.0, host_late_ms=8900.0),  # this host stood still
+        gap(retransmitted=0, lasted_ms=400.0, host_late_ms=300.0),  # this host stood still
         idle(BEGAN + 600),
         fresh(msgspec.structs.replace(FAILED_ONCE, at=BEGAN - 4)),
     ],
@@ -250,6 +250,40 @@ def test_what_clients_notice_rejects_unless_it_was_declared(
 )
 def test_what_is_not_the_changes_rejects_nothing(report: SurvivalReport) -> None:
     assert judged(survival=report).answer is Answer.ACCEPTED
+
+
+FAILED_LATE = msgspec.structs.replace(FAILED_ONCE, lasted_ms=3000.0, host_late_ms=2000.0)
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        (gap(retransmitted=0, lasted_ms=9000.0, host_late_ms=8900.0), "this host stood still for 8.9 s"),
+        (gap(retransmitted=7, lasted_ms=4000.0, host_late_ms=2100.0), "this host stood still for 2.1 s"),
+        (fresh(FAILED_LATE), "some while this host stood still"),
+        (gap(retransmitted=0, lasted_ms=2000.0, lasts=True), "still missing when the clients were ended"),
+    ],
+    ids=["no acknowledgement", "segments sent again", "a fresh connection", "a pause without an end"],
+)
+def test_what_nobody_watched_is_not_comparable(report: SurvivalReport, words: str) -> None:
+    judgement = judged(survival=report)
+    assert judgement.answer is Answer.NOT_COMPARABLE
+    assert words in " ".join(why.title for why in judgement.whys)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        gap(retransmitted=7, lasted_ms=200.0, host_late_ms=60.0),
+        gap(retransmitted=7, lasted_ms=4000.0, host_late_ms=1900.0),
+        gap(retransmitted=0, lasted_ms=4000.0, host_late_ms=1900.0),
+        gap(retransmitted=7, lasted_ms=4000.0, lasts=True),
+        fresh(msgspec.structs.replace(FAILED_LATE, host_late_ms=1400.0)),
+        fresh(FAILED_LATE, FAILED_ONCE),
+    ],
+)
+def test_a_host_that_ran_for_most_of_the_time_is_no_excuse(report: SurvivalReport) -> None:
+    assert judged(survival=report).answer is Answer.REJECTED
 
 
 def test_an_outage_before_the_command_makes_it_not_comparable() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerproof.probes.plan import Endpoint
+from brokerproof.probes.survival import path
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received, Resent, Stalls, lost
-from brokerproof.probes.survival.values import SurvivalPlan, encode
+from brokerproof.probes.survival.path import Names, Segments
+from brokerproof.probes.survival.values import NameSeen, SurvivalPlan, encode
 from brokerproof.vantages import survivors
 from brokerproof.vantages.survivors import Survivors, SurvivorsError
 from tests.change.test_judgement import CALM
@@ -42,8 +47,75 @@ def test_a_pause_is_noted_with_what_was_sent_again_in_it_and_how_late_the_host_w
 def test_a_steady_pace_has_no_pause_and_silence_at_the_end_is_one() -> None:
     steady = acknowledged(*(number * 0.025 for number in range(100)))
     assert not steady.survival(Stalls(), Resent(), look_back_s=0).gaps
-    steady.end(AT + 99 * 0.025 + 3)
-    assert [gap.lasted_ms for gap in steady.survival(Stalls(), Resent(), look_back_s=0).gaps] == [3000.0]
+    steady.end(AT + 99 * 0.025 + 3, lasts=True)
+    [gap] = steady.survival(Stalls(), Resent(), look_back_s=0).gaps
+    assert (gap.lasted_ms, gap.lasts) == (3000.0, True)
+
+
+def test_only_the_gap_at_the_end_lasts() -> None:
+    made = acknowledged(0, 0.5, 0.525)
+    made.end(AT + 0.54, lasts=True)
+    assert [gap.lasts for gap in made.survival(Stalls(), Resent(), look_back_s=0).gaps] == [False]
+
+
+def test_a_leader_owes_what_was_neither_acknowledged_nor_failed() -> None:
+    made = acknowledged(0, 0.025)
+    made.asked = 3
+    assert made.owes
+    made.errors["_MSG_TIMED_OUT"] += 1
+    assert not made.owes
+
+
+def test_short_stalls_add_up_as_far_as_they_fall_into_the_gap() -> None:
+    """On a busy host a process waits often, and never long."""
+    stalls = Stalls()
+    for ended, late_ms in ((0.1, 400.0), (0.6, 200.0), (1.0, 300.0), (1.4, 200.0), (5.0, 900.0)):
+        stalls.note(AT + ended, late_ms)
+    assert stalls.within_ms(AT, AT + 1.3) == pytest.approx(100 + 200 + 300 + 100)
+
+
+STOPPED_S = 1.0
+WATCHER = """
+import sys, time
+from brokerproof.probes.survival.bookkeeping import Stalls
+from brokerproof.probes.survival.path import Every, beat
+stalls = Stalls()
+beating = Every(0, beat(stalls), "beat")
+began = time.time()
+print(flush=True)
+sys.stdin.readline()
+beating.stop()
+print(stalls.within_ms(began, time.time()))
+"""
+
+
+def test_a_process_that_is_stopped_knows_for_how_long() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as watcher:
+        assert watcher.stdin
+        assert watcher.stdout
+        watcher.stdout.readline()
+        watcher.send_signal(signal.SIGSTOP)
+        time.sleep(STOPPED_S)
+        watcher.send_signal(signal.SIGCONT)
+        watcher.stdin.write("\n")
+        watcher.stdin.flush()
+        assert float(watcher.stdout.readline()) >= 900 * STOPPED_S
+
+
+def test_a_segment_that_goes_to_an_address_a_name_has_left_is_still_its_brokers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = iter((0, 4))
+    monkeypatch.setattr(path, "resent_by_peer", lambda: [(40_000, ("10.0.0.9", 9094), next(counts))])
+    names, resent = Names(PLAN.brokers), Resent()
+    for address in ("10.0.0.9", "10.0.0.10"):
+        names.seen.append(NameSeen(at=AT, name="b-1", addresses=(address,)))
+    segments = Segments(names, PLAN.brokers, resent)
+    segments.look()
+    segments.look()
+    assert resent.between(1, 0, time.time() + 1) == 4
 
 
 @given(order=st.permutations(range(8)), twice=st.sets(st.integers(0, 7)), missing=st.sets(st.integers(0, 7)))

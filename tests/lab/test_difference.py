@@ -191,7 +191,7 @@ def test_an_endpoint_beside_others_and_another_order_touch_no_link(pattern: str,
     assert all(change.undone == () for change in steps.namespaces_changed)
     backwards = {
         name: tuple(reversed(getattr(one, name)))
-        for name in ("vpc_endpoints", "load_balancers", "clients", "vpc_peering_connections")
+        for name in ("vpc_endpoints", "load_balancers", "vpc_peering_connections")
     }
     turned = difference(there, compile_topology(one.model_copy(update=backwards), there))
     assert not turned.links_removed

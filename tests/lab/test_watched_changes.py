@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import below
 from brokerproof.change.declaration import NOTHING, Declaration, load_declaration
-from brokerproof.change.judgement import Answer, Judgement, judge_change
+from brokerproof.change.judgement import Answer, Judgement, judge_change, outages, pauses
 from brokerproof.change.paired import pairs
 from brokerproof.change.session import Watching, look
 from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.plan import Limits
+from brokerproof.running.survivors import SURVIVAL
 from brokerproof.topology.edit import with_added, with_changed
 from brokerproof.topology.models import (
+    AliasTarget,
+    HostedZone,
     IpPermission,
+    ResourceRecordSet,
     Route,
     RouteTable,
     SecurityGroup,
@@ -31,6 +39,7 @@ pytestmark = pytest.mark.lab
 DECLARATIONS = Path(__file__).parents[2] / "deploy" / "declarations"
 TOPOLOGY = PATTERNS["combination"].build()
 SETTLE_S = 3.0
+BETWEEN_S = 3.0
 TURNS = 14
 PATIENCE = 6
 LONGEST_PAUSE_MS = 120_000
@@ -89,24 +98,25 @@ def peering_to_gateway(topology: Topology) -> Topology:
 
 
 def watched(
-    lab: Lab, client: str, steps: Sequence[Topology], *, between_s: float = 0.0
+    lab: Lab, client: str, change: Callable[[Lab], None], *, with_java: bool = True
 ) -> Callable[[Declaration], Judgement]:
     """Make the change, and return what judges it by a declaration; the lab is as it was then."""
-    before_it, after_it = lab.intended, steps[-1]
+    before_it = lab.intended
     before = look(before_it, [before_it.client(client)], measure=False, lab=lab, limits=PATIENT)
     try:
-        with Watching(before_it, [before_it.client(client)], lab=lab, progress=print) as watching:
+        whole = before_it.client(client)
+        with Watching(before_it, [whole], lab=lab, progress=print, with_java=with_java) as watching:
             began = time.time()
-            for number, step in enumerate(steps):
-                time.sleep(between_s if number else 0)
-                lab.apply(step)
+            change(lab)
             ended = time.time()
             time.sleep(SETTLE_S)
             survivals, troubles = watching.reports()
+        after_it = lab.topology
         after = look(after_it, [after_it.client(client)], measure=False, lab=lab, limits=PATIENT)
     finally:
         lab.apply(before_it)
-    assert [each.producer.library for each in survivals] == ["librdkafka", "Kafka's Java client"]
+    libraries = ["librdkafka", *(["Kafka's Java client"] if with_java else [])]
+    assert [each.producer.library for each in survivals] == libraries
 
     def judged(declared: Declaration) -> Judgement:
         declared = declared.model_copy(update={"latency": None})
@@ -145,7 +155,7 @@ def test_a_change_is_judged_by_what_was_declared(
     undeclared: Answer | None,
 ) -> None:
     """Where packets take another way, they may be lost while they do: undeclared that is the one or the other."""
-    judged = watched(lab, client, [change(TOPOLOGY)])
+    judged = watched(lab, client, lambda there: there.apply(change(TOPOLOGY)))
     by_words = judged(declared_for(declaration))
     assert by_words.whys == ()
     assert by_words.answer is Answer.ACCEPTED
@@ -170,26 +180,151 @@ def test_a_way_is_timed_in_turns_with_the_other_one(lab: Lab) -> None:
 # Behind a load balancer for each broker
 
 
+ENDPOINT, SPARE = "vpce-b-b1", "vpce-b-spare"
+
+
+def with_spare(topology: Topology) -> Topology:
+    """Another endpoint of broker 1's service beside the one that there is, at addresses of its own."""
+    [first] = [each for each in topology.vpc_endpoints if each.vpc_endpoint_id == ENDPOINT]
+    interfaces = tuple(
+        each.model_copy(update={"private_ip_address": each.private_ip_address + 20})
+        for each in first.network_interfaces
+    )
+    name = first.dns_name.replace(ENDPOINT, SPARE)
+    changes = {"vpc_endpoint_id": SPARE, "dns_name": name, "network_interfaces": interfaces}
+    return with_added(topology, "vpc_endpoints", first.model_copy(update=changes))
+
+
+def at_the_spare(topology: Topology) -> Topology:
+    """The record of broker 1 leads to the spare, which is the one that the names of its clients are to lead to."""
+    *others, spare = topology.vpc_endpoints
+
+    def led(zone: HostedZone) -> tuple[ResourceRecordSet, ...]:
+        first, *rest = zone.record_sets
+        return (first.model_copy(update={"alias_target": AliasTarget(dns_name=spare.dns_name)}), *rest)
+
+    topology = topology.model_copy(update={"vpc_endpoints": (spare, *others)})
+    return with_changed(topology, "hosted_zones", lambda zone: "vpc-b" in zone.vpc_ids, record_sets=led)
+
+
+def record_moved(lab: Lab) -> None:
+    """The record alone."""
+    lab.apply(at_the_spare(lab.topology))
+
+
+def endpoint_replaced(lab: Lab) -> None:
+    """The record moves to the spare, and the endpoint that it led to goes."""
+    # So the producer takes its connection for dead within seconds; the consumer, which sends nothing, after a minute.
+    command = [*lab.command_prefix("account_b"), "sh", "-c", "echo 4 > /proc/sys/net/ipv4/tcp_retries2"]
+    subprocess.run(command, check=True)
+    record_moved(lab)
+    time.sleep(BETWEEN_S)
+    left = tuple(each for each in lab.topology.vpc_endpoints if each.vpc_endpoint_id != ENDPOINT)
+    lab.apply(lab.topology.model_copy(update={"vpc_endpoints": left}))
+
+
+def target_replaced(lab: Lab) -> None:
+    """The target is taken out, and put back."""
+    whole = lab.topology
+    lab.apply(with_changed(whole, "target_groups", lambda group: group.target_group_name == "tg-b1-b1", targets=()))
+    time.sleep(BETWEEN_S)
+    lab.apply(whole)
+
+
+def certificate_renewed(lab: Lab) -> None:
+    """The brokers have another certificate of the same authority and names, and go on running."""
+    now = lab.topology.clusters[0].server_certificate
+    longer = now.model_copy(update={"valid_to_days": now.valid_to_days + 30})
+    pids = lab.status()["broker_pids"]
+    lab.apply(with_changed(lab.topology, "clusters", lambda _: True, server_certificate=longer))
+    assert lab.status()["broker_pids"] == pids
+
+
+def rolling_restart(lab: Lab) -> None:
+    """The brokers are restarted one after another, each once all replicas are in sync."""
+    for broker in lab.status()["brokers"]:
+        lab.restart(broker)
+
+
+BEHIND_BALANCERS = with_spare(PATTERNS["privatelink_multi_nlb"].build(PatternOptions(brokers=2, zones=2)))
+
+
 @pytest.fixture(scope="module")
 def behind_balancers() -> Iterator[Lab]:
     with Lab.start(BEHIND_BALANCERS) as built:
         yield built
 
 
-BEHIND_BALANCERS = PATTERNS["privatelink_multi_nlb"].build(PatternOptions(brokers=2, zones=2))
-
-
-def target_replaced(topology: Topology) -> Iterator[Topology]:
-    yield with_changed(topology, "target_groups", lambda group: group.target_group_name == "tg-b1-b1", targets=())
-    yield topology
-
-
 @pytest.mark.timeout(900)
-def test_a_target_that_is_replaced_is_rejected_unless_it_was_declared(behind_balancers: Lab) -> None:
-    judged = watched(behind_balancers, "account_b", tuple(target_replaced(behind_balancers.intended)), between_s=3.0)
-    by_words = judged(declared_for("nlb-target-replaced"))
+@pytest.mark.parametrize(
+    ("change", "declaration", "undeclared"),
+    [
+        (rolling_restart, "rolling-restart", "connections that stood before were ended"),
+        (target_replaced, "nlb-target-replaced", "connections to broker 1"),
+        (endpoint_replaced, "endpoint-replaced", "addresses of broker-1 changed, which was not declared"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
+)
+def test_what_is_replaced_is_rejected_unless_it_was_declared(
+    behind_balancers: Lab, change: Callable[[Lab], None], declaration: str, undeclared: str
+) -> None:
+    judged = watched(behind_balancers, "account_b", change, with_java=change is rolling_restart)
+    by_words = judged(declared_for(declaration))
     assert by_words.whys == ()
     assert by_words.answer is Answer.ACCEPTED
     without = judged(NOTHING)
     assert without.answer is Answer.REJECTED
-    assert "connections to broker 1" in " ".join(why.title for why in without.whys)
+    assert undeclared in " ".join(why.title for why in without.whys)
+
+
+def test_of_two_changes_at_once_each_needs_its_own_words(behind_balancers: Lab) -> None:
+    """Neither touches a connection."""
+
+    def both(lab: Lab) -> None:
+        record_moved(lab)
+        time.sleep(BETWEEN_S)
+        certificate_renewed(lab)
+
+    judged = watched(behind_balancers, "account_b", both, with_java=False)
+    moved, renewed = declared_for("record-moved"), declared_for("certificate-renewed")
+    whole = moved.model_copy(update={"may_differ": {**moved.may_differ, **renewed.may_differ}})
+    assert judged(whole).whys == ()
+    assert judged(whole).answer is Answer.ACCEPTED
+    by_move = "addresses of broker-1 changed, which was not declared"
+    by_renewal = [f"certificates of broker-{number} changed, which was not declared" for number in (1, 2)]
+    assert [why.title for why in judged(moved).whys] == by_renewal
+    assert by_move in [why.title for why in judged(renewed).whys]
+    without = judged(NOTHING)
+    assert without.answer is Answer.REJECTED
+    assert {by_move, *by_renewal} <= {why.title for why in without.whys}
+
+
+STOPPED_S = 5.0
+
+
+def test_a_pause_in_which_the_survivors_themselves_stood_still_is_no_evidence(behind_balancers: Lab) -> None:
+    stopped: list[float] = []
+
+    def survivors_stopped(_lab: Lab) -> None:
+        time.sleep(1)
+        words = "\0".join(("-m", *SURVIVAL))
+        pids = [pid for pid in below(os.getpid()) if words in Path(f"/proc/{pid}/cmdline").read_text()]
+        stopped.append(time.time())
+        os.kill(pids[-1], signal.SIGSTOP)
+        time.sleep(STOPPED_S)
+        # nsenter stops along with what it runs.
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        stopped.append(time.time())
+
+    judgement = watched(behind_balancers, "account_b", survivors_stopped, with_java=False)(NOTHING)
+    [report] = judgement.survivals
+    over_it = {
+        gap
+        for leader in report.leaders
+        for gap in leader.gaps
+        if gap.began <= stopped[0] + 0.5 and gap.began + gap.lasted_ms / 1000 >= stopped[1] - 0.5
+    }
+    assert any("this host stood still for" in why.title for why in judgement.whys)
+    assert over_it
+    assert not over_it & {*outages(report, stopped[0]), *pauses(report, stopped[0])}
