@@ -28,6 +28,8 @@ def moto() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
+        # A thousand images of Amazon's in each account and Region, of which nothing here is.
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         with mock_aws():
@@ -203,7 +205,7 @@ class Made:
             host = self.topology.host_of(client)
             key = (client.subnet_id, client.private_ip_address)
             if key not in at and not at:
-                image = self.at(client.vpc_id).describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+                image = self.at(client.vpc_id).register_image(Name="a-host")["ImageId"]
                 ran = self.at(client.vpc_id).run_instances(
                     ImageId=image,
                     MinCount=1,

@@ -157,7 +157,7 @@ class Sample:
     def _in_clients_account(self) -> None:
         ec2 = self._clients.client("ec2", CLIENTS_ACCOUNT, REGION)
         self._vpc(ec2, "client")
-        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        image = ec2.register_image(Name="a-host")["ImageId"]
         ran = ec2.run_instances(
             ImageId=image,
             MinCount=1,
