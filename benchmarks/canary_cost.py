@@ -7,6 +7,9 @@ what each side does, to the same brokers of the lab, in turns
   blackbox  Debian's blackbox_exporter: one connect and TLS handshake to every address, the name and chain verified
             (tcp prober, a module a broker), asked for over loopback. It resolves no name, speaks no Kafka, judges and
             keeps nothing.
+  kminion   with --kminion PROGRAM, and after the turns, for it goes on by itself: its end-to-end probe, a record to
+            each broker and its way back through a group, over connections that stay, every 2 s; a round is such a time.
+            It looks at no address, and its metrics of topics, groups and log directories are not asked for.
 
 Processor time is user and system time of the processes (/proc). Connections and bytes are those of the client's
 namespace beside loopback (/proc/net), all packets counted whole.
@@ -50,6 +53,8 @@ from tests.canary.made import BEGAN, EVERY_S, VIEW, dead_address, done, run_of, 
 
 PATTERN, CLIENT = "privatelink_multi_nlb", "account_b"
 BLACKBOX, PORT = "prometheus-blackbox-exporter", 9115
+PROBE_S: Final = 2
+KMINION_PORT, KMINION_STARTS_S = 9116, 15
 HERTZ: Final = os.sysconf("SC_CLK_TCK")
 PATIENT: Final = Limits(resolve_ms=15_000, connect_ms=15_000, handshake_ms=30_000, request_ms=30_000, plan_ms=120_000)
 """On a machine that is busy a round takes long, and costs the same processor time."""
@@ -161,6 +166,38 @@ def blackbox(
                     os.kill(each, 15)
 
 
+@contextmanager
+def kminion(
+    program: str, view: ClientView, prefix: tuple[str, ...], ca_file: str, folder: Path
+) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Its end-to-end probe in the client's namespace: its process, and the time of one round."""
+    config = folder / "kminion.yaml"
+    settings = {
+        "kafka": {
+            "brokers": [f"{broker.name}:{broker.port}" for broker in view.brokers],
+            "tls": {"enabled": True, "caFilepath": ca_file},
+        },
+        "minion": {
+            "consumerGroups": {"enabled": False},
+            "logDirs": {"enabled": False},
+            "endToEnd": {"enabled": True, "probeInterval": f"{PROBE_S}s"},
+        },
+        "exporter": {"host": "127.0.0.1", "port": KMINION_PORT},
+    }
+    YAML(typ="safe", pure=True).dump(settings, config)
+    command = [*prefix, "env", f"CONFIG_FILEPATH={config}", program]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            time.sleep(KMINION_STARTS_S)
+            if process.poll() is not None:
+                raise SystemExit(f"{program} ended by itself ({process.returncode})")
+            yield process.pid, lambda: time.sleep(PROBE_S)
+        finally:
+            for each in below(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(each, 15)
+
+
 class Rounds:
     """Light rounds of the canary, its own work timed apart."""
 
@@ -186,8 +223,8 @@ class Rounds:
             raise SystemExit(f"the lab was not well: {red[0].client}/{red[0].check_id}: {red[0].observed}")
 
 
-def beside(rounds: int) -> None:
-    """Both sides in turns."""
+def beside(rounds: int, kminion_program: str) -> None:
+    """All sides in turns."""
     topology = PATTERNS[PATTERN].build()
     view = expect(topology, CLIENT)
     ca_file = topology.client(CLIENT).ca_file
@@ -198,7 +235,10 @@ def beside(rounds: int) -> None:
         folder, prefix = Path(name), lab.command_prefix(CLIENT)
         store = Store(folder / "state", watch=True)
         watch = Watch((view,), store, every_s=EVERY_S, now=time.time())
-        with lab_vantage(lab, CLIENT) as vantage, blackbox(view, prefix, ca_file, folder) as (pid, of_blackbox):
+        with (
+            lab_vantage(lab, CLIENT) as vantage,
+            blackbox(view, prefix, ca_file, folder) as (pid, of_blackbox),
+        ):
             of_canary = Rounds(view, vantage, watch, lab)
             of_canary()
             of_blackbox()
@@ -210,6 +250,9 @@ def beside(rounds: int) -> None:
                 costs["canary"].append(cost_of(of_canary, probe, prefix))
                 costs["blackbox"].append(cost_of(of_blackbox, pid, prefix, asked_by=addresses))
         store.close()
+        if kminion_program:
+            with kminion(kminion_program, view, prefix, ca_file, folder) as (pid, of_kminion):
+                costs["kminion"] = [cost_of(of_kminion, pid, prefix) for _ in range(rounds)]
     print(f"{rounds} rounds of {len(view.brokers)} brokers at {addresses} addresses, in turns; medians of a round\n")
     print(f"{'':<22} {'processor ms':>12} {'connections':>11} {'bytes':>8} {'s':>6}")
     own = statistics.median(of_canary.own_ms)
@@ -255,9 +298,10 @@ def resident_mb() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="of each side (default: %(default)s)")
+    parser.add_argument("--kminion", default="", metavar="PROGRAM", help="also time this build of kminion")
     chosen = parser.parse_args()
     print("what each side does: --help\n")
-    beside(chosen.rounds)
+    beside(chosen.rounds, chosen.kminion)
     memory()
 
 

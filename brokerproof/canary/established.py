@@ -12,8 +12,10 @@ from typing import Final
 from brokerproof.canary.events import Found
 from brokerproof.canary.state import Reading
 from brokerproof.canary.watched import Watched
+from brokerproof.causes.catalogue import CATALOGUE
+from brokerproof.diagnosis.rules.authentication import told_alone
 from brokerproof.probes.outcome.base import Value
-from brokerproof.probes.survival.values import Flow, Lived, SurvivalPlan
+from brokerproof.probes.survival.values import Flow, Lived, LoginRefused, SurvivalPlan
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.vantages.survivors import Survivors, SurvivorsError
 
@@ -30,6 +32,9 @@ class Noticed(Value, frozen=True, kw_only=True):
     """What clients that stay noticed since the round before; nothing where they have only begun."""
 
     lived: Lived | None = None
+    refused: tuple[LoginRefused, ...] = ()
+    """Logins that failed since the round before the last. A refusal is sure at once, and comes once a session, which
+    may last for hours: read in two rounds, each is an alert."""
     trouble: str = ""
     """Why they do not live."""
 
@@ -61,7 +66,7 @@ def established_readings(things: Sequence[Watched], noticed: Noticed, *, red: bo
     if lived.host_late_ms >= HOST_LATE_MS:
         return {thing: Reading.DID_NOT_RUN for thing in things if thing.broker in flows}
     return {
-        thing: Reading.FAILED if is_silent(flows[thing.broker]) else Reading.OK
+        thing: Reading.FAILED if is_silent(flows[thing.broker]) or refusals(thing, noticed) else Reading.OK
         for thing in things
         if thing.broker in flows
     }
@@ -70,6 +75,13 @@ def established_readings(things: Sequence[Watched], noticed: Noticed, *, red: bo
 def is_silent(flow: Flow) -> bool:
     """Whether an application would notice."""
     return bool(flow.failed) or max(flow.unacknowledged_ms, flow.unread_ms) >= SILENT_MS
+
+
+def refusals(thing: Watched, noticed: Noticed) -> tuple[LoginRefused, ...]:
+    """Logins that failed at its broker, or before one was chosen."""
+    return tuple(
+        each for each in noticed.refused if each.broker_id is None or f"broker-{each.broker_id}" == thing.broker
+    )
 
 
 def established_found(
@@ -82,9 +94,26 @@ def established_found(
         if thing.address == ESTABLISHED and reading is Reading.FAILED:
             of_the_broker = [each for other, each in named.items() if other.broker == thing.broker]
             new = {read for other, read in said.items() if other.broker == thing.broker and other != thing}
-            flow = flows[thing.broker]
-            found[thing] = of_the_broker[0] if of_the_broker else _of_flow(flow, new_work=new == {Reading.OK})
+            found[thing] = next(
+                iter(of_the_broker),
+                _of_refusals(thing, refused)
+                if (refused := refusals(thing, noticed))
+                else _of_flow(flows[thing.broker], new_work=new == {Reading.OK}),
+            )
     return found
+
+
+def _of_refusals(thing: Watched, refused: Sequence[LoginRefused]) -> Found:
+    """What the words of the first name by themselves."""
+    first, times = refused[0], sum(each.count for each in refused)
+    observed = f"{times} logins of clients that stay failed: {first.said}"
+    code = told_alone(first.reason)
+    if code is None:
+        wrong = "a login of a client that stays was refused, and its words have several causes"
+        return Found(codes=("unknown",), wrong=wrong, change="", observed=observed)
+    entry = CATALOGUE[code]
+    wrong, change = (text.replace("{client}", thing.client) for text in (entry.title, entry.remedy))
+    return Found(codes=(code.value,), wrong=wrong, change=change, observed=observed)
 
 
 def _of_flow(flow: Flow, *, new_work: bool) -> Found:
@@ -113,6 +142,7 @@ class Staying:
         self._command = command
         self._plan = plan
         self._alive: Survivors | None = None
+        self._refused: tuple[LoginRefused, ...] = ()
 
     def look(self) -> Noticed:
         """What they noticed since the last look; does not wait for a start."""
@@ -120,10 +150,14 @@ class Staying:
             if self._alive is None:
                 self._alive = Survivors(self._name, self._command, self._plan)
                 return NOTHING_YET
-            return Noticed(lived=self._alive.look()) if self._alive.has_begun() else NOTHING_YET
+            if not self._alive.has_begun():
+                return NOTHING_YET
+            lived = self._alive.look()
         except SurvivorsError as problem:
             self.close()
             return Noticed(trouble=f"clients that stay: {problem}")
+        before, self._refused = self._refused, lived.refused
+        return Noticed(lived=lived, refused=(*before, *lived.refused))
 
     def close(self) -> None:
         """End them."""

@@ -20,6 +20,7 @@ from kio.schema.sasl_handshake.v1 import SaslHandshakeRequest, SaslHandshakeResp
 from brokerproof.probes.observation import Observation, failed, ok
 from brokerproof.probes.outcome import AgainFacts, AuthenticateFacts, NonceFacts, Reason
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
+from brokerproof.probes.wire.refusals import reason_of_refusal
 from brokerproof.probes.wire.scram import ServerNotProvedError
 from brokerproof.probes.wire.stream import BrokenStreamError
 
@@ -27,12 +28,6 @@ MOST_MESSAGES: Final = 8
 """Of the client's; SCRAM has two."""
 _NO_SUCH_MECHANISM: Final = frozenset({ErrorCode.unsupported_sasl_mechanism, ErrorCode.illegal_sasl_state})
 """Another mechanism; or, where the listener has none at all, the state."""
-_WORDS: Final = {
-    "Too many connects": Reason.CONNECTION_RATE,
-    "Session too short": Reason.SESSION_TOO_SHORT,
-    "Cannot change principals during re-authentication": Reason.PRINCIPAL_CHANGED,
-}
-"""Of MSK for IAM (aws-msk-iam-auth, details of error messages), and of Apache Kafka (SaslServerAuthenticator)."""
 
 
 class Login(Protocol):
@@ -160,5 +155,4 @@ class _Talk:
         self._note(error_code=int(answer.error_code), error_message=words)
         if answer.error_code is not ErrorCode.sasl_authentication_failed:
             return Reason.KAFKA_ERROR, f"SaslAuthenticate: {answer.error_code.name}: {words}"
-        reason = next((reason for start, reason in _WORDS.items() if start in words), Reason.CREDENTIALS_REFUSED)
-        return reason, words
+        return reason_of_refusal(words), words

@@ -8,6 +8,7 @@ at most, into a topic that is there; no group is made, and no offset is kept.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -16,16 +17,27 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, Producer, TopicPartition
 
+from brokerproof.probes.outcome import Reason
+from brokerproof.probes.outcome.foreign_text import printable
+from brokerproof.probes.plan import Endpoint
 from brokerproof.probes.survival.bookkeeping import Stalls
 from brokerproof.probes.survival.path import Every, beat
 from brokerproof.probes.survival.records import CannotBeginError, Topic, common, connects_of
-from brokerproof.probes.survival.values import Flow, Lived, Said, Steady, SurvivalPlan
+from brokerproof.probes.survival.values import Flow, Lived, LoginRefused, Said, Steady, SurvivalPlan
+from brokerproof.probes.wire.refusals import reason_of_refusal
 
 MOST_UNDER_WAY: Final = 1000
 """Records that may wait for an acknowledgement: of a path that is silent for long more would say nothing new."""
 _TICK_S: Final = 0.05
+_NAMED: Final = re.compile(r"(?:\w+://|GroupCoordinator: )([^:/\s]+):(\d+)(?:/\w+)?: ", re.ASCII)
+"""How librdkafka's words on a broker begin: its protocol or role, name, port, and id where it knows that."""
+_LACKS: Final = "Failed to acquire SASL OAUTHBEARER token"
+_OF_A_LOGIN: Final = frozenset(
+    {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  the client's public constants
+)
 
 
 class Pace:
@@ -91,6 +103,39 @@ class FlowSeen:
         )
 
 
+class Refusals:
+    """Logins that failed, as client libraries tell of them. A library tries again by itself, and goes on."""
+
+    def __init__(self, brokers: tuple[Endpoint, ...]) -> None:
+        self._ids = {(broker.name.lower(), broker.port): broker.broker_id for broker in brokers}
+        self._noted: dict[tuple[int | None, Reason], LoginRefused] = {}
+        self._alone = threading.Lock()
+
+    def error(self, failure: KafkaError) -> None:
+        """The client's ``error_cb``."""
+        if failure.code() not in _OF_A_LOGIN:
+            return
+        words = printable(failure.str())
+        named = _NAMED.match(words)
+        broker = self._ids.get((named[1].lower(), int(named[2]))) if named else None
+        reason = Reason.NO_CREDENTIALS if words.startswith(_LACKS) else reason_of_refusal(words)
+        with self._alone:
+            # What a broker says may name a session, which is another one each time: the first stands for all.
+            first = self._noted.get((broker, reason))
+            said = words[named.end() :] if named else words
+            self._noted[broker, reason] = (
+                LoginRefused(broker_id=broker, reason=reason, said=said)
+                if first is None
+                else msgspec.structs.replace(first, count=first.count + 1)
+            )
+
+    def look(self) -> tuple[LoginRefused, ...]:
+        """What is new since the last look."""
+        with self._alone:
+            noted, self._noted = self._noted, {}
+        return tuple(noted.values())
+
+
 class Statistics:
     """Of one client library: connections that it made to each broker, and who leads a topic's partitions."""
 
@@ -116,7 +161,8 @@ class Statistics:
         """How many it made since this was asked last; the first answer is of the start, and 0."""
         now = self._connects.get(broker_id, 0)
         before, self._told[broker_id] = self._told.get(broker_id, now), now
-        return now - before
+        # What a library counts for a coordinator goes to another broker with it.
+        return max(0, now - before)
 
 
 class Established:
@@ -136,7 +182,7 @@ class Established:
             raise CannotBeginError(f"no broker of the plan leads a partition of topic {plan.topic}")
         self._since = time.time()
         self._flows = {broker: FlowSeen(broker, self._since) for broker in self._led}
-        self._stalls = Stalls()
+        self._stalls, self._refusals = Stalls(), Refusals(plan.brokers)
         self._producing, self._consuming = Statistics(plan.topic), Statistics(plan.topic)
         self._producer = Producer(
             common(plan)
@@ -145,6 +191,7 @@ class Established:
                 "linger.ms": 0,
                 "queue.buffering.max.messages": MOST_UNDER_WAY,
                 "stats_cb": self._producing.take,
+                "error_cb": self._refusals.error,
             }
         )
         self._consumer = Consumer(
@@ -154,6 +201,7 @@ class Established:
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "stats_cb": self._consuming.take,
+                "error_cb": self._refusals.error,
             }
         )
         self._assign()
@@ -174,6 +222,7 @@ class Established:
             since=self._since,
             at=now,
             flows=flows,
+            refused=self._refusals.look(),
             host_late_ms=round(self._stalls.longest_ms(self._since, now), 1),
         )
         self._since = now

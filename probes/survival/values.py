@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from brokerproof.probes.outcome import Reason
 from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.plan import Authentication, Endpoint, Tls
@@ -189,6 +190,16 @@ class Flow(Value, frozen=True, kw_only=True):
     """What the application was told of records that were not delivered, by the client's name for it."""
 
 
+class LoginRefused(Value, frozen=True, kw_only=True):
+    """What a client library told of logins that failed, also of a second one on a connection that was in use."""
+
+    broker_id: int | None
+    """None where it named none, as where it had no token to come with."""
+    reason: Reason
+    said: str
+    count: int = 1
+
+
 class Lived(Value, frozen=True, kw_only=True, tag="lived", tag_field="type"):
     """What long-lived clients noticed between two looks. Times are Unix seconds of this host."""
 
@@ -196,6 +207,7 @@ class Lived(Value, frozen=True, kw_only=True, tag="lived", tag_field="type"):
     at: float
     flows: tuple[Flow, ...]
     """Of each broker that leads a partition of the topic."""
+    refused: tuple[LoginRefused, ...] = ()
     host_late_ms: float = 0.0
     """The longest that this process itself was held up."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaError
 
 from brokerproof.canary.established import (
     ESTABLISHED,
@@ -25,10 +26,12 @@ from brokerproof.canary.state import Reading, State
 from brokerproof.canary.store import HOUR_S, Store
 from brokerproof.canary.watch import Watch
 from brokerproof.canary.watched import Watched
+from brokerproof.probes.outcome import Reason
 from brokerproof.probes.plan import Endpoint
-from brokerproof.probes.survival.established import FlowSeen, Statistics
-from brokerproof.probes.survival.values import Flow, Lived, SurvivalPlan, encode
+from brokerproof.probes.survival.established import FlowSeen, Refusals, Statistics
+from brokerproof.probes.survival.values import Flow, Lived, LoginRefused, SurvivalPlan, encode
 from tests.canary.made import BEGAN, CLIENT, EVERY_S, VIEW, dead_broker, done, run_of, well
+from tests.examples import ALL
 
 THINGS = established_of(VIEW)
 WELL = run_of(well())
@@ -139,6 +142,90 @@ def test_a_client_without_them_has_no_such_state(tmp_path: Path) -> None:
     assert not any(each.address == ESTABLISHED for each in watch.snapshot(BEGAN).states)
 
 
+# Logins that are refused once a session, and connections that are made anew at once
+
+SAID = "Cannot change principals during re-authentication from A to B"
+CHANGED = LoginRefused(broker_id=2, reason=Reason.PRINCIPAL_CHANGED, said=SAID)
+TOKENLESS = LoginRefused(broker_id=None, reason=Reason.NO_CREDENTIALS, said="no token")
+DENIED = LoginRefused(broker_id=2, reason=Reason.CREDENTIALS_REFUSED, said="Access denied")
+
+
+class Alive:
+    """Survivors on a simulated clock: all flows, and a refusal in the round in which a session ends."""
+
+    def __init__(self, session_s: float, refused: LoginRefused) -> None:
+        self._session_s = session_s
+        self._refused = refused
+        self.number = 0
+
+    def has_begun(self) -> bool:
+        return True
+
+    def look(self) -> Lived:
+        self.number += 1
+        since, at = (BEGAN + (self.number - before) * EVERY_S for before in (1, 0))
+        ended = (at - BEGAN) // self._session_s > (since - BEGAN) // self._session_s
+        whole = noticed().lived
+        assert whole is not None
+        return msgspec.structs.replace(whole, since=since, at=at, refused=(self._refused,) if ended else ())
+
+
+@pytest.mark.parametrize(
+    ("session_s", "refused", "code", "things"),
+    [
+        (3600.0, CHANGED, "auth.reauthentication", 1),
+        (21600.0, CHANGED, "auth.reauthentication", 1),
+        (21600.0, TOKENLESS, "auth.no_credentials", 3),
+        (3600.0, DENIED, "unknown", 1),
+    ],
+    ids=["principal changed", "principal changed after six hours", "no token", "denied"],
+)
+def test_each_refusal_at_the_end_of_a_session_is_an_alert_that_names_it(
+    tmp_path: Path, session_s: float, refused: LoginRefused, code: str, things: int
+) -> None:
+    """A day, in which every new connection works, and no record is late."""
+    sessions = int(24 * 3600 / session_s) if ALL else 1
+    staying = Staying("app", (), PLAN)
+    staying._alive = Alive(session_s, refused)  # type: ignore[assignment]
+    watch = watch_in(tmp_path)
+    told: list[tuple[float, StateChanged]] = []
+    for number in range(int(sessions * session_s / EVERY_S) + 6):
+        at = BEGAN + number * EVERY_S
+        _, changes = watch.took(msgspec.structs.replace(done(WELL, at), noticed=staying.look()))
+        told += [(at, change) for change in changes if change.after.alerts]
+    assert len(told) == sessions * things
+    for place, (at, change) in enumerate(told):
+        assert change.after is State.FAILED
+        assert change.watched.address == ESTABLISHED
+        assert 0 <= at - (BEGAN + (place // things + 1) * session_s) <= 2 * EVERY_S
+        assert change.found is not None
+        assert change.found.codes == (code,)
+        assert refused.said in change.found.observed
+    assert {state for thing, state in watch.snapshot(at).states.items() if thing.address == ESTABLISHED} == {State.OK}
+
+
+def test_words_of_a_client_library_are_a_reason_and_a_broker() -> None:
+    """As librdkafka 2.12 said them in a lab whose sessions end after 8 s."""
+    refusals = Refusals(tuple(Endpoint(name=f"b-{n}.demo", port=9098, broker_id=n) for n in (1, 2, 3)))
+    code = KafkaError._AUTHENTICATION
+    for session in ("A: B", "B: C"):
+        said = f"SASL authentication error: Cannot change principals during re-authentication from {session}"
+        refusals.error(KafkaError(code, f"sasl_ssl://b-2.demo:9098/2: {said} (after 7ms in state AUTH_REQ)"))
+    refusals.error(KafkaError(code, f"GroupCoordinator: b-3.demo:9098: SASL authentication error: {SAID}"))
+    refusals.error(KafkaError(code, "sasl_ssl://b-1.demo:9098/bootstrap: SASL authentication error: Access denied"))
+    refusals.error(KafkaError(code, "Failed to acquire SASL OAUTHBEARER token: no credentials"))
+    refusals.error(KafkaError(KafkaError._TRANSPORT, "sasl_ssl://b-2.demo:9098/2: Disconnected"))
+    found = refusals.look()
+    assert [(each.broker_id, each.reason, each.count) for each in found] == [
+        (2, Reason.PRINCIPAL_CHANGED, 2),
+        (3, Reason.PRINCIPAL_CHANGED, 1),
+        (1, Reason.CREDENTIALS_REFUSED, 1),
+        (None, Reason.NO_CREDENTIALS, 1),
+    ]
+    assert found[1].said == f"SASL authentication error: {SAID}"
+    assert refusals.look() == ()
+
+
 # What the far side counts
 
 
@@ -167,6 +254,8 @@ def test_connections_made_anew_are_counted_from_the_first_look_on() -> None:
     assert seen.new_connects(1) == 0
     told(5, leader=2)
     assert (seen.new_connects(1), seen.new_connects(1)) == (2, 0)
+    told(4, leader=2)
+    assert seen.new_connects(1) == 0
     assert seen.leaders == {0: 2}
 
 

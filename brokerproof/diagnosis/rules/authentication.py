@@ -49,6 +49,12 @@ _TOLD: Final[Mapping[Reason, Said]] = {
 """What the reason alone says."""
 
 
+def told_alone(reason: Reason) -> Code | None:
+    """The cause that a broker's words on a login name by themselves; None where they do not."""
+    codes, _ = _TOLD.get(reason, (frozenset(), ""))
+    return next(iter(codes)) if len(codes) == 1 else None
+
+
 def _login(case: Case, red: Red, reds: Sequence[Red]) -> Said | None:
     match red.check.reason:
         case Reason.MECHANISM_NOT_OFFERED:
