@@ -69,6 +69,7 @@ def limits_within(verdict_ms: int = VERDICT_MS) -> Limits:
         connect_ms=verdict_ms * 3 // 10,
         handshake_ms=verdict_ms * 7 // 10,
         request_ms=verdict_ms // 2,
+        sts_ms=verdict_ms * 6 // 10,
         plan_ms=max(PLAN_MS, 9 * verdict_ms),
     )
 

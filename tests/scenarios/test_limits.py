@@ -34,6 +34,7 @@ def test_a_syn_is_sent_again_before_a_connection_is_given_up() -> None:
 def test_five_seconds_are_the_default() -> None:
     assert VERDICT_MS == 5000
     assert limits_within() == LIMITS
+    assert LIMITS.sts_ms == 3000, "said in docs/authentication.md"
 
 
 def test_records_keep_the_deadlines_of_the_cluster() -> None:
