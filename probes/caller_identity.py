@@ -47,7 +47,11 @@ def ask_caller(session: Any, frozen: Any, region_name: str, *, limit_s: float) -
             aws_secret_access_key=frozen.secret_key,
             aws_session_token=frozen.token,
         )
-        asked = time.time()
+    except (BotoCoreError, ValueError, OSError):
+        # The endpoint that is configured is none.
+        return CallerFacts(answer=StsAnswer.NOT_REACHED)
+    asked = time.time()
+    try:
         answer = sts.get_caller_identity()
     except ClientError as refused:
         return _told(refused.response, (asked + time.time()) / 2)

@@ -15,6 +15,7 @@ from kio.schema.sasl_handshake.v1 import SaslHandshakeRequest
 
 from brokerproof.probes.caller_identity import caller_words
 from brokerproof.probes.logins import Logins
+from brokerproof.probes.msk_token import TokenSource
 from brokerproof.probes.observation import Observation, failed
 from brokerproof.probes.outcome import (
     AuthenticateFacts,
@@ -167,6 +168,12 @@ def test_what_the_client_knows_by_itself_is_not_asked_about(
 
     assert run(work()) is seen
     assert sts.asked == []
+
+
+def test_an_endpoint_that_is_none_is_not_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "nonsense")
+    caller = TokenSource(settings(tmp_path)).caller("us-east-1", limit_s=10)
+    assert caller == CallerFacts(StsAnswer.NOT_REACHED)
 
 
 @pytest.mark.parametrize(
