@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 KEPT = ROOT / "build" / "bench"
 BENCHMARKS = (
     "discovery_scale",
+    "many_hosts",
     "installed_size",
     "first_packet",
     "throughput_vs_peers",
