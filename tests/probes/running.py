@@ -26,6 +26,7 @@ PATIENT = Limits(
     produce_ms=20_000,
     consume_ms=20_000,
     group_ms=20_000,
+    sts_ms=40_000,
     plan_ms=60_000,
 )
 """Where peers answer: a machine that stands still for seconds changes no outcome."""

@@ -119,7 +119,7 @@ class Sts(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Sts
     protocol_version = "HTTP/1.1"
-    timeout = 10
+    timeout = 60
 
     def do_POST(self) -> None:
         """As botocore asks."""
