@@ -1,9 +1,9 @@
 """How long discovery takes, and what memory, for one cluster with many client VPCs, each in an account of its own.
 
 A topology answers boto3 in process, each call after a wait as long as AWS's. ``read_s`` is wall time, and tells little
-on a machine that is at work: ``waits_s`` are the waits of calls that go out together, one after another, and
-``read_cpu_s`` is the processor time of discovery. Their sum is at most what it takes on a machine of its own. Each row
-runs in a process of its own.
+on a machine that is at work: ``chain`` is the longest chain of calls that wait for each other, ``waits_s`` what these
+wait, and ``read_cpu_s`` the processor time of discovery. Their sum is at most what it takes on a machine of its own.
+Each row runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 from brokerproof.aws.answers.hook import Account
 from brokerproof.aws.answers.intent import intent_of
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.discovery.discover import discover
-from brokerproof.aws.discovery.reader import AT_ONCE, Ask, Read, Reader
+from brokerproof.aws.discovery.reader import AT_ONCE, MOST_AT_ONCE, Ask, Read, Reader
 from brokerproof.running.account import InProcess
 from brokerproof.topology.files import checked
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.topology.patterns.options import Overlap
 
+T = TypeVar("T")
 HOME = "111111111111"
 CLIENTS = "222222222222"
 
@@ -121,19 +124,42 @@ class Slow(Account):
                 self.cpu_s += time.thread_time() - began
 
 
-class Rounds:
-    """Counts how often discovery waits for calls that go out together, at most so many at a time."""
+_EVERY = Reader.every
 
-    def __init__(self) -> None:
-        self.count = 0
-        every = Reader.every
 
-        def counted(reader: Reader, asks: Iterable[Ask]) -> list[Read]:
-            wanted = list(asks)
-            self.count += math.ceil(len(wanted) / AT_ONCE)
-            return every(reader, wanted)
+def longest_chain(topology: Topology) -> int:
+    """The longest chain of calls of which each waits for one before it; no load of the machine changes it.
 
-        Reader.every = counted  # type: ignore[method-assign]
+    Calls that go out together are one link, or several where they are more than go out at a time. Here they go one by
+    one, and what is done beside something begins where that does.
+    """
+    links = 0
+
+    def every(reader: Reader, asks: Iterable[Ask]) -> list[Read]:
+        nonlocal links
+        wanted = list(asks)
+        of_one = max(Counter(ask.place for ask in wanted).values(), default=0)
+        links += max(math.ceil(len(wanted) / MOST_AT_ONCE), math.ceil(of_one / AT_ONCE))
+        return _EVERY(reader, wanted)
+
+    def beside(_: Reader, job: Callable[[], T]) -> Callable[[], T]:
+        nonlocal links
+        began = links
+        done = job()
+        ended, links = links, began
+
+        def joined() -> T:
+            nonlocal links
+            links = max(links, ended)
+            return done
+
+        return joined
+
+    sessions = InProcess()
+    sessions.account = Account(lambda: topology)
+    with patch.object(Reader, "every", every), patch.object(Reader, "beside", beside):
+        discover(intent_of(topology), sessions, at_once=1)
+    return links
 
 
 def one_row(vpcs: int, wait_ms: float, *, accounts: bool) -> None:
@@ -142,23 +168,26 @@ def one_row(vpcs: int, wait_ms: float, *, accounts: bool) -> None:
     sessions = InProcess()
     slow = sessions.account = Slow(topology, wait_ms / 1000)
     intent = intent_of(topology)
-    rounds = Rounds()
     began, cpu = time.monotonic(), time.process_time()
     facts = discover(intent, sessions)
     read, read_cpu = time.monotonic() - began, time.process_time() - cpu
     began, cpu = time.monotonic(), time.process_time()
     found = audit(facts)
+    peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+    audit_s, audit_cpu_s = time.monotonic() - began, time.process_time() - cpu
+    chain = longest_chain(topology)
     told = {
         "client VPCs": vpcs,
         "accounts": len({vpc.owner_id for vpc in topology.vpcs}),
         "calls": len(slow.asked),
+        "chain": chain,
         "read_s": round(read, 2),
-        "waits_s": round(rounds.count * wait_ms / 1000, 2),
+        "waits_s": round(chain * wait_ms / 1000, 2),
         "read_cpu_s": round(read_cpu - slow.cpu_s, 2),
         "answering_cpu_s": round(slow.cpu_s, 2),
-        "audit_s": round(time.monotonic() - began, 2),
-        "audit_cpu_s": round(time.process_time() - cpu, 2),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
+        "audit_s": round(audit_s, 2),
+        "audit_cpu_s": round(audit_cpu_s, 2),
+        "peak_mb": peak_mb,
         "paths": len(found.traces),
         "wrong": len(found.findings),
     }

@@ -139,37 +139,26 @@ class InProcess:
 
     def __init__(self) -> None:
         require(Extra.AWS, "an account in process")
-        import botocore.session  # noqa: PLC0415 - boto3 is an extra
+        import boto3  # noqa: PLC0415 - an extra
         from botocore.config import Config  # noqa: PLC0415 - likewise
 
         self.account: Account | None = None
-        self._sessions: dict[str, Any] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
-        self._loader = botocore.session.Session().get_component("data_loader")
+        self._session = boto3.Session(**_NO_CREDENTIALS)
         self._config = Config(user_agent="brokerproof-in-process")  # else botocore makes up a long one at every call
         self._lock = Lock()
 
     def client(self, place: Place, service: str) -> Any:
         """The client of a service for an account and Region."""
+        from brokerproof.aws.answers.hook import attach  # noqa: PLC0415 - boto3 is an extra
+
         key = (place.account_id, place.region_name, service)
         with self._lock:
             if key not in self._clients:
-                session = self._session(place.account_id)
-                self._clients[key] = session.client(service, region_name=place.region_name, config=self._config)
+                made = self._session.client(service, region_name=place.region_name, config=self._config)
+                attach(made, place.account_id, self._answering)
+                self._clients[key] = made
             return self._clients[key]
-
-    def _session(self, account_id: str) -> Any:
-        if account_id not in self._sessions:
-            import boto3  # noqa: PLC0415 - likewise
-            import botocore.session  # noqa: PLC0415 - likewise
-
-            from brokerproof.aws.answers.hook import attach  # noqa: PLC0415 - likewise
-
-            session = botocore.session.Session()
-            session.register_component("data_loader", self._loader)
-            attach(session, account_id, self._answering)
-            self._sessions[account_id] = boto3.Session(botocore_session=session, **_NO_CREDENTIALS)
-        return self._sessions[account_id]
 
     def _answering(self) -> Account:
         if self.account is None:

@@ -110,8 +110,8 @@ def _paginators(service: str) -> Mapping[str, Any]:
     return described
 
 
-def attach(session: Any, account_id: str, answering: Callable[[], Account]) -> None:
-    """Have a botocore session's calls answered as those of one account, by whatever answers at the time."""
+def attach(client: Any, account_id: str, answering: Callable[[], Account]) -> None:
+    """Have a client's calls answered as those of one account, by whatever answers at the time."""
 
     def answer(model: Any, context: Mapping[str, Any], **_: Any) -> tuple[Any, Item]:
         operation = (model.service_model.service_name, model.name)
@@ -126,8 +126,8 @@ def attach(session: Any, account_id: str, answering: Callable[[], Account]) -> N
         check(found, model)
         return _Response(_DONE), {**found, "ResponseMetadata": {"HTTPStatusCode": _DONE}}
 
-    session.register("before-parameter-build", _keep_params)
-    session.register("before-call", answer)
+    client.meta.events.register("before-parameter-build", _keep_params)
+    client.meta.events.register("before-call", answer)
 
 
 def _keep_params(params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
 from typing import Any, Final
@@ -27,6 +29,14 @@ _GLOBAL: Final = frozenset({"route53"})
 _SESSION_NAME: Final = "brokerproof"
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Into an account: a session of boto3, and the keys of a role's session where they are not its own."""
+
+    session: Any
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+
+
 class Access:
     """The clients of an intent's accounts."""
 
@@ -35,7 +45,8 @@ class Access:
         self._intent = intent
         self._listen = listen
         self._lock = Lock()
-        self._sessions: dict[str, Any] = {}
+        self._entering: dict[str, Lock] = defaultdict(Lock)
+        self._ways: dict[str, _Way | DiscoveryError] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._base: dict[str | None, Any] = {}
         self._own: dict[str | None, str] = {}
@@ -48,58 +59,75 @@ class Access:
         """
         region = "us-east-1" if service in _GLOBAL else place.region_name
         key = (place.account_id, region, service)
-        with self._lock:  # sessions are not made for several threads; clients are
+        way = self._way(place)
+        with self._lock:  # clients are not made for several threads; once made they are
             if key not in self._clients:
-                session = self._session(place)
-                self._clients[key] = session.client(service, region_name=region, config=_CONFIG)
-                self._listen(Place(place.account_id, region), self._clients[key])
+                made = way.session.client(service, region_name=region, config=_CONFIG, **way.keys)
+                self._clients[key] = made
+                self._listen(Place(place.account_id, region), made)
             return self._clients[key]
 
-    def _session(self, place: Place) -> Any:
-        if place.account_id not in self._sessions:
-            self._sessions[place.account_id] = self._entered(place)
-        return self._sessions[place.account_id]
+    def _way(self, place: Place) -> _Way:
+        """The way into an account, found once; nobody waits while that of another account is found."""
+        with self._lock:
+            entering = self._entering[place.account_id]
+        with entering:
+            if place.account_id not in self._ways:
+                try:
+                    self._ways[place.account_id] = self._entered(place)
+                except DiscoveryError as error:
+                    self._ways[place.account_id] = error
+            found = self._ways[place.account_id]
+        if isinstance(found, DiscoveryError):
+            raise found
+        return found
 
-    def _entered(self, place: Place) -> Any:
+    def _entered(self, place: Place) -> _Way:
         account = self._intent.account(place.account_id)
         profile = account.profile if account is not None else None
-        session = self._profile(profile)
+        session, sts = self._profile(profile, place.region_name)
         if account is None or account.role_arn is None:
-            self._is_own(session, profile, place)
-            return session
+            self._is_own(sts, profile, place)
+            return _Way(session)
         asked = {"RoleArn": account.role_arn, "RoleSessionName": _SESSION_NAME}
         if account.external_id is not None:
             asked["ExternalId"] = account.external_id
         try:
-            given = session.client("sts", region_name=place.region_name, config=_CONFIG).assume_role(**asked)
+            given = sts.assume_role(**asked)["Credentials"]
         except ClientError as error:
             raise DiscoveryError(
                 f"role {account.role_arn} cannot be assumed: {error.response['Error']['Code']}; its trust policy must "
                 "name who runs brokerproof, and external_id must be the one that it asks for"
             ) from None
-        credentials = given["Credentials"]
-        return _made(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
+        return _Way(
+            session,
+            {
+                "aws_access_key_id": given["AccessKeyId"],
+                "aws_secret_access_key": given["SecretAccessKey"],
+                "aws_session_token": given["SessionToken"],
+            },
         )
 
-    def _profile(self, profile: str | None) -> Any:
-        if profile not in self._base:
-            try:
-                self._base[profile] = _made(profile_name=profile)
-            except ProfileNotFound:
-                raise DiscoveryError(f"there is no AWS profile {profile!r}; `aws configure list-profiles`") from None
-        return self._base[profile]
+    def _profile(self, profile: str | None, region_name: str) -> tuple[Any, Any]:
+        """The session of a profile, and its client of STS."""
+        with self._lock:
+            if profile not in self._base:
+                try:
+                    self._base[profile] = _made(profile_name=profile)
+                except ProfileNotFound:
+                    raise DiscoveryError(
+                        f"there is no AWS profile {profile!r}; `aws configure list-profiles`"
+                    ) from None
+            session = self._base[profile]
+            return session, session.client("sts", region_name=region_name, config=_CONFIG)
 
-    def _is_own(self, session: Any, profile: str | None, place: Place) -> None:
+    def _is_own(self, sts: Any, profile: str | None, place: Place) -> None:
         """Without a role, these credentials must be of the account that is to be read.
 
         Raises:
             DiscoveryError: they are of another one.
         """
         if profile not in self._own:
-            sts = session.client("sts", region_name=place.region_name, config=_CONFIG)
             self._own[profile] = sts.get_caller_identity()["Account"]
         own = self._own[profile]
         if own != place.account_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
@@ -123,9 +123,10 @@ def discover(
 
 
 def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None]) -> AccountFacts:
-    clusters = read_clusters(reader, intent)
     is_here = any(client.whereabouts is Whereabouts.HERE for client in intent.clients)
-    hosts = read_hosts(reader, intent, here() if is_here else None)
+    hosts_read = reader.beside(lambda: read_hosts(reader, intent, here() if is_here else None))
+    clusters = read_clusters(reader, intent)
+    hosts = hosts_read()
     network = read_network(reader, _places(reader, intent, clusters, hosts))
     vpcs = {vpc.vpc_id: vpc for vpc in vpcs_of(network)}
     for vpc_id, place in network.places.items():
@@ -136,16 +137,18 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None])
             )
     blocks: list[Network] = [block for vpc in vpcs.values() for block in vpc.blocks]
     vpcs |= {vpc.vpc_id: vpc for vpc in beyond(network, blocks)}
-    gateways = read_gateways(reader, network, blocks)
-    services = read_services(reader, network, clusters)
+    gateways_read = reader.beside(lambda: read_gateways(reader, network, blocks))
+    services_read = reader.beside(lambda: read_services(reader, network, clusters))
+    missed_read = reader.beside(lambda: _missed_nameservers(reader, network, vpcs))
     made = tuple(cluster_of(cluster) for cluster in clusters)
     names = read_names(
         reader,
         network,
         names=list(_names(made)),
         domains=[cluster.domain for cluster in made],
-        zonal=zonal_names(services.endpoints, vpcs, zone_ids(network)),
+        zonal=lambda: zonal_names(services_read().endpoints, vpcs, zone_ids(network)),
     )
+    services, gateways = services_read(), gateways_read()
     groups = read_groups(reader, _groups(network, clusters, hosts, services), network.places)
     topology = _topology(
         intent,
@@ -171,7 +174,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None])
             cluster.info["ClusterName"]: cluster.provisioned.get("BrokerNodeGroupInfo", {}).get("InstanceType", "")
             for cluster in clusters
         },
-        interfaces_missed=_missed_nameservers(reader, network, topology),
+        interfaces_missed=missed_read(),
     )
 
 
@@ -307,12 +310,12 @@ def _listener(scheme: AuthenticationScheme, pattern: PatternName | None, cluster
 
 
 def _missed_nameservers(
-    reader: Reader, network: ReadNetwork, topology: Topology
+    reader: Reader, network: ReadNetwork, vpcs: Mapping[str, Vpc]
 ) -> tuple[tuple[str, IPv4Address], ...]:
     """Nameservers that DHCP gives hosts and nobody has, where they are addresses of the VPC's own."""
     wanted = [
         (vpc, server)
-        for vpc in topology.vpcs
+        for vpc in (vpcs[key] for key in sorted(vpcs))
         for server in vpc.domain_name_servers
         if vpc.vpc_id in network.places
         and any(server in block for block in vpc.cidr_blocks)

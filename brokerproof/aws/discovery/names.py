@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +28,7 @@ def read_names(
     *,
     names: Sequence[str],
     domains: Sequence[str],
-    zonal: Mapping[str, str],
+    zonal: Callable[[], Mapping[str, str]],
 ) -> ReadNames:
     """The zones and rules that say something of these names, or of others in these domains.
 
@@ -37,21 +37,22 @@ def read_names(
         network: The VPCs, and which zones each has.
         names: What clients ask for.
         domains: Of the clusters.
-        zonal: The names of single zones of endpoints, with what a topology calls them.
+        zonal: Gives the names of single zones of endpoints, with what a topology calls them; asked for after the calls.
     """
     reader.say("reading private zones and resolver rules")
     owners, called = _zones(network)
     wanted = {zone: name for zone, name in called.items() if _matters(name, names, domains)}
+    rules_read = reader.beside(lambda: _rules(reader, network, names, domains))
     reads = reader.every(Ask(owners[zone], RECORDS, {"HostedZoneId": zone}, of=(zone,)) for zone in sorted(wanted))
-    found = ReadNames()
+    found = ReadNames(rules=rules_read())
+    aliases = zonal()
     for read in reads:
         zone = read.ask.of[0]
-        records = tuple(sorted(_records(read.entries, domains, zonal), key=lambda r: (r.name, r.type)))
+        records = tuple(sorted(_records(read.entries, domains, aliases), key=lambda r: (r.name, r.type)))
         vpc_ids = tuple(
             sorted(v for v, zones in network.zones_of.items() if any(z["HostedZoneId"] == zone for z in zones))
         )
         found.zones.append(HostedZone(hosted_zone_id=zone, name=wanted[zone], vpc_ids=vpc_ids, record_sets=records))
-    found.rules = _rules(reader, network, names, domains)
     return found
 
 

@@ -107,11 +107,12 @@ def read_network(reader: Reader, places: Mapping[str, Place]) -> ReadNetwork:
     network = ReadNetwork(dict(places))
     for read in reads:
         _keep(network, read)
-    options = _options(network)
-    for read in reader.every(options):
-        network.options |= {item["DhcpOptionsId"]: item for item in read.entries}
-    _by_block(reader, network)
+    options_read = reader.beside(lambda: reader.every(_options(network)))
+    by_block = reader.beside(lambda: _by_block(reader, network))
     _by_profile(reader, network)
+    by_block()
+    for read in options_read():
+        network.options |= {item["DhcpOptionsId"]: item for item in read.entries}
     return network
 
 

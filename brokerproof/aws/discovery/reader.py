@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Final, Protocol
+from threading import BoundedSemaphore, Lock, Thread
+from typing import Any, Final, Protocol, TypeVar
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -26,9 +27,12 @@ _DENIED: Final = frozenset(
     }
 )
 AT_ONCE: Final = 16
-"""Calls at a time: below the read rates that EC2 gives an account and Region."""
+"""Calls at a time of an account and Region: below the read rates that EC2 gives one."""
+MOST_AT_ONCE: Final = 64
+"""Of all accounts and Regions together."""
 
 Item = dict[str, Any]
+T = TypeVar("T")
 
 
 class DiscoveryError(WrongUseError):
@@ -115,7 +119,8 @@ class Reader:
         self._clients = clients
         self._progress = progress
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="discover") if at_once > 1 else None
+        self._pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="discover") if at_once > 1 else None
+        self._gates: dict[Place, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(at_once))
         self._gaps: dict[tuple[Any, ...], Gap] = {}
         self.made = 0
         """Calls answered or refused so far, pages counted."""
@@ -137,7 +142,25 @@ class Reader:
     def every(self, asks: Iterable[Ask]) -> list[Read]:
         """All of these, side by side; in their order."""
         wanted = list(asks)
-        return list(map(self._read, wanted) if self._pool is None else self._pool.map(self._read, wanted))
+        if self._pool is None:
+            return [self._read(ask) for ask in wanted]
+        under_way = {index: self._pool.submit(self._read_in_turn, wanted[index]) for index in _in_turns(wanted)}
+        return [under_way[index].result() for index in range(len(wanted))]
+
+    def beside(self, job: Callable[[], T]) -> Callable[[], T]:
+        """Have a job done beside what follows, as far as calls go side by side; returns what waits for its result."""
+        if self._pool is None:
+            done = job()
+            return lambda: done
+        future: Future[T] = Future()
+        Thread(target=_carry_out, args=(job, future), daemon=True).start()
+        return future.result
+
+    def _read_in_turn(self, ask: Ask) -> Read:
+        with self._lock:
+            gate = self._gates[ask.place]
+        with gate:
+            return self._read(ask)
 
     def _read(self, ask: Ask) -> Read:
         try:
@@ -201,6 +224,23 @@ class Reader:
     def missing(self, place: Place, call: Call, why: str, of: Sequence[str] = ()) -> None:
         """Something could not be read for another reason than a refusal."""
         self._unknown(Ask(place, call, of=tuple(of)), why)
+
+
+def _in_turns(asks: Sequence[Ask]) -> list[int]:
+    """The order in which calls go out: the first of each account and Region, then the second of each."""
+    turns: dict[Place, int] = defaultdict(int)
+    order = []
+    for index, ask in enumerate(asks):
+        order.append((turns[ask.place], index))
+        turns[ask.place] += 1
+    return [index for _, index in sorted(order)]
+
+
+def _carry_out(job: Callable[[], T], future: Future[T]) -> None:
+    try:
+        future.set_result(job())
+    except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+        future.set_exception(error)
 
 
 def where(name: str, values: Iterable[str]) -> Item:

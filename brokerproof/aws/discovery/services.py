@@ -23,7 +23,7 @@ from brokerproof.aws.discovery.calls import (
     TARGET_HEALTH,
 )
 from brokerproof.aws.discovery.network import ReadNetwork
-from brokerproof.aws.discovery.reader import Ask, Item, Place, Reader, where
+from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
 from brokerproof.aws.discovery.scope import ReadCluster
 from brokerproof.aws.facts import OpenService, Provided, TargetHealth
 from brokerproof.topology.models import (
@@ -80,11 +80,13 @@ def read_services(reader: Reader, network: ReadNetwork, clusters: Sequence[ReadC
     reader.say("reading load balancers, endpoint services and endpoints")
     asks = [Ask(place, call) for place in homes for call in (SERVICES, BALANCERS, TARGET_GROUPS)]
     asks += [Ask(place, LIST_VPC_CONNECTIONS) for place in sorted(set(network.places.values()))]
+    enis_read = reader.beside(lambda: _endpoint_interfaces(reader, network))
     reads = reader.every(asks)
     listed = {
         call: [(r.ask.place, i) for r in reads if r.ask.call is call for i in r.entries]
         for call in (SERVICES, BALANCERS, TARGET_GROUPS, LIST_VPC_CONNECTIONS)
     }
+    connections_read = reader.beside(lambda: _described(reader, network, listed[LIST_VPC_CONNECTIONS], clusters))
     found = ReadServices()
     home_vpcs = {cluster.vpc_id for cluster in clusters}
     balancers = {
@@ -93,11 +95,16 @@ def read_services(reader: Reader, network: ReadNetwork, clusters: Sequence[ReadC
         if i.get("Type") == "network" and i["VpcId"] in home_vpcs
     }
     ours, groups = _leading_to_brokers(reader, balancers, listed, network, clusters)
+    theirs = sorted(
+        ((p, i) for p, i in listed[SERVICES] if set(i.get("NetworkLoadBalancerArns", ())) & ours),
+        key=lambda pair: str(pair[1]["ServiceName"]),
+    )
+    told = reader.beside(lambda: _told(reader, theirs))
     _balancers(reader, found, {arn: balancers[arn] for arn in ours}, groups)
-    _provider(reader, found, [(p, i) for p, i in listed[SERVICES] if set(i.get("NetworkLoadBalancerArns", ())) & ours])
-    enis = _endpoint_interfaces(reader, network)
+    _provider(found, theirs, told())
+    enis = enis_read()
     found.endpoints = list(_endpoints(network, {s.service_name for s in found.services}, enis))
-    found.connections = _connections(reader, network, listed[LIST_VPC_CONNECTIONS], clusters, enis)
+    found.connections = _connections(reader, network, connections_read(), clusters, enis)
     return found
 
 
@@ -258,14 +265,24 @@ def _health(group: _Group) -> Iterator[TargetHealth]:
 # Endpoint services and endpoints
 
 
-def _provider(reader: Reader, found: ReadServices, ours: Sequence[tuple[Place, Item]]) -> None:
+def _told(reader: Reader, services: Sequence[tuple[Place, Item]]) -> list[Read]:
+    """Who may connect to these services, and who is connected."""
+    asks = [
+        Ask(place, SERVICE_PERMISSIONS, {"ServiceId": item["ServiceId"]}, of=(item["ServiceName"],))
+        for place, item in services
+    ]
+    ids = [item["ServiceId"] for _, item in services]
+    by_place = sorted({place for place, _ in services})
+    asks += [Ask(place, SERVICE_CONNECTIONS, where("service-id", ids), of=tuple(ids)) for place in by_place]
+    return reader.every(asks)
+
+
+def _provider(found: ReadServices, ours: Sequence[tuple[Place, Item]], told: Sequence[Read]) -> None:
     names = {b.load_balancer_name for b in found.balancers}
-    chosen = []
-    for place, item in sorted(ours, key=lambda pair: str(pair[1]["ServiceName"])):
+    for place, item in ours:
         balancer = str(item["NetworkLoadBalancerArns"][0]).split("/")[-2]
         if balancer not in names:
             continue
-        chosen.append((place, item))
         found.services.append(
             EndpointService(
                 service_name=item["ServiceName"],
@@ -277,15 +294,9 @@ def _provider(reader: Reader, found: ReadServices, ours: Sequence[tuple[Place, I
                 ),
             )
         )
-    ids = [item["ServiceId"] for _, item in chosen]
-    asks = [
-        Ask(place, SERVICE_PERMISSIONS, {"ServiceId": item["ServiceId"]}, of=(item["ServiceName"],))
-        for place, item in chosen
-    ]
-    by_place = sorted({place for place, _ in chosen})
-    asks += [Ask(place, SERVICE_CONNECTIONS, where("service-id", ids), of=tuple(ids)) for place in by_place]
-    for read in reader.every(asks):
-        if read.ask.call is SERVICE_PERMISSIONS and read.known:
+    of_ours = {service.service_name for service in found.services}
+    for read in told:
+        if read.ask.call is SERVICE_PERMISSIONS and read.known and read.ask.of[0] in of_ours:
             who = tuple(sorted(str(entry.get("Principal", "")) for entry in read.entries))
             found.permissions.append(OpenService(service_name=read.ask.of[0], principals=who))
         elif read.ask.call is SERVICE_CONNECTIONS:
@@ -348,19 +359,26 @@ def _regional(item: Item) -> str:
 # MSK's own
 
 
+def _described(
+    reader: Reader, network: ReadNetwork, listed: Sequence[tuple[Place, Item]], clusters: Sequence[ReadCluster]
+) -> list[Read]:
+    """The connections of these VPCs to these clusters."""
+    arns = {cluster.arn for cluster in clusters}
+    wanted = [(p, i) for p, i in listed if i["TargetClusterArn"] in arns and i["VpcId"] in network.places]
+    return reader.every(
+        Ask(place, DESCRIBE_VPC_CONNECTION, {"Arn": item["VpcConnectionArn"]}, of=(item["VpcConnectionArn"],))
+        for place, item in wanted
+    )
+
+
 def _connections(
     reader: Reader,
     network: ReadNetwork,
-    listed: Sequence[tuple[Place, Item]],
+    reads: Sequence[Read],
     clusters: Sequence[ReadCluster],
     enis: Mapping[str, Item],
 ) -> list[VpcConnection]:
     names = {cluster.arn: cluster.info["ClusterName"] for cluster in clusters}
-    wanted = [(p, i) for p, i in listed if i["TargetClusterArn"] in names and i["VpcId"] in network.places]
-    reads = reader.every(
-        Ask(place, DESCRIBE_VPC_CONNECTION, {"Arn": item["VpcConnectionArn"]}, of=(item["VpcConnectionArn"],))
-        for place, item in wanted
-    )
     found = []
     for read in reads:
         item = read.one
