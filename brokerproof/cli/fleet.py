@@ -19,7 +19,7 @@ from brokerproof.cli.fleet_session import Session, folder_of, opened
 from brokerproof.comparison.history import STORE
 from brokerproof.fleet.bundle import HANDLER, MACHINES, PYTHON, function_bundle
 from brokerproof.fleet.calls import Who
-from brokerproof.fleet.hub import PREFIX, Hub, check_name
+from brokerproof.fleet.hub import PREFIX, FleetError, Hub, check_name
 from brokerproof.fleet.machine import definition
 from brokerproof.fleet.pace import Pace, pace_of
 from brokerproof.fleet.policies import policy_of
@@ -34,15 +34,23 @@ def _hub(function: Callable[P, None]) -> Callable[P, None]:
     for option in (
         click.option("--prefix", default=PREFIX, show_default=True, help="Below which the objects of fleets are."),
         click.option(
-            "--bucket", envvar="BROKERPROOF_FLEET_BUCKET", required=True, show_envvar=True, help="The hub's bucket."
+            "--bucket",
+            "buckets",
+            envvar="BROKERPROOF_FLEET_BUCKET",
+            multiple=True,
+            required=True,
+            show_envvar=True,
+            help="The hub's bucket; of several hubs each one's, in the same order.",
         ),
         click.option(
             "--state-machine",
+            "state_machines",
             envvar="BROKERPROOF_FLEET_STATE_MACHINE",
             metavar="ARN",
+            multiple=True,
             required=True,
             show_envvar=True,
-            help="The hub's state machine.",
+            help="The hub's state machine; of several Regions each one's. A variable has them with spaces between.",
         ),
     ):
         function = option(function)
@@ -51,7 +59,7 @@ def _hub(function: Callable[P, None]) -> Callable[P, None]:
 
 def _pace(function: Callable[P, None]) -> Callable[P, None]:
     for option in (
-        click.option("--only-region", is_flag=True, help="Leave clients of other Regions than the hub's out."),
+        click.option("--only-region", is_flag=True, help="Leave clients of Regions without a hub out."),
         click.option("--at-once", type=click.IntRange(1, 10_000), metavar="N", help="So many clients at a time."),
         click.option(
             "--connections-per-s",
@@ -110,16 +118,18 @@ def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> Non
         session = _session(stack, options)
         name = new_name()
         folder_of(name, name, _Where(options))  # refused before anything is started
-        pace = session.write(
+        written = session.write(
             name, target, lambda topology: _paced(topology, options), only_region=options["only_region"]
         )
-        click.echo(pace.because, err=True)
+        click.echo(written.because, err=True)
         with session.stopped_by_interrupt(name):
-            session.start(name, at_once=pace.at_once, tolerated=tolerated)
+            not_started = session.start(name, written, tolerated=tolerated)
             if no_wait:
+                for region, why in not_started.items():
+                    click.echo(f"not started in {region}: {why}", err=True)
                 click.echo(f"started; collect it with: brokerproof fleet collect {name}")
                 return
-            sys.exit(session.collect(name, name, _Where(options)))
+            sys.exit(session.collect(session.parts(f"{name}/{name}"), _Where(options), not_started))
 
 
 @fleet.command("publish")
@@ -129,17 +139,21 @@ def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> Non
 @_pace
 @as_sentences
 def publish(target: Path, name: str, **options: Any) -> None:
-    """Write the plans of TARGET as the set NAME, for a schedule to run; print what the schedule starts with."""
+    """Write the plans of TARGET as the set NAME, for a schedule to run; print what the schedule starts with.
+
+    With several hubs that is printed by Region: each hub has a schedule of its own.
+    """
     with ExitStack() as stack:
         session = _session(stack, options)
-        pace = session.write(
+        written = session.write(
             check_name(name, "set"),
             target,
             lambda topology: _paced(topology, options),
             only_region=options["only_region"],
         )
-        click.echo(pace.because, err=True)
-        click.echo(json.dumps(session.input_of(name, at_once=pace.at_once), indent=2))
+        click.echo(written.because, err=True)
+        inputs = session.inputs_of(name, written)
+        click.echo(json.dumps(inputs if len(session.hubs) > 1 else next(iter(inputs.values())), indent=2))
 
 
 @fleet.command("status")
@@ -153,7 +167,7 @@ def status(which: str, **options: Any) -> None:
     """
     with ExitStack() as stack:
         session = _session(stack, options)
-        counted = session.count(*session.which(which))
+        counted = session.count(session.parts(which))
         click.echo(counted.words)
         sys.exit(0 if counted.answered == counted.clients else COULD_NOT)
 
@@ -170,8 +184,7 @@ def collect(which: str, **options: Any) -> None:
     """
     with ExitStack() as stack:
         session = _session(stack, options)
-        name, run_name = session.which(which)
-        sys.exit(session.collect(name, run_name, _Where(options)))
+        sys.exit(session.collect(session.parts(which), _Where(options)))
 
 
 @fleet.command("history")
@@ -215,9 +228,12 @@ def machine() -> None:
 @_hub
 @click.option("--client", default="*", show_default=True, help="Of function and invoker: whose.")
 @as_sentences
-def policy(who: str, client: str, *, state_machine: str, bucket: str, prefix: str) -> None:
+def policy(who: str, client: str, **options: Any) -> None:
     """Print the least IAM policy of a role: every action that is called, on what it is called on, and no more."""
-    click.echo(json.dumps(policy_of(Who(who), Hub(state_machine, bucket, prefix), client), indent=2))
+    hubs = _hubs(options)
+    if len(hubs) > 1:
+        raise FleetError("a policy is of one hub; give one --state-machine and one --bucket")
+    click.echo(json.dumps(policy_of(Who(who), hubs[0], client), indent=2))
 
 
 def new_name() -> str:
@@ -235,7 +251,17 @@ class _Where:
 
 
 def _session(stack: ExitStack, options: dict[str, Any]) -> Session:
-    return stack.enter_context(opened(Hub(options["state_machine"], options["bucket"], options["prefix"])))
+    return stack.enter_context(opened(_hubs(options)))
+
+
+def _hubs(options: dict[str, Any]) -> tuple[Hub, ...]:
+    machines, buckets = options["state_machines"], options["buckets"]
+    if len(machines) != len(buckets):
+        raise FleetError(
+            f"{len(machines)} state machines and {len(buckets)} buckets: give --state-machine and --bucket of each "
+            "hub, in the same order"
+        )
+    return tuple(Hub(machine, bucket, options["prefix"]) for machine, bucket in zip(machines, buckets, strict=True))
 
 
 def _paced(topology: Any, options: dict[str, Any]) -> Pace:

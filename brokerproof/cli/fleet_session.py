@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from brokerproof.cli.account import facts_from
 from brokerproof.cli.verify_bootstrap import append_to_history, exit_code, summarize
 from brokerproof.errors import CouldNotError
 from brokerproof.extras import Extra, require
-from brokerproof.fleet.hub import FleetError, Hub, check_name
-from brokerproof.fleet.items import FleetSet, make_set
+from brokerproof.fleet.hub import FleetError, Hub, check_name, hub_of, reached_by
+from brokerproof.fleet.items import Made, make_set
 from brokerproof.fleet.machine import execution_input
 from brokerproof.fleet.pace import Pace
 from brokerproof.reports.document import Run
@@ -31,9 +31,9 @@ from brokerproof.topology.models import Topology
 from brokerproof.wording import listed
 
 if TYPE_CHECKING:
-    from brokerproof.fleet.engine import Engine
+    from brokerproof.fleet.engine import Execution
     from brokerproof.fleet.follow import Count
-    from brokerproof.fleet.store import Store
+    from brokerproof.fleet.parts import OpenHub, Part
 
 _NAMED: Final = 20
 """Clients that did not run, by name on the terminal; the reports name all."""
@@ -48,19 +48,22 @@ class Where(Protocol):
 
 
 @contextmanager
-def opened(hub: Hub) -> Iterator[Session]:
-    """The session of a hub, with credentials as every AWS tool finds them.
+def opened(hubs: Sequence[Hub]) -> Iterator[Session]:
+    """The session of one hub or of several, with credentials as every AWS tool finds them.
 
     Raises:
         MissingExtraError: boto3 is not installed.
+        FleetError: two hubs are in one Region, or AWS cannot be asked.
     """
     require(Extra.AWS, "a fleet")
     from botocore.config import Config  # noqa: PLC0415  an extra
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  likewise
 
     from brokerproof.fleet.engine import Engine  # noqa: PLC0415  likewise
+    from brokerproof.fleet.parts import OpenHub, check_regions  # noqa: PLC0415  likewise
     from brokerproof.fleet.store import AT_ONCE, Store  # noqa: PLC0415  likewise
 
+    check_regions(hubs)
     config = Config(
         retries={"mode": "adaptive", "total_max_attempts": 6},
         connect_timeout=5,
@@ -68,12 +71,15 @@ def opened(hub: Hub) -> Iterator[Session]:
         max_pool_connections=AT_ONCE,
         user_agent_extra="brokerproof-fleet",
     )
+    ready = []
     try:
-        session = boto3_session(hub.region_name)
-        s3, states = (session.client(name, config=config) for name in ("s3", "stepfunctions"))
+        for hub in hubs:
+            session = boto3_session(hub.region_name)
+            s3, states = (session.client(name, config=config) for name in ("s3", "stepfunctions"))
+            ready.append(OpenHub(hub, Store(hub, s3), Engine(hub, states)))
     except BotoCoreError as error:
         raise FleetError(f"AWS cannot be asked: {error}") from None
-    yield Session(hub, Store(hub, s3), Engine(hub, states))
+    yield Session(tuple(ready))
 
 
 def boto3_session(region_name: str) -> Any:
@@ -84,48 +90,79 @@ def boto3_session(region_name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A set that was written: how many clients of each Region may run at a time, and what that rests on."""
+
+    at_once: Mapping[str, int]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """A hub that can be asked."""
+    """The hubs that can be asked: one, or one a Region."""
 
-    hub: Hub
-    store: Store
-    engine: Engine
+    hubs: tuple[OpenHub, ...]
 
-    def write(self, name: str, target: Path, pace: Callable[[Topology], Pace], *, only_region: bool) -> Pace:
-        """Write the set of a target; returns how many of it may run at a time.
+    def write(self, name: str, target: Path, pace: Callable[[Topology], Pace], *, only_region: bool) -> Written:
+        """Write the set of a target, to each hub its Region's clients; returns how many may run at a time.
 
-        ``only_region``: of the clients in the hub's Region; the others are said to be left out.
+        ``only_region``: of the clients in the hubs' Regions; the others are said to be left out.
 
         Raises:
             WrongUseError: the target is wrong.
             CouldNotError: the account or S3 refused.
         """
+        from brokerproof.fleet.parts import shared_out  # noqa: PLC0415  boto3 is an extra
+
         topology, shown = _read(target)
+        hubs = [one.hub for one in self.hubs]
         with Screen() as screen:
             if only_region:
-                whole, topology = topology, self.hub.reached(topology)
-                left_out = sorted({c.name for c in whole.clients} - {c.name for c in topology.clients})
-                if left_out:
-                    screen.say(f"left out, since they are not in {self.hub.region_name}: {listed(left_out)}")
-            made = make_set(self.hub, name, topology, audit=shown)
-            total = len(made.set.items)
-            self.store.write(
-                made.set, made.plans, lambda number: screen.show(f"writing plans: {number:,} of {total:,}")
-            )
-            screen.say(f"wrote {total:,} plans to s3://{self.hub.bucket}/{self.hub.prefix}/{name}/")
-        return pace(topology)
+                topology = _within(hubs, topology, screen)
+            wanted = self._by_hub(topology)
+            made = {hub: make_set(hub, name, topology, clients=of, audit=shown) for hub, of in wanted.items()}
+            asked = pace(topology)
+            at_once = shared_out(asked.at_once, {hub.region_name: len(of) for hub, of in wanted.items()})
+            for one in self.hubs:
+                if one.hub in made:
+                    _put(one, made[one.hub], screen)
+        return Written(at_once, asked.because)
 
-    def input_of(self, name: str, *, at_once: int) -> dict[str, Any]:
-        """What an execution of a set is started with."""
-        return execution_input(self.hub, name, at_once=at_once)
+    def _by_hub(self, topology: Topology) -> dict[Hub, list[str]]:
+        """The clients of each hub that has any."""
+        hubs = [one.hub for one in self.hubs]
+        wanted: dict[Hub, list[str]] = {}
+        for client in topology.clients:
+            wanted.setdefault(hub_of(hubs, topology, client), []).append(client.name)
+        return wanted or {hubs[0]: []}
 
-    def start(self, name: str, *, at_once: int, tolerated: float) -> None:
-        """Start the execution of a set, by the same name.
+    def inputs_of(self, name: str, written: Written) -> dict[str, dict[str, Any]]:
+        """What the executions of a set are started with, by Region."""
+        return {
+            one.hub.region_name: execution_input(one.hub, name, at_once=written.at_once[one.hub.region_name])
+            for one in self.hubs
+            if one.hub.region_name in written.at_once
+        }
+
+    def start(self, name: str, written: Written, *, tolerated: float) -> dict[str, str]:
+        """Start the executions of a set, by the same name; returns why one was not, by Region.
 
         Raises:
-            EngineError: it cannot be.
+            EngineError: none can be.
         """
-        self.engine.start(name, execution_input(self.hub, name, at_once=at_once, tolerated=tolerated))
+        not_started: dict[str, str] = {}
+        for one in self.hubs:
+            region = one.hub.region_name
+            if region not in written.at_once:
+                continue
+            wanted = execution_input(one.hub, name, at_once=written.at_once[region], tolerated=tolerated)
+            try:
+                one.engine.start(name, wanted)
+            except CouldNotError as error:
+                if len(not_started) + 1 == len(written.at_once):
+                    raise
+                not_started[region] = str(error)
+        return not_started
 
     @contextmanager
     def stopped_by_interrupt(self, run: str) -> Iterator[None]:
@@ -133,57 +170,68 @@ class Session:
         try:
             yield
         except KeyboardInterrupt:
-            with suppress(CouldNotError):
-                self.engine.stop(run)
+            for one in self.hubs:
+                with suppress(CouldNotError):
+                    one.engine.stop(run)
             raise
 
-    def which(self, words: str) -> tuple[str, str]:
-        """Set and run of ``SET`` or ``SET/RUN``: without a run the newest, also one that left no object.
+    def parts(self, words: str) -> tuple[Part, ...]:
+        """Set and runs of ``SET`` or ``SET/RUN``, at each hub that has the set.
+
+        Without a run the newest of each, also one that left no object: a schedule names each Region's as it likes.
 
         Raises:
-            FleetError: no name, or no run.
+            FleetError: no name, no set, or no run.
             CouldNotError: S3 or the engine refused.
         """
+        from brokerproof.fleet.parts import Part  # noqa: PLC0415  boto3 is an extra
+
         name, _, run = words.partition("/")
         check_name(name, "set")
         if run:
-            return name, check_name(run, "run")
-        newest = name if self.engine.look(name) is not None else self.engine.newest(name)
-        if newest is not None:
-            return name, newest
-        runs = self.store.runs(name)  # what the engine has forgotten
-        if not runs:
-            raise FleetError(f"set {name!r} has no run: the engine knows none, and S3 has no object of one")
-        return name, runs[-1]
+            check_name(run, "run")
+        found, lacking = [], []
+        for one in self.hubs:
+            try:
+                made = one.store.read(name)
+            except FleetError as error:
+                lacking.append(error)
+                continue
+            found.append(Part(one, made, run or _newest(one, name)))
+        if not found:
+            raise lacking[0]
+        return tuple(found)
 
-    def count(self, name: str, run: str) -> Count:
+    def count(self, parts: Sequence[Part]) -> Count:
         """How far a run is.
 
         Raises:
-            WrongUseError: there is no such set.
+            WrongUseError: the parts do not belong together.
             CouldNotError: S3 or the engine refused.
         """
         from brokerproof.fleet.follow import count  # noqa: PLC0415  boto3 is an extra
 
-        return count(self.engine, self.store, self.store.read(name), run)
+        return count(parts)
 
-    def collect(self, name: str, run: str, where: Where) -> int:
+    def collect(self, parts: Sequence[Part], where: Where, not_started: Mapping[str, str] | None = None) -> int:
         """Follow a run to its end, and report it; the exit code.
 
         Args:
-            name: Of the set.
-            run: Of the run.
+            parts: Of the run.
             where: Where reports go.
+            not_started: Why nothing was started, by Region.
 
         Raises:
             WrongUseError: there is no such set or run, or a run was recorded in the folder.
             CouldNotError: S3 or the engine refused; what was collected is reported by ``brokerproof report``.
         """
-        run_dir = folder_of(name, run, where)
-        made = self.store.read(name)
+        run_dir = folder_of(parts[0].made.name, name_of(parts), where)
+        total = sum(len(part.clients) for part in parts)
         with Screen() as screen:
-            missing = self._written_down(made, run, run_dir, screen)
-            screen.say(f"{len(made.items) - len(missing):,} of {len(made.items):,} clients ran")
+            for region, why in (not_started or {}).items():
+                screen.say(f"not started in {region}: {why}")
+            missing = _written_down(parts, run_dir, screen, not_started)
+            screen.say(f"{total - len(missing):,} of {total:,} clients ran")
             if missing:
                 more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
                 named = f"{', '.join(missing[:_NAMED])}{more}" if more else listed(missing)
@@ -199,22 +247,28 @@ class Session:
         A run that goes on is left for later, and one that answered plans which were replaced since is left out.
 
         Raises:
-            WrongUseError: there is no such set.
+            WrongUseError: there is no such set, or several hubs are given.
             CouldNotError: S3 or the engine refused, or the history cannot be written.
         """
         from brokerproof.comparison.history import append  # noqa: PLC0415  slow to import
         from brokerproof.fleet.collect import REPLACED  # noqa: PLC0415  boto3 is an extra
+        from brokerproof.fleet.parts import Part  # noqa: PLC0415  likewise
         from brokerproof.reports.history import points_of  # noqa: PLC0415  slow to import
 
         require(Extra.COMPARE, "a history")
-        made = self.store.read(name)
+        if len(self.hubs) > 1:
+            raise FleetError(
+                "runs of several Regions' schedules do not belong together; collect them one by one with --history"
+            )
+        [one] = self.hubs
+        made = one.store.read(name)
         appended = 0
-        for run in self.store.runs(name):
-            execution = self.engine.look(run)
+        for run in one.store.runs(name):
+            execution = one.engine.look(run)
             if (history / f"{run}.parquet").exists() or (execution is not None and not execution.state.is_over):
                 continue
             with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder, Screen() as screen:
-                self._written_down(made, run, Path(folder), screen)
+                _written_down([Part(one, made, run)], Path(folder), screen)
                 document = recorded(Path(folder)).document
                 replaced = any(REPLACED in client.vantage_error for client in document.clients)
                 if replaced:
@@ -225,27 +279,65 @@ class Session:
             appended += 1
         return appended
 
-    def _written_down(self, made: FleetSet, run: str, run_dir: Path, screen: Screen) -> tuple[str, ...]:
-        """Follow a run into a journal; returns the clients that did not run."""
-        from brokerproof.fleet.collect import Collector  # noqa: PLC0415  boto3 is an extra
-        from brokerproof.fleet.follow import follow  # noqa: PLC0415  likewise
 
-        about = Run(run_id=run, target=made.topology.name, tool=describe_tool(), host=describe_host())
-        known = self.engine.look(run)
-        with Journal.open(run_dir, about, at=None if known is None else known.began) as journal:
-            collector = Collector(self.store, made, run, journal)
-            told = screen.show
-            try:
-                missing = follow(
-                    self.engine, self.store, made, run, collector=collector, told=lambda count: told(count.words)
-                )
-            except KeyboardInterrupt:
-                screen.say(f"interrupted; what arrives is kept: brokerproof fleet collect {made.name}")
-                journal.finish_run(cut_short="interrupted")
-                raise
-            known = self.engine.look(run)
-            journal.finish_run(at=None if known is None else known.ended)
-        return missing
+def name_of(parts: Sequence[Part]) -> str:
+    """The name of a run: of its execution, or of its Regions' one after another where a schedule named them apart."""
+    return "+".join(dict.fromkeys(part.run for part in parts))
+
+
+def _newest(one: OpenHub, name: str) -> str:
+    newest = name if one.engine.look(name) is not None else one.engine.newest(name)
+    if newest is not None:
+        return newest
+    runs = one.store.runs(name)  # what the engine has forgotten
+    if not runs:
+        raise FleetError(f"set {name!r} has no run: the engine knows none, and S3 has no object of one")
+    return runs[-1]
+
+
+def _within(hubs: Sequence[Hub], whole: Topology, screen: Screen) -> Topology:
+    """The topology with the clients of the hubs' Regions; the others are named."""
+    topology = reached_by(hubs, whole)
+    left_out = sorted({c.name for c in whole.clients} - {c.name for c in topology.clients})
+    if left_out:
+        screen.say(f"left out, since they are not in {listed([h.region_name for h in hubs])}: {listed(left_out)}")
+    return topology
+
+
+def _put(one: OpenHub, made: Made, screen: Screen) -> None:
+    total, where = len(made.set.items), f"s3://{one.hub.bucket}/{one.hub.prefix}/{made.set.name}/"
+    one.store.write(made.set, made.plans, lambda number: screen.show(f"writing plans: {number:,} of {total:,}"))
+    screen.say(f"wrote {total:,} plans to {where}")
+
+
+def _written_down(
+    parts: Sequence[Part], run_dir: Path, screen: Screen, not_started: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Follow a run into a journal; returns the clients that did not run."""
+    from brokerproof.fleet.collect import Collector  # noqa: PLC0415  boto3 is an extra
+    from brokerproof.fleet.follow import follow  # noqa: PLC0415  likewise
+    from brokerproof.fleet.parts import the_one_topology  # noqa: PLC0415  likewise
+
+    target = the_one_topology(parts).name
+    about = Run(run_id=name_of(parts), target=target, tool=describe_tool(), host=describe_host())
+    began = [each.began for each in _looks(parts) if each.began is not None]
+    with Journal.open(run_dir, about, at=min(began, default=None)) as journal:
+        collector = Collector(parts, journal)
+        try:
+            missing = follow(
+                parts, collector=collector, told=lambda count: screen.show(count.words), not_started=not_started
+            )
+        except KeyboardInterrupt:
+            screen.say(f"interrupted; what arrives is kept: brokerproof fleet collect {parts[0].made.name}")
+            journal.finish_run(cut_short="interrupted")
+            raise
+        ends = [each.ended for each in _looks(parts)]
+        journal.finish_run(at=max((end for end in ends if end is not None), default=None) if all(ends) else None)
+    return missing
+
+
+def _looks(parts: Sequence[Part]) -> list[Execution]:
+    return [known for known in (part.look() for part in parts) if known is not None]
 
 
 def folder_of(name: str, run: str, where: Where) -> Path:

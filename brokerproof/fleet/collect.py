@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 
 from brokerproof.fleet.far.values import Item, ItemResult, Place, decode_result
-from brokerproof.fleet.items import FleetSet, verification
-from brokerproof.fleet.store import AT_ONCE, Store
+from brokerproof.fleet.items import verification
+from brokerproof.fleet.parts import Part, the_one_topology
+from brokerproof.fleet.store import AT_ONCE
 from brokerproof.probes.outcome import encode_line
 from brokerproof.probes.plan import Plan, decode_plan
 from brokerproof.reports.document import TopologyAudit
@@ -41,22 +42,23 @@ class Collector:
     """Writes the clients of one run down, each once, in whatever order their objects come.
 
     Args:
-        store: Where the objects are.
-        made: The set.
-        run: Which run of it.
+        parts: Where the objects are: at one hub, or at several.
         journal: Where to.
+
+    Raises:
+        FleetError: the parts are of several topologies, or a client is in none.
     """
 
-    def __init__(self, store: Store, made: FleetSet, run: str, journal: Journal) -> None:
-        self._store = store
-        self._set = made
-        self._run = run
+    def __init__(self, parts: Sequence[Part], journal: Journal) -> None:
+        self._topology = the_one_topology(parts)
         self._journal = journal
-        self._known_as = digest(made.topology)
-        self._left = {item.client: item for item in made.items}
-        journal.drawing(drawing_of(made.topology, self._known_as))
-        if made.audit is not None:
-            journal.audited(TopologyAudit(topology_digest=self._known_as, audit=made.audit))
+        self._known_as = digest(self._topology)
+        self._part_of = {item.client: part for part in parts for item in part.made.items}
+        self._left = {item.client: item for part in parts for item in part.made.items}
+        journal.drawing(drawing_of(self._topology, self._known_as))
+        audit = parts[0].made.audit
+        if audit is not None:
+            journal.audited(TopologyAudit(topology_digest=self._known_as, audit=audit))
 
     @property
     def left(self) -> Mapping[str, Item]:
@@ -80,7 +82,8 @@ class Collector:
         return taken
 
     def _read(self, item: Item) -> tuple[Plan | None, bytes | None]:
-        return self._plan(item), self._store.result(self._set.name, self._run, item.client)
+        part = self._part_of[item.client]
+        return self._plan(item), part.at.store.result(part.made.name, part.run, item.client)
 
     def _judge(self, item: Item, plan: Plan | None, text: bytes) -> None:
         if plan is None:
@@ -99,7 +102,7 @@ class Collector:
         return names
 
     def _plan(self, item: Item) -> Plan | None:
-        text = self._store.plan(item)
+        text = self._part_of[item.client].at.store.plan(item)
         if text is None or hashlib.sha256(text).hexdigest() != item.plan_sha256:
             return None
         try:
@@ -112,7 +115,8 @@ class Collector:
             result = decode_result(text)
         except (msgspec.DecodeError, RecursionError) as why:
             return VantageRun(error=one_line(f"its object cannot be read: {why}")), ""
-        meant = (self._set.name, self._run, item.client, item.plan_sha256)
+        part = self._part_of[item.client]
+        meant = (part.made.name, part.run, item.client, item.plan_sha256)
         answered = (result.set, result.run, result.client, result.plan_sha256)
         if answered != meant:
             fault = f"its object is of {answered[:3]} and another plan, not of {meant[:3]}"
@@ -120,8 +124,9 @@ class Collector:
         return heard_again(plan, result), one_line(ran_as(result.place))
 
     def _write(self, item: Item, run: VantageRun, plan: Plan | None = None, where: str = "") -> None:
-        view = behind_forwarder(expect(self._set.topology, item.client), self._set.topology, run)
-        asked = plan if plan is not None else _plan_of(self._set, item)
+        view = behind_forwarder(expect(self._topology, item.client), self._topology, run)
+        # Of a client whose plan cannot be read, the checks of what would have been asked.
+        asked = plan if plan is not None else verification(self._topology, self._topology.client(item.client))
         written = self._journal.client(view, topology_digest=self._known_as, ran_as=where)
         for outcome in run.outcomes:
             written.line(outcome)
@@ -167,8 +172,3 @@ def heard_again(plan: Plan, result: ItemResult) -> VantageRun:
     if run.error:
         conversation.end(run.error)
     return conversation.result()
-
-
-def _plan_of(made: FleetSet, item: Item) -> Plan:
-    """What would have been asked, for the checks of a client whose plan cannot be read."""
-    return verification(made.topology, made.topology.client(item.client))

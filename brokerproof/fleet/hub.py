@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,14 +76,13 @@ class Hub:
         if region != self.region_name:
             raise FleetError(
                 f"client {client.name} is in {region}, and a state machine of {self.region_name} reaches no function "
-                "there: deploy a hub in each Region, and give each --only-region"
+                "there: deploy a hub there and give it too, or leave such clients out by --only-region"
             )
         return f"arn:{self.partition}:lambda:{region}:{account}:function:{FUNCTION.format(client=client.name)}"
 
     def reached(self, topology: Topology) -> Topology:
         """The topology with the clients of this hub's Region alone."""
-        here = {vpc.vpc_id for vpc in topology.vpcs if vpc.region_name == self.region_name}
-        return topology.model_copy(update={"clients": tuple(c for c in topology.clients if c.vpc_id in here)})
+        return reached_by((self,), topology)
 
     def role_of(self, topology: Topology, client: Client) -> str:
         """The ARN of the role that invokes it.
@@ -92,6 +92,23 @@ class Hub:
         """
         account, _ = _account(topology, client)
         return f"arn:{self.partition}:iam::{account}:role/{ROLE.format(client=client.name)}"
+
+
+def reached_by(hubs: Sequence[Hub], topology: Topology) -> Topology:
+    """The topology with the clients of these hubs' Regions alone."""
+    regions = {hub.region_name for hub in hubs}
+    here = {vpc.vpc_id for vpc in topology.vpcs if vpc.region_name in regions}
+    return topology.model_copy(update={"clients": tuple(c for c in topology.clients if c.vpc_id in here)})
+
+
+def hub_of(hubs: Sequence[Hub], topology: Topology, client: Client) -> Hub:
+    """The hub that reaches a client's probe; the first where none does, which says so.
+
+    Raises:
+        FleetError: nobody says whose the client's VPC is.
+    """
+    _, region = _account(topology, client)
+    return next((hub for hub in hubs if hub.region_name == region), hubs[0])
 
 
 def check_name(name: str, what: str) -> str:

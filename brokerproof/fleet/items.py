@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brokerproof.aws.audit.values import Audit
@@ -43,10 +43,11 @@ def make_set(
     name: str,
     topology: Topology,
     *,
+    clients: Iterable[str] | None = None,
     audit: Audit | None = None,
     plan: Callable[[Topology, Client], Plan] = verification,
 ) -> Made:
-    """The set of a topology's clients.
+    """The set of a topology's clients, or of some of them: those whose probes the hub reaches.
 
     How clients are reached from somebody's machine is nobody's business in a bucket, and is left out.
 
@@ -60,7 +61,10 @@ def make_set(
     topology = topology.model_copy(update={"clients": bare})
     plans: dict[str, bytes] = {}
     items: list[Item] = []
+    chosen = None if clients is None else frozenset(clients)
     for client in topology.clients:
+        if chosen is not None and client.name not in chosen:
+            continue
         text = encode_plan(plan(topology, client))
         plans[client.name] = text
         items.append(

@@ -2,6 +2,7 @@
 
 lab PATTERN [FAULT]   the lab's clients, each probed by its function inside its namespace; compared with a local run
 image PATTERN         the same with each function run from its image instead of its zip
+regions               a run over the hubs of two Regions, with a stub probe; one client is dead
 scale [CLIENTS]       that many clients with a stub probe; one in ten is dead and one in a hundred hangs
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.fleet.offline import of_lab, of_scale, of_schedule
+from tests.fleet.offline import of_lab, of_regions, of_scale, of_schedule
 
 if __name__ == "__main__":
     match sys.argv[1:]:
@@ -19,6 +20,8 @@ if __name__ == "__main__":
             sys.exit(of_lab.main(pattern, fault))
         case ["image", str(pattern)]:
             sys.exit(of_lab.main(pattern, "", image=True))
+        case ["regions"]:
+            sys.exit(of_regions.main())
         case ["schedule"]:
             sys.exit(of_schedule.main())
         case ["scale"]:

@@ -29,14 +29,22 @@ def offline(machine: dict[str, Any], *, at_once: int) -> dict[str, Any]:
     return {**made, "States": {"Clients": {**clients, "MaxConcurrency": at_once, "ToleratedFailurePercentage": 100}}}
 
 
-def deploy_hub(emulator: Emulator, *, at_once: int, item_timeout_s: int, schedule: str = "") -> Hub:
+def deploy_hub(
+    emulator: Emulator,
+    *,
+    at_once: int,
+    item_timeout_s: int,
+    schedule: str = "",
+    region: str = REGION,
+    bucket: str = BUCKET,
+) -> Hub:
     """The hub's stack; the hub by its outputs."""
     template = fleet_templates.hub()
     template["Resources"]["StateMachine"]["Properties"]["Definition"] = offline(
         definition(item_timeout_s), at_once=at_once
     )
-    given = {"BucketName": BUCKET, "ScheduleExpression": schedule, "MaxConcurrency": str(at_once)}
-    told = _deploy(emulator, HUB_ACCOUNT, "brokerproof-fleet", template, given)
+    given = {"BucketName": bucket, "ScheduleExpression": schedule, "MaxConcurrency": str(at_once)}
+    told = _deploy(emulator, HUB_ACCOUNT, "brokerproof-fleet", template, given, region=region)
     return Hub(told["StateMachineArn"], told["BucketName"])
 
 
@@ -73,9 +81,15 @@ def deploy_probes(emulator: Emulator, hub: Hub, topology: Topology, code: Path, 
 
 
 def _deploy(
-    emulator: Emulator, account: str, name: str, template: dict[str, Any], given: dict[str, str]
+    emulator: Emulator,
+    account: str,
+    name: str,
+    template: dict[str, Any],
+    given: dict[str, str],
+    *,
+    region: str = REGION,
 ) -> dict[str, str]:
-    stacks = emulator.client("cloudformation", account)
+    stacks = emulator.client("cloudformation", account, region)
     stacks.create_stack(
         StackName=name,
         TemplateBody=json.dumps(template),

@@ -49,11 +49,11 @@ class Emulator:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def client(self, service: str, account: str) -> Any:
+    def client(self, service: str, account: str, region: str = REGION) -> Any:
         """A client of boto3."""
         import boto3  # noqa: PLC0415  an extra
 
-        keys = {"aws_access_key_id": account, "aws_secret_access_key": "none", "region_name": REGION}
+        keys = {"aws_access_key_id": account, "aws_secret_access_key": "none", "region_name": region}
         return boto3.Session(**keys).client(service, endpoint_url=self.url)
 
     def memory_mb(self) -> float:

@@ -25,7 +25,7 @@ from brokerproof.topology.models import Topology
 from brokerproof.topology.models.pattern_name import PatternName
 from brokerproof.topology.patterns import PATTERNS
 from tests.fleet.offline.deployment import HUB_ACCOUNT, deploy_hub
-from tests.fleet.offline.emulator import ROOT, Emulator, running
+from tests.fleet.offline.emulator import REGION, ROOT, Emulator, running
 from tests.fleet.offline.of_lab import in_one_place
 from tests.fleet.probes import Context, Scripted
 
@@ -124,8 +124,8 @@ class Stub:
         self._server.server_close()
 
 
-def make_functions(emulator: Emulator, names: list[str], url: str) -> None:
-    functions = emulator.client("lambda", HUB_ACCOUNT)
+def make_functions(emulator: Emulator, names: list[str], url: str, region: str = REGION) -> None:
+    functions = emulator.client("lambda", HUB_ACCOUNT, region)
     empty = b"PK\x05\x06" + bytes(18)
     for name in names:
         functions.create_function(
