@@ -42,6 +42,7 @@ class Part(StrEnum):
     RECORDS = "records"
     RESOLVER_RULES = "resolver_rules"
     PRINCIPALS = "allowed principals"
+    CERTIFICATES = "when certificates end"
 
 
 class Gap(Model):
@@ -112,6 +113,8 @@ class Expiring(Model):
     state: str
     when: str
     """In words: a time in UTC, or how long after what."""
+    change: str = "accept it before; afterwards it has to be made again"
+    """What to do about it."""
 
 
 class AccountFacts(Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from brokerproof.aws.answers.hook import Account, Manners
 from brokerproof.aws.answers.intent import intent_of
@@ -20,10 +21,11 @@ def discovered(
     intended: Topology | None = None,
     manners: Manners | None = None,
     spy: Callable[[Account], None] = lambda _: None,
+    now: datetime | None = None,
 ) -> AccountFacts:
     """The account of a topology, read back; the intent is that of ``intended``."""
     account = Account(lambda: topology, manners)
     SESSIONS.account = account
-    facts = discover(intent_of(intended or topology), SESSIONS, at_once=1)
+    facts = discover(intent_of(intended or topology), SESSIONS, at_once=1, now=now)
     spy(account)
     return facts

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from brokerproof.aws.answers.certificates import ENDS
 from brokerproof.aws.answers.hook import Account, Manners, denied
 from brokerproof.aws.answers.intent import intent_of
 from brokerproof.aws.answers.seen import as_seen
@@ -60,6 +61,18 @@ def test_a_change_is_seen_at_the_next_call(endpoint: Endpoint, monkeypatch: pyte
     assert len(client.describe_load_balancers()["LoadBalancers"]) == 3
     monkeypatch.setattr(Now, "topology", TOPOLOGY.model_copy(update={"load_balancers": TOPOLOGY.load_balancers[:1]}))
     assert len(client.describe_load_balancers()["LoadBalancers"]) == 2  # one of them is an application load balancer
+
+
+def test_when_certificates_end_is_answered_over_http(endpoint: Endpoint) -> None:
+    listener = boto3.client("acm", region_name="us-east-1")
+    arn = "arn:aws:acm:us-east-1:111111111111:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    assert listener.describe_certificate(CertificateArn=arn)["Certificate"]["NotAfter"] == ENDS
+    mutual = boto3.client("acm-pca", region_name="us-east-1")
+    arn = arn.replace(":acm:", ":acm-pca:").replace(":certificate/", ":certificate-authority/")
+    told = mutual.describe_certificate_authority(CertificateAuthorityArn=arn)
+    assert told["CertificateAuthority"]["NotAfter"] == ENDS
+    with pytest.raises(ClientError, match="InvalidAction"):
+        mutual.list_certificate_authorities()
 
 
 def test_a_refusal_is_an_error_of_the_client(endpoint: Endpoint) -> None:

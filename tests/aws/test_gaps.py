@@ -12,7 +12,9 @@ from brokerproof.aws.discovery.calls import CALLS, Call
 from brokerproof.aws.discovery.policy import actions, policy
 from brokerproof.aws.discovery.reader import DiscoveryError
 from brokerproof.aws.facts import DENIED
-from brokerproof.topology.patterns import PATTERNS
+from brokerproof.probes.plan import AuthenticationScheme
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from tests.aws.accounts import discovered
 from tests.examples import ALL
 
@@ -76,12 +78,26 @@ def test_the_policy_has_every_call_that_is_made_and_no_other() -> None:
         discovered(PATTERNS[pattern].build(), spy=keep)
     discovered(PATTERNS["peering"].build(), manners=Manners(by_prefix_list=True), spy=keep)
     discovered(PATTERNS["peering"].build(), manners=Manners(by_profile=True), spy=keep)
+    discovered(PATTERNS["in_vpc"].build(PatternOptions(authentication=AuthenticationScheme.MTLS)), spy=keep)
+    discovered(encrypting(), spy=keep)
     from brokerproof.lab.faults import FAULTS  # noqa: PLC0415
 
     for name in ("resolver-rule-unanswered", "first-nameserver-dead"):
         topology = PATTERNS["privatelink_single_nlb"].build()
         discovered(FAULTS[name].edit(topology), intended=topology, spy=keep)
     assert made == set(actions())
+
+
+def encrypting() -> Topology:
+    """Every listener of the load balancers ends TLS."""
+    topology = PATTERNS["privatelink_single_nlb"].build()
+    balancers = tuple(
+        each.model_copy(
+            update={"listeners": tuple(one.model_copy(update={"protocol": "TLS"}) for one in each.listeners)}
+        )
+        for each in topology.load_balancers
+    )
+    return topology.model_copy(update={"load_balancers": balancers})
 
 
 def test_the_policy_reads_alone() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
+from brokerproof.aws.answers.certificates import ENDS
+from brokerproof.aws.answers.hook import Manners, denied
 from brokerproof.aws.answers.seen import as_seen
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Note, NoteKind
@@ -73,6 +77,31 @@ def test_a_request_that_nobody_accepted_expires() -> None:
     assert said
     assert all("is pending-acceptance, and expires at 2026-01-08 00:00 UTC" in each for each in said)
     assert of(NoteKind.EXPIRING, audit(discovered(ROUTED)).notes) == []
+
+
+@pytest.mark.parametrize(("days", "said"), [(46, False), (44, True), (-1, True)])
+def test_a_certificate_that_the_account_knows_ends(days: int, said: bool) -> None:
+    balancer, *others = SHARED.load_balancers
+    listeners = tuple(listener.model_copy(update={"protocol": "TLS"}) for listener in balancer.listeners[:1])
+    encrypting = balancer.model_copy(update={"listeners": (*listeners, *balancer.listeners[1:])})
+    by_listener = SHARED.model_copy(update={"load_balancers": (encrypting, *others)})
+    by_clients = PATTERNS["in_vpc"].build(PatternOptions(authentication=AuthenticationScheme.MTLS))
+    for topology, about in (
+        (by_listener, f"is of listener {listeners[0].port} of {balancer.load_balancer_name}, and expires at"),
+        (by_clients, "is the authority of the clients of demo, and expires at"),
+    ):
+        facts = discovered(topology, now=ENDS - timedelta(days=days))
+        assert facts.gaps == ()
+        told = of(NoteKind.EXPIRING, audit(facts).notes)
+        assert len(told) == (1 if said else 0)
+        assert all(about in each and each.endswith("2099-06-01 00:00 UTC") for each in told)
+
+
+def test_what_may_not_be_read_of_a_certificate_is_a_gap_and_no_finding() -> None:
+    topology = PATTERNS["in_vpc"].build(PatternOptions(authentication=AuthenticationScheme.MTLS))
+    facts = discovered(topology, manners=Manners(refused=denied(("acm-pca", "DescribeCertificateAuthority"))))
+    assert {gap.action for gap in facts.gaps} == {"acm-pca:DescribeCertificateAuthority"}
+    assert audit(facts).findings == ()
 
 
 def test_what_is_not_as_it_was_meant_is_drift() -> None:

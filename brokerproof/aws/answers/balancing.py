@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.aws.answers.organization import ApiError, Asked, Item, hexadecimal
-from brokerproof.topology.models import Broker, BrokerState, LoadBalancer, TargetGroup
+from brokerproof.topology.models import Broker, BrokerState, Listener, LoadBalancer, TargetGroup
 
 _MOST_NAMED: Final = 20
 """Load balancers that DescribeTags and their like take at once."""
@@ -108,6 +108,7 @@ def describe_listeners(asked: Asked) -> Item:
                 "LoadBalancerArn": asked.organization.balancer_arn(balancer),
                 "Port": listener.port,
                 "Protocol": listener.protocol,
+                **_certificates(asked, balancer, listener),
                 "DefaultActions": [
                     {
                         "Type": "forward",
@@ -121,6 +122,12 @@ def describe_listeners(asked: Asked) -> Item:
             for listener in balancer.listeners
         ]
     }
+
+
+def _certificates(asked: Asked, balancer: LoadBalancer, listener: Listener) -> Item:
+    if listener.protocol != "TLS":
+        return {}
+    return {"Certificates": [{"CertificateArn": asked.organization.certificate_arn(balancer, listener.port)}]}
 
 
 def _groups(asked: Asked) -> list[TargetGroup]:

@@ -50,7 +50,7 @@ def describe_cluster_v2(asked: Asked) -> Item:
                         "Iam": {"Enabled": "CLIENT_IAM" in names},
                     },
                     "Unauthenticated": {"Enabled": _takes_anybody(cluster)},
-                    "Tls": {"Enabled": any(e.client_certificate is not _NO_CERTIFICATE for e in _on(cluster))},
+                    "Tls": _mutual(asked, cluster),
                 },
                 "EncryptionInfo": {
                     "EncryptionInTransit": {"ClientBroker": _in_transit(names), "InCluster": True},
@@ -71,6 +71,12 @@ def _on(cluster: Cluster) -> list[ClusterListener]:
 
 
 _NO_CERTIFICATE: Final = ClientCertificate.NONE
+
+
+def _mutual(asked: Asked, cluster: Cluster) -> Item:
+    if all(entry.client_certificate is _NO_CERTIFICATE for entry in _on(cluster)):
+        return {"Enabled": False}
+    return {"Enabled": True, "CertificateAuthorityArnList": [asked.organization.authority_arn(cluster)]}
 
 
 def _takes_anybody(cluster: Cluster) -> bool:

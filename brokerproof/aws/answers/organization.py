@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
+from uuid import UUID
 
 from brokerproof.topology.models import Client, Cluster, LoadBalancer, TargetGroup, Topology, Vpc, VpcConnection
 
@@ -25,6 +26,10 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+def _uuid(text: str) -> str:
+    return str(UUID(hexadecimal(text, 32)))
 
 
 def hexadecimal(text: str, digits: int = 17) -> str:
@@ -119,6 +124,16 @@ class Organization:
         """The ARN of a target group."""
         name = group.target_group_name
         return f"{self._elb(group.vpc_id)}:targetgroup/{name}/{hexadecimal(name, 16)}"
+
+    def certificate_arn(self, balancer: LoadBalancer, port: int) -> str:
+        """The ARN of the certificate of a TLS listener."""
+        account, region = self.place(balancer.vpc_id)
+        return f"arn:aws:acm:{region}:{account}:certificate/{_uuid(f'{balancer.load_balancer_name} {port}')}"
+
+    def authority_arn(self, cluster: Cluster) -> str:
+        """The ARN of the authority that signs clients' certificates."""
+        account, region = self.place(cluster.vpc_id)
+        return f"arn:aws:acm-pca:{region}:{account}:certificate-authority/{_uuid(cluster.cluster_name)}"
 
     def listener_arn(self, balancer: LoadBalancer, port: int) -> str:
         """The ARN of a listener."""

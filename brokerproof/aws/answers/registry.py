@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from brokerproof.aws.answers import balancing, endpoints, gateways, interfaces, msk, names, prefixes, profiles, vpc
+from brokerproof.aws.answers import (
+    balancing,
+    certificates,
+    endpoints,
+    gateways,
+    interfaces,
+    msk,
+    names,
+    prefixes,
+    profiles,
+    vpc,
+)
 from brokerproof.aws.answers.organization import Asked, Item
 
 Answer = Callable[[Asked], Item]
@@ -64,6 +75,8 @@ ANSWERS: Final[Mapping[tuple[str, str], Answer]] = {
     ("kafka", "ListVpcConnections"): msk.list_vpc_connections,
     ("kafka", "DescribeVpcConnection"): msk.describe_vpc_connection,
     ("kafka", "ListClientVpcConnections"): msk.list_client_vpc_connections,
+    ("acm", "DescribeCertificate"): certificates.describe_certificate,
+    ("acm-pca", "DescribeCertificateAuthority"): certificates.describe_certificate_authority,
     ("sts", "GetCallerIdentity"): _identity,
 }
 """By service and operation."""

@@ -20,6 +20,8 @@ from brokerproof.aws.answers.wire import Request, answer_bytes, error_bytes, ope
 
 LOOPBACK: Final = "127.0.0.1"
 _SERVICES: Final = {
+    "acm": "acm",
+    "acm-pca": "acm-pca",
     "ec2": "ec2",
     "elasticloadbalancing": "elbv2",
     "kafka": "kafka",
@@ -79,10 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
         signed = _SIGNED.search(headers.get("authorization", ""))
         service = _SERVICES.get(signed["service"]) if signed else None
         if signed is None or service is None:
-            self._send(403, "text/plain", b"this endpoint answers signed requests of EC2, ELBv2, MSK, Route 53 and STS")
+            self._send(
+                403, "text/plain", b"this endpoint answers signed requests of EC2, ELBv2, MSK, Route 53, ACM and STS"
+            )
             return
         model = _model(service)
-        protocol = model.metadata["protocol"]
+        protocol = model.resolved_protocol
         try:
             account = self._account(signed["key"])
             operation, params = _read(model, request)

@@ -39,7 +39,7 @@ def operation_of(service: Any, request: Request) -> tuple[Any, Item]:
     Raises:
         ApiError: the service has no such operation.
     """
-    protocol = service.metadata["protocol"]
+    protocol = service.resolved_protocol
     if protocol in {"ec2", "query"}:
         values = {key: found[0] for key, found in parse_qs(request.body.decode(), keep_blank_values=True).items()}
         model = _model(service, values.get("Action", ""))
@@ -127,7 +127,7 @@ def _scalar(shape: Any, text: str) -> Any:
 
 def answer_bytes(model: Any, answer: Item) -> tuple[str, bytes]:
     """The answer's content type and bytes."""
-    protocol = model.service_model.metadata["protocol"]
+    protocol = model.service_model.resolved_protocol
     shape = model.output_shape
     if protocol in {"json", "rest-json"}:
         kind = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
@@ -156,6 +156,8 @@ def _as_json(shape: Any, value: Any) -> Any:
             return [_as_json(shape.member, part) for part in value]
         case "blob":
             return base64.b64encode(value).decode()
+        case "timestamp":
+            return value.timestamp()
         case _:
             return value
 

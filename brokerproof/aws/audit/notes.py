@@ -34,8 +34,7 @@ def notes(facts: AccountFacts, meant: Topology | None = None) -> Iterator[Note]:
     yield from _overlaps(facts.topology)
     for item in facts.expiring:
         says = f"is {item.state}, and expires {item.when}"
-        change = "accept it before; afterwards it has to be made again"
-        yield Note(kind=NoteKind.EXPIRING, what=item.resource, says=says, change=change)
+        yield Note(kind=NoteKind.EXPIRING, what=item.resource, says=says, change=item.change)
     if meant is not None:
         yield from _drift(facts, meant)
 

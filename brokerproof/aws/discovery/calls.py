@@ -104,6 +104,8 @@ PROFILE_RESOURCES: Final = Call(
     "ProfileResourceAssociations",
     (Part.HOSTED_ZONES, Part.RESOLVER_RULES),
 )
+CERTIFICATE: Final = Call("acm", "DescribeCertificate", "", (Part.CERTIFICATES,))
+AUTHORITY: Final = Call("acm-pca", "DescribeCertificateAuthority", "", (Part.CERTIFICATES,))
 RULE: Final = Call("route53resolver", "GetResolverRule", "", (Part.RESOLVER_RULES,))
 
 CALLS: Final[tuple[Call, ...]] = tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from brokerproof.aws.discovery.calls import (
     VPCS,
     Call,
 )
+from brokerproof.aws.discovery.certificates import read_certificates
 from brokerproof.aws.discovery.cluster import cluster_of
 from brokerproof.aws.discovery.gateways import ReadGateways, read_gateways
 from brokerproof.aws.discovery.groups import read_groups
@@ -87,6 +89,7 @@ def discover(
     *,
     here: Callable[[], Here | None] = lambda: None,
     at_once: int = AT_ONCE,
+    now: datetime | None = None,
 ) -> AccountFacts:
     """Read everything that the paths of the intent's clients can touch.
 
@@ -95,6 +98,7 @@ def discover(
         clients: Ways into its accounts.
         progress: Told what is being read.
         here: Says where this host is; asked where a client is ``here``.
+        now: The present, by which certificates end soon; None is this host's.
         at_once: Calls at a time. One is the fastest where answers need no waiting for.
 
     Raises:
@@ -103,7 +107,7 @@ def discover(
     reader = Reader(clients, progress, at_once=at_once)
     began = time.monotonic()
     try:
-        facts = _discovered(reader, intent, here)
+        facts = _discovered(reader, intent, here, now or datetime.now(UTC))
     except (KeyError, ValueError) as error:
         if not isinstance(error, ValidationError):
             reading = traceback.extract_tb(error.__traceback__)[-1].name.strip("_").replace("_", " ")
@@ -122,7 +126,7 @@ def discover(
     return facts
 
 
-def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None]) -> AccountFacts:
+def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None], now: datetime) -> AccountFacts:
     is_here = any(client.whereabouts is Whereabouts.HERE for client in intent.clients)
     hosts_read = reader.beside(lambda: read_hosts(reader, intent, here() if is_here else None))
     clusters = read_clusters(reader, intent)
@@ -149,6 +153,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None])
         zonal=lambda: zonal_names(services_read().endpoints, vpcs, zone_ids(network)),
     )
     services, gateways = services_read(), gateways_read()
+    ending = reader.beside(lambda: read_certificates(reader, services.listeners, clusters, now))
     groups = read_groups(reader, _groups(network, clusters, hosts, services), network.places)
     topology = _topology(
         intent,
@@ -169,7 +174,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None])
         target_health=tuple(services.health),
         open_services=tuple(services.permissions),
         provided=tuple(services.provided),
-        expiring=tuple(expiring(network)),
+        expiring=(*expiring(network), *ending()),
         instance_types={
             cluster.info["ClusterName"]: cluster.provisioned.get("BrokerNodeGroupInfo", {}).get("InstanceType", "")
             for cluster in clusters

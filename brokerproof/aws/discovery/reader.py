@@ -228,11 +228,11 @@ class Reader:
 
 def _in_turns(asks: Sequence[Ask]) -> list[int]:
     """The order in which calls go out: the first of each account and Region, then the second of each."""
-    turns: dict[Place, int] = defaultdict(int)
+    ranks: dict[Place, int] = defaultdict(int)
     order = []
     for index, ask in enumerate(asks):
-        order.append((turns[ask.place], index))
-        turns[ask.place] += 1
+        order.append((ranks[ask.place], index))
+        ranks[ask.place] += 1
     return [index for _, index in sorted(order)]
 
 

@@ -58,6 +58,8 @@ class ReadServices:
 
     target_groups: list[TargetGroup] = field(default_factory=list)
     balancers: list[LoadBalancer] = field(default_factory=list)
+    listeners: list[tuple[Place, str, Item]] = field(default_factory=list)
+    """Of load balancers, as they were answered: where, the load balancer's name, and the answer."""
     services: list[EndpointService] = field(default_factory=list)
     endpoints: list[VpcEndpoint] = field(default_factory=list)
     connections: list[VpcConnection] = field(default_factory=list)
@@ -171,8 +173,9 @@ def _balancers(
         ]
     reads = reader.every(asks)
     names = {arn: group.item["TargetGroupName"] for arn, group in groups.items()}
-    for index, (_, (_, item)) in enumerate(sorted(ours.items())):
+    for index, (_, (place, item)) in enumerate(sorted(ours.items())):
         attributes, listeners, enis = reads[3 * index : 3 * index + 3]
+        found.listeners += [(place, item["LoadBalancerName"], each) for each in listeners.entries]
         balancer = _balancer(item, _as_dict(attributes.entries), listeners.entries, enis.entries, names)
         if balancer is not None:
             found.balancers.append(balancer)
