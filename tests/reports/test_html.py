@@ -265,6 +265,18 @@ def test_what_a_run_used_of_the_cluster_is_shown() -> None:
     assert "9 authentications (6 of them the Kafka client's), 15 records of 3,840 bytes together" in said
 
 
+def test_calls_of_sts_are_shown_where_there_were_any() -> None:
+    result = client_result(view())
+    assert result.closing is not None
+    assert result.closing.spent is not None
+    spent = msgspec.structs.replace(result.closing.spent, sts_calls=1)
+    closing = msgspec.structs.replace(result.closing, spent=spent)
+    assert (
+        "3,840 bytes together, 1 call of STS" in read(document(msgspec.structs.replace(result, closing=closing))).said()
+    )
+    assert "of STS" not in read(document(result)).said()
+
+
 def test_things_left_behind_are_shown() -> None:
     result = client_result(view())
     assert result.closing is not None
