@@ -30,9 +30,9 @@ def cut_off(prefix: Sequence[str], addresses: Sequence[str], outage_ms: int) -> 
     """Drop what goes to these addresses and comes from them, for a while."""
     those = "{ " + ", ".join(addresses) + " }"
     rules = (
-        "table ip cut {"
-        f" chain out {{ type filter hook output priority 0; ip daddr {those} drop; }}"
-        f" chain in {{ type filter hook input priority 0; ip saddr {those} drop; }} }}"
+        "table ip cut {\n"
+        f" chain out {{\n type filter hook output priority 0;\n ip daddr {those} drop\n }}\n"
+        f" chain in {{\n type filter hook input priority 0;\n ip saddr {those} drop\n }}\n}}\n"
     )
     script = f"nft -f - && sleep {outage_ms / 1000}; nft delete table ip cut"
     subprocess.run([*prefix, "sh", "-c", script], input=rules, text=True, check=True)

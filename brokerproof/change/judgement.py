@@ -192,12 +192,17 @@ def _declared_in_vain(compared: Sequence[Compared], declared: Declaration) -> It
 
 def outages(report: SurvivalReport, since: float) -> tuple[Gap, ...]:
     """Gaps in which the path carried nothing: segments had to be sent again."""
-    return tuple(gap for gap in _gaps(report, since) if gap.retransmitted >= LEAST_RESENT and not _stood_still(gap))
+    return tuple(gap for gap in _gaps(report, since) if _lost_segments(gap) and not _stood_still(gap))
 
 
 def pauses(report: SurvivalReport, since: float) -> tuple[Gap, ...]:
     """Gaps in which nothing was lost on the path and this host ran: a broker that paused."""
-    return tuple(gap for gap in _gaps(report, since) if gap.retransmitted < LEAST_RESENT and not _stood_still(gap))
+    return tuple(gap for gap in _gaps(report, since) if not _lost_segments(gap) and not _stood_still(gap))
+
+
+def _lost_segments(gap: Gap) -> bool:
+    """Whether several were sent again, and not all of them for nothing, as where a busy host acknowledges late."""
+    return gap.retransmitted >= LEAST_RESENT and gap.unneeded < gap.retransmitted
 
 
 def _stood_still(seen: Gap | Attempt) -> bool:
@@ -242,8 +247,7 @@ def _unseen(report: SurvivalReport, may: Interruption, since: float, *, beyond: 
     still = [
         gap
         for gap in _gaps(report, since)
-        if _stood_still(gap)
-        and gap.lasted_ms > (may.pause_ms if gap.retransmitted < LEAST_RESENT else max(may.outage_ms, NOTED_MS))
+        if _stood_still(gap) and gap.lasted_ms > (max(may.outage_ms, NOTED_MS) if _lost_segments(gap) else may.pause_ms)
     ]
     if still:
         longest_s = max(gap.host_late_ms for gap in still) / 1000

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from brokerproof.probes.survival.values import NOTED_MS, Gap, LeaderSurvival
+from brokerproof.probes.wire.tcp_info import SentAgain
 
 MOST_GAPS: Final = 2000
 _PACES: Final = 4000
@@ -43,20 +44,21 @@ class Resent:
     """Segments that were sent again, by broker: a running count whose past is known."""
 
     def __init__(self) -> None:
-        self._noted: dict[int, deque[tuple[float, int]]] = {}
+        self._noted: dict[int, deque[tuple[float, SentAgain]]] = {}
         self._alone = threading.Lock()
 
-    def note(self, at: float, broker_id: int, more: int) -> None:
+    def note(self, at: float, broker_id: int, more: SentAgain) -> None:
         """So many more were sent again since the last look."""
-        if more > 0:
+        if any(more):
             with self._alone:
                 self._noted.setdefault(broker_id, deque(maxlen=20_000)).append((at, more))
 
-    def between(self, broker_id: int, began: float, ended: float) -> int:
+    def between(self, broker_id: int, began: float, ended: float) -> SentAgain:
         """How many were noted in this time."""
         with self._alone:
             noted = tuple(self._noted.get(broker_id, ()))
-        return sum(more for at, more in noted if began <= at <= ended)
+        mine = [more for at, more in noted if began <= at <= ended]
+        return SentAgain(sum(more.segments for more in mine), sum(more.unneeded for more in mine))
 
 
 class Acknowledged:
@@ -112,18 +114,22 @@ class Acknowledged:
             acknowledged=len(self.sequences),
             failed=sum(self.errors.values()),
             usual_ms=round(statistics.median(self._paces), 3) if self._paces else 0.0,
-            gaps=tuple(
-                Gap(
-                    broker_id=self.broker_id,
-                    began=began,
-                    lasted_ms=round(lasted_ms, 1),
-                    retransmitted=resent.between(self.broker_id, began, began + lasted_ms / 1000 + look_back_s),
-                    host_late_ms=round(stalls.within_ms(began, began + lasted_ms / 1000), 1),
-                    lasts=self._lasts and number == len(self._gaps),
-                )
-                for number, (began, lasted_ms) in enumerate(self._gaps, 1)
-            ),
+            gaps=tuple(self._gap(*each, stalls, resent, look_back_s) for each in enumerate(self._gaps, 1)),
             errors=dict(self.errors),
+        )
+
+    def _gap(self, number: int, gap: tuple[float, float], stalls: Stalls, resent: Resent, look_back_s: float) -> Gap:
+        began, lasted_ms = gap
+        ended = began + lasted_ms / 1000
+        again = resent.between(self.broker_id, began, ended + look_back_s)
+        return Gap(
+            broker_id=self.broker_id,
+            began=began,
+            lasted_ms=round(lasted_ms, 1),
+            retransmitted=again.segments,
+            unneeded=again.unneeded,
+            host_late_ms=round(stalls.within_ms(began, ended), 1),
+            lasts=self._lasts and number == len(self._gaps),
         )
 
 

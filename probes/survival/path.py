@@ -12,7 +12,7 @@ from typing import Final
 from brokerproof.probes.plan import Endpoint
 from brokerproof.probes.survival.bookkeeping import Resent, Stalls
 from brokerproof.probes.survival.values import Attempt, FreshSurvival, IdleSurvival, NameSeen, SurvivalPlan
-from brokerproof.probes.wire.tcp_info import resent_by_peer
+from brokerproof.probes.wire.tcp_info import SentAgain, resent_by_peer
 
 FRESH_S: Final = 1.0
 LIMIT_S: Final = 3.0
@@ -196,7 +196,7 @@ class Segments:
         self._names = names
         self._brokers = brokers
         self._resent = resent
-        self._before: dict[tuple[int, tuple[str, int]], int] = {}
+        self._before: dict[tuple[int, tuple[str, int]], SentAgain] = {}
 
     def look(self) -> None:
         """Note what came since the last look."""
@@ -209,9 +209,11 @@ class Segments:
             for address in seen.addresses
         }
         now, after = time.time(), {}
-        for local_port, peer, count in resent_by_peer():
-            after[local_port, peer] = count
+        for local_port, peer, again in resent_by_peer():
+            after[local_port, peer] = again
             owner = owners.get(peer)
             if owner is not None:
-                self._resent.note(now, owner, count - self._before.get((local_port, peer), 0))
+                before = self._before.get((local_port, peer), SentAgain(0, 0))
+                more = SentAgain(again.segments - before.segments, again.unneeded - before.unneeded)
+                self._resent.note(now, owner, more)
         self._before = after

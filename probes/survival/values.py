@@ -60,6 +60,8 @@ class Gap(Value, frozen=True, kw_only=True):
     lasted_ms: float
     retransmitted: int = 0
     """Segments that this host's connections to the broker sent again meanwhile."""
+    unneeded: int = 0
+    """Of these, those that the broker's host said it had already: they came late, and were not lost."""
     host_late_ms: float = 0.0
     """For how long in all this process itself was held up meanwhile."""
     lasts: bool = False

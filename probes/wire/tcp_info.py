@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -41,6 +41,8 @@ _RWND_LIMITED: Final = 176
 _SNDBUF_LIMITED: Final = 184
 """These three since Linux 4.10, in us."""
 _FLOW_BYTES: Final = _SNDBUF_LIMITED + 8
+_DSACK_DUPS: Final = 216
+"""Since Linux 4.18."""
 _RCV_OOOPACK: Final = 224
 """Since Linux 5.5."""
 _MOST_BYTES: Final = _RCV_OOOPACK + 4
@@ -153,12 +155,22 @@ def _u64(raw: bytes, offset: int) -> int:
     return int(value)
 
 
-def resent_by_peer() -> Iterator[tuple[int, tuple[str, int], int]]:
-    """Of each TCP connection of this process: its local port, its peer, and how many segments it sent again so far."""
+class SentAgain(NamedTuple):
+    """Segments of one connection that were sent again since it was made."""
+
+    segments: int
+    unneeded: int
+    """Of these, those that the peer said it had already (DSACK, RFC 2883): the path had carried them."""
+
+
+def resent_by_peer() -> Iterator[tuple[int, tuple[str, int], SentAgain]]:
+    """Of each TCP connection of this process: its local port, its peer, and what it sent again so far."""
     for looked_at in _sockets():
         if looked_at.family not in {socket.AF_INET, socket.AF_INET6} or looked_at.type != socket.SOCK_STREAM:
             continue
         with suppress(OSError):
             raw, peer = _raw(looked_at), looked_at.getpeername()
             if len(raw) >= _LEAST_BYTES:
-                yield int(looked_at.getsockname()[1]), (str(peer[0]), int(peer[1])), _u32(raw, _TOTAL_RETRANS)
+                unneeded = _u32(raw, _DSACK_DUPS) if len(raw) >= _DSACK_DUPS + 4 else 0
+                again = SentAgain(_u32(raw, _TOTAL_RETRANS), unneeded)
+                yield int(looked_at.getsockname()[1]), (str(peer[0]), int(peer[1])), again

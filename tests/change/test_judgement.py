@@ -241,12 +241,20 @@ def test_what_clients_notice_rejects_unless_it_was_declared(
     "report",
     [
         gap(retransmitted=1),  # a lost packet
+        gap(retransmitted=3, unneeded=3),  # acknowledged late
         gap(retransmitted=0, lasted_ms=400.0),  # a broker that paused
         gap(retransmitted=0, lasted_ms=400.0, host_late_ms=300.0),  # this host stood still
         idle(BEGAN + 600),
         fresh(msgspec.structs.replace(FAILED_ONCE, at=BEGAN - 4)),
     ],
-    ids=["a lost packet", "a short pause", "a host that stood still", "ten minutes of silence", "before the command"],
+    ids=[
+        "a lost packet",
+        "nothing lost",
+        "a short pause",
+        "a host that stood still",
+        "ten minutes of silence",
+        "before the command",
+    ],
 )
 def test_what_is_not_the_changes_rejects_nothing(report: SurvivalReport) -> None:
     assert judged(survival=report).answer is Answer.ACCEPTED
@@ -275,6 +283,7 @@ def test_what_nobody_watched_is_not_comparable(report: SurvivalReport, words: st
     "report",
     [
         gap(retransmitted=7, lasted_ms=200.0, host_late_ms=60.0),
+        gap(retransmitted=3, unneeded=2),
         gap(retransmitted=7, lasted_ms=4000.0, host_late_ms=1900.0),
         gap(retransmitted=0, lasted_ms=4000.0, host_late_ms=1900.0),
         gap(retransmitted=7, lasted_ms=4000.0, lasts=True),

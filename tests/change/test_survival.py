@@ -16,6 +16,7 @@ from brokerproof.probes.survival import path
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received, Resent, Stalls, lost
 from brokerproof.probes.survival.path import Names, Segments
 from brokerproof.probes.survival.values import NameSeen, SurvivalPlan, encode
+from brokerproof.probes.wire.tcp_info import SentAgain
 from brokerproof.vantages import survivors
 from brokerproof.vantages.survivors import Survivors, SurvivorsError
 from tests.change.test_judgement import CALM
@@ -33,14 +34,16 @@ def acknowledged(*times: float) -> Acknowledged:
 
 def test_a_pause_is_noted_with_what_was_sent_again_in_it_and_how_late_the_host_was() -> None:
     stalls, resent = Stalls(), Resent()
-    resent.note(AT + 0.15, 1, 3)
-    resent.note(AT + 0.15, 2, 9)
-    resent.note(AT + 2.0, 1, 7)
+    resent.note(AT + 0.15, 1, SentAgain(2, 0))
+    resent.note(AT + 0.2, 1, SentAgain(1, 1))
+    resent.note(AT + 0.15, 2, SentAgain(9, 0))
+    resent.note(AT + 2.0, 1, SentAgain(7, 0))
     stalls.note(AT + 0.2, 50.0)
     stalls.note(AT + 9.0, 900.0)
     survival = acknowledged(0, 0.025, 0.05, 0.25, 0.275).survival(stalls, resent, look_back_s=0.25)
     [gap] = survival.gaps
-    assert (gap.began, gap.lasted_ms, gap.retransmitted, gap.host_late_ms) == (AT + 0.05, 200.0, 3, 50.0)
+    assert (gap.began, gap.lasted_ms, gap.host_late_ms) == (AT + 0.05, 200.0, 50.0)
+    assert (gap.retransmitted, gap.unneeded) == (3, 1)
     assert survival.usual_ms == pytest.approx(25, abs=0.1)
 
 
@@ -107,7 +110,7 @@ def test_a_process_that_is_stopped_knows_for_how_long() -> None:
 def test_a_segment_that_goes_to_an_address_a_name_has_left_is_still_its_brokers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    counts = iter((0, 4))
+    counts = iter((SentAgain(0, 0), SentAgain(4, 1)))
     monkeypatch.setattr(path, "resent_by_peer", lambda: [(40_000, ("10.0.0.9", 9094), next(counts))])
     names, resent = Names(PLAN.brokers), Resent()
     for address in ("10.0.0.9", "10.0.0.10"):
@@ -115,7 +118,7 @@ def test_a_segment_that_goes_to_an_address_a_name_has_left_is_still_its_brokers(
     segments = Segments(names, PLAN.brokers, resent)
     segments.look()
     segments.look()
-    assert resent.between(1, 0, time.time() + 1) == 4
+    assert resent.between(1, 0, time.time() + 1) == SentAgain(4, 1)
 
 
 @given(order=st.permutations(range(8)), twice=st.sets(st.integers(0, 7)), missing=st.sets(st.integers(0, 7)))
