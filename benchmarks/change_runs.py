@@ -20,6 +20,7 @@ from brokerproof.change.session import ChangeError, Watching, look
 from brokerproof.lab.life.handle import Lab
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
+from brokerproof.wording import one_line
 
 PATTERN, CLIENT, CUT_OFF = "privatelink_multi_nlb", "account_b", 2
 OPTIONS = PatternOptions(brokers=2, zones=2)
@@ -58,9 +59,10 @@ def one_run(lab: Lab, command_s: float, settle_s: float, outage_ms: int, *, with
 
 
 def told(judgement: Judgement) -> str:
-    """The answer, and what speaks against acceptance."""
-    whys = "; ".join(f"{why.title} ({why.detail})" if why.detail else why.title for why in judgement.whys)
-    return judgement.answer.replace("_", " ") + (f": {whys}" if whys else "")
+    """The answer, and what speaks against acceptance, each by the first line of what was seen."""
+    details = [(why.title, *why.detail.splitlines()[:1]) for why in judgement.whys]
+    whys = "; ".join(f"{title} ({seen[0]})" if seen else title for title, *seen in details)
+    return one_line(judgement.answer.replace("_", " ") + (f": {whys}" if whys else ""))
 
 
 def main() -> None:

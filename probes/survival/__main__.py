@@ -31,6 +31,7 @@ from brokerproof.probes.survival.path import (
     Every,
     Fresh,
     Idle,
+    LaterFresh,
     Names,
     Segments,
     beat,
@@ -69,13 +70,15 @@ def survive(plan: SurvivalPlan, stop: threading.Event) -> SurvivalReport:
     topic = Topic(plan)
     consuming = Consuming(plan, topic)
     producing = Producing(plan, topic)
-    fresh = [Fresh(broker, address, context, stalls) for broker, address in places]
+    fresh = [Fresh(broker, address, context, names, stalls) for broker, address in places]
+    later = LaterFresh(plan.brokers, places, context, names, stalls)
     idle = [Idle(broker, address, context) for broker, address in places]
     segments = Segments(names, plan.brokers, resent)
     loops = [
         Every(0, beat(stalls), "beat"),
         Every(NAMES_S, names.look, "names"),
         Every(SAMPLED_S, segments.look, "segments"),
+        Every(FRESH_S, later.attempt, "later"),
         *(Every(SAMPLED_S, each.look, "idle") for each in idle),
         # One after another: all handshakes at once would be a load of its own.
         *(Every(FRESH_S, each.attempt, "fresh", after_s=n * FRESH_S / len(fresh)) for n, each in enumerate(fresh)),
@@ -108,7 +111,7 @@ def survive(plan: SurvivalPlan, stop: threading.Event) -> SurvivalReport:
         began=began,
         ended=ended,
         leaders=tuple(each.survival(stalls, resent, look_back_s=LOOK_BACK_S) for each in leaders),
-        fresh=tuple(each.survival() for each in fresh),
+        fresh=(*(each.survival() for each in fresh), *later.survivals()),
         idle=tuple(each.survival() for each in idle),
         names=tuple(names.seen),
         producer=producing.noticed.client(),

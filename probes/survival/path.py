@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from brokerproof.probes.plan import Endpoint
@@ -21,6 +21,8 @@ SAMPLED_S: Final = 0.1
 BEAT_S: Final = 0.01
 LATE_MS: Final = 30.0
 MOST_ATTEMPTS: Final = 500
+MOST_LATER: Final = 100
+"""Addresses beside those of the start that are looked at."""
 
 
 class Every:
@@ -108,18 +110,24 @@ def open_connection(address: str, broker: Endpoint, context: ssl.SSLContext | No
 
 
 class Fresh:
-    """A connection a second to one address of a broker."""
+    """A connection a second to one address of a broker, as long as its name leads there."""
 
-    def __init__(self, broker: Endpoint, address: str, context: ssl.SSLContext | None, stalls: Stalls) -> None:
+    def __init__(
+        self, broker: Endpoint, address: str, context: ssl.SSLContext | None, names: Names, stalls: Stalls
+    ) -> None:
         self._broker = broker
         self._address = address
         self._context = context
+        self._names = names
         self._stalls = stalls
         self._attempts = 0
         self._failed: list[Attempt] = []
 
     def attempt(self) -> None:
-        """Make one and end it."""
+        """Make one and end it; none where the name leads elsewhere by now. One that leads nowhere may come back."""
+        current = self._names.current.get(self._broker.name, ())
+        if current and self._address not in current:
+            return
         at = time.time()
         self._attempts += 1
         try:
@@ -146,6 +154,39 @@ class Fresh:
             attempts=self._attempts,
             failed=tuple(self._failed),
         )
+
+
+class LaterFresh:
+    """A connection a second to each address that a name leads to only since the start, one after another."""
+
+    def __init__(
+        self,
+        brokers: tuple[Endpoint, ...],
+        known: Collection[tuple[Endpoint, str]],
+        context: ssl.SSLContext | None,
+        names: Names,
+        stalls: Stalls,
+    ) -> None:
+        self._brokers = brokers
+        self._known = frozenset((broker.name, address) for broker, address in known)
+        self._context = context
+        self._names = names
+        self._stalls = stalls
+        self._made: dict[tuple[str, str], Fresh] = {}
+
+    def attempt(self) -> None:
+        """One each."""
+        for broker in self._brokers:
+            for address in self._names.current.get(broker.name, ()):
+                place = broker.name, address
+                if place not in self._known and place not in self._made and len(self._made) < MOST_LATER:
+                    self._made[place] = Fresh(broker, address, self._context, self._names, self._stalls)
+                if place in self._made:
+                    self._made[place].attempt()
+
+    def survivals(self) -> tuple[FreshSurvival, ...]:
+        """What to say of them."""
+        return tuple(each.survival() for each in self._made.values())
 
 
 class Idle:

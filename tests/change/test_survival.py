@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from brokerproof.probes.plan import Endpoint
 from brokerproof.probes.survival import path
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received, Resent, Stalls, lost
-from brokerproof.probes.survival.path import Names, Segments
+from brokerproof.probes.survival.path import Fresh, LaterFresh, Names, Segments
 from brokerproof.probes.survival.values import NameSeen, SurvivalPlan, encode
 from brokerproof.probes.wire.tcp_info import SentAgain
 from brokerproof.vantages import survivors
@@ -105,6 +106,21 @@ def test_a_process_that_is_stopped_knows_for_how_long() -> None:
         watcher.stdin.write("\n")
         watcher.stdin.flush()
         assert float(watcher.stdout.readline()) >= 900 * STOPPED_S
+
+
+def test_fresh_connections_go_where_the_name_leads() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as there:
+        broker = Endpoint(name="b-1", port=there.getsockname()[1], broker_id=1)
+        names = Names((broker,))
+        first = Fresh(broker, "127.0.0.1", None, names, Stalls())
+        later = LaterFresh((broker,), ((broker, "127.0.0.1"),), None, names, Stalls())
+        for current in (("127.0.0.1",), ("127.0.0.2",), ()):
+            names.current["b-1"] = current
+            first.attempt()
+            later.attempt()
+        assert first.survival().attempts == 2, "at first, and while the name leads nowhere"
+        assert len(first.survival().failed) == 2
+        assert [(each.address, each.attempts, each.failed) for each in later.survivals()] == [("127.0.0.2", 1, ())]
 
 
 def test_a_segment_that_goes_to_an_address_a_name_has_left_is_still_its_brokers(
