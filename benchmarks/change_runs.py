@@ -2,7 +2,7 @@
 
 One lab; each run looks before, lets clients live through some seconds in which nothing is changed, looks after, and is
 judged without a declaration. With ``--outage-ms`` the addresses of one broker are cut off for so long in each run, by a
-packet filter in the client's namespace: then every run is to be rejected.
+packet filter of the router of the client's VPC: then every run is to be rejected.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
 
 from brokerproof.change.declaration import NOTHING
 from brokerproof.change.judgement import Answer, Judgement, judge_change
 from brokerproof.change.session import ChangeError, Watching, look
 from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.network.layout import router_name
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 from brokerproof.wording import one_line
@@ -27,16 +27,22 @@ OPTIONS = PatternOptions(brokers=2, zones=2)
 MOST_RUNS, MOST_MINUTES, MOST_OUTAGE_MS = 500, 240, 10_000
 
 
-def cut_off(prefix: Sequence[str], addresses: Sequence[str], outage_ms: int) -> None:
-    """Drop what goes to these addresses and comes from them, for a while."""
-    those = "{ " + ", ".join(addresses) + " }"
+def cut_off(lab: Lab, broker_id: int, outage_ms: int) -> None:
+    """Drop what the router of the client's VPC forwards to a broker's addresses and from them, for a while.
+
+    What the client's own host drops is no loss to its TCP: it was never sent, and is not sent again.
+    """
+    topology = lab.topology
+    [broker] = (each for each in expect(topology, CLIENT).brokers if each.broker_id == broker_id)
+    those = "{ " + ", ".join(str(each.address) for each in broker.addresses) + " }"
     rules = (
-        "table ip cut {\n"
-        f" chain out {{\n type filter hook output priority 0;\n ip daddr {those} drop\n }}\n"
-        f" chain in {{\n type filter hook input priority 0;\n ip saddr {those} drop\n }}\n}}\n"
+        "table ip cut {\n chain through {\n type filter hook forward priority -10;\n"
+        f" ip daddr {those} drop\n ip saddr {those} drop\n }}\n}}\n"
     )
+    router = f"/run/netns/{router_name(topology.client(CLIENT).vpc_id)}"
+    inside = ["nsenter", "--target", str(lab.pid), "--mount", "--pid", "--", "nsenter", f"--net={router}", "--"]
     script = f"nft -f - && sleep {outage_ms / 1000}; nft delete table ip cut"
-    subprocess.run([*prefix, "sh", "-c", script], input=rules, text=True, check=True)
+    subprocess.run([*inside, "sh", "-c", script], input=rules, text=True, check=True)
 
 
 def one_run(lab: Lab, command_s: float, settle_s: float, outage_ms: int, *, with_java: bool) -> Judgement:
@@ -48,8 +54,7 @@ def one_run(lab: Lab, command_s: float, settle_s: float, outage_ms: int, *, with
         began = time.time()
         time.sleep(command_s / 2)
         if outage_ms:
-            broker = next(each for each in expect(topology, CLIENT).brokers if each.broker_id == CUT_OFF)
-            cut_off(lab.command_prefix(CLIENT), [str(each.address) for each in broker.addresses], outage_ms)
+            cut_off(lab, CUT_OFF, outage_ms)
         time.sleep(command_s / 2)
         ended = time.time()
         time.sleep(settle_s)
