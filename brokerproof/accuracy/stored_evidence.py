@@ -12,9 +12,10 @@ import msgspec
 from brokerproof.accuracy.lab_clients import verdict_ms
 from brokerproof.accuracy.trial import Named, Trial
 from brokerproof.aws.audit.values import Audit
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import HostFacts, Outcome
 from brokerproof.probes.outcome.base import Value
 from brokerproof.probes.outcome.foreign_text import encode_json

@@ -10,11 +10,12 @@ from typing import Final
 
 import msgspec
 
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.check import Check
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Finding
 from brokerproof.diagnosis.found_addresses import with_found_addresses
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.diagnosis.outcome_index import first_look
 from brokerproof.probes.outcome import Outcome, Stage
 from brokerproof.probes.outcome.permissions import ASKED_WITHOUT_EFFECT

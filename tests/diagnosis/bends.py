@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     ConnectFacts,

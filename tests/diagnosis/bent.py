@@ -8,9 +8,10 @@ from functools import cache
 
 import msgspec
 
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import Outcome, Reason, ResolveFacts, Role, Stage, Status, WaitedFor
 from brokerproof.probes.outcome.registry import run_per
 from brokerproof.probes.outcome.spec import Per

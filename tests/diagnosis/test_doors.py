@@ -7,9 +7,10 @@ import pytest
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import ConnectFacts, Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.topology.patterns import PatternName

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.check import Check, Verdict
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     MetadataFacts,

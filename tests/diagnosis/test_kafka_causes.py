@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.check import Assertion, Check, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, ClientEvidence
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     AuthorizeFacts,

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.check import Assertion, Check, Verdict
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import (
     HandshakeFacts,
     Outcome,

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from brokerproof.causes.codes import Code
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, Diagnosis
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import (
     HostFacts,
     HostsEntry,

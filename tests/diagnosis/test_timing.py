@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.diagnosis.timing import known_after_ns
 from brokerproof.probes.outcome import Outcome, Reason, Stage, Status
 from tests.diagnosis.bent import views_of

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.check import Assertion
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import Reason, Role
 from brokerproof.reports.document import decode_document
 from brokerproof.running.planning import make_plan, without_isolation

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from brokerproof.diagnosis.basis import RunOutcomes
 from brokerproof.diagnosis.check import Check, Subject
-from brokerproof.diagnosis.judge import RunOutcomes, judge
+from brokerproof.diagnosis.judge import judge
 from brokerproof.probes.outcome import Stage
 from brokerproof.running.lab_pool import brokers_of
 from brokerproof.scenarios.plugin import MARKERS
