@@ -10,7 +10,6 @@ from typing import Any, Final
 from brokerproof.aws.discovery.calls import (
     BALANCER_ATTRIBUTES,
     BALANCERS,
-    DESCRIBE_VPC_CONNECTION,
     ENDPOINTS,
     INTERFACES,
     LIST_VPC_CONNECTIONS,
@@ -22,12 +21,17 @@ from brokerproof.aws.discovery.calls import (
     TARGET_GROUPS,
     TARGET_HEALTH,
 )
+from brokerproof.aws.discovery.connections import (
+    connections_of,
+    described_connections,
+    endpoint_interfaces,
+    interfaces_of,
+)
 from brokerproof.aws.discovery.network import ReadNetwork
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
 from brokerproof.aws.discovery.scope import ReadCluster
 from brokerproof.aws.facts import OpenService, Provided, TargetHealth
 from brokerproof.topology.models import (
-    EndpointInterface,
     EndpointService,
     EndpointState,
     Listener,
@@ -82,13 +86,15 @@ def read_services(reader: Reader, network: ReadNetwork, clusters: Sequence[ReadC
     reader.say("reading load balancers, endpoint services and endpoints")
     asks = [Ask(place, call) for place in homes for call in (SERVICES, BALANCERS, TARGET_GROUPS)]
     asks += [Ask(place, LIST_VPC_CONNECTIONS) for place in sorted(set(network.places.values()))]
-    enis_read = reader.beside(lambda: _endpoint_interfaces(reader, network))
+    enis_read = reader.beside(lambda: endpoint_interfaces(reader, network))
     reads = reader.every(asks)
     listed = {
         call: [(r.ask.place, i) for r in reads if r.ask.call is call for i in r.entries]
         for call in (SERVICES, BALANCERS, TARGET_GROUPS, LIST_VPC_CONNECTIONS)
     }
-    connections_read = reader.beside(lambda: _described(reader, network, listed[LIST_VPC_CONNECTIONS], clusters))
+    connections_read = reader.beside(
+        lambda: described_connections(reader, network, listed[LIST_VPC_CONNECTIONS], clusters)
+    )
     found = ReadServices()
     home_vpcs = {cluster.vpc_id for cluster in clusters}
     balancers = {
@@ -106,7 +112,7 @@ def read_services(reader: Reader, network: ReadNetwork, clusters: Sequence[ReadC
     _provider(found, theirs, told())
     enis = enis_read()
     found.endpoints = list(_endpoints(network, {s.service_name for s in found.services}, enis))
-    found.connections = _connections(reader, network, connections_read(), clusters, enis)
+    found.connections = connections_of(reader, network, connections_read(), clusters, enis)
     return found
 
 
@@ -309,34 +315,9 @@ def _provider(found: ReadServices, ours: Sequence[tuple[Place, Item]], told: Seq
             ]
 
 
-def _endpoint_interfaces(reader: Reader, network: ReadNetwork) -> dict[str, Item]:
-    """The interfaces of the VPCs' endpoints, by id."""
-    wanted: dict[Place, list[str]] = {}
-    for place, item in network.listed(ENDPOINTS):
-        if item.get("VpcEndpointType", "Interface") == "Interface":
-            wanted.setdefault(place, []).extend(item.get("NetworkInterfaceIds", ()))
-    reads = reader.every(
-        Ask(place, INTERFACES, where("network-interface-id", ids)) for place, ids in wanted.items() if ids
-    )
-    return {item["NetworkInterfaceId"]: item for read in reads for item in read.entries}
-
-
-def _interfaces(item: Item, enis: Mapping[str, Item]) -> tuple[EndpointInterface, ...]:
-    found = []
-    for key in item.get("NetworkInterfaceIds", ()):
-        if key in enis:
-            six = next((a["Ipv6Address"] for a in enis[key].get("Ipv6Addresses", ())), None)
-            found.append(
-                EndpointInterface(
-                    subnet_id=enis[key]["SubnetId"], private_ip_address=enis[key]["PrivateIpAddress"], ipv6_address=six
-                )
-            )
-    return tuple(sorted(found, key=lambda eni: eni.subnet_id))
-
-
 def _endpoints(network: ReadNetwork, services: set[str], enis: Mapping[str, Item]) -> Iterator[VpcEndpoint]:
     for place, item in network.listed(ENDPOINTS):
-        interfaces = _interfaces(item, enis)
+        interfaces = interfaces_of(item, enis)
         if item["ServiceName"] not in services or not interfaces:
             continue
         region = item.get("ServiceRegion")
@@ -357,67 +338,3 @@ def _regional(item: Item) -> str:
     """The endpoint's name that answers all of its interfaces: zonal names go on from its first label."""
     names = sorted((entry["DnsName"] for entry in item.get("DnsEntries", ())), key=len)
     return str(names[0]) if names else f"{item['VpcEndpointId']}.vpce.amazonaws.com"
-
-
-# MSK's own
-
-
-def _described(
-    reader: Reader, network: ReadNetwork, listed: Sequence[tuple[Place, Item]], clusters: Sequence[ReadCluster]
-) -> list[Read]:
-    """The connections of these VPCs to these clusters."""
-    arns = {cluster.arn for cluster in clusters}
-    wanted = [(p, i) for p, i in listed if i["TargetClusterArn"] in arns and i["VpcId"] in network.places]
-    return reader.every(
-        Ask(place, DESCRIBE_VPC_CONNECTION, {"Arn": item["VpcConnectionArn"]}, of=(item["VpcConnectionArn"],))
-        for place, item in wanted
-    )
-
-
-def _connections(
-    reader: Reader,
-    network: ReadNetwork,
-    reads: Sequence[Read],
-    clusters: Sequence[ReadCluster],
-    enis: Mapping[str, Item],
-) -> list[VpcConnection]:
-    names = {cluster.arn: cluster.info["ClusterName"] for cluster in clusters}
-    found = []
-    for read in reads:
-        item = read.one
-        if not item:
-            continue
-        subnets, groups = set(item.get("Subnets", ())), set(item.get("SecurityGroups", ()))
-        endpoint = next(
-            (
-                e
-                for e in network.items(ENDPOINTS)
-                if e["VpcId"] == item["VpcId"]
-                and _tag(e, "ClusterArn") == item["TargetClusterArn"]
-                and {g["GroupId"] for g in e.get("Groups", ())} == groups
-                and set(e.get("SubnetIds", ())) == subnets
-            ),
-            None,
-        )
-        interfaces = _interfaces(endpoint, enis) if endpoint is not None else ()
-        if not interfaces:
-            why = f"no endpoint with the tag ClusterArn was found for {item['VpcConnectionArn']}"
-            reader.missing(read.ask.place, ENDPOINTS, why, [item["VpcConnectionArn"]])
-            continue
-        found.append(
-            VpcConnection(
-                vpc_connection_arn=item["VpcConnectionArn"],
-                target_cluster_name=names[item["TargetClusterArn"]],
-                authentication=item["Authentication"],
-                vpc_id=item["VpcId"],
-                client_subnets=tuple(sorted(subnets)),
-                security_groups=tuple(sorted(groups)),
-                state=item["State"],
-                network_interfaces=interfaces,
-            )
-        )
-    return sorted(found, key=lambda c: c.vpc_connection_arn)
-
-
-def _tag(item: Item, key: str) -> str:
-    return next((str(tag["Value"]) for tag in item.get("Tags", ()) if tag["Key"] == key), "")
