@@ -1,11 +1,9 @@
-"""The processes of a lab: brokers, resolvers, certificates they read, witnesses. Runs as the lab's PID 1."""
+"""The processes of a lab: brokers, the certificates they read, and what stands beside them. Runs as its PID 1."""
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,28 +14,22 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import dns.exception
-import dns.message
-import dns.query
-import dns.rdataclass
-import dns.rdatatype
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
-from brokerproof.lab.daemons import broker_calls, nameserver, quorum
-from brokerproof.lab.daemons.certificates import Authority, make_authority, make_server_pem
-from brokerproof.lab.daemons.credentials import LabCredentials
-from brokerproof.lab.daemons.jvm import STATE_DIR
+from brokerproof.lab.daemons import broker_calls, quorum
+from brokerproof.lab.daemons.issued import Issued
 from brokerproof.lab.daemons.kafka_config import (
-    CLIENT_AUTHORITY,
     HEARTBEAT_MS,
     IAM_STATE,
-    UNBOUND,
     certificate_path,
     data_dir,
     properties_text,
 )
+from brokerproof.lab.daemons.logs import log_of, tail
+from brokerproof.lab.daemons.resolvers import Resolvers
 from brokerproof.lab.daemons.sts import Sts
 from brokerproof.lab.daemons.told import Told
+from brokerproof.lab.daemons.witnesses import Witnesses
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
 from brokerproof.lab.network.blueprint import (
@@ -45,15 +37,11 @@ from brokerproof.lab.network.blueprint import (
     BrokerProcess,
     Certificate,
     Proxy,
-    Resolver,
     StrangerProcess,
-    Witness,
 )
-from brokerproof.topology.models import ClientIdentity, IamJudgement, KafkaAcl, ScramUser
-from brokerproof.topology.patterns.authentication import USER
+from brokerproof.topology.models import KafkaAcl, ScramUser
 
 BROKER_START_S = 90
-RESOLVER_START_S = 10
 ANNOUNCED_S = 0.4
 """Within which a controller has heard that a broker is shutting down."""
 ELECTION_S = 20
@@ -64,7 +52,6 @@ SETTLED_S = 2 * HEARTBEAT_MS / 1000
 """For which a broker must be listed to be back: a heartbeat of its own, and one in which others hear of it."""
 STARTED = "Kafka Server started"
 """What KafkaRaftServer logs once the broker is registered and unfenced."""
-_TAIL_LINES = 15
 
 Progress = Callable[[str], None]
 
@@ -81,49 +68,19 @@ class Daemons:
         self._thawed: set[str] = set()
         """Those that move again, and may still be taken for dead."""
         self._cut_off: set[str] = set()
-        self._resolvers: dict[str, tuple[Resolver, subprocess.Popen[bytes]]] = {}
+        self.resolvers = Resolvers()
+        self.witnesses = Witnesses()
         self._proxies: Told[Proxy] = Told("proxy")
         self._strangers: Told[StrangerProcess] = Told("stranger")
-        self._witnesses: dict[Witness, socket.socket] = {}
         self._sts: dict[str, Sts] = {}
-        self._trusted: Authority | None = None
-        self._corporate: Authority | None = None
-        """Whose certificates clients trust as well, as a company's own for what inspects TLS."""
-        self._credentials = LabCredentials()
-        self._of_clients: Authority | None = None
-        """The private CA of clients of mutual TLS."""
-        self._identities: tuple[ClientIdentity, ...] = ()
+        self.issued = Issued()
         self._scram_users: dict[str, tuple[ScramUser, ...]] = {}
         """By cluster, as its brokers know them."""
         self._cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
-    # certificates
-
     def write_certificates(self, certificates: Iterable[Certificate]) -> dict[tuple[str, str], str]:
-        """Write a key and chain for each of these, and the authority clients trust; gives path by cluster, listener."""
-        now = dt.datetime.now(dt.UTC)
-        if self._trusted is None:
-            self._trusted = make_authority("Lab Amazon RSA 2048 M01", now)
-            self._corporate = make_authority("Lab Corporate CA", now)
-            Path(STATE_DIR, "tls", "ca.pem").write_bytes(self._trusted.root_pem + self._corporate.root_pem)
-        written: dict[tuple[str, str], str] = {}
-        for certificate in certificates:
-            asked = certificate.asked
-            authority = self._trusted if asked.trusted else make_authority("Somebody Else CA", now)
-            pem = make_server_pem(
-                authority,
-                certificate.dns_names,
-                now + dt.timedelta(days=asked.valid_from_days),
-                now + dt.timedelta(days=asked.valid_to_days),
-                intermediate=asked.intermediate,
-            )
-            first = Path(certificate_path(certificate.cluster_name, certificate.listener))
-            unused = certificate.cluster_name not in {b.cluster_name for b in self._known()} or not first.exists()
-            path = first if unused else first.with_stem(f"{first.stem}-{uuid.uuid4().hex[:8]}")
-            path.touch(mode=0o600)
-            path.write_bytes(pem)
-            written[certificate.cluster_name, certificate.listener] = str(path)
-        return written
+        """Write a key and chain for each of these; gives path by cluster and listener."""
+        return self.issued.write(certificates, {broker.cluster_name for broker in self._known()})
 
     def present_certificates(self, paths: Mapping[tuple[str, str], str]) -> None:
         """Have running brokers present other certificates, by dynamic configuration (KIP-226, KIP-978).
@@ -136,21 +93,6 @@ class Daemons:
             if running and path != certificate_path(cluster_name, listener):  # which brokers start with
                 change = partial(broker_calls.set_keystore, running, listener, path)
                 kernel.in_namespace(running[0].namespace, change)
-
-    def issue_identities(self, identities: Sequence[ClientIdentity]) -> None:
-        """Leave for clients of mutual TLS what they come with, and for brokers whom they take it from."""
-        if identities and self._of_clients is None:
-            self._of_clients = make_authority("Lab Private CA", dt.datetime.now(dt.UTC))
-            Path(CLIENT_AUTHORITY).write_bytes(self._of_clients.root_pem)
-        if self._of_clients is not None and tuple(identities) != self._identities:
-            for identity in identities:
-                self._credentials.issue(identity, self._of_clients, USER)
-            self._identities = tuple(identities)
-
-    def set_iam(self, judgements: Sequence[IamJudgement]) -> None:
-        """Have IAM listeners judge so, from the next login on, and clients have what they are to have."""
-        for judgement in judgements:
-            self._credentials.sign_for_iam(judgement, Path(IAM_STATE), USER)
 
     def set_sts(self, namespaces: Sequence[str]) -> None:
         """Have STS answer in these, and in no other."""
@@ -181,7 +123,7 @@ class Daemons:
             )
         configuration = data.parent / f"{broker.key}.properties"
         configuration.write_text(properties_text(broker.properties), encoding="ascii")
-        with _log(broker.key).open("wb") as log:
+        with log_of(broker.key).open("wb") as log:
             return subprocess.Popen(
                 kernel.inside(broker.namespace, self._java, *self._jvm, "kafka.Kafka", str(configuration)),
                 stdin=subprocess.DEVNULL,
@@ -200,14 +142,14 @@ class Daemons:
         deadline = time.monotonic() + BROKER_START_S
         while waiting:
             for key, process in list(waiting.items()):
-                text = _log(key).read_text(errors="replace")
+                text = log_of(key).read_text(errors="replace")
                 if STARTED in text:
                     del waiting[key]
                     progress(f"brokers: {key} is up, {len(waiting)} to go")
                 elif process.poll() is not None:
-                    raise LabError(f"broker {key} ended ({process.returncode}) while starting:\n{_tail(text)}")
+                    raise LabError(f"broker {key} ended ({process.returncode}) while starting:\n{tail(text)}")
                 elif time.monotonic() > deadline:
-                    raise LabError(f"broker {key} did not start within {BROKER_START_S} s:\n{_tail(text)}")
+                    raise LabError(f"broker {key} did not start within {BROKER_START_S} s:\n{tail(text)}")
             time.sleep(0.02)
 
     def warm_up(self) -> None:
@@ -332,11 +274,10 @@ class Daemons:
             if now == before or not running:
                 continue
             for user in now:
-                self._credentials.leave(user.name, given=user.given)
-            told = {user.name: self._credentials.password(user.name) for user in now if user.associated}
-            told |= {
-                user.name: self._credentials.another_password() for user in now if user.name in told and user.rotated
-            }
+                self.issued.credentials.leave(user.name, given=user.given)
+            credentials = self.issued.credentials
+            told = {user.name: credentials.password(user.name) for user in now if user.associated}
+            told |= {user.name: credentials.another_password() for user in now if user.name in told and user.rotated}
             gone = {user.name for user in before if user.associated} - told.keys()
             change = partial(broker_calls.set_scram_users, running, told, gone)
             kernel.in_namespace(running[0].namespace, change)
@@ -478,61 +419,6 @@ class Daemons:
         """Process id, in the lab's PID namespace, of each broker that runs: another id is another start."""
         return {key: process.pid for key, (_, process) in sorted(self._brokers.items()) if process.poll() is None}
 
-    # resolvers
-
-    def set_resolvers(self, resolvers: Sequence[Resolver]) -> None:
-        """Start or reload what changed, and see every change take effect.
-
-        Raises:
-            LabError: unbound refuses its configuration or does not answer.
-        """
-        changed = [r for r in resolvers if self._resolvers.get(r.namespace, (None,))[0] != r]
-        for resolver in changed:
-            path = Path(STATE_DIR, "unbound", f"{resolver.namespace}.conf")
-            path.write_text(resolver.configuration)
-            known = self._resolvers.get(resolver.namespace)
-            if known is None:
-                with _log(f"resolver-{resolver.namespace}").open("wb") as log:
-                    process = subprocess.Popen(
-                        kernel.inside(resolver.namespace, UNBOUND, "-d", "-c", str(path)),
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                    )
-            else:
-                process = known[1]
-                process.send_signal(signal.SIGHUP)
-            self._resolvers[resolver.namespace] = (resolver, process)
-        for resolver in changed:
-            self._await_resolver(resolver)
-
-    def end_resolvers(self, wanted: Sequence[Resolver]) -> None:
-        """End the resolvers of VPCs that go or answer at another address; a reload binds no other address."""
-        places = {(r.vpc_id, r.namespace, r.address) for r in wanted}
-        for namespace, (resolver, process) in list(self._resolvers.items()):
-            if (resolver.vpc_id, namespace, resolver.address) not in places:
-                process.kill()
-                process.wait()
-                del self._resolvers[namespace]
-
-    def _await_resolver(self, resolver: Resolver) -> None:
-        wanted = nameserver.identity_of(resolver.configuration)
-        process = self._resolvers[resolver.namespace][1]
-        log = _log(f"resolver-{resolver.namespace}")
-
-        def announced() -> bool:
-            if process.poll() is not None:
-                raise LabError(f"resolver of {resolver.vpc_id} ended:\n{_tail(log.read_text(errors='replace'))}")
-            return kernel.in_namespace(resolver.namespace, lambda: _identity(resolver.address)) == wanted
-
-        try:
-            Retrying(stop=stop_after_delay(RESOLVER_START_S), wait=wait_fixed(0.01), retry=retry_if_not_result(bool))(
-                announced
-            )
-        except RetryError:
-            words = _tail(log.read_text(errors="replace"))
-            raise LabError(f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}") from None
-
     # proxies and strangers
 
     def set_proxies(self, proxies: Sequence[Proxy]) -> None:
@@ -553,50 +439,9 @@ class Daemons:
 
     def _asked_of(self, stranger: StrangerProcess) -> dict[str, object]:
         onward = (stranger.address, stranger.broker_port)
-        return {"address": stranger.address, "port": stranger.port, "pem": self._pem_of(stranger), "onward": onward}
-
-    def _pem_of(self, stranger: StrangerProcess) -> str:
-        """Where the certificate is that it ends TLS with; empty where it does not."""
-        if not stranger.dns_names or self._corporate is None:
-            return ""
-        now = dt.datetime.now(dt.UTC)
-        pem = make_server_pem(
-            self._corporate, stranger.dns_names, now - dt.timedelta(days=1), now + dt.timedelta(days=90)
-        )
-        path = Path(STATE_DIR, "tls", f"{stranger.namespace}-{stranger.port}.pem")
-        path.touch(mode=0o600)
-        path.write_bytes(pem)
-        return str(path)
-
-    # witnesses
-
-    def set_witnesses(self, witnesses: Sequence[Witness]) -> None:
-        """Open listening sockets on client hosts, and close those that are not among these."""
-        self.close_witnesses(witnesses)
-        for witness in witnesses:
-            if witness not in self._witnesses:
-                family = socket.AF_INET6 if ":" in witness.address else socket.AF_INET
-                listen = partial(socket.create_server, (witness.address, witness.port), family=family, backlog=16)
-                self._witnesses[witness] = kernel.in_namespace(witness.namespace, listen)
-
-    def close_witnesses(self, wanted: Sequence[Witness]) -> None:
-        """Close the others."""
-        for witness in [w for w in self._witnesses if w not in wanted]:
-            self._witnesses.pop(witness).close()
-
-
-def _log(name: str) -> Path:
-    return Path(STATE_DIR, "log", f"{name}.log")
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])
-
-
-def _identity(address: str) -> str:
-    query = dns.message.make_query("id.server.", dns.rdatatype.TXT, dns.rdataclass.CH)
-    with suppress(dns.exception.DNSException, OSError):
-        answer = dns.query.udp(query, address, timeout=0.2)
-        for rrset in answer.answer:
-            return str(rrset[0]).strip('"')
-    return ""
+        return {
+            "address": stranger.address,
+            "port": stranger.port,
+            "pem": self.issued.for_stranger(stranger),
+            "onward": onward,
+        }
