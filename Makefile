@@ -9,6 +9,8 @@ PROVE_ARGS ?=
 SEED ?= 1
 MINUTES ?= 5
 FUZZ_ARGS ?=
+KUBERNETES := $(CURDIR)/build/kubernetes/servers
+KUBERNETES_VERSION := $(addprefix -X k8s.io/component-base/version.,gitVersion=v1.36.3 gitMajor=1 gitMinor=36)
 # Not set-up's .venv alone: that cannot be made while the lock does not fit pyproject.toml.
 LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 
@@ -16,7 +18,7 @@ LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue templates fleet accuracy fuzz soak bench clean
+.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue templates fleet kubernetes accuracy fuzz soak bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,6 +78,12 @@ fleet: setup ## a fleet without an account: through ministack: the lab's clients
 	$(BIN)/python -m tests.fleet.offline schedule
 	$(BIN)/python -m tests.fleet.offline regions
 	$(BIN)/python -m tests.fleet.offline scale 1000
+
+# Needs Go 1.26. The servers are Kubernetes' own, at the version of servers/go.mod, which the linker has to be told.
+kubernetes: setup ## build Kubernetes' own servers (the first time half an hour), and try the vantage and the chart with them
+	@command -v go >/dev/null || { echo "make kubernetes: needs Go 1.26 on PATH" >&2; exit 1; }
+	cd tests/kubernetes/servers && go build -ldflags "-s -w $(KUBERNETES_VERSION)" -o $(KUBERNETES) .
+	BROKERPROOF_KUBERNETES=$(KUBERNETES) $(BIN)/pytest -q tests/kubernetes tests/fleet/test_helm.py $(PYTEST_ARGS)
 
 accuracy: setup ## prove the diagnosis with every fault, and write docs/accuracy.md; PROVE_ARGS are handed on
 	$(BIN)/brokerproof lab prove --clean 200 --busy 200 --together 3 --draws 100 --page docs/accuracy.md $(PROVE_ARGS)

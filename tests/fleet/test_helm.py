@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from brokerproof.cli.late import LateCommand
 from brokerproof.cli.main import main
+from tests.kubernetes.program import PROGRAM
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "brokerproof"
 KINDS = {
@@ -24,9 +25,10 @@ KINDS = {
 
 def helm(*words: str) -> subprocess.CompletedProcess[str]:
     found = shutil.which("helm")
-    if found is None:
-        pytest.skip("helm is not on PATH")
-    return subprocess.run([found, *words], capture_output=True, text=True, check=False)
+    if found is None and PROGRAM is None:
+        pytest.skip("helm is not on PATH, and `make kubernetes` has not built its templates")
+    command = [found] if found else [str(PROGRAM), "helm"]
+    return subprocess.run([*command, *words], capture_output=True, text=True, check=False)
 
 
 def rendered(tmp_path: Path, mode: str, *more: str) -> list[dict[str, Any]]:
@@ -38,9 +40,13 @@ def rendered(tmp_path: Path, mode: str, *more: str) -> list[dict[str, Any]]:
 
 
 def container(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = pod_of(resources)["containers"][0]
+    return found
+
+
+def pod_of(resources: list[dict[str, Any]]) -> dict[str, Any]:
     spec = resources[-1]["spec"]
-    pod = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
-    found: dict[str, Any] = pod["containers"][0]
+    found: dict[str, Any] = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
     return found
 
 

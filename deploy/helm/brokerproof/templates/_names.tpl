@@ -31,7 +31,7 @@ spec:
   serviceAccountName: {{ .Values.serviceAccount.name }}
   {{- end }}
   automountServiceAccountToken: {{ not (empty .Values.serviceAccount.name) }}
-  securityContext: {runAsNonRoot: true, runAsUser: 10001, fsGroup: 10001}
+  securityContext: {runAsNonRoot: true, runAsUser: 10001, fsGroup: 10001, seccompProfile: {type: RuntimeDefault}}
   containers:
     - name: brokerproof
       image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
