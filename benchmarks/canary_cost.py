@@ -7,9 +7,9 @@ what each side does, to the same brokers of the lab, in turns
   blackbox  Debian's blackbox_exporter: one connect and TLS handshake to every address, the name and chain verified
             (tcp prober, a module a broker), asked for over loopback. It resolves no name, speaks no Kafka, judges and
             keeps nothing.
-  kminion   with --kminion PROGRAM, and after the turns, for it goes on by itself: its end-to-end probe, a record to
-            each broker and its way back through a group, over connections that stay, every 2 s; a round is such a time.
-            It looks at no address, and its metrics of topics, groups and log directories are not asked for.
+  kminion   with --kminion PROGRAM, and after the turns: a scrape of its metrics, for which it asks the cluster for
+            topics, offsets, groups and log directories over connections that stay. It looks at no address and moves no
+            record. Ten are taken at a time: one is less than the clock's tick.
 
 Processor time is user and system time of the processes (/proc). Connections and bytes are those of the client's
 namespace beside loopback (/proc/net), all packets counted whole.
@@ -53,7 +53,6 @@ from tests.canary.made import BEGAN, EVERY_S, VIEW, dead_address, done, run_of, 
 
 PATTERN, CLIENT = "privatelink_multi_nlb", "account_b"
 BLACKBOX, PORT = "prometheus-blackbox-exporter", 9115
-PROBE_S: Final = 2
 KMINION_PORT, KMINION_STARTS_S = 9116, 15
 HERTZ: Final = os.sysconf("SC_CLK_TCK")
 PATIENT: Final = Limits(resolve_ms=15_000, connect_ms=15_000, handshake_ms=30_000, request_ms=30_000, plan_ms=120_000)
@@ -68,6 +67,15 @@ for line in sys.stdin:
         with urlopen(url, timeout=60) as answer:
             good += b"\\nprobe_success 1" in answer.read()
     print(good, flush=True)
+"""
+
+
+SCRAPES: Final = 10
+SCRAPE = """
+from urllib.request import urlopen
+for _ in range({times}):
+    with urlopen("http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        assert b"kminion_kafka_cluster_info" in answer.read()
 """
 
 
@@ -170,28 +178,24 @@ def blackbox(
 def kminion(
     program: str, view: ClientView, prefix: tuple[str, ...], ca_file: str, folder: Path
 ) -> Iterator[tuple[int, Callable[[], None]]]:
-    """Its end-to-end probe in the client's namespace: its process, and the time of one round."""
+    """The exporter in the client's namespace: its process, and ten scrapes of it."""
     config = folder / "kminion.yaml"
     settings = {
         "kafka": {
             "brokers": [f"{broker.name}:{broker.port}" for broker in view.brokers],
             "tls": {"enabled": True, "caFilepath": ca_file},
         },
-        "minion": {
-            "consumerGroups": {"enabled": False},
-            "logDirs": {"enabled": False},
-            "endToEnd": {"enabled": True, "probeInterval": f"{PROBE_S}s"},
-        },
         "exporter": {"host": "127.0.0.1", "port": KMINION_PORT},
     }
     YAML(typ="safe", pure=True).dump(settings, config)
     command = [*prefix, "env", f"CONFIG_FILEPATH={config}", program]
+    asking = [*prefix, sys.executable, "-c", SCRAPE.format(port=KMINION_PORT, times=SCRAPES)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             time.sleep(KMINION_STARTS_S)
             if process.poll() is not None:
                 raise SystemExit(f"{program} ended by itself ({process.returncode})")
-            yield process.pid, lambda: time.sleep(PROBE_S)
+            yield process.pid, lambda: subprocess.run(asking, check=True).check_returncode()
         finally:
             for each in below(process.pid):
                 with suppress(ProcessLookupError):
@@ -252,7 +256,11 @@ def beside(rounds: int, kminion_program: str) -> None:
         store.close()
         if kminion_program:
             with kminion(kminion_program, view, prefix, ca_file, folder) as (pid, of_kminion):
-                costs["kminion"] = [cost_of(of_kminion, pid, prefix) for _ in range(rounds)]
+                tens = (cost_of(of_kminion, pid, prefix, asked_by=SCRAPES) for _ in range(rounds))
+                costs["kminion"] = [
+                    Cost(ten.processor_ms / SCRAPES, ten.connections, ten.bytes_moved // SCRAPES, ten.seconds / SCRAPES)
+                    for ten in tens
+                ]
     print(f"{rounds} rounds of {len(view.brokers)} brokers at {addresses} addresses, in turns; medians of a round\n")
     print(f"{'':<22} {'processor ms':>12} {'connections':>11} {'bytes':>8} {'s':>6}")
     own = statistics.median(of_canary.own_ms)
