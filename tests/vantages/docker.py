@@ -79,7 +79,8 @@ def _daemon(folder: Path, socket: Path, group: str) -> Iterator[None]:
         finally:
             _end(daemon)
             _remove_groups(group)
-            shutil.rmtree(folder / "data", ignore_errors=True)
+            for part in ("data", "docker"):
+                shutil.rmtree(folder / part, ignore_errors=True)
 
 
 def _answers(daemon: subprocess.Popen[bytes]) -> bool:
