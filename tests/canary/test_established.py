@@ -205,7 +205,7 @@ def test_each_refusal_at_the_end_of_a_session_is_an_alert_that_names_it(
 
 
 def test_words_of_a_client_library_are_a_reason_and_a_broker() -> None:
-    """As librdkafka 2.12 said them in a lab whose sessions end after 8 s."""
+    """As librdkafka 2.16 said them in a lab whose sessions end after 8 s; a token that is not there, by its source."""
     refusals = Refusals(tuple(Endpoint(name=f"b-{n}.demo", port=9098, broker_id=n) for n in (1, 2, 3)))
     code = KafkaError._AUTHENTICATION
     for session in ("A: B", "B: C"):
