@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import dns.message
+import dns.name
 import dns.rdatatype
 import dns.rrset
 import pytest
@@ -42,12 +43,21 @@ def of(run: Run, stage: Stage) -> list[Outcome]:
     return [each for each in run.outcomes if each.stage is stage]
 
 
+ONE = dns.name.from_text("b-1.fuzz.test").to_digestable()
+HEADER_BYTES = 12
+
+
 def records(query: bytes, count: int) -> bytes:
-    return query[:2] + _records(bytes(2) + query[2:], count)[2:]
+    """An answer with so many records, which point at the name in the question (RFC 1035, 4.1.4)."""
+    name_end = query.index(0, HEADER_BYTES) + 1
+    question = query[HEADER_BYTES:name_end]
+    answer = _records(bytes(2) + query[2:HEADER_BYTES] + ONE + query[name_end:], count)
+    return query[:2] + answer[2:HEADER_BYTES] + question + answer[HEADER_BYTES + len(ONE) :]
 
 
 @cache
 def _records(query: bytes, count: int) -> bytes:
+    """Made once for each type: making thousands of records takes longer than the probe waits."""
     asked = dns.message.from_wire(query)
     answer = dns.message.make_response(asked)
     if asked.question[0].rdtype == dns.rdatatype.A:
