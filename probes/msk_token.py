@@ -83,7 +83,7 @@ class TokenSource:
         Raises:
             CredentialsError: the credentials cannot be refreshed, or no Region is known.
         """
-        of_broker = region_in(broker_name) or self._settings.cluster_region_name
+        of_broker = region_in(broker_name)
         region = self._settings.region_name or of_broker or self._default_region
         if not _REGION.fullmatch(region):
             raise CredentialsError(f"no Region to sign for: {broker_name} has none in it, and none is configured")

@@ -114,9 +114,7 @@ class Authentication(Value, frozen=True):
     """A role to assume with those credentials."""
     role_session_name: str = ""
     region_name: str = ""
-    """What tokens are signed for; empty is the broker's own Region."""
-    cluster_region_name: str = ""
-    """The cluster's Region by its ARN or the topology, for brokers whose names have none in them."""
+    """What tokens are signed for; empty is the Region in the broker's name."""
     most_per_s: float = 2.0
     """Authentications a broker and second: MSK takes 100 new IAM connections of all clients, small ones 4 (quotas)."""
     checks_nonce: bool = True

@@ -148,7 +148,7 @@ def make_plan(
         brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
         stages=wanted,
         tls=Tls(ca_file=client.ca_file) if view.tls else None,
-        authentication=authentication_of(client, view.cluster_region_name),
+        authentication=authentication_of(client),
         topic=(
             TopicPlan(mode=TopicMode.EXISTING, name=client.existing_topic) if client.existing_topic else TopicPlan()
         ),
@@ -176,15 +176,11 @@ def make_plan(
     )
 
 
-def authentication_of(client: Client, cluster_region_name: str = "") -> Authentication | None:
-    """How the probe logs in for this client, and where its credentials are; None where it does not.
-
-    ``cluster_region_name`` is for brokers whose names have no Region in them; empty where nothing says it.
-    """
+def authentication_of(client: Client) -> Authentication | None:
+    """How the probe logs in for this client, and where its credentials are; None where it does not."""
     if client.authentication is AuthenticationScheme.NONE:
         return None
-    given = client.credentials.model_dump(exclude_none=True)
-    return Authentication(scheme=client.authentication, cluster_region_name=cluster_region_name, **given)
+    return Authentication(scheme=client.authentication, **client.credentials.model_dump(exclude_none=True))
 
 
 def without_isolation(view: ClientView) -> ClientView:

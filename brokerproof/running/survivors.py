@@ -30,7 +30,7 @@ def survival_plan(topology: Topology, client: Client) -> SurvivalPlan:
         client=client.name,
         brokers=tuple(Endpoint(name=b.name, port=b.port, broker_id=b.broker_id) for b in view.brokers),
         tls=Tls(ca_file=client.ca_file) if view.tls else None,
-        authentication=authentication_of(client, view.cluster_region_name),
+        authentication=authentication_of(client),
         topic=client.existing_topic or "",
     )
 

@@ -121,14 +121,6 @@ def test_a_name_of_ones_own_needs_a_region(tmp_path: Path) -> None:
     assert TokenSource(settings(tmp_path, region_name="eu-west-1")).token("kafka.example.com").facts.flaws == ()
 
 
-def test_behind_a_name_of_ones_own_the_clusters_region_counts(tmp_path: Path) -> None:
-    right = TokenSource(settings(tmp_path, cluster_region_name="eu-west-1")).token("kafka.example.com").facts
-    wrong = settings(tmp_path, region_name="us-west-2", cluster_region_name="eu-west-1")
-    assert (right.region_name, right.flaws) == ("eu-west-1", ())
-    assert TokenSource(wrong).token("kafka.example.com").facts.flaws == (TokenFlaw.OTHER_REGION,)
-    assert TokenSource(settings(tmp_path, cluster_region_name="eu-west-1")).token(NAME).facts.region_name == "us-east-1"
-
-
 @pytest.mark.parametrize(
     ("left", "flaws"),
     [

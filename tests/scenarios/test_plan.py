@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from brokerproof.probes.plan import AuthenticationScheme
 from brokerproof.running.planning import LEAST_ATTEMPTS, LEAST_CONNECTS, make_plan
 from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
 
@@ -29,20 +27,6 @@ def test_the_fewer_addresses_the_more_connections_to_each(
     plan = make_plan(view, topology.client(client), measure=False)
     assert plan.connect_attempts == attempts >= LEAST_ATTEMPTS
     assert plan.connect_attempts * addresses >= LEAST_CONNECTS
-
-
-@pytest.mark.parametrize(("stated", "region"), [({"region_name": "eu-west-1"}, "eu-west-1"), ({}, "")])
-def test_only_a_region_that_is_stated_is_the_clusters(stated: dict[str, str], region: str) -> None:
-    built = PATTERNS["in_vpc"].build(PatternOptions(authentication=AuthenticationScheme.IAM))
-    document = built.model_dump(mode="json", exclude_defaults=True)
-    for vpc in document["vpcs"]:
-        vpc.pop("region_name", None)
-        vpc.update(stated)
-    topology = Topology.model_validate(document)
-    client = topology.clients[0]
-    planned = make_plan(expect(topology, client.name), client, measure=False).authentication
-    assert planned is not None
-    assert planned.cluster_region_name == region
 
 
 def test_a_name_that_nobody_has_is_asked_for_below_the_brokers_domain_and_outside() -> None:

@@ -45,7 +45,6 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         subnet_id=client.subnet_id,
         entry_vpc_id=_called(entry_vpc, f"the brokers of {cluster.cluster_name}"),
         entry_region_name=topology.vpc(entry_vpc).region_name,
-        cluster_region_name=_stated_region(topology, cluster),
         way=_way(topology, client.vpc_id, entry_vpc) if knows else _way_of_pattern(spec),
         bind_port=bind_port(cluster, client.listener),
         listener=client.listener,
@@ -66,12 +65,6 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         forbidden=must_not,
         not_judged=sight.not_judged,
     )
-
-
-def _stated_region(topology: Topology, cluster: Cluster) -> str:
-    """The cluster's Region where the topology says it; one that is there by default is nobody's word."""
-    vpc = topology.vpc(cluster.vpc_id)
-    return vpc.region_name if cluster.vpc_id != UNKNOWN and "region_name" in vpc.model_fields_set else ""
 
 
 def _called(vpc_id: str, whose: str) -> str:

@@ -26,7 +26,7 @@ class TokenFacts(Value, frozen=True):
     region_name: str = ""
     """It is signed for."""
     broker_region_name: str = ""
-    """The broker's own: in its name, at its place, or else the cluster's; empty where neither is known."""
+    """In the broker's name, at its place; empty where the name is not MSK's own."""
     service: str = ""
     issued: str = ""
     expires: str = ""
