@@ -42,21 +42,22 @@ class ClusterChecks:
             }
         )
         clusters = sorted({facts.cluster_id for facts in self._basis.seen.metadata()})
-        check = self._basis.check(
-            "cluster/metadata",
-            Stage.METADATA,
-            CLUSTER,
-            [o for o in self._basis.seen.all if o.stage is Stage.METADATA and o.status is Status.OK][:1],
-            "every answer is from one cluster, and metadata lists no broker that the topology does not have",
-            asserts=Assertion.ONE_CLUSTER,
-        )
-        if check.verdict is Verdict.NOT_SEEN and self._basis.seen.all:
-            check = changed(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
+        title = "every answer is from one cluster, and metadata lists no broker that the topology does not have"
+        check = self._of_answers("cluster/metadata", title, Assertion.ONE_CLUSTER)
         if extra:
             check = changed(check, verdict=Verdict.FAILED, observed=f"metadata also lists {listed(extra)}")
         if len(clusters) > 1:
             check = changed(check, verdict=Verdict.FAILED, observed=f"answers come from clusters {listed(clusters)}")
         return self._basis.with_remedy(self._where_another_answers(check))
+
+    def _of_answers(self, check_id: str, title: str, asserts: Assertion) -> Check:
+        """A check of what metadata says, passed where any was read."""
+        seen = self._basis.seen.all
+        read = [o for o in seen if o.stage is Stage.METADATA and o.status is Status.OK][:1]
+        check = self._basis.check(check_id, Stage.METADATA, CLUSTER, read, title, asserts=asserts)
+        if check.verdict is Verdict.NOT_SEEN and seen:
+            return changed(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
+        return check
 
     def _names_brokers(self) -> Check:
         """Where nobody knows the brokers yet: whether anybody names them."""
@@ -80,16 +81,7 @@ class ClusterChecks:
 
     def _same_brokers(self) -> Check:
         """Every broker's answer against every other's, about those brokers that answered for themselves."""
-        check = self._basis.check(
-            "cluster/metadata/same",
-            Stage.METADATA,
-            CLUSTER,
-            [o for o in self._basis.seen.all if o.stage is Stage.METADATA and o.status is Status.OK][:1],
-            "all brokers list the same brokers",
-            asserts=Assertion.SAME_BROKERS,
-        )
-        if check.verdict is Verdict.NOT_SEEN and self._basis.seen.all:
-            check = changed(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
+        check = self._of_answers("cluster/metadata/same", "all brokers list the same brokers", Assertion.SAME_BROKERS)
         lists = lists_of(self._basis.seen.all)
         if told := [_left_out(broker_id, by, lists) for broker_id, by in disputed(lists).items()]:
             check = changed(check, verdict=Verdict.FAILED, observed="; ".join(told))
