@@ -10,9 +10,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +32,9 @@ from confluent_kafka.admin import (
     UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
-from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from brokerproof.lab.daemons.kafka_config import BROKERS_OWN, keystore_location
+from brokerproof.lab.daemons.waiting import wait_until
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network.blueprint import BrokerProcess
 from brokerproof.topology.models import KafkaAcl
@@ -195,14 +194,16 @@ def set_keystore(brokers: Sequence[BrokerProcess], listener: str, path: str) -> 
     # Another fault may be that no handshake gets as far as a certificate.
     settled = ({leaf}, {b""})
     for broker in brokers:
-        presents = partial(_presented_in_a_row, broker, listener)
-        waiting = Retrying(
-            stop=stop_after_delay(KEYSTORE_S), wait=wait_fixed(0.01), retry=retry_if_not_result(settled.__contains__)
-        )
-        try:
-            waiting(presents)
-        except RetryError:
-            raise LabError(f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s") from None
+        _await_presented(broker, listener, path, settled)
+
+
+def _await_presented(broker: BrokerProcess, listener: str, path: str, settled: Container[Collection[bytes]]) -> None:
+    wait_until(
+        lambda: _presented_in_a_row(broker, listener) in settled,
+        within_s=KEYSTORE_S,
+        otherwise=lambda: f"broker {broker.key} does not present certificate {path} after {KEYSTORE_S} s",
+        every_s=0.01,
+    )
 
 
 def set_scram_users(brokers: Sequence[BrokerProcess], users: Mapping[str, str], gone: Collection[str]) -> None:

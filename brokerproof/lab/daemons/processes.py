@@ -14,8 +14,6 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
-
 from brokerproof.lab.daemons import broker_calls, quorum
 from brokerproof.lab.daemons.issued import Issued
 from brokerproof.lab.daemons.kafka_config import (
@@ -29,6 +27,7 @@ from brokerproof.lab.daemons.logs import log_of, tail
 from brokerproof.lab.daemons.resolvers import Resolvers
 from brokerproof.lab.daemons.sts import Sts
 from brokerproof.lab.daemons.told import Told
+from brokerproof.lab.daemons.waiting import wait_until
 from brokerproof.lab.daemons.witnesses import Witnesses
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
@@ -212,11 +211,11 @@ class Daemons:
             process.wait(ORDERLY_S)
         self._stop(key)
         self.set_brokers([broker], progress)
-        waits = Retrying(stop=stop_after_delay(IN_SYNC_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
-        try:
-            waits(partial(kernel.in_namespace, broker.namespace, partial(broker_calls.all_in_sync, broker)))
-        except RetryError:
-            raise LabError(f"broker {key} is back, and not all replicas are in sync after {IN_SYNC_S} s") from None
+        wait_until(
+            partial(kernel.in_namespace, broker.namespace, partial(broker_calls.all_in_sync, broker)),
+            within_s=IN_SYNC_S,
+            otherwise=lambda: f"broker {key} is back, and not all replicas are in sync after {IN_SYNC_S} s",
+        )
 
     def stop_brokers(self, brokers: Sequence[BrokerProcess]) -> None:
         """End those that are not to run."""
@@ -316,12 +315,10 @@ class Daemons:
         def is_replaced() -> bool:
             return any(quorum.active_controller(b) not in {None, broker.broker_id} for b in others)
 
-        waits = Retrying(stop=stop_after_delay(ELECTION_S), wait=wait_fixed(0.1), retry=retry_if_not_result(bool))
+        words = f"no controller took over from broker {broker.key} within {ELECTION_S} s"
         process.send_signal(signal.SIGSTOP)
         try:
-            waits(is_replaced)
-        except RetryError:
-            raise LabError(f"no controller took over from broker {broker.key} within {ELECTION_S} s") from None
+            wait_until(is_replaced, within_s=ELECTION_S, otherwise=lambda: words, every_s=0.1)
         finally:
             process.send_signal(signal.SIGCONT)
         for other in others:
@@ -368,12 +365,12 @@ class Daemons:
         def is_left_out() -> bool:
             return {broker_calls.is_listed(asked, broker.broker_id) for asked in others} <= {False}
 
-        waits = Retrying(stop=stop_after_delay(ELECTION_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
-        try:
-            waits(partial(kernel.in_namespace, others[0].namespace, is_left_out) if others else lambda: True)
-        except RetryError:
-            words = f"broker {broker.key} is cut off, and is still listed after {ELECTION_S} s"
-            raise LabError(words) from None
+        if others:
+            wait_until(
+                partial(kernel.in_namespace, others[0].namespace, is_left_out),
+                within_s=ELECTION_S,
+                otherwise=lambda: f"broker {broker.key} is cut off, and is still listed after {ELECTION_S} s",
+            )
 
     def thaw(self) -> None:
         """Let every broker move that stands still."""
@@ -398,13 +395,11 @@ class Daemons:
                 known_since = now
             return known_since is not None and now - known_since >= SETTLED_S
 
-        waits = Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.2), retry=retry_if_not_result(bool))
-        try:
-            waits(partial(kernel.in_namespace, broker.namespace, is_settled))
-        except RetryError:
-            raise LabError(
-                f"broker {broker.key}, which stood still, is not taken back within {BROKER_START_S} s"
-            ) from None
+        wait_until(
+            partial(kernel.in_namespace, broker.namespace, is_settled),
+            within_s=BROKER_START_S,
+            otherwise=lambda: f"broker {broker.key}, which stood still, is not taken back within {BROKER_START_S} s",
+        )
 
     def broker_states(self) -> dict[str, str]:
         """``running``, ``frozen``, ``stopped`` or ``ended (code)`` by broker."""

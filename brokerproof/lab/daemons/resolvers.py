@@ -14,12 +14,12 @@ import dns.message
 import dns.query
 import dns.rdataclass
 import dns.rdatatype
-from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from brokerproof.lab.daemons import nameserver
 from brokerproof.lab.daemons.jvm import STATE_DIR
 from brokerproof.lab.daemons.kafka_config import UNBOUND
 from brokerproof.lab.daemons.logs import log_of, tail
+from brokerproof.lab.daemons.waiting import wait_until
 from brokerproof.lab.errors import LabError
 from brokerproof.lab.network import kernel
 from brokerproof.lab.network.blueprint import Resolver
@@ -78,13 +78,11 @@ class Resolvers:
                 raise LabError(f"resolver of {resolver.vpc_id} ended:\n{tail(log.read_text(errors='replace'))}")
             return kernel.in_namespace(resolver.namespace, lambda: _identity(resolver.address)) == wanted
 
-        try:
-            Retrying(stop=stop_after_delay(RESOLVER_START_S), wait=wait_fixed(0.01), retry=retry_if_not_result(bool))(
-                announced
-            )
-        except RetryError:
+        def silent() -> str:
             words = tail(log.read_text(errors="replace"))
-            raise LabError(f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}") from None
+            return f"resolver of {resolver.vpc_id} does not answer at {resolver.address}:\n{words}"
+
+        wait_until(announced, within_s=RESOLVER_START_S, otherwise=silent, every_s=0.01)
 
 
 def _identity(address: str) -> str:
