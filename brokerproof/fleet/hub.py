@@ -80,10 +80,6 @@ class Hub:
             )
         return f"arn:{self.partition}:lambda:{region}:{account}:function:{FUNCTION.format(client=client.name)}"
 
-    def reached(self, topology: Topology) -> Topology:
-        """The topology with the clients of this hub's Region alone."""
-        return reached_by((self,), topology)
-
     def role_of(self, topology: Topology, client: Client) -> str:
         """The ARN of the role that invokes it.
 

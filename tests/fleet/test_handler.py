@@ -9,7 +9,7 @@ import pytest
 
 from brokerproof.fleet.far.handler import Handler, HandlerError, most_ms
 from brokerproof.fleet.far.values import Invocation, decode_result, encode, result_key
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.hub import Hub, reached_by
 from brokerproof.fleet.items import make_set
 from brokerproof.probes.plan import decode_plan
 from brokerproof.topology.patterns import PATTERNS
@@ -17,7 +17,7 @@ from tests.fleet.aws import BUCKET, MACHINE, FleetAws
 from tests.fleet.probes import Context, Scripted
 
 HUB = Hub(MACHINE, BUCKET, "p")
-TOPOLOGY = HUB.reached(PATTERNS["peering"].build())
+TOPOLOGY = reached_by((HUB,), PATTERNS["peering"].build())
 MADE = make_set(HUB, "s", TOPOLOGY)
 ITEM = MADE.set.items[0]
 KEY = result_key("p", "s", "r", ITEM.client)

@@ -18,7 +18,7 @@ from brokerproof.comparison.history import Trend, trend
 from brokerproof.fleet.calls import CALLS, Who
 from brokerproof.fleet.collect import behind_forwarder
 from brokerproof.fleet.far.values import decode_result, encode
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.hub import Hub, reached_by
 from brokerproof.fleet.items import verification
 from brokerproof.probes.outcome import HostFacts
 from brokerproof.reports.document import ResultDocument, Run, decode_document
@@ -37,7 +37,7 @@ from tests.fleet.probes import Bend, Functions, Scripted, dropped
 
 WHOLE = PATTERNS["peering"].build()
 HUB = Hub(MACHINE, BUCKET)
-TOPOLOGY = HUB.reached(WHOLE)
+TOPOLOGY = reached_by((HUB,), WHOLE)
 CLIENTS = tuple(client.name for client in TOPOLOGY.clients)
 FIRST = CLIENTS[0]
 REAL_SESSION = boto3_session
@@ -221,7 +221,7 @@ def test_the_newest_run_is_reported_also_where_it_left_no_object(fleet: Fleet) -
 
 
 def test_a_function_is_invoked_by_the_role_of_its_own_account(fleet: Fleet) -> None:
-    topology = HUB.reached(PATTERNS["privatelink_multi_nlb"].build())
+    topology = reached_by((HUB,), PATTERNS["privatelink_multi_nlb"].build())
     fleet.target.write_text(dumps(topology), encoding="utf-8")
     fleet.functions.vantage.topology = topology
     assert fleet.run().exit_code == 0
