@@ -8,8 +8,8 @@ import pytest
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Diagnosis
-from brokerproof.probes.outcome import Reason, Role, Stage, Status
-from tests.diagnosis.bends import DIRECT, MULTI, PEERING, SINGLE, named, one, unlisted
+from brokerproof.probes.outcome import AgainFacts, AuthenticateFacts, Outcome, Reason, Role, Stage, Status
+from tests.diagnosis.bends import DIRECT, IN_VPC, MULTI, PEERING, SINGLE, named, one, unlisted
 from tests.diagnosis.bent import Bend, answers, at, failed, judged, looked_at_again, seen, views_of
 
 
@@ -128,3 +128,32 @@ def test_what_failed_until_it_worked_may_have_ended_meanwhile(order: tuple[bool,
     codes = {code for f in diagnose([run]).findings for code in f.codes}
     assert Code.TCP_PACKET_LOSS in codes
     assert (Code.TRANSIENT_OVER in codes) == ended
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "over"),
+    [(None, False), (AgainFacts(accepted=False), False), (AgainFacts(accepted=True), True)],
+    ids=["nowhere", "refused elsewhere", "accepted elsewhere"],
+)
+def test_a_second_login_that_another_connection_of_the_next_look_made_is_compared_with_that(
+    elsewhere: AgainFacts | None, over: bool
+) -> None:
+    """One connection of each look authenticates again, whichever is first."""
+    refused = AuthenticateFacts(again=AgainFacts(accepted=False))
+    here = Bend(at(Stage.AUTHENTICATE, brokers=[2]), failed(Reason.PRINCIPAL_CHANGED, refused))
+    runs = []
+    for view in views_of(IN_VPC, authentication="iam"):
+        first = looked_at_again(view, here, over=True)
+        plain = [_authenticates(o, None) if o.look == 2 else o for o in first.outcomes]
+        there = next(o for o in plain if o.stage is Stage.AUTHENTICATE and o.target.broker_id == 1)
+        second = _authenticates(msgspec.structs.replace(there, look=2, started_ns=3_000_000_000), elsewhere)
+        runs.append(judged(view, (*plain, second)))
+    [found] = diagnose(runs).findings
+    assert (Code.TRANSIENT_OVER in found.codes) is over
+    assert (found.codes == (Code.AUTH_REAUTHENTICATION,)) is not over
+
+
+def _authenticates(outcome: Outcome, again: AgainFacts | None) -> Outcome:
+    if outcome.stage is not Stage.AUTHENTICATE:
+        return outcome
+    return msgspec.structs.replace(outcome, facts=AuthenticateFacts(again=again))

@@ -11,7 +11,7 @@ from brokerproof.diagnosis.check import Assertion, Subject
 from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Red, kind
 from brokerproof.diagnosis.rules.connect import is_mixed, loses
 from brokerproof.diagnosis.rules.shape import REFUSALS
-from brokerproof.probes.outcome import Reason, Stage, Status
+from brokerproof.probes.outcome import AuthenticateFacts, Outcome, Reason, Stage, Status
 from brokerproof.probes.outcome.registry import SPECS
 from brokerproof.probes.outcome.spec import Per
 
@@ -53,8 +53,22 @@ def _is_over(case: Case, red: Red) -> bool:
         return False  # one broker in place of another was no outage, and where brokers take turns any may be next
     if not again or any(o.status is not Status.OK for o in again) or is_mixed(case, red) or loses(case, red.view):
         return False
+    if _second_login_refused(case.outcomes(red)):
+        others = [facts.again for o in case.looked_again(red.view) if (facts := _logged_in_twice(o)) is not None]
+        if not others or not all(other is not None and other.accepted for other in others):
+            return False  # one connection of each look authenticates again, whichever is first: it was another one
     # Behind a load balancer any target may answer a bootstrap connection: the second look met another one.
     return check.subject is not Subject.BOOTSTRAP or kind(red.view) is Access.DIRECT
+
+
+def _logged_in_twice(outcome: Outcome) -> AuthenticateFacts | None:
+    facts = outcome.facts
+    return facts if isinstance(facts, AuthenticateFacts) and facts.again is not None else None
+
+
+def _second_login_refused(outcomes: Iterable[Outcome]) -> bool:
+    twice = [_logged_in_twice(outcome) for outcome in outcomes]
+    return any(facts is not None and facts.again is not None and not facts.again.accepted for facts in twice)
 
 
 def _is_share(case: Case, red: Red) -> bool:
