@@ -96,15 +96,23 @@ class EndpointChecks:
                 )
                 if check.verdict is Verdict.NOT_SEEN and not self._basis.resolved(endpoint.name, address.address):
                     check = changed(check, verdict=Verdict.BLOCKED, observed="the name does not resolve to it")
-                yield self._basis.with_remedy(
-                    changed(
-                        check,
-                        name=endpoint.name,
-                        address=address.address,
-                        port=endpoint.port,
-                        broker_id=endpoint.broker_id,
-                    )
-                )
+                yield self._at(check, endpoint, address)
+            yield from self._unread_metadata(endpoint, address, f"{base}/{Stage.METADATA}/{where}", subject)
+
+    def _at(self, check: Check, endpoint: BrokerView | BootstrapView, address: AddressView) -> Check:
+        """The check, of one address."""
+        place = {"name": endpoint.name, "address": address.address, "port": endpoint.port}
+        return self._basis.with_remedy(changed(check, **place, broker_id=endpoint.broker_id))
+
+    def _unread_metadata(
+        self, endpoint: BrokerView | BootstrapView, address: AddressView, check_id: str, subject: SubjectOf
+    ) -> Iterator[Check]:
+        """That no metadata came from an address that was asked; what comes is compared, and has checks of its own."""
+        outcomes = self._basis.seen.connection(Stage.METADATA, endpoint.name, address.address, endpoint.port)
+        if any(outcome.status is Status.FAILED for outcome in outcomes):
+            title = f"{address.address}:{endpoint.port} answers a Metadata request"
+            check = self._basis.check(check_id, Stage.METADATA, subject, outcomes, title)
+            yield self._at(check, endpoint, address)
 
     def _judged_at(self, endpoint: BrokerView | BootstrapView) -> Iterator[Stage]:
         """The stages there is something to say of at each address of an endpoint."""

@@ -81,7 +81,7 @@ def _sentence(check: Check, view: ClientView) -> str:
         return words
     kinds = {a.kind for b in view.brokers for a in b.addresses}
     match check.stage, check.reason:
-        case Stage.METADATA, _:
+        case Stage.METADATA, None:
             return _advertised(view)
         case Stage.RESOLVE, None:
             return _wrong_answer(check, view, kinds)

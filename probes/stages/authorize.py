@@ -58,15 +58,15 @@ async def ask_permissions(
         wanted: Those that :data:`ASKED` has a request for are asked.
         transactional_id: Asked about as well; empty is none.
         answered_by: The broker at the other end.
-        limit_ms: For all of them together.
+        limit_ms: For each of them. What a silent broker costs is this once: nothing is asked after silence.
     """
     more = (Permission.DESCRIBE_TRANSACTIONAL_ID, Permission.WRITE_TRANSACTIONAL_ID) if transactional_id else ()
     asked: list[PermissionAsked] = []
     try:
-        async with asyncio.timeout(limit_ms / 1000):
-            for permission in (*wanted, *more):
+        for permission in (*wanted, *more):
+            async with asyncio.timeout(limit_ms / 1000):
                 answer = await ASKED[permission](connection, transactional_id)
-                asked.append(answer)  # one by one: what was answered counts where the next is not
+            asked.append(answer)  # one by one: what was answered counts where the next is not
     except TimeoutError:
         words = f"no answer within {limit_ms} ms, after {len(asked)} of {len(wanted) + len(more)} questions"
         return failed(Reason.TIMED_OUT, words, AuthorizeFacts(asked=tuple(asked), answered_by=answered_by))

@@ -298,7 +298,7 @@ CASES: Final[list[tuple[str, str, list[Bend], Named]]] = [
         "a connection that ends on identity, and no second one",
         IN_VPC,
         [Bend(at(Stage.IDENTITY, brokers=[1]), failed(Reason.CLOSED))],
-        [(one(Code.UNKNOWN), ONE, {1})],
+        [(one(Code.CLUSTER_NO_IDENTITY, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY), ONE, {1})],
     ),
     (
         "settings that may not be read",

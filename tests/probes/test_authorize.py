@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -186,6 +187,26 @@ def test_an_ending_keeps_what_was_answered_before(handler: Handler, reason: Reas
     seen = asked(producer_id=handler, limit_ms=limit_ms(reason))
     assert seen.reason is reason
     assert [each.granted for each in facts_of(seen).asked] == [True]
+
+
+def test_each_question_has_the_limit_of_a_request() -> None:
+    """A broker that makes something ready for a first producer, and for a first transaction, is not silent."""
+
+    def slowly(handler: Handler) -> Handler:
+        def handle(request: Any) -> Any:
+            time.sleep(0.4)
+            return handler(request)
+
+        return handle
+
+    seen = asked(
+        cluster=slowly(cluster()),
+        producer_id=slowly(producer_id()),
+        coordinator=slowly(coordinator()),
+        end=slowly(end()),
+        limit_ms=1_000,
+    )
+    assert seen.status is Status.OK, seen
 
 
 def test_every_permission_has_its_words_in_both_languages() -> None:

@@ -56,7 +56,7 @@ def _of_broker(case: Case, red: Red) -> Said | None:
     match red.check.stage:
         case Stage.IDENTITY:
             return _identity(case, red)
-        case Stage.METADATA:
+        case Stage.METADATA if red.check.asserts is not Assertion.STAGE_PASSES:
             return _metadata(case, red)
         case _:
             return None
