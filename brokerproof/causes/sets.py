@@ -279,7 +279,7 @@ NOT_LISTED: Final[CodeSet] = LEFT_OUT | {Code.METADATA_LISTENER_DROPPED}
 NOT_ACKNOWLEDGED: Final[CodeSet] = frozenset(
     {Code.PRODUCE_LEADER_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS}
 )
-"""One leader's records get no answer, and other leaders take theirs."""
+"""Records to or from a leader get no answer, and everything before them did."""
 COORDINATOR_SILENT: Final[CodeSet] = frozenset({Code.CONSUME_COORDINATOR_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE})
 """A group's coordinator is asked, and answers nothing."""
 FORGOTTEN: Final[CodeSet] = frozenset({Code.TCP_TRACKING_TIMEOUT, Code.TCP_DEVICE_TIMEOUT})

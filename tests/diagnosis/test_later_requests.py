@@ -50,6 +50,17 @@ def test_no_metadata_from_one_address_is_a_check_of_that_address_and_what_follow
     assert not any("metadata/broker-eni" in check_id for check_id in (c.check_id for c in seen(view).checks))
 
 
+@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.TRANSPORT])
+@pytest.mark.parametrize("brokers", [None, [2]], ids=["all", "one"])
+@pytest.mark.parametrize("stage", [Stage.PRODUCE, Stage.CONSUME])
+def test_records_without_an_answer_leave_the_same_causes_at_one_leader_and_at_all(
+    stage: Stage, brokers: list[int] | None, reason: Reason
+) -> None:
+    found = diagnosis_of(views_of(PEERING), Bend(at(stage, brokers=brokers), failed(reason)))
+    codes = one(Code.PRODUCE_LEADER_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS)
+    assert {each for each, _, _ in named(found)} == {codes}
+
+
 DENIED = AuthorizeFacts(denied=(Permission.WRITE_IDEMPOTENTLY,))
 
 

@@ -239,10 +239,17 @@ def _records(case: Case, red: Red) -> Said | None:
             return _no_topic(case, red)
         case _ if red.check.stage is Stage.GROUP:
             return _group(case, red)
-        case Reason.TIMED_OUT | Reason.TRANSPORT if red.check.stage is Stage.PRODUCE and _others_work(case, red):
-            return sets.NOT_ACKNOWLEDGED, "a leader's records get no answer, and other leaders take theirs"
+        case Reason.TIMED_OUT | Reason.TRANSPORT:
+            return sets.NOT_ACKNOWLEDGED, _no_answer(case, red)
         case _:
             return None
+
+
+def _no_answer(case: Case, red: Red) -> str:
+    if red.check.stage is Stage.CONSUME:
+        return "a leader takes records, and does not give them back in time"
+    others = "other leaders take theirs" if _others_work(case, red) else "no other leader takes any"
+    return f"a leader's records get no answer, and {others}"
 
 
 def _no_topic(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line an answer
