@@ -14,10 +14,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,9 @@ _WHEELS: Final = {
 _LAST_WORDS: Final = 300
 
 
+_READING: Final = threading.Lock()
+"""A cache lets threads that ask at the same time all do the work."""
+
 Files = tuple[tuple[str, Path], ...]
 """Names in a bundle, and where their contents are."""
 
@@ -92,8 +96,9 @@ class Bundle:
     size: int
 
     def read(self) -> bytes:
-        """All of it."""
-        return self.path.read_bytes()
+        """All of it; the same object each time, since hundreds of hosts may be sent it at once."""
+        with _READING:
+            return _contents(self.path, self.sha256)
 
 
 def this_platform() -> FarPlatform:
@@ -125,8 +130,13 @@ def bundle_for(far: FarPlatform, *, besides: Files = (), environ: Mapping[str, s
 
 @cache
 def _described(path: Path, _changed_ns: int) -> Bundle:
-    data = path.read_bytes()
-    return Bundle(path, hashlib.sha256(data).hexdigest(), len(data))
+    with path.open("rb") as file:
+        return Bundle(path, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+@lru_cache(maxsize=4)
+def _contents(path: Path, _sha256: str) -> bytes:
+    return path.read_bytes()
 
 
 def _cache(environ: Mapping[str, str]) -> Path:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from fcntl import F_SETPIPE_SZ, fcntl
@@ -96,7 +97,7 @@ class FarProcess:
         except BaseException:
             self._selector.close()
             raise
-        self._outbox = bytearray()
+        self._outbox: deque[memoryview] = deque()
         self._line = bytearray()
         self._out_open = True
         self._err_open = True
@@ -125,13 +126,16 @@ class FarProcess:
             return True
 
     def send(self, data: bytes) -> None:
-        """Queue bytes for the process's stdin; :meth:`listen` writes them as they are taken."""
+        """Queue bytes for the process's stdin; :meth:`listen` writes them as they are taken.
+
+        They are not copied: the probe's bundle is the same bytes for every host that it is sent to.
+        """
         stdin = _open(self._process.stdin)
-        if stdin.closed:
+        if stdin.closed or not data:
             return
         if not self._outbox:
             self._selector.register(stdin, selectors.EVENT_WRITE, _Pipe.IN)
-        self._outbox += data
+        self._outbox.append(memoryview(data))
 
     def listen(self, timeout_s: float) -> Heard:
         """Wait for output, at most ``timeout_s`` and never long; write, read and return what is there."""
@@ -229,14 +233,16 @@ class FarProcess:
     def _write(self) -> None:
         stdin = _open(self._process.stdin)
         try:
-            written = os.write(stdin.fileno(), self._outbox[:_CHUNK])
+            written = os.write(stdin.fileno(), self._outbox[0][:_CHUNK])
         except BlockingIOError:
             return
         except OSError:
             # It no longer reads; why, it may say on stderr, and its end will tell.
             self._close_stdin()
             return
-        del self._outbox[:written]
+        left = self._outbox.popleft()[written:]
+        if left:
+            self._outbox.appendleft(left)
         if not self._outbox:
             self._selector.unregister(stdin)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -31,3 +32,28 @@ def test_threads_start_their_processes_one_after_another(monkeypatch: pytest.Mon
     for process in started:
         process.stop(politely_s=10, grace_s=1)
     assert most == [1] * 8
+
+
+def test_what_is_sent_to_many_is_held_once() -> None:
+    """The probe's bundle goes to hundreds of hosts at once."""
+    data = bytes(8_000_000)
+    tracemalloc.start()
+    try:
+        processes = [FarProcess(["sh", "-c", "wc -c"], Tail()) for _ in range(4)]
+        for process in processes:
+            process.send(data)
+            process.send(b"more")
+        counted = [told(process) for process in processes]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert counted == [f"{len(data) + 4}"] * 4
+    assert most < len(data) / 4
+
+
+def told(process: FarProcess) -> str:
+    lines: list[bytes] = []
+    while process._outbox:
+        lines += process.listen(1).lines
+    lines += process.stop(politely_s=30, grace_s=1)
+    return b"".join(lines).decode().strip()
