@@ -61,8 +61,8 @@ _WHEELS: Final = {
 _LAST_WORDS: Final = 300
 
 
-_READING: Final = threading.Lock()
-"""A cache lets threads that ask at the same time all do the work."""
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Hundreds of hosts may want it at once, and a cache lets threads that ask at the same time all do the work."""
 
 Files = tuple[tuple[str, Path], ...]
 """Names in a bundle, and where their contents are."""
@@ -97,7 +97,7 @@ class Bundle:
 
     def read(self) -> bytes:
         """All of it; the same object each time, since hundreds of hosts may be sent it at once."""
-        with _READING:
+        with _ONE_AT_A_TIME:
             return _contents(self.path, self.sha256)
 
 
@@ -110,12 +110,18 @@ def this_platform() -> FarPlatform:
 def bundle_for(far: FarPlatform, *, besides: Files = (), environ: Mapping[str, str] = os.environ) -> Bundle:
     """The bundle for a platform: from the cache, or made now; ``besides`` are further files, by their names in it.
 
+    Of threads that ask for it at the same time one makes it.
+
     Raises:
         BundleError: it cannot be made.
     """
+    with _ONE_AT_A_TIME:
+        return _bundle_for(far, besides, _cache(environ))
+
+
+def _bundle_for(far: FarPlatform, besides: Files, folder: Path) -> Bundle:
     if tuple(map(int, far.python.split("."))) < OLDEST:
         raise BundleError(f"the probe needs Python {'.'.join(map(str, OLDEST))} or newer, not {far.python}")
-    folder = _cache(environ)
     path = folder / f"probe-{_own_key(besides)}-{far.python}-{far.machine}-{far.libc}.zip"
     if not path.exists():
         try:

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,25 @@ def test_the_same_contents_are_the_same_bytes(tmp_path: Path) -> None:
     assert "brokerproof/probes/__main__.py" in names
     assert not [name for name in names if name.endswith("/RECORD")], "which tells where it was installed"
     assert not [n for n in names if n.startswith(("/", "..", "brokerproof/lab")) or "__pycache__" in n]
+
+
+def test_of_hosts_that_want_it_at_the_same_time_one_has_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    make = bundle._make
+
+    def counted(folder: Path, far: FarPlatform, besides: bundle.Files) -> Path:
+        made.append(folder)
+        return make(folder, far, besides)
+
+    monkeypatch.setattr(bundle, "_make", counted)
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: bundle_for(this_platform(), environ=cache), range(4)))
+    assert len(made) == 1
+    assert len(set(found)) == 1
+    assert found[0].read() is found[1].read()
 
 
 def test_it_has_what_a_login_by_iam_needs(tmp_path: Path) -> None:
