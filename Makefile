@@ -32,11 +32,12 @@ check: setup ## all gates, and every test but those of lab, browser and installe
 quick-tests: setup ## every test but those of lab, browser and installed use
 	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
 
+# A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors.
 # Branch coverage is of the tests' own process: in probes, commands and labs it costs more time than it tells.
 test: gates ## all gates, then every test; with branch coverage where no lab is needed
 	@tools/setup.sh --test
-	$(BIN)/python -m tools.run_tests tests -n 4 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
-	$(BIN)/python -m tools.run_tests -n 2 -m "lab or browser" $(PYTEST_ARGS)
+	$(BIN)/python -m tools.run_tests -n 2 -m "lab or browser" $(PYTEST_ARGS) \
+	  --beside tests -n 3 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
 
 laws: setup ## the tests that need no lab again, laws with all their examples
 	BROKERPROOF_ALL_EXAMPLES=1 $(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
