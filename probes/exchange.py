@@ -96,6 +96,8 @@ class Exchange(msgspec.Struct):
     """Those that were ready for records."""
     candidates: list[Candidate] = msgspec.field(default_factory=list)
     _control: Verified | None = None
+    _owes: int | None = None
+    """The broker that gave no answer about the topic in time."""
     _creating: asyncio.Task[None] | None = None
     _coordinator: Verified | None = None
     _client: ClientProcess | None = None
@@ -160,18 +162,32 @@ class Exchange(msgspec.Struct):
         if Stage.AUTHORIZE not in self.plan.stages:
             return
         plan = self.plan
+        asked = self._answering(control)
+        if asked is None:
+            self._skip(Stage.AUTHORIZE, CLUSTER, WaitedFor(stage=Stage.PRODUCE, target=self.candidates[0].target))
+            return
 
         async def work() -> tuple[Observation, None]:
             seen = await ask_permissions(
-                control.connection,
+                asked.connection,
                 plan.permissions,
                 transactional_id=plan.transactional_id,
-                answered_by=control.answered_by,
+                answered_by=asked.answered_by,
                 limit_ms=plan.limits.request_ms,
             )
             return seen, None
 
         await self.ledger.measure(Stage.AUTHORIZE, CLUSTER, work())
+
+    def _answering(self, control: Verified) -> Verified | None:
+        """Who is asked what comes after the topic: not who still owes an answer about it.
+
+        A broker answers the requests of a connection one after another, so that nothing else is heard before that.
+        """
+        if self._owes is None:
+            return control
+        others = (one.verified for one in self.candidates if one.verified is not None)
+        return next((one for one in others if one.answered_by != self._owes), None)
 
     @property
     def used(self) -> Used:
@@ -387,7 +403,7 @@ class Exchange(msgspec.Struct):
                 await asyncio.shield(self._creating)
                 return led(ids * self._partitions_each)
         except TimeoutError:
-            broker_id = self._asked(control).answered_by
+            broker_id = self._owes = self._asked(control).answered_by
             facts = TopicFacts(topic=self.topic, asked_broker_id=broker_id)
             detail = f"{self.topic}: no answer of broker {broker_id} within {limit_ms} ms"
             return failed(Reason.TOPIC_NOT_CREATED, detail, facts)

@@ -10,6 +10,7 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from brokerproof.probes.outcome import (
+    AuthorizeFacts,
     ConsumeFacts,
     GroupFacts,
     LatencyFacts,
@@ -21,6 +22,7 @@ from brokerproof.probes.outcome import (
     Status,
     ThroughputFacts,
     TopicFacts,
+    WaitedFor,
 )
 from brokerproof.probes.outcome.samples import unpack
 from brokerproof.probes.plan import LatencyPlan, Limits, Plan, ThroughputPlan, TopicMode, TopicPlan
@@ -215,6 +217,24 @@ def test_a_topic_that_nobody_answers_for_is_removed_all_the_same() -> None:
     # It may have come into being: over a fresh connection, the late answer would confuse the old one.
     assert len(cluster.deleted) == 1
     assert result.closing.left_behind == ()
+
+
+@pytest.mark.parametrize("brokers", [1, 2])
+def test_permissions_are_not_asked_of_a_broker_that_owes_an_answer_about_the_topic(brokers: int) -> None:
+    """It answers the requests of a connection one after another: their silence would be of the same cause."""
+    stages = (*TO_CONSUME, Stage.AUTHORIZE)
+    limits = waiting(produce_ms=1000, request_ms=3000)
+    result, _ = probed(brokers, lambda cluster: cluster.deaf_on.add(CREATE_TOPICS), stages=stages, limits=limits)
+    produced = result.one(Stage.PRODUCE, broker_id=1)
+    assert produced.reason is Reason.TOPIC_NOT_CREATED
+    assert isinstance(produced.facts, TopicFacts)
+    asked = result.one(Stage.AUTHORIZE, role=Role.CLUSTER)
+    if brokers == 1:
+        assert asked.waited_for == WaitedFor(stage=Stage.PRODUCE, target=produced.target)
+    else:
+        assert isinstance(asked.facts, AuthorizeFacts)
+        assert asked.reason is not Reason.TIMED_OUT
+        assert asked.facts.answered_by != produced.facts.asked_broker_id
 
 
 def test_a_produce_nobody_acknowledges() -> None:
