@@ -17,8 +17,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, FoldedScalarStrin
 
 from brokerproof.fleet.bundle import HANDLER, PYTHON
 from brokerproof.fleet.calls import On, Who, statements
-from brokerproof.fleet.hub import PREFIX
+from brokerproof.fleet.hub import COMMANDS_ROLE, OUTPUT, PREFIX
 from brokerproof.fleet.machine import definition
+from brokerproof.vantages.run_command import DOCUMENT
 
 _DEPLOY: Final = Path(__file__).resolve().parents[1] / "deploy"
 FOLDER: Final = _DEPLOY / "cloudformation"
@@ -37,6 +38,16 @@ _HUB_ARNS: Final = {
     On.SETS: {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}/${Prefix}/*/*"},
     On.RESULTS: {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}/${Prefix}/*/runs/*/*"},
     On.INVOKERS: {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/brokerproof-fleet-invoke-*"},
+    On.COMMANDERS: {"Fn::Sub": f"arn:${{AWS::Partition}}:iam::*:role/{COMMANDS_ROLE}"},
+}
+_COMMANDS_ARNS: Final = {
+    On.DOCUMENT: {"Fn::Sub": f"arn:${{AWS::Partition}}:ssm:*::document/{DOCUMENT}"},
+    On.INSTANCES: [
+        {"Fn::Sub": "arn:${AWS::Partition}:ec2:*:*:instance/*"},
+        {"Fn::Sub": "arn:${AWS::Partition}:ssm:*:*:managed-instance/*"},
+    ],
+    On.OUTPUT: {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{BucketName}}/${{Prefix}}/*/runs/{OUTPUT}/*"},
+    On.ANYTHING: "*",
 }
 _PROBE_ARNS: Final = {
     On.OWN_PLAN: {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}/${Prefix}/*/plans/${ClientName}.json"},
@@ -88,10 +99,18 @@ def hub() -> Item:
             "StateMachineRoleArn": {"Value": {"Fn::GetAtt": ["StateMachineRole", "Arn"]}},
             "BucketName": {"Value": {"Ref": "Bucket"}},
             "OperatorPolicyArn": {"Value": {"Ref": "OperatorPolicy"}},
+            "SenderPolicyArn": {"Value": {"Ref": "SenderPolicy"}},
             "Exports": {
                 "Description": "What `brokerproof fleet` reads.",
                 "Value": {
                     "Fn::Sub": "export BROKERPROOF_FLEET_STATE_MACHINE=${StateMachine} "
+                    "BROKERPROOF_FLEET_BUCKET=${Bucket}"
+                },
+            },
+            "SsmExports": {
+                "Description": "What `brokerproof fleet` reads to run instances by Run Command.",
+                "Value": {
+                    "Fn::Sub": "export BROKERPROOF_FLEET_ENGINE=ssm BROKERPROOF_FLEET_REGION=${AWS::Region} "
                     "BROKERPROOF_FLEET_BUCKET=${Bucket}"
                 },
             },
@@ -225,7 +244,53 @@ def _operator() -> Item:
                 "Description": "For whoever runs brokerproof fleet",
                 "PolicyDocument": {"Version": _VERSION, "Statement": statements(Who.OPERATOR, _HUB_ARNS)},
             },
-        }
+        },
+        "SenderPolicy": {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {
+                "Description": "For whoever runs brokerproof fleet by Run Command",
+                "PolicyDocument": {"Version": _VERSION, "Statement": statements(Who.SENDER, _HUB_ARNS)},
+            },
+        },
+    }
+
+
+def commands() -> Item:
+    """The stack of an account whose instances are run by Run Command; ready for a StackSet, in one Region of it."""
+    operator = {"Effect": "Allow", "Principal": {"AWS": {"Ref": "OperatorArn"}}, "Action": "sts:AssumeRole"}
+    written_there = {"Version": _VERSION, "Statement": statements(Who.INSTANCE, _COMMANDS_ARNS)}
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "brokerproof fleet by Run Command, one account: the role that sends commands to its instances.",
+        "Parameters": {
+            "OperatorArn": _parameter("String", "Who runs fleets: the ARN of a role, of a user, or of an account."),
+            "BucketName": _parameter(
+                "String",
+                "The hub's bucket, where what scripts print is to be kept; empty: it is not.",
+                Default="",
+            ),
+            "Prefix": _parameter("String", "As the hub has it.", Default=PREFIX),
+        },
+        "Conditions": {"KeepsOutput": {"Fn::Not": [{"Fn::Equals": [{"Ref": "BucketName"}, ""]}]}},
+        "Resources": {
+            "CommandsRole": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "RoleName": COMMANDS_ROLE,
+                    "AssumeRolePolicyDocument": {"Version": _VERSION, "Statement": [operator]},
+                    "Policies": [_policy("commands", statements(Who.COMMANDER, _COMMANDS_ARNS))],
+                },
+            },
+            "InstancePolicy": {
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Condition": "KeepsOutput",
+                "Properties": {
+                    "Description": "For roles of instances, so that what brokerproof fleet prints there is kept",
+                    "PolicyDocument": written_there,
+                },
+            },
+        },
+        "Outputs": {"CommandsRoleArn": {"Value": {"Fn::GetAtt": ["CommandsRole", "Arn"]}}},
     }
 
 
@@ -398,7 +463,11 @@ def _alarms() -> Item:
     }
 
 
-TEMPLATES: Final[Mapping[str, Any]] = {"fleet-hub.yaml": hub, "fleet-probe.yaml": probe}
+TEMPLATES: Final[Mapping[str, Any]] = {
+    "fleet-commands.yaml": commands,
+    "fleet-hub.yaml": hub,
+    "fleet-probe.yaml": probe,
+}
 _HEAD: Final = (
     "# Written by `make templates` from brokerproof/fleet; changes belong there or into tools/fleet_templates.py.\n"
 )

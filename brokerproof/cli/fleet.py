@@ -1,14 +1,16 @@
-"""``brokerproof fleet``: many clients, each probed by a Lambda of its own VPC, told as one run."""
+"""``brokerproof fleet``: many clients, each probed by a Lambda of its own VPC or on its instance, told as one run."""
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
@@ -19,13 +21,17 @@ from brokerproof.cli.fleet_session import Session, folder_of, opened
 from brokerproof.comparison.history import STORE
 from brokerproof.fleet.bundle import HANDLER, MACHINES, PYTHON, function_bundle
 from brokerproof.fleet.calls import Who
-from brokerproof.fleet.hub import PREFIX, FleetError, Hub, check_name
+from brokerproof.fleet.engine import Wanted
+from brokerproof.fleet.engines import ENGINES
+from brokerproof.fleet.hub import PREFIX, CommandHub, FleetError, Hub, MachineHub, check_name
 from brokerproof.fleet.machine import definition
 from brokerproof.fleet.pace import Pace, pace_of
 from brokerproof.fleet.policies import policy_of
 from brokerproof.reports.formats import ON_REQUEST
+from brokerproof.vantages.bundle import FarPlatform
 
 P = ParamSpec("P")
+_PLATFORM: Final = re.compile(r"(?P<python>3\.[0-9]{1,2})/(?P<machine>x86_64|aarch64)(/(?P<libc>glibc|musl))?")
 _TARGET: Final = click.argument("target", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 
 
@@ -43,14 +49,32 @@ def _hub(function: Callable[P, None]) -> Callable[P, None]:
             help="The hub's bucket; of several hubs each one's, in the same order.",
         ),
         click.option(
+            "--region",
+            "regions",
+            envvar="BROKERPROOF_FLEET_REGION",
+            metavar="REGION",
+            multiple=True,
+            show_envvar=True,
+            help="Of engine ssm: whose instances are run; of several Regions each one's.",
+        ),
+        click.option(
             "--state-machine",
             "state_machines",
             envvar="BROKERPROOF_FLEET_STATE_MACHINE",
             metavar="ARN",
             multiple=True,
-            required=True,
             show_envvar=True,
-            help="The hub's state machine; of several Regions each one's. A variable has them with spaces between.",
+            help="Of engine step-functions: the hub's; of several Regions each one's. A variable has them with spaces "
+            "between.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(sorted(ENGINES, reverse=True)),
+            envvar="BROKERPROOF_FLEET_ENGINE",
+            default=MachineHub.engine,
+            show_default=True,
+            show_envvar=True,
+            help="A state machine over a Lambda in each client VPC, or Run Command over the clients' own instances.",
         ),
     ):
         function = option(function)
@@ -86,10 +110,11 @@ def _reports(function: Callable[P, None]) -> Callable[P, None]:
 
 @click.group()
 def fleet() -> None:
-    """Verify the clients of many VPCs, each by a Lambda of its own VPC.
+    """Verify the clients of many VPCs, each by a Lambda of its own VPC or on its own instance.
 
-    The engine is AWS's own: a distributed map of Step Functions over one function a client. `brokerproof fleet` needs
-    no way into any client VPC. See docs/fleet.md for what is deployed.
+    The engine is AWS's own: a distributed map of Step Functions over one function a client, or Run Command of Systems
+    Manager over one instance a client. `brokerproof fleet` needs no way into any client VPC. See docs/fleet.md for what
+    is deployed.
     """
 
 
@@ -107,13 +132,33 @@ def fleet() -> None:
     metavar="PERCENT",
     help="Begin no more once so many percent of the clients did not run [default: 100, never].",
 )
+@click.option("--python", default="", metavar="PATH", help="Of engine ssm: the interpreter on the instances.")
+@click.option(
+    "--probe-for",
+    "platforms",
+    multiple=True,
+    metavar="PYTHON/MACHINE[/LIBC]",
+    help="Of engine ssm: what the instances' Pythons are, such as 3.11/aarch64 [default: as this one].",
+)
 @as_sentences
-def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> None:
+def run(
+    target: Path, *, no_wait: bool, tolerated: float, python: str, platforms: tuple[str, ...], **options: Any
+) -> None:
     """Run every client of TARGET, an intent or a topology file, and report them as one run.
+
+    With engine ssm a client's instance is the one that TARGET names, else the running one with the tag
+    brokerproof-client=NAME.
 
     Exit codes: 0 every client's path is as it must be; 1 a path is not; 2 wrong use; 3 nothing failed, but not every
     client ran: each is named; 130 interrupted: the execution is stopped.
     """
+    if options["engine"] != CommandHub.engine and (python or platforms):
+        raise FleetError(
+            f"--python and --probe-for are of engine {CommandHub.engine}: a function has the Python of its runtime"
+        )
+    wanted = partial(
+        Wanted, tolerated=tolerated, stays=not no_wait, python=python, platforms=tuple(map(_platform, platforms))
+    )
     with ExitStack() as stack:
         session = _session(stack, options)
         name = new_name()
@@ -123,7 +168,7 @@ def run(target: Path, *, no_wait: bool, tolerated: float, **options: Any) -> Non
         )
         click.echo(written.because, err=True)
         with session.stopped_by_interrupt(name):
-            not_started = session.start(name, written, tolerated=tolerated)
+            not_started = session.start(name, written, wanted)
             if no_wait:
                 for region, why in not_started.items():
                     click.echo(f"not started in {region}: {why}", err=True)
@@ -152,7 +197,7 @@ def publish(target: Path, name: str, **options: Any) -> None:
             only_region=options["only_region"],
         )
         click.echo(written.because, err=True)
-        inputs = session.inputs_of(name, written)
+        inputs = session.inputs_of(name, written, Wanted)
         click.echo(json.dumps(inputs if len(session.hubs) > 1 else next(iter(inputs.values())), indent=2))
 
 
@@ -232,7 +277,7 @@ def policy(who: str, client: str, **options: Any) -> None:
     """Print the least IAM policy of a role: every action that is called, on what it is called on, and no more."""
     hubs = _hubs(options)
     if len(hubs) > 1:
-        raise FleetError("a policy is of one hub; give one --state-machine and one --bucket")
+        raise FleetError("a policy is of one hub; give one of each option")
     click.echo(json.dumps(policy_of(Who(who), hubs[0], client), indent=2))
 
 
@@ -255,13 +300,32 @@ def _session(stack: ExitStack, options: dict[str, Any]) -> Session:
 
 
 def _hubs(options: dict[str, Any]) -> tuple[Hub, ...]:
-    machines, buckets = options["state_machines"], options["buckets"]
-    if len(machines) != len(buckets):
+    machines, regions, buckets = options["state_machines"], options["regions"], options["buckets"]
+    by_command = options["engine"] == CommandHub.engine
+    named, option = (regions, "--region") if by_command else (machines, "--state-machine")
+    if not named:
         raise FleetError(
-            f"{len(machines)} state machines and {len(buckets)} buckets: give --state-machine and --bucket of each "
-            "hub, in the same order"
+            f"engine {options['engine']} needs {option} beside --bucket; docs/fleet.md says what is deployed"
         )
-    return tuple(Hub(machine, bucket, options["prefix"]) for machine, bucket in zip(machines, buckets, strict=True))
+    if len(named) != len(buckets):
+        what = "Regions" if by_command else "state machines"
+        raise FleetError(
+            f"{len(named)} {what} and {len(buckets)} buckets: give {option} and --bucket of each hub, in the same order"
+        )
+    of_engine: Callable[..., Hub] = CommandHub if by_command else MachineHub
+    return tuple(of_engine(one, bucket, options["prefix"]) for one, bucket in zip(named, buckets, strict=True))
+
+
+def _platform(words: str) -> FarPlatform:
+    """``3.11/aarch64`` or ``3.12/x86_64/musl``.
+
+    Raises:
+        FleetError: it is neither.
+    """
+    parts = _PLATFORM.fullmatch(words)
+    if parts is None:
+        raise FleetError(f"--probe-for {words}: expected PYTHON/MACHINE or PYTHON/MACHINE/LIBC, such as 3.11/aarch64")
+    return FarPlatform(parts["python"], parts["machine"], parts["libc"] or "glibc")
 
 
 def _paced(topology: Any, options: dict[str, Any]) -> Pace:

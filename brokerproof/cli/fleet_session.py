@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit
-from brokerproof.aws.intent.files import is_intent
+from brokerproof.aws.intent.files import is_intent, load_intent
+from brokerproof.aws.intent.models import Whereabouts
 from brokerproof.cli.account import facts_from
 from brokerproof.cli.verify_bootstrap import append_to_history, exit_code, summarize
 from brokerproof.errors import CouldNotError
 from brokerproof.extras import Extra, require
 from brokerproof.fleet.hub import FleetError, Hub, check_name, hub_of, reached_by
 from brokerproof.fleet.items import Made, make_set
-from brokerproof.fleet.machine import execution_input
 from brokerproof.fleet.pace import Pace
 from brokerproof.reports.document import Run
 from brokerproof.reports.environment import describe_host, describe_tool
@@ -31,7 +31,7 @@ from brokerproof.topology.models import Topology
 from brokerproof.wording import listed
 
 if TYPE_CHECKING:
-    from brokerproof.fleet.engine import Execution
+    from brokerproof.fleet.engine import Execution, Wanted
     from brokerproof.fleet.follow import Count
     from brokerproof.fleet.parts import OpenHub, Part
 
@@ -59,7 +59,8 @@ def opened(hubs: Sequence[Hub]) -> Iterator[Session]:
     from botocore.config import Config  # noqa: PLC0415  an extra
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  likewise
 
-    from brokerproof.fleet.engine import Engine  # noqa: PLC0415  likewise
+    from brokerproof.fleet.access import Credentials  # noqa: PLC0415  likewise
+    from brokerproof.fleet.engines import open_engine  # noqa: PLC0415  likewise
     from brokerproof.fleet.parts import OpenHub, check_regions  # noqa: PLC0415  likewise
     from brokerproof.fleet.store import AT_ONCE, Store  # noqa: PLC0415  likewise
 
@@ -71,12 +72,14 @@ def opened(hubs: Sequence[Hub]) -> Iterator[Session]:
         max_pool_connections=AT_ONCE,
         user_agent_extra="brokerproof-fleet",
     )
+    # Links must name the bucket's own Region, which a gateway endpoint leads to.
+    signing = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
     ready = []
     try:
         for hub in hubs:
             session = boto3_session(hub.region_name)
-            s3, states = (session.client(name, config=config) for name in ("s3", "stepfunctions"))
-            ready.append(OpenHub(hub, Store(hub, s3), Engine(hub, states)))
+            store = Store(hub, session.client("s3", config=config.merge(signing)))
+            ready.append(OpenHub(hub, store, open_engine(hub, store, Credentials(session, config))))
     except BotoCoreError as error:
         raise FleetError(f"AWS cannot be asked: {error}") from None
     yield Session(tuple(ready))
@@ -91,8 +94,9 @@ def boto3_session(region_name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A set that was written: how many clients of each Region may run at a time, and what that rests on."""
+    """A set that was written: its parts and how many clients may run at a time, by Region, and what that rests on."""
 
+    made: Mapping[str, Made]
     at_once: Mapping[str, int]
     because: str
 
@@ -114,19 +118,30 @@ class Session:
         """
         from brokerproof.fleet.parts import shared_out  # noqa: PLC0415  boto3 is an extra
 
-        topology, shown = _read(target)
+        topology, shown, stated = _read(target)
         hubs = [one.hub for one in self.hubs]
         with Screen() as screen:
             if only_region:
                 topology = _within(hubs, topology, screen)
             wanted = self._by_hub(topology)
-            made = {hub: make_set(hub, name, topology, clients=of, audit=shown) for hub, of in wanted.items()}
+            made = {
+                one.hub: make_set(
+                    one.hub,
+                    name,
+                    topology,
+                    one.engine.reach(topology, [topology.client(each) for each in wanted[one.hub]], stated),
+                    clients=wanted[one.hub],
+                    audit=shown,
+                )
+                for one in self.hubs
+                if one.hub in wanted
+            }
             asked = pace(topology)
             at_once = shared_out(asked.at_once, {hub.region_name: len(of) for hub, of in wanted.items()})
             for one in self.hubs:
                 if one.hub in made:
                     _put(one, made[one.hub], screen)
-        return Written(at_once, asked.because)
+        return Written({hub.region_name: each for hub, each in made.items()}, at_once, asked.because)
 
     def _by_hub(self, topology: Topology) -> dict[Hub, list[str]]:
         """The clients of each hub that has any."""
@@ -136,16 +151,22 @@ class Session:
             wanted.setdefault(hub_of(hubs, topology, client), []).append(client.name)
         return wanted or {hubs[0]: []}
 
-    def inputs_of(self, name: str, written: Written) -> dict[str, dict[str, Any]]:
-        """What the executions of a set are started with, by Region."""
+    def inputs_of(self, name: str, written: Written, wanted: Callable[[int], Wanted]) -> dict[str, dict[str, Any]]:
+        """What schedules start a set with, by Region.
+
+        Raises:
+            FleetError: no schedule starts an engine of this kind.
+        """
         return {
-            one.hub.region_name: execution_input(one.hub, name, at_once=written.at_once[one.hub.region_name])
+            one.hub.region_name: one.engine.scheduled(name, wanted(written.at_once[one.hub.region_name]))
             for one in self.hubs
             if one.hub.region_name in written.at_once
         }
 
-    def start(self, name: str, written: Written, *, tolerated: float) -> dict[str, str]:
-        """Start the executions of a set, by the same name; returns why one was not, by Region.
+    def start(self, name: str, written: Written, wanted: Callable[[int], Wanted]) -> dict[str, str]:
+        """Start the runs of a set, by its name; returns why one was not, by Region.
+
+        ``wanted``: how, with so many at a time.
 
         Raises:
             EngineError: none can be.
@@ -155,9 +176,8 @@ class Session:
             region = one.hub.region_name
             if region not in written.at_once:
                 continue
-            wanted = execution_input(one.hub, name, at_once=written.at_once[region], tolerated=tolerated)
             try:
-                one.engine.start(name, wanted)
+                one.engine.start(written.made[region], name, wanted(written.at_once[region]))
             except CouldNotError as error:
                 if len(not_started) + 1 == len(written.at_once):
                     raise
@@ -172,7 +192,7 @@ class Session:
         except KeyboardInterrupt:
             for one in self.hubs:
                 with suppress(CouldNotError):
-                    one.engine.stop(run)
+                    one.engine.stop(run, run)
             raise
 
     def parts(self, words: str) -> tuple[Part, ...]:
@@ -264,8 +284,8 @@ class Session:
         made = one.store.read(name)
         appended = 0
         for run in one.store.runs(name):
-            execution = one.engine.look(run)
-            if (history / f"{run}.parquet").exists() or (execution is not None and not execution.state.is_over):
+            execution = one.engine.look(name, run)
+            if (history / f"{run}.parquet").exists() or (execution is not None and not execution.is_over):
                 continue
             with tempfile.TemporaryDirectory(prefix="brokerproof-") as folder, Screen() as screen:
                 _written_down([Part(one, made, run)], Path(folder), screen)
@@ -286,7 +306,7 @@ def name_of(parts: Sequence[Part]) -> str:
 
 
 def _newest(one: OpenHub, name: str) -> str:
-    newest = name if one.engine.look(name) is not None else one.engine.newest(name)
+    newest = name if one.engine.look(name, name) is not None else one.engine.newest(name)
     if newest is not None:
         return newest
     runs = one.store.runs(name)  # what the engine has forgotten
@@ -351,9 +371,18 @@ def folder_of(name: str, run: str, where: Where) -> Path:
     return run_dir
 
 
-def _read(target: Path) -> tuple[Topology, Audit | None]:
-    """A topology file at its word, or the account behind an intent with what it shows."""
+def _read(target: Path) -> tuple[Topology, Audit | None, dict[str, str]]:
+    """A topology file at its word, or the account behind an intent with what it shows; and the instances of clients."""
     if not is_intent(target):
-        return load(target), None
+        topology = load(target)
+        return topology, None, _instances(topology)
     facts = facts_from(target)
-    return facts.topology, audit(facts)
+    intended = load_intent(target).clients
+    there = {each.name: each.at for each in intended if each.whereabouts is Whereabouts.INSTANCE}
+    return facts.topology, audit(facts), there | _instances(facts.topology)
+
+
+def _instances(topology: Topology) -> dict[str, str]:
+    """The instances that a file names, by client."""
+    found = {client.name: client.vantage.instance_id for client in topology.clients}
+    return {client: instance for client, instance in found.items() if instance is not None}

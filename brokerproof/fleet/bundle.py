@@ -1,4 +1,4 @@
-"""The probe's bundle with what makes it a Lambda function: a zip that CreateFunction takes as it is."""
+"""The probe's bundle with what makes it a Lambda function, or the work of an instance."""
 
 from __future__ import annotations
 
@@ -28,13 +28,18 @@ _VANTAGE: Final = (
 )
 
 
-def function_files() -> Files:
-    """What a function has beside the probe."""
+def far_files() -> Files:
+    """What a function or an instance has beside the probe."""
     root = Path(brokerproof.__file__).parent
     files = [root / "errors.py", root / "wording.py", root / "fleet" / "__init__.py"]
     files += [root / "vantages" / f"{name}.py" for name in _VANTAGE]
     files += sorted((root / "fleet" / "far").glob("*.py"))
-    return (*((f"brokerproof/{path.relative_to(root)}", path) for path in files), *_of_s3())
+    return tuple((f"brokerproof/{path.relative_to(root)}", path) for path in files)
+
+
+def function_files() -> Files:
+    """What a function has beside the probe."""
+    return (*far_files(), *_of_s3())
 
 
 def _of_s3() -> Files:
@@ -58,3 +63,12 @@ def function_bundle(architecture: str, python: str = PYTHON) -> Bundle:
         BundleError: it cannot be made.
     """
     return bundle_for(FarPlatform(python, MACHINES[architecture]), besides=function_files())
+
+
+def instance_bundle(far: FarPlatform) -> Bundle:
+    """What an instance runs; it needs nothing of S3's, since it has links.
+
+    Raises:
+        BundleError: it cannot be made.
+    """
+    return bundle_for(far, besides=far_files())

@@ -1,7 +1,7 @@
 """Every call to AWS that a fleet makes, declared by who makes it; the policies of all roles follow from this list.
 
-What the state machine calls is what its definition says; a test holds both together, and another what the operator's
-and the function's calls are against what is declared here. Pure.
+What the state machine calls is what its definition says; a test holds both together, and others what everybody else
+calls against what is declared here. Pure.
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ class Who(StrEnum):
     """Who calls."""
 
     OPERATOR = "operator"
-    """Whoever runs ``brokerproof fleet``."""
+    """Whoever runs ``brokerproof fleet`` with engine ``step-functions``."""
     STATE_MACHINE = "state_machine"
     FUNCTION = "function"
     """A client's probe."""
     INVOKER = "invoker"
     """The role of a client's account that the state machine assumes."""
     SCHEDULE = "schedule"
+    SENDER = "sender"
+    """Whoever runs ``brokerproof fleet`` with engine ``ssm``."""
+    COMMANDER = "commander"
+    """The role of a client's account that the sender assumes; in one's own account the sender does the same."""
+    INSTANCE = "instance"
+    """A client's instance, where its script's output is to be kept; for its items it needs nothing."""
 
 
 class On(StrEnum):
@@ -41,6 +47,14 @@ class On(StrEnum):
     """The objects of one client."""
     INVOKERS = "invokers"
     FUNCTION = "function"
+    COMMANDERS = "commanders"
+    DOCUMENT = "document"
+    """Of Systems Manager: what runs a shell script."""
+    INSTANCES = "instances"
+    OUTPUT = "output"
+    """What scripts printed."""
+    ANYTHING = "anything"
+    """Of operations that IAM cannot narrow to a resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,21 @@ CALLS: Final = (
     FleetCall(Who.FUNCTION, "s3", "PutObject", (On.OWN_RESULT,)),
     FleetCall(Who.INVOKER, "lambda", "Invoke", (On.FUNCTION,), "lambda:InvokeFunction"),
     FleetCall(Who.SCHEDULE, "states", "StartExecution", (On.MACHINE,)),
+    # The links that instances have are the sender's own permissions.
+    FleetCall(Who.SENDER, "s3", "PutObject", (On.SETS,)),
+    FleetCall(Who.SENDER, "s3", "GetObject", (On.SETS, On.RESULTS)),
+    FleetCall(Who.SENDER, "s3", "ListObjectsV2", (On.BUCKET,), "s3:ListBucket"),
+    FleetCall(Who.SENDER, "sts", "GetCallerIdentity", ()),  # needs no permission
+    FleetCall(Who.SENDER, "sts", "AssumeRole", (On.COMMANDERS,)),
+    FleetCall(Who.COMMANDER, "ssm", "SendCommand", (On.DOCUMENT, On.INSTANCES)),
+    # Service authorization reference, EC2 and Systems Manager: these have no resource type.
+    FleetCall(Who.COMMANDER, "ec2", "DescribeInstances", (On.ANYTHING,)),
+    FleetCall(Who.COMMANDER, "ssm", "DescribeInstanceInformation", (On.ANYTHING,)),
+    FleetCall(Who.COMMANDER, "ssm", "ListCommands", (On.ANYTHING,)),
+    FleetCall(Who.COMMANDER, "ssm", "ListCommandInvocations", (On.ANYTHING,)),
+    FleetCall(Who.COMMANDER, "ssm", "CancelCommand", (On.ANYTHING,)),
+    # Of SSM's agent, with the instance's role.
+    FleetCall(Who.INSTANCE, "s3", "PutObject", (On.OUTPUT,)),
 )
 
 

@@ -34,6 +34,8 @@ from brokerproof.wording import one_line
 
 NOT_RUN: Final = "did not run"
 REPLACED: Final = "its plan was replaced or is gone"
+FUNCTION_ENGINE: Final = "lambda"
+"""Of a place: a function, which is not the client's own host."""
 _LINK: Final = "169.254."
 """RFC 3927."""
 
@@ -124,7 +126,9 @@ class Collector:
         return heard_again(plan, result), one_line(ran_as(result.place))
 
     def _write(self, item: Item, run: VantageRun, plan: Plan | None = None, where: str = "") -> None:
-        view = behind_forwarder(expect(self._topology, item.client), self._topology, run)
+        view = expect(self._topology, item.client)
+        if ":lambda:" in item.resource:
+            view = behind_forwarder(view, self._topology, run)
         # Of a client whose plan cannot be read, the checks of what would have been asked.
         asked = plan if plan is not None else verification(self._topology, self._topology.client(item.client))
         written = self._journal.client(view, topology_digest=self._known_as, ran_as=where)
@@ -142,6 +146,8 @@ def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 def ran_as(place: Place) -> str:
     """Where an item ran, and what that proves."""
+    if place.engine != FUNCTION_ENGINE:
+        return f"{place.resource} ({place.machine}, {place.memory_mb} MB): this is the client's own host"
     start = "cold" if not place.earlier_runs else "warm"
     what = f"{place.resource} ({place.machine}, {place.memory_mb} MB, {start} start)"
     return f"{what}: this is the path of the function's own subnets and security groups"

@@ -1,179 +1,138 @@
-"""One execution of the state machine: started, looked at, stopped, and asked why items did not run.
+"""What carries a fleet out, as every engine has it: runs started, looked at, stopped, and asked why items did not run.
 
-What the engine says explains; who ran is read off S3 alone. The only module here that calls Step Functions.
+What an engine says explains; who ran is read off S3 alone. Engines are listed in :mod:`.engines`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Any, Protocol
 
 from brokerproof.errors import CouldNotError
 from brokerproof.fleet.far.values import Item
-from brokerproof.fleet.hub import Hub
-
-AT_ONCE: Final = 8
-"""DescribeExecution at a time: an account and Region has 15 a second (Step Functions quotas)."""
-ENDED_BADLY: Final = ("FAILED", "TIMED_OUT", "ABORTED")
-_CAUSE: Final = 300
-LAST: Final = 100
-"""Executions that are looked through for one of a set, from the newest."""
+from brokerproof.fleet.items import Made, Reach
+from brokerproof.topology.models import Client, Topology
+from brokerproof.vantages.bundle import FarPlatform
 
 
 class EngineError(CouldNotError):
-    """Step Functions refused; one sentence."""
-
-
-class State(StrEnum):
-    """Of an execution (Step Functions API reference, DescribeExecution)."""
-
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    TIMED_OUT = "TIMED_OUT"
-    ABORTED = "ABORTED"
-    PENDING_REDRIVE = "PENDING_REDRIVE"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will run."""
-        return self not in {State.RUNNING, State.PENDING_REDRIVE}
+    """An engine refused; one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How one is, and what the engine says of its end."""
+    """How a run is at one engine, and what the engine says of its end."""
 
-    state: State
+    state: str
+    """In its words, lower case: ``running``."""
+    is_over: bool
+    """Whether nothing more will run."""
     why: str = ""
+    """Of all items, where it ended before them."""
     began: datetime | None = None
     ended: datetime | None = None
-    """None while it runs."""
+    """None while it runs, and where the engine does not say."""
 
 
-class Engine:
-    """The state machine of a hub.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a run is to be carried out."""
 
-    Args:
-        hub: Which.
-        states: A client of Step Functions.
-    """
+    at_once: int
+    """Clients at a time."""
+    tolerated: float = 100
+    """At which percentage of items that fail no more are begun; 100 is never."""
+    stays: bool = True
+    """Whether whoever starts it goes on looking at it."""
+    python: str = ""
+    """Of ``ssm``: the interpreter on the instances; empty is what their PATH has."""
+    platforms: tuple[FarPlatform, ...] = ()
+    """Of ``ssm``: what the instances' Pythons are; none is as here."""
 
-    def __init__(self, hub: Hub, states: Any) -> None:
-        self._hub = hub
-        self._states = states
 
-    def start(self, run: str, wanted: dict[str, Any]) -> None:
-        """Start an execution of this name.
+class Access(Protocol):
+    """Credentials: one's own, or those of a role that is assumed with them."""
+
+    def client(self, service: str, role_arn: str = "") -> Any:
+        """A client of boto3 for a service in the hub's Region.
+
+        Raises:
+            EngineError: the role cannot be assumed.
+        """
+        ...
+
+    def account(self) -> str:
+        """Whose credentials one's own are.
+
+        Raises:
+            EngineError: AWS does not say.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """What carries out the items of a hub."""
+
+    def reach(self, topology: Topology, clients: Sequence[Client], stated: Mapping[str, str]) -> Reach:
+        """Where the probes of these clients are.
+
+        Args:
+            topology: Of the clients.
+            clients: Those of the hub's Region.
+            stated: The instances that a file names, by client.
+
+        Raises:
+            FleetError: an engine of this kind reaches none of them.
+            EngineError: AWS does not say.
+        """
+        ...
+
+    def start(self, made: Made, run: str, wanted: Wanted) -> None:
+        """Start a run of this name.
 
         Raises:
             EngineError: it cannot be.
         """
-        try:
-            self._states.start_execution(
-                stateMachineArn=self._hub.state_machine, name=run, input=json.dumps(wanted, separators=(",", ":"))
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise EngineError(f"{self._hub.state_machine} cannot be started: {error}") from None
+        ...
 
-    def look(self, run: str) -> Execution | None:
-        """How an execution is; None where Step Functions knows none of that name: it keeps them for 90 days.
+    def scheduled(self, set_name: str, wanted: Wanted) -> dict[str, Any]:
+        """What a schedule starts a set with.
+
+        Raises:
+            FleetError: no schedule starts this engine.
+        """
+        ...
+
+    def look(self, set_name: str, run: str) -> Execution | None:
+        """How a run is; None where the engine knows none of that name.
 
         Raises:
             EngineError: it does not say.
         """
-        try:
-            said = self._states.describe_execution(executionArn=self._hub.execution(run))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-                return None
-            raise EngineError(f"execution {run} cannot be described: {error}") from None
-        except BotoCoreError as error:
-            raise EngineError(f"execution {run} cannot be described: {error}") from None
-        return Execution(State(said["status"]), _why(said), said["startDate"], said.get("stopDate"))
+        ...
 
     def newest(self, set_name: str) -> str | None:
-        """The newest execution of a set, also one that left no object; None where it is not among the last ones.
+        """The newest run of a set, also one that left no object; None where the engine knows none.
 
         Raises:
             EngineError: they cannot be listed.
         """
-        try:
-            pages = self._states.get_paginator("list_executions").paginate(
-                stateMachineArn=self._hub.state_machine, PaginationConfig={"MaxItems": LAST}
-            )
-            for each in (one for page in pages for one in page["executions"]):
-                said = self._states.describe_execution(executionArn=each["executionArn"])
-                if _set_of(said) == set_name:
-                    return str(each["name"])
-        except (ClientError, BotoCoreError) as error:
-            raise EngineError(f"executions of {self._hub.state_machine} cannot be listed: {error}") from None
-        return None
+        ...
 
-    def stop(self, run: str) -> None:
-        """Have nothing more begun; what runs is left to end.
+    def stop(self, set_name: str, run: str) -> None:
+        """Have nothing more begun.
 
         Raises:
             EngineError: it cannot be.
         """
-        try:
-            self._states.stop_execution(executionArn=self._hub.execution(run), cause="stopped by brokerproof")
-        except (ClientError, BotoCoreError) as error:
-            raise EngineError(f"execution {run} cannot be stopped: {error}") from None
+        ...
 
-    def reasons(self, run: str, missing: Collection[Item]) -> dict[str, str]:
+    def reasons(self, set_name: str, run: str, missing: Collection[Item]) -> dict[str, str]:
         """Why items did not run, by client, as far as the engine says; never raises: it only explains."""
-        if not missing:
-            return {}
-        wanted = {item.client for item in missing}
-        try:
-            children = list(self._ended_badly(run))
-            with ThreadPoolExecutor(AT_ONCE) as threads:
-                told = list(threads.map(self._of_child, children))
-        except (ClientError, BotoCoreError):
-            return {}
-        return {client: why for client, why in told if client in wanted and why}
-
-    def _ended_badly(self, run: str) -> list[str]:
-        found: list[str] = []
-        runs = self._states.get_paginator("list_map_runs").paginate(executionArn=self._hub.execution(run))
-        for map_run in (each for page in runs for each in page["mapRuns"]):
-            for status in ENDED_BADLY:
-                pages = self._states.get_paginator("list_executions").paginate(
-                    mapRunArn=map_run["mapRunArn"], statusFilter=status
-                )
-                found += [each["executionArn"] for page in pages for each in page["executions"]]
-        return found
-
-    def _of_child(self, arn: str) -> tuple[str, str]:
-        said = self._states.describe_execution(executionArn=arn)
-        try:
-            client = str(json.loads(said.get("input", "{}"))["item"]["client"])
-        except (ValueError, KeyError, TypeError):
-            return "", ""
-        return client, _why(said)
+        ...
 
 
-def _set_of(said: dict[str, Any]) -> str:
-    try:
-        return str(json.loads(said.get("input", "{}"))["set"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _why(said: dict[str, Any]) -> str:
-    """Error and cause, in one line; a Lambda's cause is JSON with its message (Lambda developer guide, errors)."""
-    error, cause = str(said.get("error") or ""), str(said.get("cause") or "")
-    try:
-        told = json.loads(cause)
-        cause = str(told.get("errorMessage") or cause) if isinstance(told, dict) else cause
-    except ValueError:
-        pass
-    return ": ".join(part for part in (error, " ".join(cause.split())[:_CAUSE]) if part)
+Opens = Callable[[Any, Any, Access], Engine]
+"""Opens the engine of a hub, by the hub, its store and the access; see :mod:`.engines`."""

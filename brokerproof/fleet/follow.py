@@ -31,8 +31,7 @@ class Count:
     def words(self) -> str:
         """For people."""
         each = {
-            region: "unknown to the engine" if one is None else one.state.value.lower()
-            for region, one in self.executions.items()
+            region: "unknown to the engine" if one is None else one.state for region, one in self.executions.items()
         }
         how = (
             f"the execution is {next(iter(each.values()))}"
@@ -97,7 +96,7 @@ def follow(
 
 def _goes_on(part: Part, execution: Execution | None, collector: Collector) -> bool:
     """Whether an object may still come."""
-    return execution is not None and not execution.state.is_over and not part.clients.isdisjoint(collector.left)
+    return execution is not None and not execution.is_over and not part.clients.isdisjoint(collector.left)
 
 
 def _reasons(part: Part, execution: Execution | None, collector: Collector, not_started: str | None) -> dict[str, str]:
@@ -105,7 +104,7 @@ def _reasons(part: Part, execution: Execution | None, collector: Collector, not_
     missing = [item for client, item in collector.left.items() if client in part.clients]
     names = [item.client for item in missing]
     if execution is None:
-        why = not_started or f"Step Functions knows no execution {part.run} in {part.region_name}"
+        why = not_started or f"the engine knows no execution {part.run} in {part.region_name}"
         return dict.fromkeys(names, why)
     of_all = dict.fromkeys(names, f"the execution ended: {execution.why}") if execution.why else {}
-    return of_all | part.at.engine.reasons(part.run, missing)
+    return of_all | part.at.engine.reasons(part.made.name, part.run, missing)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from brokerproof.aws.audit.values import Audit
 from brokerproof.fleet.far.values import Item, plan_key
-from brokerproof.fleet.hub import FleetError, Hub, check_name
+from brokerproof.fleet.hub import FleetError, Hub, Reached, check_name
 from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.running.planning import make_plan
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.models import Client, ClientVantage, Topology
+
+Reach = Callable[[Topology, Client], Reached]
+"""Where a client's probe is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Made:
 
     set: FleetSet
     plans: dict[str, bytes]
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Why nothing runs the probe of a client, by client."""
 
 
 def verification(topology: Topology, client: Client) -> Plan:
@@ -42,6 +47,7 @@ def make_set(
     hub: Hub,
     name: str,
     topology: Topology,
+    reach: Reach,
     *,
     clients: Iterable[str] | None = None,
     audit: Audit | None = None,
@@ -52,13 +58,14 @@ def make_set(
     How clients are reached from somebody's machine is nobody's business in a bucket, and is left out.
 
     Raises:
-        FleetError: there is no client, or nobody says whose a client's VPC is.
+        FleetError: there is no client, or one cannot be reached.
     """
     check_name(name, "set")
     if not topology.clients:
         raise FleetError(f"{topology.name} has no clients, so there is nothing to run")
     bare = tuple(client.model_copy(update={"vantage": ClientVantage()}) for client in topology.clients)
-    topology = topology.model_copy(update={"clients": bare})
+    whole, topology = topology, topology.model_copy(update={"clients": bare})
+    lost: dict[str, str] = {}
     plans: dict[str, bytes] = {}
     items: list[Item] = []
     chosen = None if clients is None else frozenset(clients)
@@ -67,13 +74,16 @@ def make_set(
             continue
         text = encode_plan(plan(topology, client))
         plans[client.name] = text
+        at = reach(whole, client)
+        if at.why:
+            lost[client.name] = at.why
         items.append(
             Item(
                 client=client.name,
-                function=hub.function_of(topology, client),
-                role_arn=hub.role_of(topology, client),
+                resource=at.resource,
+                role_arn=at.role_arn,
                 plan_key=plan_key(hub.prefix, name, client.name),
                 plan_sha256=hashlib.sha256(text).hexdigest(),
             )
         )
-    return Made(FleetSet(name, topology, tuple(items), audit), plans)
+    return Made(FleetSet(name, topology, tuple(items), audit), plans, lost)

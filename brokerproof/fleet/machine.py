@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from brokerproof.fleet.far.values import VERSION, items_key, runs_prefix
-from brokerproof.fleet.hub import ENGINE, Hub
+from brokerproof.fleet.hub import ENGINE, MachineHub
 
 ITEM_TIMEOUT_S: Final = 300
 """A function's own timeout ends it before; this frees the slot of one that does not answer at all."""
@@ -38,7 +38,7 @@ def definition(item_timeout_s: int = ITEM_TIMEOUT_S) -> dict[str, Any]:
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
         "Credentials": {"RoleArn.$": "$.item.role_arn"},
-        "Parameters": {"FunctionName.$": "$.item.function", "Payload.$": "$"},
+        "Parameters": {"FunctionName.$": "$.item.resource", "Payload.$": "$"},
         "ResultSelector": {"summary.$": "$.Payload"},
         "TimeoutSeconds": item_timeout_s,
         "Retry": [
@@ -80,7 +80,7 @@ def definition(item_timeout_s: int = ITEM_TIMEOUT_S) -> dict[str, Any]:
     }
 
 
-def execution_input(hub: Hub, set_name: str, *, at_once: int, tolerated: float = 100) -> dict[str, Any]:
+def execution_input(hub: MachineHub, set_name: str, *, at_once: int, tolerated: float = 100) -> dict[str, Any]:
     """What an execution of a set is started with; a schedule has the same.
 
     Args:

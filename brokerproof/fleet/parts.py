@@ -1,4 +1,4 @@
-"""A run as its Regions have it: each has a hub, since Step Functions reaches no function of another Region."""
+"""A run as its Regions have it: each has a hub, since no engine reaches the probes of another Region."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Part:
         Raises:
             EngineError: it does not say.
         """
-        return self.at.engine.look(self.run)
+        return self.at.engine.look(self.made.name, self.run)
 
     def answered(self) -> frozenset[str]:
         """Which of its clients' objects are there; what a bucket has of other hubs' clients counts for nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -22,12 +22,15 @@ from brokerproof.fleet.far.values import (
     runs_prefix,
     set_key,
 )
-from brokerproof.fleet.hub import ENGINE, FleetError, Hub
+from brokerproof.fleet.hub import ENGINE, PROBES, FleetError, Hub
 from brokerproof.fleet.items import FleetSet
 from brokerproof.probes.outcome.foreign_text import encode_json, escape_json
 from brokerproof.topology.models import Topology
+from brokerproof.vantages.bundle import Bundle
 
 AT_ONCE: Final = 16
+PROBE_STAYS: Final = timedelta(days=1)
+"""An older one is written anew: the bucket removes what is old, and none may go while instances fetch it."""
 TOPOLOGY: Final = "topology.json"
 AUDIT: Final = "audit.json"
 
@@ -122,9 +125,60 @@ class Store:
         newest: dict[str, datetime] = {}
         for key, changed in self._keys(prefix):
             run = key.removeprefix(prefix).partition("/")[0]
-            if run != ENGINE:
+            if not run.startswith("_"):  # what engines write
                 newest[run] = max(changed, newest.get(run, changed))
         return tuple(sorted(newest, key=lambda run: newest[run]))
+
+    def put_probe(self, bundle: Bundle) -> str:
+        """See that the probe is there, by its hash; returns its key.
+
+        Raises:
+            StoreError: S3 refused.
+        """
+        key = set_key(self._hub.prefix, PROBES, f"{bundle.sha256}.zip")
+        since = datetime.now(UTC) - PROBE_STAYS
+        if not any(name == key and changed > since for name, changed in self._keys(key)):
+            self._put(key, bundle.read(), "application/zip")
+        return key
+
+    def put_engine(self, set_name: str, run: str, file: str, body: bytes) -> str:
+        """Put what an engine needs of a run; returns its key.
+
+        Raises:
+            StoreError: S3 refused.
+        """
+        key = self._engine_key(set_name, run, file)
+        self._put(key, body)
+        return key
+
+    def engine(self, set_name: str, run: str, file: str) -> bytes | None:
+        """What an engine put; None where it did not.
+
+        Raises:
+            StoreError: S3 refused.
+        """
+        return self._get(self._engine_key(set_name, run, file))
+
+    def link(self, key: str, lasts_s: int, *, once: bool = False) -> str:
+        """A link by which somebody without a permission gets an object, as long as one's own credentials last.
+
+        ``once``: by which it is put instead, where there is none yet.
+
+        Raises:
+            StoreError: there are no credentials to sign it with.
+        """
+        given: dict[str, Any] = {"Bucket": self._hub.bucket, "Key": key}
+        if once:
+            given |= {"ContentType": "application/json", "IfNoneMatch": "*"}
+        method = "put_object" if once else "get_object"
+        try:
+            signed: str = self._s3.generate_presigned_url(method, Params=given, ExpiresIn=lasts_s)
+        except (ClientError, BotoCoreError) as error:
+            raise StoreError(f"a link to s3://{self._hub.bucket}/{key} cannot be signed: {error}") from None
+        return signed
+
+    def _engine_key(self, set_name: str, run: str, file: str) -> str:
+        return f"{runs_prefix(self._hub.prefix, set_name)}{ENGINE}/{run}/{file}"
 
     def _key(self, name: str, file: str) -> str:
         return set_key(self._hub.prefix, name, file)
@@ -138,9 +192,9 @@ class Store:
         except (ClientError, BotoCoreError) as error:
             raise StoreError(f"s3://{self._hub.bucket}/{prefix} cannot be listed: {error}") from None
 
-    def _put(self, key: str, body: bytes) -> None:
+    def _put(self, key: str, body: bytes, kind: str = "application/json") -> None:
         try:
-            self._s3.put_object(Bucket=self._hub.bucket, Key=key, Body=body, ContentType="application/json")
+            self._s3.put_object(Bucket=self._hub.bucket, Key=key, Body=body, ContentType=kind)
         except (ClientError, BotoCoreError) as error:
             raise StoreError(f"s3://{self._hub.bucket}/{key} cannot be written: {error}") from None
 

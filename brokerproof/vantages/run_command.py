@@ -29,7 +29,7 @@ _NOT_YET_S: Final = 15.0
 _LINK_S: Final = 900
 _UNDER_WAY: Final = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 _LAST_WORDS: Final = 300
-_DOCUMENT: Final = "AWS-RunShellScript"
+DOCUMENT: Final = "AWS-RunShellScript"
 PLACE: Final = "brokerproof"
 """What every object in the bucket begins with."""
 END: Final = "."
@@ -79,7 +79,7 @@ class RunCommand:
         delivery_s = max(DELIVERY_S, int(deliver_s))
         asked: dict[str, Any] = {
             "InstanceIds": [self._instance_id],
-            "DocumentName": _DOCUMENT,
+            "DocumentName": DOCUMENT,
             "TimeoutSeconds": delivery_s,
             "Parameters": {"commands": [script], "executionTimeout": [str(max(1, int(run_s)))]},
         }

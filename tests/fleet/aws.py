@@ -59,16 +59,24 @@ class FleetAws:
         self.broken = ""
         """Why executions end before any item."""
         self.refused: set[tuple[str, str]] = set()
+        self.asking = ""
+        """The account of whoever makes the call that is being answered."""
 
     def session(self, who: str) -> Any:
         """A session of boto3 whose calls are answered here."""
         core = botocore.session.Session()
         core.register_component("data_loader", LOADER)
         core.register("before-parameter-build", _keep)
-        core.register("before-call", lambda model, context, **_: self._answer(who, model, context["asked"]))
+        core.register("before-call", lambda model, context, **more: self._heard(who, model, context["asked"], more))
         return boto3.Session(
             botocore_session=core, aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1"
         )
+
+    def _heard(
+        self, who: str, model: Any, params: dict[str, Any], more: Mapping[str, Any]
+    ) -> tuple[Response, dict[str, Any]]:
+        self.asking = account_of(more["request_signer"])
+        return self._answer(who, model, params)
 
     def _answer(self, who: str, model: Any, params: dict[str, Any]) -> tuple[Response, dict[str, Any]]:
         service, operation = model.service_model.service_name, model.name
@@ -177,6 +185,12 @@ class FleetAws:
             if child["status"] == asked["statusFilter"]
         ]
         return {"executions": found}
+
+
+def account_of(request_signer: Any) -> str:
+    """Whose the keys of a call are: those of an account are called after it, others are the hub's own."""
+    key = str(request_signer._credentials.access_key)
+    return key.lstrip("0") if key.isdecimal() else MACHINE.split(":")[4]
 
 
 def _keep(params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from brokerproof.fleet.far.handler import Handler
+from brokerproof.fleet.far.objects import ByRole
 from brokerproof.probes.outcome import Closing, Outcome, Reason, Role, Stage, Started, Status
 from brokerproof.probes.plan import Plan
 from brokerproof.topology.expectation.expect import expect
@@ -71,7 +72,7 @@ class Functions:
     hanging: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._handler = Handler(self.vantage, self.aws.session("function").client("s3"))
+        self._handler = Handler(self.vantage, ByRole(self.aws.session("function").client("s3")))
         self.aws.function = self
 
     def __call__(self, event: dict[str, Any]) -> dict[str, Any]:

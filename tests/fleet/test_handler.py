@@ -8,17 +8,18 @@ import msgspec
 import pytest
 
 from brokerproof.fleet.far.handler import Handler, HandlerError, most_ms
+from brokerproof.fleet.far.objects import ByRole
 from brokerproof.fleet.far.values import Invocation, decode_result, encode, result_key
-from brokerproof.fleet.hub import Hub, reached_by
+from brokerproof.fleet.hub import MachineHub, reached_by
 from brokerproof.fleet.items import make_set
 from brokerproof.probes.plan import decode_plan
 from brokerproof.topology.patterns import PATTERNS
 from tests.fleet.aws import BUCKET, MACHINE, FleetAws
 from tests.fleet.probes import Context, Scripted
 
-HUB = Hub(MACHINE, BUCKET, "p")
+HUB = MachineHub(MACHINE, BUCKET, "p")
 TOPOLOGY = reached_by((HUB,), PATTERNS["peering"].build())
-MADE = make_set(HUB, "s", TOPOLOGY)
+MADE = make_set(HUB, "s", TOPOLOGY, HUB.reach)
 ITEM = MADE.set.items[0]
 KEY = result_key("p", "s", "r", ITEM.client)
 
@@ -37,7 +38,7 @@ def aws() -> FleetAws:
 
 
 def handler(aws: FleetAws) -> Handler:
-    return Handler(Scripted(TOPOLOGY), aws.session("function").client("s3"))
+    return Handler(Scripted(TOPOLOGY), ByRole(aws.session("function").client("s3")))
 
 
 def test_an_item_leaves_its_object_and_a_summary(aws: FleetAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from brokerproof.comparison.history import Trend, trend
 from brokerproof.fleet.calls import CALLS, Who
 from brokerproof.fleet.collect import behind_forwarder
 from brokerproof.fleet.far.values import decode_result, encode
-from brokerproof.fleet.hub import Hub, reached_by
+from brokerproof.fleet.hub import MachineHub, reached_by
 from brokerproof.fleet.items import verification
 from brokerproof.probes.outcome import HostFacts
 from brokerproof.reports.document import ResultDocument, Run, decode_document
@@ -36,7 +36,7 @@ from tests.fleet.aws import BUCKET, MACHINE, NOW, TOOK, FleetAws
 from tests.fleet.probes import Bend, Functions, Scripted, dropped
 
 WHOLE = PATTERNS["peering"].build()
-HUB = Hub(MACHINE, BUCKET)
+HUB = MachineHub(MACHINE, BUCKET)
 TOPOLOGY = reached_by((HUB,), WHOLE)
 CLIENTS = tuple(client.name for client in TOPOLOGY.clients)
 FIRST = CLIENTS[0]
@@ -73,11 +73,11 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(tmp_path, monkeypatch)
 
 
-def locally(folder: Path, bent: Bend) -> ResultDocument:
+def locally(folder: Path, bent: Bend, whole: Topology = TOPOLOGY) -> ResultDocument:
     """The same clients, seeing the same, by a run from here."""
-    vantage = Scripted(TOPOLOGY, bent)
+    vantage = Scripted(whole, bent)
     run = Run(run_id="local", target="t", tool=describe_tool(), host=describe_host())
-    topology = bare(TOPOLOGY)
+    topology = bare(whole)
     with (
         Journal.open(folder, run) as journal,
         Site(
@@ -87,7 +87,7 @@ def locally(folder: Path, bent: Bend) -> ResultDocument:
             opened={client.name: vantage for client in topology.clients},
         ) as site,
     ):
-        site.verify(CLIENTS)
+        site.verify([client.name for client in whole.clients])
         journal.finish_run()
     return merge(folder)
 

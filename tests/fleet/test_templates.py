@@ -14,12 +14,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from brokerproof.fleet.calls import Who
-from brokerproof.fleet.hub import FUNCTION, ROLE, Hub
+from brokerproof.fleet.hub import COMMANDS_ROLE, FUNCTION, ROLE, CommandHub, MachineHub
 from brokerproof.fleet.machine import definition, execution_input
 from brokerproof.fleet.policies import policy_of
 from tools import fleet_templates
 
-HUB = Hub("arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet", "bucket-1", "p")
+HUB = MachineHub("arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet", "bucket-1", "p")
+COMMANDS = CommandHub("us-east-1", HUB.bucket, HUB.prefix)
 GIVEN = {
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
@@ -90,6 +91,20 @@ def test_the_operators_policy_is_the_one_that_the_command_needs() -> None:
     assert resolved(policy) == policy_of(Who.OPERATOR, HUB)
 
 
+@pytest.mark.parametrize(
+    ("name", "resource", "who"),
+    [
+        ("fleet-hub.yaml", "SenderPolicy", Who.SENDER),
+        ("fleet-commands.yaml", "CommandsRole", Who.COMMANDER),
+        ("fleet-commands.yaml", "InstancePolicy", Who.INSTANCE),
+    ],
+)
+def test_the_policies_of_run_command_are_those_that_its_calls_need(name: str, resource: str, who: Who) -> None:
+    properties = template(name)["Resources"][resource]["Properties"]
+    policy = properties["Policies"][0]["PolicyDocument"] if "Policies" in properties else properties["PolicyDocument"]
+    assert resolved(policy) == policy_of(who, COMMANDS)
+
+
 def test_the_state_machine_and_the_schedules_input_are_the_codes() -> None:
     resources = template("fleet-hub.yaml")["Resources"]
     assert resources["StateMachine"]["Properties"]["Definition"] == definition()
@@ -101,6 +116,8 @@ def test_names_are_those_that_the_command_derives() -> None:
     resources = template("fleet-probe.yaml")["Resources"]
     assert resolved(resources["Function"]["Properties"]["FunctionName"]) == FUNCTION.format(client="app")
     assert resolved(resources["InvokeRole"]["Properties"]["RoleName"]) == ROLE.format(client="app")
+    commands = template("fleet-commands.yaml")["Resources"]["CommandsRole"]["Properties"]
+    assert commands["RoleName"] == COMMANDS_ROLE
 
 
 def test_a_probe_has_the_time_for_a_plan_and_is_not_invoked_twice() -> None:

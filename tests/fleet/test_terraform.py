@@ -11,7 +11,7 @@ import pytest
 
 from brokerproof.fleet.bundle import HANDLER, PYTHON
 from brokerproof.fleet.calls import Who
-from brokerproof.fleet.hub import FUNCTION, Hub
+from brokerproof.fleet.hub import FUNCTION, CommandHub, MachineHub
 from brokerproof.fleet.policies import policy_of
 from tests.fleet.test_templates import template
 from tools import fleet_templates
@@ -19,8 +19,10 @@ from tools import fleet_templates
 hcl2 = pytest.importorskip("hcl2", reason="python-hcl2 is not installed: tools/setup.sh installs it")
 
 MODULES = Path(__file__).parents[2] / "deploy" / "terraform"
-PAIRS = {"fleet-hub": "fleet-hub.yaml", "fleet-probe": "fleet-probe.yaml"}
-HUB = Hub("arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet", "bucket-1", "p")
+PAIRS = {name: f"{name}.yaml" for name in ("fleet-commands", "fleet-hub", "fleet-probe")}
+HUB = MachineHub("arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet", "bucket-1", "p")
+COMMANDS = CommandHub("us-east-1", HUB.bucket, HUB.prefix)
+BY_COMMAND = {Who.SENDER, Who.COMMANDER, Who.INSTANCE}
 PARTS = {
     "data.aws_partition.this.partition": "aws",
     "data.aws_region.this.name": "us-east-1",
@@ -126,6 +128,9 @@ def test_outputs_are_the_same(name: str) -> None:
         ("fleet-hub", "state_machine", Who.STATE_MACHINE),
         ("fleet-hub", "schedule", Who.SCHEDULE),
         ("fleet-hub", "operator", Who.OPERATOR),
+        ("fleet-hub", "sender", Who.SENDER),
+        ("fleet-commands", "commander", Who.COMMANDER),
+        ("fleet-commands", "instance", Who.INSTANCE),
         ("fleet-probe", "function", Who.FUNCTION),
         ("fleet-probe", "invoker", Who.INVOKER),
     ],
@@ -137,7 +142,7 @@ def test_policies_are_the_same(name: str, called: str, who: Who) -> None:
     ]
     theirs = [
         (each["Action"], each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]])
-        for each in policy_of(who, HUB, "app")["Statement"]
+        for each in policy_of(who, COMMANDS if who in BY_COMMAND else HUB, "app")["Statement"]
     ]
     assert ours == theirs
 

@@ -85,7 +85,7 @@ def test_the_runtime_client_in_it_serves_invocations(bucket: tuple[dict[str, byt
     text = encode_plan(plan(1))
     item = Item(
         client="app",
-        function=ARN,
+        resource=ARN,
         role_arn=f"{ARN}-role",
         plan_key="p/plan",
         plan_sha256=hashlib.sha256(text).hexdigest(),

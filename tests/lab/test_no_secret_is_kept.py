@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from brokerproof.fleet.far.handler import Handler
+from brokerproof.fleet.far.objects import ByRole
 from brokerproof.fleet.far.values import Invocation, decode_result, result_key
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.hub import MachineHub
 from brokerproof.fleet.items import make_set, verification
 from brokerproof.probes.outcome import Stage, Status
 from brokerproof.topology.files import loads
@@ -149,12 +150,13 @@ def test_nothing_is_kept_in_the_bucket_of_a_fleet(kafka: LoginKafka, scheme: str
     [client], [vpc, *_] = topology.clients, PATTERNS["peering"].build().vpcs
     owned = client.model_copy(update={"vpc_id": vpc.vpc_id})  # whose the function is
     of_somebody = topology.model_copy(update={"vpcs": (vpc,), "clients": (owned,)})
-    made = make_set(Hub(MACHINE, BUCKET, "p"), "s", of_somebody, plan=lambda *_: verification(topology, client))
+    hub = MachineHub(MACHINE, BUCKET, "p")
+    made = make_set(hub, "s", of_somebody, hub.reach, plan=lambda *_: verification(topology, client))
     aws, [item] = FleetAws(), made.set.items
     aws.objects[item.plan_key] = made.plans[item.client]
     asked = Invocation(version=1, bucket=BUCKET, prefix="p", set="s", run="r", item=item)
     with CommandLines() as running, LocalVantage(item.client) as vantage:
-        summary = Handler(vantage, aws.session("function").client("s3"))(msgspec.to_builtins(asked), Context())
+        summary = Handler(vantage, ByRole(aws.session("function").client("s3")))(msgspec.to_builtins(asked), Context())
     assert summary["outcomes"] > 10
     result = decode_result(aws.objects[result_key("p", "s", "r", item.client)])
     assert Stage.AUTHENTICATE in {each.stage for each in result.said.outcomes if each.status is Status.OK}

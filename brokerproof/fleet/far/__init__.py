@@ -1,1 +1,1 @@
-"""What runs in a client VPC's Lambda. It travels with the probe's bundle, and knows vantages and nothing above them."""
+"""What runs in a client VPC, travels with the probe's bundle, and knows vantages and nothing above them."""

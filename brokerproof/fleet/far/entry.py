@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from brokerproof.fleet.far.handler import PATIENCE, Context, Handler
+from brokerproof.fleet.far.objects import ByRole
 from brokerproof.vantages.exec import ExecVantage
 from brokerproof.vantages.local import this_probe
 
@@ -27,7 +28,7 @@ def _s3() -> Any:
 
 
 _VANTAGE.prepare()
-_HANDLER = Handler(_VANTAGE, _s3())
+_HANDLER = Handler(_VANTAGE, ByRole(_s3()))
 
 
 def handle(event: object, context: Context) -> dict[str, Any]:

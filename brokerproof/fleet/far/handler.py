@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from brokerproof.fleet.far.objects import Objects, ObjectsError
 from brokerproof.fleet.far.values import (
     VERSION,
     Invocation,
@@ -31,7 +32,7 @@ from brokerproof.vantages.exec import Patience
 from brokerproof.vantages.protocol import Vantage
 
 PATIENCE: Final = Patience(first_line_ms=10_000, grace_ms=5_000, terminate_ms=1_000)
-"""A function has minutes, and what is left of them after a probe that hangs writes the object."""
+"""A function or a command has minutes, and what is left of them after a probe that hangs writes the object."""
 WRITING_MS: Final = 5_000
 
 
@@ -58,33 +59,47 @@ class Context(Protocol):
 
 
 class Handler:
-    """Runs items, one after another, as a function's instance is given them.
+    """Runs items, one after another, as a function's instance or a command is given them.
 
     Args:
         vantage: The probe.
-        s3: A client of S3.
+        objects: Where plans come from and objects go to.
     """
 
-    def __init__(self, vantage: Vantage, s3: Any) -> None:
+    def __init__(self, vantage: Vantage, objects: Objects) -> None:
         self._vantage = vantage
-        self._s3 = s3
+        self._objects = objects
         self._runs = 0
 
     def __call__(self, event: object, context: Context) -> dict[str, Any]:
-        """Run one item; returns its summary.
+        """Run the item of a function's event; returns its summary.
+
+        Raises:
+            HandlerError: nothing was run, or what was cannot be written.
+        """
+        try:
+            asked = decode_event(event)
+        except msgspec.DecodeError as why:
+            raise HandlerError(f"the event is none of a fleet: {why}") from None
+        summary = self.run(asked, _place(context, self._runs), context.get_remaining_time_in_millis())
+        told: dict[str, Any] = msgspec.to_builtins(summary)
+        return told
+
+    def run(self, asked: Invocation, place: Place, left_ms: int) -> Summary:
+        """Run one item.
+
+        Args:
+            asked: Which.
+            place: Where this is.
+            left_ms: Before somebody ends it.
 
         Raises:
             HandlerError: nothing was run, or what was cannot be written.
         """
         began = time.monotonic()
         wall = datetime.now(UTC).isoformat()
-        try:
-            asked = decode_event(event)
-        except msgspec.DecodeError as why:
-            raise HandlerError(f"the event is none of a fleet: {why}") from None
         plan = self._plan(asked)
-        _refuse_too_long(plan, context)
-        place = _place(context, self._runs)
+        _refuse_too_long(plan, left_ms)
         self._runs += 1
         run = self._vantage.run(plan)
         result = ItemResult(
@@ -99,19 +114,20 @@ class Handler:
             said=run,
         )
         key = result_key(asked.prefix, asked.set, asked.run, asked.item.client)
-        self._put(asked.bucket, key, encode(result))
+        try:
+            self._objects.keep(asked, encode(result))
+        except ObjectsError as problem:
+            raise HandlerError(f"s3://{asked.bucket}/{key} cannot be written: {problem}") from None
         failed = sum(outcome.status is Status.FAILED for outcome in run.outcomes)
-        summary = Summary(
+        return Summary(
             client=asked.item.client, key=key, outcomes=len(run.outcomes), failed=failed, error=run.error[:500]
         )
-        told: dict[str, Any] = msgspec.to_builtins(summary)
-        return told
 
     def _plan(self, asked: Invocation) -> Plan:
         key = asked.item.plan_key
         try:
-            text = self._s3.get_object(Bucket=asked.bucket, Key=key)["Body"].read()
-        except Exception as problem:  # noqa: BLE001  botocore's, which is the runtime's
+            text = self._objects.plan(asked)
+        except ObjectsError as problem:
             raise HandlerError(f"the plan s3://{asked.bucket}/{key} cannot be read: {problem}") from None
         if hashlib.sha256(text).hexdigest() != asked.item.plan_sha256:
             raise HandlerError(
@@ -125,29 +141,21 @@ class Handler:
             raise HandlerError(f"the plan s3://{asked.bucket}/{key} is of {plan.client}, not {asked.item.client}")
         return plan
 
-    def _put(self, bucket: str, key: str, body: bytes) -> None:
-        try:
-            # S3's conditional write: of two invocations of one item the first one's evidence stays.
-            self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*")
-        except Exception as problem:  # noqa: BLE001  likewise
-            raise HandlerError(f"s3://{bucket}/{key} cannot be written: {problem}") from None
-
 
 def most_ms(plan: Plan) -> int:
-    """What a plan takes at most, from the event to the object: what the function's timeout must exceed."""
+    """What a plan takes at most, from the event to the object: what a function's or command's timeout must exceed."""
     return PATIENCE.first_line_ms + plan.limits.plan_ms + PATIENCE.grace_ms + 2 * PATIENCE.terminate_ms + WRITING_MS
 
 
-def _refuse_too_long(plan: Plan, context: Context) -> None:
-    """See that a probe that hangs is ended, and its object written, before AWS ends the function.
+def _refuse_too_long(plan: Plan, left_ms: int) -> None:
+    """See that a probe that hangs is ended, and its object written, before AWS ends the function or the command.
 
     Raises:
-        HandlerError: the function has not the time.
+        HandlerError: there is not the time.
     """
-    left = context.get_remaining_time_in_millis()
-    if most_ms(plan) > left:
+    if most_ms(plan) > left_ms:
         raise HandlerError(
-            f"the plan may take {most_ms(plan)} ms and the function has {left} ms left; raise its timeout to "
+            f"the plan may take {most_ms(plan)} ms and {left_ms} ms are left; raise its timeout to "
             f"{most_ms(plan) // 1000 + 10} s"
         )
 

@@ -1,4 +1,4 @@
-"""What goes to a client's Lambda, what it leaves in S3, and where: the contract of every engine of a fleet.
+"""What goes to a client's probe, what it leaves in S3, and where: the contract of every engine of a fleet.
 
 A *set* is the plans of a fleet's clients at one time; a *run* is one execution of a set. An item did not run exactly
 where its object is missing, whatever the engine says of it.
@@ -23,16 +23,16 @@ class Item(Value, frozen=True):
     """One client of a set, as the engine's list of items has it."""
 
     client: str
-    function: str
-    """The ARN of the client's probe."""
+    resource: str
+    """The ARN of what runs the client's probe: a function, or an instance."""
     role_arn: str
-    """Who invokes it: a role of the client's own account."""
+    """Who has it run: a role of the client's own account; empty: whoever runs the fleet."""
     plan_key: str
     plan_sha256: str
 
 
 class Invocation(Value, frozen=True):
-    """The event of one client's probe."""
+    """What one client's probe is run for; the event of its function."""
 
     version: int
     bucket: str
@@ -48,11 +48,27 @@ class Invocation(Value, frozen=True):
             )
 
 
+class Linked(Value, frozen=True):
+    """An item for a probe that has no role: what it is run for, and links to its plan and to its object."""
+
+    asked: Invocation
+    plan: str
+    result: str
+
+
+class Work(Value, frozen=True):
+    """What one instance runs, one item after another."""
+
+    left_ms: int
+    """Before Run Command ends it."""
+    items: tuple[Linked, ...]
+
+
 class Place(Value, frozen=True):
     """Where an item ran: for whoever looks for its log, and for what its path proves."""
 
     engine: str
-    """As in ``lambda``."""
+    """As in ``lambda`` or ``ssm``."""
     resource: str
     """The ARN of what ran it."""
     version: str = ""
@@ -122,6 +138,7 @@ def _below(prefix: str) -> str:
 
 
 _result_decoder: Final = msgspec.json.Decoder(ItemResult)
+_work_decoder: Final = msgspec.json.Decoder(Work)
 _items_decoder: Final = msgspec.json.Decoder(tuple[Item, ...])
 
 
@@ -137,6 +154,15 @@ def decode_items(text: bytes) -> tuple[Item, ...]:
         msgspec.DecodeError: it is no list of items.
     """
     return _items_decoder.decode(text)
+
+
+def decode_work(line: bytes) -> Work:
+    """What an instance is to run.
+
+    Raises:
+        msgspec.DecodeError: it is none of this version; the message names the path.
+    """
+    return _work_decoder.decode(line)
 
 
 def decode_event(event: object) -> Invocation:

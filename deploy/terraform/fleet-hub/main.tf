@@ -237,3 +237,28 @@ resource "aws_iam_policy" "operator_policy" {
   description = "For whoever runs brokerproof fleet"
   policy      = data.aws_iam_policy_document.operator.json
 }
+
+data "aws_iam_policy_document" "sender" {
+  statement {
+    actions   = ["s3:ListBucket"]
+    resources = [local.bucket]
+  }
+  statement {
+    actions   = ["sts:AssumeRole"]
+    resources = ["arn:${data.aws_partition.this.partition}:iam::*:role/brokerproof-fleet-commands"]
+  }
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket}/${var.prefix}/*/runs/*/*"]
+  }
+  statement {
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${local.bucket}/${var.prefix}/*/*"]
+  }
+}
+
+resource "aws_iam_policy" "sender_policy" {
+  name_prefix = "brokerproof-fleet-sender-"
+  description = "For whoever runs brokerproof fleet by Run Command"
+  policy      = data.aws_iam_policy_document.sender.json
+}

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.hub import MachineHub
 from brokerproof.fleet.machine import definition
 from brokerproof.topology.models import Topology
 from tests.fleet.offline.emulator import REGION, Emulator
@@ -37,7 +37,7 @@ def deploy_hub(
     schedule: str = "",
     region: str = REGION,
     bucket: str = BUCKET,
-) -> Hub:
+) -> MachineHub:
     """The hub's stack; the hub by its outputs."""
     template = fleet_templates.hub()
     template["Resources"]["StateMachine"]["Properties"]["Definition"] = offline(
@@ -45,10 +45,10 @@ def deploy_hub(
     )
     given = {"BucketName": bucket, "ScheduleExpression": schedule, "MaxConcurrency": str(at_once)}
     told = _deploy(emulator, HUB_ACCOUNT, "brokerproof-fleet", template, given, region=region)
-    return Hub(told["StateMachineArn"], told["BucketName"])
+    return MachineHub(told["StateMachineArn"], told["BucketName"])
 
 
-def deploy_probes(emulator: Emulator, hub: Hub, topology: Topology, code: Path, urls: dict[str, str]) -> None:
+def deploy_probes(emulator: Emulator, hub: MachineHub, topology: Topology, code: Path, urls: dict[str, str]) -> None:
     """A stack for each client, in its account; where ministack forwards each to is said by ``urls``."""
     for client in topology.clients:
         vpc = topology.vpc(client.vpc_id)

@@ -17,7 +17,7 @@ from typing import Final
 
 from brokerproof.fleet.bundle import HANDLER, MACHINES, function_bundle
 from brokerproof.fleet.far.values import VERSION, Invocation, ItemResult, decode_result, encode, result_key
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.hub import MachineHub
 from brokerproof.fleet.items import make_set
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.life.handle import Lab
@@ -69,7 +69,7 @@ def main(pattern: str, fault: str, *, image: bool = False) -> int:
 @contextmanager
 def fleet_in_lab(
     intended: Topology, *, image: bool = False
-) -> Iterator[tuple[Lab, Emulator, Hub, Path, list[Function]]]:
+) -> Iterator[tuple[Lab, Emulator, MachineHub, Path, list[Function]]]:
     """A lab, and a hub whose functions stand in its client VPCs."""
     with tempfile.TemporaryDirectory(dir=ROOT / "build", prefix="fleet-") as name:
         folder = Path(name)
@@ -133,7 +133,7 @@ def locally(intended: Topology, lab: Lab, run_dir: Path) -> ResultDocument:
     return merge(run_dir)
 
 
-def by_fleet(intended: Topology, emulator: Emulator, hub: Hub, run_dir: Path) -> tuple[int, ResultDocument]:
+def by_fleet(intended: Topology, emulator: Emulator, hub: MachineHub, run_dir: Path) -> tuple[int, ResultDocument]:
     """The command itself, as a process of its own."""
     target = run_dir.with_suffix(".yaml")
     target.write_text(dumps(intended), encoding="utf-8")
@@ -143,7 +143,7 @@ def by_fleet(intended: Topology, emulator: Emulator, hub: Hub, run_dir: Path) ->
     return done.returncode, decode_document((run_dir / "result.json").read_bytes())
 
 
-def objects(emulator: Emulator, hub: Hub) -> Iterator[ItemResult]:
+def objects(emulator: Emulator, hub: MachineHub) -> Iterator[ItemResult]:
     """Every object that the functions left."""
     s3 = emulator.client("s3", HUB_ACCOUNT)
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=hub.bucket):
@@ -153,13 +153,13 @@ def objects(emulator: Emulator, hub: Hub) -> Iterator[ItemResult]:
 
 
 def side_by_side(
-    intended: Topology, lab: Lab, emulator: Emulator, hub: Hub, functions: list[Function]
+    intended: Topology, lab: Lab, emulator: Emulator, hub: MachineHub, functions: list[Function]
 ) -> dict[str, float]:
     """One plan in turns, by a warm function and by a warm vantage: medians in ms, their ratio, and the memory there."""
     client = next(client for client in intended.clients if client.pattern is not None)
     function = next(each for each in functions if each.name == client.name)
     s3 = emulator.client("s3", HUB_ACCOUNT)
-    made = make_set(hub, "turns", intended)
+    made = make_set(hub, "turns", intended, hub.reach)
     item = next(each for each in made.set.items if each.client == client.name)
     s3.put_object(Bucket=hub.bucket, Key=item.plan_key, Body=made.plans[client.name])
     there: list[float] = []
@@ -169,7 +169,7 @@ def side_by_side(
             asked = Invocation(
                 version=VERSION, bucket=hub.bucket, prefix=hub.prefix, set="turns", run=str(turn), item=item
             )
-            function.invoke(encode(asked), item.function, 120)
+            function.invoke(encode(asked), item.resource, 120)
             key = result_key(hub.prefix, "turns", str(turn), client.name)
             result = decode_result(s3.get_object(Bucket=hub.bucket, Key=key)["Body"].read())
             closing = vantage.run(decode_plan(made.plans[client.name])).closing

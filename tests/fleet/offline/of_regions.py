@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.hub import MachineHub
 from brokerproof.reports.document import decode_document
 from brokerproof.topology.files import checked, dumps
 from brokerproof.topology.models import Topology
@@ -76,14 +76,14 @@ def in_one_account(topology: Topology) -> Topology:
     return checked(topology.model_copy(update={"vpcs": vpcs}))
 
 
-def deployed(emulator: Emulator, region: str, region_of: dict[str, str], url: str) -> Hub:
+def deployed(emulator: Emulator, region: str, region_of: dict[str, str], url: str) -> MachineHub:
     """A Region's hub, and the functions of its clients."""
     hub = deploy_hub(emulator, at_once=AT_ONCE, item_timeout_s=HANGS_S, region=region, bucket=f"{BUCKET}-{region}")
     make_functions(emulator, [name for name, own in region_of.items() if own == region], url, region)
     return hub
 
 
-def objects(emulator: Emulator, hub: Hub) -> set[str]:
+def objects(emulator: Emulator, hub: MachineHub) -> set[str]:
     """The clients whose objects a hub's bucket has."""
     pages = emulator.client("s3", HUB_ACCOUNT).get_paginator("list_objects_v2").paginate(Bucket=hub.bucket)
     keys = [each["Key"] for page in pages for each in page.get("Contents", ())]

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from brokerproof.fleet.far.handler import Handler, HandlerError
-from brokerproof.fleet.hub import Hub
+from brokerproof.fleet.far.objects import ByRole
+from brokerproof.fleet.hub import MachineHub
 from brokerproof.reports.document import decode_document
 from brokerproof.topology.files import dumps
 from brokerproof.topology.models import Topology
@@ -89,7 +90,7 @@ class Stub:
     """Every client's function: the handler, a dead one, or one that hangs."""
 
     def __init__(self, emulator: Emulator, topology: Topology, dead: set[str], hanging: set[str]) -> None:
-        handler = Handler(Scripted(topology), emulator.client("s3", HUB_ACCOUNT))
+        handler = Handler(Scripted(topology), ByRole(emulator.client("s3", HUB_ACCOUNT)))
         ended = self._ended = threading.Event()
 
         class Asked(BaseHTTPRequestHandler):
@@ -140,7 +141,7 @@ def make_functions(emulator: Emulator, names: list[str], url: str, region: str =
 
 
 def _run(
-    topology: Topology, emulator: Emulator, hub: Hub, folder: Path
+    topology: Topology, emulator: Emulator, hub: MachineHub, folder: Path
 ) -> tuple[dict[str, float], int, str, dict[str, float]]:
     """The command; how long its steps took, how it ended, what it said, and its memory by how far it was."""
     target = folder / "target.yaml"

@@ -1,0 +1,244 @@
+"""The engine ``ssm``: Run Command over the instances of clients, one command in each account of a Region.
+
+Where there are more accounts than clients may run at a time, commands are sent as others end; what is sent is in
+:mod:`.ssm_send`, and what its statuses mean in :mod:`.ssm_reasons`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from brokerproof.errors import CouldNotError
+from brokerproof.fleet.engine import Access, EngineError, Execution, Wanted
+from brokerproof.fleet.far.values import Item
+from brokerproof.fleet.hub import CommandHub, FleetError
+from brokerproof.fleet.items import Made, Reach
+from brokerproof.fleet.parts import shared_out
+from brokerproof.fleet.ssm_reasons import why, words
+from brokerproof.fleet.ssm_send import ForAccount, Sender, Sent, called
+from brokerproof.fleet.store import Store
+from brokerproof.probes.outcome.foreign_text import encode_json
+from brokerproof.topology.models import Client, Topology
+from brokerproof.wording import listed
+
+RECORD: Final = "commands.json"
+_UNDER_WAY: Final = frozenset({"Pending", "InProgress", "Cancelling"})
+_TURN: Final = "its turn had not come when the command that ran the fleet ended"
+_STOPPED: Final = "it was not begun: more had failed by then than --stop-when-failed allows"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was sent for a run, and for whom nothing was: kept in the bucket, since SSM gives commands their ids."""
+
+    commands: tuple[Sent, ...] = ()
+    not_sent: dict[str, str] = {}
+    """Why, by client."""
+    waiting: tuple[str, ...] = ()
+    """Clients whose account's turn has not come."""
+
+
+def open_engine(hub: CommandHub, store: Store, access: Access) -> Ssm:
+    """The engine of a hub without a state machine."""
+    return Ssm(hub, store, access)
+
+
+class Ssm:
+    """Run Command in the accounts of a Region's clients.
+
+    Args:
+        hub: The Region and its bucket.
+        store: The bucket.
+        access: Credentials.
+    """
+
+    def __init__(self, hub: CommandHub, store: Store, access: Access) -> None:
+        self._store = store
+        self._access = access
+        self._sender = Sender(hub, store, access)
+        self._waiting: list[ForAccount] = []
+        self._over: dict[str, Mapping[str, Any]] = {}
+        """Commands that have ended, as they were told then."""
+
+    def reach(self, topology: Topology, clients: Sequence[Client], stated: Mapping[str, str]) -> Reach:
+        """The instance of each client: the one that a file names, or the one with the tag."""
+        return self._sender.reach(topology, clients, stated)
+
+    def scheduled(self, set_name: str, _wanted: Wanted) -> dict[str, Any]:
+        """Nothing: what a command carries are links, which end."""
+        raise FleetError(
+            f"no schedule starts {set_name} by Run Command, whose links end: have a schedule of yours call brokerproof "
+            "fleet run, or take the engine step-functions"
+        )
+
+    def start(self, made: Made, run: str, wanted: Wanted) -> None:
+        """Send the commands of a run: one an account, to as many accounts as clients may run at a time."""
+        self._waiting = _by_account(made, run, wanted)
+        if len(self._waiting) > wanted.at_once and not wanted.stays:
+            raise FleetError(
+                f"{len(self._waiting)} accounts have a command each, and {wanted.at_once} may run at a time: leave "
+                "--no-wait out, so that the others are sent when their turn comes"
+            )
+        accounts, failed = len(self._waiting), list[CouldNotError]()
+        record = self._sent(Record(not_sent=dict(made.lost)), wanted.at_once, failed)
+        if failed and len(failed) == accounts:
+            raise EngineError(str(failed[0]))
+        self._keep(made.set.name, run, record)
+
+    def look(self, set_name: str, run: str) -> Execution | None:
+        """How the commands of a run are, told as one; sends those whose turn has come."""
+        record = self._record(set_name, run)
+        if record is None:
+            return None
+        told = self._told(record)
+        if self._waiting:
+            record = self._advanced(record, told)
+            self._keep(set_name, run, record)
+            told = self._told(record)
+        is_over = not self._waiting and all(each["Status"] not in _UNDER_WAY for each in told)
+        return Execution(
+            listed(sorted({words(each) for each in told})) if told else "sent to nobody",
+            is_over,
+            began=min((each["RequestedDateTime"] for each in told), default=None),
+            ended=self._ended(record) if is_over else None,
+        )
+
+    def newest(self, _set_name: str) -> str | None:
+        """None: a set has one run, which is called as the set is."""
+        return None
+
+    def stop(self, set_name: str, run: str) -> None:
+        """Have nothing more begun, and what runs be ended."""
+        self._waiting.clear()
+        record = self._record(set_name, run) or Record()
+        for sent in record.commands:
+            ssm = self._access.client("ssm", sent.role_arn)
+            called(f"command {sent.command_id} cannot be cancelled", _cancel(ssm, sent))
+
+    def reasons(self, set_name: str, run: str, missing: Collection[Item]) -> dict[str, str]:
+        """Why items did not run, by client, as far as SSM says; never raises: it only explains."""
+        try:
+            record = self._record(set_name, run) or Record()
+        except CouldNotError:
+            return {}
+        found = dict.fromkeys(record.waiting, _TURN) | record.not_sent
+        by_account = {sent.account: sent for sent in record.commands}
+        left = [item for item in missing if item.client not in found]
+        for account in sorted({_account(item) for item in left} & set(by_account)):
+            own = [item for item in left if _account(item) == account]
+            try:
+                found |= self._explained(by_account[account], own)
+            except CouldNotError:
+                continue
+        return {item.client: found[item.client] for item in missing if item.client in found}
+
+    def _explained(self, sent: Sent, items: Iterable[Item]) -> dict[str, str]:
+        command = self._command(sent)
+        invocations = {str(each["InstanceId"]): each for each in self._invocations(sent)}
+        names = {item.client: item.resource.rpartition("/")[2] for item in items}
+        return {client: why(client, one, invocations.get(one), command) for client, one in names.items()}
+
+    # Commands
+
+    def _sent(self, record: Record, free: int, failed: list[CouldNotError]) -> Record:
+        """The record with what was sent now: to as many accounts as are free, whose turn it is."""
+        commands, lost = list(record.commands), dict(record.not_sent)
+        while self._waiting and free > 0:
+            account = self._waiting.pop(0)
+            try:
+                sent, left_out = self._sender.send(account)
+            except (CouldNotError, FleetError) as error:
+                failed.append(CouldNotError(str(error)))
+                lost |= dict.fromkeys(account.clients, str(error))
+                continue
+            lost |= left_out
+            if sent is not None:
+                commands.append(sent)
+                free -= account.at_once
+        waiting = tuple(client for account in self._waiting for client in account.clients)
+        return Record(commands=tuple(commands), not_sent=lost, waiting=waiting)
+
+    def _advanced(self, record: Record, told: Sequence[Mapping[str, Any]]) -> Record:
+        """The record after the commands were sent whose turn has come; none where too many items failed."""
+        wanted, made = self._waiting[0].wanted, self._waiting[0].made
+        if sum(each.get("ErrorCount", 0) for each in told) > len(made.set.items) * wanted.tolerated / 100:
+            stopped = {client: _STOPPED for account in self._waiting for client in account.clients}
+            self._waiting.clear()
+            return Record(commands=record.commands, not_sent=record.not_sent | stopped)
+        under_way = sum(each["Status"] in _UNDER_WAY for each in told)
+        return self._sent(record, wanted.at_once - under_way, [])
+
+    def _told(self, record: Record) -> list[Mapping[str, Any]]:
+        return [self._command(sent) for sent in record.commands]
+
+    def _command(self, sent: Sent) -> Mapping[str, Any]:
+        """What SSM says of a command.
+
+        Raises:
+            EngineError: it does not say, or has forgotten it: it keeps commands for 30 days.
+        """
+        if sent.command_id in self._over:
+            return self._over[sent.command_id]
+        ssm = self._access.client("ssm", sent.role_arn)
+        said = called(
+            f"command {sent.command_id} cannot be looked at", lambda: ssm.list_commands(CommandId=sent.command_id)
+        )
+        told: Mapping[str, Any] = next(iter(said["Commands"]), {"Status": "Forgotten"})
+        if told["Status"] not in _UNDER_WAY:
+            self._over[sent.command_id] = told
+        return told
+
+    def _invocations(self, sent: Sent) -> list[Mapping[str, Any]]:
+        ssm = self._access.client("ssm", sent.role_arn)
+        pages = ssm.get_paginator("list_command_invocations").paginate(CommandId=sent.command_id, Details=True)
+        listing = f"the instances of command {sent.command_id} cannot be listed"
+        return called(listing, lambda: [each for page in pages for each in page["CommandInvocations"]])
+
+    def _ended(self, record: Record) -> datetime | None:
+        """When the last script ended."""
+        plugins = [
+            plugin
+            for sent in record.commands
+            for each in self._invocations(sent)
+            for plugin in each.get("CommandPlugins", ())
+        ]
+        return max(
+            (each["ResponseFinishDateTime"] for each in plugins if "ResponseFinishDateTime" in each), default=None
+        )
+
+    # The record
+
+    def _keep(self, set_name: str, run: str, record: Record) -> None:
+        self._store.put_engine(set_name, run, RECORD, encode_json(record))
+
+    def _record(self, set_name: str, run: str) -> Record | None:
+        text = self._store.engine(set_name, run, RECORD)
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=Record)
+        except msgspec.DecodeError as error:
+            raise EngineError(f"what was sent for run {run} cannot be read: {error}") from None
+
+
+def _by_account(made: Made, run: str, wanted: Wanted) -> list[ForAccount]:
+    """The items that have an instance, by account; each with its share of what may run at a time, one at least."""
+    found: dict[str, list[Item]] = {}
+    for item in made.set.items:
+        if item.client not in made.lost:
+            found.setdefault(_account(item), []).append(item)
+    shares = dict.fromkeys(found, 1)
+    if len(found) <= wanted.at_once:
+        shares = shared_out(wanted.at_once, {account: len(items) for account, items in found.items()})
+    return [ForAccount(name, tuple(found[name]), shares[name], made, run, wanted) for name in sorted(found)]
+
+
+def _account(item: Item) -> str:
+    return item.resource.split(":")[4] if item.resource else ""
+
+
+def _cancel(ssm: Any, sent: Sent) -> Any:
+    return lambda: ssm.cancel_command(CommandId=sent.command_id)
