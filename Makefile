@@ -76,6 +76,7 @@ templates: setup ## write the CloudFormation templates of a fleet, and the state
 
 fleet: setup ## a fleet without an account: through ministack: the lab's clients, a schedule, 1,000 clients
 	$(BIN)/python -m tests.fleet.offline lab privatelink_multi_nlb endpoint-security-group-closed
+	$(BIN)/python -m tests.fleet.offline ssm privatelink_multi_nlb endpoint-security-group-closed
 	$(BIN)/python -m tests.fleet.offline schedule
 	$(BIN)/python -m tests.fleet.offline regions
 	$(BIN)/python -m tests.fleet.offline scale 1000

@@ -72,8 +72,8 @@ class Function:
         self._under_way: dict[str, Invocation] = {}
         self._one_at_a_time = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._runtime = _unix_server(sockets / f"{name}.r", _runtime_handler(self))
-        self._s3 = _unix_server(sockets / f"{name}.s", _forwarding_to(s3))
+        self._runtime = unix_server(sockets / f"{name}.r", _runtime_handler(self))
+        self._s3 = unix_server(sockets / f"{name}.s", forwarding_to(s3))
         kind = "image" if image else "zip"
         words = (str(SANDBOX), kind, str(task), handler, str(sockets / f"{name}.r"), str(sockets / f"{name}.s"))
         settings = {**environment, "AWS_LAMBDA_FUNCTION_NAME": f"brokerproof-probe-{name}"}
@@ -223,7 +223,7 @@ def _runtime_handler(function: Function) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _forwarding_to(address: tuple[str, int]) -> type[socketserver.BaseRequestHandler]:
+def forwarding_to(address: tuple[str, int]) -> type[socketserver.BaseRequestHandler]:
     import shutil  # noqa: F401, PLC0415
 
     class Handler(socketserver.BaseRequestHandler):
@@ -254,7 +254,7 @@ class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-def _unix_server(path: Path, handler: type[socketserver.BaseRequestHandler]) -> _UnixServer:
+def unix_server(path: Path, handler: type[socketserver.BaseRequestHandler]) -> _UnixServer:
     path.unlink(missing_ok=True)
     server = _UnixServer(str(path), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

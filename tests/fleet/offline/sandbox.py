@@ -29,7 +29,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def _lead(port: int, path: str) -> None:
+async def lead(port: int, path: str) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_unix_connection(path)
@@ -55,8 +55,8 @@ def _bring(root: Path) -> None:
 
 
 async def main(kind: str, folder: str, handler: str, runtime: str, s3: str) -> int:
-    await _lead(RUNTIME_PORT, runtime)
-    await _lead(S3_PORT, s3)
+    await lead(RUNTIME_PORT, runtime)
+    await lead(S3_PORT, s3)
     environment = {
         **os.environ,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_PORT}",
