@@ -241,7 +241,7 @@ def lab_fetch(kafka_version: str | None) -> None:
     if java is None:
         return
     try:
-        jvm.make(found, java, environ=os.environ)
+        jvm.make(found, java, environ=os.environ, python=Path(sys.executable))
     except jvm.ArchiveError as error:
         click.echo(f"{error}. Without the archive the lab's brokers start slower.", err=True)
 

@@ -18,14 +18,16 @@ from brokerproof.lab.life import preflight
 from brokerproof.lab.life.preflight import Java
 from tests.lab.traces import MARK, traces
 
+PYTHON = Path(sys.executable)
 MAKER = """
-import os
+import os, sys
+from pathlib import Path
 from brokerproof.lab.daemons import jvm, kafka_dist
 from brokerproof.lab.life import preflight
 
 kafka = {**os.environ, "XDG_CACHE_HOME": os.environ["CACHE_OF_KAFKA"]}
 distribution = kafka_dist.locate(kafka_dist.wanted_version(os.environ), environ=kafka)
-jvm.make(distribution, preflight.find_java(os.environ), environ=os.environ)
+jvm.make(distribution, preflight.find_java(os.environ), environ=os.environ, python=Path(sys.executable))
 """
 
 
@@ -67,14 +69,19 @@ def test_an_archive_is_made_once_and_brokers_are_started_from_it(
     _with_the_provider(environ)
     assert "-cp" in jvm.arguments(distribution, java, environ)
     assert not any("SharedArchiveFile" in option for option in jvm.arguments(distribution, java, environ))
-    archive = jvm.make(distribution, java, environ=environ)
+    archive = jvm.make(distribution, java, environ=environ, python=PYTHON)
     options = jvm.arguments(distribution, java, environ)
     assert f"-XX:SharedArchiveFile={archive}" in options
     assert str(archive) in shared_classes(options, java)
-    # The broker has used the provider, and its classes are in the archive.
-    assert b"com/amazon/corretto/crypto/provider/AmazonCorrettoCryptoProvider" in archive.read_bytes()
+    # The broker has used the provider, and had a client; their classes are in the archive.
+    for used in (
+        b"com/amazon/corretto/crypto/provider/AmazonCorrettoCryptoProvider",
+        b"org/apache/kafka/common/network/SslTransportLayer",
+        b"org/apache/kafka/common/requests/OffsetCommitRequest",
+    ):
+        assert used in archive.read_bytes(), used
     made = archive.stat().st_mtime_ns
-    assert jvm.make(distribution, java, environ=environ).stat().st_mtime_ns == made
+    assert jvm.make(distribution, java, environ=environ, python=PYTHON).stat().st_mtime_ns == made
     assert [each.name for each in archive.parent.iterdir()] == [archive.name]
     assert traces() == before
 
@@ -85,14 +92,23 @@ def test_what_does_not_serve_leaves_no_archive(
 ) -> None:
     hollow = dataclasses.replace(distribution, jars=distribution.jars[:1])
     with pytest.raises(jvm.ArchiveError, match=r"a broker by itself ended with 1; its last words: .*kafka.Kafka"):
-        jvm.make(hollow, java, environ=environ)
+        jvm.make(hollow, java, environ=environ, python=PYTHON)
     assert list(jvm.path_of(hollow, java, environ).parent.iterdir()) == []
+
+
+@pytest.mark.lab
+def test_a_python_without_the_labs_packages_leaves_no_archive(
+    java: Java, distribution: KafkaDistribution, environ: dict[str, str]
+) -> None:
+    with pytest.raises(jvm.ArchiveError, match=r"a first use of a broker ended with 1: ModuleNotFoundError: .*"):
+        jvm.make(distribution, java, environ=environ, python=Path(sys._base_executable))
+    assert list(jvm.path_of(distribution, java, environ).parent.iterdir()) == []
 
 
 @pytest.mark.lab
 def test_who_is_asked_to_stop_stops(java: Java, distribution: KafkaDistribution, environ: dict[str, str]) -> None:
     with pytest.raises(jvm.ArchiveError, match="stopped"):
-        jvm.make(distribution, java, environ=environ, stopped=lambda: True)
+        jvm.make(distribution, java, environ=environ, python=PYTHON, stopped=lambda: True)
     assert list(jvm.path_of(distribution, java, environ).parent.iterdir()) == []
 
 
@@ -110,7 +126,7 @@ def test_a_killed_maker_leaves_no_process_and_the_next_one_no_file(
     archive = jvm.path_of(distribution, java, environ)
     stale = archive.with_name(f".{archive.name}.1")
     stale.touch()
-    jvm.make(distribution, java, environ=environ)
+    jvm.make(distribution, java, environ=environ, python=PYTHON)
     assert [each.name for each in archive.parent.iterdir()] == [archive.name]
 
 

@@ -81,7 +81,7 @@ class TestTheWhole:
     ) -> None:
         monkeypatch.setattr(environment, "state", lambda _root: State.COMPLETE)
         monkeypatch.setattr(provision, "_kafka_is_here", lambda _environ: True)
-        monkeypatch.setattr(provision, "_archive_classes", lambda _environ, _stop: None)
+        monkeypatch.setattr(provision, "_archive_classes", lambda _root, _environ, _stop: None)
         monkeypatch.setattr(provision, "_fetch_crypto", lambda _environ, _stop: None)
         before = time.monotonic()
         assert provision.set_up(checkout, environ, bench=False, stop=Stop()) is False

@@ -87,7 +87,7 @@ def set_up(root: Path, environ: Mapping[str, str], *, bench: bool, stop: Stop, t
         say(f"the lab will not run here: {problem}")
     if not problems:
         _fetch_crypto(environ, stop)
-        _archive_classes(environ, stop)
+        _archive_classes(root, environ, stop)
     return bool(lacking) or not made or not kafka
 
 
@@ -133,7 +133,7 @@ def _fetch_crypto(environ: Mapping[str, str], stop: Stop) -> None:
         say(f"{error}. {crypto.WITHOUT}")
 
 
-def _archive_classes(environ: Mapping[str, str], stop: Stop) -> None:
+def _archive_classes(root: Path, environ: Mapping[str, str], stop: Stop) -> None:
     """Once for this Kafka and this Java. The lab runs without, only its brokers start slower."""
     java = preflight.find_java(environ)
     distribution = kafka_dist.locate(kafka_dist.wanted_version(environ), environ=environ)
@@ -141,7 +141,8 @@ def _archive_classes(environ: Mapping[str, str], stop: Stop) -> None:
         return
     say("archiving Kafka's classes, so that brokers start with less work")
     try:
-        jvm.make(distribution, java, environ=environ, stopped=lambda: stop.wanted)
+        python = root / environment.DIRECTORY / "bin" / "python"
+        jvm.make(distribution, java, environ=environ, python=python, stopped=lambda: stop.wanted)
     except jvm.ArchiveError as error:
         if stop.wanted:
             raise StoppedError from None

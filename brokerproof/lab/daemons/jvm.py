@@ -1,7 +1,8 @@
 """The JVM of a lab's broker: its options, and Kafka's classes archived once, so that it starts with less work.
 
-Standard library only: set-up runs this before anything is installed. A lab without an archive is
-only slower. A JVM ignores an archive that was made of other jars (JEP 350).
+Standard library only, so that set-up can run it by any Python: what needs packages is
+:mod:`brokerproof.lab.daemons.first_use`, run by an interpreter that has them. A lab without an archive is only
+slower. A JVM ignores an archive that was made of other jars (JEP 350).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,15 +26,21 @@ STATE_DIR: Final = "/run/brokerproof"
 START_S: Final = 60.0
 """For a broker to serve, and again for its classes to be written."""
 
+_FIRST_USE: Final = "brokerproof.lab.daemons.first_use"
+_ROOT: Final = Path(__file__).resolve().parents[3]
 _SERVES: Final = "Kafka Server started"
 _POLL_S: Final = 0.1
 _QUIET: Final = ("-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
-_ALONE: Final = """\
+_CLIENTS: Final = "127.0.0.1:9094"
+_ALONE: Final = f"""\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:9097
-listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9097
+listeners=REPLICATION://127.0.0.1:9093,CLIENT_SECURE://{_CLIENTS},CONTROLLER://127.0.0.1:9097
+listener.security.protocol.map=REPLICATION:PLAINTEXT,CLIENT_SECURE:SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=REPLICATION
 controller.listener.names=CONTROLLER
+listener.name.client_secure.ssl.keystore.type=PEM
 log.dirs=/run/data
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
@@ -46,6 +53,8 @@ printf %s "$META" > /run/data/meta.properties && printf %s "$PROPERTIES" > /run/
 ip link set lo up && exec setpriv --pdeathsig KILL "$@"
 """
 _MOST_BYTES: Final = 1 << 20
+_MADE_SO: Final = "by a broker with TLS and its first client"
+"""Part of an archive's name; another text where archives are made in another way, so that the older ones go unused."""
 
 
 class ArchiveError(Exception):
@@ -55,7 +64,7 @@ class ArchiveError(Exception):
 def path_of(distribution: kafka_dist.KafkaDistribution, java: preflight.Java, environ: Mapping[str, str]) -> Path:
     """Where the archive of this Kafka and this Java is, or would be."""
     jars = (f"{jar}:{jar.stat().st_size}" for jar in _jars(distribution, environ))
-    known = hashlib.sha256("\n".join([str(java.path.resolve()), str(java.major), *jars]).encode()).hexdigest()
+    known = hashlib.sha256("\n".join([_MADE_SO, str(java.path.resolve()), str(java.major), *jars]).encode()).hexdigest()
     return kafka_dist.cache_directory(environ) / "classes" / f"{distribution.version}-{known[:16]}.jsa"
 
 
@@ -95,6 +104,7 @@ def make(
     java: preflight.Java,
     *,
     environ: Mapping[str, str],
+    python: Path,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Run one broker by itself, in namespaces of its own, and have the JVM write down the classes it used.
@@ -103,10 +113,11 @@ def make(
         distribution: The Kafka.
         java: The Java.
         environ: For the cache directory.
+        python: An interpreter with the packages of the lab.
         stopped: asked several times a second; true ends it.
 
     Raises:
-        ArchiveError: the broker does not serve, or writes nothing; nothing is left behind.
+        ArchiveError: the broker does not serve, serves no client, or writes nothing; nothing is left behind.
     """
     archive = path_of(distribution, java, environ)
     if archive.exists():
@@ -115,8 +126,9 @@ def make(
     for stale in archive.parent.glob(f".{archive.name}.*"):
         stale.unlink(missing_ok=True)  # of one that was killed
     written = archive.with_name(f".{archive.name}.{os.getpid()}")
+    command = [str(java.path), f"-XX:ArchiveClassesAtExit={written}", *_own(distribution, environ)]
     try:
-        _run([str(java.path), f"-XX:ArchiveClassesAtExit={written}", *_own(distribution, environ)], environ, stopped)
+        _run(command, environ, python, stopped)
         written.replace(archive)
     except OSError as error:
         raise ArchiveError(f"Kafka's classes were not archived: {error.strerror or error}") from None
@@ -125,17 +137,19 @@ def make(
     return archive
 
 
-def _run(java: list[str], environ: Mapping[str, str], stopped: Callable[[], bool]) -> None:
-    """Start the broker, wait until it serves, and have it end properly."""
+def _run(java: list[str], environ: Mapping[str, str], python: Path, stopped: Callable[[], bool]) -> None:
+    """Start the broker, wait until it serves, have a client use it, and have it end properly."""
     command = [*_unshare(environ), "sh", "-c", _SCRIPT, "sh", *java, "kafka.Kafka", "/run/server.properties"]
-    settings = {
-        **environ,
-        "PATH": preflight.search_path(environ),
-        "META": _META,
-        "PROPERTIES": _ALONE,
-        "TEMPORARY": f"{STATE_DIR}/tmp",  # noqa: S108  likewise
-    }
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
+        keystore = Path(folder, "server.pem")
+        _first_use((), environ, python, ("keystore", str(keystore)), stopped)
+        settings = {
+            **environ,
+            "PATH": preflight.search_path(environ),
+            "META": _META,
+            "PROPERTIES": f"{_ALONE}listener.name.client_secure.ssl.keystore.location={keystore}\n",
+            "TEMPORARY": f"{STATE_DIR}/tmp",  # noqa: S108  likewise
+        }
 
         def said() -> str:
             return os.pread(log.fileno(), _MOST_BYTES, 0).decode(errors="replace")
@@ -143,6 +157,7 @@ def _run(java: list[str], environ: Mapping[str, str], stopped: Callable[[], bool
         broker = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
             _until(lambda: _SERVES in said(), broker, stopped)
+            _first_use(_enter(broker.pid, environ), environ, python, ("client", _CLIENTS), stopped)
             broker.send_signal(signal.SIGTERM)
             _until(lambda: broker.poll() is not None, broker, stopped)
         except ArchiveError as error:
@@ -151,6 +166,32 @@ def _run(java: list[str], environ: Mapping[str, str], stopped: Callable[[], bool
             with suppress(ProcessLookupError):
                 broker.kill()
             broker.wait()
+
+
+def _first_use(
+    inside: Sequence[str], environ: Mapping[str, str], python: Path, words: Sequence[str], stopped: Callable[[], bool]
+) -> None:
+    """Carry out a step of the first use; it ends with this process, however this one ends."""
+    command = [*inside, "setpriv", "--pdeathsig", "KILL", str(python), "-m", _FIRST_USE, *words]
+    settings = {**environ, "PATH": preflight.search_path(environ), "PYTHONPATH": str(_ROOT)}
+    with tempfile.TemporaryFile() as log:
+        step = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _until(lambda: step.poll() is not None, step, stopped)
+        finally:
+            with suppress(ProcessLookupError):
+                step.kill()
+            step.wait()
+        if step.returncode:
+            log.seek(0)
+            last = log.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise ArchiveError(f"a first use of a broker ended with {step.returncode}: {''.join(last)}")
+
+
+def _enter(pid: int, environ: Mapping[str, str]) -> list[str]:
+    """Into the network of the broker that runs by itself."""
+    user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+    return [str(preflight.find_tool("nsenter", environ) or "nsenter"), "--target", str(pid), *user, "--net", "--"]
 
 
 def _unshare(environ: Mapping[str, str]) -> list[str]:
