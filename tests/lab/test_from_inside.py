@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,12 +12,13 @@ from brokerproof.lab.life.handle import Lab
 from brokerproof.probes.plan import Endpoint
 from brokerproof.running.amount import Amount
 from brokerproof.running.bootstrap import Wanted, ask, topology_from
+from brokerproof.running.lab_pool import LabPool
 from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import Site, lab_vantage
 from brokerproof.topology.expectation.expect import expect
 from brokerproof.topology.files import loads
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
-from brokerproof.topology.patterns import PATTERNS, PatternName, PatternOptions
+from brokerproof.topology.patterns import PATTERNS, PatternName
 from brokerproof.topology.started import started
 from brokerproof.vantages.local import this_probe
 
@@ -28,19 +28,19 @@ CLIENTS = {
     "in_vpc": ("cluster_vpc",),
     "peering": ("cluster_vpc", "peered", "remote_by_peering"),
     "transit_gateway": ("by_gateway", "remote_by_gateway"),
-    "privatelink_single_nlb": ("cluster_vpc", "account_b", "overlapping"),
     "privatelink_multi_nlb": ("account_b", "remote_by_peering"),
+    "privatelink_single_nlb": ("cluster_vpc", "account_b", "overlapping"),
     "privatelink_cross_region": ("remote", "overlapping"),
     "multi_vpc": ("account_b", "overlapping"),
 }
+"""Those that are asked, by pattern; patterns with the same brokers one after another."""
 BREAKS = ("client-security-group-egress", "record-missing", "target-of-another-broker", "broker-frozen")
 """Told by what a client sees alone; where the pattern has it."""
 
 
 @pytest.fixture(scope="module", params=CLIENTS)
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab.start(PATTERNS[request.param].build(PatternOptions(brokers=3))) as running:
-        yield running
+def lab(request: pytest.FixtureRequest, labs: LabPool) -> Lab:
+    return labs.lab(PATTERNS[request.param].build())
 
 
 def wanted(lab: Lab, client: str) -> Wanted:

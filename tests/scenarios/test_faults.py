@@ -8,6 +8,7 @@ the view; the lab is given the broken one.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from brokerproof.lab.daemons.kafka_config import data_dir
 from brokerproof.lab.faults import FAULTS, Fault
 from brokerproof.lab.faults.fault import afflicted
 from brokerproof.lab.life.handle import Lab
+from brokerproof.lab.network.blueprint import compile_topology
 from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.probes.plan import Limits
 from brokerproof.running.lab_pool import LabPool, brokers_of
@@ -83,6 +85,8 @@ ADVISED = [
 ]
 ONE_LAB_AFTER_ANOTHER: list[str] = sorted(PATTERNS, key=by_brokers)
 SHARES = shared_out()
+LAST: str = ONE_LAB_AFTER_ANOTHER[-1]
+"""Where faults are tried that restart every broker, if it can have them: one after another, without undoing each."""
 
 
 def tried() -> list[tuple[str, Fault]]:
@@ -101,7 +105,20 @@ def tried() -> list[tuple[str, Fault]]:
     return [(pattern, fault) for pattern, fault, _ in shared if (pattern, fault) in chosen]
 
 
-TRIALS = [pytest.param(pattern, fault, id=f"{pattern}-{fault.name}") for pattern, fault in tried()]
+def together(fault: Fault) -> bool:
+    """Whether it is tried in the last lab, whose brokers it restarts."""
+    return not fault.why_not(INTENDED[LAST]) and restarts_brokers(LAST, fault) and brokers_with(fault) != WHOLE
+
+
+def brokers_with(fault: Fault) -> str:
+    """What the brokers of the last lab are started with; certificates and ACLs are set while they run."""
+    return str(compile_topology(fault.edit(INTENDED[LAST])).brokers)
+
+
+WHOLE = str(compile_topology(INTENDED[LAST]).brokers)
+TRIED = tried()
+TRIALS = [pytest.param(pattern, fault, id=f"{pattern}-{fault.name}") for pattern, fault in TRIED if not together(fault)]
+TOGETHER = sorted((fault for _, fault in TRIED if together(fault)), key=brokers_with)
 
 
 def lab_of(pattern: str, labs: LabPool) -> Lab:
@@ -130,6 +147,25 @@ def test_fault_is_red_where_it_is_and_nowhere_else(pattern: str, fault: Fault, l
         result = run(lab, afflicted(lab.intended, fault).name, isolation=fault.isolation)
     finally:
         lab.apply(lab.intended)
+    assert_red(result, fault)
+
+
+@pytest.fixture(scope="module")
+def last(labs: LabPool) -> Iterator[Lab]:
+    """The last pattern's lab; what is wrong with it is undone once, after the last fault that restarts its brokers."""
+    lab = lab_of(LAST, labs)
+    yield lab
+    lab.apply(lab.intended)
+
+
+@pytest.mark.parametrize("fault", TOGETHER, ids=lambda fault: fault.name)
+def test_fault_that_restarts_brokers_is_red_where_it_is_and_nowhere_else(last: Lab, fault: Fault) -> None:
+    last.apply(fault.edit(last.intended))
+    assert_red(run(last, afflicted(last.intended, fault).name, isolation=fault.isolation), fault)
+
+
+def assert_red(result: ClientRun, fault: Fault) -> None:
+    """As the fault states, and as nothing else."""
     assert not result.run.error, result.run.said
     [laid_together] = compared([result.seen])
     red = [c for c in laid_together.checks if c.verdict is Verdict.FAILED]
@@ -186,7 +222,7 @@ def active_controller(lab: Lab) -> int:
 
 
 def test_topics_are_made_also_where_the_active_controller_stands_still(labs: LabPool) -> None:
-    lab = lab_of(ONE_LAB_AFTER_ANOTHER[0], labs)
+    lab = lab_of(LAST, labs)
     active = active_controller(lab)
     frozen = FrozenBroker(cluster_name="demo", broker_id=active)
     lab.apply(with_lab(lab.intended, disturbances=(frozen,)))
@@ -200,7 +236,7 @@ def test_topics_are_made_also_where_the_active_controller_stands_still(labs: Lab
     assert active_controller(lab) != active
 
 
-@pytest.mark.parametrize("pattern", ONE_LAB_AFTER_ANOTHER)
+@pytest.mark.parametrize("pattern", ONE_LAB_AFTER_ANOTHER[::-1])
 def test_undone_is_green_again(pattern: str, labs: LabPool) -> None:
     assert_green(lab_of(pattern, labs))
 
