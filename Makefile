@@ -18,7 +18,7 @@ LOCK_PYTHON ?= $(or $(PYTHON),$(firstword $(wildcard $(BIN)/python)),python3)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick-tests test laws setup gates lint-fix lock schema pictures catalogue templates fleet kubernetes accuracy fuzz soak bench clean
+.PHONY: help demo check quick-tests test coverage laws setup gates lint-fix lock schema pictures catalogue templates fleet kubernetes accuracy fuzz soak bench clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,18 +26,21 @@ help: ## say what there is
 demo: setup ## build the lab, verify its brokers through PrivateLink, write a report
 	$(BIN)/pytest scenarios -m privatelink $(PYTEST_ARGS)
 
-check: setup ## all gates, and every test but those of lab, browser and installed use
+check: setup ## all gates, and every quick test: none of lab, browser, installed use, or seconds of the processor
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target gates quick-tests
 
-quick-tests: setup ## every test but those of lab, browser and installed use
-	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
+quick-tests: setup ## every quick test, without the gates
+	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed and not slow" -q $(PYTEST_ARGS)
 
 # A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors.
-# Branch coverage is of the tests' own process: in probes, commands and labs it costs more time than it tells.
-test: gates ## all gates, then every test; with branch coverage where no lab is needed
+test: gates ## all gates, then every test
 	@tools/setup.sh --test
 	$(BIN)/python -m tools.run_tests -n 2 -m "lab or browser" $(PYTEST_ARGS) \
-	  --beside tests -n 3 -m "not lab and not browser" --cov --cov-report=term $(PYTEST_ARGS)
+	  --beside tests -n 3 -m "not lab and not browser" $(PYTEST_ARGS)
+
+# Of the tests' own process: in probes, commands and labs coverage costs more time than it tells. It doubles the work.
+coverage: setup ## the tests that need no lab again, with branch coverage
+	$(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q --cov --cov-report=term $(PYTEST_ARGS)
 
 laws: setup ## the tests that need no lab again, laws with all their examples
 	BROKERPROOF_ALL_EXAMPLES=1 $(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)

@@ -26,6 +26,7 @@ SHOWN_AS_ANOTHER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dual_stack", [False, True])
 @pytest.mark.parametrize("pattern", sorted(PATTERNS))
 def test_a_clean_topology_has_no_finding(pattern: str, dual_stack: bool) -> None:
@@ -40,6 +41,7 @@ def test_a_clean_topology_has_no_finding(pattern: str, dual_stack: bool) -> None
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_each_fault_that_the_account_shows_is_named(name: str) -> None:
     fault = FAULTS[name]

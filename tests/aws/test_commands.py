@@ -24,6 +24,9 @@ from brokerproof.topology.files import dumps, load
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
 from brokerproof.topology.patterns import PATTERNS
 
+pytestmark = pytest.mark.slow
+
+
 HOME = "111111111111"
 INTENDED = PATTERNS["peering"].build()
 

@@ -49,6 +49,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_accounts_are_discovered_by_roles_over_http(endpoint: Endpoint) -> None:
     intent = intent_of(TOPOLOGY)
     facts = discover(intent, Access(intent))

@@ -30,6 +30,7 @@ def asked_of(pattern: str) -> frozenset[tuple[str, str]]:
     return frozenset(asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.action)
 def test_each_call_denied(call: Call) -> None:
     asking = [pattern for pattern in PATTERNS_TRIED if (call.service, call.operation) in asked_of(pattern)]

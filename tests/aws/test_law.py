@@ -39,6 +39,7 @@ def holds(topology: Topology, *, intended: Topology | None = None, page_size: in
     assert facts.gaps == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", sorted(PATTERNS))
 @pytest.mark.parametrize("page_size", [1, 2, 100])
 def test_every_builder(pattern: str, page_size: int) -> None:
@@ -88,6 +89,7 @@ def pairs() -> list[tuple[str, str]]:
     return sorted((pattern, option) for o, option, p, pattern in named if ALL or (o + p) % 4 == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "options"), pairs())
 def test_every_option(pattern: str, options: str) -> None:
     try:
@@ -105,6 +107,7 @@ def faulty(name: str) -> list[tuple[Topology, Topology]]:
     return [(topology, fault.edit(topology)) for topology in built]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_every_fault(name: str) -> None:
     shown = [(intended, broken) for intended, broken in faulty(name) if ALL or as_seen(intended) != as_seen(broken)]

@@ -15,6 +15,9 @@ from tests.aws.moto_account import Made, as_moto_holds, in_one_account, moto
 from tests.aws.moto_sample import BROKERS, Sample
 from tests.aws.test_law import differences
 
+pytestmark = pytest.mark.slow
+
+
 IN_ACCOUNTS_OF_THEIR_OWN = {"in_vpc", "peering", "privatelink_cross_region"}
 NOT_IN_MOTO = {"multi_vpc"}
 """MSK makes its endpoints, and moto has nothing of that."""

@@ -23,6 +23,8 @@ from brokerproof.running.account import InProcess
 from brokerproof.topology.models import Topology
 from brokerproof.topology.patterns import PATTERNS, PatternOptions
 
+pytestmark = pytest.mark.slow
+
 
 class Heard:
     """Clients in process, each of which a recorder hears."""

@@ -28,6 +28,7 @@ PATIENCE_S = 60
 ACCOUNTS = [f"2{number:011}" for number in range(20)]
 
 
+@pytest.mark.slow
 def test_the_longest_chain_of_calls_that_wait_for_each_other() -> None:
     """Cluster and its details; VPCs, more than go out at once, and their DHCP options; services' lists, targets and
     listeners; groups.
@@ -35,6 +36,7 @@ def test_the_longest_chain_of_calls_that_wait_for_each_other() -> None:
     assert longest_chain(many(4, accounts=True)) == 9
 
 
+@pytest.mark.slow
 def test_what_is_read_side_by_side_is_what_is_read_one_by_one() -> None:
     topology = PATTERNS["combination"].build()
     found = []
@@ -149,6 +151,7 @@ def test_what_fails_beside_is_raised_where_it_is_waited_for() -> None:
         reader.close()
 
 
+@pytest.mark.slow
 def test_accounts_share_a_session_and_no_keys() -> None:
     core = boto3.Session(aws_access_key_id="own", aws_secret_access_key="s", region_name="us-east-1")
     mine = core.client("ec2")

@@ -65,6 +65,7 @@ def found_by(topology: Topology, kind: str, *, intended: Topology | None = None)
     return discover(named(intended or topology, kind), SESSIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["combination", "multi_vpc", "peering"])
 @pytest.mark.parametrize(
     ("kind", "unknown"), [("subnet", BY_SUBNET), ("vpc", BY_VPC), ("node", BY_NODE), ("node by id", BY_NODE)]
@@ -88,6 +89,7 @@ def client_block(topology: Topology) -> IPv4Network:
     return topology.subnet(topology.client("peered").subnet_id).cidr_block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["subnet", "vpc", "node"])
 @pytest.mark.parametrize("pattern", sorted(PATTERNS) if ALL else ["combination", "multi_vpc", "transit_gateway"])
 def test_a_clean_account_has_no_finding_wherever_the_client_is(pattern: str, kind: str) -> None:

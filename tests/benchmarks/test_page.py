@@ -42,6 +42,7 @@ def test_the_page_has_a_place_for_every_figure_that_it_promises() -> None:
     assert page.count(END) == len(places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_finds_what_it_imports(name: str) -> None:
     importlib.import_module(f"benchmarks.{name}")

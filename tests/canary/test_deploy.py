@@ -66,6 +66,7 @@ def test_every_alert_has_a_test_of_its_own_in_which_it_fires() -> None:
     assert fired == {rule["alert"] for rule in rules() if "alert" in rule}
 
 
+@pytest.mark.slow
 def test_promtool_finds_that_alerts_fire_by_what_they_are_for() -> None:
     promtool = tool("promtool")
     subprocess.run([promtool, "check", "rules", RULES], check=True, capture_output=True)
@@ -74,6 +75,7 @@ def test_promtool_finds_that_alerts_fire_by_what_they_are_for() -> None:
     subprocess.run([promtool, "check", "config", example], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_promtool_refuses_an_alert_that_does_not_fire(tmp_path: Path) -> None:
     promtool = tool("promtool")
     weaker = RULES.read_text().replace('state="failed"}) == 1\n', 'state="failed"}) == 2\n', 1)

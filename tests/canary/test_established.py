@@ -170,6 +170,7 @@ class Alive:
         return msgspec.structs.replace(whole, since=since, at=at, refused=(self._refused,) if ended else ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("session_s", "refused", "code", "things"),
     [

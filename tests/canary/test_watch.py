@@ -153,6 +153,7 @@ def test_a_day_of_rounds_that_are_well_is_no_alert(tmp_path: Path) -> None:
     assert rounds == pytest.approx(hours * 60, abs=2)
 
 
+@pytest.mark.slow
 def test_rounds_take_no_more_and_more_memory(tmp_path: Path) -> None:
     watch = watch_in(tmp_path)
     bad = run_of(dead_broker(2)(well()))
@@ -244,6 +245,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_loses_no_round_that_it_told_of(tmp_path: Path) -> None:
     told = -1
     for kill in range(100 if ALL else 3):

@@ -153,6 +153,7 @@ def test_each_library_has_a_report_of_its_own() -> None:
     assert libraries_of(CALM) == (CALM,)
 
 
+@pytest.mark.slow
 def test_no_tool_outlives_who_started_it(tmp_path: Path) -> None:
     owner = (
         "import sys, time\nfrom tests.change.test_java_survivors import *\n"

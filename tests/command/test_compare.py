@@ -146,6 +146,7 @@ def test_clients_take_turns_in_random_order_that_the_seed_gives_again() -> None:
     assert len({tuple(name for each, name in turns if each == number) for number in range(1, 41)}) == 6
 
 
+@pytest.mark.slow
 def test_a_slower_path_is_told_and_all_is_written(tmp_path: Path, paths: list[Any]) -> None:
     folder = tmp_path / "run"
     code, said, progress = command("combination", "--client", "peered", "--client", "by_gateway", *QUICK, "-o", folder)

@@ -27,6 +27,7 @@ def compared(seed: int, apart_ms: float) -> Iterator[Contrast]:
         yield contrast(first, second, quantile=q, paired=True, claims=len(QUANTILES), seed=seed, resamples=RESAMPLES)
 
 
+@pytest.mark.slow
 def test_two_paths_that_are_the_same_are_seldom_called_different() -> None:
     different = sum(any(one.verdict is not Claim.NOT_TOLD_APART for one in compared(seed, 0)) for seed in range(TRIES))
     assert different <= 0.05 * TRIES, different

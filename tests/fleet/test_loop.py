@@ -148,6 +148,7 @@ def test_a_path_that_failed_is_told_before_a_client_that_did_not_run(fleet: Flee
     assert "States.Timeout" in {c.view.client: c.vantage_error for c in fleet.document.clients}[FIRST]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoilt", "words"),
     [
@@ -242,6 +243,7 @@ def test_an_execution_that_ends_before_any_item_is_the_reason_of_all(fleet: Flee
     assert why == {"did not run: the execution ended: States.ItemReaderFailed: The specified bucket does not exist."}
 
 
+@pytest.mark.slow
 def test_what_the_account_shows_goes_with_the_set_and_is_the_second_witness(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

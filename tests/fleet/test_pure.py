@@ -97,6 +97,7 @@ def test_what_travels_with_the_probe_imports_nothing_that_does_not(tmp_path: Pat
     assert str(tmp_path) in done.stdout
 
 
+@pytest.mark.slow
 def test_the_zip_has_all_that_its_start_needs(tmp_path: Path) -> None:
     platform = bundle.this_platform()
     if platform.machine not in MACHINES.values():

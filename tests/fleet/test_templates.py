@@ -62,6 +62,7 @@ def test_what_is_committed_is_current(name: str) -> None:
     assert committed == fleet_templates.written(fleet_templates.TEMPLATES[name]()), "run `make templates`"
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing() -> None:
     linter = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
     if linter is None:

@@ -99,6 +99,7 @@ def resolved(text: str, name: str) -> str:
     return re.sub(r"\$\{([^{}]+)\}", lambda match: resolved(match[1], name), text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
 def test_parameters_are_the_same(name: str) -> None:
     theirs = {snake(key): each for key, each in template(PAIRS[name])["Parameters"].items()}

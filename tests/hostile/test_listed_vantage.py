@@ -76,6 +76,7 @@ def test_outcomes_that_cannot_be_true_together_are_a_fault(outcomes: tuple[Outco
     assert words in heard(*outcomes).error
 
 
+@pytest.mark.slow
 def test_a_far_side_that_prints_without_an_end_and_hears_no_signal_holds_nobody_up() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.monotonic()

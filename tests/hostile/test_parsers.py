@@ -15,6 +15,7 @@ INPUTS = {"topology_yaml": 6, "intent_yaml": 30, "aws_answers": 3}
 """Where one takes long; elsewhere 300."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_what_is_made_wrong_ends_in_its_own_error_or_in_none(name: str) -> None:
     parser, rng = PARSERS[name], Random(1)

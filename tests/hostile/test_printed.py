@@ -16,6 +16,7 @@ from tests.hostile.served import shared_probe
 SEED = 1
 
 
+@pytest.mark.slow
 def test_verify_prints_and_writes_no_raw_character_of_a_peer() -> None:
     """The other commands of :data:`tests.hostile.printed.COMMANDS` take longer: ``make fuzz`` has them."""
     assert shared_probe().run(partial(printed, SEED, name="verify")) == []

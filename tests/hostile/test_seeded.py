@@ -13,6 +13,7 @@ CASES = [(name, seed) for name in CLASSES if name not in EVERY for seed in range
 CASES += [(each.name, each.seed) for each in corpus.read()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), CASES)
 def test_a_hostile_peer_is_an_outcome(name: str, seed: int) -> None:
     assert shared_probe().run(lambda probe: CLASSES[name](seed, probe)) == []

@@ -33,6 +33,7 @@ def laid_out(pattern: str, options: PatternOptions) -> Blueprint:
     return compile_topology(PATTERNS[pattern].build(options))
 
 
+@pytest.mark.slow
 @each_fault
 def test_a_fault_changes_what_the_lab_is_made_of_and_undoing_it_leaves_nothing_to_do(fault: Fault) -> None:
     for pattern in tried(fault):

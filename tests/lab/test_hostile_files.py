@@ -177,6 +177,7 @@ def test_the_whole_topology_is_built() -> None:
     assert any(place[-1] == "VARIABLE" and key for place, key in PLACES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(KNOWN)), ids=lambda number: KNOWN[number])
 def test_known_attacks_in_any_string_are_refused_or_harmless(number: int) -> None:
     """Each attack stands in each place: behind what is there or instead of it by turns, both where all are tried."""

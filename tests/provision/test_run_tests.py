@@ -13,6 +13,9 @@ import pytest
 
 from tools.run_tests import AT_MOST, BESIDE
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).resolve().parents[2]
 ONCE = """
 from pathlib import Path

@@ -91,6 +91,7 @@ def test_the_first_words_are_the_verdict_and_the_failures() -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

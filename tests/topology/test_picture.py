@@ -177,6 +177,7 @@ def test_a_way_that_is_broken_says_where(pattern: str, fault: str, client: str, 
     assert f"client {client}" in dot(topology)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_what_is_broken_is_drawn_all_the_same(fault: str) -> None:
     patterns_of = FAULTS[fault].patterns
@@ -275,6 +276,7 @@ def test_ids_may_hold_what_dot_reads_as_ports_and_folders() -> None:
     assert every_line_ends_at_a_box(dot(odd)) == every_line_ends_at_a_box(dot(plain))
 
 
+@pytest.mark.slow
 @given(words=st.text(max_size=200))
 def test_no_words_become_markup(words: str) -> None:
     shown = text(words)

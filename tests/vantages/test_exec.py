@@ -183,6 +183,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", BAD, ids=[bad.behaviour for bad in BAD])
 def test_a_bad_far_side_is_an_error_and_loses_nothing_measured(bad: Bad) -> None:
     heard: list[Outcome] = []
@@ -210,6 +211,7 @@ def test_what_the_command_left_behind_is_ended_with_it() -> None:
     assert not alive(child)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", ["dies_mid_run", "hangs_mid_run", "rubbish_between", "dies_on_second_plan"])
 def test_after_a_bad_run_the_next_one_starts_another_process(behaviour: str) -> None:
     with far(behaviour) as vantage:

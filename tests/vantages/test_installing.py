@@ -21,6 +21,9 @@ from brokerproof.vantages.bundle import BundleError, FarPlatform, bundle_for, th
 from brokerproof.vantages.exec import ExecVantage, Patience, installs
 from tests.vantages.test_real_probe import closed_port, plan
 
+pytestmark = pytest.mark.slow
+
+
 __all__ = ["closed_port"]  # a fixture
 
 ROOT = Path(__file__).resolve().parents[2]

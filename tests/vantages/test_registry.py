@@ -65,6 +65,7 @@ def test_every_kind_that_a_topology_file_may_name_is_listed() -> None:
     assert set(VANTAGES) == {kind.value for kind in VantageKind} - {VantageKind.LAB}
 
 
+@pytest.mark.slow
 def test_a_plan_is_run_to_its_end_and_another_after_it(
     request: pytest.FixtureRequest, vantage: Vantage, closed_port: int
 ) -> None:

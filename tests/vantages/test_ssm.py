@@ -124,6 +124,7 @@ def test_an_instance_that_ssm_does_not_know_is_an_error(tmp_path: Path, closed_p
     assert "AmazonSSMManagedInstanceCore" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
