@@ -6,11 +6,12 @@ Where there are more accounts than clients may run at a time, commands are sent 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from brokerproof.errors import CouldNotError
 from brokerproof.fleet.engine import Access, EngineError, Execution, Wanted
@@ -18,15 +19,19 @@ from brokerproof.fleet.far.values import Item
 from brokerproof.fleet.hub import CommandHub, FleetError
 from brokerproof.fleet.items import Made, Reach
 from brokerproof.fleet.parts import shared_out
-from brokerproof.fleet.ssm_reasons import why, words
+from brokerproof.fleet.ssm_reasons import FORGOTTEN, why, words
 from brokerproof.fleet.ssm_send import ForAccount, Sender, Sent, called
 from brokerproof.fleet.store import Store
 from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.topology.models import Client, Topology
 from brokerproof.wording import listed
 
+T = TypeVar("T")
 RECORD: Final = "commands.json"
 _UNDER_WAY: Final = frozenset({"Pending", "InProgress", "Cancelling"})
+_NOT_YET: Final = timedelta(minutes=1)
+"""How long SSM may not know a command that it has taken."""
+_UNKNOWN: Final = "InvalidCommandId"
 _TURN: Final = "its turn had not come when the command that ran the fleet ended"
 _STOPPED: Final = "it was not begun: more had failed by then than --stop-when-failed allows"
 
@@ -86,7 +91,7 @@ class Ssm:
         record = self._sent(Record(not_sent=dict(made.lost)), wanted.at_once, failed)
         if failed and len(failed) == accounts:
             raise EngineError(str(failed[0]))
-        self._keep(made.set.name, run, record)
+        self._keep(made.set.name, run, record)  # also where nothing was sent
 
     def look(self, set_name: str, run: str) -> Execution | None:
         """How the commands of a run are, told as one; sends those whose turn has come."""
@@ -96,13 +101,12 @@ class Ssm:
         told = self._told(record)
         if self._waiting:
             record = self._advanced(record, told)
-            self._keep(set_name, run, record)
             told = self._told(record)
         is_over = not self._waiting and all(each["Status"] not in _UNDER_WAY for each in told)
         return Execution(
             listed(sorted({words(each) for each in told})) if told else "sent to nobody",
             is_over,
-            began=min((each["RequestedDateTime"] for each in told), default=None),
+            began=min((sent.at for sent in record.commands), default=None),
             ended=self._ended(record) if is_over else None,
         )
 
@@ -158,16 +162,20 @@ class Ssm:
             if sent is not None:
                 commands.append(sent)
                 free -= account.at_once
-        waiting = tuple(client for account in self._waiting for client in account.clients)
-        return Record(commands=tuple(commands), not_sent=lost, waiting=waiting)
+            # After each: what was sent is found again, whatever happens before the next.
+            record = Record(commands=tuple(commands), not_sent=lost, waiting=_clients(self._waiting))
+            self._keep(account.made.set.name, account.run, record)
+        return Record(commands=tuple(commands), not_sent=lost, waiting=_clients(self._waiting))
 
     def _advanced(self, record: Record, told: Sequence[Mapping[str, Any]]) -> Record:
         """The record after the commands were sent whose turn has come; none where too many items failed."""
-        wanted, made = self._waiting[0].wanted, self._waiting[0].made
+        wanted, made, run = self._waiting[0].wanted, self._waiting[0].made, self._waiting[0].run
         if sum(each.get("ErrorCount", 0) for each in told) > len(made.set.items) * wanted.tolerated / 100:
-            stopped = {client: _STOPPED for account in self._waiting for client in account.clients}
+            stopped = dict.fromkeys(_clients(self._waiting), _STOPPED)
             self._waiting.clear()
-            return Record(commands=record.commands, not_sent=record.not_sent | stopped)
+            record = Record(commands=record.commands, not_sent=record.not_sent | stopped)
+            self._keep(made.set.name, run, record)
+            return record
         under_way = sum(each["Status"] in _UNDER_WAY for each in told)
         return self._sent(record, wanted.at_once - under_way, [])
 
@@ -183,19 +191,17 @@ class Ssm:
         if sent.command_id in self._over:
             return self._over[sent.command_id]
         ssm = self._access.client("ssm", sent.role_arn)
-        said = called(
-            f"command {sent.command_id} cannot be looked at", lambda: ssm.list_commands(CommandId=sent.command_id)
-        )
-        told: Mapping[str, Any] = next(iter(said["Commands"]), {"Status": "Forgotten"})
+        told = called(f"command {sent.command_id} cannot be looked at", lambda: _known(lambda: _listed(ssm, sent)))
+        if told is None:
+            told = {"Status": "Pending" if datetime.now(UTC) - sent.at < _NOT_YET else FORGOTTEN}
         if told["Status"] not in _UNDER_WAY:
             self._over[sent.command_id] = told
         return told
 
     def _invocations(self, sent: Sent) -> list[Mapping[str, Any]]:
         ssm = self._access.client("ssm", sent.role_arn)
-        pages = ssm.get_paginator("list_command_invocations").paginate(CommandId=sent.command_id, Details=True)
         listing = f"the instances of command {sent.command_id} cannot be listed"
-        return called(listing, lambda: [each for page in pages for each in page["CommandInvocations"]])
+        return called(listing, lambda: _known(lambda: _invocations(ssm, sent))) or []
 
     def _ended(self, record: Record) -> datetime | None:
         """When the last script ended."""
@@ -242,3 +248,26 @@ def _account(item: Item) -> str:
 
 def _cancel(ssm: Any, sent: Sent) -> Any:
     return lambda: ssm.cancel_command(CommandId=sent.command_id)
+
+
+def _known(call: Callable[[], T]) -> T | None:
+    """What SSM says of a command; None where it knows none of that id."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != _UNKNOWN:
+            raise
+        return None
+
+
+def _listed(ssm: Any, sent: Sent) -> Mapping[str, Any] | None:
+    return next(iter(ssm.list_commands(CommandId=sent.command_id)["Commands"]), None)
+
+
+def _invocations(ssm: Any, sent: Sent) -> list[Mapping[str, Any]]:
+    pages = ssm.get_paginator("list_command_invocations").paginate(CommandId=sent.command_id, Details=True)
+    return [each for page in pages for each in page["CommandInvocations"]]
+
+
+def _clients(accounts: Iterable[ForAccount]) -> tuple[str, ...]:
+    return tuple(client for account in accounts for client in account.clients)

@@ -12,6 +12,8 @@ from typing import Any, Final
 from brokerproof.vantages.run_command import last_words
 from brokerproof.wording import one_line
 
+FORGOTTEN: Final = "Forgotten"
+"""Of a command that SSM knows no more; no status of its own."""
 SAYS: Final = "brokerproof: "
 _MOST: Final = 300
 _BY_DETAILS: Final[Mapping[str, str]] = {
@@ -49,6 +51,8 @@ def why(client: str, instance: str, told: Mapping[str, Any] | None, command: Map
         told: What SSM says of the command there; None: nothing.
         command: What it says of the command as a whole.
     """
+    if told is None and details(command) == FORGOTTEN:
+        return "SSM does not know the command any more: it keeps commands for 30 days"
     if told is None:
         return f"SSM did not send the command to {instance}, and says of it: {words(command)}"
     if details(told) == "Failed":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -34,6 +35,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     account: str
     role_arn: str
     command_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ class Sender:
             output=f"{runs_prefix(self._hub.prefix, account.made.set.name)}{OUTPUT}/{account.run}",
         )
         told = called(f"no command can be sent in account {account.name}", lambda: ssm.send_command(**asked))
-        return Sent(account=account.name, role_arn=role, command_id=told["Command"]["CommandId"]), lost
+        command_id = told["Command"]["CommandId"]
+        return Sent(account=account.name, role_arn=role, command_id=command_id, at=datetime.now(UTC)), lost
 
     def _script(self, account: ForAccount, work: Mapping[str, Sequence[Item]], bounds: Limits) -> str:
         """The script of an account's command; what it leads to is put into the bucket before."""

@@ -74,15 +74,21 @@ class FleetSsm(FleetAws):
         self.commands: dict[str, Command] = {}
         self.looks = 0
         """How often a command is looked at before it is over."""
+        self.unknown_looks = 0
+        """How often SSM does not know a command at first, or any more."""
+        self.refuses_unknown = False
         self.most_at_once = 0
         self.closed_accounts: set[str] = set()
         """Whose role nobody may assume."""
 
-    def _describe_instances(self, _asked: dict[str, Any]) -> dict[str, Any]:
+    def _describe_instances(self, asked: dict[str, Any]) -> dict[str, Any]:
+        wanted = {each["Name"]: each["Values"] for each in asked["Filters"]}
+        assert wanted["tag-key"] == [TAG]
+        states = wanted["instance-state-name"]
         found = [
             {"InstanceId": name, "Tags": [{"Key": "Name", "Value": "x"}, {"Key": TAG, "Value": each.client}]}
             for name, each in self.instances.items()
-            if each.account == self.asking and each.client and each.state == "running"
+            if each.account == self.asking and each.client and each.state in states
         ]
         return {"Reservations": [{"Instances": found}]}
 
@@ -151,6 +157,11 @@ class FleetSsm(FleetAws):
 
     def _list_commands(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.on_look()
+        if self.unknown_looks:
+            self.unknown_looks -= 1
+            if self.refuses_unknown:
+                raise RefusedError("InvalidCommandId")
+            return {"Commands": []}
         command = self.commands[asked["CommandId"]]
         assert command.account == self.asking
         told = {"CommandId": asked["CommandId"], "RequestedDateTime": NOW, "ErrorCount": command.errors}
@@ -170,6 +181,8 @@ class FleetSsm(FleetAws):
 
     def _list_command_invocations(self, asked: dict[str, Any]) -> dict[str, Any]:
         assert asked["Details"]
+        if self.unknown_looks:
+            raise RefusedError("InvalidCommandId")
         command = self.commands[asked["CommandId"]]
         assert command.account == self.asking
         found = [

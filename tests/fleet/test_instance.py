@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,6 +126,14 @@ def test_an_instance_finds_its_items_and_leaves_an_object_each(there: There) -> 
     there.objects.pop(there.results[0])
     there.objects.pop(there.results[0])
     assert there.run(told).returncode == 0, "the probe is there already, and is not fetched again"
+
+
+def test_a_link_to_an_object_writes_none_over(there: There) -> None:
+    linked = there.linked("one")
+    bare = urllib.request.Request(linked.result, b"{}", {"Content-Type": "application/json"}, method="PUT")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(bare, timeout=30)
+    assert not there.results
 
 
 def test_an_instance_that_has_the_tag_and_no_item_runs_nothing(there: There) -> None:

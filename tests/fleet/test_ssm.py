@@ -16,17 +16,19 @@ from brokerproof.aws.answers.intent import intent_of
 from brokerproof.aws.intent.files import dumps_intent
 from brokerproof.cli.main import main
 from brokerproof.fleet.calls import CALLS, On, Who
-from brokerproof.fleet.command import limits, targets
+from brokerproof.fleet.command import limits, script, targets
 from brokerproof.fleet.hub import CommandHub, FleetError, reached_by
 from brokerproof.fleet.items import verification
 from brokerproof.fleet.store import Store
-from brokerproof.probes.plan import encode_plan
+from brokerproof.probes.outcome import HostFacts
+from brokerproof.probes.plan import Plan, encode_plan
 from brokerproof.reports.document import ResultDocument, decode_document
 from brokerproof.running.account import AccountInProcess
 from brokerproof.topology.files import checked, dumps
 from brokerproof.topology.models import ClientVantage, Topology, VantageKind
 from brokerproof.topology.patterns import PATTERNS
 from brokerproof.vantages.bundle import Bundle, FarPlatform
+from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from tests.fleet.aws import BUCKET, NOW
 from tests.fleet.probes import Bend, Scripted, dropped
 from tests.fleet.ssm import OWN, TOOK, FleetSsm, Instance, Scripts
@@ -120,7 +122,23 @@ def test_a_fleets_document_is_a_local_runs(fleet: Fleet, tmp_path: Path, bent: B
     assert there.diagnoses == here.diagnoses
     assert there.complete
     assert result.exit_code == (0 if bent.__name__ == "<lambda>" else 1), result.output
-    assert (there.started, there.finished) == (NOW, NOW + TOOK)
+    assert there.finished == NOW + TOOK
+
+
+def test_a_nameserver_of_an_instances_own_link_is_not_taken_for_the_vpcs(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Scripted.run
+
+    def run(self: Scripted, plan: Plan, on_outcome: OnOutcome | None = None) -> VantageRun:
+        told = real(self, plan, on_outcome)
+        assert told.started is not None
+        host = HostFacts(nameservers=("169.254.78.1",))
+        return msgspec.structs.replace(told, started=msgspec.structs.replace(told.started, host_facts=host))
+
+    monkeypatch.setattr(Scripted, "run", run)
+    fleet.run()
+    assert not any("169.254.78.1" in client.view.resolvers for client in fleet.document.clients)
 
 
 def test_an_account_has_one_command_by_its_own_role(fleet: Fleet) -> None:
@@ -350,6 +368,46 @@ def test_a_run_is_told_by_status_and_collected_later(fleet: Fleet) -> None:
     assert "is it running?" in fleet.errors[FIRST]
     assert "appended 1 runs" in fleet("history", name, "--store", "store").output
     fleet.aws.commands.clear()
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_ssm_may_not_know_at_first_what_it_took(fleet: Fleet, refuses: bool) -> None:
+    fleet.aws.unknown_looks, fleet.aws.refuses_unknown = 5, refuses
+    fleet.aws.carries = lambda _instance, _script: (0, "")
+    result = fleet.run()
+    assert result.exit_code == 3
+    assert fleet.aws.unknown_looks == 0
+    assert "its script succeeded and its object is not there" in fleet.errors[FIRST]
+
+
+def test_a_run_that_ssm_has_forgotten_is_told_by_its_objects(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.instance(FIRST).status = "DeliveryTimedOut"
+    name = fleet.run("--no-wait").output.split()[-1]
+    monkeypatch.setattr("brokerproof.fleet.ssm._NOT_YET", timedelta(0))
+    fleet.aws.unknown_looks = 100
+    assert "the execution is forgotten" in fleet("status", name).output
+    assert fleet("collect", name, "--run-dir", "out").exit_code == 3
+    assert "SSM does not know the command any more" in fleet.errors[FIRST]
+    assert [error for client, error in fleet.errors.items() if client != FIRST] == [""] * (len(CLIENTS) - 1)
+
+
+def test_what_was_sent_is_kept_before_the_next_is(fleet: Fleet) -> None:
+    """Whoever runs the fleet may be killed at any moment; what runs must be found again."""
+    records = []
+    real = fleet.aws.carries
+
+    def seen(instance: str, script: str) -> tuple[int, str]:
+        records.append([json.loads(body) for key, body in fleet.aws.objects.items() if key.endswith("commands.json")])
+        return real(instance, script)
+
+    fleet.aws.carries = seen
+    fleet.run()
+    assert [len(each[0]["commands"]) if each else 0 for each in (records[0], records[-1])] == [0, 1]
+
+
+def test_a_script_has_nothing_that_ssm_would_replace() -> None:
+    text = script(b"", "https://b", python="", platforms=[FarPlatform("3.12", "x86_64")], run_s=1)
+    assert "{{" not in text
 
 
 def test_what_is_interrupted_is_cancelled(fleet: Fleet) -> None:
