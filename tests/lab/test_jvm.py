@@ -101,7 +101,7 @@ def test_a_python_without_the_labs_packages_leaves_no_archive(
     java: Java, distribution: KafkaDistribution, environ: dict[str, str]
 ) -> None:
     with pytest.raises(jvm.ArchiveError, match=r"a first use of a broker ended with 1: ModuleNotFoundError: .*"):
-        jvm.make(distribution, java, environ=environ, python=Path(sys._base_executable))
+        jvm.make(distribution, java, environ=environ, python=Path(sys.base_prefix, "bin", "python3"))
     assert list(jvm.path_of(distribution, java, environ).parent.iterdir()) == []
 
 

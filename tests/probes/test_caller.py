@@ -80,6 +80,10 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
         serving.start()
         yield server
         server.over.set()
+        # Who is no longer waited for may only now be about to ask, and would ask the next test's.
+        for each in threading.enumerate():
+            if each.name == "sts":
+                each.join()
         server.shutdown()
         serving.join()
 
