@@ -32,7 +32,7 @@ from brokerproof.running.planning import ClientRun, conclude, make_plan
 from brokerproof.running.site import lab_vantage
 from brokerproof.topology.edit import with_lab
 from brokerproof.topology.expectation.expect import expect
-from brokerproof.topology.models import FrozenBroker
+from brokerproof.topology.models import FrozenBroker, Topology
 from brokerproof.topology.patterns import PATTERNS, client_names
 
 pytestmark = pytest.mark.lab
@@ -105,20 +105,27 @@ def tried() -> list[tuple[str, Fault]]:
     return [(pattern, fault) for pattern, fault, _ in shared if (pattern, fault) in chosen]
 
 
+def started_with(topology: Topology) -> str:
+    """What brokers are started with; certificates and ACLs are set while they run."""
+    return str(compile_topology(topology).brokers)
+
+
+WHOLE = started_with(INTENDED[LAST])
+TRIED = tried()
+BROKERS_WITH = {
+    fault.name: started_with(fault.edit(INTENDED[LAST]))
+    for _, fault in TRIED
+    if not fault.why_not(INTENDED[LAST]) and restarts_brokers(LAST, fault)
+}
+
+
 def together(fault: Fault) -> bool:
     """Whether it is tried in the last lab, whose brokers it restarts."""
-    return not fault.why_not(INTENDED[LAST]) and restarts_brokers(LAST, fault) and brokers_with(fault) != WHOLE
+    return BROKERS_WITH.get(fault.name, WHOLE) != WHOLE
 
 
-def brokers_with(fault: Fault) -> str:
-    """What the brokers of the last lab are started with; certificates and ACLs are set while they run."""
-    return str(compile_topology(fault.edit(INTENDED[LAST])).brokers)
-
-
-WHOLE = str(compile_topology(INTENDED[LAST]).brokers)
-TRIED = tried()
 TRIALS = [pytest.param(pattern, fault, id=f"{pattern}-{fault.name}") for pattern, fault in TRIED if not together(fault)]
-TOGETHER = sorted((fault for _, fault in TRIED if together(fault)), key=brokers_with)
+TOGETHER = sorted((fault for _, fault in TRIED if together(fault)), key=lambda fault: BROKERS_WITH[fault.name])
 
 
 def lab_of(pattern: str, labs: LabPool) -> Lab:
