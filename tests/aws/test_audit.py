@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from brokerproof.accuracy.cases import cases_of
+from brokerproof.accuracy.trial import Selection
 from brokerproof.aws.answers.seen import as_seen
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import State
@@ -46,9 +48,9 @@ def test_a_clean_topology_has_no_finding(pattern: str, dual_stack: bool) -> None
 def test_each_fault_that_the_account_shows_is_named(name: str) -> None:
     fault = FAULTS[name]
     tried = 0
-    for pattern in fault.patterns if ALL else fault.patterns[-1:]:
-        topology = PATTERNS[pattern].build(PatternOptions(dual_stack=fault.dual_stack))
-        broken = fault.edit(topology)
+    cases = cases_of(Selection(faults=(name,)))
+    for case in cases if ALL else cases[-1:]:
+        topology, broken = case.intended, case.broken
         if as_seen(topology) == as_seen(broken) or fault.cause in {None, Code.UNKNOWN}:
             continue
         tried += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from brokerproof.aws.audit.balancing import (
     Behind,
@@ -39,6 +39,9 @@ def trace(
     facts: AccountFacts, whole: Topology, known: Known, *, client: Client, cluster: Cluster, broker: Broker
 ) -> Trace:
     """To one broker, by the name and port that it advertises."""
+    refused = _not_taken(client, cluster)
+    if refused is not None and refused.code is Code.LISTENER_NOT_ENABLED:  # so nothing is advertised for it
+        return Trace(client=client.name, broker_id=broker.broker_id, name=broker.endpoint, port=0, hops=(refused,))
     name, port = advertised(cluster, broker, client.listener)
     name = name.removesuffix(".")
     asked = Behind(facts, whole, client, end_of(facts, client), cluster, broker, port)
@@ -47,7 +50,6 @@ def trace(
         says = f"advertises {name}, the name of broker {other.broker_id}"
         hop = closed(f"broker {broker.broker_id}", says, Code.METADATA_ADVERTISED_SWAPPED, cluster.cluster_name)
         return Trace(client=client.name, broker_id=broker.broker_id, name=name, port=port, hops=(hop,))
-    refused = _not_taken(client, cluster)
     if refused is not None:
         return Trace(client=client.name, broker_id=broker.broker_id, name=name, port=port, hops=(refused,))
     hidden = unknown_hop(facts, Part.ADVERTISED, f"what {cluster.cluster_name} advertises", vpc_id=cluster.vpc_id)
@@ -68,8 +70,16 @@ def _not_taken(client: Client, cluster: Cluster) -> Hop | None:
     if client.authentication in listener.takes:
         return None
     says = f"takes {', '.join(listener.takes)} at {listener.name}, and the client comes with {client.authentication}"
-    code = Code.TLS_CLIENT_CERTIFICATE_MISSING if AuthenticationScheme.MTLS in listener.takes else Code.AUTH_MECHANISM
-    return closed(what, says, code, cluster.cluster_name)
+    return closed(what, says, _mismatch(client.authentication, listener.takes), cluster.cluster_name)
+
+
+def _mismatch(comes_with: AuthenticationScheme, takes: Collection[AuthenticationScheme]) -> Code:
+    """What a client meets that a listener does not take."""
+    if AuthenticationScheme.MTLS in takes:
+        return Code.TLS_CLIENT_CERTIFICATE_MISSING
+    if comes_with is AuthenticationScheme.MTLS and AuthenticationScheme.NONE in takes:
+        return Code.AUTH_CERTIFICATE_IGNORED
+    return Code.AUTH_MECHANISM
 
 
 def bootstrap_trace(
