@@ -64,7 +64,7 @@ class Paths:
         self._asked = asked
         self._limiter = limiter
         self._scope = PlanScope(plan)
-        self._resolutions: dict[str, asyncio.Task[tuple[Outcome | None, Addresses]]] = {}
+        self._resolutions: dict[str, asyncio.Future[tuple[Outcome | None, Addresses]]] = {}
         self._advertised: dict[tuple[str, int, int], asyncio.Task[ProbedEndpoint]] = {}
         self._connecting = Connecting(plan)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -221,6 +221,9 @@ class Paths:
             outcome, addresses = await self._resolve(endpoint)
             if addresses:
                 endpoint.addresses = addresses
+            if len(addresses) == 1:
+                await self._probe_address(endpoint, *addresses)
+            elif addresses:
                 await asyncio.gather(*(self._probe_address(endpoint, address) for address in addresses))
             else:
                 await self._probe_address(endpoint, "", unresolved=outcome)
@@ -232,9 +235,17 @@ class Paths:
         if Stage.RESOLVE not in self._plan.stages:
             return None, ()
         key = canonical(endpoint.name)
-        if key not in self._resolutions:
-            self._resolutions[key] = self._start(self._resolve_once(endpoint))
-        return await asyncio.shield(self._resolutions[key])
+        known = self._resolutions.get(key)
+        if known is not None:
+            return await asyncio.shield(known)
+        known = self._resolutions[key] = asyncio.get_running_loop().create_future()
+        try:
+            resolved = await self._resolve_once(endpoint)
+        except BaseException:
+            known.cancel()
+            raise
+        known.set_result(resolved)
+        return resolved
 
     async def _resolve_once(self, endpoint: ProbedEndpoint) -> tuple[Outcome, Addresses]:
         target = Target(role=endpoint.role, name=endpoint.name)
@@ -272,7 +283,8 @@ class Paths:
         elif endpoint.role is Role.ADVERTISED and not self._scope.has_port(endpoint.port):
             sequence.leave_out(Stage.CONNECT, self._outside(endpoint))
         async with self._limiter:
-            if address and target.role is Role.BROKER and Stage.CONNECT in self._plan.stages:
+            more = self._plan.connect_attempts > 1 and Stage.CONNECT in self._plan.stages
+            if more and address and target.role is Role.BROKER:
                 self._start(self._connect_more(target))
             verified = await self._path.run(sequence, endpoint, address)
         if sequence.root is not None:

@@ -30,7 +30,8 @@ from brokerproof.probes.outcome.distribution import distribution
 from brokerproof.probes.outcome.samples import Samples, pack
 from brokerproof.probes.plan import Limits, PathLatencyPlan
 from brokerproof.probes.spending import Spending, current
-from brokerproof.probes.wire.dns_exchange import UDP_PAYLOAD_BYTES, Server, is_address
+from brokerproof.probes.wire.dns_exchange import Server, is_address
+from brokerproof.probes.wire.dns_message import UDP_PAYLOAD_BYTES
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
 MOST_THREADS: Final = 16

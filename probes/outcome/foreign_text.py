@@ -22,6 +22,7 @@ _encoder: Final = msgspec.json.Encoder()  # noqa: TID251  the one
 _NOT_PLAIN: Final = re.compile(r"[^ -~\n]")
 _DELETE: Final = b"\x7f"
 _INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
+_NO_TEXT: Final = frozenset({int, float, bool, type(None)})
 _NUMBER_DIGITS: Final = 18
 """What has more digits is no number of a peer's that anything here counts in."""
 
@@ -84,7 +85,7 @@ class _Cleaning:
 
     def of(self, value: Any, most: int = TEXT_CHARACTERS) -> Any:
         match value:
-            case Enum() | Distribution():
+            case None | int() | Enum() | Distribution():
                 return value
             case str():
                 return self._text(value, most)
@@ -98,6 +99,9 @@ class _Cleaning:
                 return value
 
     def _text(self, text: str, most: int) -> str:
+        if len(text) <= most and len(text) <= self._left and text.isprintable():
+            self._left -= len(text)
+            return text
         clean = printable(text, min(most, self._left)) if self._left > 0 or not text else ""
         self._left -= len(clean)
         return clean
@@ -111,7 +115,9 @@ class _Cleaning:
         changed = {}
         for field in value.__struct_fields__:
             theirs = getattr(value, field)
-            ours = self.of(theirs, most)
+            if not theirs or type(theirs) in _NO_TEXT:
+                continue  # as most fields are: an outcome has dozens
+            ours = self._text(theirs, most) if type(theirs) is str else self.of(theirs, most)
             if ours is not theirs:
                 changed[field] = ours
         return msgspec.structs.replace(value, **changed) if changed else value

@@ -16,7 +16,7 @@ from brokerproof.probes.outcome import ConnectFacts, Reason
 from brokerproof.probes.plan import MAX_PORT
 from brokerproof.probes.spending import current
 from brokerproof.probes.wire.stream import reason_of, words_of
-from brokerproof.probes.wire.tcp_info import read_tcp_info
+from brokerproof.probes.wire.tcp_info import read_rtt_us, read_tcp_info
 
 _HOST_IS_FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
@@ -60,8 +60,7 @@ def round_trip_ns(sock: socket.socket) -> int:
 
     0 where the kernel does not say.
     """
-    info = read_tcp_info(sock)
-    return 0 if info is None else info.rtt_us * 1000
+    return (read_rtt_us(sock) or 0) * 1000
 
 
 def _facts(sock: socket.socket, address: str, port: int, failure: OSError | None = None) -> ConnectFacts:

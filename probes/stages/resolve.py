@@ -11,6 +11,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import dns.exception
@@ -28,7 +29,8 @@ from brokerproof.probes.outcome import (
     UnusableNameserver,
 )
 from brokerproof.probes.threads import in_thread
-from brokerproof.probes.wire.dns_exchange import Answer, DnsFailureError, Server, ask, is_address, tcp_failure
+from brokerproof.probes.wire.dns_exchange import Server, ask, is_address, tcp_failure
+from brokerproof.probes.wire.dns_message import Answer, DnsFailureError
 
 Addresses = tuple[str, ...]
 
@@ -83,18 +85,18 @@ async def resolve(
     if is_address(name):
         return ok(ResolveFacts(resolver="", rcode=LITERAL, os_addresses=(name,))), (name,)
     if not servers:
-        alone = await _ask_os(name, limit_ms=limit_ms) if by_host else None
+        alone = await _OsLookup(name, limit_ms=limit_ms).told() if by_host else None
         if alone is not None and alone.addresses:
             return _known_to_host(ResolveFacts(resolver="", rcode=""), alone)
         facts = ResolveFacts(resolver="", rcode="")
         return error(Reason.NO_RESOLVER, "no resolver in the plan, no nameserver in /etc/resolv.conf", facts), ()
     ends_ns = time.monotonic_ns() + limit_ms * 1_000_000
-    os_lookup = asyncio.ensure_future(_ask_os(name, limit_ms=limit_ms))
+    os_lookup = _OsLookup(name, limit_ms=limit_ms)
     try:
         raw = await _ask_in_turn(name, servers, ends_ns, _ask_both)
-        told = await os_lookup
+        told = await os_lookup.told()
     finally:
-        os_lookup.cancel()
+        os_lookup.abandon()
     a, aaaa = raw.a, raw.aaaa
     facts = ResolveFacts(
         resolver=str(raw.server),
@@ -191,7 +193,7 @@ async def _ask_in_turn(name: str, servers: Sequence[Server], ends_ns: int, quest
         more = place < len(servers) - 1
         raw = await question(name, server, limit_ms=max(1, _left_ms(ends_ns) // (2 if more else 1)))
         if raw.problem is None:
-            return msgspec.structs.replace(raw, unusable=_problems(asked))
+            return msgspec.structs.replace(raw, unusable=_problems(asked)) if asked else raw
         asked.append(raw)
     return msgspec.structs.replace(asked[0], unusable=_problems(asked[1:]))
 
@@ -211,29 +213,14 @@ class _Question(Protocol):
 
 
 async def _ask_a(name: str, server: Server, *, limit_ms: int) -> _Raw:
-    a, a_ns = await _ask_raw(name, dns.rdatatype.A, server, limit_ms=limit_ms)
-    return _Raw(server, a, None, a_ns)
+    (a,) = await ask(name, (dns.rdatatype.A,), server, limit_ms=limit_ms)
+    return _Raw(server, a.answer, None, a.duration_ns)
 
 
 async def _ask_both(name: str, server: Server, *, limit_ms: int) -> _Raw:
-    said = await asyncio.gather(
-        _ask_raw(name, dns.rdatatype.A, server, limit_ms=limit_ms),
-        _ask_raw(name, dns.rdatatype.AAAA, server, limit_ms=limit_ms),
-    )
-    (a, a_ns), (aaaa, aaaa_ns) = said
-    answered_ns = [ns for answer, ns in said if isinstance(answer, Answer)]
-    return _Raw(server, a, aaaa, max(answered_ns or (a_ns, aaaa_ns)))
-
-
-async def _ask_raw(name: str, rdtype: dns.rdatatype.RdataType, server: Server, *, limit_ms: int) -> tuple[_Said, int]:
-    """What was said, and after how many nanoseconds."""
-    started = time.monotonic_ns()
-    said: _Said
-    try:
-        said = await ask(name, rdtype, server, limit_ms=limit_ms)
-    except (DnsFailureError, dns.exception.DNSException) as failure:
-        said = failure
-    return said, time.monotonic_ns() - started
+    a, aaaa = await ask(name, (dns.rdatatype.A, dns.rdatatype.AAAA), server, limit_ms=limit_ms)
+    answered_ns = [each.duration_ns for each in (a, aaaa) if isinstance(each.answer, Answer)]
+    return _Raw(server, a.answer, aaaa.answer, max(answered_ns or (a.duration_ns, aaaa.duration_ns)))
 
 
 # A closer look, where something is not as it should be
@@ -282,22 +269,40 @@ class _OsAnswer(msgspec.Struct, frozen=True):
     duration_ns: int
 
 
-async def _ask_os(name: str, *, limit_ms: int) -> _OsAnswer:
-    """Ask ``getaddrinfo``, which has its own retries, so its own deadline."""
+class _OsLookup:
+    """``getaddrinfo`` of one name, under way in a thread; it has its own retries, so its own deadline."""
+
+    def __init__(self, name: str, *, limit_ms: int) -> None:
+        self._limit_ms = limit_ms
+        self._loop = asyncio.get_running_loop()
+        self._ends_s = self._loop.time() + limit_ms / 1000
+        self._answer = in_thread(partial(_look_up, name), f"getaddrinfo {name}")
+
+    async def told(self) -> _OsAnswer:
+        """What it says, or that it is late."""
+        try:
+            if not self._answer.done():
+                async with asyncio.timeout_at(self._ends_s):
+                    await self._answer
+        except TimeoutError:
+            words = f"no answer within {self._limit_ms} ms"
+            return _OsAnswer((), words, LookupFailure.TIMED_OUT, self._limit_ms * 1_000_000)
+        return self._answer.result()
+
+    def abandon(self) -> None:
+        """Nobody waits any more; nothing can end it."""
+        self._answer.cancel()
+
+
+def _look_up(name: str) -> _OsAnswer:
     started = time.monotonic_ns()
     words, failure = "", None
     found: Addresses = ()
     try:
-        async with asyncio.timeout(limit_ms / 1000):
-            # Flags 0: without AI_ADDRCONFIG, so that a host without IPv6 still says what it was told.
-            # Bytes, because a str would go through the idna codec, which is slow to import.
-            host = name.encode("ascii")
-            answers = await in_thread(
-                lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM), f"getaddrinfo {name}"
-            )
+        # Flags 0: without AI_ADDRCONFIG, so that a host without IPv6 still says what it was told.
+        # Bytes, because a str would go through the idna codec, which is slow to import.
+        answers = socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM)
         found = tuple(sorted({str(answer[4][0]) for answer in answers}))
-    except TimeoutError:
-        words, failure = f"no answer within {limit_ms} ms", LookupFailure.TIMED_OUT
     except socket.gaierror as raised:
         words = raised.strerror or str(raised)
         failure = _LOOKUP_FAILURES.get(raised.errno or 0, LookupFailure.OTHER)
@@ -368,6 +373,8 @@ def _judge_lookup(facts: ResolveFacts) -> Observation:
 
 def _rotates(facts: ResolveFacts) -> bool:
     """Whether the same resolver gave other addresses of a family the second time; none at all is another matter."""
+    if not facts.again:
+        return False
     first, second = ({_packed(each) for each in said} for said in (facts.a + facts.aaaa, facts.again))
     families = {len(each) for each in first} & {len(each) for each in second}
     return {each for each in first if len(each) in families} != {each for each in second if len(each) in families}
@@ -379,6 +386,8 @@ def _differs(facts: ResolveFacts) -> bool:
     A family the operating system leaves out altogether is its own policy (AI_ADDRCONFIG,
     ``no-aaaa``) and no difference, as long as the other family agrees.
     """
+    if set(facts.os_addresses) == {*facts.a, *facts.aaaa}:
+        return False
     told = {_packed(address) for address in facts.os_addresses}
     raw = {_packed(address) for address in facts.a + facts.aaaa}
     families = {len(address) for address in told}

@@ -19,6 +19,8 @@ import msgspec
 
 from brokerproof.probes.outcome import TcpInfo
 
+_U32: Final = struct.Struct("=I")
+_U64: Final = struct.Struct("=Q")
 # Offsets in ``struct tcp_info`` (linux/tcp.h). The kernel only ever adds to its end, and hands out as much as it has.
 _SND_MSS: Final = 16
 _RCV_MSS: Final = 20
@@ -62,6 +64,12 @@ class Flow(msgspec.Struct, frozen=True):
     """Of that: the receiver's window was full."""
     sndbuf_limited_ns: int
     """Of that: the send buffer was full."""
+
+
+def read_rtt_us(sock: socket.socket) -> int | None:
+    """Its smoothed round trip, by the kernel's clock; None where it does not say."""
+    raw = _raw(sock)
+    return _u32(raw, _RTT) if len(raw) >= _LEAST_BYTES else None
 
 
 def read_tcp_info(sock: socket.socket) -> TcpInfo | None:
@@ -146,12 +154,12 @@ def _raw(sock: socket.socket) -> bytes:
 
 
 def _u32(raw: bytes, offset: int) -> int:
-    (value,) = struct.unpack_from("=I", raw, offset)
+    (value,) = _U32.unpack_from(raw, offset)
     return int(value)
 
 
 def _u64(raw: bytes, offset: int) -> int:
-    (value,) = struct.unpack_from("=Q", raw, offset)
+    (value,) = _U64.unpack_from(raw, offset)
     return int(value)
 
 

@@ -35,7 +35,7 @@ from brokerproof.probes.outcome import Target
 from brokerproof.probes.outcome.foreign_text import encode_json, ours
 from brokerproof.probes.outcome.lines import Closing, Outcome, Started, encode_line
 from brokerproof.probes.outcome.stages import Role, Stage, Status
-from brokerproof.probes.wire import certificates, dns_exchange
+from brokerproof.probes.wire import certificates, dns_message
 from brokerproof.probes.wire.kafka_connection import _decode
 from brokerproof.probes.wire.stream import BrokenStreamError
 from brokerproof.running.account import InProcess
@@ -79,10 +79,10 @@ def _query() -> dns.message.Message:
 
 
 def _dns(data: bytes) -> None:
-    with suppress(dns_exchange.DnsFailureError):
-        response = dns_exchange._match(_query(), b"\0\1" + data)
-        if response is not None:
-            answer = ours(dns_exchange._read(response, truncated=False))
+    asked = dns_message.question(_NAME, dns.rdatatype.A)
+    with suppress(dns_message.DnsFailureError):
+        answer = ours(dns_message.read(asked, asked.wire[:2] + data))
+        if isinstance(answer, dns_message.Answer):
             _printable(answer.rcode, answer.soa, *answer.cname_chain, *answer.addresses)
 
 
