@@ -139,11 +139,11 @@ class Exchange(msgspec.Struct):
             self._drop_clients()
             await self._nothing_verified()
             return
-        self.settings = self._settings(control.endpoint)
         making = asyncio.ensure_future(self._partitions(control))
         try:
             listed = await asyncio.gather(*map(self._candidate, control.metadata.brokers))
             self.candidates = [*listed, *await self._unlisted(control)]
+            self.settings = self._settings(self._start(control))
             partitions = await making
         finally:
             making.cancel()
@@ -203,9 +203,9 @@ class Exchange(msgspec.Struct):
         return None if any(each.target == candidate.target for each in self.leaders) else candidate.root
 
     async def _move(self, control: Verified, partition_count: int) -> None:
-        lives = self._client is not None and self._client.alive
-        if not lives or self._ahead is None or not self._is_of(self._ahead, control):
-            await self._prepare(control.endpoint, now=False)
+        ahead = self._ahead if self._client is not None and self._client.alive else None
+        if ahead is None or not self._is_of(ahead, control) or not self.paths.is_found_by_host(ahead):
+            await self._prepare(self._start(control), now=False)
         self._records = Records(
             plan=self.plan,
             ledger=self.ledger,
@@ -275,6 +275,13 @@ class Exchange(msgspec.Struct):
     async def _prepare(self, endpoint: ProbedEndpoint, *, now: bool) -> None:
         reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)
         (await self.client()).send(Prepare(self._settings(endpoint), self.group, reads, now))
+
+    def _start(self, control: Verified) -> ProbedEndpoint:
+        """Where Kafka clients start: at a verified name that leads them there, or no leader would get a record."""
+        verified = (one.verified.endpoint for one in self.candidates if one.verified is not None)
+        return next(
+            (one for one in (control.endpoint, *verified) if self.paths.is_found_by_host(one)), control.endpoint
+        )
 
     @staticmethod
     def _is_of(start: ProbedEndpoint, control: Verified) -> bool:

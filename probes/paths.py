@@ -247,6 +247,17 @@ class Paths:
         known.set_result(resolved)
         return resolved
 
+    def is_found_by_host(self, endpoint: ProbedEndpoint) -> bool:
+        """Whether what asks the operating system, as Kafka clients do, is led where the resolver leads.
+
+        True too where that was not asked.
+        """
+        resolution = self._resolutions.get(canonical(endpoint.name))
+        if resolution is None or not resolution.done() or resolution.cancelled() or resolution.exception() is not None:
+            return True
+        outcome, _ = resolution.result()
+        return outcome is None or outcome.reason not in {Reason.OS_ANSWER_DIFFERS, Reason.OS_RESOLUTION_FAILED}
+
     async def _resolve_once(self, endpoint: ProbedEndpoint) -> tuple[Outcome, Addresses]:
         target = Target(role=endpoint.role, name=endpoint.name)
         if endpoint.role is Role.ADVERTISED and not self._scope.has_name(endpoint.name):
