@@ -199,6 +199,8 @@ def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
 
     Two edits of one field make a third fault, of which neither entry tells what it is diagnosed as.
     """
+    if _hides_silence([FAULTS[fault] for fault in faults]):
+        return False
     intended = built(pattern, variant)
     fields = [_edited(intended, FAULTS[fault].edit(intended)) for fault in faults]
     if any(_overlap(one, other) for one, other in combinations(fields, 2)):
@@ -209,6 +211,20 @@ def go_together(pattern: str, variant: str, faults: tuple[str, ...]) -> bool:
     except Exception:  # noqa: BLE001 - what one fault took away another may need; such edits raise anything
         return False
     return not any(one == every for one in without) and _can_restart(_laid_out(pattern, variant, ()), every)
+
+
+_MAY_BE_SILENT: Final = frozenset(
+    {FaultLayer.ROUTE, FaultLayer.SECURITY, FaultLayer.LOAD_BALANCER, FaultLayer.TCP, FaultLayer.BROKER}
+)
+"""Layers of faults that may keep a target from accepting a connection."""
+
+
+def _hides_silence(faults: Sequence[Fault]) -> bool:
+    """Whether a client would be answered by the lab where, with an NLB, nobody answered it."""
+    return any(
+        one.accepts_itself and any(other.layer in _MAY_BE_SILENT for other in faults if other is not one)
+        for one in faults
+    )
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -77,6 +77,9 @@ def test_faults_that_do_not_go_together_are_not_drawn() -> None:
     two_of_one_target = ("target-of-another-broker", "target-inspects-tls")
     assert not go_together("privatelink_single_nlb", "", two_of_one_target), "both lead broker 2's listener elsewhere"
     assert not go_together("in_vpc", "", ("advertised-final-dot", "broker-cut-off")), "a broker cut off cannot start"
+    silent = ("proxy-protocol-on", "broker-security-group-another-port")
+    assert not go_together("privatelink_single_nlb", "", silent), "the lab's balancer would accept what no target does"
+    assert go_together("privatelink_single_nlb", "", ("proxy-protocol-on", "record-missing"))
     assert go_together("in_vpc", "", ("certificate-expired", "broker-cut-off"))
     of_one_user = ("scram-wrong-password", "scram-user-unknown")
     assert not go_together("in_vpc", "scram_sha_512", of_one_user), "a user who is gone has no password"

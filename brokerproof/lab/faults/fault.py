@@ -77,6 +77,8 @@ class Fault:
     ``advice`` is the code of the advice that must be given instead of a finding: the path is right with it, and some
     clients fail. Then there is no ``cause``, and nothing is red.
     ``spreads``: what is well itself may be red too, later, for want of what is not.
+    ``accepts_itself``: with it the lab's balancer accepts connections before its targets do, as no NLB does, so that
+    what is silent behind it is not silent to a client: it is not drawn with what may be.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Fault:
     by_chance: bool = False
     isolation: bool = False
     spreads: bool = False
+    accepts_itself: bool = False
     source: str = ""
     advice: str = ""
     alike: tuple[Code, ...] | Mapping[tuple[str, ...], tuple[Code, ...]] = field(default=(), hash=False)

@@ -388,6 +388,7 @@ FAULTS: Final = (
         "The target groups have PROXY protocol on, which brokers do not speak.",
         _proxy_protocol,
         Code.NLB_PROXY_PROTOCOL,
+        accepts_itself=True,
         stage=Stage.HANDSHAKE,
         reasons=(*_NOT_TLS, Reason.ALERT),
         alike={
