@@ -1,4 +1,4 @@
-"""One command of Run Command for all instances of an account: its index, its script, and its limits. Pure.
+"""One command of Run Command for many instances of an account: its index, its script, and its limits. Pure.
 
 Sources: Systems Manager API reference, SendCommand; user guide, "Run commands at scale" and "Understanding command
 statuses" (a command ends ``TimeoutSeconds`` and its execution timeout after it was sent, also for instances whose turn
@@ -16,13 +16,12 @@ from typing import Any, Final
 
 from brokerproof.fleet.far.handler import most_ms
 from brokerproof.fleet.far.values import Linked
-from brokerproof.fleet.hub import TAG, FleetError
+from brokerproof.fleet.hub import FleetError
 from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.plan import decode_plan
 from brokerproof.vantages.bundle import Bundle, FarPlatform
 from brokerproof.vantages.installing import PROGRAM
 from brokerproof.vantages.run_command import DELIVERY_S, DOCUMENT, SCRIPT_CHARS
-from brokerproof.wording import listed
 
 START: Final = Path(__file__).with_name("instance_start.txt").read_text(encoding="utf-8")
 NAMED: Final = 50
@@ -108,33 +107,10 @@ exit 127
     return made
 
 
-def targets(instances: Sequence[str], tagged: frozenset[str]) -> list[dict[str, Any]]:
-    """Which instances a command is for: those alone, or where they are more, all that have the tag.
-
-    What has the tag and is in no index finds nothing to run.
-
-    Args:
-        instances: Those that have anything to run.
-        tagged: Those that were found by the tag.
-
-    Raises:
-        FleetError: they are more, and some have no tag.
-    """
-    if len(instances) <= NAMED:
-        return [{"Key": "InstanceIds", "Values": sorted(instances)}]
-    bare = sorted(set(instances) - tagged)
-    if bare:
-        raise FleetError(
-            f"{len(instances)} instances of an account are more than the {NAMED} that a command takes by their ids: "
-            f"tag them all with {TAG}, also {listed(bare[:NAMED])}"
-        )
-    return [{"Key": "tag-key", "Values": [TAG]}]
-
-
 def request(
     name: str,
     told: str,
-    aimed: Sequence[Mapping[str, Any]],
+    instances: Sequence[str],
     bounds: Limits,
     *,
     at_once: int,
@@ -147,7 +123,8 @@ def request(
     Args:
         name: Of the run.
         told: The script.
-        aimed: The targets.
+        instances: By their ids, 50 at most: a tag would also aim at those that SSM does not reach, which hold a place.
+            They are targets, since an unknown one of ``InstanceIds`` has the whole command refused.
         bounds: The limits.
         at_once: Instances at a time; 50 where nobody says.
         errors: Instances whose script may fail; at one more no further ones are begun. 0 where nobody says. Deliveries
@@ -158,7 +135,7 @@ def request(
     return {
         "DocumentName": DOCUMENT,
         "Comment": f"brokerproof fleet {name}"[:100],
-        "Targets": list(aimed),
+        "Targets": [{"Key": "InstanceIds", "Values": list(instances)}],
         "MaxConcurrency": str(at_once),
         "MaxErrors": str(errors),
         "TimeoutSeconds": bounds.deliver_s,

@@ -1,6 +1,6 @@
-"""The engine ``ssm``: Run Command over the instances of clients, one command in each account of a Region.
+"""The engine ``ssm``: Run Command over the instances of clients, one command for 50 instances of an account.
 
-Where there are more accounts than clients may run at a time, commands are sent as others end; what is sent is in
+Where there are more commands than clients may run at a time, they are sent as others end; what is sent is in
 :mod:`.ssm_send`, and what its statuses mean in :mod:`.ssm_reasons`.
 """
 
@@ -14,13 +14,14 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from brokerproof.errors import CouldNotError
+from brokerproof.fleet.command import NAMED
 from brokerproof.fleet.engine import Access, EngineError, Execution, Wanted
 from brokerproof.fleet.far.values import Item
 from brokerproof.fleet.hub import CommandHub, FleetError
 from brokerproof.fleet.items import Made, Reach
 from brokerproof.fleet.parts import shared_out
 from brokerproof.fleet.ssm_reasons import FORGOTTEN, why, words
-from brokerproof.fleet.ssm_send import ForAccount, Sender, Sent, called
+from brokerproof.fleet.ssm_send import Batch, Sender, Sent, called
 from brokerproof.fleet.store import Store
 from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.topology.models import Client, Topology
@@ -43,7 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     not_sent: dict[str, str] = {}
     """Why, by client."""
     waiting: tuple[str, ...] = ()
-    """Clients whose account's turn has not come."""
+    """Clients whose command's turn has not come."""
 
 
 def open_engine(hub: CommandHub, store: Store, access: Access) -> Ssm:
@@ -64,7 +65,7 @@ class Ssm:
         self._store = store
         self._access = access
         self._sender = Sender(hub, store, access)
-        self._waiting: list[ForAccount] = []
+        self._waiting: list[Batch] = []
         self._over: dict[str, Mapping[str, Any]] = {}
         """Commands that have ended, as they were told then."""
 
@@ -80,18 +81,19 @@ class Ssm:
         )
 
     def start(self, made: Made, run: str, wanted: Wanted) -> None:
-        """Send the commands of a run: one an account, to as many accounts as clients may run at a time."""
-        self._waiting = _by_account(made, run, wanted)
+        """Send the commands of a run, as many as clients may run at a time."""
+        self._waiting = batches(made, run, wanted)
         if len(self._waiting) > wanted.at_once and not wanted.stays:
             raise FleetError(
-                f"{len(self._waiting)} accounts have a command each, and {wanted.at_once} may run at a time: leave "
-                "--no-wait out, so that the others are sent when their turn comes"
+                f"{len(self._waiting)} commands are needed, one for {NAMED} instances of an account, and "
+                f"{wanted.at_once} may run at a time: leave --no-wait out, so that the others are sent when their turn "
+                "comes"
             )
-        accounts, failed = len(self._waiting), list[CouldNotError]()
+        commands, failed = len(self._waiting), list[CouldNotError]()
         record = self._sent(Record(not_sent=dict(made.lost)), wanted.at_once, failed)
-        if failed and len(failed) == accounts:
+        if failed and len(failed) == commands:
             raise EngineError(str(failed[0]))
-        self._keep(made.set.name, run, record)  # also where nothing was sent
+        self._keep(made.set.name, run, record)  # also where nothing is to be sent
 
     def look(self, set_name: str, run: str) -> Execution | None:
         """How the commands of a run are, told as one; sends those whose turn has come."""
@@ -118,9 +120,15 @@ class Ssm:
         """Have nothing more begun, and what runs be ended."""
         self._waiting.clear()
         record = self._record(set_name, run) or Record()
+        failed = list[CouldNotError]()
         for sent in record.commands:
-            ssm = self._access.client("ssm", sent.role_arn)
-            called(f"command {sent.command_id} cannot be cancelled", _cancel(ssm, sent))
+            try:
+                ssm = self._access.client("ssm", sent.role_arn)
+                called(f"command {sent.command_id} cannot be cancelled", _cancel(ssm, sent))
+            except CouldNotError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def reasons(self, set_name: str, run: str, missing: Collection[Item]) -> dict[str, str]:
         """Why items did not run, by client, as far as SSM says; never raises: it only explains."""
@@ -129,43 +137,40 @@ class Ssm:
         except CouldNotError:
             return {}
         found = dict.fromkeys(record.waiting, _TURN) | record.not_sent
-        by_account = {sent.account: sent for sent in record.commands}
-        left = [item for item in missing if item.client not in found]
-        for account in sorted({_account(item) for item in left} & set(by_account)):
-            own = [item for item in left if _account(item) == account]
+        for sent in record.commands:
+            own = {item.client: _instance(item) for item in missing if item.client not in found}
+            own = {client: one for client, one in own.items() if one in sent.instances}
+            if not own:
+                continue
             try:
-                found |= self._explained(by_account[account], own)
+                told, command = self._invocations(sent), self._command(sent)
             except CouldNotError:
                 continue
+            by_instance = {str(each["InstanceId"]): each for each in told}
+            found |= {client: why(client, one, by_instance.get(one), command) for client, one in own.items()}
         return {item.client: found[item.client] for item in missing if item.client in found}
-
-    def _explained(self, sent: Sent, items: Iterable[Item]) -> dict[str, str]:
-        command = self._command(sent)
-        invocations = {str(each["InstanceId"]): each for each in self._invocations(sent)}
-        names = {item.client: item.resource.rpartition("/")[2] for item in items}
-        return {client: why(client, one, invocations.get(one), command) for client, one in names.items()}
 
     # Commands
 
     def _sent(self, record: Record, free: int, failed: list[CouldNotError]) -> Record:
-        """The record with what was sent now: to as many accounts as are free, whose turn it is."""
-        commands, lost = list(record.commands), dict(record.not_sent)
+        """The record with what was sent now: as many commands as are free, whose turn it is."""
         while self._waiting and free > 0:
-            account = self._waiting.pop(0)
+            batch = self._waiting.pop(0)
+            commands, lost = record.commands, dict(record.not_sent)
             try:
-                sent, left_out = self._sender.send(account)
+                sent, left_out = self._sender.send(batch)
             except (CouldNotError, FleetError) as error:
                 failed.append(CouldNotError(str(error)))
-                lost |= dict.fromkeys(account.clients, str(error))
-                continue
-            lost |= left_out
-            if sent is not None:
-                commands.append(sent)
-                free -= account.at_once
+                lost |= dict.fromkeys(batch.clients, str(error))
+            else:
+                lost |= left_out
+                if sent is not None:
+                    commands = (*commands, sent)
+                    free -= batch.at_once
             # After each: what was sent is found again, whatever happens before the next.
-            record = Record(commands=tuple(commands), not_sent=lost, waiting=_clients(self._waiting))
-            self._keep(account.made.set.name, account.run, record)
-        return Record(commands=tuple(commands), not_sent=lost, waiting=_clients(self._waiting))
+            record = Record(commands=commands, not_sent=lost, waiting=_clients(self._waiting))
+            self._keep(batch.made.set.name, batch.run, record)
+        return record
 
     def _advanced(self, record: Record, told: Sequence[Mapping[str, Any]]) -> Record:
         """The record after the commands were sent whose turn has come; none where too many items failed."""
@@ -230,20 +235,32 @@ class Ssm:
             raise EngineError(f"what was sent for run {run} cannot be read: {error}") from None
 
 
-def _by_account(made: Made, run: str, wanted: Wanted) -> list[ForAccount]:
-    """The items that have an instance, by account; each with its share of what may run at a time, one at least."""
-    found: dict[str, list[Item]] = {}
+def batches(made: Made, run: str, wanted: Wanted) -> list[Batch]:
+    """The commands of a run; each with its share of what may run at a time, one instance at least."""
+    by_account: dict[str, dict[str, list[Item]]] = {}
     for item in made.set.items:
         if item.client not in made.lost:
-            found.setdefault(_account(item), []).append(item)
+            by_account.setdefault(_account(item), {}).setdefault(_instance(item), []).append(item)
+    found: dict[str, tuple[str, list[list[Item]]]] = {}
+    for account in sorted(by_account):
+        instances = [by_account[account][one] for one in sorted(by_account[account])]
+        for start in range(0, len(instances), NAMED):
+            found[f"{account}-{start // NAMED + 1}"] = (account, instances[start : start + NAMED])
     shares = dict.fromkeys(found, 1)
     if len(found) <= wanted.at_once:
-        shares = shared_out(wanted.at_once, {account: len(items) for account, items in found.items()})
-    return [ForAccount(name, tuple(found[name]), shares[name], made, run, wanted) for name in sorted(found)]
+        shares = shared_out(wanted.at_once, {name: len(instances) for name, (_, instances) in found.items()})
+    return [
+        Batch(name, account, tuple(item for items in instances for item in items), shares[name], made, run, wanted)
+        for name, (account, instances) in found.items()
+    ]
 
 
 def _account(item: Item) -> str:
-    return item.resource.split(":")[4] if item.resource else ""
+    return item.resource.split(":")[4]
+
+
+def _instance(item: Item) -> str:
+    return item.resource.rpartition("/")[2]
 
 
 def _cancel(ssm: Any, sent: Sent) -> Any:
@@ -269,5 +286,5 @@ def _invocations(ssm: Any, sent: Sent) -> list[Mapping[str, Any]]:
     return [each for page in pages for each in page["CommandInvocations"]]
 
 
-def _clients(accounts: Iterable[ForAccount]) -> tuple[str, ...]:
-    return tuple(client for account in accounts for client in account.clients)
+def _clients(waiting: Iterable[Batch]) -> tuple[str, ...]:
+    return tuple(client for batch in waiting for client in batch.clients)

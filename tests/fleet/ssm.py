@@ -130,7 +130,9 @@ class FleetSsm(FleetAws):
 
     def _send_command(self, asked: dict[str, Any]) -> dict[str, Any]:
         [target] = asked["Targets"]
-        aimed = [name for name in sorted(self.instances) if self._is_own(name) and self._is_aimed(name, target)]
+        assert target["Key"] == "InstanceIds"
+        assert len(target["Values"]) <= 50
+        aimed = [name for name in target["Values"] if self._is_own(name)]
         command_id = str(uuid.uuid4())
         self.most_at_once = max(self.most_at_once, 1 + sum(each.looks_left > 0 for each in self.commands.values()))
         command = self.commands[command_id] = Command(self.asking, asked, looks_left=self.looks)
@@ -140,13 +142,6 @@ class FleetSsm(FleetAws):
             if command.errors <= int(asked["MaxErrors"]):
                 command.invocations[name] = self._carried_out(name, script)
         return {"Command": {"CommandId": command_id, "Status": "Pending"}}
-
-    def _is_aimed(self, name: str, target: dict[str, Any]) -> bool:
-        if target["Key"] == "InstanceIds":
-            assert len(target["Values"]) <= 50
-            return name in target["Values"]
-        assert target == {"Key": "tag-key", "Values": [TAG]}
-        return bool(self.instances[name].client)
 
     def _carried_out(self, name: str, script: str) -> dict[str, Any]:
         instance = self.instances[name]

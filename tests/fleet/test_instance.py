@@ -136,7 +136,7 @@ def test_a_link_to_an_object_writes_none_over(there: There) -> None:
     assert not there.results
 
 
-def test_an_instance_that_has_the_tag_and_no_item_runs_nothing(there: There) -> None:
+def test_an_instance_that_the_index_does_not_name_runs_nothing(there: There) -> None:
     done = there.run(there.script({"i-0other": [there.linked("other")]}))
     assert (done.returncode, done.stdout) == (0, "brokerproof: nothing is to run here\n")
     assert not there.results

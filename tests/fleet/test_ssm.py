@@ -16,8 +16,8 @@ from brokerproof.aws.answers.intent import intent_of
 from brokerproof.aws.intent.files import dumps_intent
 from brokerproof.cli.main import main
 from brokerproof.fleet.calls import CALLS, On, Who
-from brokerproof.fleet.command import limits, script, targets
-from brokerproof.fleet.hub import CommandHub, FleetError, reached_by
+from brokerproof.fleet.command import limits, script
+from brokerproof.fleet.hub import CommandHub, reached_by
 from brokerproof.fleet.items import verification
 from brokerproof.fleet.store import Store
 from brokerproof.probes.outcome import HostFacts
@@ -30,6 +30,7 @@ from brokerproof.topology.patterns import PATTERNS
 from brokerproof.vantages.bundle import Bundle, FarPlatform
 from brokerproof.vantages.protocol import OnOutcome, VantageRun
 from tests.fleet.aws import BUCKET, NOW
+from tests.fleet.offline.of_scale import many
 from tests.fleet.probes import Bend, Scripted, dropped
 from tests.fleet.ssm import OWN, TOOK, FleetSsm, Instance, Scripts
 from tests.fleet.test_loop import bare, locally
@@ -303,12 +304,23 @@ def test_accounts_take_turns_where_they_are_more_than_may_run_at_a_time(fleet: F
     fleet.aws.looks = 3
     refused = fleet.run("--at-once", "1", "--no-wait")
     assert refused.exit_code == 2
-    assert f"{accounts} accounts have a command each, and 1 may run at a time" in refused.output
+    assert (
+        f"{accounts} commands are needed, one for 50 instances of an account, and 1 may run at a time" in refused.output
+    )
     assert not fleet.aws.commands
     assert fleet.run("--at-once", "1").exit_code == 0
     assert len(fleet.aws.commands) == accounts
     assert fleet.aws.most_at_once == 1, "each was sent when none was under way"
     assert set(fleet.errors.values()) == {""}
+
+
+def test_a_command_that_is_refused_when_its_turn_comes_is_why(fleet: Fleet) -> None:
+    fleet.aws.looks = 2
+    fleet.aws.on_look = lambda: fleet.aws.refused.add(("ssm", "SendCommand"))
+    assert fleet.run("--at-once", "1").exit_code == 3
+    [command] = fleet.aws.commands.values()
+    for name, owner in OWNERS.items():
+        assert ("no command can be sent in account" in fleet.errors[name]) is (owner != command.account)
 
 
 def test_whose_turn_did_not_come_is_told(fleet: Fleet) -> None:
@@ -500,12 +512,22 @@ def test_two_regions_are_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(aws.commands for aws in (fleet.aws, west))
 
 
-def test_more_instances_than_a_command_names_go_by_their_tag() -> None:
-    ids = [f"i-{number:03}" for number in range(51)]
-    assert targets(ids[:50], frozenset()) == [{"Key": "InstanceIds", "Values": ids[:50]}]
-    assert targets(ids, frozenset(ids)) == [{"Key": "tag-key", "Values": ["brokerproof-client"]}]
-    with pytest.raises(FleetError, match="tag them all with brokerproof-client, also i-007"):
-        targets(ids, frozenset(ids) - {"i-007"})
+def test_more_instances_than_a_command_names_are_several_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topology = many(120)
+    fleet = Fleet(tmp_path, monkeypatch, topology)
+    dead = {client.name for client in topology.clients[::7]}
+    for name in dead:
+        fleet.instance(name).ping = "ConnectionLost"
+    failing = topology.clients[1].name
+    fleet.instance(failing).status = "ExecutionTimedOut"
+    assert fleet.run("--at-once", "30").exit_code == 3
+    assert [int(asked["MaxConcurrency"]) for asked in fleet.sent] == [13, 12, 5]
+    aimed = [one for asked in fleet.sent for one in asked["Targets"][0]["Values"]]
+    assert sorted(aimed) == sorted(instance_of(c.name) for c in topology.clients if c.name not in dead)
+    assert {name for name, error in fleet.errors.items() if error} == dead | {failing}
+    assert "did not end in time" in fleet.errors[failing]
 
 
 def test_a_command_lasts_until_the_last_instance_has_had_its_time() -> None:
