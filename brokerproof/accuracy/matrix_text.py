@@ -70,9 +70,15 @@ def share(some: int, every: int) -> str:
 
 
 def heading(matrix: Matrix, kind: TrialKind) -> str:
-    """A kind of trials as a proof has them: of drawn ones with their seed."""
-    drawn = kind is TrialKind.TOGETHER
-    return f"{KINDS[kind]}, drawn with seed {matrix.header.selection.seed}" if drawn else KINDS[kind]
+    """A kind of trials as a proof has them: of drawn ones with their seed, of others with how many faults there are."""
+    match kind:
+        case TrialKind.TOGETHER:
+            return f"{KINDS[kind]}, drawn with seed {matrix.header.selection.seed}"
+        case TrialKind.SINGLE | TrialKind.FIELD:
+            faults = {injected.fault for trial in matrix.trials if trial.kind is kind for injected in trial.injected}
+            return f"{KINDS[kind]}, {len(faults)} {'fault' if len(faults) == 1 else 'faults'}"
+        case _:
+            return KINDS[kind]
 
 
 def interval(some: int, every: int) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def test_the_markdown(matrix: Matrix) -> None:
     )
     assert short in text
     assert "not carried out: the lab ended" in text
-    assert "| one fault at a time | 3 | 3 | 33.3 % (6.1 to 79.2) | 33.3 % (6.1 to 79.2) | 1.50 |" in text
+    assert "| one fault at a time, 2 faults | 3 | 3 | 33.3 % (6.1 to 79.2) | 33.3 % (6.1 to 79.2) | 1.50 |" in text
     assert "| 1.50 | 0 % (0.0 to 56.1) | 1 | 0 | 0 % (0.0 to 56.1) |" in text
     assert "| several faults at once, drawn with seed 7 | 1 | 2, 1 of them hidden | 100 % (20.7 to 100.0) |" in text
     assert (
