@@ -168,12 +168,12 @@ def _plain(asked: Question, packet: bytes, *, over_tcp: bool) -> Answer | None:
     found: set[bytes] = set()
     ttl_s = _MOST_TTL_S
     for at in range(first, end, record_bytes):
-        behind = at + len(beginning)
-        of_one_s, length = _RECORD.unpack_from(packet, behind)
-        if packet[at:behind] != beginning or length != size:
+        fields_at = at + len(beginning)
+        of_one_s, length = _RECORD.unpack_from(packet, fields_at)
+        if packet[at:fields_at] != beginning or length != size:
             return None
         ttl_s = min(ttl_s, of_one_s if of_one_s <= _MOST_TTL_S else 0)
-        found.add(packet[behind + _RECORD.size : at + record_bytes])
+        found.add(packet[fields_at + _RECORD.size : at + record_bytes])
     return Answer(
         rcode="NOERROR",
         addresses=tuple(text(address) for address in sorted(found)),
