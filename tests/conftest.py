@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,16 @@ settings.register_profile("untimed", deadline=None, max_examples=examples(DEFAUL
 settings.load_profile("untimed")
 
 
+LONGEST: Final = (
+    "lab/test_watched_changes.py",
+    "scenarios/test_faults.py",
+    "lab/test_from_inside.py",
+    "lab/test_alerts.py",
+    "installed/test_wheel.py",
+)
+"""Files of few tests that each take long, in this order."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let workers begin with files of few long tests, which would else be left to one worker at the end.
 
@@ -20,5 +32,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not hasattr(config, "workerinput"):
         return
+    here = Path(__file__).parent
+    rank = {here / name: place for place, name in enumerate(LONGEST)}
     tests_in = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.get_closest_marker("installed") is None, -tests_in[item.path]))
+
+    def place(item: pytest.Item) -> tuple[int, bool, int]:
+        return rank.get(item.path, len(rank)), item.get_closest_marker("installed") is None, -tests_in[item.path]
+
+    items.sort(key=place)

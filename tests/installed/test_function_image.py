@@ -37,7 +37,7 @@ ARN = "arn:aws:lambda:us-east-1:111111111111:function:brokerproof-probe-app"
 
 def made(folder: Path) -> Path:
     try:
-        make(folder, cache=CACHE, machine=os.uname().machine, of=Of.FUNCTION)
+        make(folder, cache=CACHE, machine=os.uname().machine, of=Of.FUNCTION, at_once=True)
     except ImageError as error:
         pytest.skip(str(error))
     return folder

@@ -26,7 +26,7 @@ from tests.vantages.podman import containers, needs_podman, podman_with
 from tests.vantages.test_exec import eventually
 from tests.vantages.test_real_probe import ROOT, connects, plan
 from tools.image import PYTHON, ImageError, Of, make, tool_entries
-from tools.oci import MACHINES
+from tools.oci import MACHINES, Entry, Layout
 
 pytestmark = [
     pytest.mark.installed,
@@ -42,7 +42,7 @@ PATIENCE = Patience(first_line_ms=60_000, grace_ms=1000, terminate_ms=2000)
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image") / "probe"
     try:
-        make(folder, cache=CACHE, machine=MACHINE)
+        make(folder, cache=CACHE, machine=MACHINE, at_once=True)
     except ImageError as error:
         pytest.skip(str(error))
     return folder
@@ -53,9 +53,18 @@ def blobs(layout: Path) -> set[str]:
 
 
 def test_made_twice_it_is_the_same(layout: Path, tmp_path: Path) -> None:
-    make(tmp_path / "again", cache=CACHE, machine=MACHINE)
+    make(tmp_path / "again", cache=CACHE, machine=MACHINE, at_once=True)
     assert blobs(tmp_path / "again") == blobs(layout)
     assert (tmp_path / "again" / "index.json").read_bytes() == (layout / "index.json").read_bytes()
+
+
+def test_what_is_unpacked_at_once_is_the_same_and_larger(tmp_path: Path) -> None:
+    text = "".join(f"{number} is {number * number}\n" for number in range(5000)).encode()
+    quick, usual = Layout(tmp_path / "quick", effort=1), Layout(tmp_path / "usual")
+    for layout in (quick, usual):
+        layout.add_layer({"numbers": Entry(data=text)})
+    assert quick.diff_ids == usual.diff_ids
+    assert quick.layers[0]["size"] > usual.layers[0]["size"]
 
 
 def test_a_folder_that_holds_something_is_left_alone(layout: Path) -> None:
@@ -89,7 +98,7 @@ def test_it_runs_a_plan_by_itself(layout: Path, tmp_path: Path) -> None:
 
 def test_the_tools_own_image_verifies_a_cluster(tmp_path: Path) -> None:
     try:
-        make(tmp_path / "tool", cache=CACHE, machine=MACHINE, of=Of.TOOL)
+        make(tmp_path / "tool", cache=CACHE, machine=MACHINE, of=Of.TOOL, at_once=True)
     except ImageError as error:
         pytest.skip(str(error))
     root = unpacked(tmp_path / "tool", tmp_path / "root")

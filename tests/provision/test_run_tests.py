@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
 from tools.run_tests import AT_MOST, BESIDE
 
 pytestmark = pytest.mark.slow
@@ -175,3 +176,7 @@ def test_who_ends_it_ends_both(tmp_path: Path, number: signal.Signals, to_all: b
         assert b"run again" not in said
         with pytest.raises(ProcessLookupError):
             os.killpg(started.pid, 0)
+
+
+def test_every_file_that_workers_begin_with_is_there() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []

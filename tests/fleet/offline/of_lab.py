@@ -77,7 +77,7 @@ def fleet_in_lab(
         architecture = next(each for each, machine in MACHINES.items() if machine == platform.machine)
         bundle = function_bundle(architecture, platform.python)
         if image:
-            make(folder / "layout", cache=DEBS, machine=platform.machine, of=Of.FUNCTION)
+            make(folder / "layout", cache=DEBS, machine=platform.machine, of=Of.FUNCTION, at_once=True)
             unpacked(folder / "layout", folder / "task")
         else:
             with zipfile.ZipFile(bundle.path) as archive:
