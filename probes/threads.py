@@ -1,8 +1,8 @@
 """Blocking calls beside the event loop, in daemon threads that can neither delay nor prevent the exit.
 
 The default executor is not used: it is joined at the end of the run, and a ``getaddrinfo`` or a
-Kafka client that hangs would hold the probe beyond its deadline. A thread that has done its call waits for another,
-since starting one stops the event loop until it runs; one that hangs is waited for by nobody.
+Kafka client that hangs would hold the probe beyond its deadline. For short calls, of which there are many, threads are
+kept: starting one stops the event loop until it runs. One that hangs is waited for by nobody.
 """
 
 from __future__ import annotations
@@ -66,10 +66,11 @@ def _forget_threads() -> None:
 os.register_at_fork(after_in_child=_forget_threads)
 
 
-def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """Run ``call`` in a thread beside all others; the future has its result or its exception.
+def in_thread(call: Callable[[], T], name: str, *, kept: bool = False) -> asyncio.Future[T]:
+    """Run ``call`` in a thread of its own; the future has its result or its exception.
 
-    Cancelling the future abandons the thread, it does not end it.
+    Cancelling the future abandons the thread, it does not end it. ``kept`` is for short calls: the thread has done, or
+    will do, others like it.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -94,5 +95,8 @@ def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
             # The loop is closed: nobody waits any more.
             return
 
-    _threads.run(body, name)
+    if kept:
+        _threads.run(body, name)
+    else:
+        threading.Thread(target=body, name=name, daemon=True).start()
     return future
