@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
-from brokerproof.accuracy.trial import Injected, Selection, TrialKind
+from brokerproof.accuracy.trial import Injected, Selection, Trial, TrialKind
 from brokerproof.errors import WrongUseError
 from brokerproof.lab.daemons.quorum import can_elect
 from brokerproof.lab.faults import FAULTS, Fault
@@ -123,6 +123,15 @@ def cases_of(selection: Selection) -> tuple[Case, ...]:
     if not chosen:
         raise SelectionError("nothing is chosen: no fault of these layers and names applies to these patterns")
     return tuple(sorted(chosen, key=_order))
+
+
+def case_of(trial: Trial) -> Case | None:
+    """What a trial carried out, whatever would be chosen or drawn today; None where that cannot be made any more."""
+    faults = tuple(cause.fault for cause in trial.injected)
+    if trial.pattern not in PATTERNS or not set(faults) <= FAULTS.keys():
+        return None
+    variant = next((v for v in VARIANTS if all(_fits(FAULTS[fault], trial.pattern, v) for fault in faults)), None)
+    return None if variant is None else Case(trial.case_id, trial.kind, trial.pattern, variant, faults)
 
 
 def digest(cases: Sequence[Case]) -> str:

@@ -68,6 +68,25 @@ NO_CONNECTION_NAMES: Final[CodeSet] = frozenset(
 )
 """Names of a managed VPC connection that do not exist for this client."""
 
+OF_NAMES: Final[CodeSet] = frozenset(
+    {
+        Code.DNS_RECORD_MISSING,
+        Code.DNS_ZONE_NOT_ASSOCIATED,
+        Code.DNS_LOCAL_ZONE_MISSING,
+        Code.DNS_MORE_SPECIFIC_ZONE,
+        Code.DNS_WRONG_ENDPOINT,
+        Code.DNS_STALE_RECORD,
+        Code.DNS_ZONAL_ALIAS,
+        Code.DNS_VPC_ATTRIBUTES_OFF,
+        Code.DNS_RESOLVER_RULE,
+        Code.DNS_RESOLVER_BYPASSED,
+        Code.DNS_CNAME_LOOP,
+        Code.DNS_NO_VPC_CONNECTION,
+        Code.DNS_ZONE_SHADOWS_REGION,
+    }
+)
+"""What an account shows of how a name is resolved: where packets go is not known before that is right."""
+
 # Silence on the way to broker ENIs
 
 AT_THE_BROKERS: Final[CodeSet] = frozenset({Code.SECURITY_BROKER_GROUP, Code.SECURITY_NETWORK_ACL})

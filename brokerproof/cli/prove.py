@@ -17,7 +17,7 @@ from brokerproof.accuracy import rules, stored_evidence
 from brokerproof.accuracy.account_witness import AccountWitness
 from brokerproof.accuracy.busy import LOOPS, busy_machine
 from brokerproof.accuracy.campaign import Carrier, CarrierError, Progress, run
-from brokerproof.accuracy.cases import Case, cases_of, digest, expected
+from brokerproof.accuracy.cases import Case, case_of, cases_of, digest, expected
 from brokerproof.accuracy.matrix import Matrix, MatrixError, decode_matrices, encode_matrix, matrix_of
 from brokerproof.accuracy.matrix_text import summary, verdict
 from brokerproof.accuracy.prover import Prover
@@ -270,7 +270,7 @@ def _diagnosed_again(folder: Path, *, aws: bool) -> Matrix:
     """Expectations are today's too, where the fault is still there."""
     header, trials = read(folder / NAME)
     try:
-        audited = _audited(header.selection) if aws else _by_packets_alone
+        audited = _audited() if aws else _by_packets_alone
         again = stored_evidence.diagnosed_again(folder, map(_expected_today, trials), audited)
     except stored_evidence.StoredEvidenceError as error:
         raise Said(str(error), WRONG_USE) from None
@@ -284,13 +284,13 @@ def _by_packets_alone(_trial: Trial) -> Audit | None:
     return None
 
 
-def _audited(selection: Selection) -> Callable[[Trial], Audit | None]:
-    """What the account shows in each trial."""
+def _audited() -> Callable[[Trial], Audit | None]:
+    """What the account shows in each trial; None where one of its faults is no longer there."""
     witness = AccountWitness()
-    cases = {case.case_id: case for case in cases_of(selection)}
 
     def audited(trial: Trial) -> Audit | None:
-        return witness.of(cases[trial.case_id]) if trial.case_id in cases else None
+        case = case_of(trial)
+        return None if case is None else witness.of(case)
 
     return audited
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from brokerproof.aws.audit.values import Audit, AuditFinding, State
 from brokerproof.causes.codes import Code
+from brokerproof.causes.sets import OF_NAMES
 from brokerproof.diagnosis.rules.case import Draft, Red
 from brokerproof.topology.patterns import spec_of
 
@@ -29,23 +30,6 @@ _OF_ROUTES: Final = frozenset(
         Code.ROUTE_GATEWAY_STATIC_MISSING,
         Code.ROUTE_GATEWAY_PEERING_PENDING,
         Code.ROUTE_GATEWAY_ZONE_MISSING,
-    }
-)
-_OF_NAMES: Final = frozenset(
-    {
-        Code.DNS_RECORD_MISSING,
-        Code.DNS_ZONE_NOT_ASSOCIATED,
-        Code.DNS_LOCAL_ZONE_MISSING,
-        Code.DNS_MORE_SPECIFIC_ZONE,
-        Code.DNS_WRONG_ENDPOINT,
-        Code.DNS_STALE_RECORD,
-        Code.DNS_ZONAL_ALIAS,
-        Code.DNS_VPC_ATTRIBUTES_OFF,
-        Code.DNS_RESOLVER_RULE,
-        Code.DNS_RESOLVER_BYPASSED,
-        Code.DNS_CNAME_LOOP,
-        Code.DNS_NO_VPC_CONNECTION,
-        Code.DNS_ZONE_SHADOWS_REGION,
     }
 )
 _AT_THE_ENTRY: Final = frozenset(
@@ -74,9 +58,9 @@ _BEHIND_IT: Final = frozenset(
         Code.NLB_PROXY_PROTOCOL,
     }
 )
-SHOWN: Final = _OF_ROUTES | _OF_NAMES | _AT_THE_ENTRY | _BEHIND_IT
+SHOWN: Final = _OF_ROUTES | OF_NAMES | _AT_THE_ENTRY | _BEHIND_IT
 """Causes that the account's configuration would show, had they been it."""
-SHOWN_BEFORE_MSKS_OWN: Final = _OF_ROUTES | _OF_NAMES | _AT_THE_ENTRY
+SHOWN_BEFORE_MSKS_OWN: Final = _OF_ROUTES | OF_NAMES | _AT_THE_ENTRY
 """The same where MSK runs the load balancer, which is in no account of the user's."""
 
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from brokerproof.accuracy.cases import SelectionError, cases_of, digest, expected, go_together, together
+from brokerproof.accuracy.cases import SelectionError, case_of, cases_of, digest, expected, go_together, together
 from brokerproof.accuracy.score import UNKNOWN
-from brokerproof.accuracy.trial import Selection, TrialKind
+from brokerproof.accuracy.trial import Injected, Selection, Trial, TrialKind
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS
 from brokerproof.lab.faults.fault import FaultLayer
@@ -28,6 +28,14 @@ def test_each_case_can_be_made_and_is_named_once() -> None:
     assert len({case.case_id for case in chosen}) == len(chosen)
     for case in chosen:
         assert (case.broken == case.intended) == (case.kind is TrialKind.CLEAN)
+
+
+def test_a_trial_tells_its_case_whatever_would_be_drawn_today() -> None:
+    for case in cases_of(Selection(clean=2, together=3, draws=30, seed=7)):
+        trial = Trial(case_id=case.case_id, kind=case.kind, pattern=case.pattern, injected=case.injected)
+        assert case_of(trial) == case
+    gone = Injected(fault="gone", layer="dns", cause="dns.gone", codes=("dns.gone",))
+    assert case_of(Trial(case_id="x", kind=TrialKind.SINGLE, pattern="peering", injected=(gone,))) is None
 
 
 def test_a_fault_of_ipv6_gets_a_cluster_that_has_it() -> None:

@@ -66,6 +66,13 @@ def test_each_fault_that_the_account_shows_is_named(name: str) -> None:
         pytest.skip("the account does not show it, or the catalogue has no word for it")
 
 
+def test_a_broker_that_no_name_leads_to_does_not_say_that_a_group_lets_its_port_in() -> None:
+    topology = PATTERNS["privatelink_cross_region"].build()
+    broken = FAULTS["endpoint-security-group-closed"].edit(FAULTS["record-stale"].edit(topology))
+    found = {finding.code for finding in audit(discovered(broken, intended=topology), topology).findings}
+    assert found == {Code.DNS_STALE_RECORD, Code.SECURITY_ENDPOINT_GROUP}
+
+
 def test_each_hop_of_a_trace_says_what_it_rests_on() -> None:
     found = audit(discovered(PATTERNS["privatelink_multi_nlb"].build()))
     [trace] = [t for t in found.traces if (t.client, t.broker_id) == ("remote_by_gateway", 2)]

@@ -17,6 +17,7 @@ from brokerproof.aws.audit.values import Audit, AuditFinding, Hop, PermissionGap
 from brokerproof.aws.facts import AccountFacts, facts_of
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
+from brokerproof.causes.sets import OF_NAMES
 from brokerproof.topology.expectation.isolation import BLOCKED_PORTS
 from brokerproof.topology.managed import with_managed
 from brokerproof.topology.models import UNKNOWN, Client, Cluster, Topology
@@ -193,7 +194,10 @@ def _is_of_one_subnet(facts: AccountFacts, seen: Mapping[Code, _Seen], traces: I
     others = [
         one
         for one in traces
-        if one.client in lacking.clients and one.broker_id is not None and one.broker_id not in lacking.brokers
+        if one.client in lacking.clients
+        and one.broker_id is not None
+        and one.broker_id not in lacking.brokers
+        and _is_led_there(one)
     ]
     return bool(others) and len(tables) < len({s.subnet_id for s in facts.topology.subnets})
 
@@ -205,10 +209,15 @@ def _is_of_some_ports(seen: Mapping[Code, _Seen], traces: Iterable[Trace]) -> bo
     closed = seen[Code.SECURITY_ENDPOINT_GROUP]
     by_client: dict[str, set[bool]] = {}
     for one in traces:
-        if one.client in closed.clients and one.broker_id is not None:
+        if one.client in closed.clients and one.broker_id is not None and _is_led_there(one):
             shut = any(hop.code is Code.SECURITY_ENDPOINT_GROUP for hop in one.hops)
             by_client.setdefault(one.client, set()).add(shut)
     return all(len(each) > 1 for each in by_client.values())
+
+
+def _is_led_there(trace: Trace) -> bool:
+    """Whether the name led the trace as far as where packets go; what stands there is not known otherwise."""
+    return not any(hop.state is State.CLOSED and hop.code in OF_NAMES for hop in trace.hops)
 
 
 def _finding(facts: AccountFacts, code: Code, seen: _Seen) -> AuditFinding:
