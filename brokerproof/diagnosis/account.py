@@ -15,6 +15,8 @@ from brokerproof.aws.audit.values import Audit, AuditFinding, State
 from brokerproof.causes.codes import Code
 from brokerproof.causes.sets import OF_NAMES
 from brokerproof.diagnosis.rules.case import Draft, Red
+from brokerproof.probes.outcome import Stage
+from brokerproof.probes.outcome.registry import up_to
 from brokerproof.topology.patterns import spec_of
 
 _OF_ROUTES: Final = frozenset(
@@ -64,17 +66,23 @@ SHOWN_BEFORE_MSKS_OWN: Final = _OF_ROUTES | OF_NAMES | _AT_THE_ENTRY
 """The same where MSK runs the load balancer, which is in no account of the user's."""
 
 
+_ON_THE_WAY: Final = frozenset(stage for stage in up_to(Stage.API) if stage is not Stage.RESOLVE)
+"""Stages that a route, a group, a listener or a target may end; before later ones a broker has answered."""
+
+
 def with_account(drafts: Sequence[Draft], audit: Audit | None) -> list[Draft]:
     """The drafts with what the account says of the same clients and brokers; of one cause, one."""
     if audit is None:
         return list(drafts)
-    return _joined([_settled(draft, audit) for draft in drafts])
+    named = frozenset(code for draft in drafts for code in draft.codes)
+    return _joined([_settled(draft, audit, named) for draft in drafts])
 
 
-def _settled(draft: Draft, audit: Audit) -> Draft:
+def _settled(draft: Draft, audit: Audit, named: frozenset[Code]) -> Draft:
     met = [found for found in audit.findings if found.sure and _concerns(found, draft.reds)]
     unknown = draft.codes == frozenset({Code.UNKNOWN})
-    shown = frozenset(found.code for found in met if unknown or found.code in draft.codes)
+    may_be = _explaining(draft) - named if unknown else draft.codes
+    shown = frozenset(found.code for found in met if found.code in may_be)
     if shown:
         says = "; ".join(found.says[0] for found in met if found.code in shown and found.says)
         if shown == draft.codes:
@@ -84,6 +92,14 @@ def _settled(draft: Draft, audit: Audit) -> Draft:
         others = "; ".join(f"{found.says[0]} ({found.code})" for found in met if found.says)
         return replace(draft, account=f"shows something else here: {others}")
     return _struck_out(draft, audit)
+
+
+def _explaining(draft: Draft) -> frozenset[Code]:
+    """What of an account explains failures whose cause packets leave unknown: nothing of it where packets pass."""
+    stages = {red.check.stage for red in draft.reds}
+    if stages == {Stage.RESOLVE}:
+        return OF_NAMES
+    return SHOWN - OF_NAMES if stages <= _ON_THE_WAY else frozenset()
 
 
 def _struck_out(draft: Draft, audit: Audit) -> Draft:

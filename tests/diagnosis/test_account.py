@@ -13,10 +13,10 @@ from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import Answer, ClientEvidence, Diagnosis, Finding
 from brokerproof.diagnosis.finding_text import text_of
 from brokerproof.lab.faults import FAULTS
-from brokerproof.probes.outcome import Stage
+from brokerproof.probes.outcome import Reason, Stage
 from brokerproof.topology.patterns import PATTERNS
 from tests.diagnosis.bends import NEAR, PEERING, SILENT, SINGLE
-from tests.diagnosis.bent import Bend, at, seen, views_of
+from tests.diagnosis.bent import Bend, at, failed, seen, views_of
 
 ONE_CLIENT_SILENT = Bend(at(Stage.CONNECT, clients=[NEAR[PEERING]]), SILENT)
 
@@ -75,6 +75,23 @@ def test_what_the_account_would_have_shown_is_struck_out() -> None:
     found = only(diagnose(clients_of(SINGLE, everyone), shown(SINGLE)))
     assert found.codes == (Code.NLB_PORTS_EXHAUSTED,)
     assert found.account.startswith("shows none of ")
+
+
+@pytest.mark.parametrize("fault", ["second-path-open", "route-missing-client", "endpoint-security-group-closed"])
+def test_an_account_does_not_explain_what_failed_after_packets_had_passed(fault: str) -> None:
+    """Records too large for a broker are not refused by a second path, nor by a route that was right till then."""
+    pattern = FAULTS[fault].patterns[-1]
+    refused = Bend(at(Stage.PRODUCE), failed(Reason.KAFKA_ERROR))
+    found = only(diagnose(clients_of(pattern, [refused]), shown(pattern, fault)))
+    assert found.codes == (Code.UNKNOWN,)
+
+
+def test_an_account_explains_a_connect_whose_cause_packets_leave_unknown() -> None:
+    odd = Bend(at(Stage.CONNECT, clients=[NEAR[PEERING]]), failed(Reason.SOCKET_ERROR))
+    assert only(diagnose(clients_of(PEERING, [odd]))).codes == (Code.UNKNOWN,)
+    assert only(diagnose(clients_of(PEERING, [odd]), shown(PEERING, "route-missing-client"))).codes == (
+        Code.ROUTE_MISSING_CLIENT,
+    )
 
 
 def test_what_was_not_read_strikes_nothing_out() -> None:
