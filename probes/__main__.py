@@ -9,11 +9,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from brokerproof.probes.kafka_client.fork_server import ForkServer
     from brokerproof.probes.outcome import Line
@@ -41,8 +42,9 @@ DRAIN_S: Final = 10.0
 """How long the last lines may take to be read before the process gives up on its reader."""
 
 
-def _import_engine() -> None:
-    """Import the engine without what its libraries look for and the probe does not need.
+@contextmanager
+def _quickly() -> Iterator[None]:
+    """Import without what libraries look for and the probe does not need.
 
     kio imports hypothesis where it is installed, and asyncio imports ssl. Collecting garbage finds
     none while modules are imported: together these cost as much as a whole run. Afterwards it finds next
@@ -52,14 +54,19 @@ def _import_engine() -> None:
     left_out = [name for name in ("hypothesis", "ssl") if name not in sys.modules]
     sys.modules |= dict.fromkeys(left_out)  # type: ignore[arg-type]  # None: "not installed"
     gc.disable()
-    import brokerproof.probes.engine  # noqa: PLC0415  the point of this function
-    import brokerproof.probes.kafka_client.serving  # noqa: F401, PLC0415
-
+    yield
     for name in left_out:
         del sys.modules[name]
     gc.freeze()
     gc.set_threshold(RARELY)
     gc.enable()
+
+
+def _import_engine() -> None:
+    """What a run needs until its first packet, and what a client process needs, which is forked from this one."""
+    with _quickly():
+        import brokerproof.probes.engine  # noqa: PLC0415  the point of this function
+        import brokerproof.probes.kafka_client.serving  # noqa: F401, PLC0415
 
 
 class _Output:
@@ -148,7 +155,7 @@ async def _probe(line: bytes, output: _Output, abort: asyncio.Event, server: For
     except msgspec.DecodeError as why:
         output.emit(Refused(why=str(why)))
         return
-    await engine.run(plan, output.emit, abort=abort, server=server)
+    await engine.run(plan, output.emit, abort=abort, server=server, importing=_quickly)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: object) -> None:

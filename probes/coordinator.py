@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from kio.schema.delete_groups.v1 import DeleteGroupsRequest, DeleteGroupsResponse
@@ -100,24 +100,6 @@ async def find_coordinator(
         told(code)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_POLL_S)
-
-
-class SeenFrom(NamedTuple):
-    """Where a coordinator sees a group's members, or why that is not known."""
-
-    addresses: str = ""
-    unknown: str = ""
-    coordinator_id: int | None = None
-    """Who was asked; None where nobody was."""
-
-
-class GroupTold(NamedTuple):
-    """What is known of a group that failed, beyond what its member saw."""
-
-    state: str = ""
-    unknown: str = ""
-    """Why its coordinator says no state."""
-    offsets: OffsetsPartition | None = None
 
 
 async def describe_group(connection: KafkaConnection, group: str) -> tuple[str, tuple[str, ...]]:

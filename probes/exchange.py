@@ -20,13 +20,12 @@ from brokerproof.probes.clean_up import CleanUp
 from brokerproof.probes.coordinator import (
     Coordinator,
     CoordinatorError,
-    GroupTold,
-    SeenFrom,
     describe_group,
     find_coordinator,
     offsets_partition,
 )
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified
+from brokerproof.probes.group_told import GroupTold, SeenFrom
 from brokerproof.probes.kafka_client.client_process import ClientProcess
 from brokerproof.probes.kafka_client.fork_server import ForkServer
 from brokerproof.probes.kafka_client.messages import Drop, Prepare, Stop

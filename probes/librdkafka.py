@@ -17,13 +17,13 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import KafkaError, ThrottleEvent
 
-from brokerproof.probes.logins import client_settings
+from brokerproof.probes.client_login import client_settings
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, Target
 from brokerproof.probes.outcome.bounds import CLIENT_MESSAGE_BYTES
 from brokerproof.probes.plan import Authentication, Limits, Tls
 from brokerproof.probes.spending import Used
-from brokerproof.probes.wire.kafka_connection import CLIENT_ID
+from brokerproof.probes.wire.client_id import CLIENT_ID
 
 DEBUG_LEVEL: Final = 7
 """syslog(3) LOG_DEBUG: with ``debug: broker`` librdkafka then tells each connection that it makes, about twenty lines a

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Hashable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -157,40 +157,3 @@ def _token_source(settings: Authentication) -> TokenSource | CredentialsError:
     except CredentialsError as problem:
         return problem
     return source
-
-
-def client_settings(authentication: Authentication, bootstrap: str) -> dict[str, Any]:
-    """The same for librdkafka, which logs in by itself; ``bootstrap`` is the name of a broker.
-
-    Raises:
-        CredentialsError: a reference leads to nothing.
-    """
-    match authentication.scheme:
-        case AuthenticationScheme.SCRAM_SHA_512:
-            return {
-                "sasl.mechanism": authentication.scheme.mechanism,
-                "sasl.username": read(authentication.username),
-                "sasl.password": read(authentication.password),
-            }
-        case AuthenticationScheme.MTLS:
-            password = read(authentication.key_password) if authentication.key_password else ""
-            return {
-                **_pem("ssl.certificate", authentication.certificate),
-                **_pem("ssl.key", authentication.key),
-                **({"ssl.key.password": password} if password else {}),
-            }
-        case AuthenticationScheme.IAM:
-            tokens = TokenSource(authentication)
-
-            def refresh(_config: str) -> tuple[str, float]:
-                return tokens.for_librdkafka(bootstrap)
-
-            return {"sasl.mechanism": authentication.scheme.mechanism, "oauth_cb": refresh}
-        case AuthenticationScheme.NONE:
-            return {}
-
-
-def _pem(setting: str, reference: str) -> dict[str, str]:
-    """A file by its name, of which librdkafka reads the whole chain; else what a variable has."""
-    kind, _, place = reference.partition(":")
-    return {f"{setting}.location": place} if kind == "file" else {f"{setting}.pem": read(reference)}

@@ -9,6 +9,7 @@ from brokerproof.probes.host import Asked
 from brokerproof.probes.kafka_client.fork_server import ForkServer
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.load.measurements import Measurements
+from brokerproof.probes.names import Names
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Role, Stage, Target
 from brokerproof.probes.paths import Paths
@@ -18,7 +19,10 @@ from brokerproof.probes.stages.resolve import ask_for, resolve
 
 
 class Look:
-    """One look; ``follow`` is whether what the cluster advertises is probed as well."""
+    """One look.
+
+    ``follow`` is whether what the cluster advertises is probed as well, ``names`` what was asked for ahead.
+    """
 
     def __init__(
         self,
@@ -29,10 +33,11 @@ class Look:
         server: ForkServer,
         *,
         follow: bool = True,
+        names: Names | None = None,
     ) -> None:
         self.plan = plan
         self.ledger = ledger
-        self.paths = Paths(plan, ledger, asked, limiter, follow=follow)
+        self.paths = Paths(plan, ledger, names or Names(plan, ledger, asked, limiter), limiter, follow=follow)
         self.exchange = Exchange(plan, ledger, self.paths, server)
         self._asked = asked
         self._limiter = limiter

@@ -16,26 +16,22 @@ from OpenSSL import SSL
 from brokerproof.probes.beside_path import BesidePath
 from brokerproof.probes.connecting import Connecting
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified, key_of, key_of_broker
-from brokerproof.probes.following import Following
-from brokerproof.probes.host import Asked
 from brokerproof.probes.ledger import Ledger
+from brokerproof.probes.names import Names, Resolved
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     Outcome,
     Reason,
-    ResolveFacts,
     Role,
     Stage,
     Status,
     Target,
 )
-from brokerproof.probes.outcome.names import canonical
 from brokerproof.probes.path_stages import PathStages
 from brokerproof.probes.plan import AdvertisedScope, Plan
 from brokerproof.probes.scope import PlanScope
 from brokerproof.probes.sequence import StageSequence
-from brokerproof.probes.stages.resolve import BY_HOST, Addresses, resolve
 from brokerproof.probes.wire.dns_exchange import Server
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 
@@ -52,7 +48,7 @@ class Paths:
         self,
         plan: Plan,
         ledger: Ledger,
-        asked: Asked,
+        names: Names,
         limiter: asyncio.Semaphore,
         *,
         follow: bool = True,
@@ -61,17 +57,15 @@ class Paths:
         self._plan = plan
         self._follow = follow and plan.follow_advertised is not AdvertisedScope.NONE
         self._ledger = ledger
-        self._asked = asked
+        self._names = names
         self._limiter = limiter
         self._scope = PlanScope(plan)
-        self._resolutions: dict[str, asyncio.Future[tuple[Outcome | None, Addresses]]] = {}
         self._advertised: dict[tuple[str, int, int], asyncio.Task[ProbedEndpoint]] = {}
         self._connecting = Connecting(plan)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._all_ended = asyncio.Event()
         self._broken: BaseException | None = None
         """What a task raised first."""
-        self._following = Following()
         self.endpoints: list[ProbedEndpoint] = []
         self._by_place: dict[tuple[str, int], list[ProbedEndpoint]] = {}
         self.first_verified: asyncio.Future[Verified | None] = asyncio.get_running_loop().create_future()
@@ -82,7 +76,7 @@ class Paths:
             plan,
             ledger,
             self._connecting,
-            self._following,
+            names.following,
             on_far=self._note_far,
             on_advertised=self._follow_advertised,
         )
@@ -107,6 +101,7 @@ class Paths:
         finally:
             for task in tuple(self._tasks):
                 task.cancel()
+            self._names.close()
             for first in (self.first_far, self.first_verified):
                 if not first.done():
                     first.set_result(None)
@@ -134,15 +129,12 @@ class Paths:
 
     @property
     def server(self) -> Server | None:
-        """The resolver to measure: the one that answered last, or the first; none where names are of the host."""
-        said = [each.result()[0] for each in self._resolutions.values() if each.done() and not each.cancelled()]
-        if any(
-            each is not None and isinstance(each.facts, ResolveFacts) and each.facts.rcode == BY_HOST for each in said
-        ):
-            return None
-        answered = [each.facts.resolver for each in said if each is not None and isinstance(each.facts, ResolveFacts)]
-        servers = self._asked.servers
-        return next((each for each in servers if str(each) in answered), next(iter(servers), None))
+        """The resolver to measure; None where names are of the host."""
+        return self._names.server
+
+    def is_found_by_host(self, endpoint: ProbedEndpoint) -> bool:
+        """Whether Kafka clients are led where the resolver leads; True too where that was not asked."""
+        return self._names.is_found_by_host(endpoint.name)
 
     async def all_done(self) -> None:
         """Wait until every endpoint is probed to its end, also those found meanwhile."""
@@ -165,6 +157,7 @@ class Paths:
         """Close every connection that was kept, and end what is still under way."""
         for task in tuple(self._tasks):
             task.cancel()
+        self._names.close()
         for endpoint in self.endpoints:
             for verified in endpoint.verified.values():
                 verified.connection.close()
@@ -231,55 +224,10 @@ class Paths:
             endpoint.done.set()
             endpoint.settled.set()
 
-    async def _resolve(self, endpoint: ProbedEndpoint) -> tuple[Outcome | None, Addresses]:
-        if Stage.RESOLVE not in self._plan.stages:
-            return None, ()
-        key = canonical(endpoint.name)
-        known = self._resolutions.get(key)
-        if known is not None:
-            return await asyncio.shield(known)
-        known = self._resolutions[key] = asyncio.get_running_loop().create_future()
-        try:
-            resolved = await self._resolve_once(endpoint)
-        except BaseException:
-            known.cancel()
-            raise
-        known.set_result(resolved)
-        return resolved
-
-    def is_found_by_host(self, endpoint: ProbedEndpoint) -> bool:
-        """Whether what asks the operating system, as Kafka clients do, is led where the resolver leads.
-
-        True too where that was not asked.
-        """
-        resolution = self._resolutions.get(canonical(endpoint.name))
-        if resolution is None or not resolution.done() or resolution.cancelled() or resolution.exception() is not None:
-            return True
-        outcome, _ = resolution.result()
-        return outcome is None or outcome.reason not in {Reason.OS_ANSWER_DIFFERS, Reason.OS_RESOLUTION_FAILED}
-
-    async def _resolve_once(self, endpoint: ProbedEndpoint) -> tuple[Outcome, Addresses]:
-        target = Target(role=endpoint.role, name=endpoint.name)
-        if endpoint.role is Role.ADVERTISED and not self._scope.has_name(endpoint.name):
-            return self._ledger.settle(Stage.RESOLVE, target, self._outside(endpoint)), ()
-        found: Addresses = ()
-
-        async def work() -> tuple[Observation, None]:
-            nonlocal found
-            limit_ms = self._plan.limits.resolve_ms
-            told = await resolve(
-                endpoint.name,
-                self._asked.servers,
-                limit_ms=limit_ms,
-                host=self._asked.host,
-                by_host=self._plan.names_by_host,
-            )
-            seen, found = self._following.take_addresses(*told)
-            return seen, None
-
-        async with self._limiter:
-            outcome, _ = await self._ledger.measure(Stage.RESOLVE, target, work())
-        return outcome, found
+    async def _resolve(self, endpoint: ProbedEndpoint) -> Resolved:
+        role, name = endpoint.role, endpoint.name
+        outside = role is Role.ADVERTISED and not self._scope.has_name(name)
+        return await self._names.resolve(role, name, left_out=self._outside(endpoint) if outside else None)
 
     async def _probe_address(
         self, endpoint: ProbedEndpoint, address: str, *, unresolved: Outcome | None = None

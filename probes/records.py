@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from brokerproof.probes.coordinator import GroupTold, SeenFrom
+from brokerproof.probes.group_told import GroupTold, SeenFrom
 from brokerproof.probes.kafka_client.client_process import ClientProcess, Ended
 from brokerproof.probes.kafka_client.messages import (
     AskOfGroup,

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from brokerproof.probes.coordinator import GroupTold, SeenFrom
+from brokerproof.probes.group_told import GroupTold, SeenFrom
 from brokerproof.probes.librdkafka import Leader, Settings, Timed
 from brokerproof.probes.outcome import Reason, SampleBlock, Stage, Target
 from brokerproof.probes.plan import LatencyPlan, Plan, ThroughputPlan

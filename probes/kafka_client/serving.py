@@ -17,7 +17,7 @@ from typing import Final, TypeVar, assert_never
 
 from confluent_kafka import Consumer, KafkaException
 
-from brokerproof.probes.coordinator import GroupTold, SeenFrom
+from brokerproof.probes.group_told import GroupTold, SeenFrom
 from brokerproof.probes.kafka_client.memory import bound_memory
 from brokerproof.probes.kafka_client.messages import (
     AskOfGroup,

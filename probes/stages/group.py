@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from brokerproof.probes.coordinator import GroupTold, SeenFrom
+from brokerproof.probes.group_told import GroupTold, SeenFrom
 from brokerproof.probes.kafka_clients import Commits
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed, reason_of, since
 from brokerproof.probes.observation import Observation, failed, ok

@@ -20,7 +20,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from brokerproof.probes.logins import client_settings
+from brokerproof.probes.client_login import client_settings
 from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.survival.bookkeeping import Acknowledged, Received
 from brokerproof.probes.survival.values import Client, Removal, SurvivalPlan

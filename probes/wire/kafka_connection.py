@@ -17,11 +17,11 @@ from kio.serial import entity_reader, entity_writer
 
 from brokerproof.probes.outcome import Reason, TcpInfo
 from brokerproof.probes.outcome.bounds import KAFKA_FRAME_BYTES
+from brokerproof.probes.wire.client_id import CLIENT_ID
 from brokerproof.probes.wire.frames import BadLengthError, TooMuchError, check_lengths
 from brokerproof.probes.wire.stream import KEPT_BYTES, BrokenStreamError, Stream, first_bytes, provoke
 from brokerproof.probes.wire.tcp_info import read_tcp_info
 
-CLIENT_ID: Final = "brokerproof"
 LARGEST_MESSAGE_BYTES: Final = 100 << 20
 """What Kafka's own clients take at most (socket.request.max.bytes); a longer frame is no frame, but something in
 letters."""

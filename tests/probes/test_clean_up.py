@@ -9,9 +9,9 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from brokerproof.probes.clean_up import remove
-from brokerproof.probes.engine import MAX_CLEAN_UP_S
 from brokerproof.probes.outcome import Reason, Stage, Status
 from brokerproof.probes.topic import TopicError
+from brokerproof.probes.whole_run import MAX_CLEAN_UP_S
 from tests.probes.fake_cluster import CREATE_TOPICS, DELETE_GROUPS, DELETE_TOPICS, FakeCluster
 from tests.probes.running import waiting
 from tests.probes.test_records import TO_CONSUME, TO_GROUP, probed

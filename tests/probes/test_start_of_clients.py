@@ -9,6 +9,7 @@ import pytest
 
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.exchange import Candidate, Exchange
+from brokerproof.probes.names import Names
 from brokerproof.probes.outcome import MetadataFacts, Outcome, Reason, Role, Stage, Status, Target, WaitedFor
 from brokerproof.probes.paths import Paths
 
@@ -32,7 +33,8 @@ def candidate(each: Verified) -> Candidate:
 def paths(**reasons: Reason | None) -> Paths:
     """Whose names were asked for, with these outcomes."""
     made = object.__new__(Paths)
-    made._resolutions = {f"{name.replace('_', '-')}.example": over(reason) for name, reason in reasons.items()}
+    made._names = object.__new__(Names)
+    made._names._resolutions = {f"{name.replace('_', '-')}.example": over(reason) for name, reason in reasons.items()}
     return made
 
 
