@@ -66,10 +66,10 @@ def _forget_threads() -> None:
 os.register_at_fork(after_in_child=_forget_threads)
 
 
-def in_thread(call: Callable[[], T], name: str, *, kept: bool = False) -> asyncio.Future[T]:
+def in_thread(call: Callable[[], T], name: str, *, shared: bool = False) -> asyncio.Future[T]:
     """Run ``call`` in a thread of its own; the future has its result or its exception.
 
-    Cancelling the future abandons the thread, it does not end it. ``kept`` is for short calls: the thread has done, or
+    Cancelling the future abandons the thread, it does not end it. ``shared`` is for short calls: the thread has done, or
     will do, others like it.
     """
     loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ def in_thread(call: Callable[[], T], name: str, *, kept: bool = False) -> asynci
             # The loop is closed: nobody waits any more.
             return
 
-    if kept:
+    if shared:
         _threads.run(body, name)
     else:
         threading.Thread(target=body, name=name, daemon=True).start()

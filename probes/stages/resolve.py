@@ -276,7 +276,7 @@ class _OsLookup:
         self._limit_ms = limit_ms
         self._loop = asyncio.get_running_loop()
         self._ends_s = self._loop.time() + limit_ms / 1000
-        self._answer = in_thread(partial(_look_up, name), f"getaddrinfo {name}", kept=True)
+        self._answer = in_thread(partial(_look_up, name), f"getaddrinfo {name}", shared=True)
 
     async def told(self) -> _OsAnswer:
         """What it says, or that it is late."""

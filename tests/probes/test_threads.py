@@ -14,9 +14,9 @@ from tests.probes.peers import PATIENT_MS, run
 
 async def _until_it_waits() -> threading.Thread:
     """A thread that has done its call, and waits for another."""
-    thread = await in_thread(threading.current_thread, "before", kept=True)
+    thread = await in_thread(threading.current_thread, "before", shared=True)
     for _ in range(1000):
-        if await in_thread(threading.current_thread, "another", kept=True) is thread:
+        if await in_thread(threading.current_thread, "another", shared=True) is thread:
             return thread
         await asyncio.sleep(0.001)
     raise AssertionError("every call had a thread of its own")
@@ -30,9 +30,9 @@ def test_one_that_hangs_is_waited_for_by_nobody() -> None:
     async def work() -> None:
         await _until_it_waits()
         release = threading.Event()
-        hanging = [in_thread(release.wait, "hangs", kept=True) for _ in range(3)]
+        hanging = [in_thread(release.wait, "hangs", shared=True) for _ in range(3)]
         try:
-            assert await in_thread(lambda: "answered", "quick", kept=True) == "answered"
+            assert await in_thread(lambda: "answered", "quick", shared=True) == "answered"
             assert not any(each.done() for each in hanging)
         finally:
             release.set()
@@ -77,4 +77,4 @@ def test_a_forked_process_waits_for_no_thread_of_its_parent() -> None:
 
 
 async def in_here() -> int:
-    return await asyncio.wait_for(in_thread(lambda: 0, "in the child", kept=True), PATIENT_MS / 1000)
+    return await asyncio.wait_for(in_thread(lambda: 0, "in the child", shared=True), PATIENT_MS / 1000)
