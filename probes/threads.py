@@ -69,8 +69,8 @@ os.register_at_fork(after_in_child=_forget_threads)
 def in_thread(call: Callable[[], T], name: str, *, shared: bool = False) -> asyncio.Future[T]:
     """Run ``call`` in a thread of its own; the future has its result or its exception.
 
-    Cancelling the future abandons the thread, it does not end it. ``shared`` is for short calls: the thread has done, or
-    will do, others like it.
+    Cancelling the future abandons the thread, it does not end it. ``shared`` is for short calls: the thread has done,
+    or will do, others like it.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
