@@ -32,11 +32,12 @@ check: setup ## all gates, and every quick test: none of lab, browser, installed
 quick-tests: setup ## every quick test, without the gates
 	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed and not slow" -q $(PYTEST_ARGS)
 
-# A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors.
-test: gates ## all gates, then every test
+# A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors. Their
+# branch coverage doubles their work: continuous integration asks for it.
+test: gates ## all gates, then every test; COVERAGE=yes for the branch coverage of those that need no lab
 	@tools/setup.sh --test
 	$(BIN)/python -m tools.run_tests -n 2 -m "lab or browser" $(PYTEST_ARGS) \
-	  --beside tests -n 3 -m "not lab and not browser" $(PYTEST_ARGS)
+	  --beside tests -n 3 -m "not lab and not browser" $(if $(COVERAGE),--cov --cov-report=term) $(PYTEST_ARGS)
 
 # Of the tests' own process: in probes, commands and labs coverage costs more time than it tells. It doubles the work.
 coverage: setup ## the tests that need no lab again, with branch coverage
