@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from brokerproof.probes.logins import client_settings  # noqa: E402
+from brokerproof.probes.client_login import client_settings  # noqa: E402
 from brokerproof.probes.outcome import Closing, Outcome, Started, Status, decode_line  # noqa: E402
 from brokerproof.probes.outcome.registry import SPECS  # noqa: E402
 from brokerproof.probes.plan import (  # noqa: E402
