@@ -50,6 +50,8 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The types of what it observes."""
     limit: str = ""
     """The field of a plan's ``Limits`` that bounds one attempt; empty where none does alone."""
+    asks: str = ""
+    """What it sends on a connection whose first request was answered, for a sentence; empty where that is not all."""
     tls_only: bool = False
     """It is left out where the listener is plaintext."""
     logged_in_only: bool = False

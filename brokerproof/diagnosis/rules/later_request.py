@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from brokerproof.causes import sets
@@ -11,27 +11,21 @@ from brokerproof.diagnosis.check import Assertion
 from brokerproof.diagnosis.rules import authorization
 from brokerproof.diagnosis.rules.case import Case, Draft, Red, Said, grouped
 from brokerproof.probes.outcome import PathSizeFacts, Reason, Stage, Status
+from brokerproof.probes.outcome.registry import SPECS
 
-_ASKS: Final[Mapping[Stage, str]] = {
-    Stage.METADATA: "a Metadata request",
-    Stage.IDENTITY: "a DescribeConfigs request",
-    Stage.PATH_SIZE: "a large request",
-    Stage.AUTHORIZE: "a question of what the client may do",
-}
-"""What each of these stages sends on a connection whose first request was answered."""
 _ENDINGS: Final = frozenset({Reason.CLOSED, Reason.RESET, Reason.SOCKET_ERROR})
 
 
 def unanswered(case: Case, reds: Sequence[Red]) -> Iterable[Draft]:
     """Silence, or an end without a word, where the first request was answered."""
-    mine = [red for red in reds if red.check.stage in _ASKS and red.check.asserts is Assertion.STAGE_PASSES]
+    mine = [red for red in reds if SPECS[red.check.stage].asks and red.check.asserts is Assertion.STAGE_PASSES]
     said = [(red, _said(case, red)) for red in mine]
     return grouped((*found, red) for red, found in said if found is not None)
 
 
 def _said(case: Case, red: Red) -> Said | None:
     stage, reason = red.check.stage, red.check.reason
-    asks = _ASKS[stage]
+    asks = SPECS[stage].asks
     if stage is Stage.PATH_SIZE and case.facts(red, PathSizeFacts) is None:
         return None  # it has a connection of its own, and that did not come about
     if reason in _ENDINGS:

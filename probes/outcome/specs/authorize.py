@@ -38,5 +38,6 @@ SPEC: Final = StageSpec(
     per=Per.CLUSTER,
     title="the client may do what it must, beside reading and writing",
     reasons=CONVERSATION | {Reason.NOT_AUTHORIZED, Reason.NOT_KAFKA, Reason.TOO_MUCH},
+    asks="a question of what the client may do",
     facts=(AuthorizeFacts,),
 )

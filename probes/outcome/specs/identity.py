@@ -38,5 +38,6 @@ SPEC: Final = StageSpec(
     title="{name} at {address}:{port} is broker {broker_id}",
     reasons=KAFKA | {Reason.OTHER_BROKER},
     limit="request_ms",
+    asks="a DescribeConfigs request",
     facts=(IdentityFacts,),
 )

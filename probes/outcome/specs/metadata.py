@@ -36,5 +36,6 @@ SPEC: Final = StageSpec(
     title="metadata advertises broker {broker_id} at {name}:{port}",
     reasons=KAFKA | {Reason.NO_BROKERS},
     limit="request_ms",
+    asks="a Metadata request",
     facts=(MetadataFacts,),
 )

@@ -36,5 +36,6 @@ SPEC: Final = StageSpec(
     title="{address}:{port} takes and gives packets as large as this host's",
     # On a connection of its own, which may end as any other.
     reasons=NETWORK | TLS | KAFKA,
+    asks="a large request",
     facts=(PathSizeFacts,),
 )
