@@ -14,13 +14,14 @@ from tests.examples import DEFAULT, examples
 settings.register_profile("untimed", deadline=None, max_examples=examples(DEFAULT))
 settings.load_profile("untimed")
 
-
 LONGEST: Final = (
-    "lab/test_watched_changes.py",
     "scenarios/test_faults.py",
-    "lab/test_from_inside.py",
-    "lab/test_alerts.py",
     "installed/test_wheel.py",
+    "lab/test_from_inside.py",
+    "lab/test_watched_changes.py",
+    "lab/test_alerts.py",
+    "lab/test_life.py",
+    "lab/test_no_secret_is_kept.py",
 )
 """Files of few tests that each take long, in this order."""
 
