@@ -19,7 +19,6 @@ LEAST = 3
 ALLOWED: dict[Path, str] = {
     Path("brokerproof/canary/otlp.py"): "stages for which OpenTelemetry has a metric of its own",
     Path("brokerproof/canary/timing.py"): "what is timed as a figure",
-    Path("brokerproof/diagnosis/rules/later_request.py"): "stages that are a request after the first of a connection",
     Path("brokerproof/diagnosis/unnamed_brokers.py"): "what stands for a broker that nobody named",
 }
 """Places that select stages for a reason of their own, each with that reason."""
