@@ -29,7 +29,9 @@ COMMANDS: Final = (
         "Read the accounts of an INTENT file, and write what the clients' paths touch as a topology.",
     ),
     LateCommand(
-        "fleet", "brokerproof.cli.fleet:fleet", "Verify the clients of many VPCs, each by a Lambda of its own VPC."
+        "fleet",
+        "brokerproof.cli.fleet:fleet",
+        "Verify the clients of many VPCs, each by a Lambda of its own VPC or on its own instance.",
     ),
     LateCommand(
         "history", "brokerproof.cli.history:history", "Show how a path did over time: verdict, latency, throughput."
