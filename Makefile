@@ -32,16 +32,16 @@ check: setup ## all gates, and every quick test: none of lab, browser, installed
 quick-tests: setup ## every quick test, without the gates
 	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed and not slow" -q $(PYTEST_ARGS)
 
-# A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors. Their
-# branch coverage doubles their work: continuous integration asks for it.
-test: gates ## all gates, then every test; COVERAGE=yes for the branch coverage of those that need no lab
+# A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors.
+test: gates ## all gates, then every test
 	@tools/setup.sh --test
 	$(BIN)/python -m tools.run_tests -n 2 -m "lab or browser" $(PYTEST_ARGS) \
-	  --beside tests -n 3 -m "not lab and not browser" $(if $(COVERAGE),--cov --cov-report=term) $(PYTEST_ARGS)
+	  --beside tests -n 3 -m "not lab and not browser" $(PYTEST_ARGS)
 
 # Of the tests' own process: in probes, commands and labs coverage costs more time than it tells. It doubles the work.
 coverage: setup ## the tests that need no lab again, with branch coverage
-	$(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m tools.run_tests tests -n 2 -m "not lab and not browser and not installed" -q \
+	  --cov --cov-report=term $(PYTEST_ARGS)
 
 laws: setup ## the tests that need no lab again, laws with all their examples
 	BROKERPROOF_ALL_EXAMPLES=1 $(BIN)/pytest tests -n 2 -m "not lab and not browser and not installed" -q $(PYTEST_ARGS)
