@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from typing import Final
 
 import confluent_kafka
@@ -79,8 +80,8 @@ async def run(
         # Importing it stops the event loop, and with it the clocks of what is under way.
         await names.ask_ahead()
         with importing():
-            pass
-    from brokerproof.probes.whole_run import WholeRun  # noqa: PLC0415
+            import_module(_REST)
+    from brokerproof.probes.whole_run import WholeRun  # noqa: PLC0415  it is there by now
 
     whole = WholeRun(plan, emit, ledger, asked, names=names, limiter=limiter, server=server or server_beside())
     return await whole.run(abort or asyncio.Event())

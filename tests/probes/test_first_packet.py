@@ -93,6 +93,25 @@ def _resolve(reply: Reply, delay_s: float, monkeypatch: pytest.MonkeyPatch) -> t
     return facts, began[0] - started
 
 
+def test_what_is_imported_later_is_imported_as_the_caller_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe as a process imports without what libraries look for in vain, and without collecting garbage."""
+    monkeypatch.delitem(sys.modules, "brokerproof.probes.whole_run", raising=False)
+    there: list[bool] = []
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        there.append("brokerproof.probes.whole_run" in sys.modules)
+        yield
+        there.append("brokerproof.probes.whole_run" in sys.modules)
+
+    async def work() -> None:
+        async with dns_server(answering(f"{NAME}. 30 IN A 127.0.0.1")) as server:
+            await engine.run(planned(str(server), Stage.RESOLVE), lambda _line: None, importing=watched)
+
+    run(work())
+    assert there == [False, True]
+
+
 def test_what_is_imported_later_is_in_no_answers_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "AHEAD_S", 10 * SLOWLY_S)
     facts, _ = _resolve(answering(f"{NAME}. 30 IN A 127.0.0.1"), 0.1, monkeypatch)
