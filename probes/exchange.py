@@ -185,8 +185,12 @@ class Exchange(msgspec.Struct):
         """
         if self._owes is None:
             return control
-        others = (one.verified for one in self.candidates if one.verified is not None)
-        return next((one for one in others if one.answered_by != self._owes), None)
+        return next((one for one in self._verified if one.answered_by != self._owes), None)
+
+    @property
+    def _verified(self) -> list[Verified]:
+        """The candidates that are."""
+        return [one.verified for one in self.candidates if one.verified is not None]
 
     @property
     def used(self) -> Used:
@@ -277,10 +281,8 @@ class Exchange(msgspec.Struct):
 
     def _start(self, control: Verified) -> ProbedEndpoint:
         """Where Kafka clients start: at a verified name that leads them there, or no leader would get a record."""
-        verified = (one.verified.endpoint for one in self.candidates if one.verified is not None)
-        return next(
-            (one for one in (control.endpoint, *verified) if self.paths.is_found_by_host(one)), control.endpoint
-        )
+        there = (control.endpoint, *(one.endpoint for one in self._verified))
+        return next(filter(self.paths.is_found_by_host, there), control.endpoint)
 
     @staticmethod
     def _is_of(start: ProbedEndpoint, control: Verified) -> bool:

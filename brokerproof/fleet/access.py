@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +14,7 @@ from brokerproof.wording import one_line
 _FRESH_S: Final = 45 * 60
 """A role's session lasts an hour unless its role says more (IAM user guide); it is had anew before."""
 _SESSION: Final = "brokerproof-fleet"
+T = TypeVar("T")
 
 
 class Credentials:
@@ -32,10 +33,8 @@ class Credentials:
 
     def account(self) -> str:
         """Whose one's own credentials are; see :class:`.engine.Access`."""
-        try:
-            return str(self.client("sts").get_caller_identity()["Account"])
-        except (ClientError, BotoCoreError) as error:
-            raise EngineError(f"AWS does not say whose credentials these are: {one_line(str(error))}") from None
+        trouble = "AWS does not say whose credentials these are"
+        return str(called(trouble, lambda: self.client("sts").get_caller_identity())["Account"])
 
     def client(self, service: str, role_arn: str = "") -> Any:
         """The client of a service; see :class:`.engine.Access`."""
@@ -48,10 +47,9 @@ class Credentials:
     def _assumed(self, role_arn: str) -> tuple[float, Mapping[str, str]]:
         known = self._keys.get(role_arn)
         if known is None or time.monotonic() - known[0] > _FRESH_S:
-            try:
-                given = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=_SESSION)["Credentials"]
-            except (ClientError, BotoCoreError) as error:
-                raise EngineError(f"role {role_arn} cannot be assumed: {one_line(str(error))}") from None
+            asked = {"RoleArn": role_arn, "RoleSessionName": _SESSION}
+            trouble = f"role {role_arn} cannot be assumed"
+            given = called(trouble, lambda: self.client("sts").assume_role(**asked))["Credentials"]
             keys = {
                 "aws_access_key_id": given["AccessKeyId"],
                 "aws_secret_access_key": given["SecretAccessKey"],
@@ -59,3 +57,15 @@ class Credentials:
             }
             known = self._keys[role_arn] = (time.monotonic(), keys)
         return known
+
+
+def called(trouble: str, call: Callable[[], T]) -> T:
+    """What AWS answers.
+
+    Raises:
+        EngineError: it refuses; ``trouble`` says what cannot be.
+    """
+    try:
+        return call()
+    except (ClientError, BotoCoreError) as error:
+        raise EngineError(f"{trouble}: {one_line(str(error))}") from None

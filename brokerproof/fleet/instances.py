@@ -97,9 +97,14 @@ def _why_not(instance: str, known: Mapping[str, Any] | None) -> str:
     return ""
 
 
+def instance_of(item: Item) -> str:
+    """The id of the instance that an item is of."""
+    return item.resource.rpartition("/")[2]
+
+
 def by_instance(items: Sequence[Item]) -> dict[str, list[Item]]:
     """Items by the id of the instance that they are of."""
     found: dict[str, list[Item]] = {}
     for item in items:
-        found.setdefault(item.resource.rpartition("/")[2], []).append(item)
+        found.setdefault(instance_of(item), []).append(item)
     return found

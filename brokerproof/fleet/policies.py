@@ -18,8 +18,12 @@ def policy_of(who: Who, hub: Hub, client: str = "*") -> dict[str, Any]:
         FleetError: the engine of the hub has no such role.
     """
     known = things(hub, client)
-    if not all(thing in known for call in CALLS if call.who is who for thing in call.on):
-        own = [each.value for each in Who if all(t in known for call in CALLS if call.who is each for t in call.on)]
+
+    def has(role: Who) -> bool:
+        return all(thing in known for call in CALLS if call.who is role for thing in call.on)
+
+    if not has(who):
+        own = [each.value for each in Who if has(each)]
         raise FleetError(f"engine {hub.engine} has no {who.value}: it has {listed(own)}; --engine names another one")
     return {"Version": "2012-10-17", "Statement": statements(who, known)}
 

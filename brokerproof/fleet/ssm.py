@@ -14,14 +14,16 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from brokerproof.errors import CouldNotError
+from brokerproof.fleet.access import called
 from brokerproof.fleet.command import NAMED
 from brokerproof.fleet.engine import Access, EngineError, Execution, Wanted
 from brokerproof.fleet.far.values import Item
 from brokerproof.fleet.hub import CommandHub, FleetError
+from brokerproof.fleet.instances import instance_of
 from brokerproof.fleet.items import Made, Reach
 from brokerproof.fleet.parts import shared_out
 from brokerproof.fleet.ssm_reasons import FORGOTTEN, why, words
-from brokerproof.fleet.ssm_send import Batch, Sender, Sent, called
+from brokerproof.fleet.ssm_send import Batch, Sender, Sent
 from brokerproof.fleet.store import Store
 from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.topology.models import Client, Topology
@@ -138,7 +140,7 @@ class Ssm:
             return {}
         found = dict.fromkeys(record.waiting, _TURN) | record.not_sent
         for sent in record.commands:
-            own = {item.client: _instance(item) for item in missing if item.client not in found}
+            own = {item.client: instance_of(item) for item in missing if item.client not in found}
             own = {client: one for client, one in own.items() if one in sent.instances}
             if not own:
                 continue
@@ -240,7 +242,7 @@ def batches(made: Made, run: str, wanted: Wanted) -> list[Batch]:
     by_account: dict[str, dict[str, list[Item]]] = {}
     for item in made.set.items:
         if item.client not in made.lost:
-            by_account.setdefault(_account(item), {}).setdefault(_instance(item), []).append(item)
+            by_account.setdefault(_account(item), {}).setdefault(instance_of(item), []).append(item)
     found: dict[str, tuple[str, list[list[Item]]]] = {}
     for account in sorted(by_account):
         instances = [by_account[account][one] for one in sorted(by_account[account])]
@@ -257,10 +259,6 @@ def batches(made: Made, run: str, wanted: Wanted) -> list[Batch]:
 
 def _account(item: Item) -> str:
     return item.resource.split(":")[4]
-
-
-def _instance(item: Item) -> str:
-    return item.resource.rpartition("/")[2]
 
 
 def _cancel(ssm: Any, sent: Sent) -> Any:

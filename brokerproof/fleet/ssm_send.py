@@ -6,14 +6,13 @@ S3. The hash of what an instance runs is in the command itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
+from brokerproof.fleet.access import called
 from brokerproof.fleet.bundle import instance_bundle
 from brokerproof.fleet.command import LINK_S, Limits, index, limits, request, script
 from brokerproof.fleet.engine import Access, EngineError, Wanted
@@ -24,9 +23,6 @@ from brokerproof.fleet.items import Made, Reach
 from brokerproof.fleet.store import Store
 from brokerproof.topology.models import Client, Topology
 from brokerproof.vantages.bundle import Bundle, FarPlatform, this_platform
-from brokerproof.wording import one_line
-
-T = TypeVar("T")
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,15 +141,3 @@ class Sender:
         key = result_key(hub.prefix, name, run, item.client)
         plan = self._store.link(item.plan_key, lasts_s)
         return Linked(asked=asked, plan=plan, result=self._store.link(key, lasts_s, once=True))
-
-
-def called(trouble: str, call: Callable[[], T]) -> T:
-    """What AWS answers.
-
-    Raises:
-        EngineError: it refuses; ``trouble`` says what cannot be.
-    """
-    try:
-        return call()
-    except (ClientError, BotoCoreError) as error:
-        raise EngineError(f"{trouble}: {one_line(str(error))}") from None

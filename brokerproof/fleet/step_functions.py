@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from brokerproof.fleet.access import called
 from brokerproof.fleet.engine import Access, EngineError, Execution, Wanted
 from brokerproof.fleet.far.values import Item
 from brokerproof.fleet.hub import MachineHub
@@ -77,10 +78,8 @@ class StepFunctions:
             EngineError: it cannot be.
         """
         given = json.dumps(self.scheduled(made.set.name, wanted), separators=(",", ":"))
-        try:
-            self._states.start_execution(stateMachineArn=self._hub.state_machine, name=run, input=given)
-        except (ClientError, BotoCoreError) as error:
-            raise EngineError(f"{self._hub.state_machine} cannot be started: {error}") from None
+        asked = {"stateMachineArn": self._hub.state_machine, "name": run, "input": given}
+        called(f"{self._hub.state_machine} cannot be started", lambda: self._states.start_execution(**asked))
 
     def look(self, _set_name: str, run: str) -> Execution | None:
         """How an execution is; None where Step Functions knows none of that name: it keeps them for 90 days.
@@ -123,10 +122,8 @@ class StepFunctions:
         Raises:
             EngineError: it cannot be.
         """
-        try:
-            self._states.stop_execution(executionArn=self._hub.execution(run), cause="stopped by brokerproof")
-        except (ClientError, BotoCoreError) as error:
-            raise EngineError(f"execution {run} cannot be stopped: {error}") from None
+        asked = {"executionArn": self._hub.execution(run), "cause": "stopped by brokerproof"}
+        called(f"execution {run} cannot be stopped", lambda: self._states.stop_execution(**asked))
 
     def reasons(self, _set_name: str, run: str, missing: Collection[Item]) -> dict[str, str]:
         """Why items did not run, by client, as far as the engine says; never raises: it only explains."""

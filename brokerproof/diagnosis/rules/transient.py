@@ -53,22 +53,19 @@ def _is_over(case: Case, red: Red) -> bool:
         return False  # one broker in place of another was no outage, and where brokers take turns any may be next
     if not again or any(o.status is not Status.OK for o in again) or is_mixed(case, red) or loses(case, red.view):
         return False
-    if _second_login_refused(case.outcomes(red)):
-        others = [facts.again for o in case.looked_again(red.view) if (facts := _logged_in_twice(o)) is not None]
-        if not others or not all(other is not None and other.accepted for other in others):
-            return False  # one connection of each look authenticates again, whichever is first: it was another one
+    if False in _second_logins(case.outcomes(red)):
+        # One connection of each look logs in again, whichever is first: the next look's may be another one.
+        next_ones = _second_logins(case.looked_again(red.view))
+        if not next_ones or False in next_ones:
+            return False
     # Behind a load balancer any target may answer a bootstrap connection: the second look met another one.
     return check.subject is not Subject.BOOTSTRAP or kind(red.view) is Access.DIRECT
 
 
-def _logged_in_twice(outcome: Outcome) -> AuthenticateFacts | None:
-    facts = outcome.facts
-    return facts if isinstance(facts, AuthenticateFacts) and facts.again is not None else None
-
-
-def _second_login_refused(outcomes: Iterable[Outcome]) -> bool:
-    twice = [_logged_in_twice(outcome) for outcome in outcomes]
-    return any(facts is not None and facts.again is not None and not facts.again.accepted for facts in twice)
+def _second_logins(outcomes: Iterable[Outcome]) -> list[bool]:
+    """Whether each second login on a connection was accepted."""
+    again = [o.facts.again for o in outcomes if isinstance(o.facts, AuthenticateFacts)]
+    return [each.accepted for each in again if each is not None]
 
 
 def _is_share(case: Case, red: Red) -> bool:
