@@ -30,6 +30,14 @@ def record_value(nonce: str, partition: int, index: int, size: int) -> bytes:
     return (head + filler * (size // len(filler) + 1))[: max(size, len(head))]
 
 
+def _is_given_up(failure: KafkaError | None) -> bool:
+    """Whether the client dropped the records unsent, as librdkafka does at all leaders once one refuses the topic.
+
+    ``rd_kafka_topic_set_error`` in rdkafka_topic.c. The error does not tell which leader refused.
+    """
+    return failure is not None and failure.code() == KafkaError._DESTROY  # noqa: SLF001  the client's public constants
+
+
 def _denied(failure: KafkaError | None) -> Permission | None:
     """What a refused record lacks: that the topic may be described was asked of the same leader before."""
     refused = failure is not None and failure.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
@@ -46,6 +54,16 @@ class _Sending(msgspec.Struct):
     first_ack_ns: int = 0
     failure: KafkaError | None = None
     answered: int = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a record is neither acknowledged nor failed."""
+        return self.answered < self.records
+
+
+def _refusal(every: Sequence[_Sending]) -> KafkaError | None:
+    """A leader's refusal of the topic, where there is one."""
+    return next((each.failure for each in every if _denied(each.failure)), None)
 
 
 class Producing(msgspec.Struct):
@@ -76,14 +94,18 @@ class Producing(msgspec.Struct):
             for leader in leaders:
                 self._finish(_Sending(leader, 0, started, failure=raised.args[0]))
             return
-        pending = [self._send(producer, leader) for leader in leaders]
-        while pending and not self.stop.is_set() and time.monotonic_ns() < deadline:
+        every = [self._send(producer, leader) for leader in leaders]
+        pending, refused = list(every), _refusal(every)
+        while any(each.is_waiting for each in pending) and not self.stop.is_set() and time.monotonic_ns() < deadline:
             producer.poll(POLL_S)
-            for sending in [each for each in pending if each.answered >= each.records]:
+            refused = refused or _refusal(every)
+            for sending in [each for each in pending if not each.is_waiting]:
+                if refused is None and _is_given_up(sending.failure):
+                    continue  # until it is known for what
                 pending.remove(sending)
-                self._finish(sending)
+                self._finish(sending, refused)
         for sending in pending:
-            self._finish(sending)
+            self._finish(sending, refused)
         # Without this the destructor would wait for what is still in the queues.
         producer.purge()
         producer.poll(0)
@@ -116,7 +138,10 @@ class Producing(msgspec.Struct):
                 sending.answered += 1
         return sending
 
-    def _finish(self, sending: _Sending) -> None:
+    def _finish(self, sending: _Sending, refused: KafkaError | None = None) -> None:
+        """Report one leader; ``refused`` is a refusal of the topic, for which others' records were given up."""
+        is_asked = refused is None or not _is_given_up(sending.failure)
+        failure = sending.failure if is_asked else refused
         leader = sending.leader
         acknowledged = len(sending.values)
         complete = sending.failure is None and acknowledged == sending.records
@@ -130,16 +155,17 @@ class Producing(msgspec.Struct):
             records=self.records_per_leader,
             acknowledged=acknowledged,
             first_ack_ns=sending.first_ack_ns,
-            error_name=sending.failure.name() if sending.failure else "",
-            denied=_denied(sending.failure),
+            error_name=failure.name() if failure else "",
+            denied=_denied(failure),
             client_log=self.log.about(leader.target),
         )
-        self.report(leader, since(sending.started_ns, self._judge(sending, facts)))
+        self.report(leader, since(sending.started_ns, self._judge(failure, facts, is_asked=is_asked)))
 
-    def _judge(self, sending: _Sending, facts: ProduceFacts) -> Observation:
-        if sending.failure is not None:
-            reason = reason_of(sending.failure, STAGE_REASONS[Stage.PRODUCE])
-            return failed(reason, denied_words(sending.failure.str(), facts.denied, self.topic), facts)
+    def _judge(self, failure: KafkaError | None, facts: ProduceFacts, *, is_asked: bool) -> Observation:
+        if failure is not None:
+            reason = reason_of(failure, STAGE_REASONS[Stage.PRODUCE])
+            words = failure.str() if is_asked else f"{failure.str()} at another leader, so the client sent nothing here"
+            return failed(reason, denied_words(words, facts.denied, self.topic), facts)
         if facts.acknowledged < facts.records:
             detail = f"{facts.acknowledged} of {facts.records} records acknowledged within {self.limit_ms} ms"
             return failed(Reason.TIMED_OUT, detail, facts)

@@ -1,22 +1,27 @@
-"""Reasons of ``consume`` and ``group`` that a working cluster does not give, from a consumer made of words."""
+"""Reasons of the record stages that a working cluster does not give, from clients made of words."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from brokerproof.probes.kafka_clients import Commits
 from brokerproof.probes.librdkafka import ClientLog, Delivery, Leader, Timed
-from brokerproof.probes.outcome import ConsumeFacts, GroupFacts, Reason, Role, Status, Target
+from brokerproof.probes.outcome import ConsumeFacts, GroupFacts, ProduceFacts, Reason, Role, Status, Target
+from brokerproof.probes.outcome.permissions import Permission
 from brokerproof.probes.stages.consume import Consuming
 from brokerproof.probes.stages.group import Grouping
+from brokerproof.probes.stages.produce import Producing
 from tests.probes.peers import PATIENT_MS, SILENCE_MS, limit_ms
 
 NONCE = "0123456789ab"
+REFUSED, GIVEN_UP = KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._DESTROY
 LEADER = Leader(Target(role=Role.BROKER, name="b-1", port=9094, broker_id=1), 1, 0, 7)
 VALUES = {offset: f"{NONCE}/0/{offset}/".encode() for offset in (7, 8, 9)}
 
@@ -220,3 +225,63 @@ def test_the_answer_to_a_commit_ends_the_wait_for_it() -> None:
 
 def _refuse(_offsets: list[TopicPartition]) -> list[TopicPartition]:
     raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+
+
+class GivingUp:
+    """A producer whose client drops what it has not sent, as librdkafka does once a leader refuses the topic."""
+
+    def __init__(self, answers: list[tuple[int, int]]) -> None:
+        self._answers = list(answers)
+        """Partition and error code, one a poll."""
+        self._waiting: dict[int, Any] = {}
+
+    def produce(self, _topic: str, *, partition: int, on_delivery: Any, value: bytes, key: bytes) -> None:
+        assert value
+        assert key
+        self._waiting[partition] = on_delivery
+
+    def poll(self, _timeout: float) -> None:
+        if self._answers:
+            partition, code = self._answers.pop(0)
+            self._waiting[partition](KafkaError(code), Message(topic="t", partition=partition))
+
+    def purge(self) -> None:
+        assert not self._answers
+
+
+@pytest.mark.parametrize("codes", sorted(set(itertools.permutations((REFUSED, GIVEN_UP, GIVEN_UP)))))
+def test_records_given_up_for_a_refusal_at_another_leader_lack_the_same(codes: tuple[int, ...]) -> None:
+    leaders = [Leader(msgspec.structs.replace(LEADER.target, broker_id=each), each, each, 0) for each in range(3)]
+    reported: dict[int, Timed] = {}
+    Producing(
+        take_producer=lambda: GivingUp(list(enumerate(codes))),  # type: ignore[arg-type, return-value]
+        topic="t",
+        nonce=NONCE,
+        records_per_leader=1,
+        record_bytes=16,
+        limit_ms=PATIENT_MS,
+        report=lambda leader, timed: reported.update({leader.broker_id: timed}),
+        stop=threading.Event(),
+        log=ClientLog(),
+    ).run(leaders)
+    for broker_id, code in enumerate(codes):
+        seen = reported[broker_id].seen
+        assert isinstance(seen.facts, ProduceFacts)
+        assert (seen.reason, seen.facts.denied) == (Reason.NOT_AUTHORIZED, Permission.WRITE_TOPIC)
+        assert ("the client sent nothing here" in seen.detail) == (code == GIVEN_UP)
+
+
+def test_records_given_up_for_what_no_leader_said_are_an_error_of_the_client() -> None:
+    reported: list[Timed] = []
+    Producing(
+        take_producer=lambda: GivingUp([(0, GIVEN_UP)]),  # type: ignore[arg-type, return-value]
+        topic="t",
+        nonce=NONCE,
+        records_per_leader=1,
+        record_bytes=16,
+        limit_ms=SILENCE_MS,
+        report=lambda _leader, timed: reported.append(timed),
+        stop=threading.Event(),
+        log=ClientLog(),
+    ).run([LEADER])
+    assert [each.seen.reason for each in reported] == [Reason.KAFKA_ERROR]
