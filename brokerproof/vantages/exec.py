@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Final, Protocol
 
 import msgspec
@@ -189,8 +189,14 @@ class ExecVantage(OneAtATime):
     def _run(self, plan: Plan, on_outcome: OnOutcome | None) -> VantageRun:
         said = Tail()
         conversation = Conversation(plan, said=said, on_outcome=on_outcome)
+        with ExitStack() as until_begun:
+            if self._usable(said) is None:
+                until_begun.enter_context(self._turn())
+            return self._run_in(conversation, plan, said, until_begun)
+
+    def _run_in(self, conversation: Conversation, plan: Plan, said: Tail, until_begun: ExitStack) -> VantageRun:
         try:
-            process = self._ready_process(said)
+            process = self._process or self._started(said)
         except CouldNotError as error:
             conversation.end(str(error))
             return conversation.result()
@@ -210,22 +216,32 @@ class ExecVantage(OneAtATime):
                     return conversation.result()
                 self._ready = True
             process.send(encode_plan(plan))
-            self._hear_out(plan, process, conversation)
+            self._hear_out(plan, process, conversation, until_begun)
         except BaseException:
             # The caller's own callback, or Ctrl-C: the process is amid a plan nobody listens to.
             self._retire(politely=False)
             raise
         return conversation.result()
 
+    def _turn(self) -> AbstractContextManager[object]:
+        """What is held while a process starts there, until its first line; waited for outside of every limit."""
+        return nullcontext()
+
     def _ready_process(self, said: Tail) -> FarProcess:
+        return self._usable(said) or self._started(said)
+
+    def _usable(self, said: Tail) -> FarProcess | None:
+        """The process that can take a plan; one that cannot is ended."""
         if self._process is not None:
             self._process.tail = said
             if not self._process.idle():
                 self._retire(politely=False)
-        if self._process is None:
-            self._prepare()
-            self._process = FarProcess(self._command, said)
-            self._ready = False
+        return self._process
+
+    def _started(self, said: Tail) -> FarProcess:
+        self._prepare()
+        self._process = FarProcess(self._command, said)
+        self._ready = False
         return self._process
 
     def _prepare(self) -> None:
@@ -235,7 +251,7 @@ class ExecVantage(OneAtATime):
             CouldNotError: it cannot be made.
         """
 
-    def _hear_out(self, plan: Plan, process: FarProcess, conversation: Conversation) -> None:
+    def _hear_out(self, plan: Plan, process: FarProcess, conversation: Conversation, until_begun: ExitStack) -> None:
         """Listen until the conversation is over, the process ends, or time is up."""
         patience = self._patience
         until = time.monotonic() + patience.first_line_ms / 1000
@@ -246,6 +262,7 @@ class ExecVantage(OneAtATime):
                 conversation.hear(line)
             if conversation.begun and not begun:
                 begun = True
+                until_begun.close()
                 until = time.monotonic() + (plan.limits.plan_ms + patience.grace_ms) / 1000
             if conversation.over:
                 for line in process.listen(0).lines:

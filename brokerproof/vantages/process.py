@@ -11,7 +11,6 @@ import os
 import selectors
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -28,8 +27,6 @@ _CHUNK: Final = 64 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _TICK_S: Final = 0.25
 _KILLED_S: Final = 5.0
-_STARTING: Final = threading.Lock()
-"""Processes are started one after another: 200 threads that did so at once crashed CPython (docs/benchmarks.md)."""
 MAX_LAST_LINES: Final = 20_000
 MAX_LAST_BYTES: Final = 16 << 20
 """Of what comes after a process was told to end; a probe has some outcomes left to tell."""
@@ -85,15 +82,14 @@ class FarProcess:
         """After :meth:`stop`: it exited before any signal was sent."""
         self._selector = selectors.DefaultSelector()
         try:
-            with _STARTING:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    bufsize=0,
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
         except BaseException:
             self._selector.close()
             raise

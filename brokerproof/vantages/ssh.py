@@ -10,7 +10,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +23,10 @@ ALIVE_S: Final = 5
 CONNECT_S: Final = 10
 PERSIST_S: Final = 60
 """How long a kept connection outlives its last process: a client that is probed again soon has it still."""
+LOGINS_AT_ONCE: Final = 8
+"""Of this process. A server, so a jump host of many, begins to refuse when 10 are under way (MaxStartups,
+sshd_config(5)); and each has ``CONNECT_S`` to be through, also where one host carries them all."""
+_LOGINS: Final = threading.BoundedSemaphore(LOGINS_AT_ONCE)
 _LEAVES: Final = 'folder=$1; shift; read -r _; "$@"; rm -rf -- "$folder"'
 """Waits for the end of its standard input, however that comes; then ends the kept connection and removes its folder."""
 
@@ -124,6 +130,9 @@ class SshVantage(ExecVantage):
             install=installs(settings),
             patience=patience,
         )
+
+    def _turn(self) -> AbstractContextManager[object]:
+        return _LOGINS
 
     def _prepare(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)

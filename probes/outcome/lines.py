@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -180,10 +181,19 @@ class Refused(Value, frozen=True, tag="refused", tag_field="type"):
 Line = Started | Outcome | SampleBlock | Closing | Refused
 
 
+_MAKING: Final = threading.Lock()
+"""One thread makes the decoder: msgspec 0.22 crashes where another reads by a type that is not prepared yet."""
+
+
 @cache
-def _line_decoder() -> msgspec.json.Decoder[Line]:
+def _made_decoder() -> msgspec.json.Decoder[Line]:
     # Made when first used: the probe itself never decodes lines, and its start is measured.
     return msgspec.json.Decoder(Line)
+
+
+def _line_decoder() -> msgspec.json.Decoder[Line]:
+    with _MAKING:
+        return _made_decoder()
 
 
 def encode_line(line: Line) -> bytes:

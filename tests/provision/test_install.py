@@ -47,15 +47,15 @@ class TestInstallingPackages:
         return log
 
     @staticmethod
-    def command(bin_directory: Path, policy: Path, **environ: str) -> tuple[list[str], dict[str, str]]:
+    def command(bin_directory: Path, policy: Path, *more: str, **environ: str) -> tuple[list[str], dict[str, str]]:
         install = ROOT / "tools" / "provision" / "install.sh"
         return (
-            ["/bin/sh", str(install), "unbound", "nftables"],
+            ["/bin/sh", str(install), "unbound", "nftables", *more],
             {"PATH": str(bin_directory), "POLICY_RC_D": str(policy), **environ},
         )
 
-    def run(self, bin_directory: Path, policy: Path, **environ: str) -> int:
-        command, environment_ = self.command(bin_directory, policy, **environ)
+    def run(self, bin_directory: Path, policy: Path, *more: str, **environ: str) -> int:
+        command, environment_ = self.command(bin_directory, policy, *more, **environ)
         return subprocess.run(command, env=environment_, check=False, timeout=20, capture_output=True).returncode
 
     def test_unbounds_service_is_refused_and_switched_off(self, bin_directory: Path, policy: Path, apt: Path) -> None:
@@ -66,6 +66,14 @@ class TestInstallingPackages:
         assert lines[2].endswith(" install unbound nftables")
         assert lines[3:] == ["unbound 101", "unbound.service 101", "ssh 0", "update-rc.d unbound disable"]
         assert not policy.exists()
+
+    def test_a_server_for_logins_is_neither_started_nor_left_switched_on(
+        self, bin_directory: Path, policy: Path, apt: Path
+    ) -> None:
+        assert self.run(bin_directory, policy, "openssh-server") == 0
+        lines = apt.read_text().splitlines()
+        assert lines[3:5] == ["unbound 101", "unbound.service 101"]
+        assert lines[5:] == ["ssh 101", "update-rc.d unbound disable", "update-rc.d ssh disable"]
 
     def test_an_unbound_that_was_there_keeps_its_service(self, bin_directory: Path, policy: Path, apt: Path) -> None:
         (policy.parent / "unbound-is-installed").touch()

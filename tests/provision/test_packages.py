@@ -48,7 +48,7 @@ class TestWhatIsMissing:
         self, bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(packages, "_OS_RELEASE", tmp_path / "none")
-        only_tests = {"chromium", "prometheus", "prometheus-alertmanager"}
+        only_tests = {"chromium", "prometheus", "prometheus-alertmanager", "openssh-server"}
         assert self.found(bin_directory, test=True) - self.found(bin_directory) == only_tests
         path = {"PATH": str(bin_directory)}
         assert packages.browser(path) is None

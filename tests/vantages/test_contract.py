@@ -149,7 +149,7 @@ def test_an_interrupt_ends_what_runs_there(far: Opened, tmp_path: Path, silent_p
 
         with pytest.raises(KeyboardInterrupt):
             vantage.run(plan(silent_port), interrupt)
-    assert eventually(lambda: not [line for line in running(str(tmp_path)) if "brokerproof.probes" in line], 10)
+    assert eventually(lambda: not [line for line in running(str(tmp_path)) if "brokerproof.probes" in line])
 
 
 def test_what_runs_there_ends_with_an_owner_that_is_killed(far: Opened, tmp_path: Path, silent_port: int) -> None:
@@ -157,7 +157,7 @@ def test_what_runs_there_ends_with_an_owner_that_is_killed(far: Opened, tmp_path
         assert owner.stdout
         assert owner.stdout.readline() == "amid\n"
         owner.kill()
-    assert eventually(lambda: not [line for line in running(str(tmp_path)) if "brokerproof.probes" in line], 15)
+    assert eventually(lambda: not [line for line in running(str(tmp_path)) if "brokerproof.probes" in line])
 
 
 def test_each_kind_has_a_far_side() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -21,6 +24,15 @@ PLAN = Plan(
     brokers=tuple(Endpoint(name=f"b-{number}.example", port=9094, broker_id=number) for number in range(30)),
 )
 
+AT_ONCE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from brokerproof.probes.outcome import decode_line
+sys.setswitchinterval(1e-6)
+line = sys.stdin.buffer.read()
+with ThreadPoolExecutor(100) as threads:
+    print(len({*threads.map(decode_line, [line] * 100)}))
+"""
 rubbish = st.one_of(
     st.binary(max_size=40).map(lambda text: text.replace(b"\n", b"")),
     st.sampled_from([b"{}", b"null", b'{"type":"outcome"}', b'{"type":"started","plan_id":3}', b"[" * 5000]),
@@ -38,6 +50,13 @@ def talk(lines: list[bytes]) -> tuple[Conversation, list[Outcome]]:
 def good(outcomes: int) -> list[bytes]:
     lines: list[Line] = [started(PLAN), *(outcome(number) for number in range(outcomes)), closing(PLAN, outcomes)]
     return [encode_line(line).rstrip(b"\n") for line in lines]
+
+
+def test_the_first_lines_of_many_far_sides_are_read_at_once() -> None:
+    """A decoder of msgspec that two threads make at once ends the process."""
+    line = encode_line(outcome(0))
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], input=line, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"1\n"), done.stderr
 
 
 @given(outcomes=st.integers(0, 20), banner=st.lists(rubbish, max_size=5))

@@ -11,16 +11,18 @@ import pytest
 
 from brokerproof.topology.models import ClientVantage, VantageKind
 from brokerproof.vantages import kubernetes
+from brokerproof.vantages.exec import Patience
 from brokerproof.vantages.kubernetes import KubernetesVantage, job_of
 from tests.vantages.far_sides import needs_kubectl
 from tests.vantages.kube_api import PENDING, RUNNING, Cluster, kube_api, pod, waiting
-from tests.vantages.test_contract import SOON
 from tests.vantages.test_exec import alive, eventually
 from tests.vantages.test_real_probe import closed_port, plan
 
 __all__ = ["closed_port"]  # a fixture
 
 pytestmark = [pytest.mark.installed, needs_kubectl]
+PATIENT = Patience(first_line_ms=60_000, grace_ms=30_000, terminate_ms=500)
+"""Nothing here waits for what does not come."""
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def settings(cluster: Cluster, **more: Any) -> ClientVantage:
 
 
 def error_of(cluster: Cluster, closed: int, **more: Any) -> str:
-    with KubernetesVantage("app", settings(cluster, image="python", **more), patience=SOON) as vantage:
+    with KubernetesVantage("app", settings(cluster, image="python", **more), patience=PATIENT) as vantage:
         run = vantage.run(plan(closed))
     assert not run.outcomes
     assert cluster.jobs == {}, "what was made is taken away"
@@ -48,7 +50,7 @@ def error_of(cluster: Cluster, closed: int, **more: Any) -> str:
 
 def test_a_pod_that_runs_is_used_and_left_as_it_is(cluster: Cluster, closed_port: int) -> None:
     cluster.pods["orders-0"] = pod("orders-0", {}, {"containers": [{"name": "app"}, {"name": "proxy"}]}, [RUNNING])
-    with KubernetesVantage("app", settings(cluster, pod="orders-0", container="app"), patience=SOON) as vantage:
+    with KubernetesVantage("app", settings(cluster, pod="orders-0", container="app"), patience=PATIENT) as vantage:
         runs = [vantage.run(plan(closed_port, plan_id)) for plan_id in ("one", "two")]
     assert [run.error for run in runs] == ["", ""], runs[0].said
     assert len(cluster.executed) == 1, "one process serves both"
@@ -58,7 +60,7 @@ def test_a_pod_that_runs_is_used_and_left_as_it_is(cluster: Cluster, closed_port
 
 def test_a_pod_of_its_own_is_taken_away(cluster: Cluster, closed_port: int) -> None:
     more = {"node_selector": {"zone": "a"}, "labels": {"app": "orders"}, "service_account": "orders"}
-    with KubernetesVantage("app", settings(cluster, image="python:3.12-slim", **more), patience=SOON) as vantage:
+    with KubernetesVantage("app", settings(cluster, image="python:3.12-slim", **more), patience=PATIENT) as vantage:
         assert cluster.made == [], "nothing is made before the first plan"
         assert vantage.run(plan(closed_port)).error == ""
         assert len(cluster.jobs) == 1
@@ -81,7 +83,7 @@ def test_kubernetes_ends_and_removes_it_whatever_becomes_of_its_owner(cluster: C
 
 
 def test_a_pod_that_is_gone_is_made_anew(cluster: Cluster, closed_port: int) -> None:
-    with KubernetesVantage("app", settings(cluster, image="python"), patience=SOON) as vantage:
+    with KubernetesVantage("app", settings(cluster, image="python"), patience=PATIENT) as vantage:
         assert vantage.run(plan(closed_port, "one")).error == ""
         cluster.end()
         assert eventually(lambda: not alive(vantage.pid))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from brokerproof.topology.models import ClientVantage, VantageKind
 from brokerproof.vantages.exec import Patience
-from brokerproof.vantages.ssh import SshVantage, ssh_command
+from brokerproof.vantages.ssh import LOGINS_AT_ONCE, SshVantage, ssh_command
 from tests.vantages.owner import owner_of
 from tests.vantages.sshd import SshHost, listening, needs_sshd, separation
 from tests.vantages.test_exec import eventually
@@ -147,3 +150,42 @@ def test_the_command_has_what_the_file_says() -> None:
         assert part in words
     with pytest.raises(ValueError, match="without a host"):
         ssh_command(ClientVantage(kind=VantageKind.SSH), Path("/run/c"))
+
+
+LOGS_IN = """#!/bin/sh
+case " $* " in *" -O "*) exit 0;; esac
+name=$(mktemp -p {under_way})
+ls {under_way} | wc -l >> {seen}
+sleep 0.2
+rm "$name"
+echo 'Connection reset' >&2
+exit 255
+"""
+"""A ssh whose every login takes a while and is refused."""
+
+
+def test_logins_of_many_hosts_are_made_a_few_at_a_time(
+    tmp_path: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, seen = tmp_path / "under way", tmp_path / "seen"
+    under_way.mkdir()
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(LOGS_IN.format(under_way=f"'{under_way}'", seen=f"'{seen}'"))
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    settings = ClientVantage(kind=VantageKind.SSH, host="h")
+    with ExitStack() as stack, ThreadPoolExecutor(3 * LOGINS_AT_ONCE) as threads:
+        vantages = [stack.enter_context(SshVantage(f"app-{each}", settings)) for each in range(3 * LOGINS_AT_ONCE)]
+        runs = list(threads.map(lambda vantage: vantage.run(plan(closed_port)), vantages))
+    assert all("Connection reset" in run.error for run in runs), "each gives its turn back"
+    counts = [int(each) for each in seen.read_text().split()]
+    assert len(counts) == len(runs)
+    assert 1 < max(counts) <= LOGINS_AT_ONCE
+
+
+def test_a_host_whose_probe_has_begun_keeps_no_other_waiting(far: SshHost, closed_port: int) -> None:
+    with ExitStack() as stack:
+        for each in range(LOGINS_AT_ONCE + 1):
+            vantage = stack.enter_context(SshVantage(f"app-{each}", far.vantage()))
+            assert vantage.run(plan(closed_port)).error == ""

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs Debian packages, as root. The services that come with unbound and Prometheus are neither started
-# nor left switched on: only the programs are wanted, and a resolver nobody asked for does harm.
+# Installs Debian packages, as root. The services that come with unbound, Prometheus and OpenSSH are neither started
+# nor left switched on: only the programs are wanted, and a resolver or a login nobody asked for does harm.
 # usage: install.sh PACKAGE...
 set -eu
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C
@@ -19,14 +19,18 @@ finish() {
   restore
   if [ "$before" = no ] && [ "$(installed)" = yes ]; then update-rc.d unbound disable >/dev/null 2>&1 || true; fi
   for service in $quiet; do
-    if [ "$(installed "$service")" = yes ]; then update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
+    package=$service
+    [ "$service" != ssh ] || package=openssh-server
+    if [ "$(installed "$package")" = yes ]; then update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
   done
 }
 
 before=$(installed)
 quiet=
-for service in prometheus prometheus-alertmanager prometheus-blackbox-exporter; do
-  case " $* " in *" $service "*) [ "$(installed "$service")" = yes ] || quiet="$quiet $service" ;; esac
+for package in prometheus prometheus-alertmanager prometheus-blackbox-exporter openssh-server; do
+  service=$package
+  [ "$package" != openssh-server ] || service=ssh
+  case " $* " in *" $package "*) [ "$(installed "$package")" = yes ] || quiet="$quiet $service" ;; esac
 done
 # What an earlier run left that was killed.
 if grep -qs brokerproof "$policy"; then

@@ -28,8 +28,9 @@ _BENCH_COMMANDS: Final = {
     "iperf3": "iperf3",
     "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
 }
-_TEST_COMMANDS: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
-"""They judge the alert rules and routes that are shipped; their services are neither started nor left switched on."""
+_TEST_COMMANDS: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager", "sshd": "openssh-server"}
+"""The first two judge the alert rules and routes that are shipped; the vantage ``ssh`` is tried with the last. Services
+are neither started nor left switched on."""
 _BROWSER_COMMANDS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Any of these shows reports to the tests; Debian has the first."""
 BROWSER_VARIABLE: Final = "BROKERPROOF_CHROMIUM"
