@@ -27,7 +27,7 @@ SOME = ("-m", "peering and not performance", "-k", "own_path or certificate")
 
 def verify(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "brokerproof", "verify", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
 def result(folder: Path) -> ResultDocument:

@@ -86,9 +86,13 @@ def telling_lab(folder: Path, scheme: AuthenticationScheme) -> Iterator[Lab]:
         yield lab
 
 
-def counted(lab: Lab, port: int) -> Counted:
+def logged(lab: Lab) -> str:
     log = [*lab.command_prefix(CLIENT), "cat", f"{jvm.STATE_DIR}/log/{BROKER}.log"]
-    said = subprocess.run(log, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(log, capture_output=True, text=True, check=True).stdout
+
+
+def counted(lab: Lab, port: int) -> Counted:
+    said = logged(lab)
     return Counted(ACCEPTED.findall(said).count(str(port)), len(LOGIN_BEGUN.findall(said)))
 
 
@@ -118,7 +122,7 @@ def spent_on(lab: Lab) -> tuple[Spent, Counted]:
 def test_what_was_spent_is_what_the_broker_counted(tmp_path: Path, scheme: AuthenticationScheme) -> None:
     with telling_lab(tmp_path, scheme) as lab:
         spent, seen = spent_on(lab)
-    assert (spent.connections, spent.authentications) == seen
+        assert (spent.connections, spent.authentications) == seen, (spent, logged(lab)[-20_000:])
     assert 0 < spent.client_connections < spent.connections
     by_sasl = bool(scheme.mechanism)
     assert (spent.authentications > spent.client_authentications > 0) is by_sasl
