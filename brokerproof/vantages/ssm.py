@@ -58,6 +58,14 @@ _FETCH: Final = (
 )
 
 
+_LEAVES: Final = 'read -r _ <"$1/alive"; rm -rf "$1"'
+"""Removes a command's folder when the last process of the command is gone, however it went."""
+_GATHERED_MINUTES: Final = 15
+"""Without a chunk for so long, what was gathered is removed: whoever sent it is gone."""
+_GATHERS: Final = 'while [ -n "$(find "$1" -mmin -$2 2>/dev/null)" ]; do sleep 2; done; rm -rf "$1"'
+_APART: Final = "</dev/null >/dev/null 2>&1"
+
+
 class SsmSettings(ExecSettings, Protocol):
     """What a topology file says of such a vantage."""
 
@@ -224,14 +232,17 @@ class SsmVantage(OneAtATime):
 d=$(mktemp -d) || exit 1
 trap 'rm -rf "$d"' EXIT
 trap '' PIPE
-mkfifo "$d/in" || exit 1
-( {self._becomes()} <"$d/in" >"$d/out"; echo $? >"$d/code" ) &
+mkfifo "$d/in" "$d/alive" || exit 1
+exec 4<>"$d/alive"
+setsid sh -c {shlex.quote(_LEAVES)} sh "$d" {_APART} 4>&- &
+( {self._becomes()} <"$d/in" >"$d/out"; echo $? >"$d/code" ) 4>&- &
+probe=$!
 exec 3>"$d/in"
 {uses}
 {python} -c {shlex.quote(_UNPACK)} {packed} >&3 2>/dev/null
 until [ -s "$d/code" ] || grep -q -e '"type":"closing"' -e '"type":"refused"' "$d/out"; do sleep 0.2; done
 exec 3>&-
-wait
+wait $probe
 {python} -c {shlex.quote(_PACK)} "$d/out" {shlex.quote(link) if link else ""} && exit "$(cat "$d/code")"
 """
 
@@ -265,7 +276,9 @@ wait
 
     def _by_chunks(self, command: RunCommand, bundle: Bundle) -> None:
         """In as many commands as it takes; they gather it in a folder of their own."""
-        place = command.run("mktemp -d", deliver_s=self._deliver_s, run_s=60).out.strip()
+        gathers = f'setsid sh -c {shlex.quote(_GATHERS)} sh "$d" {_GATHERED_MINUTES} {_APART}'
+        kept = f'd=$(mktemp -d) && {{ {gathers} & echo "$d"; }}'
+        place = command.run(kept, deliver_s=self._deliver_s, run_s=60).out.strip()
         if not place.startswith("/"):
             raise InstallError("the instance made no folder for the probe")
         quoted = shlex.quote(place)

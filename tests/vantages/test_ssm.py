@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,11 @@ from brokerproof.vantages.bundle import Bundle
 from brokerproof.vantages.exec import Patience
 from brokerproof.vantages.local import this_probe
 from brokerproof.vantages.ssm import SsmVantage
-from tests.vantages.ssm import INSTANCE, Systems
+from tests.vantages.ssm import INSTANCE, RefusedError, Systems
+from tests.vantages.test_exec import eventually, prefix
 from tests.vantages.test_exec import plan as plan_of_brokers
-from tests.vantages.test_exec import prefix
 from tests.vantages.test_real_probe import closed_port, connects, plan
+from tests.vantages.test_ssh import running
 
 __all__ = ["closed_port"]  # a fixture
 
@@ -39,8 +41,14 @@ def present() -> ClientVantage:
 
 @pytest.fixture
 def systems(tmp_path: Path) -> Iterator[Systems]:
-    with Systems(tmp_path, environment={"PATH": PATH, "XDG_CACHE_HOME": str(tmp_path / "cache")}) as made:
+    """An instance whose folder for temporary files is empty again after each test, whatever became of its commands."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {"PATH": PATH, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
+    with Systems(tmp_path, environment=environment) as made:
         yield made
+    assert eventually(lambda: not list(temporary.iterdir()))
+    assert eventually(lambda: not running(str(temporary)))
 
 
 def test_a_plan_is_one_command_and_its_outcomes_come_back(systems: Systems, closed_port: int) -> None:
@@ -83,6 +91,25 @@ def test_without_a_bucket_it_comes_in_chunks(
     assert max(map(len, scripts)) <= run_command.SCRIPT_CHARS
     assert scripts[-1].startswith("rm -rf /")
     assert not list(Path(scripts[-1].split()[-1]).parent.glob(Path(scripts[-1].split()[-1]).name)), "nothing is left"
+
+
+def test_chunks_of_who_was_killed_are_removed(
+    systems: Systems, tmp_path: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(os.urandom(100_000))
+    monkeypatch.setattr(ssm, "bundle_for", lambda _: Bundle(path, "0" * 64, 100_000))
+    monkeypatch.setattr(ssm, "_GATHERED_MINUTES", 0)
+    carried_out = systems._send_command
+
+    def last(asked: Mapping[str, Any]) -> dict[str, Any]:
+        if asked["Parameters"]["commands"][0].startswith("rm "):
+            raise RefusedError("ExpiredTokenException", "nobody is there any more")
+        return carried_out(asked)
+
+    monkeypatch.setattr(systems, "_send_command", last)
+    with SsmVantage("app", there(), clients=systems.clients) as vantage:
+        assert vantage.run(plan(closed_port)).error
 
 
 def test_what_is_more_than_run_command_hands_over_comes_by_the_bucket(
