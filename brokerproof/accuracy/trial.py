@@ -63,6 +63,8 @@ class Selection(Value, frozen=True, kw_only=True):
     clients: Which = Which.ALL
     verdict_ms: Count = VERDICT_MS
     """Within which silence must have become a verdict."""
+    aws: bool = False
+    """The account is a second witness."""
 
 
 class Injected(Value, frozen=True, kw_only=True):

@@ -154,8 +154,6 @@ def lab_prove(
         name for name in _SELECTING if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
     idle = [*given, *(["output"] if output else []), *(["resume"] if resume else []), *(["keep"] if keep else [])]
-    if aws:
-        require(Extra.AWS, "the account as a witness")
     if rendered:
         _refuse([*idle, *(["aws"] if aws else []), *(["rediagnose"] if rediagnose else [])], "--render runs nothing")
         proofs = tuple(matrix for what in rendered for matrix in _again(what, page))
@@ -164,10 +162,10 @@ def lab_prove(
         proofs = (_diagnosed_again(rediagnose, aws=aws),)
     else:
         if resume:
-            _refuse(given, "--resume continues what was chosen")
+            _refuse([*given, *(["aws"] if aws else [])], "--resume continues what was chosen")
             if output is None:
                 raise Said("--resume needs -o DIR: the folder of the proof to continue", WRONG_USE)
-        proofs = (_prove(output, resume=resume, selection=_selection(**chosen), workers=workers, keep=keep, aws=aws),)
+        proofs = (_prove(output, resume=resume, selection=_selection(aws=aws, **chosen), workers=workers, keep=keep),)
     if page is not None:
         _write(partial(write_atomically, page, markdown(*proofs).encode()))
         _write(partial(write_atomically, page.with_suffix(".json"), b"".join(map(encode_matrix, proofs))))
@@ -181,6 +179,7 @@ def _refuse(given: list[str], because: str) -> None:
 
 def _selection(
     *,
+    aws: bool,
     pattern: tuple[str, ...],
     layer: tuple[str, ...],
     fault: tuple[str, ...],
@@ -207,6 +206,7 @@ def _selection(
         seed=seed,
         clients=Which(clients),
         verdict_ms=round(verdict_within * 1000),
+        aws=aws,
     )
 
 
@@ -226,7 +226,7 @@ def _again(what: Path, page: Path | None) -> tuple[Matrix, ...]:
     return proofs
 
 
-def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool, aws: bool) -> Matrix:
+def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: int, keep: bool) -> Matrix:
     folder = output or Path("results") / f"proof-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     journal = TrialJournal.resume(folder) if resume else None
     cases = cases_of(selection if journal is None else journal.header.selection)
@@ -236,6 +236,8 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             f"{journal.path}: faults, patterns or rules have changed since; begin anew in another folder", WRONG_USE
         )
     _require_lab(cases, workers)
+    if (selection if journal is None else journal.header.selection).aws:
+        require(Extra.AWS, "the account as a witness")
     if journal is None:
         journal = TrialJournal.begin(folder, _header(selection, cases))
     with journal:
@@ -243,10 +245,7 @@ def _prove(output: Path | None, *, resume: bool, selection: Selection, workers: 
             run,
             workers=workers,
             carrier=partial(
-                _prover,
-                journal.header.selection,
-                folder if keep or stored_evidence.is_in(folder) else None,
-                aws=aws,
+                _prover, journal.header.selection, folder if keep or stored_evidence.is_in(folder) else None
             ),
             on_trial=partial(_note, journal),
         )
@@ -270,13 +269,18 @@ def _diagnosed_again(folder: Path, *, aws: bool) -> Matrix:
     """Expectations are today's too, where the fault is still there."""
     header, trials = read(folder / NAME)
     try:
+        if aws:
+            require(Extra.AWS, "the account as a witness")
         audited = _audited() if aws else _by_packets_alone
         again = stored_evidence.diagnosed_again(folder, map(_expected_today, trials), audited)
     except stored_evidence.StoredEvidenceError as error:
         raise Said(str(error), WRONG_USE) from None
     today = rules.digest()
     younger = header.rules != today or [t.injected for t in again] != [t.injected for t in trials]
-    header = msgspec.structs.replace(header, rules=today, diagnosed_again=header.diagnosed_again or younger)
+    selection = msgspec.structs.replace(header.selection, aws=aws)
+    header = msgspec.structs.replace(
+        header, selection=selection, rules=today, diagnosed_again=header.diagnosed_again or younger
+    )
     return _shown(matrix_of(header, again), folder / "aws" if aws else folder)
 
 
@@ -323,13 +327,13 @@ def _header(selection: Selection, cases: tuple[Case, ...]) -> Header:
     )
 
 
-def _prover(selection: Selection, keep_in: Path | None, *, aws: bool) -> Carrier:
+def _prover(selection: Selection, keep_in: Path | None) -> Carrier:
     return Prover(
         which=selection.clients,
         limits=limits_within(selection.verdict_ms),
         progress=lambda text: click.echo(printable(f"  {text}"), err=True),
         keep=None if keep_in is None else partial(stored_evidence.keep, keep_in),
-        witness=AccountWitness() if aws else None,
+        witness=AccountWitness() if selection.aws else None,
     )
 
 

@@ -277,8 +277,8 @@ wait $probe
     def _by_chunks(self, command: RunCommand, bundle: Bundle) -> None:
         """In as many commands as it takes; they gather it in a folder of their own."""
         gathers = f'setsid sh -c {shlex.quote(_GATHERS)} sh "$d" {_GATHERED_MINUTES} {_APART}'
-        kept = f'd=$(mktemp -d) && {{ {gathers} & echo "$d"; }}'
-        place = command.run(kept, deliver_s=self._deliver_s, run_s=60).out.strip()
+        made = f'd=$(mktemp -d) && {{ {gathers} & echo "$d"; }}'
+        place = command.run(made, deliver_s=self._deliver_s, run_s=60).out.strip()
         if not place.startswith("/"):
             raise InstallError("the instance made no folder for the probe")
         quoted = shlex.quote(place)

@@ -15,7 +15,7 @@ from brokerproof.accuracy.cases import Case
 from brokerproof.accuracy.matrix import decode_matrix
 from brokerproof.accuracy.render import HTML, JSON, MARKDOWN
 from brokerproof.accuracy.stored_evidence import keep, seen_in
-from brokerproof.accuracy.trial import ClientTime, Named, Trial
+from brokerproof.accuracy.trial import ClientTime, Named, Selection, Trial
 from brokerproof.accuracy.trial_journal import NAME, read
 from brokerproof.cli import prove
 from brokerproof.cli.main import main
@@ -34,6 +34,11 @@ class Oracle:
         self.knows = True
         self.broken = ""
         self.stop_at: str | None = None
+        self.selections: list[Selection] = []
+
+    def by(self, selection: Selection) -> Oracle:
+        self.selections.append(selection)
+        return self
 
     def carry_out(self, case: Case) -> Trial:
         if case.case_id == self.stop_at:
@@ -59,7 +64,7 @@ class Oracle:
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> Oracle:
     made = Oracle()
-    monkeypatch.setattr(prove, "_prover", lambda *_, **_aws: made)
+    monkeypatch.setattr(prove, "_prover", lambda selection, _keep_in: made.by(selection))
     monkeypatch.setattr(prove, "_require_lab", lambda _cases, _workers: None)
     return made
 
@@ -122,6 +127,14 @@ def test_an_interrupted_proof_is_continued(oracle: Oracle, tmp_path: Path) -> No
     assert decode_matrix((cut / JSON).read_bytes()).trials == decode_matrix((whole / JSON).read_bytes()).trials
 
 
+def test_a_proof_with_the_account_is_continued_with_it(oracle: Oracle, tmp_path: Path) -> None:
+    oracle.broken = "clean/"
+    assert command(*SOME, "--aws", "-o", tmp_path)[0] == 3
+    oracle.broken = ""
+    assert command("-o", tmp_path, "--resume")[0] == 0
+    assert {selection.aws for selection in oracle.selections} == {True}
+
+
 def test_ctrl_c_says_how_to_go_on(oracle: Oracle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -157,6 +170,7 @@ def test_rendered_again_without_running(oracle: Oracle, tmp_path: Path, monkeypa
         (["--pattern", "in_vpc", "--fault", "endpoint-rejected"], "nothing is chosen"),
         (["--resume"], "needs -o DIR"),
         (["--resume", "-o", "there", "--clean", "1"], "leave out --clean"),
+        (["--resume", "-o", "there", "--aws"], "leave out --aws"),
         (["--resume", "-o", "there"], "cannot be read"),
         (["--render", "there"], "cannot be read"),
         (["--render", "there.json"], "give --page, where"),
