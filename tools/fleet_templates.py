@@ -271,7 +271,7 @@ def commands() -> Item:
             ),
             "Prefix": _parameter("String", "As the hub has it.", Default=PREFIX),
         },
-        "Conditions": {"KeepsOutput": {"Fn::Not": [{"Fn::Equals": [{"Ref": "BucketName"}, ""]}]}},
+        "Conditions": {"KeepsOutput": _given("BucketName")},
         "Resources": {
             "CommandsRole": {
                 "Type": "AWS::IAM::Role",
@@ -310,9 +310,14 @@ def probe() -> Item:
             "StateMachineRoleArn": _parameter("String", "An output of the hub."),
             "BucketName": _parameter("String", "Likewise."),
             "Prefix": _parameter("String", "As the hub has it.", Default=PREFIX),
-            "CodeBucket": _parameter("String", "A bucket of this Region with the function's zip."),
-            "CodeKey": _parameter("String", "The zip that `brokerproof fleet function` makes."),
-            "Architecture": _parameter("String", "Of the zip.", Default="arm64", AllowedValues=["arm64", "x86_64"]),
+            "CodeBucket": _parameter("String", "A bucket of this Region with the function's zip.", Default=""),
+            "CodeKey": _parameter("String", "The zip that `brokerproof fleet function` makes.", Default=""),
+            "ImageUri": _parameter(
+                "String", "Instead of the zip: the image in a registry (ECR) of this Region.", Default=""
+            ),
+            "Architecture": _parameter(
+                "String", "Of the zip or the image.", Default="arm64", AllowedValues=["arm64", "x86_64"]
+            ),
             "MemoryMb": _parameter("Number", "1769 MB are one core.", Default=1024, MinValue=512, MaxValue=10240),
             "TimeoutSeconds": _parameter(
                 "Number",
@@ -325,9 +330,20 @@ def probe() -> Item:
                 "String", "A managed policy with kafka-cluster actions, for clients that log in by IAM.", Default=""
             ),
         },
+        "Rules": {
+            "ZipOrImage": {
+                "Assertions": [
+                    {
+                        "Assert": {"Fn::Or": [_only("CodeBucket", "CodeKey"), _only("ImageUri")]},
+                        "AssertDescription": "Give CodeBucket and CodeKey, or ImageUri alone.",
+                    }
+                ]
+            }
+        },
         "Conditions": {
-            "HasTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}]},
-            "LogsIn": {"Fn::Not": [{"Fn::Equals": [{"Ref": "ClusterPolicyArn"}, ""]}]},
+            "HasTopic": _given("AlarmTopicArn"),
+            "LogsIn": _given("ClusterPolicyArn"),
+            "OfImage": _given("ImageUri"),
         },
         "Resources": {**_function(), **_invoker(), **_alarms()},
         "Outputs": {
@@ -337,7 +353,25 @@ def probe() -> Item:
     }
 
 
+_CODE: Final = ("CodeBucket", "CodeKey", "ImageUri")
 _NAME: Final = {"Fn::Sub": "brokerproof-probe-${ClientName}"}
+
+
+def _given(parameter: str) -> Item:
+    """A condition: the parameter is not empty."""
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
+
+
+def _only(*parameters: str) -> Item:
+    """A condition: of where the code is, these are given and no other."""
+    return {"Fn::And": [_given(each) if each in parameters else {"Fn::Equals": [{"Ref": each}, ""]} for each in _CODE]}
+
+
+def _by_package(zipped: Any, image: Any) -> Item:
+    return {"Fn::If": ["OfImage", image, zipped]}
+
+
+_NOTHING: Final = {"Ref": "AWS::NoValue"}
 
 
 def _function() -> Item:
@@ -387,7 +421,7 @@ def _function() -> Item:
             "Properties": {
                 "RoleName": _NAME,
                 "AssumeRolePolicyDocument": _trusted("lambda"),
-                "ManagedPolicyArns": {"Fn::If": ["LogsIn", [{"Ref": "ClusterPolicyArn"}], {"Ref": "AWS::NoValue"}]},
+                "ManagedPolicyArns": {"Fn::If": ["LogsIn", [{"Ref": "ClusterPolicyArn"}], _NOTHING]},
                 "Policies": [
                     _policy("probe", statements(Who.FUNCTION, _PROBE_ARNS)),
                     _policy("lambda", [interfaces, not_by_code, logs]),
@@ -396,15 +430,20 @@ def _function() -> Item:
         },
         "Function": {
             "Type": "AWS::Lambda::Function",
+            # Where the zip or the image is may be empty, and is then not used: the linter sees the default alone.
+            "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W1030"]}}},
             "Properties": {
                 "FunctionName": _NAME,
-                "Runtime": f"python{PYTHON}",
-                "Handler": HANDLER,
+                "PackageType": _by_package("Zip", "Image"),
+                "Runtime": _by_package(f"python{PYTHON}", _NOTHING),
+                "Handler": _by_package(HANDLER, _NOTHING),
                 "Architectures": [{"Ref": "Architecture"}],
                 "MemorySize": {"Ref": "MemoryMb"},
                 "Timeout": {"Ref": "TimeoutSeconds"},
                 "Role": {"Fn::GetAtt": ["FunctionRole", "Arn"]},
-                "Code": {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}},
+                "Code": _by_package(
+                    {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}, {"ImageUri": {"Ref": "ImageUri"}}
+                ),
                 "VpcConfig": {
                     "SubnetIds": {"Ref": "SubnetIds"},
                     "SecurityGroupIds": {"Ref": "SecurityGroupIds"},

@@ -131,3 +131,33 @@ def test_a_probe_has_the_time_for_a_plan_and_is_not_invoked_twice() -> None:
     made = template("fleet-probe.yaml")
     assert made["Parameters"]["TimeoutSeconds"]["Default"] * 1000 > most
     assert made["Resources"]["AskedOnce"]["Properties"]["MaximumRetryAttempts"] == 0
+
+
+def holds(condition: Any, given: dict[str, str]) -> bool:
+    match condition:
+        case {"Fn::Or": list(every)}:
+            return any(holds(each, given) for each in every)
+        case {"Fn::And": list(every)}:
+            return all(holds(each, given) for each in every)
+        case {"Fn::Not": [one]}:
+            return not holds(one, given)
+        case {"Fn::Equals": [{"Ref": str(name)}, str(value)]}:
+            return given.get(name, "") == value
+    raise AssertionError(condition)
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        ({"CodeBucket": "b", "CodeKey": "k"}, True),
+        ({"ImageUri": "i"}, True),
+        ({}, False),
+        ({"CodeBucket": "b"}, False),
+        ({"CodeBucket": "b", "CodeKey": "k", "ImageUri": "i"}, False),
+        ({"CodeBucket": "b", "ImageUri": "i"}, False),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_probe_is_of_a_zip_or_of_an_image(given: dict[str, str], right: bool) -> None:
+    [rule] = template("fleet-probe.yaml")["Rules"].values()
+    assert [holds(each["Assert"], given) for each in rule["Assertions"]] == [right]

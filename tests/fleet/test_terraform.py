@@ -149,6 +149,12 @@ def test_policies_are_the_same(name: str, called: str, who: Who) -> None:
 
 
 def test_the_function_and_the_state_machine_are_the_same() -> None:
-    function = blocks("fleet-probe", "resource")["aws_lambda_function", "function"]
-    assert (function["runtime"], function["handler"]) == (f"python{PYTHON}", HANDLER)
+    ours = blocks("fleet-probe", "resource")["aws_lambda_function", "function"]
+    theirs = template("fleet-probe.yaml")["Resources"]["Function"]["Properties"]
+    for key, of_zip in (("Runtime", f"python{PYTHON}"), ("Handler", HANDLER)):
+        assert theirs[key] == {"Fn::If": ["OfImage", {"Ref": "AWS::NoValue"}, of_zip]}
+        assert ours[snake(key)] == f'${{local.of_image ? null : "{of_zip}"}}'
+    assert theirs["PackageType"] == {"Fn::If": ["OfImage", "Image", "Zip"]}
+    assert ours["package_type"] == '${local.of_image ? "Image" : "Zip"}'
+    assert ours["image_uri"] == "${local.of_image ? var.image_uri : null}"
     assert fleet_templates.MACHINE_FILE.read_text(encoding="utf-8") == fleet_templates.machine_file()

@@ -6,8 +6,9 @@ data "aws_region" "this" {}
 data "aws_caller_identity" "this" {}
 
 locals {
-  name   = "brokerproof-probe-${var.client_name}"
-  bucket = "arn:${data.aws_partition.this.partition}:s3:::${var.bucket_name}"
+  name     = "brokerproof-probe-${var.client_name}"
+  of_image = var.image_uri != ""
+  bucket   = "arn:${data.aws_partition.this.partition}:s3:::${var.bucket_name}"
 }
 
 resource "aws_cloudwatch_log_group" "log" {
@@ -91,14 +92,16 @@ resource "aws_iam_role_policy_attachment" "cluster" {
 
 resource "aws_lambda_function" "function" {
   function_name = local.name
-  runtime       = "python3.12"
-  handler       = "brokerproof.fleet.far.entry.handle"
+  package_type  = local.of_image ? "Image" : "Zip"
+  runtime       = local.of_image ? null : "python3.12"
+  handler       = local.of_image ? null : "brokerproof.fleet.far.entry.handle"
   architectures = [var.architecture]
   memory_size   = var.memory_mb
   timeout       = var.timeout_seconds
   role          = aws_iam_role.function_role.arn
-  s3_bucket     = var.code_bucket
-  s3_key        = var.code_key
+  s3_bucket     = local.of_image ? null : var.code_bucket
+  s3_key        = local.of_image ? null : var.code_key
+  image_uri     = local.of_image ? var.image_uri : null
   vpc_config {
     subnet_ids         = var.subnet_ids
     security_group_ids = var.security_group_ids
@@ -106,6 +109,12 @@ resource "aws_lambda_function" "function" {
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.log.name
+  }
+  lifecycle {
+    precondition {
+      condition     = local.of_image ? "${var.code_bucket}${var.code_key}" == "" : var.code_bucket != "" && var.code_key != ""
+      error_message = "Give code_bucket and code_key, or image_uri alone."
+    }
   }
 }
 

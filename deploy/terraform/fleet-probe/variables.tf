@@ -36,15 +36,23 @@ variable "prefix" {
 variable "code_bucket" {
   description = "A bucket of this Region with the function's zip."
   type        = string
+  default     = ""
 }
 
 variable "code_key" {
   description = "The zip that `brokerproof fleet function` makes."
   type        = string
+  default     = ""
+}
+
+variable "image_uri" {
+  description = "Instead of the zip: the image in a registry (ECR) of this Region."
+  type        = string
+  default     = ""
 }
 
 variable "architecture" {
-  description = "Of the zip."
+  description = "Of the zip or the image."
   type        = string
   default     = "arm64"
   validation {

@@ -29,6 +29,9 @@ def offline(machine: dict[str, Any], *, at_once: int) -> dict[str, Any]:
     return {**made, "States": {"Clients": {**clients, "MaxConcurrency": at_once, "ToleratedFailurePercentage": 100}}}
 
 
+IMAGE: Final = f"{HUB_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/brokerproof-function:1"
+
+
 def deploy_hub(
     emulator: Emulator,
     *,
@@ -48,22 +51,27 @@ def deploy_hub(
     return MachineHub(told["StateMachineArn"], told["BucketName"])
 
 
-def deploy_probes(emulator: Emulator, hub: MachineHub, topology: Topology, code: Path, urls: dict[str, str]) -> None:
-    """A stack for each client, in its account; where ministack forwards each to is said by ``urls``."""
+def deploy_probes(
+    emulator: Emulator, hub: MachineHub, topology: Topology, code: Path | None, urls: dict[str, str]
+) -> None:
+    """A stack for each client, in its account, of a zip or, without one, of an image.
+
+    Where ministack forwards each to is said by ``urls``, so it asks no registry for the image.
+    """
     for client in topology.clients:
         vpc = topology.vpc(client.vpc_id)
         s3 = emulator.client("s3", vpc.owner_id)
         bucket = f"{CODE}-{vpc.owner_id}"
-        s3.create_bucket(Bucket=bucket)
-        s3.put_object(Bucket=bucket, Key="probe.zip", Body=code.read_bytes())
+        if code is not None:
+            s3.create_bucket(Bucket=bucket)
+            s3.put_object(Bucket=bucket, Key="probe.zip", Body=code.read_bytes())
         given = {
             "ClientName": client.name,
             "SubnetIds": "subnet-1",
             "SecurityGroupIds": "sg-1",
             "StateMachineRoleArn": f"arn:aws:iam::{HUB_ACCOUNT}:role/brokerproof-fleet-{REGION}",
             "BucketName": hub.bucket,
-            "CodeBucket": bucket,
-            "CodeKey": "probe.zip",
+            **({"ImageUri": IMAGE} if code is None else {"CodeBucket": bucket, "CodeKey": "probe.zip"}),
             "AlarmTopicArn": f"arn:aws:sns:{REGION}:{vpc.owner_id}:alarms",
         }
         _deploy(
@@ -74,6 +82,10 @@ def deploy_probes(emulator: Emulator, hub: MachineHub, topology: Topology, code:
             given,
         )
         functions = emulator.client("lambda", vpc.owner_id)
+        made = functions.get_function(FunctionName=f"brokerproof-probe-{client.name}")
+        package = made["Configuration"].get("PackageType")
+        if package != ("Zip" if code is not None else "Image"):
+            raise RuntimeError(f"the function of {client.name} has the package type {package}")
         functions.update_function_configuration(
             FunctionName=f"brokerproof-probe-{client.name}",
             Environment={"Variables": {"MINISTACK_LAMBDA_PROXY_URL": urls[client.name]}},

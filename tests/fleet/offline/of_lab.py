@@ -104,7 +104,7 @@ def fleet_in_lab(
             try:
                 hub = deploy_hub(emulator, at_once=AT_ONCE, item_timeout_s=120)
                 urls = {client.name: executor.url_of(client.name) for client in intended.clients}
-                deploy_probes(emulator, hub, intended, bundle.path, urls)
+                deploy_probes(emulator, hub, intended, None if image else bundle.path, urls)
                 yield lab, emulator, hub, folder, functions
             finally:
                 executor.close()
