@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -9,10 +10,13 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests.descriptions import share
 from tests.examples import DEFAULT, examples
 
 settings.register_profile("untimed", deadline=None, max_examples=examples(DEFAULT))
 settings.load_profile("untimed")
+
+gc.disable()  # what is imported and collected stays
 
 LONGEST: Final = (
     "scenarios/test_faults.py",
@@ -22,6 +26,8 @@ LONGEST: Final = (
     "lab/test_alerts.py",
     "lab/test_life.py",
     "lab/test_no_secret_is_kept.py",
+    "probes/test_records.py",
+    "probes/test_clients_ahead.py",
 )
 """Files of few tests that each take long, in this order."""
 
@@ -41,3 +47,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return rank.get(item.path, len(rank)), item.get_closest_marker("installed") is None, -tests_in[item.path]
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Read AWS's descriptions once; look for garbage in what tests make, not in modules and tests again and again."""
+    share()
+    gc.freeze()
+    gc.set_threshold(10_000)
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """What is frozen would be told as leaked when the process ends."""
+    gc.unfreeze()

@@ -8,7 +8,8 @@ import pytest
 
 from brokerproof.aws.intent.files import IntentError, is_intent, load_intent, loads_intent
 from brokerproof.aws.intent.models import Whereabouts
-from brokerproof.topology.files import dumps
+from brokerproof.topology.documents import _composed
+from brokerproof.topology.files import dumps, load
 from brokerproof.topology.patterns import PATTERNS
 
 TEN_LINES = """\
@@ -90,3 +91,12 @@ def test_an_intent_is_told_from_a_topology(tmp_path: Path) -> None:
     assert is_intent(intent)
     assert not is_intent(topology)
     assert not is_intent(tmp_path / "none.yaml")
+
+
+def test_a_topology_that_was_asked_whether_it_is_an_intent_is_not_parsed_again(tmp_path: Path) -> None:
+    path = tmp_path / "topology.yaml"
+    path.write_text(dumps(PATTERNS["in_vpc"].build()).replace("version: 1", "version: 1  # parsed here first"))
+    assert not is_intent(path)
+    parsed = _composed.cache_info().misses
+    load(path)
+    assert _composed.cache_info().misses == parsed

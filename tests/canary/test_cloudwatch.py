@@ -21,7 +21,6 @@ from brokerproof.errors import CouldNotError
 from tests.canary.made import CLIENT, dead_address, done, run_of, slept, well
 from tests.canary.test_deploy import DEPLOY
 from tests.canary.test_exports import ADDRESS, Exporting
-from tests.fleet.aws import LOADER
 
 Call = dict[str, Any]
 
@@ -37,7 +36,6 @@ class Account:
 
     def session(self, region: str | None = "us-east-1") -> Any:
         core = botocore.session.Session()
-        core.register_component("data_loader", LOADER)
         core.register("before-parameter-build.cloudwatch.PutMetricData", self._keep)
         core.register("before-call.cloudwatch.PutMetricData", self._answer)
         keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}

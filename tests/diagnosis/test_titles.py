@@ -9,7 +9,6 @@ import pytest
 from brokerproof.causes.catalogue import CATALOGUE
 from brokerproof.causes.codes import Code
 from brokerproof.causes.pieces import Piece
-from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.probes.outcome import Role, Stage
 from tests.diagnosis.bends import IN_VPC, PEERING, REFUSED, SILENT, SINGLE
 from tests.diagnosis.bent import Bend, at, diagnosis_of, seen, views_of
@@ -120,11 +119,10 @@ def test_it_says_which_and_where(pattern: str, bend: Bend, expected: str) -> Non
 def test_no_remedy_has_a_gap() -> None:
     """Where a finding is about no broker, there stood "the target group of broker it"."""
     for views, bends in cases():
-        runs = [seen(view, *bends) for view in views]
-        for finding in diagnose(runs).findings:
+        for finding in diagnosis_of(views, *bends).findings:
             gap = re.search(r"(?:broker|port|of|from|to|client) it\b(?! has)|None|nothing", finding.change)
             assert gap is None, finding.change
-        for check in (check for run in runs for check in run.checks):
+        for check in (check for view in views for check in seen(view, *bends).checks):
             assert "None" not in check.change, check.change
 
 

@@ -1,6 +1,7 @@
 """Checks are typed: ids are for people, and objects are known by what they are, not by where they are in memory."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,12 +29,14 @@ def deciding(tree: ast.AST) -> Iterator[str]:
 
 
 def test_nothing_decides_by_an_id() -> None:
-    sources = [path for room in ("brokerproof", "reports", "scenarios") for path in (ROOT / room).rglob("*.py")]
-    assert len(sources) > 150
+    paths = [path for room in ("brokerproof", "reports", "scenarios") for path in (ROOT / room).rglob("*.py")]
+    assert len(paths) > 150
+    sources = {path: path.read_text(encoding="utf-8") for path in paths}
     assert [
         f"{path.relative_to(ROOT)}: {found}"
-        for path in sources
-        for found in deciding(ast.parse(path.read_text(encoding="utf-8")))
+        for path, source in sources.items()
+        if re.search(r"check_id|\bid\s*\(", source)  # most need not be parsed
+        for found in deciding(ast.parse(source))
     ] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -38,14 +39,19 @@ def test_no_retired_name_is_used(room: str) -> None:
     found = {
         f"{file.relative_to(ROOT)}: {name}"
         for file in files
-        for name in (*names_in(file.read_text(encoding="utf-8")), file.stem, file.parent.name)
+        for name in (*retired_in(file.read_text(encoding="utf-8")), file.stem, file.parent.name)
         if name in RETIRED
     }
     assert not found
 
 
+def retired_in(text: str) -> frozenset[str]:
+    """The retired names that a module has. Only one that has their words, as names or in sentences, need be parsed."""
+    return RETIRED.intersection(names_in(text)) if RETIRED.intersection(re.findall(r"\w+", text)) else frozenset()
+
+
 def test_a_retired_name_is_found() -> None:
-    assert RETIRED & set(names_in("from lab import fronts\ndef f(rest): return rest.kept")) == {
+    assert retired_in("from lab import fronts\ndef f(rest): return rest.kept") == {
         "fronts",
         "rest",
         "kept",

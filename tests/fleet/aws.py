@@ -24,8 +24,6 @@ from brokerproof.fleet.machine import definition
 
 MACHINE = "arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet"
 BUCKET = "fleet-bucket"
-LOADER = botocore.session.Session().get_component("data_loader")
-"""One for all: reading AWS's descriptions of its services takes longer than a test does."""
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 TOOK = timedelta(seconds=9)
 Function = Callable[[dict[str, Any]], dict[str, Any]]
@@ -65,7 +63,6 @@ class FleetAws:
     def session(self, who: str) -> Any:
         """A session of boto3 whose calls are answered here."""
         core = botocore.session.Session()
-        core.register_component("data_loader", LOADER)
         core.register("before-parameter-build", _keep)
         core.register("before-call", lambda model, context, **more: self._heard(who, model, context["asked"], more))
         return boto3.Session(

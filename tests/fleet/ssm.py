@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -205,7 +206,7 @@ class Scripts:
     dead: set[str] = field(default_factory=set)
 
     def __call__(self, instance: str, script: str) -> tuple[int, str]:
-        words = shlex.split(script)
+        words = words_of(script)
         link, digest, run_s = words[words.index(PROGRAM) + 1 :][:3]
         text = self.aws.objects[key_of(link)]
         assert hashlib.sha256(text).hexdigest() == digest
@@ -238,6 +239,12 @@ class Scripts:
         if key in self.aws.objects:
             raise ObjectsError("HTTP 412 Precondition Failed")
         self.aws.objects[key] = body
+
+
+@lru_cache(maxsize=1)
+def words_of(script: str) -> list[str]:
+    """Read once, since all instances of a command have the same."""
+    return shlex.split(script)
 
 
 def key_of(link: str) -> str:

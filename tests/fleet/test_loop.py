@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,12 @@ FIRST = CLIENTS[0]
 REAL_SESSION = boto3_session
 
 
+@cache
+def text() -> str:
+    """The file of the topology. Most tests take less time than it takes to write."""
+    return dumps(TOPOLOGY)
+
+
 class Fleet:
     """A hub in process, and the command line."""
 
@@ -51,7 +58,7 @@ class Fleet:
         self.functions = Functions(self.aws, Scripted(TOPOLOGY))
         self.folder = folder
         self.target = folder / "target.yaml"
-        self.target.write_text(dumps(TOPOLOGY), encoding="utf-8")
+        self.target.write_text(text(), encoding="utf-8")
         monkeypatch.chdir(folder)
         session = self.aws.session("operator")
         monkeypatch.setattr("brokerproof.cli.fleet_session.boto3_session", lambda _region: session)

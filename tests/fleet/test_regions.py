@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ FAR = sorted(name for name, region in REGION_OF.items() if region == WEST)
 NEAR = sorted(name for name, region in REGION_OF.items() if region == EAST)
 
 
+@cache
+def text() -> str:
+    """The file of the topology. Most tests take less time than it takes to write."""
+    return dumps(TOPOLOGY)
+
+
 class Fleet:
     """A hub in each Region, and the command line."""
 
@@ -35,7 +42,7 @@ class Fleet:
         self.functions = {region: Functions(aws, Scripted(TOPOLOGY)) for region, aws in self.aws.items()}
         self.folder = folder
         self.target = folder / "target.yaml"
-        self.target.write_text(dumps(TOPOLOGY), encoding="utf-8")
+        self.target.write_text(text(), encoding="utf-8")
         monkeypatch.chdir(folder)
         sessions = {region: aws.session("operator") for region, aws in self.aws.items()}
         monkeypatch.setattr("brokerproof.cli.fleet_session.boto3_session", lambda region: sessions[region])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def instance_of(client: str) -> str:
     return f"i-{hashlib.sha256(client.encode()).hexdigest()[:17]}"
 
 
+@cache
+def text() -> str:
+    """The file of the topology. Most tests take less time than it takes to write."""
+    return dumps(TOPOLOGY)
+
+
 class Fleet:
     """A bucket, the accounts of the clients, and the command line."""
 
@@ -59,7 +66,7 @@ class Fleet:
         self.aws.carries = self.scripts
         self.folder = folder
         self.target = folder / "target.yaml"
-        self.target.write_text(dumps(topology), encoding="utf-8")
+        self.target.write_text(text() if topology is TOPOLOGY else dumps(topology), encoding="utf-8")
         probe = folder / "probe.zip"
         probe.write_bytes(b"probe")
         monkeypatch.chdir(folder)
@@ -180,26 +187,32 @@ def test_an_instance_that_ssm_does_not_reach_holds_no_place(fleet: Fleet, dead: 
     assert instance_of(FIRST) not in {each for command in fleet.aws.commands.values() for each in command.invocations}
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        ("DeliveryTimedOut", "did not take the command in time; is it running?"),
-        ("Undeliverable", "SSM cannot deliver to i-"),
-        ("AccessDenied", "whoever sent the command has no access to i-"),
-        ("InvalidPlatform", "not for the platform of i-"),
-        ("ExecutionTimedOut", "its script did not end in time"),
-        ("Execution Timed Out", "its script did not end in time"),
-        ("Cancelled", "the command was cancelled"),
-        ("Success", "its script succeeded and its object is not there"),
-        ("SomethingNew", "SSM says of the command at i-"),
-    ],
-)
-def test_a_status_of_ssm_is_the_words_for_a_missing_object(fleet: Fleet, status: str, words: str) -> None:
-    fleet.instance(FIRST).status = status
+STATUSES = {
+    "DeliveryTimedOut": "did not take the command in time; is it running?",
+    "Undeliverable": "SSM cannot deliver to i-",
+    "AccessDenied": "whoever sent the command has no access to i-",
+    "InvalidPlatform": "not for the platform of i-",
+    "ExecutionTimedOut": "its script did not end in time",
+    "Execution Timed Out": "its script did not end in time",
+    "Cancelled": "the command was cancelled",
+    "Success": "its script succeeded and its object is not there",
+    "SomethingNew": "SSM says of the command at i-",
+}
+
+
+def test_a_status_of_ssm_is_the_words_for_a_missing_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each status at an instance of its own, and one instance that is well."""
+    topology = many(len(STATUSES) + 1)
+    fleet = Fleet(tmp_path, monkeypatch, topology)
+    names = [client.name for client in topology.clients]
+    for name, status in zip(names, STATUSES, strict=False):
+        fleet.instance(name).status = status
     result = fleet.run()
     assert result.exit_code == 3, result.output
-    assert words in fleet.errors[FIRST]
-    assert f"{len(CLIENTS) - 1} of {len(CLIENTS)} clients ran" in result.output
+    errors = fleet.errors
+    told = {status: errors[name] for name, status in zip(names, STATUSES, strict=False)}
+    assert {status: error for status, error in told.items() if STATUSES[status] not in error} == {}
+    assert f"1 of {len(names)} clients ran" in result.output
 
 
 def test_a_status_is_nothing_beside_an_object(fleet: Fleet) -> None:

@@ -18,6 +18,8 @@ from tools import fleet_templates
 
 hcl2 = pytest.importorskip("hcl2", reason="python-hcl2 is not installed: tools/setup.sh installs it")
 
+pytestmark = pytest.mark.slow  # the parser takes more than a second of each module
+
 MODULES = Path(__file__).parents[2] / "deploy" / "terraform"
 PAIRS = {name: f"{name}.yaml" for name in ("fleet-commands", "fleet-hub", "fleet-probe")}
 HUB = MachineHub("arn:aws:states:us-east-1:111111111111:stateMachine:brokerproof-fleet", "bucket-1", "p")
@@ -99,7 +101,6 @@ def resolved(text: str, name: str) -> str:
     return re.sub(r"\$\{([^{}]+)\}", lambda match: resolved(match[1], name), text)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
 def test_parameters_are_the_same(name: str) -> None:
     theirs = {snake(key): each for key, each in template(PAIRS[name])["Parameters"].items()}

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from brokerproof.aws.intent.models import Intent, account_of
 from brokerproof.errors import WrongUseError
-from brokerproof.topology.documents import read_as, read_text, written
+from brokerproof.topology.documents import parse, read_as, read_text, written
 from brokerproof.topology.rules.problem import Problem
 
 _EXPECTED: Final = "an intent is a mapping with version, clusters, accounts and clients"
@@ -65,8 +62,8 @@ def _problems(intent: Intent) -> Iterator[Problem]:
 def is_intent(path: Path) -> bool:
     """Whether a file says which clusters to discover by ARN, as an intent does and a topology does not."""
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError, ValueError, RecursionError):
+        document = parse(read_text(path, IntentError), str(path), error_type=IntentError, expected=_EXPECTED)
+    except IntentError:
         return False
-    clusters = document.get("clusters") if isinstance(document, dict) else None
+    clusters = document.get("clusters")
     return isinstance(clusters, list) and bool(clusters) and all(isinstance(arn, str) for arn in clusters)
