@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,28 @@ LONGEST: Final = (
     "probes/test_clients_ahead.py",
 )
 """Files of few tests that each take long, in this order."""
+
+
+_OF_THE_MODULE: Final = re.compile(r"^pytestmark = (?:\[[^]]*\]|.*)", re.MULTILINE)
+_LEFT_OUT: Final = re.compile(r"not (\w+)")
+_ONLY_LEAVES_OUT: Final = re.compile(r"not \w+(?: and not \w+)*")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a module whose own mark is left out, nor the conftest of a room of such modules."""
+    expression = config.option.markexpr
+    if not _ONLY_LEAVES_OUT.fullmatch(expression):
+        return None
+    modules = list(collection_path.glob("test_*.py")) if collection_path.is_dir() else [collection_path]
+    left_out = set(_LEFT_OUT.findall(expression))
+    return True if modules and all(_marks_of(module) & left_out for module in modules) else None
+
+
+def _marks_of(module: Path) -> set[str]:
+    """The marks that a module has as a whole, by its text."""
+    return set(
+        re.findall(r"pytest\.mark\.(\w+)", "".join(_OF_THE_MODULE.findall(module.read_text("utf-8", "replace"))))
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import pytest
 
-from brokerproof.accuracy.cases import SelectionError, case_of, cases_of, digest, expected, go_together, together
+from brokerproof.accuracy.cases import Case, SelectionError, case_of, cases_of, digest, expected, go_together, together
 from brokerproof.accuracy.score import UNKNOWN
 from brokerproof.accuracy.trial import Injected, Selection, Trial, TrialKind
 from brokerproof.causes.codes import Code
@@ -18,8 +19,13 @@ from brokerproof.topology.patterns import PATTERNS
 SOME = Selection(patterns=("peering",), layers=("route", "security"))
 
 
+@cache
+def single_faults() -> tuple[Case, ...]:
+    return cases_of(Selection())
+
+
 def test_every_fault_is_tried_in_every_pattern_it_applies_to() -> None:
-    there = {(case.pattern, *case.faults) for case in cases_of(Selection())}
+    there = {(case.pattern, *case.faults) for case in single_faults()}
     assert there == {(pattern, fault.name) for fault in FAULTS.values() for pattern in fault.patterns}
 
 
@@ -39,13 +45,13 @@ def test_a_trial_tells_its_case_whatever_would_be_drawn_today() -> None:
 
 
 def test_a_fault_of_ipv6_gets_a_cluster_that_has_it() -> None:
-    ipv6 = [case for case in cases_of(Selection()) if FAULTS[case.faults[0]].dual_stack]
+    ipv6 = [case for case in single_faults() if FAULTS[case.faults[0]].dual_stack]
     assert ipv6
     assert {case.variant for case in ipv6} == {"dual-stack"}
 
 
 def test_a_fault_of_the_login_gets_clients_that_log_in_so() -> None:
-    logins = [case for case in cases_of(Selection()) if FAULTS[case.faults[0]].layer is FaultLayer.AUTHENTICATION]
+    logins = [case for case in single_faults() if FAULTS[case.faults[0]].layer is FaultLayer.AUTHENTICATION]
     assert logins
     assert all(case.variant == FAULTS[case.faults[0]].authentication for case in logins)
 

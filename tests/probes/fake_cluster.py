@@ -8,6 +8,7 @@ in what the mock says, so that clients stay in front of the proxies.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import dataclasses
 import functools
 import importlib
@@ -16,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
@@ -48,6 +50,8 @@ OF_TOPICS = (CREATE_TOPICS, DELETE_TOPICS)
 TOPIC_RESOURCE = 2
 PATIENCE_S = 60.0
 """The mock answers at once; a machine that others use as well may not."""
+JOIN_MS = 10
+_MAPS = Path("/proc/self/maps")
 LATE_S = 0.1
 """By so much a busy machine may wake a sleeper too late without that being a slower path."""
 
@@ -113,6 +117,7 @@ class FakeCluster:
     def __post_init__(self) -> None:
         # The mock logs that bootstrap.servers is ignored; it need not.
         self._mock = Producer({"test.mock.num.brokers": self.brokers, "log_level": 0})
+        _let_groups_begin(self._mock)
         listed = self._mock.list_topics(timeout=PATIENCE_S).brokers
         self.behind = {broker.id: broker.port for broker in listed.values()}
         self._closed: set[tuple[int, int]] = set()
@@ -313,6 +318,18 @@ def _proxy(cluster: FakeCluster, own_id: int) -> Callable[..., Any]:
             far_writer.transport.abort()
 
     return behaviour
+
+
+def _let_groups_begin(mock: Producer) -> None:
+    """Have the mock wait for further members of a new group as briefly as it may: three seconds by itself.
+
+    librdkafka offers that to C alone. Its handle is the first thing that the client has beside being an object.
+    """
+    library = ctypes.CDLL(next(line.split()[-1] for line in _MAPS.read_text().splitlines() if "librdkafka" in line))
+    library.rd_kafka_handle_mock_cluster.restype = ctypes.c_void_p
+    handle = ctypes.c_void_p.from_address(id(mock) + object.__basicsize__)
+    cluster = ctypes.c_void_p(library.rd_kafka_handle_mock_cluster(handle))
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, JOIN_MS)
 
 
 def _second_string(body: bytes) -> str:
