@@ -136,6 +136,7 @@ class EndpointChecks:
     def _advertised(self, broker: BrokerView, subject: SubjectOf) -> Check:
         title = broker_title(Stage.METADATA, broker)
         answers = self._basis.metadata
+        asked = [o for o in self._basis.seen.all if o.stage is Stage.METADATA]
         entries = [
             (entry.name, entry.port)
             for facts in answers
@@ -146,10 +147,12 @@ class EndpointChecks:
             f"broker-{broker.broker_id}/{Stage.METADATA}",
             Stage.METADATA,
             subject,
-            [o for o in self._basis.seen.all if o.stage is Stage.METADATA][:1],
+            sorted((o for o in asked if o.status is not Status.FAILED), key=lambda o: o.status is not Status.OK)[:1],
             title,
             asserts=Assertion.ADVERTISED,
         )
+        if check.verdict is Verdict.NOT_SEEN and asked:
+            check = changed(check, verdict=Verdict.BLOCKED, observed="no metadata was read")
         if answers:
             wrong = sorted({f"{name}:{port}" for name, port in entries if not _same(name, port, broker)})
             missing = sum(all(e.broker_id != broker.broker_id for e in facts.brokers) for facts in answers)

@@ -557,6 +557,7 @@ def test_a_latency_that_fails_keeps_its_broker_and_its_address() -> None:
     assert [(c.check_id, c.broker_id, c.address) for c in red] == [("broker-2/latency", 2, address)]
     [found] = diagnose([evidence]).findings
     assert (found.broker_ids, found.addresses) == ((2,), (address,))
+    assert found.codes == (Code.UNKNOWN,), "a sample that failed says nothing of records"
 
 
 def test_latencies_that_are_measured_are_green() -> None:

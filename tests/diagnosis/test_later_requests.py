@@ -8,12 +8,25 @@ import pytest
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.check import Verdict
 from brokerproof.diagnosis.diagnose import diagnose
-from brokerproof.probes.outcome import AuthorizeFacts, Outcome, PathSizeFacts, Reason, Stage, Status
+from brokerproof.probes.outcome import (
+    AuthorizeFacts,
+    ConsumeFacts,
+    Outcome,
+    PathSizeFacts,
+    ProduceFacts,
+    Reason,
+    Stage,
+    Status,
+)
 from brokerproof.probes.outcome.permissions import Permission
 from tests.diagnosis.bends import IN_VPC, PEERING, SINGLE, named, one
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, judged, seen, views_of
 
 SILENT = one(Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS)
+MOVED = {
+    Stage.PRODUCE: ProduceFacts(topic="t", partition=0, leader_id=1, records=5),
+    Stage.CONSUME: ConsumeFacts(topic="t", partition=0, leader_id=1, expected=5),
+}
 ENDED = one(Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY)
 
 
@@ -56,9 +69,27 @@ def test_no_metadata_from_one_address_is_a_check_of_that_address_and_what_follow
 def test_records_without_an_answer_leave_the_same_causes_at_one_leader_and_at_all(
     stage: Stage, brokers: list[int] | None, reason: Reason
 ) -> None:
-    found = diagnosis_of(views_of(PEERING), Bend(at(stage, brokers=brokers), failed(reason)))
+    facts = MOVED[stage]
+    found = diagnosis_of(views_of(PEERING), Bend(at(stage, brokers=brokers), failed(reason, facts)))
     codes = one(Code.PRODUCE_LEADER_UNREACHABLE, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_PACKET_LOSS)
     assert {each for each, _, _ in named(found)} == {codes}
+
+
+def test_a_request_about_the_topic_that_is_cut_is_not_told_as_records_without_an_answer() -> None:
+    found = diagnosis_of(views_of(PEERING), Bend(at(Stage.PRODUCE), failed(Reason.TRANSPORT)))
+    assert {codes for codes, _, _ in named(found)} == {ENDED}
+
+
+def test_where_nobody_answers_metadata_what_is_advertised_is_not_judged() -> None:
+    views = views_of(PEERING)
+    found = diagnosis_of(views, Bend(at(Stage.METADATA), failed(Reason.TIMED_OUT)))
+    assert {codes for codes, _, _ in named(found)} == {SILENT}
+    [view] = [each for each in views if each.client == "peered"]
+    checks = {c.check_id: c for c in seen(view, Bend(at(Stage.METADATA), failed(Reason.TIMED_OUT))).checks}
+    assert (checks["broker-2/metadata"].verdict, checks["broker-2/metadata"].observed) == (
+        Verdict.BLOCKED,
+        "no metadata was read",
+    )
 
 
 DENIED = AuthorizeFacts(denied=(Permission.WRITE_IDEMPOTENTLY,))

@@ -13,10 +13,12 @@ from brokerproof.diagnosis.rules import authorization, host
 from brokerproof.diagnosis.rules.case import TWICE, Access, Case, Draft, Named, Red, Said, broker_of, grouped, kind
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
+    ConsumeFacts,
     GroupFacts,
     IdentityFacts,
     MetadataFacts,
     OffsetsPartition,
+    ProduceFacts,
     Reason,
     Role,
     Stage,
@@ -240,16 +242,22 @@ def _records(case: Case, red: Red) -> Said | None:
         case _ if red.check.stage is Stage.GROUP:
             return _group(case, red)
         case Reason.TIMED_OUT | Reason.TRANSPORT:
-            return sets.NOT_ACKNOWLEDGED, _no_answer(case, red)
+            return _no_answer(case, red)
         case _:
             return None
 
 
-def _no_answer(case: Case, red: Red) -> str:
-    if red.check.stage is Stage.CONSUME:
-        return "a leader takes records, and does not give them back in time"
-    others = "other leaders take theirs" if _others_work(case, red) else "no other leader takes any"
-    return f"a leader's records get no answer, and {others}"
+def _no_answer(case: Case, red: Red) -> Said | None:
+    """Of records that were sent or read, and of the topic's own requests before; of a measurement nothing is known."""
+    moved = {type(o.facts) for o in case.outcomes(red)}
+    if ConsumeFacts in moved:
+        return sets.NOT_ACKNOWLEDGED, "a leader takes records, and does not give them back in time"
+    if ProduceFacts in moved:
+        others = "other leaders take theirs" if _others_work(case, red) else "no other leader takes any"
+        return sets.NOT_ACKNOWLEDGED, f"a leader's records get no answer, and {others}"
+    if red.check.stage is Stage.PRODUCE and red.check.reason is Reason.TRANSPORT:
+        return sets.ENDED_AFTER_HANDSHAKE, "requests are answered, and one about the topic is ended without an answer"
+    return None
 
 
 def _no_topic(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line an answer
