@@ -22,7 +22,7 @@ from tests.probes.running import TO_IDENTITY, Result, client_processes, plan, pr
 from tests.probes.test_entry import LONG, is_closing, probes, read_until
 
 TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 async def until(holds: Callable[[], bool]) -> None:
