@@ -31,7 +31,7 @@ from tests.canary.made import TOPOLOGY, dead_broker
 from tests.diagnosis.perfect import perfect
 
 NAMES = ("account_b", "overlapping")
-FAST = Settings(every_s=1.0, deep_every_s=3600, budget=Budget(connections_per_s=1000))
+FAST = Settings(every_s=0.5, deep_every_s=3600, budget=Budget(connections_per_s=1000))
 
 
 class Quick:
@@ -137,7 +137,7 @@ def test_rounds_of_a_client_never_overlap_and_a_slow_one_costs_its_own_slots(
 ) -> None:
     def open_client(client: Client) -> Quick:
         slow = client.name == "overlapping"
-        vantages[client.name] = Quick(client, takes_s=3.0 if slow else 0.01)
+        vantages[client.name] = Quick(client, takes_s=1.5 if slow else 0.01)
         return vantages[client.name]
 
     with Watching(tmp_path, open_client) as watching:
