@@ -190,11 +190,9 @@ def publish(target: Path, name: str, **options: Any) -> None:
     """
     with ExitStack() as stack:
         session = _session(stack, options)
+        session.see_that_schedules_start(check_name(name, "set"), Wanted(1))
         written = session.write(
-            check_name(name, "set"),
-            target,
-            lambda topology: _paced(topology, options),
-            only_region=options["only_region"],
+            name, target, lambda topology: _paced(topology, options), only_region=options["only_region"]
         )
         click.echo(written.because, err=True)
         inputs = session.inputs_of(name, written, Wanted)

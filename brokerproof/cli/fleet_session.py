@@ -151,6 +151,15 @@ class Session:
             wanted.setdefault(hub_of(hubs, topology, client), []).append(client.name)
         return wanted or {hubs[0]: []}
 
+    def see_that_schedules_start(self, name: str, wanted: Wanted) -> None:
+        """Before anything is written: a set that something else is scheduled with stays as it is.
+
+        Raises:
+            FleetError: no schedule starts an engine of this kind.
+        """
+        for one in self.hubs:
+            one.engine.scheduled(name, wanted)
+
     def inputs_of(self, name: str, written: Written, wanted: Callable[[int], Wanted]) -> dict[str, dict[str, Any]]:
         """What schedules start a set with, by Region.
 
@@ -169,7 +178,7 @@ class Session:
         ``wanted``: how, with so many at a time.
 
         Raises:
-            EngineError: none can be.
+            EngineError, FleetError: none can be.
         """
         not_started: dict[str, str] = {}
         for one in self.hubs:
@@ -178,7 +187,7 @@ class Session:
                 continue
             try:
                 one.engine.start(written.made[region], name, wanted(written.at_once[region]))
-            except CouldNotError as error:
+            except (CouldNotError, FleetError) as error:
                 if len(not_started) + 1 == len(written.at_once):
                     raise
                 not_started[region] = str(error)

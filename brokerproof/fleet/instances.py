@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from typing import Any, Final
 
 from brokerproof.fleet.far.values import Item
@@ -91,7 +92,8 @@ def _why_not(instance: str, known: Mapping[str, Any] | None) -> str:
         return f"SSM does not know {instance}: its agent must run, and its role must have AmazonSSMManagedInstanceCore"
     if known.get("PingStatus") != "Online":
         when = known.get("LastPingDateTime")
-        return f"SSM's agent at {instance} was last heard of{f' at {when:%Y-%m-%d %H:%M} UTC' if when else ' long ago'}"
+        at = f"at {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when else "long ago"
+        return f"SSM's agent at {instance} was last heard of {at}"
     if known.get("PlatformType", _LINUX) != _LINUX:
         return f"{instance} runs {known['PlatformType']}, and the probe needs {_LINUX}"
     return ""

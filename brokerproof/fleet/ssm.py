@@ -6,7 +6,10 @@ Where there are more commands than clients may run at a time, they are sent as o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -34,6 +37,8 @@ RECORD: Final = "commands.json"
 _UNDER_WAY: Final = frozenset({"Pending", "InProgress", "Cancelling"})
 _NOT_YET: Final = timedelta(minutes=1)
 """How long SSM may not know a command that it has taken."""
+_NEXT_IS_SENT: Final = timedelta(minutes=1)
+"""Whoever runs the fleet looks every few seconds: so long after the last script, nobody does any more."""
 _UNKNOWN: Final = "InvalidCommandId"
 _TURN: Final = "its turn had not come when the command that ran the fleet ended"
 _STOPPED: Final = "it was not begun: more had failed by then than --stop-when-failed allows"
@@ -107,11 +112,14 @@ class Ssm:
             record = self._advanced(record, told)
             told = self._told(record)
         is_over = not self._waiting and all(each["Status"] not in _UNDER_WAY for each in told)
+        ended = self._ended(record) if is_over else None
+        if record.waiting and ended is not None and datetime.now(UTC) - ended < _NEXT_IS_SENT:
+            is_over, ended = False, None  # another process sends what waits
         return Execution(
             listed(sorted({words(each) for each in told})) if told else "sent to nobody",
             is_over,
             began=min((sent.at for sent in record.commands), default=None),
-            ended=self._ended(record) if is_over else None,
+            ended=ended,
         )
 
     def newest(self, _set_name: str) -> str | None:
@@ -157,27 +165,28 @@ class Ssm:
     def _sent(self, record: Record, free: int, failed: list[CouldNotError]) -> Record:
         """The record with what was sent now: as many commands as are free, whose turn it is."""
         while self._waiting and free > 0:
-            batch = self._waiting.pop(0)
-            commands, lost = record.commands, dict(record.not_sent)
-            try:
-                sent, left_out = self._sender.send(batch)
-            except (CouldNotError, FleetError) as error:
-                failed.append(CouldNotError(str(error)))
-                lost |= dict.fromkeys(batch.clients, str(error))
-            else:
-                lost |= left_out
-                if sent is not None:
-                    commands = (*commands, sent)
-                    free -= batch.at_once
-            # After each: what was sent is found again, whatever happens before the next.
-            record = Record(commands=commands, not_sent=lost, waiting=_clients(self._waiting))
-            self._keep(batch.made.set.name, batch.run, record)
+            # What was sent must be known to whoever stops it: SSM alone gives a command its id.
+            with interrupted_afterwards():
+                batch = self._waiting.pop(0)
+                commands, lost = record.commands, dict(record.not_sent)
+                try:
+                    sent, left_out = self._sender.send(batch)
+                except (CouldNotError, FleetError) as error:
+                    failed.append(CouldNotError(str(error)))
+                    lost |= dict.fromkeys(batch.clients, str(error))
+                else:
+                    lost |= left_out
+                    if sent is not None:
+                        commands = (*commands, sent)
+                        free -= batch.at_once
+                record = Record(commands=commands, not_sent=lost, waiting=_clients(self._waiting))
+                self._keep(batch.made.set.name, batch.run, record)
         return record
 
     def _advanced(self, record: Record, told: Sequence[Mapping[str, Any]]) -> Record:
         """The record after the commands were sent whose turn has come; none where too many items failed."""
         wanted, made, run = self._waiting[0].wanted, self._waiting[0].made, self._waiting[0].run
-        if sum(each.get("ErrorCount", 0) for each in told) > len(made.set.items) * wanted.tolerated / 100:
+        if self._did_not_run(record, told, made.set.items) > len(made.set.items) * wanted.tolerated / 100:
             stopped = dict.fromkeys(_clients(self._waiting), _STOPPED)
             self._waiting.clear()
             record = Record(commands=record.commands, not_sent=record.not_sent | stopped)
@@ -185,6 +194,17 @@ class Ssm:
             return record
         under_way = sum(each["Status"] in _UNDER_WAY for each in told)
         return self._sent(record, wanted.at_once - under_way, [])
+
+    def _did_not_run(self, record: Record, told: Sequence[Mapping[str, Any]], items: Sequence[Item]) -> int:
+        """Clients that nothing was sent for, and those of instances where the script failed or never came."""
+        bad = {
+            str(each["InstanceId"])
+            for sent, command in zip(record.commands, told, strict=True)
+            if command.get("ErrorCount") or command.get("DeliveryTimedOutCount")
+            for each in self._invocations(sent)
+            if each["Status"] not in _UNDER_WAY | {"Delayed", "Success"}
+        }
+        return sum(item.client in record.not_sent or instance_of(item) in bad for item in items)
 
     def _told(self, record: Record) -> list[Mapping[str, Any]]:
         return [self._command(sent) for sent in record.commands]
@@ -255,6 +275,23 @@ def batches(made: Made, run: str, wanted: Wanted) -> list[Batch]:
         Batch(name, account, tuple(item for items in instances for item in items), shares[name], made, run, wanted)
         for name, (account, instances) in found.items()
     ]
+
+
+@contextmanager
+def interrupted_afterwards() -> Iterator[None]:
+    """Hold an interruption back within the block, which is short: it comes when that has ended."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(came[0], None)
 
 
 def _account(item: Item) -> str:

@@ -59,7 +59,7 @@ _FETCH: Final = (
 
 
 _LEAVES: Final = 'read -r _ <"$1/alive"; rm -rf "$1"'
-"""Removes a command's folder when the last process of the command is gone, however it went."""
+"""Removes a command's folder when its shell is gone, however it went."""
 _GATHERED_MINUTES: Final = 15
 """Without a chunk for so long, what was gathered is removed: whoever sent it is gone."""
 _GATHERS: Final = 'while [ -n "$(find "$1" -mmin -$2 2>/dev/null)" ]; do sleep 2; done; rm -rf "$1"'

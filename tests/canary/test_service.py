@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from brokerproof.canary.events import Event, RoundEnded, StateChanged
 from brokerproof.canary.rounds import PATH, RECORDS
 from brokerproof.canary.schedule import Budget
-from brokerproof.canary.service import Canary, Settings, watchers_of
+from brokerproof.canary.service import ENDING_S, Canary, Settings, watchers_of
 from brokerproof.canary.state import State
 from brokerproof.canary.store import Store
 from brokerproof.canary.totals import Totals
@@ -226,3 +227,29 @@ def test_a_hold_is_placed_listed_and_ended(tmp_path: Path) -> None:
     assert "app is held until" in runner.invoke(canary, ["hold", *state, "--list"]).output
     assert "no longer held" in runner.invoke(canary, ["hold", *state, "--end"]).output
     assert not runner.invoke(canary, ["hold", *state, "--list"]).output
+
+
+def test_a_probe_that_begins_after_the_stop_is_told_too(tmp_path: Path) -> None:
+    """As one that waited for its turn to log in, which it has when another ended."""
+    turn = threading.Lock()
+
+    class Waiting(Quick):
+        pid: int | None = None
+
+        def run(self, plan: Plan, on_outcome: OnOutcome | None = None) -> VantageRun:
+            with turn, subprocess.Popen(["sleep", "60"]) as process:
+                self.pid = process.pid
+                process.wait()
+                self.pid = None
+            return super().run(plan, on_outcome)
+
+    opened: list[Waiting] = []
+
+    def open_client(client: Client) -> Quick:
+        opened.append(Waiting(client))
+        return opened[-1]
+
+    with Watching(tmp_path, open_client) as watching:
+        watching.until(lambda: len(opened) == len(NAMES) and any(each.pid for each in opened))
+        began = time.monotonic()
+    assert time.monotonic() - began < ENDING_S

@@ -24,9 +24,12 @@ class LinkBucket:
 
 
 @contextmanager
-def serving(objects: dict[str, bytes], secret: str) -> Iterator[LinkBucket]:
-    """Serve objects by their keys, to links that were signed with a secret, for as long as the block lasts."""
-    answers = type("Answers", (_Answers,), {"objects": objects, "secret": secret})
+def serving(objects: dict[str, bytes], secret: str, cut: set[str] | None = None) -> Iterator[LinkBucket]:
+    """Serve objects by their keys, to links that were signed with a secret, for as long as the block lasts.
+
+    ``cut``: keys whose next answer ends before its last byte.
+    """
+    answers = type("Answers", (_Answers,), {"objects": objects, "secret": secret, "cut": set() if cut is None else cut})
     server = ThreadingHTTPServer(("127.0.0.1", 0), answers)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -43,10 +46,16 @@ class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     objects: dict[str, bytes]
     secret: str
+    cut: set[str]
 
     def do_GET(self) -> None:
         if self._may():
             found = self.objects.get(self._key())
+            if found and self._key() in self.cut:
+                self.cut.discard(self._key())
+                self._answer(200, found[:-1], length=len(found))
+                self.close_connection = True
+                return
             self._answer(200 if found is not None else 404, found or b"")
 
     def do_PUT(self) -> None:
@@ -70,9 +79,9 @@ class _Answers(BaseHTTPRequestHandler):
         self._answer(403, b"<Code>SignatureDoesNotMatch</Code>")
         return False
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, length: int | None = None) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         self.wfile.write(body)
 

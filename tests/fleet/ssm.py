@@ -78,6 +78,7 @@ class FleetSsm(FleetAws):
         self.unknown_looks = 0
         """How often SSM does not know a command at first, or any more."""
         self.refuses_unknown = False
+        self.on_send: Callable[[], None] = lambda: None
         self.most_at_once = 0
         self.closed_accounts: set[str] = set()
         """Whose role nobody may assume."""
@@ -135,6 +136,7 @@ class FleetSsm(FleetAws):
         assert len(target["Values"]) <= 50
         aimed = [name for name in target["Values"] if self._is_own(name)]
         command_id = str(uuid.uuid4())
+        self.on_send()
         self.most_at_once = max(self.most_at_once, 1 + sum(each.looks_left > 0 for each in self.commands.values()))
         command = self.commands[command_id] = Command(self.asking, asked, looks_left=self.looks)
         [script] = asked["Parameters"]["commands"]
@@ -160,7 +162,13 @@ class FleetSsm(FleetAws):
             return {"Commands": []}
         command = self.commands[asked["CommandId"]]
         assert command.account == self.asking
-        told = {"CommandId": asked["CommandId"], "RequestedDateTime": NOW, "ErrorCount": command.errors}
+        late = sum(each["StatusDetails"] == "DeliveryTimedOut" for each in command.invocations.values())
+        told = {
+            "CommandId": asked["CommandId"],
+            "RequestedDateTime": NOW,
+            "ErrorCount": command.errors,
+            "DeliveryTimedOutCount": late,
+        }
         if command.cancelled:
             return {"Commands": [{**told, "Status": "Cancelled", "StatusDetails": "Cancelled"}]}
         if command.looks_left > 0:
@@ -185,6 +193,7 @@ class FleetSsm(FleetAws):
             {
                 "CommandId": asked["CommandId"],
                 "InstanceId": name,
+                "Status": "Success" if each["StatusDetails"] == "Success" else "Failed",
                 "StatusDetails": each["StatusDetails"],
                 "CommandPlugins": [{"Output": each["Output"], "ResponseFinishDateTime": NOW + TOOK}],
             }

@@ -62,6 +62,8 @@ class There:
         self.folder, self.probe, self.objects, self.port = folder, probe, objects, port
         self.platform = this_platform()
         objects[f"p/_probes/{probe.sha256}.zip"] = probe.read()
+        self.cut: set[str] = set()
+        """Keys whose next answer is cut off."""
 
     def linked(self, client: str, **other: str) -> Linked:
         text = encode_plan(msgspec.structs.replace(plan(self.port), client=client))
@@ -102,8 +104,11 @@ class There:
 @pytest.fixture
 def there(tmp_path: Path, probe: Bundle, closed_port: int) -> Iterator[There]:
     objects: dict[str, bytes] = {}
-    with serving(objects, SECRET) as bucket:
-        yield There(tmp_path, probe, bucket.url, objects, closed_port)
+    cut: set[str] = set()
+    with serving(objects, SECRET, cut) as bucket:
+        made = There(tmp_path, probe, bucket.url, objects, closed_port)
+        made.cut = cut
+        yield made
 
 
 def test_an_instance_finds_its_items_and_leaves_an_object_each(there: There) -> None:
@@ -126,6 +131,15 @@ def test_an_instance_finds_its_items_and_leaves_an_object_each(there: There) -> 
     there.objects.pop(there.results[0])
     there.objects.pop(there.results[0])
     assert there.run(told).returncode == 0, "the probe is there already, and is not fetched again"
+
+
+def test_what_s3_cuts_off_is_asked_for_again(there: There) -> None:
+    told = there.script({ID: [there.linked("one"), there.linked("two")]})
+    there.cut |= {key for key in there.objects if "index" in key or "_probes" in key or "plans/one" in key}
+    done = there.run(told)
+    assert done.returncode == 0, done.stderr
+    assert len(there.results) == 2
+    assert not there.cut
 
 
 def test_a_link_to_an_object_writes_none_over(there: There) -> None:

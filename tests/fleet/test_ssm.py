@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from botocore.config import Config
 from click.testing import CliRunner, Result
 
 from brokerproof.aws.answers.intent import intent_of
 from brokerproof.aws.intent.files import dumps_intent
+from brokerproof.cli.fleet_session import Session, Written
 from brokerproof.cli.main import main
+from brokerproof.fleet.access import Credentials
 from brokerproof.fleet.calls import CALLS, On, Who
 from brokerproof.fleet.command import limits, script
-from brokerproof.fleet.hub import CommandHub, reached_by
+from brokerproof.fleet.engine import Wanted
+from brokerproof.fleet.hub import CommandHub, FleetError, reached_by
+from brokerproof.fleet.instances import _why_not
 from brokerproof.fleet.items import verification
+from brokerproof.fleet.parts import OpenHub
+from brokerproof.fleet.ssm import open_engine
 from brokerproof.fleet.store import Store
 from brokerproof.probes.outcome import HostFacts
 from brokerproof.probes.plan import Plan, encode_plan
@@ -380,6 +390,14 @@ def test_ssm_itself_begins_no_more_in_an_account(tmp_path: Path, monkeypatch: py
     assert not any("more had failed" in c.vantage_error for c in told.clients), "deliveries that time out are no errors"
 
 
+def test_no_more_are_sent_once_too_many_were_not_reached(fleet: Fleet) -> None:
+    for client in CLIENTS:
+        fleet.instance(client).status = "DeliveryTimedOut"
+    fleet.aws.looks = 1
+    assert fleet.run("--at-once", "1", "--stop-when-failed", "0").exit_code == 3
+    assert len(fleet.aws.commands) == 1
+
+
 def test_a_run_is_told_by_status_and_collected_later(fleet: Fleet) -> None:
     fleet.instance(FIRST).status = "DeliveryTimedOut"
     started = fleet.run("--no-wait")
@@ -442,6 +460,36 @@ def test_what_is_interrupted_is_cancelled(fleet: Fleet) -> None:
     fleet.aws.on_look = interrupted
     assert fleet.run().exit_code == 130
     assert [command.cancelled for command in fleet.aws.commands.values()] == [True] * len(fleet.aws.commands)
+
+
+def test_what_is_interrupted_while_it_is_sent_is_cancelled(fleet: Fleet) -> None:
+    fleet.aws.on_send = lambda: os.kill(os.getpid(), signal.SIGINT)
+    assert fleet.run().exit_code == 130
+    assert [command.cancelled for command in fleet.aws.commands.values()] == [True]
+
+
+def test_who_collects_while_another_sends_waits_for_what_it_will_send(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies() -> None:
+        raise RuntimeError
+
+    fleet.aws.on_look = dies
+    assert isinstance(fleet.run("--at-once", "1").exception, RuntimeError)
+    fleet.aws.on_look = lambda: None
+    [run] = {key.split("/")[1] for key in fleet.aws.objects if key.endswith("items.json")}
+    store = Store(CommandHub(EAST, BUCKET), fleet.aws.session("sender").client("s3"))
+    access = Credentials(fleet.aws.session("sender"), Config())
+    for since, is_over in ((timedelta(minutes=1), True), (2 * (datetime.now(UTC) - NOW), False)):
+        monkeypatch.setattr("brokerproof.fleet.ssm._NEXT_IS_SENT", since)
+        looked = open_engine(CommandHub(EAST, BUCKET), store, access).look(run, run)
+        assert looked is not None
+        assert looked.is_over is is_over
+
+
+def test_a_set_that_a_schedule_runs_stays_where_this_engine_cannot_be_scheduled(fleet: Fleet) -> None:
+    assert fleet("publish", str(fleet.target), "hourly").exit_code == 2
+    assert not [key for key in fleet.aws.objects if "hourly" in key]
 
 
 def test_no_schedule_starts_it(fleet: Fleet) -> None:
@@ -557,3 +605,30 @@ def test_a_command_lasts_until_the_last_instance_has_had_its_time() -> None:
 def _in_one_account(topology: Topology, owner: str) -> Topology:
     vpcs = tuple(vpc.model_copy(update={"owner_id": owner}) for vpc in topology.vpcs)
     return checked(topology.model_copy(update={"vpcs": vpcs}))
+
+
+def test_when_an_agent_was_last_heard_of_is_told_in_utc() -> None:
+    there = datetime(2026, 11, 29, 9, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    known = {"PingStatus": "ConnectionLost", "LastPingDateTime": there}
+    assert _why_not("i-1", known) == "SSM's agent at i-1 was last heard of at 2026-11-29 08:00 UTC"
+
+
+def test_a_hub_that_does_not_start_leaves_the_others_to_be_collected() -> None:
+    class Starts:
+        def __init__(self, error: Exception | None) -> None:
+            self.error = error
+
+        def start(self, *_: object) -> None:
+            if self.error is not None:
+                raise self.error
+
+    def hub(region: str, error: Exception | None) -> OpenHub:
+        return OpenHub(CommandHub(region, BUCKET), None, Starts(error))  # type: ignore[arg-type]
+
+    refused = FleetError("6 commands are needed")
+    session = Session((hub(EAST, None), hub("us-west-2", refused)))
+    written = Written({EAST: None, "us-west-2": None}, {EAST: 5, "us-west-2": 5}, "")  # type: ignore[dict-item]
+    assert session.start("run", written, Wanted) == {"us-west-2": "6 commands are needed"}
+    alone = Session((hub("us-west-2", refused),))
+    with pytest.raises(FleetError, match="6 commands"):
+        alone.start("run", Written({"us-west-2": None}, {"us-west-2": 5}, ""), Wanted)  # type: ignore[dict-item]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -111,6 +112,6 @@ def _asked(link: str, body: bytes | None = None, headers: Mapping[str, str] | No
             why = f"HTTP {refused.code} {refused.reason}"
             if refused.code < _HTTP_OURS and refused.code != _HTTP_TOO_MANY:
                 break
-        except OSError as problem:
-            why = str(getattr(problem, "reason", problem))
+        except (OSError, http.client.HTTPException) as problem:
+            why = str(getattr(problem, "reason", problem)) or type(problem).__name__
     raise ObjectsError(why)
