@@ -31,7 +31,7 @@ from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.authenticate import with_again, with_nonce
 from brokerproof.probes.stages.connect import connect, round_trip_ns
-from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise
+from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise, question
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
@@ -77,9 +77,9 @@ class PathStages:
         """Every stage at an address, in order; who answered there, where somebody proved to be a broker."""
         limits = self._plan.limits
         sock = await sequence.step(Stage.CONNECT, lambda: connect(address, endpoint.port, limit_ms=limits.connect_ms))
+        far = sock is not None and round_trip_ns(sock) >= FAR_NS
         # Clients that are made ahead may be made for nothing: not where that is an authentication at every broker.
-        ahead = sock is not None and self._logins is None and round_trip_ns(sock) >= FAR_NS
-        if ahead:
+        if far and self._logins is None:
             self._on_far(endpoint)
         verified: Verified | None = None
         try:
@@ -92,7 +92,7 @@ class PathStages:
                 # The pace is not in the stage's time.
                 await self._logins.keep_pace(endpoint.login_key) if sequence.goes_on else None
                 await sequence.step(Stage.AUTHENTICATE, lambda: self._first_login(_need(connection), endpoint, address))
-            metadata = await sequence.step(Stage.METADATA, lambda: self._metadata(_need(connection)))
+            metadata = await sequence.step(Stage.METADATA, lambda: self._metadata(_need(connection), endpoint, far=far))
             for broker in metadata.brokers if metadata is not None else ():
                 self._on_advertised(broker)
             identified = await sequence.step(
@@ -170,8 +170,13 @@ class PathStages:
             other.close()
         return with_nonce(seen, again, ended_ns=ended_ns), None
 
-    async def _metadata(self, connection: KafkaConnection) -> tuple[Observation, MetadataFacts | None]:
-        return self._following.take_brokers(*await ask_metadata(connection, limit_ms=self._plan.limits.request_ms))
+    async def _metadata(
+        self, connection: KafkaConnection, endpoint: ProbedEndpoint, *, far: bool
+    ) -> tuple[Observation, MetadataFacts | None]:
+        # Far away, who answers is asked in the same flight.
+        then = question(endpoint.broker_id) if far and Stage.IDENTITY in self._plan.stages else None
+        limit_ms = self._plan.limits.request_ms
+        return self._following.take_brokers(*await ask_metadata(connection, limit_ms=limit_ms, then=then))
 
     async def _identify(
         self, endpoint: ProbedEndpoint, address: str, connection: KafkaConnection

@@ -49,6 +49,11 @@ def identity_request(broker_id: int, keys: tuple[str, ...] | None = (ADVERTISED_
     return DescribeConfigsRequest(resources=(resource,))
 
 
+def question(broker_id: int | None) -> DescribeConfigsRequest:
+    """What :func:`ask_identity` asks."""
+    return identity_request(NOBODY if broker_id is None else broker_id, KEYS)
+
+
 async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, limit_ms: int) -> Observation:
     """Ask who answers.
 
@@ -57,8 +62,7 @@ async def ask_identity(connection: KafkaConnection, broker_id: int | None, *, li
         broker_id: The broker expected here; None where any broker may answer.
         limit_ms: Deadline for request and response.
     """
-    asked = NOBODY if broker_id is None else broker_id
-    return await _asked(connection, identity_request(asked, KEYS), broker_id, limit_ms=limit_ms)
+    return await _asked(connection, question(broker_id), broker_id, limit_ms=limit_ms)
 
 
 def may_ask_otherwise(seen: Observation) -> bool:

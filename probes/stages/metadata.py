@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from kio.schema.metadata.v4 import MetadataRequest, MetadataResponse
 
@@ -23,12 +23,17 @@ NAME_CHARACTERS: Final = 255
 """Of a DNS name (RFC 1035, 2.3.4)."""
 
 
-async def ask_metadata(connection: KafkaConnection, *, limit_ms: int) -> tuple[Observation, MetadataFacts | None]:
-    """Ask for the brokers; the facts come also on their own where the stage is ok."""
+async def ask_metadata(
+    connection: KafkaConnection, *, limit_ms: int, then: Any = None
+) -> tuple[Observation, MetadataFacts | None]:
+    """Ask for the brokers; the facts come also on their own where the stage is ok.
+
+    ``then`` is the request of the stage that comes next, to be sent at once.
+    """
     request = MetadataRequest(topics=(), allow_auto_topic_creation=False)
     try:
         async with asyncio.timeout(limit_ms / 1000):
-            response = await connection.call(request, MetadataResponse)
+            response = await connection.call(request, MetadataResponse, then=then)
     except TimeoutError:
         return failed(Reason.TIMED_OUT, f"no Metadata response within {limit_ms} ms"), None
     except BrokenStreamError as failure:

@@ -45,6 +45,8 @@ class KafkaConnection:
         self._buffer = b""
         self._heard = b""
         self._correlation_id = 0
+        self._sent_ahead: Any = None
+        """A request whose response is the next to come."""
         self._one_at_a_time = asyncio.Lock()
         self.versions: dict[int, tuple[int, int]] = {}
         self.usable = True
@@ -56,24 +58,31 @@ class KafkaConnection:
         lowest, highest = self._offer(request)
         return lowest <= int(request.__version__) <= highest
 
-    async def call(self, request: Any, response_type: type[R]) -> R:
+    async def call(self, request: Any, response_type: type[R], *, then: Any = None) -> R:
         """Send one request, a kio entity, and read its response.
+
+        Args:
+            request: What to ask.
+            response_type: Of its response.
+            then: What is called next. Where the broker offers it, it is sent together with ``request``, and that call
+                reads its response.
 
         Raises:
             BrokenStreamError: the peer does not offer the request's version, ended the
                 conversation, or answers what is not Kafka. The connection is of no further use,
                 except after ``unsupported_version``.
         """
-        (response,) = await self.call_in_order((request, response_type))
+        (response,) = await self.call_in_order((request, response_type), then=then)
         return cast(R, response)
 
-    async def call_in_order(self, *asked: tuple[Any, type[Any]]) -> list[Any]:
+    async def call_in_order(self, *asked: tuple[Any, type[Any]], then: Any = None) -> list[Any]:
         """Send several requests at once and read their responses: a broker takes them one after another.
 
         Raises:
             BrokenStreamError: as :meth:`call`.
         """
-        bodies = await self._converse([request for request, _ in asked], apart=False, on_answer=_unheard)
+        requests = [request for request, _ in asked]
+        bodies = await self._converse(requests, apart=False, on_answer=_unheard, then=then)
         try:
             return [_decode(body, response_type) for body, (_, response_type) in zip(bodies, asked, strict=True)]
         except BrokenStreamError:
@@ -92,7 +101,9 @@ class KafkaConnection:
         """
         await self._converse(requests, apart=True, on_answer=on_answer)
 
-    async def _converse(self, requests: Sequence[Any], *, apart: bool, on_answer: Callable[[int], None]) -> list[bytes]:
+    async def _converse(
+        self, requests: Sequence[Any], *, apart: bool, on_answer: Callable[[int], None], then: Any = None
+    ) -> list[bytes]:
         """The responses' bodies."""
         for request in requests:
             self._require(request)
@@ -101,11 +112,16 @@ class KafkaConnection:
                 raise BrokenStreamError(Reason.CLOSED, "the connection broke earlier")
             # Cancelled or broken half-way, request and response would no longer pair up.
             self.usable = False
-            first = self._correlation_id + 1
-            self._correlation_id += len(requests)
-            frames = [_encode(request, number) for number, request in enumerate(requests, first)]
-            for data in frames if apart else [b"".join(frames)]:
-                self.overhead_bytes = await self._stream.send(data) - len(data)
+            sent, self._sent_ahead = self._sent_ahead, None
+            if sent is None:
+                first = self._correlation_id + 1
+                if then is not None and self.offers(then):
+                    self._sent_ahead = then
+                await self._send([*requests, *([self._sent_ahead] if self._sent_ahead else [])], apart=apart)
+            elif [sent] == requests:
+                first = self._correlation_id
+            else:
+                raise BrokenStreamError(Reason.CLOSED, "another response comes next")
             bodies = []
             for number in range(first, first + len(requests)):
                 payload = await self._receive_frame()
@@ -113,6 +129,13 @@ class KafkaConnection:
                 on_answer(_PREFIX_BYTES + len(payload))
             self.usable = True
             return bodies
+
+    async def _send(self, requests: Sequence[Any], *, apart: bool) -> None:
+        first = self._correlation_id + 1
+        self._correlation_id += len(requests)
+        frames = [_encode(request, number) for number, request in enumerate(requests, first)]
+        for data in frames if apart else [b"".join(frames)]:
+            self.overhead_bytes = await self._stream.send(data) - len(data)
 
     def _offer(self, request: Any) -> tuple[int, int]:
         """Lowest and highest version the broker offers of this request; the highest is below where it has none."""

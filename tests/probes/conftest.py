@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from brokerproof.probes import path_stages
 from brokerproof.probes.kafka_client import serving
 from brokerproof.probes.kafka_client.fork_server import Connection, ForkServer
 from brokerproof.probes.kafka_client.serving import serve
@@ -40,6 +41,13 @@ def os_names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     return names
+
+
+@pytest.fixture(params=["near", "far"])
+def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Near, or far away, where the probe begins with what comes next before it has the answer to what was before."""
+    monkeypatch.setattr(path_stages, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
+    return str(request.param)
 
 
 @pytest.fixture

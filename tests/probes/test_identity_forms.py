@@ -13,6 +13,8 @@ from tests.probes.fake_kafka import CLOSE, Handler, alone, broker, described, id
 from tests.probes.peers import peer, run
 from tests.probes.running import plan, probe
 
+pytestmark = pytest.mark.usefixtures("distance")
+
 
 def identified(handler: Handler, *, role: Role = Role.BROKER) -> Outcome:
     """What comes of identity at a broker whose DescribeConfigs is answered so."""

@@ -20,11 +20,11 @@ from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import AdvertisedBroker, ApiFacts, IdentityFacts, MetadataFacts, Reason, Status
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.connect import connect
-from brokerproof.probes.stages.identity import ask_identity
+from brokerproof.probes.stages.identity import ask_identity, question
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import Stream
-from tests.probes.fake_kafka import Handler, api_versions, broker, described, frame, identify, metadata
+from tests.probes.fake_kafka import Handler, api_versions, broker, described, encode, frame, identify, metadata
 from tests.probes.peers import (
     LOOPBACK,
     PATIENT_MS,
@@ -66,6 +66,56 @@ def api(behaviour: Behaviour, expected: Reason | None = None) -> Observation:
     seen: Observation = asked(behaviour, lambda connection: ask_versions(connection, limit_ms=limit_ms(expected)))
     assert time.monotonic() - begin < PATIENT_MS / 1000
     return seen
+
+
+def test_the_next_stages_question_goes_with_the_one_before_and_is_answered_behind_it() -> None:
+    together: list[Any] = []
+
+    async def both_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = []
+        for _ in range(2):
+            (length,) = struct.unpack(">i", await reader.readexactly(4))
+            frames.append(await reader.readexactly(length))
+        together.extend(frames)
+        answers = (metadata((1, LOOPBACK, 9092)), described(ErrorCode.none, ""))
+        for number, answer in enumerate(answers, 1):
+            writer.write(frame(struct.pack(">i", number) + encode(answer)))
+        await writer.drain()
+        await reader.read()
+
+    async def ask(connection: KafkaConnection) -> tuple[Observation, Observation]:
+        listed, _ = await ask_metadata(connection, limit_ms=PATIENT_MS, then=question(1))
+        return listed, await ask_identity(connection, 1, limit_ms=PATIENT_MS)
+
+    listed, identified = asked(both_first, ask)
+    assert (listed.status, identified.status) == (Status.OK, Status.OK)
+    assert len(together) == 2
+
+
+def test_a_question_that_a_broker_does_not_offer_is_not_sent_ahead() -> None:
+    handlers: dict[type, Handler] = {MetadataRequest: lambda _request: metadata((1, LOOPBACK, 9092))}
+
+    async def ask(connection: KafkaConnection) -> tuple[Observation, Observation]:
+        connection.versions.update({3: (0, 12)})
+        listed, _ = await ask_metadata(connection, limit_ms=PATIENT_MS, then=question(1))
+        return listed, await ask_identity(connection, 1, limit_ms=PATIENT_MS)
+
+    listed, identified = asked(broker(handlers), ask)
+    assert listed.status is Status.OK
+    assert identified.reason is Reason.UNSUPPORTED_VERSION
+
+
+def test_another_question_than_the_one_sent_ahead_breaks_the_connection() -> None:
+    handlers: dict[type, Handler] = {
+        MetadataRequest: lambda _request: metadata((1, LOOPBACK, 9092)),
+        DescribeConfigsRequest: identify(1),
+    }
+
+    async def ask(connection: KafkaConnection) -> Observation:
+        await ask_metadata(connection, limit_ms=PATIENT_MS, then=question(2))
+        return await ask_identity(connection, 1, limit_ms=PATIENT_MS)
+
+    assert asked(broker(handlers), ask).reason is Reason.CLOSED
 
 
 FIRST = struct.pack(">i", 1)
