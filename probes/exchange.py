@@ -28,7 +28,7 @@ from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.group_told import GroupTold, SeenFrom
 from brokerproof.probes.kafka_client.client_process import ClientProcess
 from brokerproof.probes.kafka_client.fork_server import ForkServer
-from brokerproof.probes.kafka_client.messages import Drop, Prepare, Stop
+from brokerproof.probes.kafka_client.messages import Drop, Learn, Prepare, Stop
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Settings
 from brokerproof.probes.observation import Observation, failed
@@ -138,7 +138,7 @@ class Exchange(msgspec.Struct):
             self._drop_clients()
             await self._nothing_verified()
             return
-        making = asyncio.ensure_future(self._partitions(control))
+        making = asyncio.ensure_future(self._known_partitions(control))
         try:
             listed = await asyncio.gather(*map(self._candidate, control.metadata.brokers))
             self.candidates = [*listed, *await self._unlisted(control)]
@@ -206,8 +206,8 @@ class Exchange(msgspec.Struct):
         return None if any(each.target == candidate.target for each in self.leaders) else candidate.root
 
     async def _move(self, control: Verified, partition_count: int) -> None:
-        ahead = self._ahead if self._client is not None and self._client.alive else None
-        if ahead is None or not self._is_of(ahead, control) or not self.paths.is_found_by_host(ahead):
+        are_ahead = self._are_ahead(control)
+        if not are_ahead:
             await self._prepare(self._start(control), now=False)
         self._records = Records(
             plan=self.plan,
@@ -218,6 +218,8 @@ class Exchange(msgspec.Struct):
             nonce=self.nonce,
             leaders=self.leaders,
             partition_count=partition_count,
+            # Where every broker is verified, the coordinator is.
+            joins_beside=are_ahead and Stage.GROUP in self.plan.stages and len(self._verified) == len(self.candidates),
             client_host=self._client_host,
             told_of_group=self._told_of_group,
         )
@@ -252,10 +254,12 @@ class Exchange(msgspec.Struct):
         left_s = await clean_up.left_after(leaving)
         for each in leaving:
             each.cancel()
-        if not self._records.joined or self._coordinator is None:
+        # A client that got a member's id has joined somewhere, whatever the probe was told.
+        coordinator = self._coordinator or (self._control if self._records.member_id else None)
+        if not self._records.joined or coordinator is None:
             return ""
         member_id = None if self._records.client.ended.done() else self._records.member_id
-        return await clean_up.group(self.group, self._coordinator, member_id, left_s)
+        return await clean_up.group(self.group, coordinator, member_id, left_s)
 
     # The Kafka clients.
 
@@ -283,6 +287,11 @@ class Exchange(msgspec.Struct):
         """Where Kafka clients start: at a verified name that leads them there, or no leader would get a record."""
         there = (control.endpoint, *(one.endpoint for one in self._verified))
         return next(filter(self.paths.is_found_by_host, there), control.endpoint)
+
+    def _are_ahead(self, control: Verified) -> bool:
+        """Whether there are clients that started ahead from where they may be used."""
+        ahead = self._ahead if self._client is not None and self._client.alive else None
+        return ahead is not None and self._is_of(ahead, control) and self.paths.is_found_by_host(ahead)
 
     @staticmethod
     def _is_of(start: ProbedEndpoint, control: Verified) -> bool:
@@ -395,6 +404,13 @@ class Exchange(msgspec.Struct):
         return None
 
     # The topic.
+
+    async def _known_partitions(self, control: Verified) -> Partitions | Observation:
+        """The same as :meth:`_partitions`; clients that are there already ask for them meanwhile."""
+        partitions = await self._partitions(control)
+        if self._client is not None and isinstance(partitions, Partitions) and self._are_ahead(control):
+            self._client.send(Learn(self.topic))
+        return partitions
 
     async def _partitions(self, control: Verified) -> Partitions | Observation:
         """The topic's partitions, after making it where the plan says so; or why there is none."""

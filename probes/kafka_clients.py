@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -17,6 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from brokerproof.probes.librdkafka import ClientLog, Settings
 from brokerproof.probes.plan import Limits
 
+LEARNING_S: Final = 0.25
+"""The longest that whoever takes a client waits for what it asks ahead."""
 CONNECTIONS_EACH: Final = 2
 """Of one client to one broker at once: as a leader, and as where it began or as the coordinator."""
 
@@ -48,6 +51,7 @@ class KafkaClients(msgspec.Struct, eq=False):
     _consumer: Consumer | None = None
     _closed: bool = False
     _next_at_s: float = 0.0
+    _learning: list[threading.Thread] = msgspec.field(default_factory=list)
     _one_at_a_time: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def make(self) -> None:
@@ -65,6 +69,23 @@ class KafkaClients(msgspec.Struct, eq=False):
             except KafkaException:
                 return
 
+    def learn(self, topic: str) -> None:
+        """Have what was made ahead ask who leads the topic, beside everything else.
+
+        What cannot be learnt here, a client asks again when it needs it.
+        """
+
+        def ask(client: Producer | Consumer) -> None:
+            with suppress(KafkaException, UnicodeDecodeError, MemoryError):
+                client.list_topics(topic, timeout=LEARNING_S)
+
+        with self._one_at_a_time:
+            for made in (self._consumer, self._producer):
+                if made is not None:
+                    thread = threading.Thread(target=ask, args=(made,), name="learn", daemon=True)
+                    self._learning.append(thread)
+                    thread.start()
+
     def take_producer(self) -> Producer:
         """The producer, made here where it is not there yet.
 
@@ -72,6 +93,7 @@ class KafkaClients(msgspec.Struct, eq=False):
             KafkaException: the client refuses its configuration.
         """
         with self._one_at_a_time:
+            self._learnt()
             taken, self._producer = self._producer, None
             return taken if taken is not None else self._new_producer()
 
@@ -82,6 +104,7 @@ class KafkaClients(msgspec.Struct, eq=False):
             KafkaException: the client refuses its configuration.
         """
         with self._one_at_a_time:
+            self._learnt()
             taken, self._consumer = self._consumer, None
             return taken if taken is not None else self._new_consumer()
 
@@ -89,6 +112,7 @@ class KafkaClients(msgspec.Struct, eq=False):
         """Close what nobody took; afterwards nothing is made ahead any more."""
         with self._one_at_a_time:
             self._closed = True
+            self._learnt()
             consumer, self._consumer = self._consumer, None
             for made in (consumer, self._producer):
                 if made is not None:
@@ -97,6 +121,11 @@ class KafkaClients(msgspec.Struct, eq=False):
             self._producer = None
             if consumer is not None:
                 consumer.close()
+
+    def _learnt(self) -> None:
+        """Nobody closes a client that is asking yet."""
+        while self._learning:
+            self._learning.pop().join()
 
     def _keep_pace(self) -> None:
         """Where clients log in: one after another, each a connection to every broker and up to one more to one."""

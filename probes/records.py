@@ -17,6 +17,7 @@ from brokerproof.probes.kafka_client.client_process import ClientProcess, Ended
 from brokerproof.probes.kafka_client.messages import (
     AskOfGroup,
     AskSeenFrom,
+    AtGroup,
     Broke,
     CoordinatorFound,
     HasRead,
@@ -50,6 +51,8 @@ class Records(msgspec.Struct):
     nonce: str
     leaders: Sequence[Leader]
     partition_count: int
+    joins_beside: bool
+    """Whether the group is joined beside the records."""
     client_host: Callable[[], Coroutine[Any, Any, SeenFrom]]
     """Asks the coordinator about this member."""
     told_of_group: Callable[[], Coroutine[Any, Any, GroupTold]]
@@ -58,6 +61,8 @@ class Records(msgspec.Struct):
     """The run is over: what is seen from here on comes too late."""
     joined: bool = False
     """The group may exist from here on."""
+    at_group: bool = False
+    """The group is what is under way from here on."""
     member_id: str = ""
     """The group's member, once there is nothing left for it but to leave."""
     left: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
@@ -66,6 +71,7 @@ class Records(msgspec.Struct):
     _read: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     _broke: Broke | None = None
     _asking: set[asyncio.Future[None]] = msgspec.field(default_factory=set)
+    _finding: asyncio.Future[int | None] | None = None
 
     async def run(self, coordinator: Awaitable[int | None]) -> None:
         """Produce, consume, and join the group if ``coordinator`` names one.
@@ -78,8 +84,9 @@ class Records(msgspec.Struct):
             self.left.set()
         self.client.listen(self._hear)
         self.client.ended.add_done_callback(lambda _ended: self.left.set())
-        self.client.send(Move(self.plan, self.topic, self.group, self.nonce, tuple(self.leaders), self.partition_count))
-        finding = asyncio.ensure_future(coordinator)
+        leaders, beside = tuple(self.leaders), self.joins_beside
+        self.client.send(Move(self.plan, self.topic, self.group, self.nonce, leaders, self.partition_count, beside))
+        finding = self._finding = asyncio.ensure_future(coordinator)
         finding.add_done_callback(self._found)
         done = asyncio.ensure_future(self._done(finding))
         try:
@@ -112,6 +119,8 @@ class Records(msgspec.Struct):
                 self._note(report)
             case Joining():
                 self.joined = True
+            case AtGroup():
+                self.at_group = True
             case AskSeenFrom():
                 self._answer(self._tell_seen_from())
             case AskOfGroup():
@@ -142,6 +151,9 @@ class Records(msgspec.Struct):
         self._asking.add(asyncio.ensure_future(asking))
 
     async def _tell_seen_from(self) -> None:
+        if self._finding is not None:
+            # A member may be there before it is known where.
+            await asyncio.wait({self._finding})
         self.client.send(ToldSeenFrom(await self.client_host()))
 
     async def _tell_of_group(self) -> None:
@@ -163,7 +175,7 @@ class Records(msgspec.Struct):
         found = [(Stage.PRODUCE, each.target) for each in self.leaders if self._is_open(Stage.PRODUCE, each.target)]
         produced = [each.target for each in self.leaders if self._is_produced(each)]
         found += [(Stage.CONSUME, target) for target in produced if self._is_open(Stage.CONSUME, target)]
-        if self.joined and self._is_open(Stage.GROUP, CLUSTER):
+        if self.at_group and self._is_open(Stage.GROUP, CLUSTER):
             found.append((Stage.GROUP, CLUSTER))
         return found
 

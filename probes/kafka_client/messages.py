@@ -45,6 +45,12 @@ class Drop(_Message, frozen=True):
     """Close the clients that were prepared and not used."""
 
 
+class Learn(_Message, frozen=True):
+    """Have the clients that were made ahead ask who leads the topic."""
+
+    topic: str
+
+
 class Move(_Message, frozen=True):
     """Produce, consume and join the group with the clients that were prepared."""
 
@@ -54,6 +60,8 @@ class Move(_Message, frozen=True):
     nonce: str
     leaders: tuple[Leader, ...]
     partition_count: int
+    joins_beside: bool
+    """Join the group beside the records, before it is known who coordinates it."""
 
 
 class CoordinatorFound(_Message, frozen=True):
@@ -101,7 +109,16 @@ class Stop(_Message, frozen=True):
 
 
 Order = (
-    Prepare | Drop | Move | CoordinatorFound | ToldSeenFrom | ToldOfGroup | MeasureLatency | MeasureThroughput | Stop
+    Prepare
+    | Drop
+    | Learn
+    | Move
+    | CoordinatorFound
+    | ToldSeenFrom
+    | ToldOfGroup
+    | MeasureLatency
+    | MeasureThroughput
+    | Stop
 )
 
 
@@ -118,6 +135,10 @@ class Saw(_Message, frozen=True):
 
 class Joining(_Message, frozen=True):
     """The group may exist from here on."""
+
+
+class AtGroup(_Message, frozen=True):
+    """The records are read; what is under way from here on is the group."""
 
 
 class AskSeenFrom(_Message, frozen=True):
@@ -171,7 +192,7 @@ class HasUsed(_Message, frozen=True):
     used: Used
 
 
-Report = HasUsed | Saw | Joining | AskSeenFrom | AskOfGroup | Produced | HasRead | Left | Samples | Measured
+Report = HasUsed | Saw | Joining | AtGroup | AskSeenFrom | AskOfGroup | Produced | HasRead | Left | Samples | Measured
 
 _encoder: Final = msgspec.msgpack.Encoder()
 

@@ -22,12 +22,14 @@ from brokerproof.probes.kafka_client.memory import bound_memory
 from brokerproof.probes.kafka_client.messages import (
     AskOfGroup,
     AskSeenFrom,
+    AtGroup,
     Broke,
     CoordinatorFound,
     Drop,
     HasRead,
     HasUsed,
     Joining,
+    Learn,
     Left,
     Measured,
     MeasureLatency,
@@ -90,6 +92,9 @@ class _Serving:
                 self._prepare(order)
             case Drop():
                 self._drop()
+            case Learn():
+                if self._clients is not None:
+                    self._clients.learn(order.topic)
             case Move():
                 self._move(order)
             case MeasureLatency():
@@ -196,7 +201,7 @@ class _Serving:
 
 
 class _Moving:
-    """Records through every leader that is ready, once: one thread produces, one consumes and then joins the group."""
+    """Records through every leader that is ready, once: one thread produces, one consumes and joins the group."""
 
     def __init__(self, order: Move, clients: KafkaClients, serving: _Serving) -> None:
         self._order = order
@@ -252,26 +257,20 @@ class _Moving:
         order, serving = self._order, self._serving
         limits, stages = order.plan.limits, order.plan.stages
         log, deliveries = self._clients.consumer_log, self._producing.deliveries
-        if Stage.CONSUME in stages:
-            Consuming(
-                consumer=consumer,
-                topic=order.topic,
-                nonce=order.nonce,
-                limit_ms=limits.consume_ms,
-                report=partial(self._report, Stage.CONSUME),
-                stop=serving.stop,
-                deliveries=deliveries,
-                log=log,
-            ).run(order.leaders)
-        coordinator_id = self._await_coordinator()
-        if coordinator_id is None:
-            return ""
-        serving.tell(Joining())
-        timed = Grouping(
+        consuming = Consuming(
+            consumer=consumer,
+            topic=order.topic,
+            nonce=order.nonce,
+            limit_ms=limits.consume_ms,
+            report=partial(self._report, Stage.CONSUME),
+            stop=serving.stop,
+            deliveries=deliveries,
+            log=log,
+        )
+        grouping = Grouping(
             consumer=consumer,
             topic=order.topic,
             group=order.group,
-            coordinator_id=coordinator_id,
             partition_count=order.partition_count,
             limit_ms=limits.group_ms,
             stop=serving.stop,
@@ -284,8 +283,19 @@ class _Moving:
             ask_of_group=partial(
                 self._ask, AskOfGroup(), serving.of_group, lambda why: GroupTold(unknown=why), limits.request_ms
             ),
-        ).run(order.leaders)
-        serving.tell(Saw(Stage.GROUP, CLUSTER, timed))
+        )
+        if order.joins_beside:
+            starts = {leader.partition: leader.start_offset for leader in order.leaders}
+            serving.tell(Joining())
+            grouping.join(lambda partition: consuming.next_offset(partition) or starts.get(partition))
+            consuming.beside = grouping.hear
+        if Stage.CONSUME in stages:
+            consuming.run(order.leaders)
+        coordinator_id = self._await_coordinator()
+        if coordinator_id is not None:
+            serving.tell(Joining())
+            serving.tell(AtGroup())
+            serving.tell(Saw(Stage.GROUP, CLUSTER, grouping.run(order.leaders, coordinator_id)))
         return consumer.memberid() or ""
 
     def _await_coordinator(self) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -71,6 +71,8 @@ class Consuming(msgspec.Struct):
     deliveries: Mapping[int, Delivery]
     """Filled by the producing thread while this one runs."""
     log: ClientLog
+    beside: Callable[[Message | None], None] = lambda _message: None
+    """Hears all that comes as well."""
     _came: dict[int, list[tuple[int, bytes | None]]] = msgspec.field(default_factory=dict)
     _failures: dict[int, KafkaError] = msgspec.field(default_factory=dict)
     _acknowledged_ns: dict[int, int] = msgspec.field(default_factory=dict)
@@ -85,7 +87,9 @@ class Consuming(msgspec.Struct):
         self._learn_leaders()
         pending = list(leaders)
         while pending and not self.stop.is_set():
-            self._take(self.consumer.poll(POLL_S))
+            message = self.consumer.poll(POLL_S)
+            self._take(message)
+            self.beside(message)
             now = time.monotonic_ns()
             for leader in list(pending):
                 delivery = self.deliveries.get(leader.broker_id)
@@ -101,6 +105,11 @@ class Consuming(msgspec.Struct):
                 ):
                     pending.remove(leader)
                     self.report(leader, self._judge(leader, delivery, max(started, since_ns)))
+
+    def next_offset(self, partition: int) -> int | None:
+        """Behind what came of a partition; None where nothing did."""
+        came = self._came.get(partition)
+        return came[-1][0] + 1 if came else None
 
     def _learn_leaders(self) -> None:
         """Have the client ask who leads the partitions; one that is connected already asks by itself once a second.

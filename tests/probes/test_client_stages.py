@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,10 @@ class Consumer:
         self._answers: list[tuple[KafkaError | None, list[TopicPartition]]] = []
         self.commit_answers = Commits()
         self.assigned: list[TopicPartition] = []
+
+    def give(self, messages: list[Message]) -> None:
+        """Have these come as well."""
+        self._messages += messages
 
     def assign(self, partitions: list[TopicPartition]) -> None:
         self.assigned = partitions
@@ -156,19 +161,22 @@ def test_consume_asks_for_the_leaders_until_there_is_somebody_to_ask(deaf: int) 
     assert consumer.asked == deaf + 1
 
 
-def grouped(consumer: Consumer, partition_count: int = 1, limit_ms: int = PATIENT_MS) -> tuple[Timed, GroupFacts]:
-    timed = Grouping(
+def grouping(consumer: Consumer, partition_count: int = 1, limit_ms: int = PATIENT_MS) -> Grouping:
+    return Grouping(
         consumer=consumer,  # type: ignore[arg-type]
         topic="t",
         group="g",
-        coordinator_id=1,
         partition_count=partition_count,
         limit_ms=limit_ms,
         stop=threading.Event(),
         deliveries={1: Delivery(VALUES, complete=True)},
         log=ClientLog(),
         commits=consumer.commit_answers,
-    ).run([LEADER])
+    )
+
+
+def grouped(consumer: Consumer, partition_count: int = 1, limit_ms: int = PATIENT_MS) -> tuple[Timed, GroupFacts]:
+    timed = grouping(consumer, partition_count, limit_ms).run([LEADER], 1)
     assert isinstance(timed.seen.facts, GroupFacts)
     return timed, timed.seen.facts
 
@@ -209,6 +217,82 @@ def test_group_with_a_partition_the_probe_did_not_write_to() -> None:
 def test_group(consumer: Callable[[], Consumer], partition_count: int, reason: Reason | None) -> None:
     timed, _ = grouped(consumer(), partition_count, SILENCE_MS if reason in NOTHING_MORE_COMES else PATIENT_MS)
     assert timed.seen.reason is reason, timed.seen
+
+
+def test_a_group_that_is_joined_beside_the_records_reads_them_again_from_their_start() -> None:
+    consumer = Consumer(ALL)
+    beside = grouping(consumer)
+    beside.join({0: 9}.get)
+    assert [each.offset for each in consumer.assigned] == [9], "what was read is not read again before"
+    assert consumer.poll(0) is not None, "it is of the other stage"
+    consumer.give(ALL)
+    timed = beside.run([LEADER], 1)
+    assert [each.offset for each in consumer.assigned] == [7]
+    assert isinstance(timed.seen.facts, GroupFacts)
+    assert (timed.seen.status, timed.seen.facts.received, timed.seen.facts.committed) == (Status.OK, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [(NO_PARTITIONS, Reason.NOT_AUTHORIZED), (problem(KafkaError.TOPIC_AUTHORIZATION_FAILED), None)],
+    ids=["of the group", "of a leader"],
+)
+def test_of_what_comes_while_records_are_read_only_the_groups_errors_are_its_own(
+    message: Message, reason: Reason | None
+) -> None:
+    beside = grouping(Consumer(ALL))
+    beside.join({0: 7}.get)
+    beside.hear(message)
+    assert beside.run([LEADER], 1).seen.reason is reason
+
+
+@pytest.mark.parametrize(("came", "commits"), [(ALL, True), (ALL[:2], False)], ids=["all", "one missing"])
+def test_a_commit_goes_out_beside_reading_and_counts_once_all_is_read(came: list[Message], commits: bool) -> None:
+    began = threading.Event()
+
+    def noting(offsets: list[TopicPartition]) -> list[TopicPartition]:
+        began.set()
+        return offsets
+
+    consumer = Consumer([], commits=noting)
+
+    def give() -> None:
+        began.wait(PATIENT_MS / 1000)
+        consumer.give(came)
+
+    giving = threading.Thread(target=give)
+    giving.start()
+    timed, facts = grouped(consumer, limit_ms=PATIENT_MS if commits else SILENCE_MS)
+    giving.join()
+    assert began.is_set()
+    assert (timed.seen.reason, facts.committed) == ((None, 1) if commits else (Reason.RECORDS_LOST, 0))
+
+
+class Silent(Consumer):
+    """Its group's coordinator answers nothing after the assignment."""
+
+    def committed(self, _partitions: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+        time.sleep(timeout)
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+
+@pytest.mark.parametrize(("came", "reason"), [(ALL, Reason.COMMIT_FAILED), ([], Reason.RECORDS_LOST)])
+def test_records_that_came_while_the_coordinator_was_silent_are_not_lost(came: list[Message], reason: Reason) -> None:
+    timed, facts = grouped(Silent(came, answers_commits=False), limit_ms=SILENCE_MS)
+    assert (timed.seen.reason, facts.received) == (reason, len(came))
+
+
+class Refusing(Consumer):
+    """Its client does not take the commit."""
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
+
+
+def test_a_commit_that_the_client_does_not_take_has_no_answer_to_wait_for() -> None:
+    timed, _ = grouped(Refusing(ALL))
+    assert timed.seen.reason is Reason.COMMIT_FAILED
+    assert timed.ended_ns - timed.started_ns < PATIENT_MS * 1_000_000 / 2
 
 
 def test_a_commit_without_an_answer_is_none_also_where_the_offsets_are_there() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaException
 
+import brokerproof.probes.exchange
 import brokerproof.probes.path_stages
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.exchange import Exchange
@@ -19,18 +20,21 @@ from brokerproof.probes.librdkafka import Settings
 from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
 from brokerproof.probes.plan import Endpoint, Limits, Plan, Tls
 from brokerproof.probes.stages.connect import connect
-from tests.probes.fake_cluster import CREATE_TOPICS, JOIN_GROUP, PRODUCE, FakeCluster, fake_cluster
+from brokerproof.probes.wire.stream import BrokenStreamError
+from tests.probes.fake_cluster import (
+    CREATE_TOPICS,
+    FIND_COORDINATOR,
+    JOIN_GROUP,
+    PRODUCE,
+    FakeCluster,
+    fake_cluster,
+)
 from tests.probes.peers import peer, run, silent
 from tests.probes.running import TO_IDENTITY, Result, plan, probe, waiting
 
+JOINS_WITHIN_S = 4.0
+"""The mock waits for more members for 3 s."""
 TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
-
-
-@pytest.fixture(params=["near", "far"])
-def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Near, the clients are made when they are needed; far, with the first connection."""
-    monkeypatch.setattr(brokerproof.probes.path_stages, "FAR_NS", 0 if request.param == "far" else 60_000_000_000)
-    return str(request.param)
 
 
 @pytest.fixture
@@ -108,15 +112,64 @@ def test_clients_that_started_from_another_cluster_are_not_used(known: dict[int,
     assert Exchange._is_of(start, verified(right, "ours")) is used
 
 
-@pytest.mark.usefixtures("distance")
-def test_a_produce_that_fails_leaves_no_group() -> None:
+def test_a_produce_that_fails_leaves_no_group(distance: str) -> None:
+    """Far away, the group has been joined meanwhile, in both looks; nothing is said of it."""
     result, cluster = probed(lambda cluster: cluster.silent_on.add(PRODUCE), limits=waiting(produce_ms=1500))
     produce = result.one(Stage.PRODUCE)
     assert (produce.status, produce.reason) == (Status.FAILED, Reason.TIMED_OUT)
     for stage in (Stage.CONSUME, Stage.GROUP):
         assert result.one(stage).reason is Reason.WAITS_FOR
     assert cluster.deleted == cluster.created
-    assert cluster.deleted_groups == []
+    assert len(cluster.deleted_groups) == (2 if distance == "far" else 0)
+    assert result.closing.left_behind == ()
+
+
+@pytest.mark.usefixtures("distance")
+def test_a_coordinator_that_no_path_leads_to_is_not_joined() -> None:
+    """Far away too: where a broker is not verified, it is asked first who coordinates the group."""
+    asked: set[int] = set()
+
+    async def work() -> Result:
+        async with fake_cluster(1) as cluster:
+            cluster.silent_on.add(FIND_COORDINATOR)
+            missing = Endpoint(name="127.0.0.1", port=1, broker_id=9)
+            planned_ = planned(cluster, limits=waiting(group_ms=1500))
+            result = await probe(msgspec.structs.replace(planned_, brokers=(*planned_.brokers, missing)))
+            asked.update(cluster.asked)
+            return result
+
+    result = run(work())
+    assert result.one(Stage.GROUP).reason is Reason.COORDINATOR_UNAVAILABLE, result.verdicts()
+    assert JOIN_GROUP not in asked
+
+
+@pytest.mark.parametrize(("distance", "found"), [("near", False), ("far", True)], indirect=["distance"])
+@pytest.mark.usefixtures("distance")
+def test_far_away_the_group_is_joined_before_its_records_are_there(found: bool) -> None:
+    result, cluster = probed(lambda cluster: cluster.silent_on.add(PRODUCE), limits=waiting(produce_ms=1500))
+    assert (JOIN_GROUP in cluster.asked) is found, result.verdicts()
+
+
+@pytest.mark.parametrize("distance", ["far"], indirect=True)
+@pytest.mark.usefixtures("distance")
+def test_a_group_that_the_client_joined_is_removed_though_nobody_told_the_probe_where(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def find_coordinator(*_asked: Any) -> Any:
+        raise BrokenStreamError(Reason.CLOSED, "here")
+
+    def slowly(cluster: FakeCluster) -> None:
+        cluster.held_up_s[0] = JOINS_WITHIN_S
+
+    monkeypatch.setattr(brokerproof.probes.exchange, "find_coordinator", find_coordinator)
+    result, cluster = probed(slowly, look_again=False)
+    assert result.one(Stage.CONSUME).status is Status.OK, result.verdicts()
+    assert (result.one(Stage.GROUP).reason, result.one(Stage.GROUP).detail) == (
+        Reason.TRANSPORT,
+        "FindCoordinator: here",
+    )
+    assert set(cluster.deleted_groups) == set(cluster.created)
+    assert result.closing.left_behind == ()
 
 
 @pytest.mark.usefixtures("distance")
