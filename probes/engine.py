@@ -25,6 +25,7 @@ import msgspec
 import OpenSSL
 
 from brokerproof.probes.host import Asked, read_host, servers_of
+from brokerproof.probes.kafka_client.ahead import begin
 from brokerproof.probes.kafka_client.fork_server import ForkServer, start_beside
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.names import Names
@@ -76,14 +77,18 @@ async def run(
     ledger = Ledger(emit)
     limiter = asyncio.Semaphore(plan.limits.concurrency)
     names = Names(plan, ledger, asked, limiter)
+    begun = None
     if _REST not in sys.modules:
+        if server is not None:
+            begun = await begin(plan, server)
         # Importing it stops the event loop, and with it the clocks of what is under way.
         await names.ask_ahead()
         with importing():
             import_module(_REST)
     from brokerproof.probes.whole_run import WholeRun  # noqa: PLC0415  it is there by now
 
-    whole = WholeRun(plan, emit, ledger, asked, names=names, limiter=limiter, server=server or server_beside())
+    server = server or server_beside()
+    whole = WholeRun(plan, emit, ledger, asked, names=names, limiter=limiter, server=server, begun=begun)
     return await whole.run(abort or asyncio.Event())
 
 

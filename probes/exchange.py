@@ -8,7 +8,6 @@ after a failure.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -26,9 +25,10 @@ from brokerproof.probes.coordinator import (
 )
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.group_told import GroupTold, SeenFrom
+from brokerproof.probes.kafka_client.ahead import Ahead, group_of, needs_consumer, new_nonce
 from brokerproof.probes.kafka_client.client_process import ClientProcess
 from brokerproof.probes.kafka_client.fork_server import ForkServer
-from brokerproof.probes.kafka_client.messages import Drop, Learn, Prepare, Stop
+from brokerproof.probes.kafka_client.messages import Drop, Learn, Making, Prepare, Stop
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.librdkafka import Leader, Settings
 from brokerproof.probes.observation import Observation, failed
@@ -88,8 +88,10 @@ class Exchange(msgspec.Struct):
     paths: Paths
     server: ForkServer
     """Makes the process of the Kafka client."""
+    begun: Ahead | None = None
+    """What began before this."""
     stop: threading.Event = msgspec.field(default_factory=threading.Event)
-    nonce: str = msgspec.field(default_factory=lambda: os.urandom(6).hex())
+    nonce: str = msgspec.field(default_factory=new_nonce)
     settings: Settings | None = None
     leaders: list[Leader] = msgspec.field(default_factory=list)
     """Those that were ready for records."""
@@ -107,6 +109,10 @@ class Exchange(msgspec.Struct):
     """Where clients were told to start before it is known who is there."""
     _records: Records | None = None
 
+    def __post_init__(self) -> None:
+        if self.begun is not None:
+            self.nonce, self._client = self.begun.nonce, self.begun.client
+
     @property
     def topic(self) -> str:
         """The name of the topic records go through."""
@@ -116,7 +122,7 @@ class Exchange(msgspec.Struct):
     @property
     def group(self) -> str:
         """The name of the consumer group."""
-        return f"{self.plan.topic.name}-{self.nonce}"
+        return group_of(self.plan, self.nonce)
 
     async def run(self) -> None:
         """Run the planned stages to one outcome a leader, and one for the group."""
@@ -131,8 +137,10 @@ class Exchange(msgspec.Struct):
         either: set[asyncio.Future[Any]] = {first_far, first_verified}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if first_far.done() and (start := first_far.result()) is not None:
-            self._ahead = start
-            await self._prepare(start, now=True)
+            self._ahead = self._began()
+            if self._ahead is None:
+                self._ahead = start
+                await self._prepare(start, Making.NOW)
         control = self._control = await asyncio.shield(first_verified)
         if control is None:
             self._drop_clients()
@@ -208,7 +216,7 @@ class Exchange(msgspec.Struct):
     async def _move(self, control: Verified, partition_count: int) -> None:
         are_ahead = self._are_ahead(control)
         if not are_ahead:
-            await self._prepare(self._start(control), now=False)
+            await self._prepare(self._start(control), Making.NEEDED)
         self._records = Records(
             plan=self.plan,
             ledger=self.ledger,
@@ -264,9 +272,7 @@ class Exchange(msgspec.Struct):
     # The Kafka clients.
 
     def _settings(self, endpoint: ProbedEndpoint) -> Settings:
-        plan = self.plan
-        bootstrap = _bootstrap(endpoint)
-        return Settings(bootstrap=bootstrap, tls=plan.tls, limits=plan.limits, authentication=plan.authentication)
+        return Settings.at(self.plan, endpoint.name, endpoint.port)
 
     async def client(self) -> ClientProcess:
         """The client process; a new one where the last has ended."""
@@ -279,9 +285,15 @@ class Exchange(msgspec.Struct):
                 self._client = await ClientProcess.start(self.server)
             return self._client
 
-    async def _prepare(self, endpoint: ProbedEndpoint, *, now: bool) -> None:
-        reads = not {Stage.CONSUME, Stage.GROUP}.isdisjoint(self.plan.stages)
-        (await self.client()).send(Prepare(self._settings(endpoint), self.group, reads, now))
+    async def _prepare(self, endpoint: ProbedEndpoint, making: Making) -> None:
+        reads = needs_consumer(self.plan)
+        (await self.client()).send(Prepare(self._settings(endpoint), self.group, reads, making))
+
+    def _began(self) -> ProbedEndpoint | None:
+        """Where clients began before this; None where they did not."""
+        if self.begun is None or self.begun.client is not self._client or not self._client.began:
+            return None
+        return self.paths.at(self.begun.start)
 
     def _start(self, control: Verified) -> ProbedEndpoint:
         """Where Kafka clients start: at a verified name that leads them there, or no leader would get a record."""
@@ -581,11 +593,6 @@ class Exchange(msgspec.Struct):
             # A failure of its own says more than a broker nobody could produce to.
             root = next((each for each in roots if each.status is not Status.SKIPPED), roots[0])
             self._skip(Stage.GROUP, CLUSTER, root.waited_for or WaitedFor(stage=root.stage, target=root.target))
-
-
-def _bootstrap(endpoint: ProbedEndpoint) -> str:
-    name = f"[{endpoint.name}]" if ":" in endpoint.name else endpoint.name
-    return f"{name}:{endpoint.port}"
 
 
 def _as_broker(coordinator: Coordinator) -> AdvertisedBroker:

@@ -7,6 +7,7 @@ probe learns meanwhile. This module sends no record, joins no group and judges n
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from brokerproof.probes.librdkafka import ClientLog, Settings
 from brokerproof.probes.plan import Limits
+from brokerproof.probes.stages.connect import FAR_NS, round_trip_ns
 
 LEARNING_S: Final = 0.25
 """The longest that whoever takes a client waits for what it asks ahead."""
@@ -53,6 +55,20 @@ class KafkaClients(msgspec.Struct, eq=False):
     _next_at_s: float = 0.0
     _learning: list[threading.Thread] = msgspec.field(default_factory=list)
     _one_at_a_time: threading.Lock = msgspec.field(default_factory=threading.Lock)
+
+    def is_far(self) -> bool:
+        """Whether the cluster is far away, by a connection that carries nothing; not where there is none."""
+        host, _, port = self.settings.bootstrap.rpartition(":")
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+            family, kind, protocol, _, address = found[0]
+            with socket.socket(family, kind, protocol) as sock:
+                sock.settimeout(self._limits.connect_ms / 1000)
+                self.consumer_log.note_connection()
+                sock.connect(address)
+                return round_trip_ns(sock) >= FAR_NS
+        except (OSError, ValueError, OverflowError):
+            return False
 
     def make(self) -> None:
         """Make both now, so that they connect on their own.

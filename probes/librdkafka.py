@@ -21,7 +21,7 @@ from brokerproof.probes.client_login import client_settings
 from brokerproof.probes.observation import Observation
 from brokerproof.probes.outcome import Reason, Target
 from brokerproof.probes.outcome.bounds import CLIENT_MESSAGE_BYTES
-from brokerproof.probes.plan import Authentication, Limits, Tls
+from brokerproof.probes.plan import Authentication, Limits, Plan, Tls
 from brokerproof.probes.spending import Used
 from brokerproof.probes.wire.client_id import CLIENT_ID
 
@@ -93,6 +93,11 @@ class ClientLog:
             self.used.connections += _CONNECTING in said
             self.used.authentications += _LOGGING_IN in said
 
+    def note_connection(self) -> None:
+        """A connection was made beside the clients."""
+        with self._one_at_a_time:
+            self.used.connections += 1
+
     def note_records(self, count: int, record_bytes: int) -> None:
         """Records were handed to the client."""
         self.used.records += count
@@ -125,6 +130,12 @@ class Settings(msgspec.Struct, frozen=True):
     tls: Tls | None
     limits: Limits
     authentication: Authentication | None = None
+
+    @classmethod
+    def at(cls, plan: Plan, name: str, port: int) -> Settings:
+        """Of clients that start at this endpoint."""
+        bootstrap = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+        return cls(bootstrap=bootstrap, tls=plan.tls, limits=plan.limits, authentication=plan.authentication)
 
     def common(self, log: ClientLog, *, limit_ms: int) -> dict[str, Any]:
         """Configuration of librdkafka for any client of the run."""

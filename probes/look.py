@@ -6,6 +6,7 @@ import asyncio
 
 from brokerproof.probes.exchange import Exchange
 from brokerproof.probes.host import Asked
+from brokerproof.probes.kafka_client.ahead import Ahead
 from brokerproof.probes.kafka_client.fork_server import ForkServer
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.load.measurements import Measurements
@@ -21,7 +22,8 @@ from brokerproof.probes.stages.resolve import ask_for, resolve
 class Look:
     """One look.
 
-    ``follow`` is whether what the cluster advertises is probed as well, ``names`` what was asked for ahead.
+    ``follow`` is whether what the cluster advertises is probed as well, ``names`` what was asked for ahead, ``begun``
+    the Kafka clients that began ahead.
     """
 
     def __init__(
@@ -34,11 +36,12 @@ class Look:
         *,
         follow: bool = True,
         names: Names | None = None,
+        begun: Ahead | None = None,
     ) -> None:
         self.plan = plan
         self.ledger = ledger
         self.paths = Paths(plan, ledger, names or Names(plan, ledger, asked, limiter), limiter, follow=follow)
-        self.exchange = Exchange(plan, ledger, self.paths, server)
+        self.exchange = Exchange(plan, ledger, self.paths, server, begun)
         self._asked = asked
         self._limiter = limiter
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
@@ -30,16 +29,12 @@ from brokerproof.probes.plan import Plan
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.stages.api import ask_versions
 from brokerproof.probes.stages.authenticate import with_again, with_nonce
-from brokerproof.probes.stages.connect import connect, round_trip_ns
+from brokerproof.probes.stages.connect import FAR_NS, connect, round_trip_ns
 from brokerproof.probes.stages.identity import ask_identity, ask_identity_otherwise, may_ask_otherwise, question
 from brokerproof.probes.stages.metadata import ask_metadata
 from brokerproof.probes.wire.dns_exchange import is_address
 from brokerproof.probes.wire.kafka_connection import KafkaConnection
 from brokerproof.probes.wire.stream import BrokenStreamError, Stream
-
-FAR_NS: Final = 10_000_000
-"""A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
-two zones of a Region are as far from each other; most Regions are further."""
 
 
 class _Identified(msgspec.Struct, frozen=True):

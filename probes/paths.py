@@ -29,7 +29,7 @@ from brokerproof.probes.outcome import (
     Target,
 )
 from brokerproof.probes.path_stages import PathStages
-from brokerproof.probes.plan import AdvertisedScope, Plan
+from brokerproof.probes.plan import AdvertisedScope, Endpoint, Plan
 from brokerproof.probes.scope import PlanScope
 from brokerproof.probes.sequence import StageSequence
 from brokerproof.probes.wire.dns_exchange import Server
@@ -131,6 +131,10 @@ class Paths:
     def server(self) -> Server | None:
         """The resolver to measure; None where names are of the host."""
         return self._names.server
+
+    def at(self, there: Endpoint) -> ProbedEndpoint | None:
+        """The endpoint under probe at this name and port."""
+        return self._find(there.name, there.port)
 
     def is_found_by_host(self, endpoint: ProbedEndpoint) -> bool:
         """Whether Kafka clients are led where the resolver leads; True too where that was not asked."""

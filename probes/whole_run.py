@@ -16,6 +16,7 @@ import msgspec
 
 from brokerproof.probes.exchange import RECORD_STAGES
 from brokerproof.probes.host import Asked
+from brokerproof.probes.kafka_client.ahead import Ahead
 from brokerproof.probes.kafka_client.fork_server import ForkServer
 from brokerproof.probes.ledger import Ledger
 from brokerproof.probes.look import Look, control_name, control_target, other_target, target_of
@@ -57,8 +58,9 @@ class WholeRun:
         names: Names,
         limiter: asyncio.Semaphore,
         server: ForkServer,
+        begun: Ahead | None = None,
     ) -> None:
-        """``names`` may be asked for already."""
+        """``names`` may be asked for already, and Kafka clients have ``begun``."""
         self._plan = plan
         self._emit = emit
         self._limiter = limiter
@@ -66,7 +68,7 @@ class WholeRun:
         self._ledger = ledger
         self._server = server
         self._spending = begin_spending()
-        self._first = Look(plan, ledger, asked, limiter, server, names=names)
+        self._first = Look(plan, ledger, asked, limiter, server, names=names, begun=begun)
         self._paths, self._exchange = self._first.paths, self._first.exchange
 
     async def run(self, abort: asyncio.Event) -> Closing:

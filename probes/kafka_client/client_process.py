@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from brokerproof.probes.kafka_client.fork_server import NO_MEMORY, STATUS_BYTES, Exit, ForkServer, ended_as
-from brokerproof.probes.kafka_client.messages import HasUsed, Order, Report, framed, next_report
+from brokerproof.probes.kafka_client.messages import Began, HasUsed, Order, Report, framed, next_report
 from brokerproof.probes.outcome.bounds import CLIENT_MEMORY_BYTES
 from brokerproof.probes.spending import Used
 from brokerproof.probes.wire.stream import words_of
@@ -52,6 +52,8 @@ class ClientProcess:
         self._listening: asyncio.Future[None] | None = None
         self.used = Used()
         """What its clients have used, as they last told."""
+        self.began = False
+        """Its clients were made where the cluster is far away, as it was told to."""
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         """Set where the process ends before it is closed."""
 
@@ -101,6 +103,7 @@ class ClientProcess:
                 report = await next_report(reader)
                 if isinstance(report, HasUsed):
                     self.used = report.used
+                self.began = self.began or isinstance(report, Began)
                 for listener in self._listeners:
                     listener(report)
         except (EOFError, OSError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from enum import StrEnum
 from functools import cache
 from typing import Final
 
@@ -32,13 +33,23 @@ class _Message(msgspec.Struct, frozen=True, tag=True):
 # From the probe to its client process.
 
 
+class Making(StrEnum):
+    """When clients are made."""
+
+    NOW = "now"
+    """So that they connect before there is anything to send."""
+    WHERE_FAR = "where_far"
+    """The same, where the cluster is far away."""
+    NEEDED = "needed"
+
+
 class Prepare(_Message, frozen=True):
-    """What clients to make; ``now``: so that they connect before there is anything to send."""
+    """What clients to make."""
 
     settings: Settings
     group: str
     reads: bool
-    now: bool
+    making: Making
 
 
 class Drop(_Message, frozen=True):
@@ -125,6 +136,10 @@ Order = (
 # From the client process to the probe.
 
 
+class Began(_Message, frozen=True):
+    """The cluster is far away, and clients are made ahead."""
+
+
 class Saw(_Message, frozen=True):
     """What a stage saw of one target."""
 
@@ -192,7 +207,20 @@ class HasUsed(_Message, frozen=True):
     used: Used
 
 
-Report = HasUsed | Saw | Joining | AtGroup | AskSeenFrom | AskOfGroup | Produced | HasRead | Left | Samples | Measured
+Report = (
+    Began
+    | HasUsed
+    | Saw
+    | Joining
+    | AtGroup
+    | AskSeenFrom
+    | AskOfGroup
+    | Produced
+    | HasRead
+    | Left
+    | Samples
+    | Measured
+)
 
 _encoder: Final = msgspec.msgpack.Encoder()
 

@@ -23,6 +23,7 @@ from brokerproof.probes.kafka_client.messages import (
     AskOfGroup,
     AskSeenFrom,
     AtGroup,
+    Began,
     Broke,
     CoordinatorFound,
     Drop,
@@ -31,6 +32,7 @@ from brokerproof.probes.kafka_client.messages import (
     Joining,
     Learn,
     Left,
+    Making,
     Measured,
     MeasureLatency,
     MeasureThroughput,
@@ -135,10 +137,24 @@ class _Serving:
     def _prepare(self, order: Prepare) -> None:
         """Have clients, made now or when they are needed."""
         self._drop()
-        self._clients = KafkaClients(order.settings, order.group, order.reads)
-        self._logs += [self._clients.producer_log, self._clients.consumer_log]
-        if order.now:
-            _in_thread(self._clients.make, "clients")
+        clients = self._clients = KafkaClients(order.settings, order.group, order.reads)
+        self._logs += [clients.producer_log, clients.consumer_log]
+        match order.making:
+            case Making.NOW:
+                _in_thread(clients.make, "clients")
+            case Making.WHERE_FAR:
+                _in_thread(partial(self._make_where_far, clients), "clients")
+            case Making.NEEDED:
+                pass
+            case _:
+                assert_never(order.making)
+
+    def _make_where_far(self, clients: KafkaClients) -> None:
+        far = clients.is_far()
+        self.tell_used()
+        if far:
+            clients.make()
+            self.tell(Began())
 
     def _drop(self) -> None:
         """Close what nobody took, beside everything else."""

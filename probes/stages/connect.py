@@ -18,6 +18,9 @@ from brokerproof.probes.spending import current
 from brokerproof.probes.wire.stream import reason_of, words_of
 from brokerproof.probes.wire.tcp_info import read_rtt_us, read_tcp_info
 
+FAR_NS: Final = 10_000_000
+"""A round trip. From here on the stages of a path mostly wait, and work done beside them is not in their times. No
+two zones of a Region are as far from each other; most Regions are further."""
 _HOST_IS_FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 

@@ -103,12 +103,12 @@ def fork_server_is_up() -> None:
     os.close(connection.ending)
 
 
-async def probe(planned: Plan, abort: asyncio.Event | None = None) -> Result:
-    """Run ``planned`` and assert what must hold for any run."""
+async def probe(planned: Plan, abort: asyncio.Event | None = None, **how: Any) -> Result:
+    """Run ``planned`` and assert what must hold for any run; ``how`` is for the engine."""
     fork_server_is_up()
     lines: list[Line] = []
     begin = time.monotonic()
-    last = await engine.run(planned, lines.append, abort=abort)
+    last = await engine.run(planned, lines.append, abort=abort, **how)
     wall_s = time.monotonic() - begin
     await _clients_are_gone()
     started, *between, closing = lines

@@ -14,7 +14,7 @@ import brokerproof.probes.path_stages
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.exchange import Exchange
 from brokerproof.probes.kafka_client.client_process import ClientProcess
-from brokerproof.probes.kafka_client.messages import Order, Prepare
+from brokerproof.probes.kafka_client.messages import Making, Order, Prepare
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.librdkafka import Settings
 from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
@@ -70,7 +70,7 @@ def planned(cluster: FakeCluster, **fields: Any) -> Plan:
 def test_one_pair_of_clients_serves_the_whole_run(distance: str, prepared: list[Prepare]) -> None:
     result, cluster = probed()
     assert result.all_ok(), (distance, result.verdicts())
-    assert [each.now for each in prepared] == [distance == "far"]
+    assert [each.making for each in prepared] == [Making.NOW if distance == "far" else Making.NEEDED]
     assert len(cluster.created) == len(cluster.deleted) == len(cluster.deleted_groups) == 1
     assert result.closing.left_behind == ()
 
