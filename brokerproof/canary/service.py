@@ -246,23 +246,28 @@ class Canary:
                 sink.told(events, done)
 
     def _end_rounds(self) -> None:
-        """Have probes that still run end as by their plan's deadline: what they made is removed. Then harder."""
-        until = time.monotonic() + ENDING_S
-        self._kill(signal.SIGTERM)
-        while self._running() and time.monotonic() < until:
-            with suppress(queue.Empty):
-                over = self._over.get(timeout=0.1)
-                if isinstance(over, RoundDone):
-                    self._watchers[over.run.view.client].runs = False
-        self._kill(signal.SIGKILL)
+        """Have probes that still run end as by their plan's deadline: what they made is removed. Then harder.
+
+        A round that waited for a login begins when another ends, so each probe is told when it is there.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            told: set[int] = set()
+            until = time.monotonic() + ENDING_S
+            while self._running() and time.monotonic() < until:
+                self._kill(number, told)
+                with suppress(queue.Empty):
+                    over = self._over.get(timeout=0.1)
+                    if isinstance(over, RoundDone):
+                        self._watchers[over.run.view.client].runs = False
 
     def _running(self) -> list[Watcher]:
         return [each for each in self._watchers.values() if each.runs]
 
-    def _kill(self, number: signal.Signals) -> None:
+    def _kill(self, number: signal.Signals, told: set[int]) -> None:
         for each in self._running():
             pid = getattr(each.vantage, "pid", None)
-            if pid is not None:
+            if pid is not None and pid not in told:
+                told.add(pid)
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
 
