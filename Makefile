@@ -29,8 +29,9 @@ demo: setup ## build the lab, verify its brokers through PrivateLink, write a re
 check: setup ## all gates, and every quick test: none of lab, browser, installed use, or seconds of the processor
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target gates quick-tests
 
+# Half of what a quick test takes is waiting: four workers keep two processors busy.
 quick-tests: setup ## every quick test, without the gates
-	$(BIN)/pytest tests -n 3 -m "not lab and not browser and not installed and not slow" -q $(PYTEST_ARGS)
+	$(BIN)/pytest tests -n 4 -m "not lab and not browser and not installed and not slow" -q $(PYTEST_ARGS)
 
 # A lab waits more than it computes: the tests that need none go beside, with what it leaves of the processors.
 test: gates ## all gates, then every test
