@@ -18,12 +18,20 @@ class JsonLines:
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
+        self._fails = False
 
     def told(self, events: Sequence[Event], done: RoundDone | None = None) -> None:  # noqa: ARG002  as every sink
-        """Write them."""
-        for event in events:
-            self._out.write(encode_event(event))
-        self._out.flush()
+        """Write them; where that fails it is said once, and the watch goes on."""
+        try:
+            for event in events:
+                self._out.write(encode_event(event))
+            self._out.flush()
+        except OSError as problem:
+            if not self._fails:
+                sys.stderr.write(f"canary: events cannot be written: {problem.strerror or problem}; they are lost\n")
+            self._fails = True
+        else:
+            self._fails = False
 
     def close(self) -> None:
         """There is nothing left to write."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -80,6 +81,10 @@ class _Server(ThreadingMixIn, WSGIServer):
         """Say nothing of peers that hang up or speak no TLS."""
 
 
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
+
+
 class _Quiet(WSGIRequestHandler):
     timeout = _CLIENT_S
 
@@ -106,7 +111,8 @@ class Endpoint:
     ) -> None:
         app = _guarded(make_wsgi_app(registry_of(exported)), token)
         try:
-            self._server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
+            server = _ServerV6 if ":" in host else _Server
+            self._server = make_server(host, port, app, server_class=server, handler_class=_Quiet)
         except OSError as problem:
             raise CouldNotError(f"the scrape endpoint cannot listen on {host}:{port}: {problem.strerror}") from None
         try:

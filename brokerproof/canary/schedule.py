@@ -39,8 +39,8 @@ class Schedule(Value, frozen=True, kw_only=True):
         return slot
 
     def is_deep(self, last_deep: float, now: float) -> bool:
-        """Whether the round at ``now`` looks at everything."""
-        return now - last_deep >= self.deep_every_s - self.every_s / 2
+        """Whether the round at ``now`` looks at everything; also where the last one is of a clock that was set back."""
+        return last_deep > now or now - last_deep >= self.deep_every_s - self.every_s / 2
 
 
 def shares(clients: int) -> tuple[float, ...]:

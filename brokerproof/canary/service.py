@@ -145,8 +145,12 @@ class Canary:
         self._stop = True
         self._over.put(None)
 
-    def run(self, *, rounds: int | None = None) -> None:
-        """Watch until told to stop, or until so many rounds of each client are over."""
+    def run(self, *, rounds: int | None = None) -> bool:
+        """Watch until told to stop, or until so many rounds of each client are over.
+
+        Returns:
+            Whether all these rounds were taken.
+        """
         left = dict.fromkeys(self._watchers, rounds) if rounds is not None else None
         now = time.time()
         for each in self._watchers.values():
@@ -159,6 +163,7 @@ class Canary:
                 self._watch_on(threads, stack, left)
             finally:
                 self._end_rounds()
+        return left is not None and not any(left.values())
 
     def _watch_on(self, threads: ThreadPoolExecutor, stack: ExitStack, left: dict[str, int] | None) -> None:
         last = time.time()
@@ -166,6 +171,7 @@ class Canary:
             now = time.time()
             if now < last - STEP_BACK_S and left is None:
                 # The clock was set back: slots of its old time would be waited for.
+                self._free.clear()
                 for each in self._watchers.values():
                     each.wait_for_slot(now)
             last = now

@@ -33,6 +33,7 @@ LOCK: Final = "canary.lock"
 VERSION: Final = 1
 HOUR_S: Final = 3600
 KEEP_DAYS: Final = 30
+DAY_S: Final = 86_400.0
 _BUSY_S: Final = 30.0
 
 _SCHEMA: Final = """
@@ -116,6 +117,9 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._check_version()
+        except StoreError:
+            self._unlock()
+            raise
         except (OSError, sqlite3.Error) as problem:
             self._unlock()
             raise StoreError(f"{folder / FILE}: cannot be used: {problem}") from problem
@@ -131,13 +135,16 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("COMMIT")
+        except BaseException as problem:
+            if self._db.in_transaction:  # SQLite has taken it back itself where the disk is full
+                self._db.execute("ROLLBACK")
+            if isinstance(problem, sqlite3.OperationalError):
+                raise StoreError(f"{self.folder / FILE}: cannot be written: {problem}") from problem
             raise
-        self._db.execute("COMMIT")
 
     # What was, for a start
 

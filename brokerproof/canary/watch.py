@@ -10,13 +10,22 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from brokerproof.canary.established import NOTHING_YET, Noticed, established_found, established_of, established_readings
+import msgspec
+
+from brokerproof.canary.established import (
+    ESTABLISHED,
+    NOTHING_YET,
+    Noticed,
+    established_found,
+    established_of,
+    established_readings,
+)
 from brokerproof.canary.events import Found, RoundEnded, StateChanged, found_of
 from brokerproof.canary.hold import Hold, is_held
 from brokerproof.canary.rounds import Depth
 from brokerproof.canary.schedule import DEEP_EVERY_S
 from brokerproof.canary.state import MOST_MISSED, Reading, Rules, Standing, State, begun, missed, shown, step
-from brokerproof.canary.store import ClientTimes, RoundRecord, Store
+from brokerproof.canary.store import DAY_S, KEEP_DAYS, ClientTimes, RoundRecord, Store
 from brokerproof.canary.timing import took_s
 from brokerproof.canary.watched import ISOLATION, Watched, is_frozen, readings, red_checks, watched_of
 from brokerproof.diagnosis.diagnose import diagnose
@@ -99,6 +108,7 @@ class Watch:
         self._findings: dict[str, tuple[Found, ...]] = {}
         self._named: dict[Watched, Found] = {}
         self._told = {thing: standing.state for thing, standing in self._standings.items()}
+        self._forgets_at = 0.0
         self._alone = threading.RLock()
 
     @property
@@ -138,6 +148,7 @@ class Watch:
         held = frozenset(thing for thing in self._watched[client] if is_held(holds, thing, done.began))
         found = self._diagnosed(done, said)
         red = Reading.FAILED in said.values()
+        ran = Reading.DID_NOT_RUN not in said.values()
         said |= established_readings(self._established.get(client, ()), done.noticed, red=red)
         found |= established_found(said, done.noticed, found)
         changes: list[StateChanged] = []
@@ -154,6 +165,10 @@ class Watch:
                     standing = step(standing, Reading.DID_NOT_RUN, done.began - place * self._every_s, self._rules)
                 if thing in said:
                     standing = step(standing, said[thing], done.began, self._rules)
+            elif ran and thing.address == ESTABLISHED:
+                # The round ran beside it: it has only begun, or its broker leads nothing now, and is a new thing then.
+                leads = done.noticed.lived is None or before.state is State.NOT_YET
+                standing = msgspec.structs.replace(before if leads else begun(done.began), last_run=done.began)
             else:
                 continue
             after[thing] = standing
@@ -205,6 +220,9 @@ class Watch:
                 changes += self._change(thing, now_is, now, self._named)
             if changes:
                 self._store.changed(changes)
+            if now >= self._forgets_at:
+                self._store.forget(now - KEEP_DAYS * DAY_S)
+                self._forgets_at = now + DAY_S
             return tuple(changes)
 
     def _keep(self, record: RoundRecord, found: Mapping[Watched, Found]) -> None:

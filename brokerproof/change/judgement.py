@@ -332,13 +332,17 @@ def _of_latency(before: Look, after: Look, declared: Declaration) -> Iterator[Wh
     if declared.latency is None:
         return
     in_turns = declared.latency.beside.keys()
-    common = sorted(
-        key for key in before.medians_ms.keys() & after.medians_ms.keys() if key.partition(" ")[0] not in in_turns
+    measured = sorted(
+        key for key in before.medians_ms.keys() | after.medians_ms.keys() if key.partition(" ")[0] not in in_turns
     )
-    if not common and not in_turns:
+    if not measured and not in_turns:
         yield _not_comparable("", "latency was not measured before and after")
-    for key in common:
+    for key in measured:
         client, _, what = key.partition(" ")
+        if key not in before.medians_ms or key not in after.medians_ms:
+            when = "after" if key in before.medians_ms else "before"
+            yield _not_comparable(client, f"{what.replace('_', ' ')} was not measured {when} the change")
+            continue
         old, new = before.medians_ms[key], after.medians_ms[key]
         if new > old * (1 + declared.latency.margin):
             yield _rejected(

@@ -25,7 +25,7 @@ from brokerproof.canary.rounds import PATH, RECORDS
 from brokerproof.canary.schedule import Budget
 from brokerproof.canary.service import Canary, Settings, Sink, Watcher, ends_on_signals, watchers_of
 from brokerproof.canary.state import Rules, State
-from brokerproof.canary.store import FILE, FOLDER, KEEP_DAYS, Store
+from brokerproof.canary.store import DAY_S, FILE, FOLDER, Store
 from brokerproof.canary.totals import Totals
 from brokerproof.canary.watch import Snapshot, Watch
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, WRONG_USE, Said, as_sentences
@@ -40,10 +40,13 @@ from brokerproof.topology.models import Topology
 
 LISTEN: Final = "127.0.0.1:9464"
 TOKEN_VARIABLE: Final = "BROKERPROOF_CANARY_TOKEN"  # noqa: S105  the name of a variable
-DAY_S: Final = 86_400.0
 MOST_S: Final = 366 * 86_400
 """Clients that stay end with the canary."""
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
+
+
+MOST_PORT: Final = 65_535
+_LONGEST_S: Final = 3650 * DAY_S
 
 
 class Duration(click.ParamType[float]):
@@ -58,7 +61,10 @@ class Duration(click.ParamType[float]):
         found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", str(value).strip())
         if found is None or float(found[1]) <= 0:
             self.fail(f"{value!r} is no time: write it as 30s, 5m, 2h or 1d", param, ctx)
-        return float(found[1]) * _UNITS_S[found[2] or "s"]
+        found_s = float(found[1]) * _UNITS_S[found[2] or "s"]
+        if found_s > _LONGEST_S:
+            self.fail(f"{value!r} is longer than ten years", param, ctx)
+        return found_s
 
 
 class _Canary(click.Group):
@@ -194,7 +200,6 @@ def canary_run(
     with ExitStack() as stack:
         store = stack.enter_context(Store(folder, watch=True))
         now = time.time()
-        store.forget(now - KEEP_DAYS * DAY_S)
         watch = Watch(
             views,
             store,
@@ -211,8 +216,8 @@ def canary_run(
         )
         stack.callback(ends_on_signals(running))
         _say_start(target, watchers, every, folder, once=once)
-        running.run(rounds=1 if once else None)
-        code = _code_of(watch.snapshot(time.time())) if once else 0
+        whole = running.run(rounds=1 if once else None)
+        code = (_code_of(watch.snapshot(time.time())) or (0 if whole else COULD_NOT)) if once else 0
     sys.exit(code)
 
 
@@ -272,10 +277,15 @@ def _sinks(watch: Watch, totals: Totals, target: str, every_s: float, exports: d
         if exports["cloudwatch"]:
             require(Extra.AWS, "--cloudwatch")
             import boto3  # noqa: PLC0415  an extra
+            from botocore.exceptions import BotoCoreError  # noqa: PLC0415  likewise
 
             from brokerproof.canary.cloudwatch import CloudWatch  # noqa: PLC0415  likewise
 
-            sinks.append(CloudWatch(boto3.session.Session(), watch.snapshot, target=target))
+            try:
+                session = boto3.session.Session()
+            except BotoCoreError as problem:
+                raise Said(f"CloudWatch cannot be called: {problem}", COULD_NOT) from None
+            sinks.append(CloudWatch(session, watch.snapshot, target=target))
         if exports["otlp"]:
             require(Extra.OTLP, "--otlp")
             from brokerproof.canary.otlp import Otlp  # noqa: PLC0415  the SDK is an extra, and slow to import
@@ -306,8 +316,10 @@ def _endpoint(
     from brokerproof.canary.prometheus import Endpoint, Exported  # noqa: PLC0415
 
     host, _, port = str(exports["listen"]).rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > MOST_PORT:
         raise Said(f"--listen {exports['listen']!r}: it is written HOST:PORT, e.g. {LISTEN}", WRONG_USE)
+    if exports["tls_key"] is not None and exports["tls_certificate"] is None:
+        raise Said("--tls-key without --tls-certificate: give the certificate of that key too", WRONG_USE)
     measurements = Measurements(version=version, target=target, every_s=every_s)
     endpoint = Endpoint(
         Exported(measurements, partial(_now, watch), totals),
@@ -351,8 +363,10 @@ def canary_hold(
 
     Exit codes: 0 done, 2 wrong use, 3 the store cannot be used.
     """
+    _require_kept(folder)
     now = time.time()
     with Store(folder, watch=False) as store:
+        _require_watched(store, client=client, broker=broker)
         if end:
             for hold in store.end_holds(now):
                 _print_hold(hold, now, began=False)
@@ -382,8 +396,7 @@ def canary_page(*, folder: Path, long_s: float, output: Path) -> None:
     """
     from brokerproof.canary.page import page  # noqa: PLC0415  jinja2 is slow to import, and this alone needs it
 
-    if not (folder / FILE).exists():
-        raise Said(f"{folder}: no canary has kept anything there; --state names another folder", WRONG_USE)
+    _require_kept(folder)
     now = time.time()
     with Store(folder, watch=False) as store:
         text = page(
@@ -396,6 +409,22 @@ def canary_page(*, folder: Path, long_s: float, output: Path) -> None:
         )
     write_atomically(output, text.encode())
     click.echo(f"page: {output}")
+
+
+def _require_kept(folder: Path) -> None:
+    if not (folder / FILE).exists():
+        raise Said(f"{folder}: no canary has kept anything there; --state names another folder", WRONG_USE)
+
+
+def _require_watched(store: Store, *, client: str, broker: str) -> None:
+    """Refuse to hold what nobody watches, as a name that is written wrong."""
+    watched = store.standings()
+    for what, given, known in (
+        ("client", client, {each.client for each in watched}),
+        ("broker", broker, {each.broker for each in watched}),
+    ):
+        if given and given not in known:
+            raise Said(f"no {what} {given} is watched there: {', '.join(sorted(known))}", WRONG_USE)
 
 
 def _print_hold(hold: Hold, now: float, *, began: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ from brokerproof.probes.outcome.foreign_text import encode_json
 from brokerproof.probes.survival.values import SurvivalReport
 from brokerproof.reports.files import write_atomically
 from brokerproof.running.site import load_target
+from brokerproof.running.survivors import survivors_command
 from brokerproof.topology.models import Topology
 
 CODES: Final = {Answer.ACCEPTED: 0, Answer.REJECTED: NOT_RIGHT, Answer.NOT_COMPARABLE: COULD_NOT}
@@ -36,6 +38,9 @@ BEGUN: Final = "begun.json"
 STEADY: Final = "steady"
 TROUBLE: Final = "trouble"
 NOTICED: Final = "noticed.json"
+KEEPER: Final = "keeper"
+KEPT_S: Final = 4 * 3600.0
+"""Survivors live no longer (:class:`~brokerproof.probes.survival.values.SurvivalPlan`)."""
 STARTED_S: Final = 360.0
 ENDED_S: Final = 180.0
 
@@ -177,6 +182,8 @@ def change_begin(target: Path, *, folder: Path, clients: tuple[str, ...]) -> Non
     chosen = watched_clients(topology, clients)
     if (folder / BEGUN).exists():
         raise Said(f"{folder}: a change was begun there and not ended: brokerproof change end", WRONG_USE)
+    for client in chosen:
+        survivors_command(client, None)  # before anything is verified: a client may have no way that keeps a process
     folder.mkdir(parents=True, exist_ok=True)
     for name in (STEADY, TROUBLE, NOTICED):
         (folder / name).unlink(missing_ok=True)
@@ -220,9 +227,12 @@ def change_keep(target: Path, folder: Path, clients: tuple[str, ...]) -> None:
         signal.signal(number, lambda *_: over.set())
     topology = load_target(target)
     try:
-        with Watching(topology, watched_clients(topology, clients), lab=None, progress=_quiet) as watching:
+        with (
+            _keeping(folder),
+            Watching(topology, watched_clients(topology, clients), lab=None, progress=_quiet) as watching,
+        ):
             (folder / STEADY).touch()
-            over.wait()
+            over.wait(KEPT_S)
             reports, troubles = watching.reports()
     except ChangeError as problem:
         write_atomically(folder / TROUBLE, str(problem).encode())
@@ -256,31 +266,48 @@ def change_end(*, folder: Path, declare: Path | None, settle: float, output: Pat
     noticed = _noticed(folder, begun)
     _say("verifying after the change")
     after = look(topology, watched_clients(topology, begun.clients), measure=declared.latency is not None)
-    (folder / BEGUN).unlink(missing_ok=True)
-    _end(
-        judge_change(
-            begun.before,
-            after,
-            noticed.reports,
-            declared,
-            command_began=begun.at,
-            command_ended=ended,
-            troubles=noticed.troubles,
-            paired=_paired(topology, declared),
-        ),
-        output,
+    judgement = judge_change(
+        begun.before,
+        after,
+        noticed.reports,
+        declared,
+        command_began=begun.at,
+        command_ended=ended,
+        troubles=noticed.troubles,
+        paired=_paired(topology, declared),
     )
+    written = _written(judgement, output)
+    (folder / BEGUN).unlink(missing_ok=True)  # until here it can be ended again
+    _say_where(written)
+    sys.exit(CODES[judgement.answer])
+
+
+@contextmanager
+def _keeping(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: who has it is the keeper, whatever became of its number."""
+    with (folder / KEEPER).open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether the keeper lives."""
+    try:
+        with (folder / KEEPER).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _noticed(folder: Path, begun: Begun) -> Noticed:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(begun.keeper, signal.SIGTERM)
+    if _is_kept(folder):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(begun.keeper, signal.SIGTERM)
     until = time.monotonic() + ENDED_S
-    while not (folder / NOTICED).exists() and time.monotonic() < until:
-        try:
-            os.kill(begun.keeper, 0)
-        except ProcessLookupError:
-            break
+    while not (folder / NOTICED).exists() and time.monotonic() < until and _is_kept(folder):
         time.sleep(0.1)
     try:
         return msgspec.json.decode((folder / NOTICED).read_bytes(), type=Noticed)
@@ -311,6 +338,17 @@ def _paired(topology: Topology, declared: Declaration) -> tuple[Paired, ...]:
 
 def _end(judgement: Judgement, output: Path | None) -> None:
     """Print it, write it down, and end with its code."""
+    _say_where(_written(judgement, output))
+    sys.exit(CODES[judgement.answer])
+
+
+def _say_where(files: Sequence[Path]) -> None:
+    for path in files:
+        click.echo(f"{path.stem}: {path}")
+
+
+def _written(judgement: Judgement, output: Path | None) -> tuple[Path, ...]:
+    """Print it and write it down; returns where."""
     folder = output or Path("results") / f"change-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Callable[[], bytes]] = {
@@ -323,8 +361,7 @@ def _end(judgement: Judgement, output: Path | None) -> None:
     click.echo("")
     for name, made in files.items():
         write_atomically(folder / name, made())
-        click.echo(f"{name.partition('.')[0]}: {folder / name}")
-    sys.exit(CODES[judgement.answer])
+    return tuple(folder / name for name in files)
 
 
 def _say(text: str) -> None:

@@ -43,6 +43,11 @@ def as_sentences(function: Callable[P, None]) -> Callable[P, None]:
             raise Said(str(error), WRONG_USE) from None
         except CouldNotError as error:
             raise Said(str(error), COULD_NOT) from None
+        except BrokenPipeError:
+            raise  # click's
+        except OSError as error:
+            what = f"{error.filename}: " if error.filename else ""
+            raise Said(f"{what}{error.strerror or error}", COULD_NOT) from error
         except KeyboardInterrupt:
             raise Said("interrupted; what was started has been ended", INTERRUPTED) from None
 

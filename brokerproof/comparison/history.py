@@ -173,7 +173,10 @@ def trend(
             rows = connection.execute(query, values).fetchall()
     except duckdb.Error as problem:
         raise SamplesError(f"{store}: not a history: {str(problem).splitlines()[0]}") from problem
-    return tuple(_point(dict(zip(_COLUMNS, row, strict=True))) for row in rows)
+    try:
+        return tuple(_point(dict(zip(_COLUMNS, row, strict=True))) for row in rows)
+    except (TypeError, msgspec.ValidationError) as problem:
+        raise SamplesError(f"{store}: holds something else than a history of this version: {problem}") from problem
 
 
 def _point(row: dict[str, Any]) -> Point:

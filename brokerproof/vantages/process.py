@@ -122,7 +122,7 @@ class FarProcess:
             return True
 
     def send(self, data: bytes) -> None:
-        """Queue bytes for the process's stdin; :meth:`listen` writes them as they are taken.
+        """Give bytes to the process's stdin: what fits at once, and in :meth:`listen` the rest as it is taken.
 
         They are not copied: the probe's bundle is the same bytes for every host that it is sent to.
         """
@@ -132,6 +132,7 @@ class FarProcess:
         if not self._outbox:
             self._selector.register(stdin, selectors.EVENT_WRITE, _Pipe.IN)
         self._outbox.append(memoryview(data))
+        self._write()
 
     def listen(self, timeout_s: float) -> Heard:
         """Wait for output, at most ``timeout_s`` and never long; write, read and return what is there."""

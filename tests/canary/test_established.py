@@ -305,3 +305,36 @@ def test_those_that_do_not_live_are_one_sentence_and_begun_anew(script: str, wor
         assert words in looked(staying).trouble
     finally:
         staying.close()
+
+
+def test_clients_that_have_only_begun_are_not_told_as_clients_that_nobody_runs(tmp_path: Path) -> None:
+    watch = watch_in(tmp_path)
+    for number in range(5):
+        seen = NOTHING_YET if number < 4 else noticed()
+        watch.took(msgspec.structs.replace(done(WELL, BEGAN + number * EVERY_S), noticed=seen))
+        assert not [each.after for each in watch.quiet(BEGAN + number * EVERY_S + 3) if each.after.alerts]
+
+
+def test_a_broker_that_leads_nothing_any_more_is_watched_anew_and_looked_at_no_oftener(tmp_path: Path) -> None:
+    watch = watch_in(tmp_path)
+    whole = noticed().lived
+    assert whole is not None
+    moved = Noticed(lived=msgspec.structs.replace(whole, flows=tuple(f for f in whole.flows if f.broker_id != 2)))
+    for number, seen in enumerate((noticed(30_000), noticed(30_000), *[moved] * 4)):
+        watch.took(msgspec.structs.replace(done(WELL, BEGAN + number * EVERY_S), noticed=seen))
+        watch.quiet(BEGAN + number * EVERY_S + 3)
+    snapshot = watch.snapshot(BEGAN + 5 * EVERY_S + 3)
+    assert snapshot.states[thing(2)] is State.NOT_YET
+    assert not watch.is_red(CLIENT)
+
+
+def test_the_plan_is_on_its_way_at_once() -> None:
+    """Whoever looks next may do so a minute later."""
+    staying = Staying("app", far_side(STEADY + "sys.stdin.read()"), PLAN)
+    try:
+        assert staying.look() == NOTHING_YET
+        alive = staying._alive
+        assert alive is not None
+        assert not alive._process._outbox
+    finally:
+        staying.close()

@@ -205,6 +205,8 @@ def test_a_client_that_is_meant_to_reach_nothing_is_not_watched() -> None:
         (["run", "x.yaml", "--every", "soon"], "is no time"),
         (["hold", "--for", "0s"], "is no time"),
         (["page", "--state", "nothing-there"], "no canary has kept anything"),
+        (["page", "--last", "9999999d"], "is longer than ten years"),
+        (["hold", "--state", "nothing-there"], "no canary has kept anything"),
     ],
 )
 def test_wrong_use_is_one_sentence(
@@ -219,12 +221,18 @@ def test_wrong_use_is_one_sentence(
 def test_a_hold_is_placed_listed_and_ended(tmp_path: Path) -> None:
     runner = CliRunner()
     state = ["--state", str(tmp_path)]
+    with Watching(tmp_path, Quick) as watching:
+        watching.until(lambda: watching.heard.rounds(NAMES[0]))
     placed = runner.invoke(
-        canary, ["hold", *state, "--for", "2h", "--client", "app", "--why", "a restart", "--who", "me"]
+        canary, ["hold", *state, "--for", "2h", "--client", NAMES[0], "--why", "a restart", "--who", "me"]
     )
-    assert "app is held until" in placed.output
+    assert f"{NAMES[0]} is held until" in placed.output
     assert "by me: a restart" in placed.output
-    assert "app is held until" in runner.invoke(canary, ["hold", *state, "--list"]).output
+    for wrong in (["--client", "nobody"], ["--broker", "broker2"]):
+        refused = runner.invoke(canary, ["hold", *state, *wrong])
+        assert refused.exit_code == 2
+        assert f"{wrong[1]} is watched there: " in refused.output
+    assert f"{NAMES[0]} is held until" in runner.invoke(canary, ["hold", *state, "--list"]).output
     assert "no longer held" in runner.invoke(canary, ["hold", *state, "--end"]).output
     assert not runner.invoke(canary, ["hold", *state, "--list"]).output
 
@@ -253,3 +261,37 @@ def test_a_probe_that_begins_after_the_stop_is_told_too(tmp_path: Path) -> None:
         watching.until(lambda: len(opened) == len(NAMES) and any(each.pid for each in opened))
         began = time.monotonic()
     assert time.monotonic() - began < ENDING_S
+
+
+def test_a_look_that_is_ended_before_it_was_taken_says_so(tmp_path: Path) -> None:
+    with Watching(tmp_path, lambda client: Quick(client, takes_s=30)) as watching:
+        watching.until(lambda: any(each.runs for each in watching.canary._watchers.values()))
+    watchers = watchers_of(TOPOLOGY, NAMES, FAST)
+    views = tuple(each.view for each in watchers)
+    store = Store(tmp_path / "once", watch=True)
+    watch = Watch(views, store, every_s=FAST.every_s, now=time.time(), deep_every_s=3600)
+    once = Canary(watchers, watch, Totals(views, (*PATH, *RECORDS)), [], open_client=Quick, settings=FAST)
+    assert once.run(rounds=1)
+    cut = Canary(watchers, watch, Totals(views, (*PATH, *RECORDS)), [], open_client=Quick, settings=FAST)
+    cut.stop()
+    assert not cut.run(rounds=1)
+    store.close()
+
+
+def test_a_page_that_cannot_be_written_is_3(tmp_path: Path) -> None:
+    with Watching(tmp_path, Quick) as watching:
+        watching.until(lambda: watching.heard.rounds(NAMES[0]))
+    result = CliRunner().invoke(canary, ["page", "--state", str(tmp_path), "-o", str(tmp_path / "none/x.html")])
+    assert result.exit_code == 3
+    assert "No such file or directory" in result.output
+
+
+def test_rounds_go_on_where_the_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    back = [0.0]
+    now = time.time
+    monkeypatch.setattr("brokerproof.canary.service.time.time", lambda: now() - back[0])
+    with Watching(tmp_path, Quick) as watching:
+        watching.until(lambda: watching.heard.rounds(NAMES[0]))
+        back[0] = 3600.0
+        before = len(watching.heard.rounds(NAMES[0]))
+        watching.until(lambda: len(watching.heard.rounds(NAMES[0])) > before + 1, 20.0)

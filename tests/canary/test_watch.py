@@ -19,7 +19,7 @@ from brokerproof.canary.hold import Hold
 from brokerproof.canary.rounds import Depth
 from brokerproof.canary.schedule import Budget, Schedule, shares
 from brokerproof.canary.state import Reading, State
-from brokerproof.canary.store import Store, StoreError
+from brokerproof.canary.store import DAY_S, HOUR_S, Store, StoreError
 from brokerproof.canary.watch import Watch
 from brokerproof.canary.watched import ISOLATION, Watched, readings, watched_of
 from brokerproof.running.planning import ClientRun
@@ -305,3 +305,32 @@ def test_a_light_round_costs_less_and_makes_no_topic() -> None:
     assert light.connections < deep.connections / 2
     assert not {"produce", "group"} & {stage.value for stage in light.plan.stages}
     assert not light.plan.forbidden
+
+
+def test_what_is_old_is_forgotten_while_it_watches(tmp_path: Path) -> None:
+    watch = watch_in(tmp_path)
+    for number in range(3):
+        after(watch, WELL, number)
+    later = BEGAN + 40 * DAY_S
+    watch.took(done(WELL, later))
+    watch.quiet(later + 3)
+    assert {row.hour for row in watch._store.hours(0)} == {int(later // HOUR_S)}
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    watch = watch_in(tmp_path)
+    [(pages,)] = watch._store._db.execute("PRAGMA page_count").fetchall()
+    watch._store._db.execute(f"PRAGMA max_page_count = {pages}")
+
+    def until_it_is_full() -> None:
+        for number in range(500):
+            after(watch, WELL, number)
+
+    with pytest.raises(StoreError, match="cannot be written: database or disk is full"):
+        until_it_is_full()
+
+
+def test_a_deep_round_is_due_where_the_last_one_lies_ahead() -> None:
+    schedule = Schedule(every_s=60.0, deep_every_s=900.0)
+    assert schedule.is_deep(BEGAN + 3600, BEGAN)
+    assert not schedule.is_deep(BEGAN - 60, BEGAN)

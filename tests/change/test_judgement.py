@@ -308,6 +308,10 @@ def test_latency_is_compared_by_a_declared_margin_alone() -> None:
     assert judged(timed(1.3), before=timed(1.0), declared=declared).answer is Answer.REJECTED
     assert judged(timed(1.1), before=timed(1.0), declared=declared).answer is Answer.ACCEPTED
     assert judged(declared=declared).answer is Answer.NOT_COMPARABLE, "it was not measured"
+    both = msgspec.structs.replace(BEFORE, medians_ms={f"{CLIENT} connect": 1.0, f"{CLIENT} handshake": 5.0})
+    for one, other in ((timed(1.0), both), (both, timed(1.0))):
+        [why] = judged(one, before=other, declared=declared).whys
+        assert "handshake was not measured" in why.title
 
 
 @pytest.mark.parametrize(

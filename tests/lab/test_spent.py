@@ -51,6 +51,9 @@ logger.login.level = debug
 ACCEPTED = re.compile(r"^Accepted connection from /\S+ on /\S+:(\d+) ", re.MULTILINE)
 LOGIN_BEGUN = re.compile(r"Set SASL server state to AUTHENTICATE ")
 """A mechanism was agreed on. Not each is brought to an end: the client may be closed meanwhile."""
+CUT_SHORT = 2
+"""librdkafka drops a client's first connection once Metadata names the brokers (rdkafka_metadata.c): a busy broker has
+not always taken that up by then. The run has two such clients, a producer and a consumer."""
 SETTLED_S = 20.0
 PATIENT = Limits(connect_ms=10_000, handshake_ms=20_000, request_ms=20_000, produce_ms=30_000, plan_ms=120_000)
 """A SYN that is given up on a busy machine is spent, and no broker counts it."""
@@ -122,7 +125,9 @@ def spent_on(lab: Lab) -> tuple[Spent, Counted]:
 def test_what_was_spent_is_what_the_broker_counted(tmp_path: Path, scheme: AuthenticationScheme) -> None:
     with telling_lab(tmp_path, scheme) as lab:
         spent, seen = spent_on(lab)
-        assert (spent.connections, spent.authentications) == seen, (spent, logged(lab)[-20_000:])
+        cut_short = spent.connections - seen.connections
+        assert 0 <= cut_short <= CUT_SHORT, (spent, seen, logged(lab)[-20_000:])
+    assert spent.authentications == seen.logins
     assert 0 < spent.client_connections < spent.connections
     by_sasl = bool(scheme.mechanism)
     assert (spent.authentications > spent.client_authentications > 0) is by_sasl
