@@ -39,6 +39,7 @@ class Part(StrEnum):
     TARGET_GROUPS = "target_groups"
     TARGETS = "targets"
     HOSTED_ZONES = "hosted_zones"
+    VPC_ZONES = "zones of VPCs"
     RECORDS = "records"
     RESOLVER_RULES = "resolver_rules"
     PRINCIPALS = "allowed principals"
@@ -117,6 +118,18 @@ class Expiring(Model):
     """What to do about it."""
 
 
+class OtherRule(Model):
+    """A resolver rule that a topology has not: for every name, by IPv6, or that overrides another for part of it."""
+
+    resolver_rule_id: Id
+    domain_name: str
+    """Empty: every name."""
+    target_ips: tuple[str, ...] = ()
+    is_system: bool = False
+    """The VPC's own resolver answers, whatever a rule for more of the domain says."""
+    vpc_ids: tuple[Id, ...] = ()
+
+
 class AccountFacts(Model):
     """Everything that was read."""
 
@@ -130,6 +143,7 @@ class AccountFacts(Model):
     expiring: tuple[Expiring, ...] = ()
     instance_types: dict[str, str] = Field(default_factory=dict)
     """Of the brokers, by cluster."""
+    other_rules: tuple[OtherRule, ...] = ()
     interfaces_missed: tuple[tuple[Id, IPv4Address], ...] = ()
     """Addresses, each with its VPC, that an interface was looked for and not found at."""
 

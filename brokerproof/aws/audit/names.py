@@ -10,13 +10,14 @@ from typing import Final
 
 from brokerproof.aws.audit.packets import unknown_hop
 from brokerproof.aws.audit.values import Hop, State
-from brokerproof.aws.facts import AccountFacts, Part
+from brokerproof.aws.facts import AccountFacts, OtherRule, Part
 from brokerproof.causes.codes import Code
 from brokerproof.topology.expectation.isolation import by_ipv6
 from brokerproof.topology.models import (
     Client,
     Cluster,
     HostedZone,
+    ResolverRule,
     ResourceRecordSet,
     Topology,
     zonal_dns_name,
@@ -87,11 +88,9 @@ def resolved(
         hops.append(_closed(vpc.vpc_id, off, Code.DNS_VPC_ATTRIBUTES_OFF, vpc.vpc_id))
         return Resolved(tuple(hops), None)
     best = max(zones, key=lambda z: len(z.name), default=None)
-    ruled = _rule(facts, client, name, best)
-    if ruled is not None:
-        hops.append(ruled)
-        private = is_private(client, cluster)
-        return Resolved(tuple(hops), None if private else _public(cluster, name))
+    instead = list(_unread(facts, client.vpc_id)) or list(_rule(facts, client, name, best))
+    if instead:
+        return Resolved((*hops, *instead), None if is_private(client, cluster) else _public(cluster, name))
     if best is None:
         return _without_zone(facts, whole, client, cluster=cluster, name=name, hops=hops)
     hidden = unknown_hop(facts, Part.RECORDS, f"records of zone {best.hosted_zone_id}", of=(best.hosted_zone_id,))
@@ -132,15 +131,27 @@ def _nameservers(facts: AccountFacts, client: Client) -> Iterator[Hop]:
             )
 
 
-def _rule(facts: AccountFacts, client: Client, name: str, zone: HostedZone | None) -> Hop | None:
+def _unread(facts: AccountFacts, vpc_id: str) -> Iterator[Hop]:
+    """What may answer instead of a zone that is known, or of public DNS, and was not read."""
+    for kind, what in ((Part.RESOLVER_RULES, "resolver rules"), (Part.VPC_ZONES, "private zones")):
+        hidden = unknown_hop(facts, kind, f"{what} of {vpc_id}", vpc_id=vpc_id)
+        if hidden is not None:
+            yield hidden
+
+
+def _rule(facts: AccountFacts, client: Client, name: str, zone: HostedZone | None) -> Iterator[Hop]:
     """The resolver rule that answers instead of a zone: the more specific of both does, and of one name the rule."""
-    rules = [r for r in facts.topology.resolver_rules if client.vpc_id in r.vpc_ids and _covers(r.domain_name, name)]
+    every: list[ResolverRule | OtherRule] = [*facts.topology.resolver_rules, *facts.other_rules]
+    rules = [r for r in every if client.vpc_id in r.vpc_ids and (not r.domain_name or _covers(r.domain_name, name))]
     best = max(rules, key=lambda r: len(r.domain_name), default=None)
     if best is None or (zone is not None and len(zone.name) > len(best.domain_name)):
-        return None
-    return Hop(
+        return
+    if isinstance(best, OtherRule) and best.is_system:
+        return
+    to = ", ".join(map(str, best.target_ips)) or "other servers"
+    yield Hop(
         what=f"resolver rule {best.resolver_rule_id}",
-        says=f"sends {best.domain_name} to {', '.join(map(str, best.target_ips))}, past every private zone",
+        says=f"sends {best.domain_name or 'every name'} to {to}, past every private zone",
         state=State.CLOSED if zone is not None else State.DOUBTFUL,
         code=Code.DNS_RESOLVER_RULE,
         resource=best.resolver_rule_id,
@@ -168,11 +179,11 @@ def _without_zone(
             says = "is no name of the cluster's own, and no private zone has it"
             return Resolved((*hops, _closed(name, says, Code.METADATA_ADVERTISED_NAME, name)), None)
         return Resolved((*hops, Hop(what=f"public record of {name}", says="answers the broker's interface")), found)
-    hidden = unknown_hop(facts, Part.HOSTED_ZONES, f"private zones of {client.vpc_id}", vpc_id=client.vpc_id)
-    if hidden is not None:
-        return Resolved((*hops, hidden), None)
     if spec_of(client.pattern).is_managed:
         return Resolved((*hops, _not_connected(facts, client, name)), None)
+    hidden = _any_gap(facts, "private zones of no VPC", Part.HOSTED_ZONES)
+    if hidden is not None:
+        return Resolved((*hops, hidden), None)
     if found is None and not any(_covers(z.name, name) for z in facts.topology.hosted_zones):
         says = "is advertised, and no private zone has it"
         return Resolved((*hops, _closed(name, says, Code.METADATA_ADVERTISED_NAME, name)), None)

@@ -90,19 +90,19 @@ TARGET_GROUPS: Final = Call("elbv2", "DescribeTargetGroups", "TargetGroups", (Pa
 TARGET_GROUP_ATTRIBUTES: Final = Call("elbv2", "DescribeTargetGroupAttributes", "Attributes", (Part.TARGET_GROUPS,))
 TARGET_HEALTH: Final = Call("elbv2", "DescribeTargetHealth", "TargetHealthDescriptions", (Part.TARGETS,))
 ZONES: Final = Call("route53", "ListHostedZones", "HostedZones", (Part.HOSTED_ZONES,))
-ZONES_BY_VPC: Final = Call("route53", "ListHostedZonesByVPC", "HostedZoneSummaries", (Part.HOSTED_ZONES,))
+ZONES_BY_VPC: Final = Call("route53", "ListHostedZonesByVPC", "HostedZoneSummaries", (Part.VPC_ZONES,))
 RECORDS: Final = Call("route53", "ListResourceRecordSets", "ResourceRecordSets", (Part.RECORDS,))
 RULE_ASSOCIATIONS: Final = Call(
     "route53resolver", "ListResolverRuleAssociations", "ResolverRuleAssociations", (Part.RESOLVER_RULES,)
 )
 PROFILES: Final = Call(
-    "route53profiles", "ListProfileAssociations", "ProfileAssociations", (Part.HOSTED_ZONES, Part.RESOLVER_RULES)
+    "route53profiles", "ListProfileAssociations", "ProfileAssociations", (Part.VPC_ZONES, Part.RESOLVER_RULES)
 )
 PROFILE_RESOURCES: Final = Call(
     "route53profiles",
     "ListProfileResourceAssociations",
     "ProfileResourceAssociations",
-    (Part.HOSTED_ZONES, Part.RESOLVER_RULES),
+    (Part.VPC_ZONES, Part.RESOLVER_RULES),
 )
 CERTIFICATE: Final = Call("acm", "DescribeCertificate", "", (Part.CERTIFICATES,))
 AUTHORITY: Final = Call("acm-pca", "DescribeCertificateAuthority", "", (Part.CERTIFICATES,))

@@ -179,6 +179,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
             cluster.info["ClusterName"]: cluster.provisioned.get("BrokerNodeGroupInfo", {}).get("InstanceType", "")
             for cluster in clusters
         },
+        other_rules=tuple(names.other_rules),
         interfaces_missed=missed_read(),
     )
 

@@ -108,6 +108,7 @@ READ: Final = frozenset(
         "Ip",
         "IpAddressType",
         "IpProtocol",
+        "Ipv6",
         "Ipv6Address",
         "Ipv6Addresses",
         "Ipv6CidrBlock",

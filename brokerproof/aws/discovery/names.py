@@ -9,6 +9,7 @@ from typing import Final
 from brokerproof.aws.discovery.calls import RECORDS, RULE
 from brokerproof.aws.discovery.network import ReadNetwork
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Reader
+from brokerproof.aws.facts import OtherRule
 from brokerproof.topology.models import AliasTarget, HostedZone, ResolverRule, ResourceRecordSet, Vpc, VpcEndpoint
 
 _TYPES: Final = frozenset({"A", "AAAA", "CNAME"})
@@ -20,6 +21,7 @@ class ReadNames:
 
     zones: list[HostedZone] = field(default_factory=list)
     rules: list[ResolverRule] = field(default_factory=list)
+    other_rules: list[OtherRule] = field(default_factory=list)
 
 
 def read_names(
@@ -42,9 +44,13 @@ def read_names(
     reader.say("reading private zones and resolver rules")
     owners, called = _zones(network)
     wanted = {zone: name for zone, name in called.items() if _matters(name, names, domains)}
-    rules_read = reader.beside(lambda: _rules(reader, network, names, domains))
+    rules_read = reader.beside(lambda: list(_rules(reader, network, names, domains)))
     reads = reader.every(Ask(owners[zone], RECORDS, {"HostedZoneId": zone}, of=(zone,)) for zone in sorted(wanted))
-    found = ReadNames(rules=rules_read())
+    rules = rules_read()
+    found = ReadNames(
+        rules=[rule for rule in rules if isinstance(rule, ResolverRule)],
+        other_rules=[rule for rule in rules if isinstance(rule, OtherRule)],
+    )
     aliases = zonal()
     for read in reads:
         zone = read.ask.of[0]
@@ -116,32 +122,34 @@ def zonal_names(
     return found
 
 
-def _rules(reader: Reader, network: ReadNetwork, names: Sequence[str], domains: Sequence[str]) -> list[ResolverRule]:
+def _rules(
+    reader: Reader, network: ReadNetwork, names: Sequence[str], domains: Sequence[str]
+) -> Iterator[ResolverRule | OtherRule]:
     vpcs: dict[str, set[str]] = {}
-    places: dict[str, Place] = {}
+    wanted: set[tuple[str, Place]] = set()
     for place, item in network.associations:
         if item.get("Status", "COMPLETE") in {"COMPLETE", "OVERRIDDEN"}:
             vpcs.setdefault(item["ResolverRuleId"], set()).add(item["VPCId"])
-            places.setdefault(item["ResolverRuleId"], place)
+            wanted.add((item["ResolverRuleId"], place))
     reads = reader.every(
         Ask(place, RULE, {"ResolverRuleId": rule}, of=(rule,))
-        for rule, place in sorted(places.items())
+        for rule, place in sorted(wanted)
         if not rule.startswith("rslvr-autodefined")
     )
-    found = []
-    for read in reads:
-        rule: Item = read.one.get("ResolverRule", {})
-        if rule.get("RuleType") != "FORWARD":
-            continue
+    told: dict[str, Item] = {read.ask.of[0]: read.one["ResolverRule"] for read in reads if read.known}
+    for rule_id, rule in sorted(told.items()):
         domain = _bare(rule["DomainName"])
+        if domain and not _matters(domain, names, domains):
+            continue
         targets = tuple(entry["Ip"] for entry in rule.get("TargetIps", ()) if "Ip" in entry)
-        if targets and domain and _matters(domain, names, domains):
-            found.append(
-                ResolverRule(
-                    resolver_rule_id=rule["Id"],
-                    domain_name=domain,
-                    target_ips=targets,
-                    vpc_ids=tuple(sorted(vpcs[rule["Id"]])),
-                )
+        vpc_ids = tuple(sorted(vpcs[rule_id]))
+        if rule["RuleType"] == "FORWARD" and targets and domain:
+            yield ResolverRule(resolver_rule_id=rule_id, domain_name=domain, target_ips=targets, vpc_ids=vpc_ids)
+        else:
+            yield OtherRule(
+                resolver_rule_id=rule_id,
+                domain_name=domain,
+                target_ips=targets or tuple(e["Ipv6"] for e in rule.get("TargetIps", ()) if "Ipv6" in e),
+                is_system=rule["RuleType"] == "SYSTEM",
+                vpc_ids=vpc_ids,
             )
-    return found

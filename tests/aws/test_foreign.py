@@ -1,0 +1,133 @@
+"""What of an account is foreign to a topology, or not read, is unknown: neither open nor closed, and never none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from brokerproof.aws.answers.hook import Manners, Operation, denied
+from brokerproof.aws.answers.organization import ApiError, Asked, Item
+from brokerproof.aws.answers.registry import ANSWERS
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.audit.values import Audit, State
+from brokerproof.causes.codes import Code
+from brokerproof.lab.faults import FAULTS
+from brokerproof.topology.models import Topology
+from brokerproof.topology.patterns import PATTERNS
+from tests.aws.accounts import discovered
+
+SHARED = PATTERNS["privatelink_single_nlb"].build()
+ROUTED = PATTERNS["peering"].build()
+ASSOCIATIONS = ("route53resolver", "ListResolverRuleAssociations")
+RULE = ("route53resolver", "GetResolverRule")
+Otherwise = Callable[[Operation, Callable[[Asked, Item], Item]], None]
+
+
+@pytest.fixture
+def otherwise(monkeypatch: pytest.MonkeyPatch) -> Otherwise:
+    """Has an operation answer as a function of the call and of what it would answer says."""
+
+    def change(operation: Operation, into: Callable[[Asked, Item], Item]) -> None:
+        own = ANSWERS[operation]
+
+        def answer(asked: Asked) -> Item:
+            try:
+                item = own(asked)
+            except ApiError as error:
+                item = {"refused": error.code}
+            found = into(asked, item)
+            if "refused" in found:
+                raise ApiError(found["refused"], "refused")
+            return found
+
+        monkeypatch.setitem(ANSWERS, operation, answer)
+
+    return change
+
+
+def states(found: Audit, client: str) -> set[State]:
+    return {t.state for t in found.traces if t.client == client and t.broker_id is not None}
+
+
+def private_client(topology: Topology) -> str:
+    home = topology.clusters[0].vpc_id
+    return next(c.name for c in topology.clients if c.vpc_id != home and c.pattern is not None)
+
+
+# Names
+
+
+def with_rule(otherwise: Otherwise, rule_id: str, **rule: Any) -> None:
+    """Every VPC has this rule too."""
+
+    def associated(asked: Asked, item: Item) -> Item:
+        more = [{"Id": f"a-{v.vpc_id}", "ResolverRuleId": rule_id, "VPCId": v.vpc_id} for v in asked.vpcs]
+        return {**item, "ResolverRuleAssociations": [*item["ResolverRuleAssociations"], *more]}
+
+    def told(asked: Asked, item: Item) -> Item:
+        return {"ResolverRule": {"Id": rule_id, **rule}} if asked.params["ResolverRuleId"] == rule_id else item
+
+    otherwise(ASSOCIATIONS, associated)
+    otherwise(RULE, told)
+
+
+NOT_ASSOCIATED = FAULTS["zone-not-associated"].edit(SHARED)
+
+
+@pytest.mark.parametrize("operation", [ASSOCIATIONS, ("route53", "ListHostedZonesByVPC")])
+def test_no_zone_is_said_to_be_missing_where_what_may_answer_instead_is_not_read(operation: Operation) -> None:
+    facts = discovered(NOT_ASSOCIATED, intended=SHARED, manners=Manners(refused=denied(operation)))
+    found = audit(facts, SHARED)
+    assert found.findings == ()
+    assert {trace.state for trace in found.traces if trace.broker_id} == {State.UNKNOWN}
+
+
+@pytest.mark.parametrize("operation", [ASSOCIATIONS, ("route53", "ListHostedZonesByVPC")])
+def test_a_public_answer_is_not_certain_where_what_may_answer_instead_is_not_read(operation: Operation) -> None:
+    found = audit(discovered(ROUTED, manners=Manners(refused=denied(operation))), ROUTED)
+    assert found.findings == ()
+    assert {trace.state for trace in found.traces} == {State.UNKNOWN}
+
+
+@pytest.mark.parametrize("targets", [[{"Ip": "10.9.9.9"}], [{"Ipv6": "fd00::53"}]])
+def test_a_rule_for_every_name_is_a_doubt_where_no_zone_answers(
+    otherwise: Otherwise, targets: list[dict[str, str]]
+) -> None:
+    with_rule(otherwise, "rslvr-rr-all", DomainName=".", RuleType="FORWARD", TargetIps=targets)
+    [finding] = audit(discovered(NOT_ASSOCIATED, intended=SHARED), SHARED).findings
+    assert (finding.code, finding.sure) == (Code.DNS_RESOLVER_RULE, False)
+    assert audit(discovered(SHARED), SHARED).findings == (), "a zone is more specific"
+
+
+def test_a_system_rule_has_the_resolver_answer_what_another_rule_would_send_away(otherwise: Otherwise) -> None:
+    broken = FAULTS["resolver-rule-unanswered"].edit(SHARED)
+    assert {f.code for f in audit(discovered(broken, intended=SHARED), SHARED).findings} == {Code.DNS_RESOLVER_RULE}
+    domain = f"{SHARED.clusters[0].domain}."
+    with_rule(otherwise, "rslvr-rr-own", DomainName=domain, RuleType="SYSTEM")
+    found = audit(discovered(overruling(broken), intended=SHARED), SHARED)
+    assert found.findings == ()
+
+
+def overruling(topology: Topology) -> Topology:
+    """Its rules send a domain above the cluster's away."""
+    above = topology.clusters[0].domain.partition(".")[2]
+    rules = tuple(r.model_copy(update={"domain_name": above}) for r in topology.resolver_rules)
+    zones = tuple(z.model_copy(update={"name": above}) for z in topology.hosted_zones)
+    return topology.model_copy(update={"resolver_rules": rules, "hosted_zones": zones})
+
+
+def test_a_rule_that_one_of_two_accounts_may_not_read_is_unknown_there(otherwise: Otherwise) -> None:
+    combination = PATTERNS["combination"].build()
+    first = min(vpc.owner_id for vpc in combination.vpcs)
+    with_rule(otherwise, "rslvr-rr-all", DomainName=".", RuleType="FORWARD", TargetIps=[{"Ip": "10.9.9.9"}])
+
+    def refused(asked: Asked, item: Item) -> Item:
+        if asked.account != first and asked.params["ResolverRuleId"] == "rslvr-rr-all":
+            raise ApiError("AccessDeniedException", "no", 403)
+        return item
+
+    otherwise(RULE, refused)
+    gaps = discovered(combination).gaps
+    assert {g.account_id for g in gaps} == {vpc.owner_id for vpc in combination.vpcs} - {first}
