@@ -97,7 +97,7 @@ def _read(clients: Sequence[ClientEvidence], audit: Audit | None) -> Diagnosis:
 
 def _of_cluster(case: Case, audit: Audit | None) -> tuple[list[Finding], set[str]]:
     """The findings of one cluster's clients, and the checks nobody knows about."""
-    drafts, followers = _drafts(case)
+    drafts, followers = _drafts(case, audit)
     drafts = with_account(drafts, audit)
     consequences = _consequences(case, drafts, followers)
     findings = [finding(case, draft, keys) for draft, keys in zip(drafts, consequences, strict=True)]
@@ -110,14 +110,14 @@ def _rank(found: Finding) -> tuple[bool, int, int, tuple[str, ...], tuple[str, .
     return found.unknown, ORDER[found.stage], -len(found.evidence), found.codes, found.evidence
 
 
-def _drafts(case: Case) -> tuple[list[Draft], dict[str, str]]:
+def _drafts(case: Case, audit: Audit | None) -> tuple[list[Draft], dict[str, str]]:
     """What the rules say, and the reds that only follow from it, each with a red of what it follows from."""
     left = list(case.reds)
     drafts: list[Draft] = []
     followers: dict[str, str] = {}
     for rule in RULES:
         if rule is kafka.records:
-            followers = following(case, left, drafts)
+            followers = following(case, left, with_account(drafts, audit))
             left = [red for red in left if red.key not in followers]
         for draft in rule(case, left):
             open_ = {red.key for red in left}

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Case, Draft, Red
-from brokerproof.probes.outcome import GroupFacts, Reason, Stage
+from brokerproof.causes.sets import AT_THE_BROKERS
+from brokerproof.diagnosis.rules.case import Access, Case, Draft, Red, kind, local
+from brokerproof.probes.outcome import GroupFacts, Reason, Stage, TopicFacts
 from brokerproof.probes.outcome.registry import SPECS, precedes
+from brokerproof.topology.expectation.view import ClientView
 
 _OF_AN_UNREACHED_BROKER: Final = frozenset(
     {
@@ -34,16 +36,15 @@ _OF_A_CLUSTER_WITHOUT_IT: Final = _OF_AN_UNREACHED_BROKER | {
     Reason.NOT_ENOUGH_REPLICAS,
 }
 """What they fail with because the cluster itself lacks a broker, which may be its controller."""
-_OF_THE_CLUSTER: Final = frozenset(
-    {
-        Code.CLUSTER_BROKER_DOWN,
-        Code.CLUSTER_BROKER_UNRESPONSIVE,
-        Code.CLUSTER_BROKER_CUT_OFF,
-        Code.SECURITY_BROKER_GROUP,
-        Code.SECURITY_NETWORK_ACL,
-    }
+_OF_A_BROKER: Final = frozenset(
+    {Code.CLUSTER_BROKER_DOWN, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.CLUSTER_BROKER_CUT_OFF}
 )
+"""Causes that are a broker's own, whoever saw them."""
+_OF_THE_CLUSTER: Final = _OF_A_BROKER | AT_THE_BROKERS
 """Causes that may part a broker from the other brokers as well."""
+_OF_A_TOPIC_WITHOUT_IT: Final = frozenset({0, 3, 5, 7, 9, 13, 19, 20, 38, 39, 41, 56})
+"""Error codes of requests about the topic that a cluster answers because it lacks a broker, or its controller; 0 is no
+answer (Kafka protocol guide, error codes). By any other a broker refuses."""
 _PASSING: Final = frozenset(
     {
         "CORRUPT_MESSAGE",
@@ -86,9 +87,11 @@ def following(case: Case, left: Iterable[Red], drafts: Sequence[Draft]) -> dict[
 
 def _bears(case: Case, draft: Draft, red: Red) -> bool:
     """Whether what the draft says makes this fail: at the same broker, or anywhere where the cluster lacks one."""
-    if draft.codes & _OF_THE_CLUSTER and red.check.reason in _OF_A_CLUSTER_WITHOUT_IT:
-        return not _refused(case, red)
-    if red.check.reason not in _OF_AN_UNREACHED_BROKER or _refused(case, red):
+    if _refused(case, red):
+        return False
+    if red.check.reason in _OF_A_CLUSTER_WITHOUT_IT and _parts_brokers(draft, red):
+        return True
+    if red.check.reason not in _OF_AN_UNREACHED_BROKER:
         return False
     if draft.codes & _OF_LOOKUPS and any(r.client == red.client for r in draft.reds):
         return True
@@ -98,12 +101,30 @@ def _bears(case: Case, draft: Draft, red: Red) -> bool:
     return any(r.client == red.client and _may_fail(r.check.stage, red.check.stage) for r in at_broker)
 
 
+def _parts_brokers(draft: Draft, red: Red) -> bool:
+    """Whether the cluster may lack a broker because of it.
+
+    What may as well be on a client's way says that to this client, or where a client inside the cluster's VPC met it.
+    """
+    if draft.codes <= _OF_A_BROKER:
+        return True
+    met = any(each.client == red.client or _inside(each.view) for each in draft.reds)
+    return met and bool(draft.codes & _OF_THE_CLUSTER)
+
+
+def _inside(view: ClientView) -> bool:
+    return local(view) and kind(view) is not Access.ENDPOINT
+
+
 def _refused(case: Case, red: Red) -> bool:
     """Whether a broker answered that it will not: whoever is not reached does not say so.
 
     librdkafka's names of its own errors begin with an underscore.
     """
-    names = {getattr(outcome.facts, "error_name", "") for outcome in case.outcomes(red)}
+    facts = [outcome.facts for outcome in case.outcomes(red)]
+    if any(isinstance(each, TopicFacts) and each.error_code not in _OF_A_TOPIC_WITHOUT_IT for each in facts):
+        return True
+    names = {getattr(each, "error_name", "") for each in facts}
     return red.check.reason is Reason.KAFKA_ERROR and any(
         name and not name.startswith("_") and name not in _PASSING for name in names
     )

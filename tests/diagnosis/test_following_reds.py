@@ -5,9 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from brokerproof.aws.audit.audit import audit
+from brokerproof.aws.facts import facts_of
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.diagnose import diagnose
 from brokerproof.diagnosis.finding import ClientEvidence
+from brokerproof.lab.faults import FAULTS
 from brokerproof.probes.outcome import (
     AdvertisedBroker,
     GroupFacts,
@@ -19,9 +22,11 @@ from brokerproof.probes.outcome import (
     Role,
     Stage,
     Status,
+    TopicFacts,
 )
 from brokerproof.topology.expectation.view import ClientView
-from tests.diagnosis.bends import EVERYONE, IN_VPC, PEERING, SINGLE, named, one, resolver
+from brokerproof.topology.patterns import PATTERNS
+from tests.diagnosis.bends import EVERYONE, GATEWAY, IN_VPC, PEERING, SINGLE, named, one, resolver
 from tests.diagnosis.bent import Bend, at, diagnosis_of, failed, judged, seen, views_of
 
 OTHER = {1: 1, 2: 3, 3: 2}
@@ -94,3 +99,62 @@ def test_what_a_broker_refuses_does_not_follow_from_another_that_is_silent(error
     ).findings
     unknown = [finding for finding in found if finding.codes == (Code.UNKNOWN,)]
     assert [set(finding.broker_ids) for finding in unknown] == ([] if follows else [{1, 3}])
+
+
+TOO_FEW = failed(Reason.NOT_ENOUGH_REPLICAS)
+OF_THE_WAY = {Code.SECURITY_BROKER_GROUP, Code.SECURITY_NETWORK_ACL}
+
+
+def refused_topic(error_code: int) -> Bend:
+    facts = TopicFacts(topic="t", error_code=error_code, asked_broker_id=1)
+    return Bend(at(Stage.PRODUCE, clients=["cluster_vpc"]), failed(Reason.TOPIC_NOT_CREATED, facts))
+
+
+@pytest.mark.parametrize(
+    ("bend", "code"),
+    [
+        (Bend(at(Stage.PRODUCE, clients=["cluster_vpc"]), TOO_FEW), Code.PRODUCE_MIN_ISR),
+        (refused_topic(44), Code.PRODUCE_TOPIC_REFUSED),
+    ],
+)
+def test_what_a_client_meets_that_reaches_every_broker_is_no_consequence_of_anothers_silence(
+    bend: Bend, code: Code
+) -> None:
+    silent = Bend(at(Stage.CONNECT, clients=["by_gateway"]), failed(Reason.TIMED_OUT))
+    found = named(diagnosis_of(views_of(GATEWAY), silent, bend))
+    assert any(codes >= OF_THE_WAY and clients == {"by_gateway"} for codes, clients, _ in found)
+    assert (one(code), {"cluster_vpc"}) in [(codes, clients) for codes, clients, _ in found]
+
+
+@pytest.mark.parametrize(("error_code", "follows"), [(0, True), (7, True), (38, True), (41, True), (44, False)])
+def test_a_topic_that_is_refused_by_a_rule_does_not_follow_from_a_broker_that_is_down(
+    error_code: int, follows: bool
+) -> None:
+    down = Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.REFUSED))
+    found = named(diagnosis_of(views_of(GATEWAY), down, refused_topic(error_code)))
+    refused = [codes for codes, _, _ in found if codes == one(Code.PRODUCE_TOPIC_REFUSED)]
+    assert (refused == []) is follows
+    assert len(found) == (1 if follows else 2)
+
+
+def test_records_follow_from_brokers_that_are_parted_also_for_clients_inside_the_vpc() -> None:
+    silent = Bend(at(Stage.CONNECT, brokers=[2]), failed(Reason.TIMED_OUT))
+    few = Bend(at(Stage.PRODUCE, brokers=[1, 3]), TOO_FEW)
+    [found] = diagnosis_of(views_of(GATEWAY), silent, few).findings
+    assert found.broker_ids == (2,)
+    assert any(key.endswith("broker-1/produce") for key in found.consequences)
+
+
+def test_nothing_follows_from_a_cause_that_the_account_excludes() -> None:
+    """A client that reaches no broker of one zone, for want of a route, meets too few replicas at another's."""
+    bends = [
+        Bend(at(Stage.CONNECT, clients=["peered"], brokers=[2]), failed(Reason.TIMED_OUT)),
+        Bend(at(Stage.PRODUCE, clients=["peered"], brokers=[1]), TOO_FEW),
+    ]
+    clients = [seen(view, *bends) for view in views_of(PEERING)]
+    intended = PATTERNS[PEERING].build()
+    changed = FAULTS["route-missing-one-subnet"].edit(intended)
+    alone = diagnose(clients).findings
+    with_account = diagnose(clients, audit(facts_of(changed), intended)).findings
+    assert [Code.PRODUCE_MIN_ISR in found.codes for found in alone] == [False]
+    assert [found.codes for found in with_account] == [(Code.ROUTE_MISSING_SUBNET,), (Code.PRODUCE_MIN_ISR,)]
