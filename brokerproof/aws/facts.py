@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 from pydantic import Field
@@ -130,6 +130,16 @@ class OtherRule(Model):
     vpc_ids: tuple[Id, ...] = ()
 
 
+class OtherRoute(Model):
+    """A route that a topology has not: to a core network, an appliance, or a peering of which nothing is known."""
+
+    route_table_id: Id
+    subnet_ids: tuple[Id, ...]
+    destination: IPv4Network | IPv6Network
+    target: str
+    is_blackhole: bool = False
+
+
 class AccountFacts(Model):
     """Everything that was read."""
 
@@ -144,6 +154,7 @@ class AccountFacts(Model):
     instance_types: dict[str, str] = Field(default_factory=dict)
     """Of the brokers, by cluster."""
     other_rules: tuple[OtherRule, ...] = ()
+    other_routes: tuple[OtherRoute, ...] = ()
     interfaces_missed: tuple[tuple[Id, IPv4Address], ...] = ()
     """Addresses, each with its VPC, that an interface was looked for and not found at."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brokerproof.aws.answers.hook import Manners, Operation, denied
-from brokerproof.aws.answers.organization import ApiError, Asked, Item
+from brokerproof.aws.answers.organization import ApiError, Asked, Item, Organization
 from brokerproof.aws.answers.registry import ANSWERS
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit, State
@@ -54,6 +54,12 @@ def states(found: Audit, client: str) -> set[State]:
 def private_client(topology: Topology) -> str:
     home = topology.clusters[0].vpc_id
     return next(c.name for c in topology.clients if c.vpc_id != home and c.pattern is not None)
+
+
+def answered(topology: Topology, operation: Operation) -> Item:
+    """What the cluster's account answers."""
+    organization = Organization(topology)
+    return ANSWERS[operation](Asked(organization, *organization.place(topology.clusters[0].vpc_id), {}))
 
 
 # Names
@@ -131,3 +137,73 @@ def test_a_rule_that_one_of_two_accounts_may_not_read_is_unknown_there(otherwise
     otherwise(RULE, refused)
     gaps = discovered(combination).gaps
     assert {g.account_id for g in gaps} == {vpc.owner_id for vpc in combination.vpcs} - {first}
+
+
+# Routes
+
+
+TABLES = ("ec2", "DescribeRouteTables")
+CORE = {"CoreNetworkArn": "arn:aws:networkmanager::111111111111:core-network/core-network-0abc0abc0abc0abc0"}
+
+
+def with_route(otherwise: Otherwise, table_id: str, *, alone: bool = False, **route: str) -> None:
+    """A table has this route too, or beside its local ones alone."""
+
+    def changed(table: Item) -> Item:
+        own = [r for r in table["Routes"] if not alone or r.get("GatewayId") == "local"]
+        return {**table, "Routes": [*own, {"State": "active", **route}]}
+
+    otherwise(
+        TABLES,
+        lambda _, item: {
+            **item,
+            "RouteTables": [changed(t) if t["RouteTableId"] == table_id else t for t in item["RouteTables"]],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [CORE, {"GatewayId": "vgw-0abc0abc0abc0abc0"}, {"NetworkInterfaceId": "eni-0abc"}, {"GatewayId": "vpce-0a"}],
+)
+def test_what_a_route_to_elsewhere_sends_away_is_unknown(otherwise: Otherwise, target: dict[str, str]) -> None:
+    with_route(otherwise, "rtb-b-1", alone=True, DestinationCidrBlock="10.0.0.0/16", **target)
+    facts = discovered(ROUTED)
+    assert facts.gaps == ()
+    found = audit(facts, ROUTED)
+    assert found.findings == ()
+    assert states(found, "peered") == {State.UNKNOWN}
+
+
+def test_a_narrower_route_to_elsewhere_hides_a_good_one(otherwise: Otherwise) -> None:
+    with_route(otherwise, "rtb-b-1", DestinationCidrBlock="10.0.0.0/16", NetworkInterfaceId="eni-0abc")
+    assert states(audit(discovered(ROUTED), ROUTED), "peered") == {State.OPEN}, "the peering's is as wide"
+    with_route(otherwise, "rtb-b-1", DestinationCidrBlock="10.0.0.0/17", NetworkInterfaceId="eni-0abc")
+    assert states(audit(discovered(ROUTED), ROUTED), "peered") == {State.UNKNOWN}
+
+
+def test_a_route_that_is_a_blackhole_or_leads_to_the_internet_is_none(otherwise: Otherwise) -> None:
+    with_route(otherwise, "rtb-b-1", alone=True, DestinationCidrBlock="10.0.0.0/16", State="blackhole", **CORE)
+    assert {(f.code, f.sure) for f in audit(discovered(ROUTED), ROUTED).findings} == {(Code.ROUTE_MISSING_CLIENT, True)}
+    with_route(otherwise, "rtb-b-1", alone=True, DestinationCidrBlock="0.0.0.0/0", GatewayId="igw-0abc")
+    assert {(f.code, f.sure) for f in audit(discovered(ROUTED), ROUTED).findings} == {(Code.ROUTE_MISSING_CLIENT, True)}
+
+
+def test_a_route_over_a_peering_that_is_not_read_is_unknown(otherwise: Otherwise) -> None:
+    with_route(otherwise, "rtb-b-1", DestinationCidrBlock="10.0.0.0/17", VpcPeeringConnectionId="pcx-0abc0abc")
+    found = audit(discovered(ROUTED), ROUTED)
+    assert found.findings == ()
+    assert states(found, "peered") == {State.UNKNOWN}
+
+
+def test_a_route_inside_a_vpc_to_an_appliance_is_unknown(otherwise: Otherwise) -> None:
+    topology = PATTERNS["in_vpc"].build()
+    tables = [t["RouteTableId"] for t in answered(topology, TABLES)["RouteTables"]]
+    for table_id in tables:
+        with_route(otherwise, table_id, DestinationCidrBlock="10.0.0.0/8", NetworkInterfaceId="eni-0abc")
+    assert {t.state for t in audit(discovered(topology), topology).traces} == {State.OPEN}, (
+        "the local route is narrower"
+    )
+    for table_id in tables:
+        with_route(otherwise, table_id, DestinationCidrBlock="10.0.0.0/16", NetworkInterfaceId="eni-0abc")
+    assert {t.state for t in audit(discovered(topology), topology).traces} == {State.UNKNOWN}

@@ -84,7 +84,7 @@ def _audited(facts: AccountFacts) -> Audit:
             hop = Hop(what=f"client {client.name}", says=f"cannot be audited: {missing}", state=State.UNKNOWN)
             traces.append(Trace(client=client.name, broker_id=None, name=cluster.domain, port=0, hops=(hop,)))
             continue
-        places = standings(topology, client)
+        places = standings(topology, client, [route.destination for route in facts.other_routes])
         if not places:
             says = f"cannot be audited: {client.vpc_id} has no subnet that it can be in"
             hop = Hop(what=f"client {client.name}", says=says, state=State.UNKNOWN)

@@ -8,12 +8,13 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from brokerproof.aws.audit.values import Hop, State
-from brokerproof.aws.facts import ATTACHED_SUBNETS, AccountFacts, Part
+from brokerproof.aws.facts import ATTACHED_SUBNETS, AccountFacts, OtherRoute, Part
 from brokerproof.causes.codes import Code
 from brokerproof.topology.acl import connects
 from brokerproof.topology.models import (
     IpPermission,
     PeeringStatus,
+    Route,
     RouteTable,
     Topology,
     TransitGatewayAttachment,
@@ -52,10 +53,35 @@ def unknown_hop(
 def ways(facts: AccountFacts, client: End, far: End) -> Iterator[Hop]:
     """There and back."""
     if client.vpc_id == far.vpc_id:
-        yield Hop(what=client.vpc_id, says="has both ends, so no route is needed")
+        yield from _inside(facts, client, far)
         return
     yield from _way(facts, client, far, missing=Code.ROUTE_MISSING_CLIENT)
     yield from _way(facts, far, client, missing=Code.ROUTE_MISSING_RETURN)
+
+
+def _inside(facts: AccountFacts, client: End, far: End) -> Iterator[Hop]:
+    """Within a VPC, where a route as narrow as the local one, or narrower, overrides it."""
+    vpc_id = client.vpc_id
+    blocks = facts.topology.vpc(vpc_id).blocks
+    for here, there in ((client, far), (far, client)):
+        other = _other_route(facts, here, there)
+        local = next((b.prefixlen for b in blocks if there.address in b), None)
+        if other is not None and local is not None and other.destination.prefixlen >= local:
+            yield _elsewhere(other)
+    yield Hop(what=vpc_id, says="has both ends, so no route is needed")
+
+
+def _other_route(facts: AccountFacts, here: End, there: End) -> OtherRoute | None:
+    """The narrowest route to where packets cannot be followed."""
+    found = (r for r in facts.other_routes if here.subnet_id in r.subnet_ids and there.address in r.destination)
+    return max(found, key=lambda r: r.destination.prefixlen, default=None)
+
+
+def _elsewhere(route: OtherRoute) -> Hop:
+    says = f"sends {route.destination} to {route.target}, and where that leads is not read"
+    return Hop(
+        what=f"route table {route.route_table_id}", says=says, state=State.UNKNOWN, resource=route.route_table_id
+    )
 
 
 def _way(facts: AccountFacts, here: End, there: End, *, missing: Code) -> Iterator[Hop]:
@@ -73,7 +99,14 @@ def _way(facts: AccountFacts, here: End, there: End, *, missing: Code) -> Iterat
         return
     table = next((t for t in topology.route_tables if here.subnet_id in t.subnet_ids), None)
     routes = [] if table is None else [r for r in table.routes if there.address in r.destination]
-    if not routes or table is None:
+    best = max(routes, key=lambda r: r.destination.prefixlen, default=None)
+    other = _other_route(facts, here, there)
+    if other is not None and (best is None or other.destination.prefixlen > best.destination.prefixlen):
+        name = other.route_table_id
+        says = f"sends {other.destination} to {other.target}, which is a blackhole"
+        yield _closed(f"route table {name}", says, missing, name) if other.is_blackhole else _elsewhere(other)
+        return
+    if best is None or table is None:
         name = table.route_table_id if table is not None else f"main table of {here.vpc_id}"
         hidden = unknown_hop(facts, Part.PEERINGS, f"route table {name}", vpc_id=here.vpc_id)
         if hidden is not None:  # routes over a peering that is not known are not either
@@ -81,29 +114,32 @@ def _way(facts: AccountFacts, here: End, there: End, *, missing: Code) -> Iterat
             return
         yield _closed(f"route table {name}", f"has no route to {there.address}", missing, name)
         return
-    best = max(routes, key=lambda r: r.destination.prefixlen)
     if best.vpc_peering_connection_id is not None:
-        right = _leads_to(topology, best.vpc_peering_connection_id, here.vpc_id) == there.vpc_id
-        others = [
-            r
-            for r in routes
-            if r.vpc_peering_connection_id
-            and _leads_to(topology, r.vpc_peering_connection_id, here.vpc_id) == there.vpc_id
-        ]
-        to = best.vpc_peering_connection_id
-        says = f"sends {best.destination} to {to}"
-        if not right:
-            far = _leads_to(topology, to, here.vpc_id)
-            code = Code.ROUTE_OVERLAP if others else missing
-            yield _closed(
-                f"route table {table.route_table_id}", f"{says}, which leads to {far}", code, table.route_table_id
-            )
-            return
-        yield _route(facts, table, says)
-        yield _peering(facts, to)
+        yield from _over_peering(facts, table, best, here=here, there=there, missing=missing)
         return
     yield _route(facts, table, f"sends {best.destination} to {best.transit_gateway_id}")
     yield from _gateways(facts, here, there, str(best.transit_gateway_id))
+
+
+def _over_peering(
+    facts: AccountFacts, table: RouteTable, best: Route, *, here: End, there: End, missing: Code
+) -> Iterator[Hop]:
+    topology = facts.topology
+    to = str(best.vpc_peering_connection_id)
+    says = f"sends {best.destination} to {to}"
+    far = _leads_to(topology, to, here.vpc_id)
+    if far == there.vpc_id:
+        yield _route(facts, table, says)
+        yield _peering(facts, to)
+        return
+    others = any(
+        there.address in r.destination
+        and r.vpc_peering_connection_id
+        and _leads_to(topology, r.vpc_peering_connection_id, here.vpc_id) == there.vpc_id
+        for r in table.routes
+    )
+    code = Code.ROUTE_OVERLAP if others else missing
+    yield _closed(f"route table {table.route_table_id}", f"{says}, which leads to {far}", code, table.route_table_id)
 
 
 def _route(facts: AccountFacts, table: RouteTable, says: str) -> Hop:

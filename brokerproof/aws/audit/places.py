@@ -19,6 +19,8 @@ from brokerproof.topology.expectation.isolation import by_ipv6, source_of
 from brokerproof.topology.models import UNKNOWN, Client, Subnet, Topology
 from brokerproof.wording import listed
 
+Address = IPv4Address | IPv6Address
+Block = IPv4Network | IPv6Network
 _FIRST = 4
 """Addresses at the start of a subnet that AWS keeps; it keeps the last one too (VPC guide, subnet sizing)."""
 
@@ -37,13 +39,16 @@ class Standing:
         return msgspec.structs.replace(hop, says=says)
 
 
-def standings(topology: Topology, client: Client) -> list[Standing]:
-    """Every place where the client may be; none where the account has no subnet of it."""
+def standings(topology: Topology, client: Client, others: Sequence[Block] = ()) -> list[Standing]:
+    """Every place where the client may be; none where the account has no subnet of it.
+
+    ``others``: blocks that tell addresses apart beside those of the topology.
+    """
     own = source_of(client)
     subnets = [s for s in topology.subnets if s.vpc_id == client.vpc_id and client.subnet_id in {UNKNOWN, s.subnet_id}]
     if own is not None:
         subnets = [s for s in subnets if (block := _block(s, client)) is not None and own in block]
-    blocks, taken = list(_blocks(topology)), set(_taken(topology))
+    blocks, taken = [*_blocks(topology), *others], set(_taken(topology))
     found = []
     for subnet in subnets:
         places = {own: str(own)} if own is not None else _places(subnet, client, blocks, taken)
@@ -52,10 +57,6 @@ def standings(topology: Topology, client: Client) -> list[Standing]:
             there = client.model_copy(update={"subnet_id": subnet.subnet_id, field: address})
             found.append(Standing(there, called))
     return found
-
-
-Address = IPv4Address | IPv6Address
-Block = IPv4Network | IPv6Network
 
 
 def _block(subnet: Subnet, client: Client) -> Block | None:

@@ -45,6 +45,7 @@ from brokerproof.aws.discovery.network import (
     acls_of,
     beyond,
     expiring,
+    other_routes,
     peerings_of,
     read_network,
     subnets_of,
@@ -167,6 +168,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
         names=names,
         groups=groups,
     )
+    peerings = {p.vpc_peering_connection_id for p in topology.vpc_peering_connections}
     return AccountFacts(
         topology=topology,
         gaps=reader.gaps,
@@ -179,6 +181,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
             cluster.info["ClusterName"]: cluster.provisioned.get("BrokerNodeGroupInfo", {}).get("InstanceType", "")
             for cluster in clusters
         },
+        other_routes=tuple(other_routes(network, blocks, peerings)),
         other_rules=tuple(names.other_rules),
         interfaces_missed=missed_read(),
     )
@@ -236,12 +239,13 @@ def _topology(
     names: ReadNames,
     groups: list[SecurityGroup],
 ) -> Topology:
+    peerings = tuple(peerings_of(network, set(vpcs)))
     return Topology(
         name=intent.name,
         vpcs=tuple(vpcs[key] for key in sorted(vpcs)),
         subnets=tuple(subnets_of(network)),
-        route_tables=tuple(tables_of(network, blocks)),
-        vpc_peering_connections=tuple(peerings_of(network, set(vpcs))),
+        route_tables=tuple(tables_of(network, blocks, {p.vpc_peering_connection_id for p in peerings})),
+        vpc_peering_connections=peerings,
         transit_gateways=tuple(gateways.gateways),
         transit_gateway_attachments=tuple(sorted(gateways.attachments, key=lambda a: a.transit_gateway_attachment_id)),
         transit_gateway_route_tables=tuple(gateways.tables),

@@ -28,7 +28,7 @@ from brokerproof.aws.discovery.calls import (
 )
 from brokerproof.aws.discovery.prefixes import each_block, read_prefixes
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
-from brokerproof.aws.facts import Expiring
+from brokerproof.aws.facts import Expiring, OtherRoute
 from brokerproof.topology.models import (
     NetworkAcl,
     NetworkAclEntry,
@@ -42,6 +42,21 @@ from brokerproof.topology.models import (
 
 _LAST_RULE: Final = 32767
 _LIST: Final = "DestinationPrefixListId"
+_TARGETS: Final = (
+    "VpcPeeringConnectionId",
+    "TransitGatewayId",
+    "CoreNetworkArn",
+    "NetworkInterfaceId",
+    "InstanceId",
+    "NatGatewayId",
+    "EgressOnlyInternetGatewayId",
+    "LocalGatewayId",
+    "CarrierGatewayId",
+    "OdbNetworkArn",
+    "GatewayId",
+)
+"""Members of a route of which one tells where it leads."""
+_OUTSIDE: Final = ("igw-", "eigw-", "nat-")
 _BATCH: Final = 200
 """Values that a filter of EC2 takes."""
 _ATTRIBUTES: Final = ("enableDnsSupport", "enableDnsHostnames")
@@ -142,9 +157,9 @@ def _by_profile(reader: Reader, network: ReadNetwork) -> None:
 
 
 def _by_block(reader: Reader, network: ReadNetwork) -> None:
-    """Have every route to where peerings and gateways lead name a block."""
+    """Have every route that may carry packets to another VPC name a block."""
     tables = network.entries.get(ROUTE_TABLES, {})
-    led = {key: [route for route in table.get("Routes", ()) if _is_led(route)] for key, (_, table) in tables.items()}
+    led = {key: [route for route in table.get("Routes", ()) if _may_lead(route)] for key, (_, table) in tables.items()}
     prefixes = read_prefixes(
         reader,
         ((tables[key][0], route[_LIST]) for key, routes in led.items() for route in routes if route.get(_LIST)),
@@ -154,8 +169,14 @@ def _by_block(reader: Reader, network: ReadNetwork) -> None:
         tables[key] = (place, {**table, "Routes": list(each_block(led[key], prefixes, **members))})
 
 
-def _is_led(route: Item) -> bool:
-    return "VpcPeeringConnectionId" in route or "TransitGatewayId" in route
+def _may_lead(route: Item) -> bool:
+    """Whether it leads out of the VPC; a gateway endpoint's leads to S3 or DynamoDB alone."""
+    target = _target(route)
+    return target != "local" and not (route.get(_LIST) and target.startswith("vpce-"))
+
+
+def _target(route: Item) -> str:
+    return next((str(route[member]) for member in _TARGETS if route.get(member)), "")
 
 
 def _asks(by_place: Mapping[Place, Sequence[str]]) -> Iterator[Ask]:
@@ -271,25 +292,14 @@ def overlaps(block: Network, others: Sequence[Network]) -> bool:
     return any(block.version == other.version and block.overlaps(other) for other in others)
 
 
-def tables_of(network: ReadNetwork, blocks: Sequence[Network]) -> Iterator[RouteTable]:
-    """Their route tables, with the routes that may carry packets to one of these blocks.
+def tables_of(network: ReadNetwork, blocks: Sequence[Network], peerings: set[str]) -> Iterator[RouteTable]:
+    """Their route tables, with the routes by gateways and these peerings that may carry packets to one of these blocks.
 
     A main table counts for subnets that no table names, where it has such a route at all.
     """
-    named = {
-        a["SubnetId"] for item in network.items(ROUTE_TABLES) for a in item.get("Associations", ()) if "SubnetId" in a
-    }
-    known = {item["VpcPeeringConnectionId"] for item in network.items(PEERINGS)}
-    for item in network.items(ROUTE_TABLES):
-        associations = item.get("Associations", ())
-        subnet_ids = [a["SubnetId"] for a in associations if "SubnetId" in a]
-        routes = tuple(sorted(_routes(item, blocks, known), key=lambda r: str(r.destination)))
-        if routes and any(a.get("Main") for a in associations):
-            subnet_ids += [
-                s["SubnetId"]
-                for s in network.items(SUBNETS)
-                if s["VpcId"] == item["VpcId"] and s["SubnetId"] not in named
-            ]
+    for item, named, others in _tables(network):
+        routes = tuple(sorted(_routes(item, blocks, peerings), key=lambda r: str(r.destination)))
+        subnet_ids = (*named, *others) if routes else named
         if subnet_ids:
             yield RouteTable(
                 route_table_id=item["RouteTableId"],
@@ -299,18 +309,54 @@ def tables_of(network: ReadNetwork, blocks: Sequence[Network]) -> Iterator[Route
             )
 
 
-def _routes(table: Item, blocks: Sequence[Network], peerings: set[str]) -> Iterator[Route]:
+def other_routes(network: ReadNetwork, blocks: Sequence[Network], peerings: set[str]) -> Iterator[OtherRoute]:
+    """The routes to elsewhere that may carry packets to one of these blocks; a default one to the internet does not."""
+    for item, named, others in _tables(network):
+        for route, block in _overlapping(item, blocks):
+            target = _target(route)
+            if _is_modelled(route, peerings) or (block.prefixlen == 0 and target.startswith(_OUTSIDE)):
+                continue
+            yield OtherRoute(
+                route_table_id=item["RouteTableId"],
+                subnet_ids=tuple(sorted((*named, *others))),
+                destination=block,
+                target=target or "what AWS does not name",
+                is_blackhole=route.get("State") == "blackhole",
+            )
+
+
+def _tables(network: ReadNetwork) -> Iterator[tuple[Item, list[str], list[str]]]:
+    """Each table, the subnets that name it, and those that have it since it is the main one."""
+    tables = network.items(ROUTE_TABLES)
+    taken = {a["SubnetId"] for item in tables for a in item.get("Associations", ()) if "SubnetId" in a}
+    for item in tables:
+        associations = item.get("Associations", ())
+        named = [a["SubnetId"] for a in associations if "SubnetId" in a]
+        left = [s["SubnetId"] for s in network.items(SUBNETS) if s["VpcId"] == item["VpcId"]]
+        main = any(a.get("Main") for a in associations)
+        yield item, named, [subnet_id for subnet_id in left if main and subnet_id not in taken]
+
+
+def _overlapping(table: Item, blocks: Sequence[Network]) -> Iterator[tuple[Item, Network]]:
     for item in table.get("Routes", ()):
         text = item.get("DestinationCidrBlock") or item.get("DestinationIpv6CidrBlock")
-        peering, gateway = item.get("VpcPeeringConnectionId"), item.get("TransitGatewayId")
-        if text is None or not (peering in peerings or gateway) or not overlaps(ip_network(text), blocks):
-            continue
-        yield Route(
-            destination_cidr_block=item.get("DestinationCidrBlock"),
-            destination_ipv6_cidr_block=item.get("DestinationIpv6CidrBlock"),
-            vpc_peering_connection_id=peering,
-            transit_gateway_id=gateway,
-        )
+        if text is not None and overlaps(ip_network(text), blocks):
+            yield item, ip_network(text)
+
+
+def _is_modelled(route: Item, peerings: set[str]) -> bool:
+    return route.get("VpcPeeringConnectionId") in peerings or bool(route.get("TransitGatewayId"))
+
+
+def _routes(table: Item, blocks: Sequence[Network], peerings: set[str]) -> Iterator[Route]:
+    for item, _ in _overlapping(table, blocks):
+        if _is_modelled(item, peerings):
+            yield Route(
+                destination_cidr_block=item.get("DestinationCidrBlock"),
+                destination_ipv6_cidr_block=item.get("DestinationIpv6CidrBlock"),
+                vpc_peering_connection_id=item.get("VpcPeeringConnectionId"),
+                transit_gateway_id=item.get("TransitGatewayId"),
+            )
 
 
 def acls_of(network: ReadNetwork) -> Iterator[NetworkAcl]:

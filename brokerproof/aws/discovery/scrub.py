@@ -18,7 +18,7 @@ from typing import Any, Final
 from brokerproof.aws.discovery.members import READ
 
 _ID: Final = re.compile(
-    r"\b(tgw-attach|tgw-rtb|tgw|vpce-svc|vpce|vpc|rslvr-rrassoc|rslvr-rr|subnet|sgr|sg|rtb|acl|pcx|dopt|eni|nat|pl|rpassoc|rp|i|r)-"
+    r"\b(tgw-attach|tgw-rtb|tgw|vpce-svc|vpce|vpc|rslvr-rrassoc|rslvr-rr|subnet|sgr|sg|rtb|acl|pcx|dopt|eni|nat|eigw|igw|vgw|lgw|cagw|core-network|pl|rpassoc|rp|i|r)-"
     r"([0-9a-zA-Z]+)\b"
 )
 _FEWEST: Final = 8
