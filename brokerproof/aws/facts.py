@@ -154,6 +154,8 @@ class AccountFacts(Model):
     instance_types: dict[str, str] = Field(default_factory=dict)
     """Of the brokers, by cluster."""
     other_rules: tuple[OtherRule, ...] = ()
+    places: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    """Account and Region that each VPC was asked about in; one with subnets that are shared has another owner."""
     other_routes: tuple[OtherRoute, ...] = ()
     interfaces_missed: tuple[tuple[Id, IPv4Address], ...] = ()
     """Addresses, each with its VPC, that an interface was looked for and not found at."""
@@ -175,7 +177,7 @@ class AccountFacts(Model):
         place = None
         if vpc_id is not None:
             vpc = self.topology.vpc(vpc_id)
-            place = (vpc.owner_id, vpc.region_name)
+            place = self.places.get(vpc_id, (vpc.owner_id, vpc.region_name))
         for gap in self._unknown.get(kind, ()):
             if gap.of and wanted and not wanted & set(gap.of):
                 continue

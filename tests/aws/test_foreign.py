@@ -207,3 +207,56 @@ def test_a_route_inside_a_vpc_to_an_appliance_is_unknown(otherwise: Otherwise) -
     for table_id in tables:
         with_route(otherwise, table_id, DestinationCidrBlock="10.0.0.0/16", NetworkInterfaceId="eni-0abc")
     assert {t.state for t in audit(discovered(topology), topology).traces} == {State.UNKNOWN}
+
+
+# Subnets that another account shares
+
+
+VPCS = ("ec2", "DescribeVpcs")
+OWNER = "999999999999"
+
+
+def share(otherwise: Otherwise, topology: Topology) -> str:
+    """Has another account own the VPC of a client, and its account see what a participant does; returns its account."""
+    vpc = topology.vpc(topology.client(private_client(topology)).vpc_id)
+
+    def owned(_: Asked, item: Item) -> Item:
+        return {"Vpcs": [{**v, "OwnerId": OWNER} if v["VpcId"] == vpc.vpc_id else v for v in item["Vpcs"]]}
+
+    def hidden(key: str) -> Callable[[Asked, Item], Item]:
+        return lambda asked, item: {**item, key: [] if asked.account == vpc.owner_id else item[key]}
+
+    otherwise(VPCS, owned)
+    otherwise(("ec2", "DescribeVpcPeeringConnections"), hidden("VpcPeeringConnections"))
+    otherwise(("ec2", "DescribeVpcEndpoints"), hidden("VpcEndpoints"))
+    otherwise(ASSOCIATIONS, hidden("ResolverRuleAssociations"))
+    return vpc.owner_id
+
+
+@pytest.mark.parametrize("topology", [ROUTED, SHARED], ids=["peering", "privatelink"])
+def test_what_a_shared_vpc_tells_its_owner_alone_is_unknown(otherwise: Otherwise, topology: Topology) -> None:
+    account = share(otherwise, topology)
+    facts = discovered(topology)
+    found = audit(facts, topology)
+    assert found.findings == ()
+    assert states(found, private_client(topology)) == {State.UNKNOWN}
+    assert {gap.account_id for gap in facts.gaps} == {account}
+    assert "is of account 999999999999" in facts.gaps[0].why
+
+
+@pytest.mark.parametrize("name", ["DescribeRouteTables", "DescribeNetworkAcls", "DescribeSecurityGroupRules"])
+def test_what_the_account_of_a_shared_subnet_is_refused_is_unknown(otherwise: Otherwise, name: str) -> None:
+    account = share(otherwise, ROUTED)
+    otherwise(("ec2", name), lambda asked, item: {"refused": "Denied"} if asked.account == account else item)
+    facts = discovered(ROUTED)
+    found = audit(facts, ROUTED)
+    assert found.findings == ()
+    hidden = {h.resource for t in found.traces if t.client == "peered" for h in t.hops if h.state is State.UNKNOWN}
+    assert f"ec2:{name}" in hidden
+
+
+def test_nothing_is_said_of_nameservers_that_only_the_owner_could_look_for(otherwise: Otherwise) -> None:
+    broken = FAULTS["first-nameserver-dead"].edit(ROUTED)
+    assert discovered(broken, intended=ROUTED).interfaces_missed
+    share(otherwise, broken)
+    assert discovered(broken, intended=ROUTED).interfaces_missed == ()

@@ -332,9 +332,10 @@ def _groups(facts: AccountFacts, own: End, far: End, port: int, code: Code, *, e
     what = f"security group {named} of {own.called}"
     if not own.groups:
         return Hop(what=f"security groups of {own.called}", says="are none that is known")
-    hidden = unknown_hop(facts, Part.SECURITY_GROUPS, what, vpc_id=own.vpc_id)
-    if hidden is not None:
-        return hidden
+    for asked in ({"vpc_id": own.vpc_id}, {"of": own.groups}):  # a host's groups are read in its own account
+        hidden = unknown_hop(facts, Part.SECURITY_GROUPS, what, **asked)
+        if hidden is not None:
+            return hidden
     rules = [
         rule
         for group in facts.topology.security_groups

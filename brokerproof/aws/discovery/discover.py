@@ -16,6 +16,7 @@ from brokerproof.aws.discovery.calls import (
     BALANCERS,
     DESCRIBE_CLUSTER,
     DESCRIBE_VPC_CONNECTION,
+    DHCP_OPTIONS,
     ENDPOINTS,
     GATEWAY_ROUTES,
     GATEWAYS,
@@ -25,12 +26,14 @@ from brokerproof.aws.discovery.calls import (
     RECORDS,
     ROUTE_TABLES,
     RULE,
+    RULE_ASSOCIATIONS,
     SECURITY_GROUP_RULES,
     SERVICES,
     SUBNETS,
     TARGET_GROUPS,
     VPC_ATTACHMENTS,
     VPCS,
+    ZONES_BY_VPC,
     Call,
 )
 from brokerproof.aws.discovery.certificates import read_certificates
@@ -140,6 +143,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
                 f"{vpc_id} cannot be read in account {place.account_id}, Region {place.region_name} "
                 "(ec2:DescribeVpcs), and nothing on a path is known without it"
             )
+    _tell_of_shared(reader, network, vpcs)
     blocks: list[Network] = [block for vpc in vpcs.values() for block in vpc.blocks]
     vpcs |= {vpc.vpc_id: vpc for vpc in beyond(network, blocks)}
     gateways_read = reader.beside(lambda: read_gateways(reader, network, blocks))
@@ -181,17 +185,31 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
             cluster.info["ClusterName"]: cluster.provisioned.get("BrokerNodeGroupInfo", {}).get("InstanceType", "")
             for cluster in clusters
         },
+        places={vpc_id: (place.account_id, place.region_name) for vpc_id, place in network.places.items()},
         other_routes=tuple(other_routes(network, blocks, peerings)),
         other_rules=tuple(names.other_rules),
         interfaces_missed=missed_read(),
     )
 
 
+_TOLD_TO_OWNERS: Final = (PEERINGS, ATTACHMENTS, DHCP_OPTIONS, ENDPOINTS, ZONES_BY_VPC, RULE_ASSOCIATIONS)
+
+
+def _tell_of_shared(reader: Reader, network: ReadNetwork, vpcs: Mapping[str, Vpc]) -> None:
+    """Of a VPC that another account shares subnets of, these calls tell that account alone."""
+    for vpc_id, place in network.places.items():
+        owner = vpcs[vpc_id].owner_id
+        if owner != place.account_id:
+            why = f"{vpc_id} is of account {owner}, which shares subnets of it, and tells this to nobody else"
+            for call in _TOLD_TO_OWNERS:
+                reader.missing(place, call, why, [vpc_id])
+
+
 def _places(
     reader: Reader, intent: Intent, clusters: Iterable[ReadCluster], hosts: Iterable[ReadHost]
 ) -> dict[str, Place]:
-    places = {cluster.vpc_id: cluster.place for cluster in clusters}
-    places |= {host.spot.vpc_id: host.place for host in hosts if host.spot.vpc_id != UNKNOWN}
+    places = {host.spot.vpc_id: host.place for host in hosts if host.spot.vpc_id != UNKNOWN}
+    places |= {cluster.vpc_id: cluster.place for cluster in clusters}
     named = {c.endpoint_vpc for c in intent.clients if c.endpoint_vpc is not None} - set(places)
     found = find_vpcs(reader, named, [*places.values(), *(place_of(intent, c) for c in intent.clients)])
     for vpc_id in sorted(named - set(found)):
@@ -328,6 +346,7 @@ def _missed_nameservers(
         for vpc in (vpcs[key] for key in sorted(vpcs))
         for server in vpc.domain_name_servers
         if vpc.vpc_id in network.places
+        and vpc.owner_id == network.places[vpc.vpc_id].account_id
         and any(server in block for block in vpc.cidr_blocks)
         and server != vpc.cidr_blocks[0].network_address + 2
     ]

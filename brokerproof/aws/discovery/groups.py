@@ -28,7 +28,7 @@ def read_groups(
         for place, group_id in sorted(left):
             by_place.setdefault(place, []).append(group_id)
         reads = reader.every(
-            Ask(place, call, where("group-id", ids))
+            Ask(place, call, where("group-id", ids), of=tuple(ids))
             for place, ids in by_place.items()
             for call in (SECURITY_GROUPS, SECURITY_GROUP_RULES)
         )
