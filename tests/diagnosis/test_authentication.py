@@ -76,7 +76,20 @@ def test_a_refused_login_is_told_by_what_was_answered(bend: Bend, codes: set[Cod
 
 
 IN_NAME = TokenFacts(broker_region_name="us-east-1", access_key_id="AKIA...MNOP")
-SAID_ALIKE = {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}
+SAID_ALIKE = {
+    Code.AUTH_IAM_DENIED,
+    Code.AUTH_CLUSTER_POLICY,
+    Code.AUTH_IAM_KEY,
+    Code.AUTH_IAM_SECRET,
+    Code.AUTH_CLOCK_SKEW,
+}
+OWN = "arn:aws:sts::111111111111:assumed-role/app/s"
+FOREIGN = OWN.replace("1" * 12, "2" * 12)
+
+
+def known(ahead_s: int | None = 0, arn: str = OWN) -> CallerFacts:
+    """STS takes the credentials, of the cluster's account where nothing else is said."""
+    return CallerFacts(StsAnswer.ACCEPTED, caller_arn=arn, clock_ahead_s=ahead_s)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +125,14 @@ SAID_ALIKE = {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_KEY, Code.AUTH_IAM_SECRET, Cod
                 (None, {Code.AUTH_IAM_SECRET, Code.AUTH_CLOCK_SKEW}),
             )
         ),
-        (IN_NAME, CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=0), {Code.AUTH_IAM_DENIED}),
-        (
-            TokenFacts(),
-            CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=0),
-            {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_REGION},
-        ),
-        (IN_NAME, CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=400), {Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW}),
-        (IN_NAME, CallerFacts(StsAnswer.ACCEPTED), {Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW}),
+        (IN_NAME, known(), {Code.AUTH_IAM_DENIED}),
+        (IN_NAME, known(arn=FOREIGN), {Code.AUTH_IAM_DENIED, Code.AUTH_CLUSTER_POLICY}),
+        (IN_NAME, known(arn="?"), {Code.AUTH_IAM_DENIED, Code.AUTH_CLUSTER_POLICY}),
+        (msgspec.structs.replace(IN_NAME, caller_arn=OWN), None, SAID_ALIKE - {Code.AUTH_CLUSTER_POLICY}),
+        (msgspec.structs.replace(IN_NAME, caller_arn=FOREIGN), None, SAID_ALIKE),
+        (TokenFacts(), known(), {Code.AUTH_IAM_DENIED, Code.AUTH_IAM_REGION}),
+        (IN_NAME, known(400), {Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW}),
+        (IN_NAME, known(None), {Code.AUTH_IAM_DENIED, Code.AUTH_CLOCK_SKEW}),
     ],
 )
 def test_access_denied_is_told_by_what_sts_says_of_the_credentials(
@@ -131,16 +144,20 @@ def test_access_denied_is_told_by_what_sts_says_of_the_credentials(
 
 
 @pytest.mark.parametrize(
-    ("own_key", "refused", "codes"),
+    ("own_key", "refused", "arn", "codes"),
     [
-        ("AKIA...MNOP", False, {Code.AUTH_CLUSTER_POLICY}),
-        ("AKIA...QRST", False, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
-        ("...", False, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
-        ("AKIA...MNOP", True, {Code.AUTH_IAM_DENIED}),
+        ("AKIA...MNOP", False, OWN, {Code.AUTH_CLUSTER_POLICY}),
+        ("AKIA...MNOP", False, FOREIGN, {Code.AUTH_CLUSTER_POLICY}),
+        ("AKIA...QRST", False, OWN, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
+        ("...", False, OWN, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
+        ("AKIA...MNOP", True, OWN, {Code.AUTH_IAM_DENIED}),
+        ("AKIA...MNOP", True, FOREIGN, {Code.AUTH_CLUSTER_POLICY, Code.AUTH_IAM_DENIED}),
     ],
 )
-def test_the_clusters_own_listener_tells_whose_policy_it_is(own_key: str, refused: bool, codes: set[Code]) -> None:
-    caller = CallerFacts(StsAnswer.ACCEPTED, clock_ahead_s=0)
+def test_the_clusters_own_listener_tells_whose_policy_it_is(
+    own_key: str, refused: bool, arn: str, codes: set[Code]
+) -> None:
+    caller = known(arn=arn)
     key = "..." if own_key == "..." else IN_NAME.access_key_id
     token = msgspec.structs.replace(IN_NAME, access_key_id=key)
     denied = failed(Reason.CREDENTIALS_REFUSED, AuthenticateFacts(token=token, caller=caller))
@@ -154,6 +171,15 @@ def test_the_clusters_own_listener_tells_whose_policy_it_is(own_key: str, refuse
     ]
     found = diagnosis_of(views_of(MANAGED, authentication="iam"), *bends).findings
     assert {frozenset(each.codes) for each in found} == {frozenset(codes)}
+
+
+def test_a_login_that_one_broker_takes_and_another_does_not_is_no_cluster_policy() -> None:
+    """Both are asked the same policies: nothing is struck out where the listener is the cluster's own."""
+    facts = AuthenticateFacts(token=IN_NAME, caller=known(arn=FOREIGN))
+    taken = Bend(at(Stage.AUTHENTICATE, brokers=[1]), lambda o: msgspec.structs.replace(o, facts=facts))
+    refused = Bend(at(Stage.AUTHENTICATE, brokers=[2]), failed(Reason.CREDENTIALS_REFUSED, facts))
+    found = diagnosis_of(views_of(IN_VPC, authentication="iam"), taken, refused).findings
+    assert {frozenset(each.codes) for each in found} == {frozenset({Code.AUTH_IAM_DENIED, Code.AUTH_CLUSTER_POLICY})}
 
 
 def test_behind_a_load_balancer_another_listener_may_be_the_target() -> None:

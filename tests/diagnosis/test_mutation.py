@@ -113,7 +113,7 @@ def accepted_at_own() -> Bend:
     )
 
 
-ACCEPTED: Final = CallerFacts(StsAnswer.ACCEPTED, caller_arn="arn:aws:iam::111122223333:user/app", clock_ahead_s=1)
+ACCEPTED: Final = CallerFacts(StsAnswer.ACCEPTED, caller_arn="arn:aws:iam::111111111111:user/app", clock_ahead_s=1)
 OTHER_SIGNATURE: Final = CallerFacts(StsAnswer.SIGNATURE_REFUSED, "SignatureDoesNotMatch", clock_ahead_s=1)
 OTHER_TIME: Final = msgspec.structs.replace(OTHER_SIGNATURE, clock_ahead_s=-1200)
 

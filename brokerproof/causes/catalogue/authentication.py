@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from brokerproof.causes.catalogue.applies import EVERY, KAFKA, MANAGED, MSK, OPENSSL, THROUGH_LOAD_BALANCER
+from brokerproof.causes.catalogue.applies import EVERY, KAFKA, MANAGED, MSK, OPENSSL
 from brokerproof.causes.catalogue.entry import Entry
 from brokerproof.causes.codes import Code
 from brokerproof.causes.pieces import Piece
@@ -42,10 +42,15 @@ ENTRIES: Final = (
         code=Code.AUTH_CLUSTER_POLICY,
         sits=Piece.CLUSTER,
         title="the cluster policy does not allow the client's account",
-        patterns=THROUGH_LOAD_BALANCER,
+        patterns=EVERY,
         evidence="Access denied through a managed VPC connection, with credentials that STS takes for valid and that "
-        "the cluster's own listener accepts",
-        confused_with=((Code.AUTH_IAM_DENIED, "there the cluster's own listener refuses the same credentials"),),
+        "the cluster's own listener accepts; a principal of another account needs both policies at every listener",
+        confused_with=(
+            (
+                Code.AUTH_IAM_DENIED,
+                "there the cluster's own listener refuses the same credentials of the cluster's account",
+            ),
+        ),
         remedy="name the account of {client}, and the topics and groups, in the cluster policy",
         call="kafka GetClusterPolicy, PutClusterPolicy",
         sources=(MSK, "aws/aws-msk-iam-auth issue 178"),

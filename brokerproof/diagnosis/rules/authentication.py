@@ -108,7 +108,7 @@ def _refused_by_iam(case: Case, red: Red) -> Said:
     said = None if caller is None else _by_sts(case, red, caller)
     if said is not None:
         return said
-    codes = sets.IAM_REFUSED | _by_place(red, token)
+    codes = sets.IAM_REFUSED | _by_place(red, token, caller)
     if token is not None and token.access_key_id.startswith(_TEMPORARY) and not token.credentials_end:
         codes |= {Code.AUTH_IAM_EXPIRED}
     return codes, "access is denied, and nothing is wrong with the token for all that the client knows"
@@ -122,10 +122,25 @@ STS_TOLERATES_S: Final = 900
 """For STS by so much (aws/aws-cli issue 6676); less was seen too."""
 
 
-def _by_place(red: Red, token: TokenFacts | None) -> frozenset[Code]:
-    """What is possible because of where the client logs in."""
+def _by_place(red: Red, token: TokenFacts | None, caller: CallerFacts | None) -> frozenset[Code]:
+    """What is possible because of where the client logs in, and of whose account it is.
+
+    A principal of another account needs both policies (IAM user guide, cross-account policy evaluation logic).
+    """
     region = {Code.AUTH_IAM_REGION} if token is None or not token.broker_region_name else set()
-    return frozenset(region | ({Code.AUTH_CLUSTER_POLICY} if managed(red.view) else set()))
+    by_policy = managed(red.view) or not _of_the_clusters_account(red, token, caller)
+    return frozenset(region | ({Code.AUTH_CLUSTER_POLICY} if by_policy else set()))
+
+
+def _of_the_clusters_account(red: Red, token: TokenFacts | None, caller: CallerFacts | None) -> bool:
+    """Whether it is known that the client's principal is of the account that the cluster is in."""
+    arns = {facts.caller_arn for facts in (token, caller) if facts is not None} - {""}
+    accounts = {arn.split(":")[4] for arn in arns if arn.count(":") >= _PARTS}
+    return accounts == {red.view.cluster_account_id} - {""} != set()
+
+
+_PARTS: Final = 5
+"""Colons in an ARN, at least; the account is before the last of them."""
 
 
 def _by_sts(case: Case, red: Red, caller: CallerFacts) -> Said | None:
@@ -158,10 +173,10 @@ def _signature(caller: CallerFacts) -> Said:
 def _denied(case: Case, red: Red, caller: CallerFacts) -> Said:
     """The credentials are good: what is left is what they are allowed, and where."""
     facts = case.facts(red, AuthenticateFacts)
-    codes = frozenset({Code.AUTH_IAM_DENIED}) | _by_place(red, facts.token if facts is not None else None)
+    codes = frozenset({Code.AUTH_IAM_DENIED}) | _by_place(red, facts.token if facts is not None else None, caller)
     if caller.clock_ahead_s is None or abs(caller.clock_ahead_s) >= TOLERATED_S:
         codes |= sets.DENIED_OR_SKEW
-    if Code.AUTH_CLUSTER_POLICY in codes and facts is not None:
+    if managed(red.view) and facts is not None:
         codes -= _excluded_at_own(case, red, facts)
     return codes, "" if len(codes) == 1 else "access is denied, and STS takes the same credentials for valid"
 
@@ -170,13 +185,15 @@ def _excluded_at_own(case: Case, red: Red, mine: AuthenticateFacts) -> frozenset
     """What these credentials exclude by how they fare at the cluster's own listener.
 
     A policy of the identity's own allows there what it allows here; the managed connection is the cluster policy's.
+    For a principal of another account the cluster policy is asked there too.
     """
     own = [view for view in case.views if view.cluster_name == red.view.cluster_name and not managed(view)]
     logins = [outcome for view in own for outcome in case.of_stage(view, Stage.AUTHENTICATE)]
     same = [o for o in logins if isinstance(o.facts, AuthenticateFacts) and _same_credentials(o.facts, mine)]
     if any(o.status is Status.OK for o in same):
         return frozenset({Code.AUTH_IAM_DENIED})
-    if any(o.reason is Reason.CREDENTIALS_REFUSED for o in same):
+    refused = any(o.reason is Reason.CREDENTIALS_REFUSED for o in same)
+    if refused and _of_the_clusters_account(red, mine.token, mine.caller):
         return frozenset({Code.AUTH_CLUSTER_POLICY})
     return frozenset()
 

@@ -45,6 +45,7 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         subnet_id=client.subnet_id,
         entry_vpc_id=_called(entry_vpc, f"the brokers of {cluster.cluster_name}"),
         entry_region_name=topology.vpc(entry_vpc).region_name,
+        cluster_account_id=_account(topology, cluster),
         way=_way(topology, client.vpc_id, entry_vpc) if knows else _way_of_pattern(spec),
         bind_port=bind_port(cluster, client.listener),
         listener=client.listener,
@@ -65,6 +66,11 @@ def expect(topology: Topology, client_name: str) -> ClientView:
         forbidden=must_not,
         not_judged=sight.not_judged,
     )
+
+
+def _account(topology: Topology, cluster: Cluster) -> str:
+    owner_id = topology.vpc(cluster.vpc_id).owner_id
+    return "" if owner_id == UNKNOWN else owner_id
 
 
 def _called(vpc_id: str, whose: str) -> str:

@@ -133,6 +133,8 @@ class ClientView(Value, frozen=True):
     entry_vpc_id: str = ""
     """The VPC of the addresses the client connects to: the cluster's, or that of the endpoints."""
     entry_region_name: str = ""
+    cluster_account_id: str = ""
+    """The account that the cluster's VPC is of; empty where it is not known."""
     way: Way = Way.NONE
     bind_port: int = 0
     """The port the client's listener is bound to on the brokers, whatever is advertised."""
