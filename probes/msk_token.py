@@ -128,7 +128,7 @@ class TokenSource:
             # botocore's one word for credentials that have ended, also after it had them renewed.
             words = "AWS credentials: they have ended, and who gives them has no others"
             raise CredentialsEndedError(words) from None
-        except (exceptions.BotoCoreError, exceptions.ClientError, OSError) as failure:
+        except (exceptions.BotoCoreError, exceptions.ClientError, OSError, ValueError) as failure:
             raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
 
     def for_librdkafka(self, broker_name: str) -> tuple[str, float]:
@@ -180,7 +180,8 @@ def _credentials(settings: Authentication) -> tuple[Any, Any, str]:
         region = session.get_config_variable("region") or ""
         if found is not None and settings.role_arn:
             found = _assumed(session, found, settings, region)
-    except (BotoCoreError, OSError) as failure:
+    except (BotoCoreError, OSError, ValueError) as failure:
+        # Of a process that prints no JSON, or a container's address that is refused.
         raise CredentialsError(f"AWS credentials: {_words(failure)}") from None
     if found is None:
         raise CredentialsError("AWS credentials: no provider has any (environment, files, container, instance)")

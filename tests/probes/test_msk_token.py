@@ -180,6 +180,19 @@ def test_credentials_that_have_ended_are_told_from_none(tmp_path: Path) -> None:
     assert SECRET not in str(refused.value)
 
 
+def test_a_process_that_prints_no_json_gives_none(tmp_path: Path) -> None:
+    """Its words may be of a secret."""
+    with pytest.raises(CredentialsError, match="JSONDecodeError") as refused:
+        TokenSource(settings(tmp_path, f"[app]\ncredential_process = echo {SECRET}\n")).refresh()
+    assert SECRET not in str(refused.value)
+
+
+def test_a_containers_address_that_is_refused_gives_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/credentials")
+    with pytest.raises(CredentialsError, match=r"AWS credentials: ValueError$"):
+        TokenSource(settings(tmp_path, "[other]\n", profile="")).refresh()
+
+
 def test_sts_that_refuses_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
 
