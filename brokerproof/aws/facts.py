@@ -140,6 +140,16 @@ class OtherRoute(Model):
     is_blackhole: bool = False
 
 
+class OtherEndpoint(Model):
+    """An endpoint whose service, or whose interfaces, were not read: where it leads is not known."""
+
+    vpc_endpoint_id: Id
+    vpc_id: Id
+    service_name: Id
+    dns_names: tuple[str, ...] = ()
+    addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+
+
 class AccountFacts(Model):
     """Everything that was read."""
 
@@ -153,6 +163,7 @@ class AccountFacts(Model):
     expiring: tuple[Expiring, ...] = ()
     instance_types: dict[str, str] = Field(default_factory=dict)
     """Of the brokers, by cluster."""
+    other_endpoints: tuple[OtherEndpoint, ...] = ()
     other_rules: tuple[OtherRule, ...] = ()
     places: dict[str, tuple[str, str]] = Field(default_factory=dict)
     """Account and Region that each VPC was asked about in; one with subnets that are shared has another owner."""

@@ -14,7 +14,7 @@ from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit, State
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS
-from brokerproof.topology.models import Topology
+from brokerproof.topology.models import ResourceRecordSet, Topology
 from brokerproof.topology.patterns import PATTERNS
 from tests.aws.accounts import discovered
 
@@ -260,3 +260,69 @@ def test_nothing_is_said_of_nameservers_that_only_the_owner_could_look_for(other
     assert discovered(broken, intended=ROUTED).interfaces_missed
     share(otherwise, broken)
     assert discovered(broken, intended=ROUTED).interfaces_missed == ()
+
+
+# Endpoints
+
+
+SERVICES = ("ec2", "DescribeVpcEndpointServiceConfigurations")
+
+
+def recorded(topology: Topology, **update: Any) -> Topology:
+    """Each record of the zones of another kind."""
+
+    def changed(record: ResourceRecordSet) -> ResourceRecordSet:
+        known = {e.dns_name: e for e in topology.vpc_endpoints}
+        endpoint = known.get(record.alias_target.dns_name) if record.alias_target is not None else None
+        if endpoint is None:
+            return record
+        values = {
+            "A": tuple(str(eni.private_ip_address) for eni in endpoint.network_interfaces),
+            "CNAME": (f"{endpoint.dns_name}.",),
+        }
+        kind = update["type"]
+        return record.model_copy(update={"type": kind, "alias_target": None, "resource_records": values[kind]})
+
+    zones = tuple(
+        z.model_copy(update={"record_sets": tuple(map(changed, z.record_sets))}) for z in topology.hosted_zones
+    )
+    return topology.model_copy(update={"hosted_zones": zones})
+
+
+@pytest.mark.parametrize(
+    "topology", [SHARED, recorded(SHARED, type="A"), recorded(SHARED, type="CNAME")], ids=["alias", "A", "CNAME"]
+)
+def test_a_record_that_leads_to_an_endpoint_of_somebody_elses_service_is_not_stale(
+    otherwise: Otherwise, topology: Topology
+) -> None:
+    client = private_client(topology)
+    assert states(audit(discovered(topology), topology), client) == {State.OPEN}
+    otherwise(SERVICES, lambda _, item: {**item, "ServiceConfigurations": []})
+    facts = discovered(topology)
+    assert facts.gaps == ()
+    found = audit(facts, topology)
+    assert found.findings == ()
+    assert states(found, client) == {State.UNKNOWN}
+
+
+def test_a_record_that_leads_nowhere_is_stale_beside_an_endpoint_of_somebody_elses_service(
+    otherwise: Otherwise,
+) -> None:
+    broken = FAULTS["record-stale"].edit(SHARED)
+    services = answered(SHARED, ("ec2", "DescribeVpcEndpoints"))
+    assert services["VpcEndpoints"] == [], "endpoints are the clients'"
+    assert Code.DNS_STALE_RECORD in {f.code for f in audit(discovered(broken, intended=SHARED), SHARED).findings}
+    otherwise(SERVICES, lambda _, item: {**item, "ServiceConfigurations": []})
+    assert {f.code for f in audit(discovered(broken, intended=SHARED), SHARED).findings} == {Code.DNS_STALE_RECORD}
+
+
+def test_a_cname_to_a_name_that_is_not_read_is_unknown() -> None:
+    cname = {"type": "CNAME", "alias_target": None, "resource_records": ("gateway.corp.example.",)}
+    zones = tuple(
+        z.model_copy(update={"record_sets": tuple(r.model_copy(update=cname) for r in z.record_sets)})
+        for z in SHARED.hosted_zones
+    )
+    topology = SHARED.model_copy(update={"hosted_zones": zones})
+    found = audit(discovered(topology), topology)
+    assert found.findings == ()
+    assert states(found, private_client(topology)) == {State.UNKNOWN}

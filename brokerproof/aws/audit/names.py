@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from brokerproof.aws.audit.packets import unknown_hop
+from brokerproof.aws.audit.packets import other_endpoint, unknown_hop
 from brokerproof.aws.audit.values import Hop, State
 from brokerproof.aws.facts import AccountFacts, OtherRule, Part
 from brokerproof.causes.codes import Code
@@ -241,34 +241,57 @@ def _by_zone(
         return Resolved(
             (*hops, _closed(what, f"has no {wanted} record {name}{hidden}", code, zone.hosted_zone_id)), None
         )
-    if record.type == "CNAME":
+    if record.type == "CNAME" and _covers(zone.name, _target(record)):
         says = f"leads {name} to {record.resource_records[0]}, and that back to it"
         return Resolved((*hops, _closed(what, says, Code.DNS_CNAME_LOOP, zone.hosted_zone_id)), None)
+    led = _by_record(facts, known, client, name=name, zone=zone, record=record)
+    hops += led.hops
+    if led.addresses is not None:
+        hops += _other_family(facts, known, client, zone, name)
+    return Resolved(tuple(hops), led.addresses)
+
+
+def _by_record(
+    facts: AccountFacts, known: Known, client: Client, *, name: str, zone: HostedZone, record: ResourceRecordSet
+) -> Resolved:
+    """What one record leads to: by its values, or by those of what it names."""
+    what = f"zone {zone.hosted_zone_id} ({zone.name})"
     source = str(facts.source("hosted_zones", zone.hosted_zone_id) or "")
-    if record.alias_target is None:
+    if record.alias_target is None and record.type != "CNAME":
         addresses = tuple(ip_address(value) for value in record.resource_records)
-        says = f"answers {name} with {', '.join(map(str, addresses))}"
-        hop = Hop(what=what, says=says, resource=zone.hosted_zone_id, source=source)
-        if not set(addresses) & known.every:
-            says = f"{says}, which nothing that leads to a broker has"
-            hop = _closed(what, says, Code.DNS_STALE_RECORD, zone.hosted_zone_id)
-            return Resolved((*hops, hop), None)
+        told = ", ".join(map(str, addresses))
+        says, nothing = f"answers {name} with {told}", "which nothing that leads to a broker has"
+        leads = bool(set(addresses) & known.every)
+        unread = _unread_target(facts, told, addresses=addresses)
     else:
-        target = record.alias_target.dns_name
+        target = _target(record)
         addresses = tuple(a for a in known.addresses.get(target.lower(), ()) if (a.version == 6) == by_ipv6(client))  # noqa: PLR2004
-        hop = Hop(what=what, says=f"has {name} as an alias of {target}", resource=zone.hosted_zone_id, source=source)
-        if target.lower() not in known.addresses:
-            unread = _any_gap(facts, f"{target}", Part.ENDPOINTS, Part.ENDPOINT_SERVICES, Part.LOAD_BALANCERS)
-            if unread is not None:
-                return Resolved((*hops, hop, unread), None)
-            says = f"has {name} as an alias of {target}, which is no endpoint or load balancer on the way"
-            return Resolved((*hops, _closed(what, says, Code.DNS_STALE_RECORD, zone.hosted_zone_id)), None)
+        kind = "an alias" if record.alias_target is not None else "a CNAME"
+        says, nothing = f"has {name} as {kind} of {target}", "which is no endpoint or load balancer on the way"
+        leads = target.lower() in known.addresses
+        unread = _unread_target(facts, target)
+        if unread is None and record.type == "CNAME":
+            unread = Hop(what=target, says="is in no zone that was read", state=State.UNKNOWN, resource=target)
         if target.lower() in known.zonal:
-            says = f"has {name} as an alias of {target}, one zone of the endpoint"
-            hop = _closed(what, says, Code.DNS_ZONAL_ALIAS, zone.hosted_zone_id)
-    hops.append(hop)
-    hops += _other_family(known, client, zone, name)
-    return Resolved(tuple(hops), addresses)
+            says = f"{says}, one zone of the endpoint"
+            return Resolved((_closed(what, says, Code.DNS_ZONAL_ALIAS, zone.hosted_zone_id),), addresses)
+    hop = Hop(what=what, says=says, resource=zone.hosted_zone_id, source=source)
+    if leads:
+        return Resolved((hop,), addresses)
+    stale = _closed(what, f"{says}, {nothing}", Code.DNS_STALE_RECORD, zone.hosted_zone_id)
+    return Resolved((stale,) if unread is None else (hop, unread), None)
+
+
+def _target(record: ResourceRecordSet) -> str:
+    """The name that an alias or a CNAME leads to."""
+    alias = record.alias_target
+    return record.resource_records[0].removesuffix(".") if alias is None else alias.dns_name
+
+
+def _unread_target(facts: AccountFacts, what: str, *, addresses: Iterable[Address] = ()) -> Hop | None:
+    """Why it is not known what a record's target or addresses lead to; None where it would be known."""
+    foreign = other_endpoint(facts, name=what, addresses=addresses)
+    return foreign or _any_gap(facts, what, Part.ENDPOINTS, Part.ENDPOINT_SERVICES, Part.LOAD_BALANCERS)
 
 
 def _record(zone: HostedZone, name: str, kind: str) -> ResourceRecordSet | None:
@@ -276,22 +299,24 @@ def _record(zone: HostedZone, name: str, kind: str) -> ResourceRecordSet | None:
 
 
 def _followed(zone: HostedZone, name: str, kind: str) -> ResourceRecordSet | None:
-    """The record at the end of the zone's CNAMEs; a CNAME where they never end; None where there is none."""
+    """The record at the end of the zone's CNAMEs; one of these where they never end or leave it; None where none is."""
     first = record = _record(zone, name, kind)
     for _ in range(_MOST_ALIASES):
         if record is None or record.type != "CNAME" or record.alias_target is not None:
             return record
-        record = _record(zone, record.resource_records[0].removesuffix("."), kind)
+        if not _covers(zone.name, _target(record)):
+            return record
+        record = _record(zone, _target(record), kind)
     return first
 
 
-def _other_family(known: Known, client: Client, zone: HostedZone, name: str) -> Iterator[Hop]:
+def _other_family(facts: AccountFacts, known: Known, client: Client, zone: HostedZone, name: str) -> Iterator[Hop]:
     """An address of the other family that leads nowhere: clients that prefer it wait for it."""
     kind = "A" if by_ipv6(client) else "AAAA"
     for record in zone.record_sets:
         if record.name.lower() == name.lower() and record.type == kind and record.alias_target is None:
             addresses = {ip_address(value) for value in record.resource_records}
-            if not addresses & known.every:
+            if not addresses & known.every and _unread_target(facts, "", addresses=addresses) is None:
                 says = f"also has {kind} {', '.join(map(str, addresses))} for {name}, which nothing has"
                 yield _closed(f"zone {zone.hosted_zone_id}", says, Code.DNS_IPV6_ANSWER_UNUSABLE, zone.hosted_zone_id)
 

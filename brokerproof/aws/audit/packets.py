@@ -47,6 +47,20 @@ def unknown_hop(
     return Hop(what=what, says=f"is not known: {gap.action}: {gap.why}", state=State.UNKNOWN, resource=gap.action)
 
 
+def other_endpoint(
+    facts: AccountFacts, *, name: str = "", addresses: Iterable[Address] = (), vpc_id: str | None = None
+) -> Hop | None:
+    """A hop where a name or an address is that of an endpoint of which nobody read where it leads."""
+    wanted = set(addresses)
+    for one in facts.other_endpoints:
+        if vpc_id in {None, one.vpc_id} and (name.lower() in one.dns_names or wanted & set(one.addresses)):
+            says = f"is of {one.service_name}, of which no account that is read tells where it leads"
+            return Hop(
+                what=f"endpoint {one.vpc_endpoint_id}", says=says, state=State.UNKNOWN, resource=one.vpc_endpoint_id
+            )
+    return None
+
+
 # Routes
 
 

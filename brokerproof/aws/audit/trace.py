@@ -16,7 +16,7 @@ from brokerproof.aws.audit.balancing import (
     to_target,
 )
 from brokerproof.aws.audit.names import Address, Known, is_private, resolved
-from brokerproof.aws.audit.packets import End, acls, has_port, lets_in, lets_out, unknown_hop, ways
+from brokerproof.aws.audit.packets import End, acls, has_port, lets_in, lets_out, other_endpoint, unknown_hop, ways
 from brokerproof.aws.audit.values import Hop, State, Trace
 from brokerproof.aws.facts import AccountFacts, Part
 from brokerproof.causes.codes import Code
@@ -202,7 +202,8 @@ def _at_endpoints(asked: Behind, addresses: tuple[Address, ...]) -> Iterator[Hop
         found = endpoint_at(asked.whole, vpc_id, address)
         if found is None:
             says = f"is no interface of an endpoint in {vpc_id}"
-            yield closed(str(address), says, Code.DNS_STALE_RECORD, str(address))
+            foreign = other_endpoint(asked.facts, addresses=[address], vpc_id=vpc_id)
+            yield foreign or closed(str(address), says, Code.DNS_STALE_RECORD, str(address))
             continue
         endpoint, index = found
         used[endpoint.vpc_endpoint_id] = endpoint

@@ -187,6 +187,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
         },
         places={vpc_id: (place.account_id, place.region_name) for vpc_id, place in network.places.items()},
         other_routes=tuple(other_routes(network, blocks, peerings)),
+        other_endpoints=tuple(services.other_endpoints),
         other_rules=tuple(names.other_rules),
         interfaces_missed=missed_read(),
     )

@@ -30,7 +30,7 @@ from brokerproof.aws.discovery.connections import (
 from brokerproof.aws.discovery.network import ReadNetwork
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
 from brokerproof.aws.discovery.scope import ReadCluster
-from brokerproof.aws.facts import OpenService, Provided, TargetHealth
+from brokerproof.aws.facts import OpenService, OtherEndpoint, Provided, TargetHealth
 from brokerproof.topology.models import (
     EndpointService,
     EndpointState,
@@ -66,6 +66,7 @@ class ReadServices:
     """Of load balancers, as they were answered: where, the load balancer's name, and the answer."""
     services: list[EndpointService] = field(default_factory=list)
     endpoints: list[VpcEndpoint] = field(default_factory=list)
+    other_endpoints: list[OtherEndpoint] = field(default_factory=list)
     connections: list[VpcConnection] = field(default_factory=list)
     health: list[TargetHealth] = field(default_factory=list)
     permissions: list[OpenService] = field(default_factory=list)
@@ -111,7 +112,11 @@ def read_services(reader: Reader, network: ReadNetwork, clusters: Sequence[ReadC
     _balancers(reader, found, {arn: balancers[arn] for arn in ours}, groups)
     _provider(found, theirs, told())
     enis = enis_read()
-    found.endpoints = list(_endpoints(network, {s.service_name for s in found.services}, enis))
+    for endpoint in _endpoints(network, {s.service_name for s in found.services}, enis):
+        if isinstance(endpoint, OtherEndpoint):
+            found.other_endpoints.append(endpoint)
+        else:
+            found.endpoints.append(endpoint)
     found.connections = connections_of(reader, network, connections_read(), clusters, enis)
     return found
 
@@ -315,10 +320,22 @@ def _provider(found: ReadServices, ours: Sequence[tuple[Place, Item]], told: Seq
             ]
 
 
-def _endpoints(network: ReadNetwork, services: set[str], enis: Mapping[str, Item]) -> Iterator[VpcEndpoint]:
+def _endpoints(
+    network: ReadNetwork, services: set[str], enis: Mapping[str, Item]
+) -> Iterator[VpcEndpoint | OtherEndpoint]:
     for place, item in network.listed(ENDPOINTS):
         interfaces = interfaces_of(item, enis)
         if item["ServiceName"] not in services or not interfaces:
+            addresses = [a for eni in interfaces for a in (eni.private_ip_address, eni.ipv6_address) if a is not None]
+            names = sorted(str(entry["DnsName"]).lower() for entry in item.get("DnsEntries", ()))
+            if item.get("VpcEndpointType", "Interface") == "Interface":
+                yield OtherEndpoint(
+                    vpc_endpoint_id=item["VpcEndpointId"],
+                    vpc_id=item["VpcId"],
+                    service_name=item["ServiceName"],
+                    dns_names=tuple(names),
+                    addresses=tuple(addresses),
+                )
             continue
         region = item.get("ServiceRegion")
         yield VpcEndpoint(
