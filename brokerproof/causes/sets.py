@@ -234,6 +234,8 @@ PLAINTEXT_ENDED: Final[CodeSet] = ENDED_HERE | {Code.TLS_PLAINTEXT_CLIENT, Code.
 """A request without TLS is ended without a word."""
 ENDED_AFTER_HANDSHAKE: Final[CodeSet] = frozenset({Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY})
 """The handshake is the brokers' own, and the first request is ended without a word."""
+ENDED_WITHOUT_CERTIFICATE: Final[CodeSet] = ENDED_AFTER_HANDSHAKE | {Code.TLS_CLIENT_CERTIFICATE_MISSING}
+"""The same to a client that was asked for a certificate and has none, and no alert says that it must."""
 SPEAKS_TLS_ALONE: Final[CodeSet] = frozenset({Code.TCP_NOT_KAFKA, Code.TLS_INSPECTED})
 """The handshake is good, and what is behind it does not speak Kafka."""
 INTERNAL_ERROR: Final[CodeSet] = frozenset({Code.TLS_LISTENER_FAILING, Code.TLS_INSPECTED})

@@ -269,3 +269,42 @@ def test_a_refused_certificate_is_told_by_what_the_client_had(
     bends = [Bend(at(Stage.HANDSHAKE), in_tls), Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts(alert_number=42)))]
     found = diagnosis_of(views_of(IN_VPC, authentication="mtls"), *bends).findings
     assert {frozenset(each.codes) for each in found} == {frozenset(codes)}
+
+
+ASKED = Bend(
+    at(Stage.HANDSHAKE),
+    lambda o: msgspec.structs.replace(o, facts=HandshakeFacts(sni="b", client_certificate_requested=True)),
+)
+
+
+@pytest.mark.parametrize(
+    ("brokers", "alert_number", "codes"),
+    [
+        ([1, 2, 3], 116, {Code.TLS_CLIENT_CERTIFICATE_MISSING}),
+        ([1, 2, 3], 42, {Code.TLS_CLIENT_CERTIFICATE_MISSING}),
+        (
+            [1, 2, 3],
+            None,
+            {Code.TLS_CLIENT_CERTIFICATE_MISSING, Code.CLUSTER_BROKER_UNRESPONSIVE, Code.TCP_CUT_ON_THE_WAY},
+        ),
+        ([2], None, {Code.TCP_NOT_KAFKA, Code.TLS_INSPECTED}),
+        ([2], 116, {Code.TLS_CLIENT_CERTIFICATE_MISSING}),
+    ],
+)
+def test_a_listener_that_asks_for_a_certificate_may_take_clients_without(
+    brokers: list[int], alert_number: int | None, codes: set[Code]
+) -> None:
+    """It does where it answered one; of a connection that ends, only an alert says that it did not."""
+    ended = Bend(at(Stage.API, brokers=brokers), failed(Reason.CLOSED, ApiFacts(alert_number=alert_number)))
+    bootstrap = Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts(alert_number=alert_number)))
+    bends = [ASKED, ended, *([bootstrap] if len(brokers) > 1 else [])]
+    found = diagnosis_of(views_of(IN_VPC), *bends).findings
+    assert {frozenset(each.codes) for each in found} == {frozenset(codes)}
+
+
+def test_a_handshake_failure_is_no_lacking_certificate_where_others_need_none() -> None:
+    refused = HandshakeFacts(sni="b", client_certificate_requested=True, alert_number=40)
+    bends = [Bend(at(Stage.HANDSHAKE, brokers=[2]), failed(Reason.ALERT, refused)), ASKED]
+    found = diagnosis_of(views_of(IN_VPC), *bends).findings
+    assert all(Code.TLS_CLIENT_CERTIFICATE_MISSING not in each.codes for each in found)
+    assert [each.broker_ids for each in found] == [(2,)]

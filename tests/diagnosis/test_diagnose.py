@@ -580,7 +580,7 @@ CASES: list[tuple[str, str, list[Bend], Named]] = [
                 at(Stage.HANDSHAKE),
                 lambda o: outcome(o.stage, o.target, facts=HandshakeFacts(sni="b", client_certificate_requested=True)),
             ),
-            Bend(at(Stage.API), failed(Reason.CLOSED)),
+            Bend(at(Stage.API), failed(Reason.CLOSED, ApiFacts(alert_number=116))),
         ],
         [(one(Code.TLS_CLIENT_CERTIFICATE_MISSING), {"cluster_vpc"}, {1, 2, 3})],
     ),

@@ -256,6 +256,9 @@ def at_bootstrap(_view: ClientView, o: Outcome) -> bool:
     return o.target.role is Role.BOOTSTRAP
 
 
+REQUIRED: Final = failed(Reason.CLOSED, ApiFacts(alert_number=116))
+
+
 def asking(o: Outcome) -> Outcome:
     """A handshake in which the peer asked for a certificate."""
     return outcome(o.stage, o.target, facts=HandshakeFacts(sni="b", client_certificate_requested=True))
@@ -667,8 +670,14 @@ MUTATIONS: Final = (
     Mutation(
         Code.TLS_CLIENT_CERTIFICATE_MISSING,
         "the server asked for a certificate",
+        runs(IN_VPC, Bend(at(Stage.HANDSHAKE), asking), Bend(at(Stage.API), REQUIRED)),
+        runs(IN_VPC, Bend(at(Stage.API), REQUIRED)),
+    ),
+    Mutation(
+        Code.TLS_CLIENT_CERTIFICATE_MISSING,
+        "that the alert says so",
+        runs(IN_VPC, Bend(at(Stage.HANDSHAKE), asking), Bend(at(Stage.API), REQUIRED)),
         runs(IN_VPC, Bend(at(Stage.HANDSHAKE), asking), Bend(at(Stage.API), failed(Reason.CLOSED))),
-        runs(IN_VPC, Bend(at(Stage.API), failed(Reason.CLOSED))),
     ),
     Mutation(
         Code.TLS_PLAINTEXT_CLIENT,

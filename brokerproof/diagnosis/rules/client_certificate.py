@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
-from brokerproof.diagnosis.rules.case import Said
-from brokerproof.probes.outcome import HandshakeFacts
+from brokerproof.diagnosis.rules.case import Case, Red, Said
+from brokerproof.probes.outcome import HandshakeFacts, Stage, Status
 
 
 def refused_certificate(facts: HandshakeFacts) -> Said:
@@ -24,3 +24,19 @@ def refused_certificate(facts: HandshakeFacts) -> Said:
         words = "the client's certificate is refused, and no authority that the listener names issued it"
         return sets.CLIENT_AUTHORITY_NOT_NAMED, words
     return sets.CLIENT_CERTIFICATE_REFUSED, "the client's certificate is refused"
+
+
+def answers_without(case: Case, red: Red) -> bool:
+    """Whether the same listener answered a client that it had asked for a certificate, and that has none.
+
+    It takes clients without one then (``ssl.client.auth=requested``).
+    """
+    return any(
+        shown.target == answered.target and shown.facts.client_certificate_requested
+        for view in case.views
+        if view.listener == red.view.listener
+        for answered in case.of_stage(view, Stage.API)
+        if answered.status is Status.OK
+        for shown in case.of_stage(view, Stage.HANDSHAKE)
+        if isinstance(shown.facts, HandshakeFacts) and shown.facts.client_certificate is None
+    )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.accepted import is_mute, not_taken, silent, spoke_to_anybody
 from brokerproof.diagnosis.rules.case import Case, Red, Said, behind_own
-from brokerproof.diagnosis.rules.client_certificate import refused_certificate
+from brokerproof.diagnosis.rules.client_certificate import answers_without, refused_certificate
 from brokerproof.diagnosis.rules.other_service import is_kafka, is_tls_alert, other_protocol, said_first
 from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, Stage, Status
 
 _ENDINGS = frozenset({Reason.CLOSED, Reason.RESET, Reason.SOCKET_ERROR})
+
+
+_ENDED_AFTER_HANDSHAKE: Final = "the handshake is good, and the first request is ended without an answer"
+_OF_A_CERTIFICATE: Final = frozenset({42, 116})
+"""Alerts bad_certificate and certificate_required (RFC 8446, 6.2): of a client that has none, they say that it must."""
 
 
 def first_request(case: Case, red: Red) -> Said | None:
@@ -21,11 +28,19 @@ def first_request(case: Case, red: Red) -> Said | None:
     handshake = _own_handshake(case, red)
     if red.check.reason in _ENDINGS:
         if handshake is not None and handshake.client_certificate_requested:
-            return refused_certificate(handshake)
+            if handshake.client_certificate is not None or _is_refused(case, red):
+                return refused_certificate(handshake)
+            if not answers_without(case, red):
+                return sets.ENDED_WITHOUT_CERTIFICATE, f"{_ENDED_AFTER_HANDSHAKE}; the client has no certificate"
         return _ended_in_tls(case, red, handshake) if red.view.tls else _ended(case, red)
     if red.check.reason is Reason.NOT_KAFKA and not said:
         return (sets.SPEAKS_TLS_ALONE if red.view.tls else sets.NOT_KAFKA), "what answers does not speak Kafka"
     return _silent(case, red) if red.check.reason is Reason.TIMED_OUT else None
+
+
+def _is_refused(case: Case, red: Red) -> bool:
+    facts = case.facts(red, ApiFacts)
+    return facts is not None and facts.alert_number in _OF_A_CERTIFICATE
 
 
 def _silent(case: Case, red: Red) -> Said:
@@ -69,7 +84,7 @@ def _shown_by_kafka(case: Case, red: Red) -> bool:
 
 
 def _ended_in_tls(case: Case, red: Red, handshake: HandshakeFacts | None) -> Said:
-    words = "the handshake is good, and the first request is ended without an answer"
+    words = _ENDED_AFTER_HANDSHAKE
     if handshake is not None and _shown_by_kafka(case, red):
         return sets.ENDED_AFTER_HANDSHAKE, words
     return sets.SPEAKS_TLS_ALONE | ({Code.NLB_TLS_LISTENER} if behind_own(red.view) else frozenset()), words

@@ -19,7 +19,7 @@ from brokerproof.diagnosis.rules.accepted import (
 )
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, behind_own, grouped, kind
 from brokerproof.diagnosis.rules.certificate import dates, other_names, two_certificates, untrusted
-from brokerproof.diagnosis.rules.client_certificate import refused_certificate
+from brokerproof.diagnosis.rules.client_certificate import answers_without, refused_certificate
 from brokerproof.diagnosis.rules.first_request import first_request
 from brokerproof.diagnosis.rules.other_service import other_protocol, said_first
 from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Reason, Stage
@@ -190,7 +190,7 @@ def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noq
             return frozenset({Code.TLS_SNI_REQUIRED}), ""
         case _Alert.CERTIFICATE_REQUIRED:
             return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
-        case _Alert.HANDSHAKE_FAILURE | _Alert.BAD_CERTIFICATE if facts.client_certificate_requested:
+        case _Alert.HANDSHAKE_FAILURE | _Alert.BAD_CERTIFICATE if _wants_certificate(case, red, facts):
             return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
         case _Alert.INTERNAL_ERROR:
             return _internal_error(case, red)
@@ -202,6 +202,11 @@ def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noq
             return codes, "the handshake is refused, and the alert does not say why"
         case _:
             return sets.REFUSED_IN_TLS, _REFUSED
+
+
+def _wants_certificate(case: Case, red: Red, facts: HandshakeFacts) -> bool:
+    """By the time it is asked for, version and cipher suite are agreed on (RFC 5246, 7.4.6)."""
+    return facts.client_certificate_requested and not answers_without(case, red)
 
 
 def _internal_error(case: Case, red: Red) -> Said:
