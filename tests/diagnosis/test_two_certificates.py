@@ -11,7 +11,7 @@ from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.finding import Answer, Diagnosis
 from brokerproof.probes.outcome import GroupFacts, HandshakeFacts, Outcome, Reason, Role, Stage, Status
 from brokerproof.topology.expectation.view import ClientView
-from tests.diagnosis.bends import EVERYONE, IN_VPC, PEERING, SINGLE
+from tests.diagnosis.bends import EVERYONE, IN_VPC, MANAGED, MULTI, PEERING, SINGLE
 from tests.diagnosis.bent import Bend, Change, at, diagnosis_of, views_of
 
 NAMES = ("*.demo.a1b2c3.c2.kafka.us-east-1.amazonaws.com",)
@@ -200,3 +200,42 @@ def test_the_bootstrap_name_is_compared_as_well() -> None:
     )
     [found] = found_in(SINGLE, Bend(at(Stage.HANDSHAKE), OWN), bootstrap, answered).findings
     assert (set(found.clients), found.subjects) == (EVERYONE, ("bootstrap",))
+
+
+UNKNOWN_ISSUER = {Code.TLS_UNTRUSTED_AUTHORITY, Code.TLS_CHAIN_INCOMPLETE, Code.TLS_INSPECTED}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "client", "codes"),
+    [
+        (PEERING, "peered", {Code.TLS_INSPECTED}),
+        (SINGLE, "account_b", BEHIND_NLB),
+        (MULTI, "account_b", BEHIND_NLB),
+        (MANAGED, "account_b", {Code.TLS_INSPECTED}),
+    ],
+)
+def test_a_certificate_that_one_client_does_not_trust_may_be_a_load_balancers(
+    pattern: str, client: str, codes: set[Code]
+) -> None:
+    bends = [
+        Bend(at(Stage.HANDSHAKE, clients=[client]), untrusted("other", issuer="CN=Somebody's CA")),
+        Bend(at(Stage.HANDSHAKE), OWN),
+    ]
+    found = [set(each.codes) for each in found_in(pattern, *bends).findings if each.clients == (client,)]
+    assert found == [codes]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "codes"), [(MULTI, UNKNOWN_ISSUER | {Code.NLB_TLS_LISTENER}), (MANAGED, UNKNOWN_ISSUER)]
+)
+def test_what_a_client_at_the_brokers_is_shown_is_no_witness_behind_a_load_balancer(
+    pattern: str, codes: set[Code]
+) -> None:
+    """Another listener may have another certificate, which the client need not trust."""
+    views = [view for view in views_of(pattern) if view.client in {"cluster_vpc", "account_b"}]
+    bends = [
+        Bend(at(Stage.HANDSHAKE, clients=["account_b"]), untrusted("other", issuer="CN=Somebody's CA")),
+        Bend(at(Stage.HANDSHAKE), OWN),
+    ]
+    found = [set(each.codes) for each in diagnosis_of(views, *bends).findings if each.clients == ("account_b",)]
+    assert found == [codes]

@@ -10,7 +10,7 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.certificates import went_back
-from brokerproof.diagnosis.rules.case import TWICE, Case, Named, Red, Said, behind_own, managed
+from brokerproof.diagnosis.rules.case import TWICE, Case, Named, Red, Said, behind_own, kind, managed
 from brokerproof.probes.outcome import HandshakeFacts, Reason, Stage
 from brokerproof.topology.expectation.view import ClientView
 from brokerproof.wording import listed
@@ -58,17 +58,24 @@ def _others(case: Case, red: Red, *, any_broker: bool = False) -> Iterator[tuple
                 yield view, outcome.facts, outcome.reason is None
 
 
+def _alike(one: ClientView, other: ClientView) -> bool:
+    """Whether both are shown what the same listener shows by the same kind of address."""
+    return (kind(one), one.listener) == (kind(other), other.listener)
+
+
 def untrusted(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:
     """Whose certificate it may be that the client does not trust."""
     if facts is None:
         return sets.UNTRUSTED_HERE, _UNTRUSTED
     others = list(_others(case, red))
-    if any(content and seen.sha256 != facts.sha256 for _, seen, content in others):
-        return frozenset({Code.TLS_INSPECTED}), ""
-    if any(content for _, _, content in others):
+    content = {seen.sha256 for _, seen, is_content in others if is_content}
+    changed = frozenset({Code.TLS_INSPECTED}) | ({Code.NLB_TLS_LISTENER} if behind_own(red.view) else frozenset())
+    if any(is_content and seen.sha256 != facts.sha256 and _alike(view, red.view) for view, seen, is_content in others):
+        return changed, "" if len(changed) == 1 else f"{_UNTRUSTED}, and others are shown another certificate"
+    if facts.sha256 in content:
         return frozenset({Code.TLS_UNTRUSTED_AUTHORITY}), ""
     known = bool(others) and all(seen.sha256 == facts.sha256 for _, seen, _ in others)
-    said = sets.UNTRUSTED if known else sets.UNTRUSTED_HERE
+    said = sets.UNTRUSTED if known else sets.UNTRUSTED | changed
     if len(facts.chain) > 1:
         said = said - {Code.TLS_CHAIN_INCOMPLETE}
     if Reason.NAME_MISMATCH in facts.problems:
