@@ -59,6 +59,9 @@ NAME_HIDDEN: Final[CodeSet] = frozenset({Code.DNS_MORE_SPECIFIC_ZONE, Code.DNS_R
 """NXDOMAIN for a public name, from a zone that public DNS does not have."""
 NO_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_PRIVATE_ANSWERS_FILTERED, Code.DNS_RECORD_MISSING})
 """NOERROR without an address, where a private zone should answer."""
+OWN_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_ZONE_NOT_ASSOCIATED, Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_RULE})
+"""Some names have what public DNS says, and others of what should be one private zone are right: the zone is too
+narrow, their records say so themselves, or a rule sends them elsewhere."""
 STRANGE_ADDRESS: Final[CodeSet] = frozenset({Code.DNS_STALE_RECORD, Code.DNS_RESOLVER_RULE})
 """An address that nothing in the topology has."""
 FEWER_ADDRESSES: Final[CodeSet] = frozenset({Code.DNS_ZONAL_ALIAS, Code.ENDPOINT_ZONE_MISMATCH})

@@ -301,9 +301,9 @@ def _owners(case: Case, view: ClientView) -> set[str]:
 
 def _public(case: Case, red: Red, facts: ResolveFacts) -> Said:
     view = red.view
-    _, passed = _siblings(case, view)
-    if passed:
-        return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
+    right = _right_names(case, view)
+    if right:
+        return _own_address(red, right)
     symptom = "the public records answer instead of the private zone"
     if local(view) and kind(view) is Access.NODES:
         used = _use_a_zone(case)
@@ -316,6 +316,28 @@ def _public(case: Case, red: Red, facts: ResolveFacts) -> Said:
     if _answered_rightly(case, view):
         return frozenset({Code.DNS_RESOLVER_BYPASSED}), ""
     return sets.ZONE_NOT_USED_ELSEWHERE, symptom
+
+
+def _own_address(red: Red, right: set[str]) -> Said:
+    """Of a name that has what public DNS says, while others of the client are right."""
+    mine = _zone(red.view, red.check.name)
+    if all(_zone(red.view, name) != mine for name in right):
+        return frozenset({Code.DNS_ZONE_NOT_ASSOCIATED}), ""
+    return sets.OWN_ADDRESS, "the name has the broker's own address, and others of the same zone are right"
+
+
+def _right_names(case: Case, view: ClientView) -> set[str]:
+    return {
+        c.name
+        for c in case.checks(view)
+        if c.stage is Stage.RESOLVE and not c.isolation and c.verdict is Verdict.PASSED
+    }
+
+
+def _zone(view: ClientView, name: str) -> str:
+    """The private zone that should answer for a name: the one with the longest name (Route 53 developer guide)."""
+    covering = (zone for zone in map(canonical, view.zone_names) if f".{canonical(name)}".endswith(f".{zone}"))
+    return max(covering, key=len, default="")
 
 
 def _use_a_zone(case: Case) -> bool | None:

@@ -257,7 +257,7 @@ FAULTS: Final = (
         _narrow,
         Code.DNS_ZONE_NOT_ASSOCIATED,
         brokers=(2, 3),
-        alike=(Code.DNS_RESOLVER_RULE,),
+        alike=(Code.DNS_RESOLVER_RULE, Code.DNS_STALE_RECORD),  # records of the brokers' own addresses look the same
     ),
     _fault(
         "record-stale",
