@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from brokerproof.aws.answers.hook import Manners, Operation, denied
+from brokerproof.aws.answers.intent import intent_of
 from brokerproof.aws.answers.organization import ApiError, Asked, Item, Organization
 from brokerproof.aws.answers.registry import ANSWERS
+from brokerproof.aws.answers.seen import as_seen
 from brokerproof.aws.audit.audit import audit
 from brokerproof.aws.audit.values import Audit, State
+from brokerproof.aws.discovery import access
+from brokerproof.aws.discovery.access import Access
+from brokerproof.aws.discovery.calls import VPCS as DESCRIBE_VPCS
+from brokerproof.aws.discovery.reader import Ask, DiscoveryError, Place, Reader
+from brokerproof.aws.intent.models import account_of
 from brokerproof.causes.codes import Code
 from brokerproof.lab.faults import FAULTS
 from brokerproof.topology.models import ResourceRecordSet, Topology
 from brokerproof.topology.patterns import PATTERNS
 from tests.aws.accounts import discovered
+from tests.aws.test_law import differences
 
 SHARED = PATTERNS["privatelink_single_nlb"].build()
 ROUTED = PATTERNS["peering"].build()
@@ -326,3 +336,92 @@ def test_a_cname_to_a_name_that_is_not_read_is_unknown() -> None:
     found = audit(discovered(topology), topology)
     assert found.findings == ()
     assert states(found, private_client(topology)) == {State.UNKNOWN}
+
+
+# Answers that are rare
+
+
+def test_a_cluster_with_msks_own_configuration_is_asked_for_none(otherwise: Otherwise) -> None:
+    def changed(_: Asked, item: Item) -> Item:
+        provisioned = item["ClusterInfo"]["Provisioned"]
+        software = {"KafkaVersion": provisioned["CurrentBrokerSoftwareInfo"]["KafkaVersion"]}
+        provisioned = {**provisioned, "CurrentBrokerSoftwareInfo": software}
+        return {"ClusterInfo": {**item["ClusterInfo"], "Provisioned": provisioned}}
+
+    otherwise(("kafka", "DescribeClusterV2"), changed)
+    asked: list[Operation] = []
+    facts = discovered(ROUTED, spy=lambda account: asked.extend(operation for _, _, operation in account.asked))
+    assert facts.gaps == ()
+    assert ("kafka", "DescribeConfigurationRevision") not in asked
+    assert {t.state for t in audit(facts, ROUTED).traces} == {State.OPEN}
+
+
+def test_a_subnet_with_ipv6_alone_is_left_out(otherwise: Otherwise) -> None:
+    vpc_id = ROUTED.client("peered").vpc_id
+    zone = ROUTED.zone_of(ROUTED.client("peered").subnet_id)
+    six = [{"Ipv6CidrBlock": "2600:1f18:1:2::/64", "Ipv6CidrBlockState": {"State": "associated"}}]
+    subnet = {"SubnetId": "subnet-six", "VpcId": vpc_id, "Ipv6Native": True, "Ipv6CidrBlockAssociationSet": six}
+    subnet |= {"AvailabilityZone": "us-east-1a", "AvailabilityZoneId": zone}
+
+    def with_subnet(asked: Asked, item: Item) -> Item:
+        return {"Subnets": [*item["Subnets"], *([subnet] if asked.here(vpc_id) else [])]}
+
+    def associated(asked: Asked, item: Item) -> Item:
+        first, *others = item["RouteTables"]
+        more = [{"SubnetId": "subnet-six", "Main": False}] if asked.here(vpc_id) else []
+        return {"RouteTables": [{**first, "Associations": [*first["Associations"], *more]}, *others]}
+
+    otherwise(("ec2", "DescribeSubnets"), with_subnet)
+    otherwise(TABLES, associated)
+    facts = discovered(ROUTED)
+    assert differences(facts.topology, as_seen(ROUTED)) == []
+    assert facts.gaps == ()
+
+
+def test_a_cluster_policy_may_have_a_statement_that_is_no_list(otherwise: Otherwise) -> None:
+    topology = PATTERNS["multi_vpc"].build()
+
+    def changed(_: Asked, item: Item) -> Item:
+        whole = json.loads(item["Policy"])
+        [statement] = whole["Statement"]
+        return {**item, "Policy": json.dumps({**whole, "Statement": statement})}
+
+    otherwise(("kafka", "GetClusterPolicy"), changed)
+    assert differences(discovered(topology).topology, as_seen(topology)) == []
+
+
+class Proxied:
+    """Clients behind a proxy that answers a page of its own."""
+
+    def client(self, *_: Any, **__: Any) -> Proxied:
+        return self
+
+    def can_paginate(self, _: str) -> bool:
+        return False
+
+    def describe_vpcs(self) -> Item:
+        raise ResponseParserError("invalid XML received:\n<html>secret</html>")
+
+    def assume_role(self, **_: str) -> Item:
+        return self.describe_vpcs()
+
+    def get_caller_identity(self) -> Item:
+        return self.describe_vpcs()
+
+
+def test_a_page_of_a_proxy_is_a_gap_that_shows_nothing_of_it() -> None:
+    reader = Reader(Proxied())
+    [read] = reader.every([Ask(Place("111111111111", "us-east-1"), DESCRIBE_VPCS)])
+    reader.close()
+    assert not read.known
+    assert read.why == "the answer is none of AWS's, as where a proxy answers instead (ResponseParserError)"
+
+
+def test_a_page_of_a_proxy_is_no_way_into_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_made", lambda **_: Proxied())
+    intent = intent_of(PATTERNS["combination"].build())
+    accounts = [account_of(intent.clusters[0]), intent.accounts[0].id]
+    for account, operation in zip(accounts, ("GetCallerIdentity", "AssumeRole"), strict=True):
+        with pytest.raises(DiscoveryError, match=f"sts:{operation}: the answer is none of AWS's") as told:
+            Access(intent).client(Place(account, "us-east-1"), "ec2")
+        assert "secret" not in str(told.value)

@@ -14,8 +14,9 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError, ProfileNotFound
 from botocore.loaders import create_loader
+from botocore.parsers import ResponseParserError
 
-from brokerproof.aws.discovery.reader import DiscoveryError, Place
+from brokerproof.aws.discovery.reader import NOT_OF_AWS, DiscoveryError, Place
 from brokerproof.aws.intent.models import Intent
 
 _CONFIG: Final = Config(
@@ -99,6 +100,8 @@ class Access:
                 f"role {account.role_arn} cannot be assumed: {error.response['Error']['Code']}; its trust policy must "
                 "name who runs brokerproof, and external_id must be the one that it asks for"
             ) from None
+        except ResponseParserError as error:
+            raise DiscoveryError(_not_of_aws("AssumeRole", error)) from None
         return _Way(
             session,
             {
@@ -128,7 +131,10 @@ class Access:
             DiscoveryError: they are of another one.
         """
         if profile not in self._own:
-            self._own[profile] = sts.get_caller_identity()["Account"]
+            try:
+                self._own[profile] = sts.get_caller_identity()["Account"]
+            except ResponseParserError as error:
+                raise DiscoveryError(_not_of_aws("GetCallerIdentity", error)) from None
         own = self._own[profile]
         if own != place.account_id:
             with_what = f"profile {profile}" if profile else "the credentials at hand"
@@ -136,6 +142,10 @@ class Access:
                 f"no way into account {place.account_id}: {with_what} are of {own}; give a role_arn or a profile of it "
                 "under accounts"
             )
+
+
+def _not_of_aws(operation: str, error: Exception) -> str:
+    return f"sts:{operation}: {NOT_OF_AWS} ({type(error).__name__}); look at HTTPS_PROXY and at the endpoint of STS"
 
 
 def _made(**words: str | None) -> Any:

@@ -151,7 +151,8 @@ def _schemes(connectivity: Item) -> Iterator[VpcAuthentication]:
 
 def _principals(policy: Item) -> Iterator[str]:
     """The accounts that the cluster policy lets create a VPC connection."""
-    for statement in json.loads(policy.get("Policy", "{}") or "{}").get("Statement", ()):
+    statements = json.loads(policy.get("Policy", "{}") or "{}").get("Statement", ())
+    for statement in [statements] if isinstance(statements, dict) else statements:
         actions = _several(statement.get("Action", ()))
         if statement.get("Effect") != "Allow" or not any(_lets_connect(action) for action in actions):
             continue

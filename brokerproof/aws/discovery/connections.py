@@ -27,7 +27,7 @@ def interfaces_of(item: Item, enis: Mapping[str, Item]) -> tuple[EndpointInterfa
     """The interfaces of one endpoint, by subnet; ``enis`` are those of all, by id."""
     found = []
     for key in item.get("NetworkInterfaceIds", ()):
-        if key in enis:
+        if "PrivateIpAddress" in enis.get(key, {}):
             six = next((a["Ipv6Address"] for a in enis[key].get("Ipv6Addresses", ())), None)
             found.append(
                 EndpointInterface(

@@ -14,6 +14,7 @@ from brokerproof.aws.discovery.calls import (
     GATEWAY_TABLES,
     GATEWAYS,
     PROPAGATIONS,
+    SUBNETS,
     VPC_ATTACHMENTS,
 )
 from brokerproof.aws.discovery.network import Network, ReadNetwork, overlaps
@@ -72,10 +73,11 @@ def read_gateways(reader: Reader, network: ReadNetwork, blocks: Sequence[Network
     ]
     peerings = list(_peerings(entries, set(owners)))
     propagated = _propagations(reader, owners, ours)
+    known = {item["SubnetId"] for item in network.items(SUBNETS)}
     subnets = {
         i["TransitGatewayAttachmentId"]: tuple(sorted(i["SubnetIds"]))
         for i in network.items(VPC_ATTACHMENTS)
-        if "SubnetIds" in i
+        if "SubnetIds" in i and known.issuperset(i["SubnetIds"])
     }
     found.attachments = [
         TransitGatewayAttachment(

@@ -122,6 +122,7 @@ def read_network(reader: Reader, places: Mapping[str, Place]) -> ReadNetwork:
     network = ReadNetwork(dict(places))
     for read in reads:
         _keep(network, read)
+    _without_ipv6_alone(network)
     options_read = reader.beside(lambda: reader.every(_options(network)))
     by_block = reader.beside(lambda: _by_block(reader, network))
     _by_profile(reader, network)
@@ -129,6 +130,17 @@ def read_network(reader: Reader, places: Mapping[str, Place]) -> ReadNetwork:
     for read in options_read():
         network.options |= {item["DhcpOptionsId"]: item for item in read.entries}
     return network
+
+
+def _without_ipv6_alone(network: ReadNetwork) -> None:
+    """Leave out subnets without a block of IPv4, which a topology has not and no broker is in."""
+    subnets = network.entries.get(SUBNETS, {})
+    gone = {key for key, (_, item) in subnets.items() if not item.get("CidrBlock")}
+    network.entries[SUBNETS] = {key: pair for key, pair in subnets.items() if key not in gone}
+    for call in (ROUTE_TABLES, NETWORK_ACLS):
+        for key, (place, item) in network.entries.get(call, {}).items():
+            left = [a for a in item.get("Associations", ()) if a.get("SubnetId") not in gone]
+            network.entries[call][key] = (place, {**item, "Associations": left})
 
 
 def _by_profile(reader: Reader, network: ReadNetwork) -> None:

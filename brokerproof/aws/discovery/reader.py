@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from brokerproof.aws.discovery.calls import Call
 from brokerproof.aws.facts import DENIED, Gap
@@ -31,6 +32,7 @@ AT_ONCE: Final = 16
 MOST_AT_ONCE: Final = 64
 """Of all accounts and Regions together."""
 
+NOT_OF_AWS: Final = "the answer is none of AWS's, as where a proxy answers instead"
 Item = dict[str, Any]
 T = TypeVar("T")
 
@@ -173,6 +175,8 @@ class Reader:
             return self._unknown(ask, DENIED if code in _DENIED else f"AWS answered {code}")
         except NoCredentialsError:
             return self._unknown(ask, "there are no credentials for the account")
+        except ResponseParserError as error:  # its text has all of the answer in it
+            return self._unknown(ask, f"{NOT_OF_AWS} ({type(error).__name__})")
         except (BotoCoreError, DiscoveryError) as error:
             return self._unknown(ask, str(error).splitlines()[0])
         return Read(ask, entries)

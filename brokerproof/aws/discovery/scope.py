@@ -88,18 +88,31 @@ def _cluster(arn: str, place: Place, reads: list[Read]) -> ReadCluster:
 def _with_details(reader: Reader, found: list[ReadCluster]) -> list[ReadCluster]:
     asks = []
     for cluster in found:
-        software: Item = cluster.provisioned.get("CurrentBrokerSoftwareInfo", {})
-        revision = {"Arn": software.get("ConfigurationArn", ""), "Revision": software.get("ConfigurationRevision", 1)}
         enis = [node["AttachedENIId"] for node in cluster.nodes if "AttachedENIId" in node]
         asks += [
-            Ask(cluster.place, DESCRIBE_CONFIGURATION, revision, of=(cluster.arn,)),
             Ask(cluster.place, INTERFACES, {"NetworkInterfaceIds": enis}, of=(cluster.arn,)),
             Ask(cluster.place, SUBNETS, {"SubnetIds": sorted({n["ClientSubnet"] for n in cluster.nodes})}),
         ]
+    customised = [
+        cluster for cluster in found if _software(cluster).get("ConfigurationArn")
+    ]  # the others have MSK's own
+    asks += [
+        Ask(
+            cluster.place,
+            DESCRIBE_CONFIGURATION,
+            {
+                "Arn": _software(cluster)["ConfigurationArn"],
+                "Revision": _software(cluster).get("ConfigurationRevision", 1),
+            },
+            of=(cluster.arn,),
+        )
+        for cluster in customised
+    ]
     reads = reader.every(asks)
+    configurations = {read.ask.of[0]: read.one for read in reads if read.ask.call is DESCRIBE_CONFIGURATION}
     detailed = []
     for index, cluster in enumerate(found):
-        configuration, interfaces, subnets = reads[3 * index : 3 * index + 3]
+        interfaces, subnets = reads[2 * index : 2 * index + 2]
         if not subnets.entries:
             raise DiscoveryError(f"{cluster.arn}: the subnets of its brokers cannot be read (ec2:DescribeSubnets)")
         detailed.append(
@@ -110,12 +123,17 @@ def _with_details(reader: Reader, found: list[ReadCluster]) -> list[ReadCluster]
                 cluster.nodes,
                 cluster.bootstrap,
                 cluster.policy,
-                configuration=configuration.one,
+                configuration=configurations.get(cluster.arn, {}),
                 interfaces={i["NetworkInterfaceId"]: i for i in interfaces.entries},
                 vpc_id=subnets.entries[0]["VpcId"],
             )
         )
     return detailed
+
+
+def _software(cluster: ReadCluster) -> Item:
+    found: Item = cluster.provisioned.get("CurrentBrokerSoftwareInfo", {})
+    return found
 
 
 def find_vpcs(reader: Reader, vpc_ids: Iterable[str], places: Iterable[Place]) -> dict[str, Place]:
