@@ -56,7 +56,7 @@ from brokerproof.aws.discovery.network import (
     vpcs_of,
     zone_ids,
 )
-from brokerproof.aws.discovery.reader import AT_ONCE, Ask, Clients, DiscoveryError, Place, Reader, where
+from brokerproof.aws.discovery.reader import AT_ONCE, Ask, Clients, DiscoveryError, Place, Reader, each_once, where
 from brokerproof.aws.discovery.scope import ReadCluster, find_vpcs, read_clusters
 from brokerproof.aws.discovery.services import ReadServices, read_services
 from brokerproof.aws.facts import ATTACHED_SUBNETS, AccountFacts, Source
@@ -150,6 +150,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
     services_read = reader.beside(lambda: read_services(reader, network, clusters))
     missed_read = reader.beside(lambda: _missed_nameservers(reader, network, vpcs))
     made = tuple(cluster_of(cluster) for cluster in clusters)
+    each_once("clusters", [cluster.cluster_name for cluster in made])
     names = read_names(
         reader,
         network,
@@ -165,7 +166,7 @@ def _discovered(reader: Reader, intent: Intent, here: Callable[[], Here | None],
         network,
         vpcs=vpcs,
         blocks=blocks,
-        clusters=made,
+        clusters=dict(zip(intent.clusters, made, strict=True)),
         hosts=hosts,
         gateways=gateways,
         services=services,
@@ -251,7 +252,7 @@ def _topology(
     *,
     vpcs: dict[str, Vpc],
     blocks: list[Network],
-    clusters: tuple[Cluster, ...],
+    clusters: Mapping[str, Cluster],
     hosts: list[ReadHost],
     gateways: ReadGateways,
     services: ReadServices,
@@ -276,18 +277,15 @@ def _topology(
         vpc_endpoints=tuple(services.endpoints),
         hosted_zones=tuple(names.zones),
         resolver_rules=tuple(names.rules),
-        clusters=clusters,
+        clusters=tuple(clusters.values()),
         vpc_connections=tuple(services.connections),
         clients=tuple(_client(intent, host, clusters) for host in hosts),
     )
 
 
-def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Client:
+def _client(intent: Intent, host: ReadHost, clusters: Mapping[str, Cluster]) -> Client:
     wanted, spot = host.client, host.spot
-    name = intent.cluster_of(wanted).split("/")[1]
-    cluster = next((c for c in clusters if c.cluster_name == name), None)
-    if cluster is None:
-        raise ValueError(f"no cluster has the name {name} of its ARN: {', '.join(c.cluster_name for c in clusters)}")
+    cluster = clusters[intent.cluster_of(wanted)]
     scheme = _scheme(wanted, cluster)
     return Client(
         name=wanted.name,
@@ -295,7 +293,7 @@ def _client(intent: Intent, host: ReadHost, clusters: tuple[Cluster, ...]) -> Cl
         subnet_id=spot.subnet_id,
         private_ip_address=None if spot.address is None else IPv4Address(spot.address),
         ipv6_address=None if spot.ipv6 is None else IPv6Address(spot.ipv6),
-        cluster_name=name,
+        cluster_name=cluster.cluster_name,
         pattern=wanted.pattern,
         endpoint_vpc_id=wanted.endpoint_vpc,
         listener=wanted.listener or _listener(scheme, wanted.pattern, cluster),

@@ -12,12 +12,11 @@ Prefixes = Mapping[str, tuple[str, ...]]
 
 
 def read_prefixes(reader: Reader, wanted: Iterable[tuple[Place, str]]) -> Prefixes:
-    """The blocks of these lists."""
-    lists = {list_id: place for place, list_id in sorted(set(wanted))}
+    """The blocks of these lists; one that accounts share is asked for in each, and is a gap where it is refused."""
     reads = reader.every(
-        Ask(place, PREFIX_LIST, {"PrefixListId": list_id}, of=(list_id,)) for list_id, place in lists.items()
+        Ask(place, PREFIX_LIST, {"PrefixListId": list_id}, of=(list_id,)) for place, list_id in sorted(set(wanted))
     )
-    return {read.ask.of[0]: tuple(entry["Cidr"] for entry in read.entries) for read in reads}
+    return {read.ask.of[0]: tuple(entry["Cidr"] for entry in read.entries) for read in reads if read.known}
 
 
 def each_block(items: Iterable[Item], prefixes: Prefixes, *, names: str, four: str, six: str) -> Iterator[Item]:

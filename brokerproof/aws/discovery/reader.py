@@ -247,6 +247,20 @@ def _carry_out(job: Callable[[], T], future: Future[T]) -> None:
         future.set_exception(error)
 
 
+def each_once(what: str, names: Sequence[str]) -> None:
+    """Refuse names that a topology tells apart by and two have.
+
+    Raises:
+        DiscoveryError: two of several accounts or Regions have one name.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DiscoveryError(
+            f"two {what} have the name {twice[0]}, in different accounts or Regions, and a topology tells {what} apart "
+            "by name: write an intent file for each cluster"
+        )
+
+
 def where(name: str, values: Iterable[str]) -> Item:
     """A filter of EC2's."""
     return {"Filters": [{"Name": name, "Values": sorted(set(values))}]}

@@ -28,7 +28,7 @@ from brokerproof.aws.discovery.connections import (
     interfaces_of,
 )
 from brokerproof.aws.discovery.network import ReadNetwork
-from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
+from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, each_once, where
 from brokerproof.aws.discovery.scope import ReadCluster
 from brokerproof.aws.facts import OpenService, OtherEndpoint, Provided, TargetHealth
 from brokerproof.topology.models import (
@@ -75,8 +75,9 @@ class ReadServices:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A target group and its targets, as they were answered."""
+    """A target group and its targets, as they were answered, and where."""
 
+    place: Place
     item: Item
     targets: tuple[Item, ...]
 
@@ -135,7 +136,7 @@ def _leading_to_brokers(
         Ask(p, TARGET_HEALTH, {"TargetGroupArn": i["TargetGroupArn"]}, of=(i["TargetGroupName"],))
         for p, i in candidates
     )
-    groups = {i["TargetGroupArn"]: _Group(i, r.entries) for (_, i), r in zip(candidates, reads, strict=True)}
+    groups = {i["TargetGroupArn"]: _Group(p, i, r.entries) for (p, i), r in zip(candidates, reads, strict=True)}
     brokers = {n["ClientVpcIpAddress"] for c in clusters for n in c.nodes}
     brokers |= {
         six["Ipv6Address"] for c in clusters for eni in c.interfaces.values() for six in eni.get("Ipv6Addresses", ())
@@ -175,15 +176,14 @@ def _balancers(
             Ask(place, LISTENERS, {"LoadBalancerArn": arn}, of=name),
             Ask(place, INTERFACES, where("description", [f"ELB {arn.rpartition(':loadbalancer/')[2]}"]), of=name),
         ]
-    places = {arn: place for arn, (place, _) in ours.items()}
-    home = next(iter(places.values()), None)
-    if home is not None:
-        asks += [
-            Ask(home, TARGET_GROUP_ATTRIBUTES, {"TargetGroupArn": arn}, of=(group.item["TargetGroupName"],))
-            for arn, group in sorted(groups.items())
-        ]
+    asks += [
+        Ask(group.place, TARGET_GROUP_ATTRIBUTES, {"TargetGroupArn": arn}, of=(group.item["TargetGroupName"],))
+        for arn, group in sorted(groups.items())
+    ]
     reads = reader.every(asks)
     names = {arn: group.item["TargetGroupName"] for arn, group in groups.items()}
+    each_once("target groups", list(names.values()))
+    each_once("load balancers", [item["LoadBalancerName"] for _, item in ours.values()])
     for index, (_, (place, item)) in enumerate(sorted(ours.items())):
         attributes, listeners, enis = reads[3 * index : 3 * index + 3]
         found.listeners += [(place, item["LoadBalancerName"], each) for each in listeners.entries]
