@@ -31,6 +31,7 @@ from brokerproof.vantages.protocol import Vantage
 QUIET_S: Final = 1.0
 """How often is looked whether silence has become a state."""
 ENDING_S: Final = 20.0
+KILLED_S: Final = 5.0
 """How long rounds that run may take to end once the canary is told to."""
 SOON: Final = 0.25
 """Of an interval: how long after a round that saw something the next one looks whether that lasts."""
@@ -256,9 +257,9 @@ class Canary:
 
         A round that waited for a login begins when another ends, so each probe is told when it is there.
         """
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, most_s in ((signal.SIGTERM, ENDING_S), (signal.SIGKILL, KILLED_S)):
             told: set[int] = set()
-            until = time.monotonic() + ENDING_S
+            until = time.monotonic() + most_s
             while self._running() and time.monotonic() < until:
                 self._kill(number, told)
                 with suppress(queue.Empty):

@@ -264,8 +264,6 @@ def test_a_probe_that_begins_after_the_stop_is_told_too(tmp_path: Path) -> None:
 
 
 def test_a_look_that_is_ended_before_it_was_taken_says_so(tmp_path: Path) -> None:
-    with Watching(tmp_path, lambda client: Quick(client, takes_s=30)) as watching:
-        watching.until(lambda: any(each.runs for each in watching.canary._watchers.values()))
     watchers = watchers_of(TOPOLOGY, NAMES, FAST)
     views = tuple(each.view for each in watchers)
     store = Store(tmp_path / "once", watch=True)
