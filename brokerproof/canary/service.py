@@ -31,8 +31,9 @@ from brokerproof.vantages.protocol import Vantage
 QUIET_S: Final = 1.0
 """How often is looked whether silence has become a state."""
 ENDING_S: Final = 20.0
-KILLED_S: Final = 5.0
 """How long rounds that run may take to end once the canary is told to."""
+KILLED_S: Final = 5.0
+"""And once they are killed."""
 SOON: Final = 0.25
 """Of an interval: how long after a round that saw something the next one looks whether that lasts."""
 STEP_BACK_S: Final = 1.0
