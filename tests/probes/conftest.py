@@ -13,7 +13,9 @@ import pytest
 
 from brokerproof.probes import path_stages
 from brokerproof.probes.kafka_client import serving
+from brokerproof.probes.kafka_client.client_process import ClientProcess
 from brokerproof.probes.kafka_client.fork_server import Connection, ForkServer
+from brokerproof.probes.kafka_client.messages import Order, Prepare
 from brokerproof.probes.kafka_client.serving import serve
 from tests.probes.authority import Authority
 
@@ -41,6 +43,21 @@ def os_names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     return names
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Prepare]:
+    """What clients a run has made, ahead or not."""
+    noted: list[Prepare] = []
+    real = ClientProcess.send
+
+    def send(process: ClientProcess, order: Order) -> None:
+        if isinstance(order, Prepare):
+            noted.append(order)
+        real(process, order)
+
+    monkeypatch.setattr(ClientProcess, "send", send)
+    return noted
 
 
 @pytest.fixture(params=["near", "far"])

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from brokerproof.probes import engine, kafka_clients, path_stages
-from brokerproof.probes.kafka_client.client_process import ClientProcess
-from brokerproof.probes.kafka_client.messages import Began, Making, Order, Prepare, Report
+from brokerproof.probes.kafka_client.messages import Began, Making, Prepare, Report
 from brokerproof.probes.kafka_client.serving import _Serving
 from brokerproof.probes.librdkafka import Settings
 from brokerproof.probes.outcome import Role, Stage
@@ -28,21 +27,6 @@ CONNECTS_LATE_S = 0.05
 """The probe's own connects, so that what the client process told is heard before."""
 
 pytestmark = pytest.mark.usefixtures("client_in_this_process")
-
-
-@pytest.fixture
-def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Prepare]:
-    """What clients a run has made, ahead or not."""
-    noted: list[Prepare] = []
-    real = ClientProcess.send
-
-    def send(process: ClientProcess, order: Order) -> None:
-        if isinstance(order, Prepare):
-            noted.append(order)
-        real(process, order)
-
-    monkeypatch.setattr(ClientProcess, "send", send)
-    return noted
 
 
 @pytest.fixture

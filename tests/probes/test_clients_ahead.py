@@ -13,8 +13,7 @@ import brokerproof.probes.exchange
 import brokerproof.probes.path_stages
 from brokerproof.probes.endpoints import ProbedEndpoint, Verified
 from brokerproof.probes.exchange import Exchange
-from brokerproof.probes.kafka_client.client_process import ClientProcess
-from brokerproof.probes.kafka_client.messages import Making, Order, Prepare
+from brokerproof.probes.kafka_client.messages import Making, Prepare
 from brokerproof.probes.kafka_clients import KafkaClients
 from brokerproof.probes.librdkafka import Settings
 from brokerproof.probes.outcome import MetadataFacts, Reason, Role, Stage, Status
@@ -35,21 +34,6 @@ from tests.probes.running import TO_IDENTITY, Result, plan, probe, waiting
 JOINS_WITHIN_S = 4.0
 """The mock waits for more members for 3 s."""
 TO_GROUP = (*TO_IDENTITY, Stage.PRODUCE, Stage.CONSUME, Stage.GROUP)
-
-
-@pytest.fixture
-def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Prepare]:
-    """What clients a run has made, ahead or not."""
-    noted: list[Prepare] = []
-    real = ClientProcess.send
-
-    def send(process: ClientProcess, order: Order) -> None:
-        if isinstance(order, Prepare):
-            noted.append(order)
-        real(process, order)
-
-    monkeypatch.setattr(ClientProcess, "send", send)
-    return noted
 
 
 def probed(prepare: Any = None, **fields: Any) -> tuple[Result, FakeCluster]:
