@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from brokerproof.change.session import SETTLE_S, ChangeError, Watching, carry_ou
 from brokerproof.cli.canary import Duration
 from brokerproof.cli.endings import COULD_NOT, NOT_RIGHT, WRONG_USE, Said, as_sentences
 from brokerproof.probes.outcome.foreign_text import encode_json
-from brokerproof.probes.survival.values import SurvivalReport
+from brokerproof.probes.survival.values import MOST_S, SurvivalReport
 from brokerproof.reports.files import write_atomically
 from brokerproof.running.site import load_target
 from brokerproof.running.survivors import survivors_command
@@ -39,8 +39,6 @@ STEADY: Final = "steady"
 TROUBLE: Final = "trouble"
 NOTICED: Final = "noticed.json"
 KEEPER: Final = "keeper"
-KEPT_S: Final = 4 * 3600.0
-"""Survivors live no longer (:class:`~brokerproof.probes.survival.values.SurvivalPlan`)."""
 STARTED_S: Final = 360.0
 ENDED_S: Final = 180.0
 
@@ -232,7 +230,7 @@ def change_keep(target: Path, folder: Path, clients: tuple[str, ...]) -> None:
             Watching(topology, watched_clients(topology, clients), lab=None, progress=_quiet) as watching,
         ):
             (folder / STEADY).touch()
-            over.wait(KEPT_S)
+            over.wait(MOST_S)
             reports, troubles = watching.reports()
     except ChangeError as problem:
         write_atomically(folder / TROUBLE, str(problem).encode())
@@ -276,10 +274,7 @@ def change_end(*, folder: Path, declare: Path | None, settle: float, output: Pat
         troubles=noticed.troubles,
         paired=_paired(topology, declared),
     )
-    written = _written(judgement, output)
-    (folder / BEGUN).unlink(missing_ok=True)  # until here it can be ended again
-    _say_where(written)
-    sys.exit(CODES[judgement.answer])
+    _end(judgement, output, begun=folder / BEGUN)
 
 
 @contextmanager
@@ -336,19 +331,8 @@ def _paired(topology: Topology, declared: Declaration) -> tuple[Paired, ...]:
     return pairs(topology, beside, lab=None)
 
 
-def _end(judgement: Judgement, output: Path | None) -> None:
-    """Print it, write it down, and end with its code."""
-    _say_where(_written(judgement, output))
-    sys.exit(CODES[judgement.answer])
-
-
-def _say_where(files: Sequence[Path]) -> None:
-    for path in files:
-        click.echo(f"{path.stem}: {path}")
-
-
-def _written(judgement: Judgement, output: Path | None) -> tuple[Path, ...]:
-    """Print it and write it down; returns where."""
+def _end(judgement: Judgement, output: Path | None, *, begun: Path | None = None) -> None:
+    """Print it, write it down, and end with its code; until all is written, what was ``begun`` can be ended again."""
     folder = output or Path("results") / f"change-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Callable[[], bytes]] = {
@@ -361,7 +345,10 @@ def _written(judgement: Judgement, output: Path | None) -> tuple[Path, ...]:
     click.echo("")
     for name, made in files.items():
         write_atomically(folder / name, made())
-    return tuple(folder / name for name in files)
+        click.echo(f"{name.partition('.')[0]}: {folder / name}")
+    if begun is not None:
+        begun.unlink(missing_ok=True)
+    sys.exit(CODES[judgement.answer])
 
 
 def _say(text: str) -> None:

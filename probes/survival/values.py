@@ -14,6 +14,8 @@ from brokerproof.probes.plan import Authentication, Endpoint, Tls
 EVERY_MS: Final = 25
 """Between two records of one leader: an outage of 200 ms holds several of them."""
 SLOWEST_MS: Final = 1000
+MOST_S: Final = 4 * 3600
+"""How long survivors live where nothing else is said."""
 NOTED_MS: Final = 100.0
 """A pause between two acknowledgements that is longer than this, and than four intervals, is noted."""
 
@@ -33,7 +35,7 @@ class SurvivalPlan(Value, frozen=True, kw_only=True):
     every_ms: int = EVERY_MS
     java: tuple[str, ...] = ()
     """The words that run a class of Kafka's on the client's host, class path included; empty is by its KAFKA_HOME."""
-    most_s: int = 4 * 3600
+    most_s: int = MOST_S
     """It stops by itself after so long."""
 
     def __post_init__(self) -> None:
