@@ -32,6 +32,7 @@ from brokerproof.reports.history import points_of
 from brokerproof.reports.journal import RESULTS, Journal
 from brokerproof.reports.render import SAMPLES_FILE, Rendered, render_all
 from brokerproof.reports.terminal import print_summary
+from brokerproof.reports.verdict import Overall
 from brokerproof.running.planning import ClientRun
 from brokerproof.running.site import LAB, Site, load_target
 from brokerproof.topology.files import load
@@ -248,8 +249,7 @@ def _refuse(rendered: Rendered, failed: Sequence[RoundPart], parts: Sequence[Rou
     if parts:
         raise Said(f"{len(failed)} of {len(parts)} turns failed: {failed[0].trouble}", COULD_NOT)
     print_summary(rendered.document, Console(highlight=False), reports=rendered.named(), notes=rendered.notes)
-    verdicts = {check.verdict for client in rendered.document.clients for check in client.checks}
-    if Verdict.FAILED not in verdicts:
+    if rendered.judgement.overall is not Overall.FAILED:
         raise Said("paths of which not everything is known are not compared", COULD_NOT)
     raise Said("paths that are not as they must be are not compared", NOT_RIGHT)
 
