@@ -46,7 +46,7 @@ class CloudWatch:
     """Sends what a round says once it is over.
 
     Args:
-        session: A boto3 session.
+        session: Makes a boto3 session.
         snapshot: All states at a moment.
         target: The name of the topology file.
         say: Takes a sentence about what CloudWatch did not take.
@@ -57,14 +57,14 @@ class CloudWatch:
 
     def __init__(
         self,
-        session: Any,
+        session: Callable[[], Any],
         snapshot: Callable[[float], Snapshot],
         *,
         target: str,
         say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
     ) -> None:
         try:
-            self._client = session.client("cloudwatch", config=CONFIG)
+            self._client = session().client("cloudwatch", config=CONFIG)
         except BotoCoreError as problem:
             raise CouldNotError(f"CloudWatch cannot be called: {problem}") from None
         self._snapshot = snapshot

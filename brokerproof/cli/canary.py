@@ -43,10 +43,8 @@ TOKEN_VARIABLE: Final = "BROKERPROOF_CANARY_TOKEN"  # noqa: S105  the name of a 
 MOST_S: Final = 366 * 86_400
 """Clients that stay end with the canary."""
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
-
-
-MOST_PORT: Final = 65_535
 _LONGEST_S: Final = 3650 * DAY_S
+_MOST_PORT: Final = 65_535
 
 
 class Duration(click.ParamType[float]):
@@ -277,15 +275,10 @@ def _sinks(watch: Watch, totals: Totals, target: str, every_s: float, exports: d
         if exports["cloudwatch"]:
             require(Extra.AWS, "--cloudwatch")
             import boto3  # noqa: PLC0415  an extra
-            from botocore.exceptions import BotoCoreError  # noqa: PLC0415  likewise
 
             from brokerproof.canary.cloudwatch import CloudWatch  # noqa: PLC0415  likewise
 
-            try:
-                session = boto3.session.Session()
-            except BotoCoreError as problem:
-                raise Said(f"CloudWatch cannot be called: {problem}", COULD_NOT) from None
-            sinks.append(CloudWatch(session, watch.snapshot, target=target))
+            sinks.append(CloudWatch(boto3.session.Session, watch.snapshot, target=target))
         if exports["otlp"]:
             require(Extra.OTLP, "--otlp")
             from brokerproof.canary.otlp import Otlp  # noqa: PLC0415  the SDK is an extra, and slow to import
@@ -316,7 +309,7 @@ def _endpoint(
     from brokerproof.canary.prometheus import Endpoint, Exported  # noqa: PLC0415
 
     host, _, port = str(exports["listen"]).rpartition(":")
-    if not host or not port.isdecimal() or int(port) > MOST_PORT:
+    if not host or not port.isdecimal() or int(port) > _MOST_PORT:
         raise Said(f"--listen {exports['listen']!r}: it is written HOST:PORT, e.g. {LISTEN}", WRONG_USE)
     if exports["tls_key"] is not None and exports["tls_certificate"] is None:
         raise Said("--tls-key without --tls-certificate: give the certificate of that key too", WRONG_USE)

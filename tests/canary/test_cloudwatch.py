@@ -78,7 +78,7 @@ def exporting(tmp_path: Path) -> Exporting:
 
 
 def sink_of(account: Account, exporting: Exporting, said: list[str]) -> CloudWatch:
-    return CloudWatch(account.session(), exporting.watch.snapshot, target="mine.yaml", say=said.append)
+    return CloudWatch(account.session, exporting.watch.snapshot, target="mine.yaml", say=said.append)
 
 
 def send(sink: CloudWatch, exporting: Exporting, *runs: Any) -> None:
@@ -156,4 +156,4 @@ def test_without_a_region_it_is_one_sentence(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(CouldNotError, match="CloudWatch cannot be called: You must specify a region"):
-        CloudWatch(account.session(None), exporting.watch.snapshot, target="t")
+        CloudWatch(lambda: account.session(None), exporting.watch.snapshot, target="t")
