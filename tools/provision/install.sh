@@ -15,23 +15,26 @@ installed() {
 restore() {
   if [ -e "$kept" ]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
 }
+service_of() {
+  case $1 in openssh-server) echo ssh ;; *) echo "$1" ;; esac
+}
 finish() {
   restore
   if [ "$before" = no ] && [ "$(installed)" = yes ]; then update-rc.d unbound disable >/dev/null 2>&1 || true; fi
-  for service in $quiet; do
-    package=$service
-    [ "$service" != ssh ] || package=openssh-server
-    if [ "$(installed "$package")" = yes ]; then update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
+  for package in $quiet; do
+    if [ "$(installed "$package")" = yes ]; then
+      update-rc.d "$(service_of "$package")" disable >/dev/null 2>&1 || true
+    fi
   done
 }
 
 before=$(installed)
 quiet=
 for package in prometheus prometheus-alertmanager prometheus-blackbox-exporter openssh-server; do
-  service=$package
-  [ "$package" != openssh-server ] || service=ssh
-  case " $* " in *" $package "*) [ "$(installed "$package")" = yes ] || quiet="$quiet $service" ;; esac
+  case " $* " in *" $package "*) [ "$(installed "$package")" = yes ] || quiet="$quiet $package" ;; esac
 done
+services=
+for package in $quiet; do services="$services $(service_of "$package")"; done
 # What an earlier run left that was killed.
 if grep -qs brokerproof "$policy"; then
   before=$(sed -n 's/^# unbound before: //p' "$policy")
@@ -49,7 +52,7 @@ cat >"$policy" <<POLICY
 # Here only while brokerproof's set-up installs packages: unbound stays off, all else as before.
 # unbound before: $before
 case " \$* " in *" unbound "* | *" unbound.service "*) exit 101 ;; esac
-for quiet in$quiet; do
+for quiet in$services; do
   case " \$* " in *" \$quiet "* | *" \$quiet.service "*) exit 101 ;; esac
 done
 [ ! -x "$kept" ] || exec "$kept" "\$@"
