@@ -48,15 +48,14 @@ from brokerproof.aws.discovery.network import (
     acls_of,
     beyond,
     expiring,
-    other_routes,
     peerings_of,
     read_network,
     subnets_of,
-    tables_of,
     vpcs_of,
     zone_ids,
 )
 from brokerproof.aws.discovery.reader import AT_ONCE, Ask, Clients, DiscoveryError, Place, Reader, each_once, where
+from brokerproof.aws.discovery.routes import other_routes, tables_of
 from brokerproof.aws.discovery.scope import ReadCluster, find_vpcs, read_clusters
 from brokerproof.aws.discovery.services import ReadServices, read_services
 from brokerproof.aws.facts import ATTACHED_SUBNETS, AccountFacts, Source

@@ -28,13 +28,11 @@ from brokerproof.aws.discovery.calls import (
 )
 from brokerproof.aws.discovery.prefixes import each_block, read_prefixes
 from brokerproof.aws.discovery.reader import Ask, Item, Place, Read, Reader, where
-from brokerproof.aws.facts import Expiring, OtherRoute
+from brokerproof.aws.facts import Expiring
 from brokerproof.topology.models import (
     NetworkAcl,
     NetworkAclEntry,
     PortRange,
-    Route,
-    RouteTable,
     Subnet,
     Vpc,
     VpcPeeringConnection,
@@ -56,7 +54,6 @@ _TARGETS: Final = (
     "GatewayId",
 )
 """Members of a route of which one tells where it leads."""
-_OUTSIDE: Final = ("igw-", "eigw-", "nat-")
 _BATCH: Final = 200
 """Values that a filter of EC2 takes."""
 _ATTRIBUTES: Final = ("enableDnsSupport", "enableDnsHostnames")
@@ -183,11 +180,12 @@ def _by_block(reader: Reader, network: ReadNetwork) -> None:
 
 def _may_lead(route: Item) -> bool:
     """Whether it leads out of the VPC; a gateway endpoint's leads to S3 or DynamoDB alone."""
-    target = _target(route)
+    target = target_of(route)
     return target != "local" and not (route.get(_LIST) and target.startswith("vpce-"))
 
 
-def _target(route: Item) -> str:
+def target_of(route: Item) -> str:
+    """Where a route leads, by the member that AWS names it with; empty where it names none that is known."""
     return next((str(route[member]) for member in _TARGETS if route.get(member)), "")
 
 
@@ -302,73 +300,6 @@ Network = IPv4Network | IPv6Network
 def overlaps(block: Network, others: Sequence[Network]) -> bool:
     """Whether a block has an address of another one."""
     return any(block.version == other.version and block.overlaps(other) for other in others)
-
-
-def tables_of(network: ReadNetwork, blocks: Sequence[Network], peerings: set[str]) -> Iterator[RouteTable]:
-    """Their route tables, with the routes by gateways and these peerings that may carry packets to one of these blocks.
-
-    A main table counts for subnets that no table names, where it has such a route at all.
-    """
-    for item, named, others in _tables(network):
-        routes = tuple(sorted(_routes(item, blocks, peerings), key=lambda r: str(r.destination)))
-        subnet_ids = (*named, *others) if routes else named
-        if subnet_ids:
-            yield RouteTable(
-                route_table_id=item["RouteTableId"],
-                vpc_id=item["VpcId"],
-                subnet_ids=tuple(sorted(subnet_ids)),
-                routes=routes,
-            )
-
-
-def other_routes(network: ReadNetwork, blocks: Sequence[Network], peerings: set[str]) -> Iterator[OtherRoute]:
-    """The routes to elsewhere that may carry packets to one of these blocks; a default one to the internet does not."""
-    for item, named, others in _tables(network):
-        for route, block in _overlapping(item, blocks):
-            target = _target(route)
-            if _is_modelled(route, peerings) or (block.prefixlen == 0 and target.startswith(_OUTSIDE)):
-                continue
-            yield OtherRoute(
-                route_table_id=item["RouteTableId"],
-                subnet_ids=tuple(sorted((*named, *others))),
-                destination=block,
-                target=target or "what AWS does not name",
-                is_blackhole=route.get("State") == "blackhole",
-            )
-
-
-def _tables(network: ReadNetwork) -> Iterator[tuple[Item, list[str], list[str]]]:
-    """Each table, the subnets that name it, and those that have it since it is the main one."""
-    tables = network.items(ROUTE_TABLES)
-    taken = {a["SubnetId"] for item in tables for a in item.get("Associations", ()) if "SubnetId" in a}
-    for item in tables:
-        associations = item.get("Associations", ())
-        named = [a["SubnetId"] for a in associations if "SubnetId" in a]
-        left = [s["SubnetId"] for s in network.items(SUBNETS) if s["VpcId"] == item["VpcId"]]
-        main = any(a.get("Main") for a in associations)
-        yield item, named, [subnet_id for subnet_id in left if main and subnet_id not in taken]
-
-
-def _overlapping(table: Item, blocks: Sequence[Network]) -> Iterator[tuple[Item, Network]]:
-    for item in table.get("Routes", ()):
-        text = item.get("DestinationCidrBlock") or item.get("DestinationIpv6CidrBlock")
-        if text is not None and overlaps(ip_network(text), blocks):
-            yield item, ip_network(text)
-
-
-def _is_modelled(route: Item, peerings: set[str]) -> bool:
-    return route.get("VpcPeeringConnectionId") in peerings or bool(route.get("TransitGatewayId"))
-
-
-def _routes(table: Item, blocks: Sequence[Network], peerings: set[str]) -> Iterator[Route]:
-    for item, _ in _overlapping(table, blocks):
-        if _is_modelled(item, peerings):
-            yield Route(
-                destination_cidr_block=item.get("DestinationCidrBlock"),
-                destination_ipv6_cidr_block=item.get("DestinationIpv6CidrBlock"),
-                vpc_peering_connection_id=item.get("VpcPeeringConnectionId"),
-                transit_gateway_id=item.get("TransitGatewayId"),
-            )
 
 
 def acls_of(network: ReadNetwork) -> Iterator[NetworkAcl]:

@@ -93,21 +93,11 @@ def _with_details(reader: Reader, found: list[ReadCluster]) -> list[ReadCluster]
             Ask(cluster.place, INTERFACES, {"NetworkInterfaceIds": enis}, of=(cluster.arn,)),
             Ask(cluster.place, SUBNETS, {"SubnetIds": sorted({n["ClientSubnet"] for n in cluster.nodes})}),
         ]
-    customised = [
-        cluster for cluster in found if _software(cluster).get("ConfigurationArn")
-    ]  # the others have MSK's own
-    asks += [
-        Ask(
-            cluster.place,
-            DESCRIBE_CONFIGURATION,
-            {
-                "Arn": _software(cluster)["ConfigurationArn"],
-                "Revision": _software(cluster).get("ConfigurationRevision", 1),
-            },
-            of=(cluster.arn,),
-        )
-        for cluster in customised
-    ]
+    for cluster in found:
+        software: Item = cluster.provisioned.get("CurrentBrokerSoftwareInfo", {})
+        if software.get("ConfigurationArn"):  # others have MSK's own
+            revision = {"Arn": software["ConfigurationArn"], "Revision": software.get("ConfigurationRevision", 1)}
+            asks.append(Ask(cluster.place, DESCRIBE_CONFIGURATION, revision, of=(cluster.arn,)))
     reads = reader.every(asks)
     configurations = {read.ask.of[0]: read.one for read in reads if read.ask.call is DESCRIBE_CONFIGURATION}
     detailed = []
@@ -129,11 +119,6 @@ def _with_details(reader: Reader, found: list[ReadCluster]) -> list[ReadCluster]
             )
         )
     return detailed
-
-
-def _software(cluster: ReadCluster) -> Item:
-    found: Item = cluster.provisioned.get("CurrentBrokerSoftwareInfo", {})
-    return found
 
 
 def find_vpcs(reader: Reader, vpc_ids: Iterable[str], places: Iterable[Place]) -> dict[str, Place]:
