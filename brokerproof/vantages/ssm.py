@@ -56,8 +56,6 @@ _UNPACK: Final = "import base64,sys,zlib;sys.stdout.buffer.write(zlib.decompress
 _FETCH: Final = (
     "import shutil,sys,urllib.request as r;shutil.copyfileobj(r.urlopen(sys.argv[1],timeout=60),sys.stdout.buffer)"
 )
-
-
 _LEAVES: Final = 'read -r _ <"$1/alive"; rm -rf "$1"'
 """Removes a command's folder when its shell is gone, however it went."""
 _GATHERED_MINUTES: Final = 15

@@ -132,15 +132,15 @@ def _by_place(red: Red, token: TokenFacts | None, caller: CallerFacts | None) ->
     return frozenset(region | ({Code.AUTH_CLUSTER_POLICY} if by_policy else set()))
 
 
+_PARTS: Final = 5
+"""Colons in an ARN, at least; the account is before the last of them."""
+
+
 def _of_the_clusters_account(red: Red, token: TokenFacts | None, caller: CallerFacts | None) -> bool:
     """Whether it is known that the client's principal is of the account that the cluster is in."""
     arns = {facts.caller_arn for facts in (token, caller) if facts is not None} - {""}
     accounts = {arn.split(":")[4] for arn in arns if arn.count(":") >= _PARTS}
     return accounts == {red.view.cluster_account_id} - {""} != set()
-
-
-_PARTS: Final = 5
-"""Colons in an ARN, at least; the account is before the last of them."""
 
 
 def _by_sts(case: Case, red: Red, caller: CallerFacts) -> Said | None:

@@ -7,17 +7,16 @@ from typing import Final
 from brokerproof.causes import sets
 from brokerproof.causes.codes import Code
 from brokerproof.diagnosis.rules.accepted import is_mute, not_taken, silent, spoke_to_anybody
+from brokerproof.diagnosis.rules.alerts import Alert
 from brokerproof.diagnosis.rules.case import Case, Red, Said, behind_own
 from brokerproof.diagnosis.rules.client_certificate import answers_without, refused_certificate
 from brokerproof.diagnosis.rules.other_service import is_kafka, is_tls_alert, other_protocol, said_first
 from brokerproof.probes.outcome import ApiFacts, HandshakeFacts, Reason, Stage, Status
 
 _ENDINGS = frozenset({Reason.CLOSED, Reason.RESET, Reason.SOCKET_ERROR})
-
-
 _ENDED_AFTER_HANDSHAKE: Final = "the handshake is good, and the first request is ended without an answer"
-_OF_A_CERTIFICATE: Final = frozenset({42, 116})
-"""Alerts bad_certificate and certificate_required (RFC 8446, 6.2): of a client that has none, they say that it must."""
+_OF_A_CERTIFICATE: Final = frozenset({Alert.BAD_CERTIFICATE, Alert.CERTIFICATE_REQUIRED})
+"""Of a client that has none, they say that it must."""
 
 
 def first_request(case: Case, red: Red) -> Said | None:
@@ -84,10 +83,11 @@ def _shown_by_kafka(case: Case, red: Red) -> bool:
 
 
 def _ended_in_tls(case: Case, red: Red, handshake: HandshakeFacts | None) -> Said:
-    words = _ENDED_AFTER_HANDSHAKE
     if handshake is not None and _shown_by_kafka(case, red):
-        return sets.ENDED_AFTER_HANDSHAKE, words
-    return sets.SPEAKS_TLS_ALONE | ({Code.NLB_TLS_LISTENER} if behind_own(red.view) else frozenset()), words
+        return sets.ENDED_AFTER_HANDSHAKE, _ENDED_AFTER_HANDSHAKE
+    return sets.SPEAKS_TLS_ALONE | (
+        {Code.NLB_TLS_LISTENER} if behind_own(red.view) else frozenset()
+    ), _ENDED_AFTER_HANDSHAKE
 
 
 def _ended(case: Case, red: Red) -> Said:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import IntEnum
 from typing import Final
 
 from brokerproof.causes import sets
@@ -17,6 +16,7 @@ from brokerproof.diagnosis.rules.accepted import (
     spoke,
     spoke_to_anybody,
 )
+from brokerproof.diagnosis.rules.alerts import Alert
 from brokerproof.diagnosis.rules.case import Access, Case, Draft, Named, Red, Said, behind_own, grouped, kind
 from brokerproof.diagnosis.rules.certificate import dates, other_names, two_certificates, untrusted
 from brokerproof.diagnosis.rules.client_certificate import answers_without, refused_certificate
@@ -167,17 +167,6 @@ def _handshake(case: Case, red: Red) -> Said | None:  # noqa: PLR0911 - one line
 _REFUSED: Final = "the handshake is refused"
 
 
-class _Alert(IntEnum):
-    """Descriptions of alerts that say what is wrong (RFC 8446, 6; RFC 6066, 3)."""
-
-    HANDSHAKE_FAILURE = 40
-    BAD_CERTIFICATE = 42
-    PROTOCOL_VERSION = 70
-    INTERNAL_ERROR = 80
-    UNRECOGNIZED_NAME = 112
-    CERTIFICATE_REQUIRED = 116
-
-
 def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noqa: PLR0911 - one line a refusal
     if facts is None:
         return sets.REFUSED_IN_TLS, _REFUSED
@@ -186,17 +175,17 @@ def _refusal(case: Case, red: Red, facts: HandshakeFacts | None) -> Said:  # noq
     if facts.client_certificate_requested and facts.client_certificate is not None:
         return refused_certificate(facts)
     match facts.alert_number:
-        case _Alert.UNRECOGNIZED_NAME:
+        case Alert.UNRECOGNIZED_NAME:
             return frozenset({Code.TLS_SNI_REQUIRED}), ""
-        case _Alert.CERTIFICATE_REQUIRED:
+        case Alert.CERTIFICATE_REQUIRED:
             return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
-        case _Alert.HANDSHAKE_FAILURE | _Alert.BAD_CERTIFICATE if _wants_certificate(case, red, facts):
+        case Alert.HANDSHAKE_FAILURE | Alert.BAD_CERTIFICATE if _wants_certificate(case, red, facts):
             return frozenset({Code.TLS_CLIENT_CERTIFICATE_MISSING}), ""
-        case _Alert.INTERNAL_ERROR:
+        case Alert.INTERNAL_ERROR:
             return _internal_error(case, red)
-        case _Alert.PROTOCOL_VERSION:
+        case Alert.PROTOCOL_VERSION:
             return frozenset({Code.TLS_VERSION_MISMATCH}), ""
-        case _Alert.HANDSHAKE_FAILURE:
+        case Alert.HANDSHAKE_FAILURE:
             others = spoke_to_anybody(case, red.check.broker_id)
             codes = sets.HANDSHAKE_FAILURE_HERE if others else sets.HANDSHAKE_FAILURE
             return codes, "the handshake is refused, and the alert does not say why"
